@@ -1,0 +1,346 @@
+//! Which conversation a segment belongs to, numbered as Wireshark numbers `tcp.stream`.
+//!
+//! The key is the unordered pair of (address, port); link layer, VLAN and tunnels play no part. A new number is taken by
+//! the first packet of a pair, and by a SYN whose sequence number is not the one its sender opened with.
+
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+use indexmap::map::Entry as MapEntry;
+use wirewhy_packet::{Seq, TcpSegment};
+
+/// The two ends of a segment, as its sender sees them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pair {
+    /// Where it comes from.
+    pub source: (IpAddr, u16),
+    /// Where it goes.
+    pub destination: (IpAddr, u16),
+}
+
+impl Pair {
+    /// Whether the source is the lower end of the pair in (address, port) order. This is the orientation kept per
+    /// conversation; with equal ends both directions are one, as in Wireshark.
+    #[must_use]
+    pub fn source_is_low(&self) -> bool {
+        self.source <= self.destination
+    }
+}
+
+/// Where a segment belongs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Located {
+    /// The stream number, from 0.
+    pub stream: u32,
+    /// The value last stored for this pair with [`Streams::attach`], if any and if the stream is not new.
+    pub attached: Option<u32>,
+    /// Whether the segment opened the stream.
+    pub opened: Opened,
+}
+
+/// Whether a segment opened a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opened {
+    /// The stream was there.
+    No,
+    /// First packet of this pair.
+    First,
+    /// A SYN with another initial sequence number: the ports are used again.
+    Reused,
+    /// A SYN-ACK with another initial sequence number: same stream, marked `reused_ports` by Wireshark.
+    SynAckChanged,
+}
+
+/// All conversations met so far.
+///
+/// Entries outlive their connection, so that a late segment finds its number.
+#[derive(Debug, Default)]
+pub struct Streams {
+    v4: IndexMap<(Ipv4Addr, Ipv4Addr, u16, u16), Entry, FixedState>,
+    v6: IndexMap<(Ipv6Addr, Ipv6Addr, u16, u16), Entry, FixedState>,
+    next: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    stream: u32,
+    attached: u32,
+    /// Wireshark's `base_seq` of the lower and the higher end.
+    base: [Option32; 2],
+}
+
+/// An optional sequence number in eight bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Option32 {
+    seq: Seq,
+    known: bool,
+}
+
+const NOT_ATTACHED: u32 = u32::MAX;
+
+impl Streams {
+    /// No conversations.
+    #[must_use]
+    pub fn new() -> Streams {
+        Streams::default()
+    }
+
+    /// How many stream numbers were given out.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.next
+    }
+
+    /// Finds the stream of a segment, or opens one.
+    pub fn locate(&mut self, pair: &Pair, segment: &TcpSegment<'_>) -> Located {
+        let sender = usize::from(!pair.source_is_low());
+        let next = self.next;
+        let located = self.with_entry(pair, |entry, is_new| {
+            let opened = if is_new {
+                Opened::First
+            } else {
+                entry.reopen(sender, segment, next)
+            };
+            entry.learn_base(sender, segment);
+            (entry.located(opened), opened)
+        });
+        self.count_up(located)
+    }
+
+    /// Finds the stream of a TCP header quoted by an ICMP error, or opens one, without learning from it.
+    pub fn locate_quoted(&mut self, pair: &Pair) -> Located {
+        let located = self.with_entry(pair, |entry, is_new| {
+            let opened = if is_new { Opened::First } else { Opened::No };
+            (entry.located(opened), opened)
+        });
+        self.count_up(located)
+    }
+
+    /// Finds the stream of a pair without opening one.
+    #[must_use]
+    pub fn find(&self, pair: &Pair) -> Option<Located> {
+        match key(pair) {
+            Key::V4(key) => self.v4.get(&key),
+            Key::V6(key) => self.v6.get(&key),
+        }
+        .map(|entry| entry.located(Opened::No))
+    }
+
+    /// Stores a value with the pair's current stream; it comes back in [`Located::attached`].
+    pub fn attach(&mut self, pair: &Pair, value: Option<u32>) {
+        let entry = match key(pair) {
+            Key::V4(key) => self.v4.get_mut(&key),
+            Key::V6(key) => self.v6.get_mut(&key),
+        };
+        if let Some(entry) = entry {
+            entry.attached = value.unwrap_or(NOT_ATTACHED);
+        }
+    }
+
+    fn count_up(&mut self, (located, opened): (Located, Opened)) -> Located {
+        if matches!(opened, Opened::First | Opened::Reused) {
+            self.next = self.next.wrapping_add(1);
+        }
+        located
+    }
+
+    fn with_entry<R>(&mut self, pair: &Pair, act: impl FnOnce(&mut Entry, bool) -> R) -> R {
+        let fresh = Entry {
+            stream: self.next,
+            attached: NOT_ATTACHED,
+            ..Entry::default()
+        };
+        match key(pair) {
+            Key::V4(key) => enter(&mut self.v4, key, fresh, act),
+            Key::V6(key) => enter(&mut self.v6, key, fresh, act),
+        }
+    }
+}
+
+fn enter<K: Hash + Eq, R>(
+    map: &mut IndexMap<K, Entry, FixedState>,
+    key: K,
+    fresh: Entry,
+    act: impl FnOnce(&mut Entry, bool) -> R,
+) -> R {
+    match map.entry(key) {
+        MapEntry::Occupied(mut found) => act(found.get_mut(), false),
+        MapEntry::Vacant(place) => act(place.insert(fresh), true),
+    }
+}
+
+impl Entry {
+    fn located(&self, opened: Opened) -> Located {
+        let kept =
+            self.attached != NOT_ATTACHED && !matches!(opened, Opened::First | Opened::Reused);
+        Located {
+            stream: self.stream,
+            attached: kept.then_some(self.attached),
+            opened,
+        }
+    }
+
+    fn reopen(&mut self, sender: usize, segment: &TcpSegment<'_>, next: u32) -> Opened {
+        let Some(base) = self.base.get(sender) else {
+            return Opened::No;
+        };
+        if !base.known || base.seq == segment.seq {
+            return Opened::No;
+        }
+        if segment.flags.is_pure_syn() {
+            *self = Entry {
+                stream: next,
+                attached: NOT_ATTACHED,
+                ..Entry::default()
+            };
+            return Opened::Reused;
+        }
+        if segment.flags.is_syn_ack() {
+            if let Some(base) = self.base.get_mut(sender) {
+                base.seq = segment.seq;
+            }
+            return Opened::SynAckChanged;
+        }
+        Opened::No
+    }
+
+    /// Wireshark sets the sender's base at its first packet, and the peer's from the first acknowledgement.
+    fn learn_base(&mut self, sender: usize, segment: &TcpSegment<'_>) {
+        use wirewhy_packet::TcpFlags;
+        let [low, high] = &mut self.base;
+        let (own, peer) = if sender == 0 {
+            (low, high)
+        } else {
+            (high, low)
+        };
+        if !own.known {
+            let before = if segment.flags.has(TcpFlags::SYN) {
+                0
+            } else {
+                u32::MAX
+            };
+            *own = Option32 {
+                seq: segment.seq.advance(before),
+                known: true,
+            };
+        }
+        if !peer.known && segment.flags.has(TcpFlags::ACK) {
+            *peer = Option32 {
+                seq: segment.ack.advance(u32::MAX),
+                known: true,
+            };
+        }
+    }
+}
+
+enum Key {
+    V4((Ipv4Addr, Ipv4Addr, u16, u16)),
+    V6((Ipv6Addr, Ipv6Addr, u16, u16)),
+}
+
+fn key(pair: &Pair) -> Key {
+    let (low, high) = if pair.source_is_low() {
+        (pair.source, pair.destination)
+    } else {
+        (pair.destination, pair.source)
+    };
+    match (low.0, high.0) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => Key::V4((a, b, low.1, high.1)),
+        (a, b) => Key::V6((as_v6(a), as_v6(b), low.1, high.1)),
+    }
+}
+
+fn as_v6(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wirewhy_packet::{TcpFlags, TcpOptions};
+
+    const CLIENT: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), 1111);
+    const SERVER: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
+    const UP: Pair = Pair {
+        source: CLIENT,
+        destination: SERVER,
+    };
+    const DOWN: Pair = Pair {
+        source: SERVER,
+        destination: CLIENT,
+    };
+
+    fn segment(flags: TcpFlags, seq: u32, ack: u32) -> TcpSegment<'static> {
+        TcpSegment {
+            source_port: 0,
+            destination_port: 0,
+            seq: Seq(seq),
+            ack: Seq(ack),
+            flags,
+            window: 1000,
+            header_len: 20,
+            options: TcpOptions::default(),
+            payload: &[],
+            payload_len: 0,
+        }
+    }
+
+    #[test]
+    fn both_directions_are_one_stream_and_a_repeated_syn_opens_none() {
+        let mut streams = Streams::new();
+        assert_eq!(
+            streams.locate(&UP, &segment(TcpFlags::SYN, 100, 0)).opened,
+            Opened::First
+        );
+        assert_eq!(
+            streams.locate(&UP, &segment(TcpFlags::SYN, 100, 0)).opened,
+            Opened::No
+        );
+        let answer = streams.locate(&DOWN, &segment(TcpFlags::SYN.with(TcpFlags::ACK), 500, 101));
+        assert_eq!((answer.stream, answer.opened), (0, Opened::No));
+        assert_eq!(streams.count(), 1);
+    }
+
+    #[test]
+    fn a_syn_with_another_number_opens_the_next_stream_and_drops_what_was_attached() {
+        let mut streams = Streams::new();
+        streams.locate(&UP, &segment(TcpFlags::SYN, 100, 0));
+        streams.attach(&UP, Some(7));
+        assert_eq!(
+            streams.find(&DOWN).and_then(|found| found.attached),
+            Some(7)
+        );
+        let again = streams.locate(&UP, &segment(TcpFlags::SYN, 200, 0));
+        assert_eq!(
+            again,
+            Located {
+                stream: 1,
+                attached: None,
+                opened: Opened::Reused
+            }
+        );
+        assert_eq!(streams.find(&UP).map(|found| found.stream), Some(1));
+    }
+
+    #[test]
+    fn a_refusal_fixes_the_servers_base_so_a_real_syn_ack_counts_as_changed() {
+        let mut streams = Streams::new();
+        streams.locate(&UP, &segment(TcpFlags::SYN, 100, 0));
+        streams.locate(&DOWN, &segment(TcpFlags::RST.with(TcpFlags::ACK), 0, 101));
+        let late = streams.locate(&DOWN, &segment(TcpFlags::SYN.with(TcpFlags::ACK), 500, 101));
+        assert_eq!((late.stream, late.opened), (0, Opened::SynAckChanged));
+    }
+
+    #[test]
+    fn a_quoted_header_takes_a_number_but_teaches_nothing() {
+        let mut streams = Streams::new();
+        assert_eq!(streams.locate_quoted(&UP).opened, Opened::First);
+        let syn = streams.locate(&UP, &segment(TcpFlags::SYN, 900, 0));
+        assert_eq!((syn.stream, syn.opened), (0, Opened::No));
+    }
+}
