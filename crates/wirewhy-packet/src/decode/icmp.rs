@@ -1,0 +1,233 @@
+//! ICMP (RFC 792), ICMPv6 (RFC 4443), the packets their errors quote, and neighbour discovery (RFC 4861).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::ip::protocol;
+use super::tcp;
+use super::view::View;
+use super::{Next, Walk};
+use crate::{IcmpError, MacAddr, NeighborDiscovery, Quoted, QuotedTcp, Seq, TcpSegment, Transport};
+
+/// The ICMP header, in front of the quoted packet.
+const HEADER: usize = 8;
+
+/// Extension headers followed in a quoted IPv6 packet.
+const MAX_QUOTED_EXTENSIONS: usize = 8;
+
+impl<'a> Walk<'a, '_> {
+    pub(super) fn icmp(&mut self, view: View<'a>) -> Next<'a> {
+        let Some([kind, code]) = view.chunk(0) else {
+            return self.stop_short("icmp", view, HEADER);
+        };
+        // RFC 1122 section 3.2.2: unreachable, source quench, redirect, time exceeded and parameter problem quote.
+        if !matches!(kind, 3 | 4 | 5 | 11 | 12) {
+            self.packet.transport = Transport::IcmpOther { kind, code };
+            return None;
+        }
+        // RFC 4884 section 4.1: the length of the quote in words, where extensions follow it.
+        let quote_len = match kind {
+            3 | 11 | 12 => usize::from(view.byte(5).unwrap_or(0)) * 4,
+            _ => 0,
+        };
+        let mtu = match (kind, code) {
+            (3, 4) => view.be16(6).map(u32::from),
+            _ => None,
+        };
+        self.icmp_error(view, false, (kind, code), mtu, quote_len)
+    }
+
+    pub(super) fn icmpv6(&mut self, view: View<'a>) -> Next<'a> {
+        let Some([kind, code]) = view.chunk(0) else {
+            return self.stop_short("icmpv6", view, HEADER);
+        };
+        match kind {
+            // RFC 4443 section 2.1: errors have the high bit clear; those defined are 1 to 4.
+            1..=4 => {
+                let quote_len = match kind {
+                    1 | 3 => usize::from(view.byte(4).unwrap_or(0)) * 8,
+                    _ => 0,
+                };
+                let mtu = if kind == 2 { view.be32(4) } else { None };
+                self.icmp_error(view, true, (kind, code), mtu, quote_len)
+            }
+            135 | 136 => self.neighbor(view, kind, code),
+            _ => {
+                self.packet.transport = Transport::IcmpOther { kind, code };
+                None
+            }
+        }
+    }
+
+    fn icmp_error(
+        &mut self,
+        view: View<'a>,
+        v6: bool,
+        (kind, code): (u8, u8),
+        mtu: Option<u32>,
+        quote_len: usize,
+    ) -> Next<'a> {
+        let mut quote = view.skip(HEADER);
+        if quote_len != 0 {
+            quote = quote.limit(quote_len);
+        }
+        let quoted = if v6 {
+            quoted_v6(quote)
+        } else {
+            quoted_v4(quote)
+        };
+        self.packet.transport = Transport::IcmpError(IcmpError {
+            v6,
+            kind,
+            code,
+            mtu,
+            quoted,
+        });
+        let layer = if v6 { "icmpv6" } else { "icmp" };
+        match quoted {
+            Some(_) => None,
+            None => self.stop_short(layer, quote, if v6 { 40 } else { 20 }),
+        }
+    }
+
+    /// RFC 4861 sections 4.3 and 4.4.
+    fn neighbor(&mut self, view: View<'a>, kind: u8, code: u8) -> Next<'a> {
+        let Some(target) = view.chunk::<16>(8) else {
+            self.packet.transport = Transport::IcmpOther { kind, code };
+            return self.stop_short("icmpv6", view, 24);
+        };
+        let advertisement = kind == 136;
+        // A solicitation tells the source's link address (1), an advertisement the target's (2).
+        let wanted = if advertisement { 2 } else { 1 };
+        self.packet.transport = Transport::NeighborDiscovery(NeighborDiscovery {
+            advertisement,
+            target: Ipv6Addr::from(target),
+            mac: link_address_option(view.skip(24), wanted),
+        });
+        None
+    }
+}
+
+/// RFC 4861 section 4.6: type, length in units of 8 bytes, value.
+fn link_address_option(mut options: View<'_>, wanted: u8) -> Option<MacAddr> {
+    loop {
+        let [kind, units] = options.chunk(0)?;
+        if kind == wanted {
+            return options.chunk(2).map(MacAddr);
+        }
+        if units == 0 {
+            return None;
+        }
+        options = options.skip(usize::from(units) * 8);
+    }
+}
+
+fn quoted_v4(view: View<'_>) -> Option<Quoted> {
+    let h = view.data.first_chunk::<20>()?;
+    let header = usize::from(h[0] & 0x0f) * 4;
+    if h[0] >> 4 != 4 || header < 20 {
+        return None;
+    }
+    let total_len = u16::from_be_bytes([h[2], h[3]]);
+    let is_first = u16::from_be_bytes([h[6], h[7]]) & 0x1fff == 0;
+    let inside = is_first.then(|| claimed(view, header, usize::from(total_len)));
+    Some(quoted(
+        IpAddr::V4(Ipv4Addr::new(h[12], h[13], h[14], h[15])),
+        IpAddr::V4(Ipv4Addr::new(h[16], h[17], h[18], h[19])),
+        h[8],
+        u32::from(total_len),
+        (h[9], inside),
+    ))
+}
+
+fn quoted_v6(view: View<'_>) -> Option<Quoted> {
+    let h = view.data.first_chunk::<40>()?;
+    if h[0] >> 4 != 6 {
+        return None;
+    }
+    let total = 40 + usize::from(u16::from_be_bytes([h[4], h[5]]));
+    let inside = behind_extensions(h[6], claimed(view, 40, total));
+    Some(quoted(
+        IpAddr::V6(Ipv6Addr::from(view.chunk::<16>(8)?)),
+        IpAddr::V6(Ipv6Addr::from(view.chunk::<16>(24)?)),
+        h[7],
+        super::view::length(total),
+        inside,
+    ))
+}
+
+/// What follows the quoted IP header, with the length that header claims: the quote itself is shorter.
+fn claimed(view: View<'_>, header: usize, total: usize) -> View<'_> {
+    let data = view.skip(header).data;
+    let wire = total.saturating_sub(header);
+    View {
+        data: data.get(..wire).unwrap_or(data),
+        wire,
+    }
+}
+
+/// The protocol behind the extension headers, and its header unless this is a later fragment or was not quoted.
+fn behind_extensions(mut next: u8, mut view: View<'_>) -> (u8, Option<View<'_>>) {
+    for _ in 0..MAX_QUOTED_EXTENSIONS {
+        let Some([following, units]) = view.chunk(0) else {
+            break;
+        };
+        let len = match next {
+            protocol::HOP_BY_HOP | protocol::ROUTING | protocol::DESTINATION => {
+                (usize::from(units) + 1) * 8
+            }
+            protocol::AH => (usize::from(units) + 2) * 4,
+            protocol::FRAGMENT => 8,
+            _ => return (next, Some(view)),
+        };
+        let is_later_fragment =
+            next == protocol::FRAGMENT && view.be16(2).is_some_and(|at| at & 0xfff8 != 0);
+        next = following;
+        if is_later_fragment {
+            return (next, None);
+        }
+        view = view.skip(len);
+    }
+    (next, None)
+}
+
+fn quoted(
+    source: IpAddr,
+    destination: IpAddr,
+    ttl: u8,
+    total_len: u32,
+    (protocol, inside): (u8, Option<View<'_>>),
+) -> Quoted {
+    let ports = match protocol {
+        protocol::TCP | protocol::UDP | protocol::DCCP | protocol::SCTP | protocol::UDP_LITE => {
+            inside.and_then(|view| Some((view.be16(0)?, view.be16(2)?)))
+        }
+        _ => None,
+    };
+    let tcp = match (protocol, inside) {
+        (protocol::TCP, Some(view)) => quoted_tcp(view),
+        _ => None,
+    };
+    Quoted {
+        source,
+        destination,
+        protocol,
+        ttl,
+        total_len,
+        ports,
+        tcp,
+    }
+}
+
+/// RFC 792 promises the first eight bytes; most routers quote more (RFC 1812 section 4.3.2.3).
+fn quoted_tcp(view: View<'_>) -> Option<QuotedTcp> {
+    let seq = Seq(view.be32(4)?);
+    let whole = view.data.len() >= 20;
+    let header = whole.then(|| tcp::segment(view)).flatten();
+    Some(QuotedTcp {
+        seq,
+        header: header.map(|(segment, _)| TcpSegment {
+            payload: &[],
+            ..segment
+        }),
+    })
+}

@@ -1,0 +1,267 @@
+//! IPv4 (RFC 791) and IPv6 with its extension headers (RFC 8200).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::fragments::{Added, Fragment, FragmentKey};
+use super::view::{View, length};
+use super::{Layer, Next, Walk};
+use crate::{Ip, IpId, StopReason, Transport};
+
+/// The numbers of the [IANA registry](https://www.iana.org/assignments/protocol-numbers) that this program follows.
+pub(super) mod protocol {
+    pub(crate) const HOP_BY_HOP: u8 = 0;
+    pub(crate) const ICMP: u8 = 1;
+    pub(crate) const IPV4: u8 = 4;
+    pub(crate) const TCP: u8 = 6;
+    pub(crate) const UDP: u8 = 17;
+    pub(crate) const DCCP: u8 = 33;
+    pub(crate) const IPV6: u8 = 41;
+    pub(crate) const ROUTING: u8 = 43;
+    pub(crate) const FRAGMENT: u8 = 44;
+    pub(crate) const GRE: u8 = 47;
+    pub(crate) const ESP: u8 = 50;
+    pub(crate) const AH: u8 = 51;
+    pub(crate) const ICMPV6: u8 = 58;
+    pub(crate) const NO_NEXT: u8 = 59;
+    pub(crate) const DESTINATION: u8 = 60;
+    pub(crate) const ETHER_IP: u8 = 97;
+    pub(crate) const SCTP: u8 = 132;
+    pub(crate) const MOBILITY: u8 = 135;
+    pub(crate) const UDP_LITE: u8 = 136;
+    pub(crate) const MPLS: u8 = 137;
+    pub(crate) const HIP: u8 = 139;
+    pub(crate) const SHIM6: u8 = 140;
+    pub(crate) const ETHERNET: u8 = 143;
+}
+
+/// The fixed IPv6 header.
+const IPV6_HEADER: usize = 40;
+
+/// The shortest Ethernet payload: a shorter packet is padded to it, so a length cannot be taken from such a frame.
+const ETHERNET_MIN_PAYLOAD: usize = 46;
+
+impl<'a> Walk<'a, '_> {
+    pub(super) fn ip_version(&mut self, view: View<'a>) -> Next<'a> {
+        match view.byte(0).map(|first| first >> 4) {
+            Some(4) => self.ipv4(view),
+            Some(6) => self.ipv6(view),
+            Some(_) => self.stop("ip", StopReason::Malformed),
+            None => self.stop_short("ip", view, 1),
+        }
+    }
+
+    fn ipv4(&mut self, view: View<'a>) -> Next<'a> {
+        let Some(h) = view.data.first_chunk::<20>() else {
+            return self.stop_short("ipv4", view, 20);
+        };
+        let header = usize::from(h[0] & 0x0f) * 4;
+        let claimed = usize::from(u16::from_be_bytes([h[2], h[3]]));
+        // Segmentation offload fills the length in after the capture.
+        let len_from_frame = claimed == 0;
+        let total = if len_from_frame { view.wire } else { claimed };
+        let fragment = u16::from_be_bytes([h[6], h[7]]);
+        let protocol = h[9];
+        self.enter_ip(Ip {
+            source: IpAddr::V4(Ipv4Addr::new(h[12], h[13], h[14], h[15])),
+            destination: IpAddr::V4(Ipv4Addr::new(h[16], h[17], h[18], h[19])),
+            ttl: h[8],
+            id: Some(IpId {
+                id: u16::from_be_bytes([h[4], h[5]]),
+                dont_fragment: fragment & 0x4000 != 0,
+            }),
+            tos: h[1],
+            total_len: length(total),
+            len_from_frame,
+            reassembled: false,
+        });
+        self.packet.transport = Transport::OtherIp { protocol };
+        if header < 20 || total < header {
+            return self.stop("ipv4", StopReason::Malformed);
+        }
+        if view.data.len() < header {
+            return self.stop_short("ipv4", view, header);
+        }
+        let payload = view.limit(total).skip(header);
+        if fragment & 0x3fff == 0 {
+            return self.ip_protocol(protocol, payload);
+        }
+        self.fragment(Fragment {
+            key: FragmentKey::V4 {
+                source: Ipv4Addr::new(h[12], h[13], h[14], h[15]),
+                destination: Ipv4Addr::new(h[16], h[17], h[18], h[19]),
+                id: u16::from_be_bytes([h[4], h[5]]),
+                protocol,
+            },
+            protocol,
+            offset: usize::from(fragment & 0x1fff) * 8,
+            last: fragment & 0x2000 == 0,
+            // RFC 791: the length covers header and data.
+            claimed: total - header,
+            data: payload.data,
+            headers: header,
+        })
+    }
+
+    fn ipv6(&mut self, view: View<'a>) -> Next<'a> {
+        let Some(h) = view.data.first_chunk::<IPV6_HEADER>() else {
+            return self.stop_short("ipv6", view, IPV6_HEADER);
+        };
+        let protocol = h[6];
+        let claimed = usize::from(u16::from_be_bytes([h[4], h[5]]));
+        let (Some(source), Some(destination)) = (view.chunk::<16>(8), view.chunk::<16>(24)) else {
+            return self.stop_short("ipv6", view, IPV6_HEADER);
+        };
+        // Segmentation offload, and packets beyond 64 KiB (RFC 2675 writes a zero).
+        let len_from_frame = claimed == 0
+            && protocol != protocol::NO_NEXT
+            && view.wire > ETHERNET_MIN_PAYLOAD.max(IPV6_HEADER + 20);
+        let total = if len_from_frame {
+            view.wire
+        } else {
+            IPV6_HEADER + claimed
+        };
+        self.enter_ip(Ip {
+            source: IpAddr::V6(Ipv6Addr::from(source)),
+            destination: IpAddr::V6(Ipv6Addr::from(destination)),
+            ttl: h[7],
+            id: None,
+            tos: (h[0] << 4) | (h[1] >> 4),
+            total_len: length(total),
+            len_from_frame,
+            reassembled: false,
+        });
+        self.packet.transport = Transport::OtherIp { protocol };
+        self.ip_protocol(protocol, view.limit(total).skip(IPV6_HEADER))
+    }
+
+    fn enter_ip(&mut self, ip: Ip) {
+        self.packet.ip = Some(ip);
+        self.packet.tunnels += self.pending_tunnels;
+        self.pending_tunnels = 0;
+    }
+
+    pub(super) fn ip_protocol(&mut self, protocol: u8, view: View<'a>) -> Next<'a> {
+        match protocol {
+            protocol::TCP => self.tcp(view),
+            protocol::UDP => self.udp(view),
+            protocol::ICMP => self.icmp(view),
+            protocol::ICMPV6 => self.icmpv6(view),
+            protocol::IPV4 | protocol::IPV6 => self.tunnel(Layer::IpVersion, view),
+            protocol::GRE => self.gre(view),
+            protocol::MPLS => Some((Layer::Mpls, view)),
+            // RFC 3378: version 3 and twelve reserved bits.
+            protocol::ETHER_IP => self.tunnel(Layer::Ethernet, view.skip(2)),
+            // RFC 8986 section 4.12.
+            protocol::ETHERNET => self.tunnel(Layer::Ethernet, view),
+            protocol::HOP_BY_HOP
+            | protocol::ROUTING
+            | protocol::DESTINATION
+            | protocol::MOBILITY
+            | protocol::HIP
+            | protocol::SHIM6 => self.extension(view),
+            protocol::AH => self.authentication(view),
+            protocol::FRAGMENT => self.ipv6_fragment(view),
+            protocol::NO_NEXT => None,
+            protocol::ESP => self.stop("esp", StopReason::Encrypted),
+            _ => self.stop("ip", StopReason::Unsupported),
+        }
+    }
+
+    /// Goes on inside a tunnel.
+    pub(super) fn tunnel(&mut self, inside: Layer, view: View<'a>) -> Next<'a> {
+        self.pending_tunnels += 1;
+        Some((inside, view))
+    }
+
+    /// RFC 8200 section 4 and RFC 6564: next header, and the length in units of 8 bytes, not counting the first.
+    fn extension(&mut self, view: View<'a>) -> Next<'a> {
+        let Some([next, units]) = view.chunk(0) else {
+            return self.stop_short("ipv6-extension", view, 8);
+        };
+        self.skip_extension("ipv6-extension", next, (usize::from(units) + 1) * 8, view)
+    }
+
+    /// RFC 4302 section 2.2: the length is in units of 4 bytes, minus 2.
+    fn authentication(&mut self, view: View<'a>) -> Next<'a> {
+        let Some([next, units]) = view.chunk(0) else {
+            return self.stop_short("ah", view, 12);
+        };
+        self.skip_extension("ah", next, (usize::from(units) + 2) * 4, view)
+    }
+
+    fn skip_extension(
+        &mut self,
+        layer: &'static str,
+        next: u8,
+        len: usize,
+        view: View<'a>,
+    ) -> Next<'a> {
+        if view.data.len() < len {
+            return self.stop_short(layer, view, len);
+        }
+        self.packet.transport = Transport::OtherIp { protocol: next };
+        Some((Layer::Ip(next), view.skip(len)))
+    }
+
+    /// RFC 8200 section 4.5.
+    fn ipv6_fragment(&mut self, view: View<'a>) -> Next<'a> {
+        let Some(h) = view.data.first_chunk::<8>() else {
+            return self.stop_short("ipv6-fragment", view, 8);
+        };
+        let next = h[0];
+        let position = u16::from_be_bytes([h[2], h[3]]);
+        let rest = view.skip(8);
+        self.packet.transport = Transport::OtherIp { protocol: next };
+        // RFC 6946: a fragment that is the whole datagram.
+        if position & 0xfff9 == 0 {
+            return Some((Layer::Ip(next), rest));
+        }
+        let Some(Ip {
+            source: IpAddr::V6(source),
+            destination: IpAddr::V6(destination),
+            total_len,
+            ..
+        }) = self.packet.ip
+        else {
+            return self.stop("ipv6-fragment", StopReason::Malformed);
+        };
+        let total = usize::try_from(total_len).unwrap_or(usize::MAX);
+        self.fragment(Fragment {
+            key: FragmentKey::V6 {
+                source,
+                destination,
+                id: u32::from_be_bytes([h[4], h[5], h[6], h[7]]),
+            },
+            protocol: next,
+            offset: usize::from(position & 0xfff8),
+            last: position & 1 == 0,
+            claimed: rest.wire,
+            data: rest.data,
+            headers: total.saturating_sub(view.wire),
+        })
+    }
+
+    fn fragment(&mut self, fragment: Fragment<'_>) -> Next<'a> {
+        self.packet.transport = Transport::Fragment;
+        let headers = fragment.headers;
+        if fragment.data.len() < fragment.claimed {
+            return self.stop("fragment", StopReason::Truncated);
+        }
+        match self.fragments.add(self.time, fragment) {
+            Added::Pending => None,
+            Added::Malformed => self.stop("fragment", StopReason::Malformed),
+            Added::Complete(datagram) => {
+                if let Some(ip) = &mut self.packet.ip {
+                    ip.total_len = length(headers + datagram.bytes.len());
+                    ip.len_from_frame = false;
+                    ip.reassembled = true;
+                }
+                self.packet.transport = Transport::OtherIp {
+                    protocol: datagram.protocol,
+                };
+                self.completed = Some(datagram);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Frames to packets.
+//!
+//! A [`Walk`] peels one header after another, outermost first, and writes what it learns into the packet it builds, so
+//! whatever ends the walk (a snap length, a damaged header, an unknown protocol), all that came before is kept.
+//!
+//! Lengths are taken from the headers and the wire, never from what was captured: a [`View`] carries both. Nothing is
+//! copied except the fragments of IP datagrams (see [`fragments`]).
+
+mod fragments;
+mod gre;
+mod icmp;
+mod ip;
+mod link;
+mod mpls;
+mod ppp;
+mod tcp;
+mod udp;
+mod view;
+mod wifi;
+
+use crate::{Frame, Link, LinkType, MacAddr, Packet, Stop, StopReason, Timestamp, Transport};
+use fragments::{Fragments, Reassembled};
+use view::View;
+
+/// Headers followed in one frame. Real stacks (VLANs, MPLS, a tunnel in a tunnel, IPv6 extensions) stay below 30; the
+/// bound keeps a crafted frame from costing more than its share.
+const MAX_HEADERS: u8 = 64;
+
+/// How often one frame may complete a datagram: fragments in a tunnel whose own packets are fragments.
+const MAX_REASSEMBLIES: usize = 2;
+
+/// Decodes frames one after another; holds the fragments of datagrams that are not complete yet.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    fragments: Fragments,
+    /// Datagrams the latest frame completed; the packet handed out borrows from the last of them.
+    reassembled: [Vec<u8>; MAX_REASSEMBLIES],
+}
+
+impl Decoder {
+    /// A decoder with no fragments pending.
+    #[must_use]
+    pub fn new() -> Decoder {
+        Decoder::default()
+    }
+
+    /// Decodes one frame. What it returns borrows the frame, or the decoder where the datagram was reassembled.
+    pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Packet<'a> {
+        let wire = usize::try_from(frame.original_len).unwrap_or(usize::MAX);
+        let mut walk = Walk {
+            packet: Packet {
+                frame: frame.number,
+                time: frame.time,
+                wire_len: frame.original_len,
+                link: Link::default(),
+                ip: None,
+                tunnels: 0,
+                transport: Transport::None,
+                stopped: None,
+            },
+            fragments: &mut self.fragments,
+            time: frame.time,
+            headers: 0,
+            pending_tunnels: 0,
+            completed: None,
+        };
+        let view = View {
+            data: frame.data,
+            wire: wire.max(frame.data.len()),
+        };
+        match first_layer(frame.link_type) {
+            Some(layer) => walk.run(layer, view),
+            None => {
+                walk.stop("link", StopReason::Unsupported);
+            }
+        }
+        for buffer in &mut self.reassembled {
+            let Some(datagram) = walk.completed.take() else {
+                break;
+            };
+            *buffer = datagram.bytes;
+            walk.run(Layer::Ip(datagram.protocol), View::whole(buffer));
+        }
+        if walk.completed.is_some() {
+            walk.stop("fragment", StopReason::TooDeep);
+        }
+        walk.packet
+    }
+}
+
+/// The header that comes next.
+#[derive(Clone, Copy, Debug)]
+enum Layer {
+    Ethernet,
+    /// What an Ethernet type (or an 802.3 length) announces.
+    EtherType(u16),
+    /// IEEE 802.2.
+    Llc,
+    LinuxCooked,
+    LinuxCooked2,
+    /// BSD and OpenBSD loopback.
+    AddressFamily,
+    /// PPP, from the HDLC address byte where there is one.
+    Ppp,
+    PppoeSession,
+    Radiotap,
+    Ieee80211 {
+        pad_to_four: bool,
+    },
+    Mpls,
+    /// IPv4 or IPv6, told apart by the version field.
+    IpVersion,
+    /// What an IP protocol number announces.
+    Ip(u8),
+}
+
+/// What the walk does after a header: the next one, or nothing.
+type Next<'a> = Option<(Layer, View<'a>)>;
+
+fn first_layer(link_type: LinkType) -> Option<Layer> {
+    Some(match link_type {
+        LinkType::ETHERNET => Layer::Ethernet,
+        LinkType::RAW
+        | LinkType::RAW_BSD
+        | LinkType::RAW_OPENBSD
+        | LinkType::IPV4
+        | LinkType::IPV6 => Layer::IpVersion,
+        LinkType::LINUX_SLL => Layer::LinuxCooked,
+        LinkType::LINUX_SLL2 => Layer::LinuxCooked2,
+        LinkType::NULL | LinkType::LOOP => Layer::AddressFamily,
+        LinkType::PPP | LinkType::PPP_HDLC => Layer::Ppp,
+        LinkType::PPP_ETHER => Layer::PppoeSession,
+        LinkType::IEEE802_11 => Layer::Ieee80211 { pad_to_four: false },
+        LinkType::IEEE802_11_RADIOTAP => Layer::Radiotap,
+        _ => return None,
+    })
+}
+
+/// One frame being decoded.
+struct Walk<'a, 't> {
+    packet: Packet<'a>,
+    fragments: &'t mut Fragments,
+    time: Timestamp,
+    headers: u8,
+    /// Tunnel headers read since the latest IP header; they count once an IP header follows.
+    pending_tunnels: u8,
+    completed: Option<Reassembled>,
+}
+
+impl<'a> Walk<'a, '_> {
+    fn run(&mut self, mut layer: Layer, mut view: View<'a>) {
+        loop {
+            self.headers += 1;
+            if self.headers > MAX_HEADERS {
+                self.stop("nesting", StopReason::TooDeep);
+                return;
+            }
+            let next = match layer {
+                Layer::Ethernet => self.ethernet(view),
+                Layer::EtherType(kind) => self.ether_type(kind, view),
+                Layer::IpVersion => self.ip_version(view),
+                Layer::Ip(protocol) => self.ip_protocol(protocol, view),
+                Layer::Llc => self.llc(view),
+                Layer::LinuxCooked => self.linux_cooked(view),
+                Layer::LinuxCooked2 => self.linux_cooked2(view),
+                Layer::AddressFamily => self.address_family(view),
+                Layer::Ppp => self.ppp(view),
+                Layer::PppoeSession => self.pppoe_session(view),
+                Layer::Radiotap => self.radiotap(view),
+                Layer::Ieee80211 { pad_to_four } => self.ieee80211(view, pad_to_four),
+                Layer::Mpls => self.mpls(view),
+            };
+            match next {
+                Some((following, rest)) => {
+                    layer = following;
+                    view = rest;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Ends the walk here; returns `None` so that a layer can end with it.
+    fn stop(&mut self, layer: &'static str, reason: StopReason) -> Next<'a> {
+        self.packet.stopped = Some(Stop { layer, reason });
+        None
+    }
+
+    /// Ends the walk because `view` holds less than the `need` bytes of a header: cut by the capture, or, where the
+    /// wire had no more either, malformed.
+    fn stop_short(&mut self, layer: &'static str, view: View<'_>, need: usize) -> Next<'a> {
+        let reason = if view.wire >= need {
+            StopReason::Truncated
+        } else {
+            StopReason::Malformed
+        };
+        self.stop(layer, reason)
+    }
+
+    /// Keeps the link addresses of the outermost link header and no other.
+    fn link_addresses(&mut self, source: MacAddr, destination: Option<MacAddr>) {
+        if self.packet.ip.is_none() && self.packet.link.source.is_none() {
+            self.packet.link.source = Some(source);
+            self.packet.link.destination = destination;
+        }
+    }
+}

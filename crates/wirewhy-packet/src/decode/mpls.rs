@@ -1,0 +1,67 @@
+//! MPLS label stacks (RFC 3032) and the pseudowires in them.
+
+use super::link::ether_type;
+use super::{Layer, Next, View, Walk};
+use crate::StopReason;
+
+/// Deeper stacks than any router pushes.
+const MAX_LABELS: usize = 32;
+
+impl<'a> Walk<'a, '_> {
+    /// The stack does not say what it carries; the first nibble does for IP and for pseudowires with a control word
+    /// (RFC 4385 section 3, RFC 4928), and a pseudowire without one is told by an Ethernet type in its place.
+    pub(super) fn mpls(&mut self, view: View<'a>) -> Next<'a> {
+        let mut rest = view;
+        for _ in 0..MAX_LABELS {
+            let Some([_, _, bottom, _]) = rest.chunk(0) else {
+                return self.stop_short("mpls", rest, 4);
+            };
+            rest = rest.skip(4);
+            if bottom & 1 != 0 {
+                return self.below_labels(rest);
+            }
+        }
+        self.stop("mpls", StopReason::TooDeep)
+    }
+
+    fn below_labels(&mut self, view: View<'a>) -> Next<'a> {
+        let Some(first) = view.byte(0) else {
+            return self.stop_short("mpls", view, 1);
+        };
+        match first >> 4 {
+            4 if is_ipv4(view) => Some((Layer::IpVersion, view)),
+            6 if !is_ethernet(view) => Some((Layer::IpVersion, view)),
+            // Reserved bits of the control word are zero in front of a frame (RFC 4448 section 4.6).
+            0 if is_ethernet(view.skip(4)) => Some((Layer::Ethernet, view.skip(4))),
+            _ if is_ethernet(view) => Some((Layer::Ethernet, view)),
+            4 => Some((Layer::IpVersion, view)),
+            _ => self.stop("mpls", StopReason::Unsupported),
+        }
+    }
+}
+
+fn is_ipv4(view: View<'_>) -> bool {
+    let header_fits = view.byte(0).is_some_and(|first| first & 0x0f >= 5);
+    let length_fits = view.be16(2).is_none_or(|len| usize::from(len) <= view.wire);
+    header_fits && length_fits
+}
+
+/// Whether something this program knows stands where an Ethernet frame has its type.
+fn is_ethernet(view: View<'_>) -> bool {
+    match view.be16(12) {
+        Some(
+            ether_type::IPV4
+            | ether_type::IPV6
+            | ether_type::ARP
+            | ether_type::VLAN
+            | ether_type::PROVIDER_VLAN
+            | ether_type::MPLS
+            | ether_type::PPPOE_SESSION,
+        ) => true,
+        // An 802.3 length must leave room for the header and no more than padding behind.
+        Some(len @ 3..=1500) => {
+            usize::from(len) + 14 <= view.wire && view.wire <= usize::from(len).max(46) + 18
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,76 @@
+//! PPP (RFC 1661, RFC 1662) and PPPoE sessions (RFC 2516).
+
+use super::link::ether_type;
+use super::{Layer, Next, View, Walk};
+use crate::StopReason;
+
+impl<'a> Walk<'a, '_> {
+    /// With or without the HDLC address and control bytes, and with the protocol number in one byte or two: the low bit
+    /// of its last byte is set and of its first is not (RFC 1661 section 2).
+    pub(super) fn ppp(&mut self, view: View<'a>) -> Next<'a> {
+        let view = match view.chunk(0) {
+            Some([0xff, 0x03]) => view.skip(2),
+            // Cisco's HDLC framing: unicast or multicast address, then an Ethernet type.
+            Some([0x0f | 0x8f, 0x00]) => {
+                return match view.be16(2) {
+                    Some(kind) => Some((Layer::EtherType(kind), view.skip(4))),
+                    None => self.stop_short("ppp", view, 4),
+                };
+            }
+            _ => view,
+        };
+        let (protocol, rest) = match view.byte(0) {
+            Some(odd) if odd & 1 == 1 => (u16::from(odd), view.skip(1)),
+            _ => match view.be16(0) {
+                Some(protocol) => (protocol, view.skip(2)),
+                None => return self.stop_short("ppp", view, 2),
+            },
+        };
+        match protocol {
+            // RFC 1332, RFC 5072; some stacks put the Ethernet type there.
+            0x0021 | 0x0057 | ether_type::IPV4 | ether_type::IPV6 => Some((Layer::IpVersion, rest)),
+            // RFC 3032 section 4.
+            0x0281 | 0x0283 => Some((Layer::Mpls, rest)),
+            0x003d => self.multilink(rest),
+            0x0031 => self.bridged(rest),
+            _ => self.stop("ppp", StopReason::Unsupported),
+        }
+    }
+
+    /// RFC 1990 with long sequence numbers, the default: only a packet that begins and ends in one fragment is followed.
+    fn multilink(&mut self, view: View<'a>) -> Next<'a> {
+        match view.byte(0) {
+            Some(flags) if flags & 0xc0 == 0xc0 => Some((Layer::Ppp, view.skip(4))),
+            Some(_) => self.stop("multilink", StopReason::Unsupported),
+            None => self.stop_short("multilink", view, 4),
+        }
+    }
+
+    /// RFC 3518 section 4.1: flags and padding, MAC type, then the frame.
+    fn bridged(&mut self, view: View<'a>) -> Next<'a> {
+        match view.chunk::<2>(0) {
+            // IEEE 802.3/Ethernet with canonical addresses.
+            Some([flags, 1]) => {
+                let fcs = if flags & 0x80 == 0 { 0 } else { 4 };
+                Some((Layer::Ethernet, view.skip(2).trim_end(fcs)))
+            }
+            Some(_) => self.stop("bcp", StopReason::Unsupported),
+            None => self.stop_short("bcp", view, 2),
+        }
+    }
+
+    pub(super) fn pppoe_session(&mut self, view: View<'a>) -> Next<'a> {
+        let Some(&[version_type, code, _, _, l0, l1]) = view.data.first_chunk::<6>() else {
+            return self.stop_short("pppoe", view, 6);
+        };
+        if version_type != 0x11 {
+            return self.stop("pppoe", StopReason::Malformed);
+        }
+        if code != 0 {
+            // Discovery (RFC 2516 section 5).
+            return self.stop("pppoe", StopReason::Unsupported);
+        }
+        let len = usize::from(u16::from_be_bytes([l0, l1]));
+        Some((Layer::Ppp, view.skip(6).limit(len)))
+    }
+}

@@ -1,0 +1,130 @@
+//! UDP (RFC 768) and the tunnels that run over it.
+
+use super::ip::protocol;
+use super::link::ether_type;
+use super::view::{View, length};
+use super::{Layer, Next, Walk};
+use crate::{StopReason, Transport, UdpDatagram};
+
+/// Ports at either end that announce a tunnel; what they carry is checked before it is believed.
+mod port {
+    pub(crate) const GTP_USER: u16 = 2152;
+    pub(crate) const VXLAN: u16 = 4789;
+    pub(crate) const VXLAN_GPE: u16 = 4790;
+    pub(crate) const GENEVE: u16 = 6081;
+    pub(crate) const MPLS: u16 = 6635;
+    pub(crate) const GRE: u16 = 4754;
+    pub(crate) const TEREDO: u16 = 3544;
+}
+
+impl<'a> Walk<'a, '_> {
+    pub(super) fn udp(&mut self, view: View<'a>) -> Next<'a> {
+        let Some(&[s0, s1, d0, d1, l0, l1, _, _]) = view.data.first_chunk::<8>() else {
+            return self.stop_short("udp", view, 8);
+        };
+        let claimed = usize::from(u16::from_be_bytes([l0, l1]));
+        // A zero length is a jumbogram (RFC 2675 section 4) or offload: the IP length holds.
+        let payload = match claimed {
+            0 => view.skip(8),
+            _ => view.limit(claimed).skip(8),
+        };
+        let datagram = UdpDatagram {
+            source_port: u16::from_be_bytes([s0, s1]),
+            destination_port: u16::from_be_bytes([d0, d1]),
+            payload: payload.data,
+            payload_len: length(payload.wire),
+        };
+        self.packet.transport = Transport::Udp(datagram);
+        if (1..8).contains(&claimed) {
+            return self.stop("udp", StopReason::Malformed);
+        }
+        let (layer, inside) = udp_tunnel(datagram.source_port, payload)
+            .or_else(|| udp_tunnel(datagram.destination_port, payload))?;
+        self.tunnel(layer, inside)
+    }
+}
+
+fn udp_tunnel(port: u16, view: View<'_>) -> Option<(Layer, View<'_>)> {
+    match port {
+        port::VXLAN => vxlan(view),
+        port::VXLAN_GPE => vxlan_gpe(view),
+        port::GENEVE => geneve(view),
+        port::GTP_USER => gtp_user(view),
+        port::MPLS => Some((Layer::Mpls, view)),
+        port::GRE => Some((Layer::Ip(protocol::GRE), view)),
+        port::TEREDO => teredo(view),
+        _ => None,
+    }
+}
+
+/// RFC 7348 section 5: eight bytes, of which the flag that the network identifier is valid must be set.
+fn vxlan(view: View<'_>) -> Option<(Layer, View<'_>)> {
+    (view.byte(0)? & 0x08 != 0).then(|| (Layer::Ethernet, view.skip(8)))
+}
+
+/// draft-ietf-nvo3-vxlan-gpe section 3: the last byte of the first word tells what follows where the P flag is set.
+fn vxlan_gpe(view: View<'_>) -> Option<(Layer, View<'_>)> {
+    let [flags, _, _, next] = view.chunk(0)?;
+    let layer = match (flags & 0x04 != 0, next) {
+        (false, _) | (true, 3) => Layer::Ethernet,
+        (true, 1 | 2) => Layer::IpVersion,
+        _ => return None,
+    };
+    (flags & 0x08 != 0).then(|| (layer, view.skip(8)))
+}
+
+/// RFC 8926 section 3.4: version 0, options in units of 4 bytes, an Ethernet type.
+fn geneve(view: View<'_>) -> Option<(Layer, View<'_>)> {
+    let [first, flags, k0, k1] = view.chunk(0)?;
+    let is_control = flags & 0x80 != 0;
+    if first & 0xc0 != 0 || is_control {
+        return None;
+    }
+    let kind = u16::from_be_bytes([k0, k1]);
+    let carried = matches!(
+        kind,
+        ether_type::ETHERNET | ether_type::IPV4 | ether_type::IPV6 | ether_type::MPLS
+    );
+    let options = usize::from(first & 0x3f) * 4;
+    carried.then(|| (Layer::EtherType(kind), view.skip(8 + options)))
+}
+
+/// 3GPP TS 29.281 section 5: version 1, message 255 (a user packet), extension headers.
+fn gtp_user(view: View<'_>) -> Option<(Layer, View<'_>)> {
+    /// Each extension is at least four bytes; this many are never seen.
+    const MAX_EXTENSIONS: usize = 16;
+    let [flags, message] = view.chunk(0)?;
+    let len = usize::from(view.be16(2)?);
+    if flags & 0xf0 != 0x30 || message != 255 {
+        return None;
+    }
+    let mut rest = view.skip(8).limit(len);
+    if flags & 0x07 != 0 {
+        let mut next = rest.byte(3)?;
+        rest = rest.skip(4);
+        for _ in 0..MAX_EXTENSIONS {
+            if flags & 0x04 == 0 || next == 0 {
+                break;
+            }
+            let len = usize::from(rest.byte(0)?) * 4;
+            next = rest.byte(len.checked_sub(1)?)?;
+            rest = rest.skip(len);
+        }
+    }
+    match rest.byte(0)? {
+        0x45..=0x4f | 0x60..=0x6f => Some((Layer::IpVersion, rest)),
+        _ => None,
+    }
+}
+
+/// RFC 4380 section 5.1.1: optional authentication and origin indications, then IPv6.
+fn teredo(view: View<'_>) -> Option<(Layer, View<'_>)> {
+    let mut rest = view;
+    if let Some([0, 1, id, auth]) = rest.chunk(0) {
+        rest = rest.skip(4 + usize::from(id) + usize::from(auth) + 9);
+    }
+    if rest.be16(0)? == 0 {
+        rest = rest.skip(8);
+    }
+    (rest.byte(0)? >> 4 == 6).then_some((Layer::IpVersion, rest))
+}
