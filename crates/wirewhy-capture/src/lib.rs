@@ -1,1 +1,33 @@
-//! Under construction.
+//! Frames from a capture file or a pipe.
+//!
+//! [`open`] recognises pcap and pcapng by content, plain or compressed, and gives a [`Reader`] that lends one
+//! [`Frame`](wirewhy_packet::Frame) after another out of its buffer. [`Filters`] selects frames by libpcap's filter
+//! language.
+//!
+//! Guaranteed: every frame before a damaged or missing part is delivered, and [`Reader::problem`] then says what is
+//! wrong and where; memory does not grow with the file; a frame from a pipe is lent as soon as its bytes have arrived.
+//! Lengths and counts in the file are claims, and nothing is allocated on the word of one.
+//!
+//! This crate refuses to know what is inside a frame, and it gives time as the file tells it, unsorted.
+
+mod bpf;
+mod compression;
+mod filter;
+mod gzip;
+mod info;
+mod pcap_file;
+mod pcapng;
+mod problem;
+mod reader;
+mod sniff;
+mod window;
+
+pub use compression::Compression;
+pub use filter::{Filter, FilterError, Filters};
+pub use info::{
+    ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, NameRecord, Secrets,
+    SecretsType, Variant,
+};
+pub use problem::{BlockType, Oddities, OpenError, OpenErrorKind, Problem, ProblemKind};
+pub use reader::{Reader, from_stdin, open};
+pub use sniff::LooksLike;

@@ -1,0 +1,663 @@
+//! The pcapng format (draft-ietf-opsawg-pcapng).
+
+mod blocks;
+mod clock;
+mod options;
+
+use wirewhy_packet::LinkType;
+
+use self::clock::Clock;
+use crate::info::{
+    ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, Secrets, Variant,
+};
+use crate::problem::{BlockType, OpenErrorKind, ProblemKind};
+use crate::reader::{Failure, Ledger, Record, Step};
+use crate::window::Window;
+
+/// Type, total length, and the total length again at the end.
+const MIN_BLOCK_LEN: u32 = 12;
+const SECTION_HEADER_LEN: u32 = 28;
+const ENHANCED_HEADER_LEN: usize = 28;
+const SIMPLE_HEADER_LEN: usize = 12;
+const TRAILER_LEN: usize = 4;
+
+/// Longest block that is read as a whole: the same longest packet as in a pcap file, and room for options. Longer
+/// blocks without packets are passed over; a longer packet is damage.
+const MAX_BLOCK_LEN: u32 = (16 << 20) + (256 << 10);
+
+/// How many different link types are listed.
+const MAX_LINK_TYPES: usize = 256;
+
+/// The blocks of a pcapng file.
+pub(crate) struct PcapNg {
+    /// Byte order of the current section.
+    order: ByteOrder,
+    /// The interfaces of the current section.
+    interfaces: Vec<SectionInterface>,
+    /// How many interfaces earlier sections declared.
+    earlier_interfaces: u32,
+    /// How many interfaces the section declared, those beyond the limit included.
+    declared: u32,
+}
+
+/// What a packet block needs of its interface.
+#[derive(Clone, Copy)]
+struct SectionInterface {
+    link_type: LinkType,
+    snap_len: u32,
+    clock: Clock,
+}
+
+/// The header of the block at hand.
+#[derive(Clone, Copy)]
+struct Block {
+    kind: BlockType,
+    /// Total length.
+    len: u32,
+    /// Where it begins in the stream.
+    offset: u64,
+    /// How many frames came before it.
+    frames_before: u64,
+}
+
+impl PcapNg {
+    /// Looks at the first section header; `None` where the stream does not begin with one.
+    pub(crate) fn recognise(window: &mut Window) -> Option<Result<PcapNg, OpenErrorKind>> {
+        if !window
+            .available()
+            .starts_with(&BlockType::SECTION.0.to_be_bytes())
+        {
+            return None;
+        }
+        window.fill(SECTION_HEADER_LEN as usize);
+        let head = window.available();
+        let Some(magic) = head.get(8..12) else {
+            let len = head.len() as u64;
+            return Some(Err(OpenErrorKind::TooShort { len }));
+        };
+        let order = section_order(magic)?;
+        let Some(header) = head.first_chunk::<{ SECTION_HEADER_LEN as usize }>() else {
+            let len = head.len() as u64;
+            return Some(Err(OpenErrorKind::TooShort { len }));
+        };
+        let (len, major, minor) = section_header(header, order);
+        Some(if len < SECTION_HEADER_LEN || !len.is_multiple_of(4) {
+            let reason = "impossible length of the section header block";
+            Err(OpenErrorKind::CorruptHeader { reason })
+        } else if major != 1 {
+            Err(OpenErrorKind::UnsupportedVersion {
+                format: "pcapng",
+                major,
+                minor,
+            })
+        } else {
+            Ok(PcapNg {
+                order,
+                interfaces: Vec::new(),
+                earlier_interfaces: 0,
+                declared: 0,
+            })
+        })
+    }
+
+    /// What can be told before the first block is read.
+    pub(crate) fn info(&self) -> CaptureInfo {
+        CaptureInfo::new(Format::PcapNg, self.order, Variant::Standard)
+    }
+
+    /// Reads blocks up to the next frame.
+    #[inline]
+    pub(crate) fn next(&mut self, window: &mut Window, ledger: &mut Ledger, number: u64) -> Step {
+        loop {
+            let block = match self.block_header(window, number) {
+                Ok(block) => block,
+                Err(step) => return step,
+            };
+            let step = match block.kind {
+                BlockType::ENHANCED_PACKET => self.packet(window, ledger, block, Self::enhanced),
+                BlockType::SIMPLE_PACKET => self.packet(window, ledger, block, Self::simple),
+                BlockType::PACKET => self.packet(window, ledger, block, Self::obsolete),
+                _ => self.other(window, ledger, block),
+            };
+            match step {
+                Ok(Some(record)) => return Step::Frame(record),
+                Ok(None) if block.kind.counts_as_frame() => return Step::Uncounted,
+                Ok(None) => {}
+                Err(failure) => return Step::Fail(failure),
+            }
+        }
+    }
+
+    /// Reads type and length of the next block; a section header block changes the byte order first.
+    #[inline]
+    fn block_header(&mut self, window: &mut Window, number: u64) -> Result<Block, Step> {
+        let offset = window.offset();
+        if !window.fill(MIN_BLOCK_LEN as usize) && window.available().is_empty() {
+            return Err(Step::End);
+        }
+        let Some(&[a, b, c, d, e, f, g, h, m @ ..]) = window.available().first_chunk::<12>() else {
+            return Err(Step::Fail(cut_short(window, offset, None)));
+        };
+        let mut kind = BlockType(self.order.u32([a, b, c, d]));
+        if kind == BlockType::SECTION {
+            match section_order(&m) {
+                Some(order) => self.order = order,
+                None => {
+                    let reason = "its byte-order magic is wrong";
+                    let kind = ProblemKind::CorruptBlock {
+                        block: kind,
+                        reason,
+                    };
+                    return Err(Step::Fail(Failure { kind, offset }));
+                }
+            }
+            kind = BlockType::SECTION;
+        }
+        let len = self.order.u32([e, f, g, h]);
+        let reason = if len < MIN_BLOCK_LEN {
+            "shorter than an empty block"
+        } else if !len.is_multiple_of(4) {
+            "not a multiple of four"
+        } else {
+            return Ok(Block {
+                kind,
+                len,
+                offset,
+                frames_before: number,
+            });
+        };
+        Err(Step::Fail(impossible(len, reason, offset)))
+    }
+
+    /// Reads a packet block whose body `read` understands.
+    #[inline]
+    fn packet(
+        &mut self,
+        window: &mut Window,
+        ledger: &mut Ledger,
+        block: Block,
+        read: fn(&PcapNg, &[u8], &mut Ledger) -> Result<Packet, &'static str>,
+    ) -> Result<Option<Record>, Failure> {
+        let bytes = self.whole(window, ledger, block)?;
+        let packet = match read(self, bytes, ledger) {
+            Ok(packet) => packet,
+            Err(reason) => {
+                block.note_corrupt(ledger, reason);
+                consume(window, block.len);
+                return Ok(None);
+            }
+        };
+        let record = Record {
+            place: window.place(packet.start, packet.len),
+            time: packet.ticks.map(|ticks| packet.interface.clock.time(ticks)),
+            link_type: packet.interface.link_type,
+            interface: self.earlier_interfaces.saturating_add(packet.interface_id),
+            original_len: packet.original_len,
+        };
+        consume(window, block.len);
+        Ok(Some(record))
+    }
+
+    /// Section 4.3.
+    #[inline]
+    fn enhanced(&self, block: &[u8], ledger: &mut Ledger) -> Result<Packet, &'static str> {
+        let Some((header, rest)) = block.split_first_chunk::<ENHANCED_HEADER_LEN>() else {
+            return Err("shorter than its fixed fields");
+        };
+        let [_, _, _, _, _, _, _, _, fields @ ..] = *header;
+        let [
+            i0,
+            i1,
+            i2,
+            i3,
+            h0,
+            h1,
+            h2,
+            h3,
+            l0,
+            l1,
+            l2,
+            l3,
+            c0,
+            c1,
+            c2,
+            c3,
+            o0,
+            o1,
+            o2,
+            o3,
+        ] = fields;
+        let order = self.order;
+        let captured = order.u32([c0, c1, c2, c3]);
+        let (len, after) = split_body(rest, captured)?;
+        if after.len() > TRAILER_LEN
+            && let Some(count) = blocks::drop_count(after, order)
+        {
+            ledger.info.add_dropped(count);
+        }
+        let interface_id = order.u32([i0, i1, i2, i3]);
+        Ok(Packet {
+            start: ENHANCED_HEADER_LEN,
+            len,
+            ticks: Some(ticks(
+                order.u32([h0, h1, h2, h3]),
+                order.u32([l0, l1, l2, l3]),
+            )),
+            interface: self.interface(interface_id)?,
+            interface_id,
+            original_len: order.u32([o0, o1, o2, o3]).max(captured),
+        })
+    }
+
+    /// The obsolete packet block (appendix A).
+    fn obsolete(&self, block: &[u8], ledger: &mut Ledger) -> Result<Packet, &'static str> {
+        let Some((header, rest)) = block.split_first_chunk::<ENHANCED_HEADER_LEN>() else {
+            return Err("shorter than its fixed fields");
+        };
+        let [_, _, _, _, _, _, _, _, fields @ ..] = *header;
+        let [
+            i0,
+            i1,
+            d0,
+            d1,
+            h0,
+            h1,
+            h2,
+            h3,
+            l0,
+            l1,
+            l2,
+            l3,
+            c0,
+            c1,
+            c2,
+            c3,
+            o0,
+            o1,
+            o2,
+            o3,
+        ] = fields;
+        let order = self.order;
+        let captured = order.u32([c0, c1, c2, c3]);
+        let (len, _) = split_body(rest, captured)?;
+        let interface_id = u32::from(order.u16([i0, i1]));
+        let interface = self.interface(interface_id)?;
+        // All ones means that the writer did not know.
+        match order.u16([d0, d1]) {
+            u16::MAX => {}
+            count => ledger.info.add_dropped(u64::from(count)),
+        }
+        Ok(Packet {
+            start: ENHANCED_HEADER_LEN,
+            len,
+            ticks: Some(ticks(
+                order.u32([h0, h1, h2, h3]),
+                order.u32([l0, l1, l2, l3]),
+            )),
+            interface,
+            interface_id,
+            original_len: order.u32([o0, o1, o2, o3]).max(captured),
+        })
+    }
+
+    /// Section 4.4: a packet of the first interface, without time, cut at its snap length.
+    fn simple(&self, block: &[u8], _: &mut Ledger) -> Result<Packet, &'static str> {
+        let Some((header, rest)) = block.split_first_chunk::<SIMPLE_HEADER_LEN>() else {
+            return Err("shorter than its fixed fields");
+        };
+        let [_, _, _, _, _, _, _, _, o0, o1, o2, o3] = *header;
+        let original_len = self.order.u32([o0, o1, o2, o3]);
+        let interface = self.interface(0)?;
+        let captured = match interface.snap_len {
+            0 => original_len,
+            snap_len => original_len.min(snap_len),
+        };
+        let (len, _) = split_body(rest, captured)?;
+        Ok(Packet {
+            start: SIMPLE_HEADER_LEN,
+            len,
+            ticks: None,
+            interface,
+            interface_id: 0,
+            original_len,
+        })
+    }
+
+    #[inline]
+    fn interface(&self, id: u32) -> Result<SectionInterface, &'static str> {
+        usize::try_from(id)
+            .ok()
+            .and_then(|id| self.interfaces.get(id))
+            .copied()
+            .ok_or("its interface was not declared")
+    }
+
+    /// Reads a block that holds no packet.
+    #[cold]
+    fn other(
+        &mut self,
+        window: &mut Window,
+        ledger: &mut Ledger,
+        block: Block,
+    ) -> Result<Option<Record>, Failure> {
+        let read = match block.kind {
+            BlockType::SECTION => return self.section(window, ledger, block).map(|()| None),
+            BlockType::INTERFACE => Self::declare_interface,
+            BlockType::STATISTICS => Self::statistics,
+            BlockType::NAMES => Self::names,
+            BlockType::SECRETS => Self::secrets,
+            _ => return self.pass(window, ledger, block).map(|()| None),
+        };
+        if block.len > MAX_BLOCK_LEN {
+            block.note_corrupt(ledger, "too long to be read");
+            return self.pass(window, ledger, block).map(|()| None);
+        }
+        let bytes = self.whole(window, ledger, block)?;
+        let body = bytes
+            .get(8..bytes.len().saturating_sub(TRAILER_LEN))
+            .unwrap_or_default();
+        read(self, body, ledger, block);
+        consume(window, block.len);
+        Ok(None)
+    }
+
+    /// Section 4.1: begins a new section. Its length field is not needed, and often wrong.
+    fn section(
+        &mut self,
+        window: &mut Window,
+        ledger: &mut Ledger,
+        block: Block,
+    ) -> Result<(), Failure> {
+        let offset = block.offset;
+        if block.len < SECTION_HEADER_LEN {
+            let reason = "shorter than a section header";
+            return Err(impossible(block.len, reason, offset));
+        }
+        window.fill(SECTION_HEADER_LEN as usize);
+        let Some(header) = window.available().first_chunk() else {
+            return Err(cut_short(window, offset, Some(block.len)));
+        };
+        let (_, major, minor) = section_header(header, self.order);
+        if major != 1 {
+            let kind = ProblemKind::UnsupportedVersion { major, minor };
+            return Err(Failure { kind, offset });
+        }
+        self.pass(window, ledger, block)?;
+        self.earlier_interfaces = self.earlier_interfaces.saturating_add(self.declared);
+        self.declared = 0;
+        self.interfaces.clear();
+        ledger.info.sections = ledger.info.sections.saturating_add(1);
+        Ok(())
+    }
+
+    fn declare_interface(&mut self, body: &[u8], ledger: &mut Ledger, block: Block) {
+        let parsed = blocks::interface(body, self.order);
+        if parsed.is_none() {
+            block.note_corrupt(ledger, "shorter than its fixed fields");
+        }
+        // A damaged description still takes a number, else the packets would go to the wrong interfaces.
+        let parsed = parsed.unwrap_or(blocks::InterfaceBlock {
+            link_type: LinkType(u32::MAX),
+            snap_len: 0,
+            name: None,
+            clock: Clock::MICROSECONDS,
+        });
+        let number = self.earlier_interfaces.saturating_add(self.declared);
+        self.declared = self.declared.saturating_add(1);
+        if self.interfaces.len() >= CaptureInfo::MAX_INTERFACES {
+            block.note_limit(ledger, "interfaces", CaptureInfo::MAX_INTERFACES);
+            return;
+        }
+        self.interfaces.push(SectionInterface {
+            link_type: parsed.link_type,
+            snap_len: parsed.snap_len,
+            clock: parsed.clock,
+        });
+        ledger.check_link_type(parsed.link_type, number, block.offset);
+        if ledger.info.link_types.len() < MAX_LINK_TYPES {
+            ledger.info.declare_link_type(parsed.link_type);
+        }
+        if ledger.info.interfaces.len() < CaptureInfo::MAX_INTERFACES {
+            ledger.info.interfaces.push(Interface {
+                link_type: parsed.link_type,
+                snap_len: parsed.snap_len,
+                name: parsed.name,
+                statistics: InterfaceStatistics::default(),
+            });
+        }
+    }
+
+    fn statistics(&mut self, body: &[u8], ledger: &mut Ledger, block: Block) {
+        let Some((id, statistics)) = blocks::statistics(body, self.order) else {
+            block.note_corrupt(ledger, "shorter than its fixed fields");
+            return;
+        };
+        if id >= self.declared {
+            block.note_corrupt(ledger, "its interface was not declared");
+            return;
+        }
+        let number = usize::try_from(self.earlier_interfaces.saturating_add(id)).ok();
+        if let Some(at) = number.and_then(|number| ledger.info.interfaces.get_mut(number)) {
+            at.statistics = statistics;
+        }
+    }
+
+    fn names(&mut self, body: &[u8], ledger: &mut Ledger, block: Block) {
+        let mut full = false;
+        let names = &mut ledger.info.names;
+        blocks::names(body, self.order, |record| {
+            full = names.len() >= CaptureInfo::MAX_NAMES;
+            if !full {
+                names.push(record);
+            }
+            !full
+        });
+        if full {
+            block.note_limit(ledger, "names", CaptureInfo::MAX_NAMES);
+        }
+    }
+
+    fn secrets(&mut self, body: &[u8], ledger: &mut Ledger, block: Block) {
+        let Some((kind, data)) = blocks::secrets(body, self.order) else {
+            block.note_corrupt(ledger, "longer inside than outside");
+            return;
+        };
+        // Each block costs its own record, so that a flood of empty ones is bounded as well.
+        let record_len = size_of::<Secrets>();
+        let used = ledger.info.secrets.iter().fold(0_usize, |sum, secrets| {
+            sum.saturating_add(secrets.data.len())
+                .saturating_add(record_len)
+        });
+        let needed = data.len().saturating_add(record_len);
+        if used.saturating_add(needed) > CaptureInfo::MAX_SECRETS_BYTES {
+            block.note_limit(ledger, "bytes of secrets", CaptureInfo::MAX_SECRETS_BYTES);
+            return;
+        }
+        let data = data.to_vec();
+        ledger.info.secrets.push(Secrets { kind, data });
+    }
+
+    /// Has the whole block available, and compares the lengths at its two ends.
+    #[inline]
+    fn whole<'w>(
+        &self,
+        window: &'w mut Window,
+        ledger: &mut Ledger,
+        block: Block,
+    ) -> Result<&'w [u8], Failure> {
+        let len = block.len as usize;
+        if block.len > MAX_BLOCK_LEN {
+            return Err(impossible(
+                block.len,
+                "longer than any packet",
+                block.offset,
+            ));
+        }
+        if !window.fill(len) {
+            return Err(cut_short(window, block.offset, Some(block.len)));
+        }
+        let trailer = window.available().get(len - TRAILER_LEN..len);
+        let trailer = trailer.and_then(|trailer| trailer.first_chunk().copied());
+        if trailer.map(|trailer| self.order.u32(trailer)) != Some(block.len) {
+            self.trailer_differs(window, ledger, block)?;
+        }
+        Ok(window.available().get(..len).unwrap_or_default())
+    }
+
+    /// The lengths at the two ends of a block differ: goes on where a block follows all the same.
+    #[cold]
+    fn trailer_differs(
+        &self,
+        window: &mut Window,
+        ledger: &mut Ledger,
+        block: Block,
+    ) -> Result<(), Failure> {
+        let len = block.len as usize;
+        window.fill(len.saturating_add(8));
+        let following = window.available().get(len..).unwrap_or_default();
+        let plausible = following.first_chunk::<8>().is_some_and(|header| {
+            let [a, b, c, d, e, f, g, h] = *header;
+            let kind = BlockType(self.order.u32([a, b, c, d]));
+            let next_len = self.order.u32([e, f, g, h]);
+            kind.is_common()
+                && (MIN_BLOCK_LEN..=MAX_BLOCK_LEN).contains(&next_len)
+                && next_len.is_multiple_of(4)
+        });
+        let reason = "the lengths at its start and end differ";
+        if plausible || following.is_empty() {
+            block.note_corrupt(ledger, reason);
+            return Ok(());
+        }
+        let kind = ProblemKind::CorruptBlock {
+            block: block.kind,
+            reason,
+        };
+        Err(Failure {
+            kind,
+            offset: block.offset,
+        })
+    }
+
+    /// Passes over a block of any length.
+    fn pass(&self, window: &mut Window, ledger: &mut Ledger, block: Block) -> Result<(), Failure> {
+        if block.len <= MAX_BLOCK_LEN {
+            self.whole(window, ledger, block)?;
+            consume(window, block.len);
+        } else if !window.skip(u64::from(block.len)) {
+            return Err(cut_short(window, block.offset, Some(block.len)));
+        }
+        Ok(())
+    }
+}
+
+/// A packet block, read.
+struct Packet {
+    /// Where in the block its bytes begin.
+    start: usize,
+    len: usize,
+    ticks: Option<u64>,
+    interface: SectionInterface,
+    interface_id: u32,
+    original_len: u32,
+}
+
+impl Block {
+    #[cold]
+    fn note_corrupt(self, ledger: &mut Ledger, reason: &'static str) {
+        let block = self.kind;
+        let kind = ProblemKind::CorruptBlock { block, reason };
+        ledger.note(kind, self.offset, self.frames_before);
+    }
+
+    #[cold]
+    fn note_limit(self, ledger: &mut Ledger, what: &'static str, limit: usize) {
+        let limit = limit as u64;
+        let kind = ProblemKind::TooMany { what, limit };
+        ledger.note(kind, self.offset, self.frames_before);
+    }
+}
+
+impl BlockType {
+    /// Whether Wireshark gives a number to a block of this type.
+    fn counts_as_frame(self) -> bool {
+        matches!(
+            self,
+            BlockType::ENHANCED_PACKET
+                | BlockType::SIMPLE_PACKET
+                | BlockType::PACKET
+                | BlockType::JOURNAL
+                | BlockType::CUSTOM
+                | BlockType::CUSTOM_NO_COPY
+        )
+    }
+
+    /// Whether it is one of those that captures are made of.
+    fn is_common(self) -> bool {
+        matches!(self.0, 1..=10) || matches!(self, BlockType::SECTION | BlockType::CUSTOM)
+    }
+}
+
+#[inline]
+fn ticks(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// Splits what follows a packet block's header into the packet (by its length) and what comes after its padding.
+#[inline]
+fn split_body(rest: &[u8], captured: u32) -> Result<(usize, &[u8]), &'static str> {
+    let len = usize::try_from(captured).ok();
+    let room = rest.len().saturating_sub(TRAILER_LEN);
+    match len {
+        Some(len) if len <= room => {
+            let after = blocks::padded(len).and_then(|padded| rest.get(padded..));
+            Ok((len, after.unwrap_or_default()))
+        }
+        _ => Err("its packet is longer than the block"),
+    }
+}
+
+fn section_order(magic: &[u8]) -> Option<ByteOrder> {
+    match magic {
+        [0x1a, 0x2b, 0x3c, 0x4d] => Some(ByteOrder::Big),
+        [0x4d, 0x3c, 0x2b, 0x1a] => Some(ByteOrder::Little),
+        _ => None,
+    }
+}
+
+/// Total length, major and minor version.
+fn section_header(header: &[u8; SECTION_HEADER_LEN as usize], order: ByteOrder) -> (u32, u16, u16) {
+    let [_, _, _, _, a, b, c, d, _, _, _, _, m0, m1, n0, n1, ..] = *header;
+    (
+        order.u32([a, b, c, d]),
+        order.u16([m0, m1]),
+        order.u16([n0, n1]),
+    )
+}
+
+#[inline]
+fn consume(window: &mut Window, len: u32) {
+    window.consume(len as usize);
+}
+
+#[cold]
+fn cut_short(window: &Window, offset: u64, expected: Option<u32>) -> Failure {
+    let end = window
+        .offset()
+        .saturating_add(window.available().len() as u64);
+    let kind = ProblemKind::CutShort {
+        unit: "block",
+        present: end.saturating_sub(offset),
+        expected: expected.map(u64::from),
+    };
+    Failure { kind, offset }
+}
+
+#[cold]
+fn impossible(length: u32, reason: &'static str, offset: u64) -> Failure {
+    let kind = ProblemKind::ImpossibleLength {
+        unit: "block",
+        length: u64::from(length),
+        reason,
+    };
+    Failure { kind, offset }
+}

@@ -1,0 +1,206 @@
+//! A sliding window over a byte stream.
+
+use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
+
+/// Large enough that the cost of a read call vanishes, small enough to stay in a second-level cache.
+const INITIAL_SIZE: usize = 256 * 1024;
+
+/// A window over a stream: the unread bytes that have arrived, in one piece.
+///
+/// It reads only when asked for bytes that are not there yet, and takes what one read call gives: a frame on a pipe is
+/// complete as soon as its last byte has arrived. It grows only while the stream really delivers the bytes asked for.
+pub(crate) struct Window {
+    source: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Position in the stream of the first byte of `buffer`.
+    base: u64,
+    /// Set once the stream gave no more bytes.
+    ended: bool,
+    failure: Option<io::Error>,
+}
+
+impl Window {
+    pub(crate) fn new(source: Box<dyn Read + Send>) -> Window {
+        Window::with_size(source, INITIAL_SIZE)
+    }
+
+    fn with_size(source: Box<dyn Read + Send>, size: usize) -> Window {
+        Window {
+            source,
+            buffer: vec![0; size],
+            start: 0,
+            end: 0,
+            base: 0,
+            ended: false,
+            failure: None,
+        }
+    }
+
+    /// The bytes that have arrived and are not consumed.
+    #[inline]
+    pub(crate) fn available(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Position in the stream of the first available byte.
+    #[inline]
+    pub(crate) fn offset(&self) -> u64 {
+        // A usize fits a u64 on every platform Rust supports.
+        self.base.saturating_add(self.start as u64)
+    }
+
+    /// Passes over `count` available bytes; their place can be lent by [`lend`](Window::lend) until the next `fill`.
+    #[inline]
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start = self.start.saturating_add(count).min(self.end);
+    }
+
+    /// Where the `len` bytes that begin `skip` bytes after the first available one lie.
+    #[inline]
+    pub(crate) fn place(&self, skip: usize, len: usize) -> Range<usize> {
+        let start = self.start.saturating_add(skip);
+        start..start.saturating_add(len)
+    }
+
+    /// The bytes at a place given by [`place`](Window::place) since the last `fill`.
+    #[inline]
+    pub(crate) fn lend(&self, place: Range<usize>) -> &[u8] {
+        self.buffer.get(place).unwrap_or_default()
+    }
+
+    /// Reads until `want` bytes are available; false where the stream ends or fails before that.
+    #[inline]
+    pub(crate) fn fill(&mut self, want: usize) -> bool {
+        self.end - self.start >= want || self.fill_slow(want)
+    }
+
+    /// Passes over `count` bytes of the stream without keeping them; false where the stream ends before that.
+    pub(crate) fn skip(&mut self, mut count: u64) -> bool {
+        loop {
+            let here = self.end - self.start;
+            if count <= here as u64 {
+                self.consume(usize::try_from(count).unwrap_or(here));
+                return true;
+            }
+            count -= here as u64;
+            self.consume(here);
+            if !self.fill(1) {
+                return false;
+            }
+        }
+    }
+
+    /// Why the stream failed, if it did not simply end.
+    pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
+    #[cold]
+    fn fill_slow(&mut self, want: usize) -> bool {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.base = self.base.saturating_add(self.start as u64);
+        self.end -= self.start;
+        self.start = 0;
+        while self.end < want && !self.ended {
+            if self.end == self.buffer.len() {
+                self.buffer.resize(self.buffer.len().saturating_mul(2), 0);
+            }
+            let free = self.buffer.get_mut(self.end..).unwrap_or_default();
+            match self.source.read(free) {
+                Ok(0) => self.ended = true,
+                Ok(count) => self.end = self.end.saturating_add(count).min(self.buffer.len()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.ended = true;
+                    self.failure = Some(error);
+                }
+            }
+        }
+        self.end >= want
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives its pieces one per read call, then an error if there is one.
+    struct Pieces(Vec<Vec<u8>>, Option<io::Error>);
+
+    impl Read for Pieces {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let Some(first) = self.0.first_mut() else {
+                return self.1.take().map_or(Ok(0), Err);
+            };
+            let count = first.len().min(out.len());
+            out[..count].copy_from_slice(&first[..count]);
+            first.drain(..count);
+            if first.is_empty() {
+                self.0.remove(0);
+            }
+            Ok(count)
+        }
+    }
+
+    fn window(pieces: &[&[u8]], size: usize) -> Window {
+        let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
+        Window::with_size(Box::new(Pieces(pieces, None)), size)
+    }
+
+    #[test]
+    fn reads_no_further_than_asked() {
+        let mut window = window(&[b"abcd", b"ef"], 8);
+        assert!(window.fill(3));
+        assert_eq!(window.available(), b"abcd");
+        assert!(window.fill(5));
+        assert_eq!(window.available(), b"abcdef");
+        assert!(!window.fill(7));
+        assert_eq!(window.available(), b"abcdef");
+    }
+
+    #[test]
+    fn slides_and_keeps_count() {
+        let mut window = window(&[b"abcdefgh", b"ijkl"], 8);
+        assert!(window.fill(8));
+        let place = window.place(4, 2);
+        window.consume(6);
+        assert_eq!(window.lend(place), b"ef");
+        assert_eq!(window.offset(), 6);
+        assert!(window.fill(6));
+        assert_eq!(window.available(), b"ghijkl");
+        assert_eq!(window.offset(), 6);
+        assert_eq!(window.buffer.len(), 8);
+    }
+
+    #[test]
+    fn grows_only_with_the_bytes_that_come() {
+        let mut window = window(&[b"abcdefgh", b"ijkl"], 8);
+        assert!(!window.fill(1 << 30));
+        assert_eq!(window.buffer.len(), 16);
+        assert_eq!(window.available(), b"abcdefghijkl");
+    }
+
+    #[test]
+    fn skips_more_than_it_holds() {
+        let mut window = window(&[b"abcdefgh", b"ijklmnop", b"qr"], 8);
+        assert!(window.skip(17));
+        assert_eq!(window.offset(), 17);
+        assert!(window.fill(1));
+        assert_eq!(window.available(), b"r");
+        assert!(!window.skip(2));
+    }
+
+    #[test]
+    fn a_failure_ends_the_stream_and_is_kept() {
+        let failure = io::Error::other("gone");
+        let pieces = Pieces(vec![b"ab".to_vec()], Some(failure));
+        let mut window = Window::with_size(Box::new(pieces), 8);
+        assert!(!window.fill(3));
+        assert_eq!(window.available(), b"ab");
+        assert_eq!(window.take_failure().unwrap().to_string(), "gone");
+        assert!(!window.fill(3));
+    }
+}
