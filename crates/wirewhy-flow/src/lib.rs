@@ -1,14 +1,35 @@
 //! Packets to connections: TCP seen from outside.
 //!
 //! Two layers that do not mix. [`wireshark`] gives every frame the stream number and marks Wireshark gives it, so that
-//! results compare. `Tracker` follows what really happened to each connection, and only it feeds detectors.
+//! results compare. [`Tracker`] follows what really happened to each connection, and only it feeds detectors.
 //!
 //! Nothing here has an opinion: a tracker records facts, bounded in memory, with time as an argument. No `Result`, no
 //! panic, no clock, no input or output.
 
+mod connection;
+mod copies;
+mod endpoint;
+mod event;
+mod expiry;
+mod gaps;
+mod observe;
+mod resets;
+mod segment;
 mod side;
 mod streams;
+mod surroundings;
+mod tracker;
+mod vantage;
 pub mod wireshark;
+mod zeek;
 
+pub use connection::{Connection, Ended, Handshake, Roles, RoundTrip, Stage};
+pub use endpoint::{Counts, Endpoint, EndpointState, Offer, TtlSeen};
+pub use event::{Event, EventKind, Events, Icmp, Mark, Position, Reset};
 pub use side::Side;
 pub use streams::{Located, Opened, Pair, Streams};
+pub use surroundings::{AcceptedTimestamp, Surroundings};
+pub use tracker::{Bounds, Observed, Sample, Tally, Tracker};
+pub use vantage::Vantage;
+pub use wirewhy_packet::Interval;
+pub use zeek::{ConnState, Zeek};

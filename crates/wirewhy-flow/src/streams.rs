@@ -36,8 +36,15 @@ pub struct Located {
     pub stream: u32,
     /// The value last stored for this pair with [`Streams::attach`], if any and if the stream is not new.
     pub attached: Option<u32>,
+    /// The value that was attached to the stream a reused pair leaves behind.
+    pub replaced: Option<u32>,
     /// Whether the segment opened the stream.
     pub opened: Opened,
+    /// What sequence numbers of the segment's sender count from: its initial sequence number, or one before the first
+    /// byte seen of it. `None` until a segment told.
+    pub sender_base: Option<Seq>,
+    /// The same of the receiver, whose numbers the segment acknowledges.
+    pub receiver_base: Option<Seq>,
 }
 
 /// Whether a segment opened a stream.
@@ -104,16 +111,23 @@ impl Streams {
                 entry.reopen(sender, segment, next)
             };
             entry.learn_base(sender, segment);
-            (entry.located(opened), opened)
+            entry.located(sender, opened)
         });
         self.count_up(located)
     }
 
-    /// Finds the stream of a TCP header quoted by an ICMP error, or opens one, without learning from it.
-    pub fn locate_quoted(&mut self, pair: &Pair) -> Located {
+    /// Finds the stream of a TCP header quoted by an ICMP error, or of one whose IP packet is too short for it, or opens
+    /// one. The header may show that the ports are used again, but does not tell where its side's numbers start.
+    pub fn locate_quoted(&mut self, pair: &Pair, header: &TcpSegment<'_>) -> Located {
+        let sender = usize::from(!pair.source_is_low());
+        let next = self.next;
         let located = self.with_entry(pair, |entry, is_new| {
-            let opened = if is_new { Opened::First } else { Opened::No };
-            (entry.located(opened), opened)
+            let opened = if is_new {
+                Opened::First
+            } else {
+                entry.reopen(sender, header, next)
+            };
+            entry.located(sender, opened)
         });
         self.count_up(located)
     }
@@ -121,11 +135,12 @@ impl Streams {
     /// Finds the stream of a pair without opening one.
     #[must_use]
     pub fn find(&self, pair: &Pair) -> Option<Located> {
+        let sender = usize::from(!pair.source_is_low());
         match key(pair) {
             Key::V4(key) => self.v4.get(&key),
             Key::V6(key) => self.v6.get(&key),
         }
-        .map(|entry| entry.located(Opened::No))
+        .map(|entry| entry.located(sender, Opened::No))
     }
 
     /// Stores a value with the pair's current stream; it comes back in [`Located::attached`].
@@ -139,8 +154,8 @@ impl Streams {
         }
     }
 
-    fn count_up(&mut self, (located, opened): (Located, Opened)) -> Located {
-        if matches!(opened, Opened::First | Opened::Reused) {
+    fn count_up(&mut self, located: Located) -> Located {
+        if matches!(located.opened, Opened::First | Opened::Reused) {
             self.next = self.next.wrapping_add(1);
         }
         located
@@ -172,13 +187,22 @@ fn enter<K: Hash + Eq, R>(
 }
 
 impl Entry {
-    fn located(&self, opened: Opened) -> Located {
+    fn located(&self, sender: usize, opened: Opened) -> Located {
         let kept =
             self.attached != NOT_ATTACHED && !matches!(opened, Opened::First | Opened::Reused);
+        let [low, high] = self.base.map(|base| base.known.then_some(base.seq));
+        let (sender_base, receiver_base) = if sender == 0 {
+            (low, high)
+        } else {
+            (high, low)
+        };
         Located {
             stream: self.stream,
             attached: kept.then_some(self.attached),
+            replaced: None,
             opened,
+            sender_base,
+            receiver_base,
         }
     }
 
@@ -321,7 +345,9 @@ mod tests {
             Located {
                 stream: 1,
                 attached: None,
-                opened: Opened::Reused
+                opened: Opened::Reused,
+                sender_base: Some(Seq(200)),
+                receiver_base: None,
             }
         );
         assert_eq!(streams.find(&UP).map(|found| found.stream), Some(1));
@@ -337,10 +363,22 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_header_takes_a_number_but_teaches_nothing() {
+    fn a_quoted_header_takes_a_number_but_teaches_no_base() {
         let mut streams = Streams::new();
-        assert_eq!(streams.locate_quoted(&UP).opened, Opened::First);
+        let quoted = streams.locate_quoted(&UP, &segment(TcpFlags::SYN, 100, 0));
+        assert_eq!((quoted.opened, quoted.sender_base), (Opened::First, None));
         let syn = streams.locate(&UP, &segment(TcpFlags::SYN, 900, 0));
         assert_eq!((syn.stream, syn.opened), (0, Opened::No));
+        let other = streams.locate_quoted(&UP, &segment(TcpFlags::SYN, 901, 0));
+        assert_eq!((other.stream, other.opened), (1, Opened::Reused));
+    }
+
+    #[test]
+    fn bases_are_told_from_the_senders_side() {
+        let mut streams = Streams::new();
+        streams.locate(&UP, &segment(TcpFlags::ACK, 101, 501));
+        let back = streams.locate(&DOWN, &segment(TcpFlags::ACK, 501, 101));
+        assert_eq!(back.sender_base, Some(Seq(500)));
+        assert_eq!(back.receiver_base, Some(Seq(100)));
     }
 }

@@ -1,0 +1,260 @@
+//! A connection as the packets show it: plain facts, no opinion.
+
+use wirewhy_packet::{Interval, Timestamp};
+
+use crate::{Endpoint, EndpointState, Events, Mark, Side, Surroundings, Vantage, Zeek};
+
+/// Everything the tracker knows of one connection. Owned and bounded: about a kilobyte.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Connection {
+    /// The number Wireshark gives it (`tcp.stream`).
+    pub stream: u32,
+    /// The side that opened it, or is taken to have.
+    pub client: Endpoint,
+    /// The side that was asked.
+    pub server: Endpoint,
+    /// How it is known who is who.
+    pub roles: Roles,
+    /// Its first frame.
+    pub first: Mark,
+    /// Its latest frame, ICMP errors included.
+    pub last: Mark,
+    /// How far the opening got.
+    pub handshake: Handshake,
+    /// What happened, in order.
+    pub events: Events,
+    /// Zeek's view of the same packets.
+    pub zeek: Zeek,
+    /// Why the tracker stopped following it.
+    pub ended: Ended,
+    /// The latest packet time of the whole capture when it ended: silence is only as long as somebody listened.
+    pub observed_until: Timestamp,
+    /// What other connections tell about its two hosts.
+    pub surroundings: Surroundings,
+    /// Which packets the capturing host itself sent, where the capture tells.
+    pub outgoing: [Option<bool>; 2],
+}
+
+/// How it is known which side is the client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Roles {
+    /// Its SYN was seen.
+    Syn,
+    /// The SYN-ACK was seen.
+    SynAck,
+    /// Both sides sent a SYN (RFC 9293 section 3.5, figure 7): the earlier one counts as the client.
+    Simultaneous,
+    /// Neither was seen: the server is an endpoint that answered other connections of the capture.
+    KnownService,
+    /// Neither was seen: a guess.
+    Guessed,
+}
+
+impl Roles {
+    /// Whether the opening itself showed who is who.
+    #[must_use]
+    pub fn are_known(self) -> bool {
+        matches!(self, Roles::Syn | Roles::SynAck | Roles::Simultaneous)
+    }
+}
+
+/// How far the opening got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Handshake {
+    /// The first SYN.
+    pub first_syn: Option<Mark>,
+    /// The latest SYN.
+    pub last_syn: Option<Mark>,
+    /// The first SYN-ACK that acknowledges the SYN.
+    pub syn_ack: Option<Mark>,
+    /// The latest SYN-ACK that acknowledges the SYN.
+    pub last_syn_ack: Option<Mark>,
+    /// The first ACK of the SYN-ACK.
+    pub ack: Option<Mark>,
+    /// The latest SYN before the first SYN-ACK: what the SYN-ACK most likely answers.
+    pub answered_syn: Option<Mark>,
+    /// How many SYNs were sent.
+    pub syns: u32,
+    /// How many SYN-ACKs were sent.
+    pub syn_acks: u32,
+    /// How many SYN-ACKs were sent after the client's ACK had passed the capture point.
+    pub syn_acks_after_ack: u32,
+}
+
+/// Why the tracker stopped following a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// It closed, by FIN or reset, and stayed quiet.
+    Closed,
+    /// It never opened and stayed quiet.
+    NeverOpened,
+    /// Its ports were used again.
+    Reused,
+    /// The capture ended.
+    EndOfCapture,
+    /// The table was full and this one had been quiet longest.
+    GivenUp,
+}
+
+/// How long it took to get across and back.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct RoundTrip {
+    /// SYN to the ACK of the SYN-ACK: the whole way, whatever the capture point.
+    pub handshake: Option<Interval>,
+    /// SYN to SYN-ACK: from the capture point to the server and back.
+    pub to_server: Option<Interval>,
+    /// SYN-ACK to ACK: from the capture point to the client and back.
+    pub to_client: Option<Interval>,
+}
+
+impl Connection {
+    /// One side.
+    #[must_use]
+    pub fn side(&self, side: Side) -> &Endpoint {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
+    pub(crate) fn side_mut(&mut self, side: Side) -> &mut Endpoint {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    /// The sender's endpoint and its peer's.
+    pub(crate) fn split_mut(&mut self, from: Side) -> (&mut Endpoint, &mut Endpoint) {
+        match from {
+            Side::Client => (&mut self.client, &mut self.server),
+            Side::Server => (&mut self.server, &mut self.client),
+        }
+    }
+
+    /// First to latest frame.
+    #[must_use]
+    pub fn duration(&self) -> Interval {
+        self.last.time.since(self.first.time)
+    }
+
+    /// How long the capture ran on after `time`, zero where it did not.
+    #[must_use]
+    pub fn heard_after(&self, time: Timestamp) -> Interval {
+        self.observed_until.since(time).max(Interval::ZERO)
+    }
+
+    /// Whether the three-way handshake was seen to complete, or one side was seen talking past it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.handshake.ack.is_some()
+            || [&self.client, &self.server].into_iter().any(|side| {
+                matches!(side.state, EndpointState::JoinedLate)
+                    || (side.counts.payload_packets > 0 && self.handshake.syns == 0)
+            })
+    }
+
+    /// Whether one side was never seen although the other plainly talks with it.
+    #[must_use]
+    pub fn is_one_sided(&self) -> bool {
+        let answered = |seen: &Endpoint, unseen: &Endpoint| {
+            seen.was_seen()
+                && !unseen.was_seen()
+                && seen.acknowledged.is_some()
+                && seen.state != EndpointState::Reset
+        };
+        answered(&self.client, &self.server) || answered(&self.server, &self.client)
+    }
+
+    /// Round trips of the handshake. SYN to SYN-ACK is measured from the latest SYN before the SYN-ACK.
+    #[must_use]
+    pub fn round_trip(&self) -> RoundTrip {
+        let between = |from: Option<Mark>, to: Option<Mark>| {
+            let span = to?.time.since(from?.time);
+            (span >= Interval::ZERO).then_some(span)
+        };
+        let Handshake {
+            answered_syn,
+            syn_ack,
+            ack,
+            syn_acks,
+            ..
+        } = self.handshake;
+        let to_client = between(syn_ack, ack).filter(|_| syn_acks == 1);
+        let to_server = between(answered_syn, syn_ack);
+        let handshake = to_server
+            .zip(to_client)
+            .map(|(there, back)| Interval(there.0.saturating_add(back.0)));
+        RoundTrip {
+            handshake,
+            to_server,
+            to_client,
+        }
+    }
+
+    /// Where the capture was taken, as far as this connection tells.
+    #[must_use]
+    pub fn vantage(&self) -> Vantage {
+        Vantage::infer(self)
+    }
+
+    /// How far the conversation got.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        Stage::of(self)
+    }
+}
+
+/// How far the conversation got when it ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// A SYN, and no SYN-ACK to it.
+    Syn,
+    /// A SYN-ACK, and no ACK to it.
+    SynAck,
+    /// Open, and no byte of payload either way.
+    EstablishedNoData,
+    /// One side sent payload, the other none.
+    RequestSent,
+    /// Both sides sent payload.
+    ResponseStarted,
+    /// At least one FIN was sent.
+    Closing,
+}
+
+impl Stage {
+    fn of(connection: &Connection) -> Stage {
+        let Connection {
+            client,
+            server,
+            handshake,
+            ..
+        } = connection;
+        if client.fin.is_some() || server.fin.is_some() {
+            return Stage::Closing;
+        }
+        match (
+            client.first_payload.is_some(),
+            server.first_payload.is_some(),
+        ) {
+            (true, true) => Stage::ResponseStarted,
+            _ if handshake.syn_ack.is_none() && handshake.syns > 0 => Stage::Syn,
+            _ if handshake.syn_ack.is_some() && handshake.ack.is_none() => Stage::SynAck,
+            (false, false) => Stage::EstablishedNoData,
+            _ => Stage::RequestSent,
+        }
+    }
+
+    /// The word used in output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Syn => "syn",
+            Stage::SynAck => "syn-ack",
+            Stage::EstablishedNoData => "established-no-data",
+            Stage::RequestSent => "request-sent",
+            Stage::ResponseStarted => "response-started",
+            Stage::Closing => "closing",
+        }
+    }
+}

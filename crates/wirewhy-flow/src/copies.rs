@@ -1,0 +1,66 @@
+//! Frames the capture recorded twice: mirrored ports, both sides of a router, `any`.
+//!
+//! A copy is the same packet with, at most, another hop count and link header. A real retransmission carries a new IPv4
+//! identification and, later than a clock tick, a new timestamp, and it follows a round trip or a timer.
+
+use wirewhy_packet::{Interval, Timestamp};
+
+use crate::segment::Segment;
+
+/// The latest packets of one side, as fingerprints.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Recent {
+    seen: [(u32, Timestamp); Recent::KEPT],
+    next: u8,
+    /// A strong copy was found before, so the weaker signs may be believed.
+    proven: bool,
+    /// The peer has sent something since our latest packet.
+    interrupted: bool,
+}
+
+/// A packet whose identification tells copies from retransmissions may be this late: queues between two mirrors.
+const LATEST_WITH_ID: Interval = Interval::from_millis(100);
+
+/// Without an identification only what no timer and no round trip explains counts; Linux sends no probe and no
+/// retransmission sooner than this on any path with a delayed ACK, and none at all before the peer has spoken.
+const LATEST_WITHOUT_ID: Interval = Interval::from_millis(5);
+
+/// An empty ACK without identification can be a true duplicate ACK: only back to back.
+const LATEST_EMPTY: Interval = Interval::from_millis(1);
+
+impl Recent {
+    const KEPT: usize = 6;
+
+    /// Whether `segment` is a copy of a packet this side sent just before.
+    pub(crate) fn is_copy(&mut self, segment: &Segment) -> bool {
+        let print = segment.fingerprint();
+        let has_id = segment.ip_id.is_some_and(|id| id.id != 0);
+        let takes_space = segment.seq_len() > 0;
+        let latest = match (has_id, takes_space) {
+            (true, _) => LATEST_WITH_ID,
+            (false, true) => LATEST_WITHOUT_ID,
+            (false, false) => LATEST_EMPTY,
+        };
+        let found = self.seen.iter().any(|(known, time)| {
+            let age = segment.time.since(*time);
+            *known == print && time.0 != 0 && age <= latest && age >= Interval(-latest.0)
+        });
+        let believed =
+            has_id || (takes_space && !self.interrupted) || (self.proven && !self.interrupted);
+        if found && believed {
+            self.proven |= has_id || takes_space;
+            return true;
+        }
+        if let Some(place) = self.seen.get_mut(usize::from(self.next)) {
+            *place = (print, segment.time);
+        }
+        self.next = (self.next + 1) % 6;
+        self.interrupted = false;
+        false
+    }
+
+    /// The other side has sent something new.
+    pub(crate) fn interrupt(&mut self) {
+        self.interrupted = true;
+    }
+}

@@ -1,0 +1,210 @@
+//! What the tracker saw happen, frame by frame, where it matters to a diagnosis.
+
+use std::net::IpAddr;
+
+use wirewhy_packet::{Interval, IpId, Seq, Timestamp};
+
+use crate::Side;
+
+/// A frame and its time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mark {
+    /// The frame number.
+    pub frame: u64,
+    /// When it was captured.
+    pub time: Timestamp,
+}
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Event {
+    /// The frame it was seen in.
+    pub frame: u64,
+    /// When that was.
+    pub time: Timestamp,
+    /// The side whose header the frame carries; for an ICMP error, the side whose packet it quotes.
+    pub from: Side,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+impl Event {
+    /// The frame and the time of the event.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark {
+            frame: self.frame,
+            time: self.time,
+        }
+    }
+}
+
+/// The kinds of event. Copies of a frame the capture recorded twice are never events.
+#[derive(Clone, PartialEq, Debug)]
+pub enum EventKind {
+    /// A SYN without ACK, repetitions included.
+    Syn {
+        /// Its sequence number.
+        seq: Seq,
+        /// The value of its timestamps option.
+        timestamp: Option<u32>,
+    },
+    /// A SYN with ACK, repetitions included.
+    SynAck {
+        /// Its sequence number.
+        seq: Seq,
+        /// What it acknowledges.
+        ack: Seq,
+        /// Whether that is the SYN the peer sent (RFC 9293 section 3.10.7.3).
+        acceptable: bool,
+    },
+    /// The first acknowledgement of the SYN-ACK: the handshake is complete as far as the client knows.
+    HandshakeAck,
+    /// A later ACK of the client that follows a repeated SYN-ACK.
+    HandshakeAckRepeated,
+    /// An ACK in answer to a SYN that does not acknowledge it: what a host sends that still holds an older connection
+    /// (RFC 9293 section 3.10.7.4, RFC 5961 section 4).
+    UnrelatedAck {
+        /// Its sequence number.
+        seq: Seq,
+        /// What it acknowledges.
+        ack: Seq,
+    },
+    /// A FIN, first one of its side.
+    Fin,
+    /// A reset.
+    Reset(Box<Reset>),
+    /// An ICMP error that quotes this connection.
+    Icmp(Box<Icmp>),
+    /// The peer acknowledged bytes the capture never saw.
+    Unseen {
+        /// How many.
+        bytes: u32,
+    },
+}
+
+/// A reset and how it sits in the connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reset {
+    /// Its sequence number.
+    pub seq: Seq,
+    /// Its acknowledgement number, where the ACK flag is set.
+    pub ack: Option<Seq>,
+    /// The acknowledgement field, whatever the flag says.
+    pub ack_field: Seq,
+    /// The window field.
+    pub window: u16,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    /// IPv4 identification and Don't Fragment.
+    pub ip_id: Option<IpId>,
+    /// The value of its timestamps option.
+    pub timestamp: Option<u32>,
+    /// Bytes of payload it carries.
+    pub payload_len: u32,
+    /// Where its sequence number falls in what the receiver expected.
+    pub position: Position,
+    /// Time since the latest earlier packet of either side.
+    pub idle: Interval,
+    /// The latest earlier packet of the other side: what the reset may answer.
+    pub answers: Option<Mark>,
+    /// Sequence number behind the latest earlier segment of the other side.
+    pub peer_next: Option<Seq>,
+    /// Sequence number behind the latest earlier segment of the side that sent the reset.
+    pub own_next: Option<Seq>,
+    /// Bytes the resetting side had sent that the other side had not acknowledged.
+    pub unacknowledged_own: u32,
+    /// Bytes the other side had sent that the resetting side had not acknowledged.
+    pub unacknowledged_peer: u32,
+}
+
+/// Where a sequence number falls in what the receiver expects (RFC 5961 section 3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Position {
+    /// Exactly the next byte expected.
+    Exact,
+    /// Within the receive window, but not the next byte.
+    InWindow,
+    /// Outside the receive window.
+    Outside,
+    /// The answer to a SYN, judged by its acknowledgement number: acceptable.
+    AnswersSyn,
+    /// The answer to a SYN, judged by its acknowledgement number: not acceptable, so the SYN's sender ignores it.
+    IgnoredInSynSent,
+    /// The receiver's state was never seen.
+    Unknown,
+}
+
+/// An ICMP error about this connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Icmp {
+    /// Whether it is ICMPv6.
+    pub v6: bool,
+    /// Its type.
+    pub kind: u8,
+    /// Its code.
+    pub code: u8,
+    /// Next-hop MTU in bytes, where the message carries one.
+    pub mtu: Option<u32>,
+    /// Who sent it.
+    pub reporter: IpAddr,
+    /// The sequence number it quotes.
+    pub quoted_seq: Option<Seq>,
+    /// Length in bytes of the IP packet it quotes.
+    pub quoted_len: u32,
+    /// Whether the quoted sequence number belongs to this connection (RFC 5927 section 4); true where none was quoted.
+    pub in_window: bool,
+}
+
+/// Events in the order they were seen, bounded: the first [`Events::FIRST`] and the last [`Events::LAST`] are kept.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Events {
+    kept: Vec<Event>,
+    left_out: u32,
+}
+
+impl Events {
+    /// How many of the earliest events are always kept.
+    pub const FIRST: usize = 48;
+    /// How many of the latest events are kept beyond those.
+    pub const LAST: usize = 16;
+
+    pub(crate) fn with_room(events: usize) -> Events {
+        Events {
+            kept: Vec::with_capacity(events),
+            left_out: 0,
+        }
+    }
+
+    pub(crate) fn push(&mut self, event: Event) {
+        if self.kept.len() >= Self::FIRST + Self::LAST {
+            self.kept.remove(Self::FIRST);
+            self.left_out = self.left_out.saturating_add(1);
+        }
+        self.kept.push(event);
+    }
+
+    /// The two sides turned out to be the other way round.
+    pub(crate) fn flip(&mut self) {
+        for event in &mut self.kept {
+            event.from = event.from.other();
+        }
+    }
+
+    /// The events kept, oldest first.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Event] {
+        &self.kept
+    }
+
+    /// How many events were left out between the first and the last ones.
+    #[must_use]
+    pub fn left_out(&self) -> u32 {
+        self.left_out
+    }
+
+    /// Iterates over the events kept, oldest first.
+    pub fn iter(&self) -> std::slice::Iter<'_, Event> {
+        self.kept.iter()
+    }
+}

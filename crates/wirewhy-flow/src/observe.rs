@@ -1,0 +1,544 @@
+//! One segment into the state of its connection.
+
+use wirewhy_packet::TcpFlags;
+
+use crate::copies::Recent;
+use crate::gaps::Gaps;
+use crate::segment::Segment;
+use crate::{
+    Connection, Endpoint, EndpointState, Event, EventKind, Mark, Offer, Position, Roles, Side,
+    resets,
+};
+
+/// A connection being followed: the facts, and what is only needed to gather them.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) connection: Connection,
+    /// Whether the client is the lower end of the pair (see [`crate::Pair::source_is_low`]).
+    pub(crate) client_is_low: bool,
+    recent: [Recent; 2],
+    gaps: [Gaps; 2],
+}
+
+/// What the recording did to one segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Recorded {
+    /// It is a copy of an earlier frame.
+    pub(crate) is_copy: bool,
+    /// The snap length cut its payload.
+    pub(crate) is_cut: bool,
+    /// It is larger than the peer accepts on the wire: taken from the host before its network card cut it.
+    pub(crate) is_offloaded: bool,
+}
+
+impl Live {
+    pub(crate) fn new(connection: Connection, client_is_low: bool) -> Live {
+        Live {
+            connection,
+            client_is_low,
+            recent: [Recent::default(); 2],
+            gaps: [Gaps::default(), Gaps::default()],
+        }
+    }
+
+    /// Whether both sides have closed, or one has reset: nothing more is due.
+    pub(crate) fn is_over(&self) -> bool {
+        let closed = |state| matches!(state, EndpointState::Closing { acknowledged: true });
+        let (client, server) = (self.connection.client.state, self.connection.server.state);
+        (closed(client) && closed(server))
+            || client == EndpointState::Reset
+            || server == EndpointState::Reset
+    }
+
+    /// Takes in one segment.
+    pub(crate) fn observe(&mut self, from: Side, segment: &Segment) -> Recorded {
+        let from = self.learn_roles(from, segment);
+        self.connection.last = segment.mark();
+        if self.is_copy(from, segment) {
+            let counts = &mut self.connection.side_mut(from).counts;
+            counts.duplicate_frames = counts.duplicate_frames.saturating_add(1);
+            return Recorded {
+                is_copy: true,
+                ..Recorded::default()
+            };
+        }
+        let mss = self.connection.side(from.other()).offer.mss;
+        let reset = segment
+            .is_rst()
+            .then(|| resets::describe(&self.connection, from, segment));
+        let gap = self.reveals_gap(from, segment);
+        self.connection.zeek.observe(from, segment, gap > 0);
+        self.connection.note_outgoing(from, segment);
+        count(self.connection.side_mut(from), segment);
+        if let Some(reset) = reset {
+            self.observe_reset(from, segment, reset);
+        } else if segment.is_syn() {
+            self.observe_syn(from, segment);
+        } else {
+            self.observe_ordinary(from, segment, gap);
+        }
+        self.connection.side_mut(from).last = Some(segment.mark());
+        Recorded {
+            is_copy: false,
+            is_cut: segment.captured_len < segment.payload_len,
+            is_offloaded: segment.len_from_frame
+                || mss.is_some_and(|mss| segment.payload_len > u32::from(mss)),
+        }
+    }
+
+    fn is_copy(&mut self, from: Side, segment: &Segment) -> bool {
+        let [client, server] = &mut self.recent;
+        let (own, peer) = match from {
+            Side::Client => (client, server),
+            Side::Server => (server, client),
+        };
+        let copy = own.is_copy(segment);
+        if !copy {
+            peer.interrupt();
+        }
+        copy
+    }
+
+    fn gaps_of(&mut self, side: Side) -> &mut Gaps {
+        let [client, server] = &mut self.gaps;
+        if side == Side::Client { client } else { server }
+    }
+
+    /// How many bytes of the other side the segment acknowledges although the capture never saw them.
+    fn reveals_gap(&mut self, from: Side, segment: &Segment) -> u32 {
+        let peer = self.connection.side(from.other());
+        if !segment.has_ack() || segment.is_syn() || segment.is_rst() {
+            return 0;
+        }
+        let Some(next) = peer.next else { return 0 };
+        let beyond = u32::try_from(segment.ack.distance_from(next)).unwrap_or(0);
+        let window = self.connection.side(from).max_window;
+        // Farther than the sender's own window allows is no acknowledgement but another connection's number.
+        if beyond > window.max(65_535) {
+            return 0;
+        }
+        let ack = segment.ack;
+        let gaps = self.gaps_of(from.other());
+        let missing = if gaps.is_empty() {
+            0
+        } else {
+            gaps.acknowledge(ack)
+        };
+        missing.saturating_add(beyond)
+    }
+
+    fn observe_reset(&mut self, from: Side, segment: &Segment, reset: crate::Reset) {
+        let side = self.connection.side_mut(from);
+        side.counts.resets = side.counts.resets.saturating_add(1);
+        let believed = matches!(
+            reset.position,
+            Position::Exact | Position::AnswersSyn | Position::Unknown
+        );
+        if believed {
+            side.state = EndpointState::Reset;
+        }
+        self.connection
+            .record(segment, from, EventKind::Reset(Box::new(reset)));
+    }
+
+    fn observe_syn(&mut self, from: Side, segment: &Segment) {
+        let acknowledges = segment.has_ack();
+        let (own, peer) = self.connection.split_mut(from);
+        let acceptable = acknowledges
+            && peer
+                .next
+                .is_none_or(|next| answers_syn(peer, next, segment));
+        let first = own.isn != Some(segment.seq);
+        if first {
+            own.isn = Some(segment.seq);
+            own.offer = offer(segment);
+            own.next = Some(segment.seq_end());
+            own.acknowledged = None;
+        }
+        own.window = u32::from(segment.window);
+        own.max_window = own.max_window.max(own.window);
+        let opening = matches!(
+            own.state,
+            EndpointState::Silent
+                | EndpointState::SynSent
+                | EndpointState::Reset
+                | EndpointState::JoinedLate
+        );
+        if opening {
+            own.state = if acknowledges {
+                EndpointState::SynReceived
+            } else {
+                EndpointState::SynSent
+            };
+        }
+        if acceptable {
+            own.acknowledged = Some(segment.ack);
+        }
+        if acknowledges {
+            self.observe_syn_ack(from, segment, acceptable);
+        } else {
+            self.observe_pure_syn(from, segment);
+        }
+    }
+
+    fn observe_pure_syn(&mut self, from: Side, segment: &Segment) {
+        let kind = EventKind::Syn {
+            seq: segment.seq,
+            timestamp: segment
+                .options
+                .timestamps
+                .map(|timestamps| timestamps.value),
+        };
+        self.connection.record(segment, from, kind);
+        if from == Side::Server {
+            if self.connection.client.state == EndpointState::SynSent {
+                self.connection.roles = Roles::Simultaneous;
+            }
+            return;
+        }
+        let handshake = &mut self.connection.handshake;
+        handshake.syns = handshake.syns.saturating_add(1);
+        handshake.first_syn.get_or_insert(segment.mark());
+        handshake.last_syn = Some(segment.mark());
+        if segment.payload_len > 0 {
+            self.connection
+                .client
+                .first_payload
+                .get_or_insert(segment.mark());
+        }
+    }
+
+    fn observe_syn_ack(&mut self, from: Side, segment: &Segment, acceptable: bool) {
+        let kind = EventKind::SynAck {
+            seq: segment.seq,
+            ack: segment.ack,
+            acceptable,
+        };
+        self.connection.record(segment, from, kind);
+        if self.connection.roles == Roles::Simultaneous {
+            self.complete_simultaneous(from, segment);
+        }
+        if from == Side::Client {
+            return;
+        }
+        let handshake = &mut self.connection.handshake;
+        handshake.syn_acks = handshake.syn_acks.saturating_add(1);
+        if !acceptable {
+            return;
+        }
+        if handshake.syn_ack.is_none() {
+            handshake.syn_ack = Some(segment.mark());
+            handshake.answered_syn = handshake.last_syn;
+        }
+        handshake.last_syn_ack = Some(segment.mark());
+        if handshake.ack.is_some() {
+            handshake.syn_acks_after_ack = handshake.syn_acks_after_ack.saturating_add(1);
+        }
+    }
+
+    /// RFC 9293 section 3.5, figure 7: each side's SYN-ACK acknowledges the other's SYN.
+    fn complete_simultaneous(&mut self, from: Side, segment: &Segment) {
+        let (own, peer) = self.connection.split_mut(from);
+        peer.state = EndpointState::Established;
+        if own.state == EndpointState::SynSent {
+            own.state = EndpointState::SynReceived;
+        }
+        if from == Side::Client {
+            self.connection.handshake.ack.get_or_insert(segment.mark());
+        }
+    }
+
+    /// A SYN-ACK or SYN shows who opened; where the connection was joined without it, the guess is mended. Returns the
+    /// side the segment comes from after that.
+    fn learn_roles(&mut self, from: Side, segment: &Segment) -> Side {
+        if !segment.is_syn() || segment.is_rst() || self.connection.roles.are_known() {
+            return from;
+        }
+        let opener = if segment.has_ack() {
+            from.other()
+        } else {
+            from
+        };
+        self.connection.roles = if segment.has_ack() {
+            Roles::SynAck
+        } else {
+            Roles::Syn
+        };
+        if opener == Side::Client {
+            return from;
+        }
+        self.flip();
+        from.other()
+    }
+
+    /// Swaps the sides: who was taken for the client is the server.
+    pub(crate) fn flip(&mut self) {
+        self.client_is_low = !self.client_is_low;
+        self.recent.reverse();
+        self.gaps.reverse();
+        self.connection.flip();
+    }
+
+    fn observe_ordinary(&mut self, from: Side, segment: &Segment, unseen: u32) {
+        if self.is_unrelated_ack(from, segment) {
+            let kind = EventKind::UnrelatedAck {
+                seq: segment.seq,
+                ack: segment.ack,
+            };
+            self.connection.record(segment, from, kind);
+            return;
+        }
+        self.observe_state(from, segment);
+        self.observe_sequence(from, segment);
+        if segment.has_ack() {
+            self.observe_ack(from, segment, unseen);
+        }
+        self.observe_window(from, segment);
+        if segment.is_fin() {
+            self.observe_fin(from, segment);
+        }
+    }
+
+    /// RFC 9293 section 3.10.7.4 and RFC 5961 section 4: a host that still holds an older connection on these ports
+    /// answers a SYN with an ACK of its own numbers.
+    fn is_unrelated_ack(&self, from: Side, segment: &Segment) -> bool {
+        let own = self.connection.side(from);
+        let peer = self.connection.side(from.other());
+        let awaiting = peer.state == EndpointState::SynSent
+            && own.isn.is_none()
+            && self.connection.handshake.ack.is_none();
+        awaiting
+            && segment.has_ack()
+            && !peer
+                .next
+                .is_some_and(|next| answers_syn(peer, next, segment))
+    }
+
+    fn observe_state(&mut self, from: Side, segment: &Segment) {
+        let opened = self.connection.handshake;
+        let (own, peer) = self.connection.split_mut(from);
+        match own.state {
+            EndpointState::Silent if peer.state == EndpointState::SynSent => {
+                // The SYN-ACK was not captured, but this segment acknowledges the SYN.
+                own.state = EndpointState::Established;
+                peer.state = EndpointState::Established;
+            }
+            EndpointState::Silent if peer.state == EndpointState::SynReceived => {
+                own.state = EndpointState::Established;
+            }
+            EndpointState::Silent => own.state = EndpointState::JoinedLate,
+            EndpointState::SynSent if segment.has_ack() => own.state = EndpointState::Established,
+            EndpointState::SynReceived if peer.state == EndpointState::Established => {
+                own.state = EndpointState::Established;
+            }
+            _ => {}
+        }
+        if from == Side::Client && segment.has_ack() {
+            let acknowledges = self
+                .connection
+                .server
+                .isn
+                .is_none_or(|isn| segment.ack.is_after(isn));
+            if opened.ack.is_none() && opened.syns + opened.syn_acks > 0 && acknowledges {
+                self.connection.handshake.ack = Some(segment.mark());
+                self.connection
+                    .record(segment, from, EventKind::HandshakeAck);
+            } else if opened.syn_acks_after_ack > 0 && segment.seq_len() == 0 {
+                self.connection
+                    .record(segment, from, EventKind::HandshakeAckRepeated);
+            }
+        }
+    }
+
+    fn observe_sequence(&mut self, from: Side, segment: &Segment) {
+        let length = segment.seq_len();
+        let side = self.connection.side_mut(from);
+        let Some(next) = side.next else {
+            side.next = Some(segment.seq_end());
+            return;
+        };
+        if length == 0 {
+            return;
+        }
+        let ahead = segment.seq.distance_from(next);
+        // A keep-alive or window probe repeats the byte before the next one.
+        let probe = ahead == -1 && segment.payload_len <= 1 && !segment.is_fin();
+        if ahead >= 0 {
+            side.next = Some(segment.seq_end());
+            if ahead > 0 {
+                self.gaps_of(from).skip(next, segment.seq);
+            }
+            return;
+        }
+        if segment.seq_end().is_after(next) {
+            side.next = Some(segment.seq_end());
+        }
+        if probe {
+            return;
+        }
+        let filled = self.gaps_of(from).fill(segment.seq, segment.seq_end());
+        let counts = &mut self.connection.side_mut(from).counts;
+        if filled == 0 {
+            counts.retransmissions = counts.retransmissions.saturating_add(1);
+        } else {
+            counts.out_of_order = counts.out_of_order.saturating_add(1);
+        }
+    }
+
+    fn observe_ack(&mut self, from: Side, segment: &Segment, unseen: u32) {
+        if unseen > 0 {
+            let peer = self.connection.side_mut(from.other());
+            peer.counts.unseen_bytes = peer.counts.unseen_bytes.saturating_add(u64::from(unseen));
+            if peer.next.is_some_and(|next| segment.ack.is_after(next)) {
+                peer.next = Some(segment.ack);
+            }
+            self.connection
+                .record(segment, from.other(), EventKind::Unseen { bytes: unseen });
+        }
+        let (own, peer) = self.connection.split_mut(from);
+        match own.acknowledged {
+            Some(known) if segment.ack.is_after(known) => own.acknowledged = Some(segment.ack),
+            None => own.acknowledged = Some(segment.ack),
+            Some(known) => {
+                let repeats = segment.ack == known && segment.seq_len() == 0;
+                let outstanding = peer.next.is_some_and(|next| next.is_after(known));
+                if repeats
+                    && outstanding
+                    && u32::from(segment.window) << scale(own, peer) == own.window
+                {
+                    own.counts.duplicate_acks = own.counts.duplicate_acks.saturating_add(1);
+                }
+            }
+        }
+        let closing = matches!(
+            peer.state,
+            EndpointState::Closing {
+                acknowledged: false
+            }
+        );
+        if closing && peer.next.is_some_and(|next| !segment.ack.is_before(next)) {
+            peer.state = EndpointState::Closing { acknowledged: true };
+        }
+        if peer.state == EndpointState::SynReceived && from == Side::Client {
+            peer.state = EndpointState::Established;
+        }
+    }
+
+    fn observe_window(&mut self, from: Side, segment: &Segment) {
+        let (own, peer) = self.connection.split_mut(from);
+        own.window = u32::from(segment.window) << scale(own, peer);
+        own.max_window = own.max_window.max(own.window);
+        if segment.window == 0 {
+            own.counts.zero_windows = own.counts.zero_windows.saturating_add(1);
+        }
+    }
+
+    fn observe_fin(&mut self, from: Side, segment: &Segment) {
+        let side = self.connection.side_mut(from);
+        if side.fin.is_none() {
+            side.fin = Some(segment.mark());
+            self.connection.record(segment, from, EventKind::Fin);
+        }
+        let side = self.connection.side_mut(from);
+        if !matches!(
+            side.state,
+            EndpointState::Closing { .. } | EndpointState::Reset
+        ) {
+            side.state = EndpointState::Closing {
+                acknowledged: false,
+            };
+        }
+    }
+}
+
+/// Whether a segment acknowledges the SYN of `opener`, whose sequence space so far ends at `next`.
+fn answers_syn(opener: &Endpoint, next: wirewhy_packet::Seq, segment: &Segment) -> bool {
+    opener.isn.is_none_or(|isn| segment.ack.is_after(isn)) && !segment.ack.is_after(next)
+}
+
+/// RFC 7323 section 2.2: the scale counts only where both sides sent the option.
+fn scale(own: &Endpoint, peer: &Endpoint) -> u8 {
+    match (own.offer.window_scale, peer.offer.window_scale) {
+        (Some(own), Some(_)) => own,
+        _ => 0,
+    }
+}
+
+fn offer(segment: &Segment) -> Offer {
+    let options = &segment.options;
+    Offer {
+        mss: options.mss,
+        window_scale: options.window_scale.map(|scale| scale.min(14)),
+        sack_permitted: options.sack_permitted,
+        timestamps: options.timestamps.is_some(),
+        ecn: segment.flags.has(TcpFlags::ECE),
+        fast_open: options.fast_open,
+        mptcp: options.mptcp_subtypes != 0,
+    }
+}
+
+/// What is counted of every packet that is no copy.
+fn count(side: &mut Endpoint, segment: &Segment) {
+    let counts = &mut side.counts;
+    counts.packets += 1;
+    counts.bytes += u64::from(segment.wire_len);
+    counts.largest_payload = counts.largest_payload.max(segment.payload_len);
+    counts.offloaded = counts
+        .offloaded
+        .saturating_add(u32::from(segment.len_from_frame));
+    if segment.is_rst() {
+        return;
+    }
+    if segment.payload_len > 0 {
+        counts.payload_packets += 1;
+        counts.payload_bytes += u64::from(segment.payload_len);
+        let cut = segment.captured_len < segment.payload_len;
+        counts.cut_payloads = counts.cut_payloads.saturating_add(u32::from(cut));
+        side.first_payload.get_or_insert(segment.mark());
+        side.last_payload = Some(segment.mark());
+    }
+    side.ttl.add(segment.ttl);
+    side.ip_id = segment.ip_id;
+    if side.mac.is_none() {
+        side.mac = segment.mac;
+    }
+    if let Some(timestamps) = segment.options.timestamps {
+        side.timestamp = Some(timestamps.value);
+    }
+}
+
+impl Segment {
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            frame: self.frame,
+            time: self.time,
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn record(&mut self, segment: &Segment, from: Side, kind: EventKind) {
+        self.events.push(Event {
+            frame: segment.frame,
+            time: segment.time,
+            from,
+            kind,
+        });
+    }
+
+    /// Remembers whether the capturing host sent what it recorded of each side; the first packet that tells counts.
+    fn note_outgoing(&mut self, from: Side, segment: &Segment) {
+        let [client, server] = &mut self.outgoing;
+        let known = if from == Side::Client { client } else { server };
+        if known.is_none() {
+            *known = segment.outgoing;
+        }
+    }
+
+    fn flip(&mut self) {
+        std::mem::swap(&mut self.client, &mut self.server);
+        self.outgoing.reverse();
+        self.events.flip();
+        self.zeek.mark_flipped();
+    }
+}

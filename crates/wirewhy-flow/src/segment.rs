@@ -1,0 +1,113 @@
+//! A TCP segment reduced to what a tracker keeps: owned, fixed size, payload left behind.
+
+use wirewhy_packet::{
+    Ip, IpId, MacAddr, Packet, SackBlocks, Seq, TcpFlags, TcpOptions, TcpSegment, Timestamp,
+};
+
+/// One segment as the tracker sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Segment {
+    pub(crate) frame: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) wire_len: u32,
+    pub(crate) ip_len: u32,
+    pub(crate) payload_len: u32,
+    pub(crate) captured_len: u32,
+    pub(crate) seq: Seq,
+    pub(crate) ack: Seq,
+    pub(crate) flags: TcpFlags,
+    pub(crate) window: u16,
+    pub(crate) ttl: u8,
+    pub(crate) ip_id: Option<IpId>,
+    pub(crate) tos: u8,
+    pub(crate) outgoing: Option<bool>,
+    pub(crate) mac: Option<MacAddr>,
+    pub(crate) vlan: Option<u16>,
+    pub(crate) len_from_frame: bool,
+    pub(crate) options: TcpOptions,
+}
+
+impl Segment {
+    pub(crate) fn new(packet: &Packet<'_>, ip: &Ip, tcp: &TcpSegment<'_>) -> Segment {
+        Segment {
+            frame: packet.frame,
+            time: packet.time,
+            wire_len: packet.wire_len,
+            ip_len: ip.total_len,
+            payload_len: tcp.payload_len,
+            captured_len: u32::try_from(tcp.payload.len()).unwrap_or(u32::MAX),
+            seq: tcp.seq,
+            ack: tcp.ack,
+            flags: tcp.flags,
+            window: tcp.window,
+            ttl: ip.ttl,
+            ip_id: ip.id,
+            tos: ip.tos,
+            outgoing: packet.link.outgoing,
+            mac: packet.link.source,
+            vlan: packet.link.vlan,
+            len_from_frame: ip.len_from_frame,
+            options: tcp.options,
+        }
+    }
+
+    pub(crate) fn is_syn(&self) -> bool {
+        self.flags.has(TcpFlags::SYN)
+    }
+
+    pub(crate) fn is_fin(&self) -> bool {
+        self.flags.has(TcpFlags::FIN)
+    }
+
+    pub(crate) fn is_rst(&self) -> bool {
+        self.flags.has(TcpFlags::RST)
+    }
+
+    pub(crate) fn has_ack(&self) -> bool {
+        self.flags.has(TcpFlags::ACK)
+    }
+
+    /// Sequence space taken: payload plus one each for SYN and FIN (RFC 9293 section 3.4).
+    pub(crate) fn seq_len(&self) -> u32 {
+        self.payload_len
+            .saturating_add(u32::from(self.is_syn()))
+            .saturating_add(u32::from(self.is_fin()))
+    }
+
+    pub(crate) fn seq_end(&self) -> Seq {
+        self.seq.advance(self.seq_len())
+    }
+
+    /// What stays the same in a copy of the frame: everything the sender wrote above the link layer except the hop count.
+    pub(crate) fn fingerprint(&self) -> u32 {
+        let mut hash = Fnv(0x811c_9dc5);
+        hash.add(self.seq.0);
+        hash.add(self.ack.0);
+        hash.add(u32::from(self.flags.0) << 16 | u32::from(self.window));
+        hash.add(self.payload_len);
+        hash.add(self.ip_id.map_or(0, |id| u32::from(id.id) | 0x1_0000));
+        if let Some(timestamps) = self.options.timestamps {
+            hash.add(timestamps.value);
+            hash.add(timestamps.echo);
+        }
+        hash.add_sack(&self.options.sack);
+        hash.0
+    }
+}
+
+/// FNV-1a over words: no secret is needed, a false match also has to fall within milliseconds.
+struct Fnv(u32);
+
+impl Fnv {
+    fn add(&mut self, word: u32) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0193);
+        self.0 ^= self.0 >> 15;
+    }
+
+    fn add_sack(&mut self, sack: &SackBlocks) {
+        for (left, right) in sack.as_slice() {
+            self.add(left.0);
+            self.add(right.0);
+        }
+    }
+}

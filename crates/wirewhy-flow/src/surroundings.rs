@@ -1,0 +1,131 @@
+//! What the rest of the capture tells about the two hosts of a connection.
+
+use std::net::IpAddr;
+
+use foldhash::fast::FixedState;
+use indexmap::{IndexMap, IndexSet};
+use wirewhy_packet::{Interval, Seq};
+
+use crate::{Mark, TtlSeen};
+
+/// What other connections of the capture tell about the hosts of this one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Surroundings {
+    /// Hop counts of the SYN-ACKs the server's address sent to others.
+    pub server_ttl: Option<TtlSeen>,
+    /// The shortest SYN to SYN-ACK time to the server's address.
+    pub server_round_trip: Option<Interval>,
+    /// The latest earlier SYN between the same two addresses that was answered.
+    pub accepted: Option<AcceptedTimestamp>,
+    /// The stream that used the same addresses and ports before.
+    pub earlier_stream: Option<u32>,
+}
+
+/// A SYN that was answered, with the sender's clock (RFC 7323).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AcceptedTimestamp {
+    /// The value of its timestamps option.
+    pub value: u32,
+    /// Its frame and time.
+    pub mark: Mark,
+    /// Whether every answered SYN between the two addresses carried a newer value than the one answered before it.
+    pub only_newer: bool,
+    /// How many were answered.
+    pub answered: u32,
+}
+
+/// Host facts gathered from answered SYNs; each table stops growing at [`Hosts::LIMIT`].
+#[derive(Debug, Default)]
+pub(crate) struct Hosts {
+    by_address: IndexMap<IpAddr, HostSeen, FixedState>,
+    services: IndexSet<(IpAddr, u16), FixedState>,
+    accepted: IndexMap<(IpAddr, IpAddr), Accepted, FixedState>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct HostSeen {
+    ttl: TtlSeen,
+    round_trip: Option<Interval>,
+}
+
+/// The last answered SYNs between two addresses, newest last.
+#[derive(Clone, Copy, Debug)]
+struct Accepted {
+    recent: [Option<(u32, Mark)>; 4],
+    only_newer: bool,
+    answered: u32,
+}
+
+impl Hosts {
+    const LIMIT: usize = 65_536;
+
+    /// Learns from an answered SYN.
+    pub(crate) fn learn_answer(
+        &mut self,
+        server: (IpAddr, u16),
+        ttl: u8,
+        round_trip: Option<Interval>,
+    ) {
+        if self.services.len() < Self::LIMIT {
+            self.services.insert(server);
+        }
+        if self.by_address.len() >= Self::LIMIT && !self.by_address.contains_key(&server.0) {
+            return;
+        }
+        let seen = self.by_address.entry(server.0).or_default();
+        seen.ttl.add(ttl);
+        seen.round_trip = match (seen.round_trip, round_trip) {
+            (Some(known), Some(new)) => Some(known.min(new)),
+            (known, new) => known.or(new),
+        };
+    }
+
+    /// Learns the clock of a SYN that was answered.
+    pub(crate) fn learn_timestamp(&mut self, hosts: (IpAddr, IpAddr), value: u32, mark: Mark) {
+        if self.accepted.len() >= Self::LIMIT && !self.accepted.contains_key(&hosts) {
+            return;
+        }
+        let accepted = self.accepted.entry(hosts).or_insert(Accepted {
+            recent: [None; 4],
+            only_newer: true,
+            answered: 0,
+        });
+        if let Some((latest, _)) = accepted.recent.last().copied().flatten() {
+            accepted.only_newer &= !Seq(value).is_before(Seq(latest));
+        }
+        accepted.recent.rotate_left(1);
+        if let Some(newest) = accepted.recent.last_mut() {
+            *newest = Some((value, mark));
+        }
+        accepted.answered = accepted.answered.saturating_add(1);
+    }
+
+    pub(crate) fn is_service(&self, endpoint: (IpAddr, u16)) -> bool {
+        self.services.contains(&endpoint)
+    }
+
+    /// What is known of the two hosts of a connection that began with `first`.
+    pub(crate) fn around(&self, client: IpAddr, server: IpAddr, first: Mark) -> Surroundings {
+        let host = self.by_address.get(&server);
+        let accepted = self.accepted.get(&(client, server)).and_then(|accepted| {
+            let (value, mark) = accepted
+                .recent
+                .iter()
+                .rev()
+                .flatten()
+                .find(|(_, mark)| mark.frame < first.frame)?;
+            Some(AcceptedTimestamp {
+                value: *value,
+                mark: *mark,
+                only_newer: accepted.only_newer,
+                answered: accepted.answered,
+            })
+        });
+        Surroundings {
+            server_ttl: host.map(|seen| seen.ttl),
+            server_round_trip: host.and_then(|seen| seen.round_trip),
+            accepted,
+            earlier_stream: None,
+        }
+    }
+}

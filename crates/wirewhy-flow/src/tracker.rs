@@ -1,0 +1,669 @@
+//! All connections being followed.
+
+use wirewhy_packet::{IcmpError, Interval, Packet, Timestamp, Transport};
+
+use crate::expiry::{Class, Expiry, Handle};
+use crate::observe::{Live, Recorded};
+use crate::segment::Segment;
+use crate::surroundings::Hosts;
+use crate::{
+    Connection, Ended, Endpoint, EndpointState, Event, EventKind, Events, Handshake, Icmp, Located,
+    Opened, Pair, Roles, Side, Streams, Surroundings, Zeek,
+};
+
+/// How much a tracker holds, and for how long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// Connections followed at once; beyond it the one that has been over, or open, longest is given up.
+    pub max_connections: usize,
+    /// How long a connection that closed is followed on: late segments and answers to them. Zeek lingers 5 s
+    /// (`tcp_close_delay`).
+    pub closed_quiet: Interval,
+    /// How long a connection that was reset is followed on: a side that did not get the reset, or must ignore it, sends
+    /// again with back-off (Linux doubles up to 120 s).
+    pub reset_quiet: Interval,
+    /// How long an attempt to open is followed on: the longest pause between two SYNs of Linux is 64 s.
+    pub unopened_quiet: Interval,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            max_connections: 4_000_000,
+            closed_quiet: Interval::from_secs(5),
+            reset_quiet: Interval::from_secs(15),
+            unopened_quiet: Interval::from_secs(70),
+        }
+    }
+}
+
+/// What became of one packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Observed {
+    /// The stream it belongs to.
+    pub stream: u32,
+    /// Whether it is a copy of a frame recorded before.
+    pub is_copy: bool,
+}
+
+/// Frames with something in common: how many, and the first ones.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Sample {
+    /// How many there were.
+    pub count: u64,
+    /// The numbers of the first ones, at most [`Sample::KEPT`].
+    pub frames: Vec<u64>,
+}
+
+impl Sample {
+    /// How many frame numbers are kept.
+    pub const KEPT: usize = 16;
+
+    fn add(&mut self, frame: u64) {
+        self.count += 1;
+        if self.frames.len() < Self::KEPT {
+            self.frames.push(frame);
+        }
+    }
+}
+
+/// What a tracker counted beside its connections.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// TCP packets, copies included.
+    pub tcp_packets: u64,
+    /// Packets of connections that were over and no longer followed.
+    pub late_packets: u64,
+    /// ICMP errors about a TCP connection the capture does not show.
+    pub stray_icmp_errors: u64,
+    /// Connections given up because the table was full.
+    pub given_up: u64,
+    /// Frames recorded again.
+    pub copies: Sample,
+    /// Segments whose payload the snap length cut.
+    pub cut: Sample,
+    /// Segments larger than the peer accepts on the wire.
+    pub offloaded: Sample,
+}
+
+/// Follows every connection of a capture. Packets go in one after another; a connection comes out once, when it is over,
+/// given up, or at [`Tracker::finish`].
+#[derive(Debug)]
+pub struct Tracker {
+    bounds: Bounds,
+    streams: Streams,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    expiry: Expiry,
+    hosts: Hosts,
+    now: Timestamp,
+    tally: Tally,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    occupant: Occupant,
+}
+
+#[derive(Debug)]
+enum Occupant {
+    None,
+    /// One SYN and nothing else: most of a scan or a flood. Grown to a connection when a second packet comes.
+    Syn(Box<LoneSyn>),
+    Connection(Box<Live>),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LoneSyn {
+    stream: u32,
+    earlier_stream: Option<u32>,
+    pair: Pair,
+    segment: Segment,
+}
+
+/// Attached to a stream whose connection was followed to its end.
+const RELEASED: u32 = u32::MAX - 1;
+
+impl Tracker {
+    /// A tracker that has seen nothing.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Tracker {
+        Tracker {
+            bounds,
+            streams: Streams::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            expiry: Expiry::default(),
+            hosts: Hosts::default(),
+            now: Timestamp(i64::MIN),
+            tally: Tally::default(),
+        }
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// How many connections are being followed.
+    #[must_use]
+    pub fn following(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Takes in one packet; hands connections that are over to `sink`. Returns what became of it if it was TCP.
+    pub fn observe(
+        &mut self,
+        packet: &Packet<'_>,
+        sink: &mut impl FnMut(Connection),
+    ) -> Option<Observed> {
+        self.advance(packet.time);
+        self.expire(sink);
+        let ip = packet.ip?;
+        match &packet.transport {
+            Transport::Tcp(tcp) => {
+                self.tally.tcp_packets += 1;
+                let pair = Pair {
+                    source: (ip.source, tcp.source_port),
+                    destination: (ip.destination, tcp.destination_port),
+                };
+                let located = self.streams.locate(&pair, tcp);
+                let segment = Segment::new(packet, &ip, tcp);
+                Some(self.observe_segment(pair, located, segment, sink))
+            }
+            Transport::IcmpError(error) => {
+                self.observe_icmp(packet, ip.source, error);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Gives a packet its stream number and nothing else: for packets a filter leaves out.
+    pub fn skip(&mut self, packet: &Packet<'_>) {
+        let Some(ip) = packet.ip else { return };
+        match &packet.transport {
+            Transport::Tcp(tcp) => {
+                let pair = Pair {
+                    source: (ip.source, tcp.source_port),
+                    destination: (ip.destination, tcp.destination_port),
+                };
+                self.streams.locate(&pair, tcp);
+            }
+            Transport::IcmpError(error) => {
+                self.locate_quoted(error);
+            }
+            _ => {}
+        }
+    }
+
+    /// Hands over every connection still followed, by stream number.
+    pub fn finish(&mut self, sink: &mut impl FnMut(Connection)) {
+        let mut left: Vec<(u32, u32)> = Vec::with_capacity(self.following());
+        for (slot, place) in (0u32..).zip(&self.slots) {
+            match &place.occupant {
+                Occupant::None => {}
+                Occupant::Syn(lone) => left.push((lone.stream, slot)),
+                Occupant::Connection(live) => left.push((live.connection.stream, slot)),
+            }
+        }
+        left.sort_unstable();
+        for (_, slot) in left {
+            self.release(slot, Ended::EndOfCapture, sink);
+        }
+    }
+
+    /// Time runs forward; a step back of an hour or more is believed, so that one frame with a time far ahead does not make
+    /// everything after it look old.
+    fn advance(&mut self, time: Timestamp) {
+        if time > self.now || self.now.since(time) > Interval::from_secs(3600) {
+            self.now = time;
+        }
+    }
+
+    fn observe_segment(
+        &mut self,
+        pair: Pair,
+        located: Located,
+        segment: Segment,
+        sink: &mut impl FnMut(Connection),
+    ) -> Observed {
+        let stream = located.stream;
+        if let Some(slot) = located.replaced.filter(|slot| *slot != RELEASED) {
+            self.release(slot, Ended::Reused, sink);
+            // Releasing marked the pair as released; the new stream takes its place.
+            self.streams.attach(&pair, None);
+        }
+        let is_copy = match located.attached {
+            Some(RELEASED) if segment.payload_len == 0 && !segment.is_syn() => {
+                self.tally.late_packets += 1;
+                false
+            }
+            Some(slot) if slot != RELEASED => self.observe_in(slot, pair, &segment),
+            _ => {
+                let reused = located.opened == Opened::Reused;
+                let earlier = reused.then(|| stream.wrapping_sub(1));
+                self.open(pair, stream, earlier, segment, sink);
+                false
+            }
+        };
+        Observed { stream, is_copy }
+    }
+
+    fn open(
+        &mut self,
+        pair: Pair,
+        stream: u32,
+        earlier_stream: Option<u32>,
+        segment: Segment,
+        sink: &mut impl FnMut(Connection),
+    ) {
+        if self.following() >= self.bounds.max_connections {
+            self.give_up_one(sink);
+        }
+        let lone = LoneSyn {
+            stream,
+            earlier_stream,
+            pair,
+            segment,
+        };
+        let occupant = if segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin() {
+            Occupant::Syn(Box::new(lone))
+        } else {
+            Occupant::Connection(Box::new(self.begin(&lone)))
+        };
+        let (class, quiet) = match &occupant {
+            Occupant::Connection(live) => (class_of(live), quiet_of(live, &self.bounds)),
+            Occupant::Syn(_) | Occupant::None => (Class::Opening, self.bounds.unopened_quiet),
+        };
+        let handle = self.place(occupant);
+        self.expiry.enter(class, segment.time.after(quiet), handle);
+        self.streams.attach(&pair, Some(handle.slot));
+    }
+
+    fn place(&mut self, occupant: Occupant) -> Handle {
+        if let Some(slot) = self.free.pop()
+            && let Some(place) = usize::try_from(slot)
+                .ok()
+                .and_then(|at| self.slots.get_mut(at))
+        {
+            place.occupant = occupant;
+            return Handle {
+                slot,
+                generation: place.generation,
+            };
+        }
+        let slot = u32::try_from(self.slots.len()).unwrap_or(RELEASED);
+        self.slots.push(Slot {
+            generation: 0,
+            occupant,
+        });
+        Handle {
+            slot,
+            generation: 0,
+        }
+    }
+
+    /// A connection from its first packet.
+    fn begin(&self, lone: &LoneSyn) -> Live {
+        let LoneSyn {
+            stream,
+            earlier_stream,
+            pair,
+            segment,
+        } = lone;
+        let (roles, from) = self.first_roles(pair, segment);
+        let (client, server) = match from {
+            Side::Client => (pair.source, pair.destination),
+            Side::Server => (pair.destination, pair.source),
+        };
+        let connection = Connection {
+            stream: *stream,
+            client: Endpoint::new(client.0, client.1),
+            server: Endpoint::new(server.0, server.1),
+            roles,
+            first: segment.mark(),
+            last: segment.mark(),
+            handshake: Handshake::default(),
+            events: Events::with_room(6),
+            zeek: Zeek::default(),
+            ended: Ended::EndOfCapture,
+            observed_until: segment.time,
+            surroundings: Surroundings {
+                earlier_stream: *earlier_stream,
+                ..Surroundings::default()
+            },
+            outgoing: [None, None],
+        };
+        let client_is_low = pair.source_is_low() == (from == Side::Client);
+        let mut live = Live::new(connection, client_is_low);
+        if from == Side::Server {
+            live.connection.zeek.mark_flipped();
+        }
+        live.observe(from, segment);
+        live
+    }
+
+    /// Who is the client, by what the first packet shows; surest first.
+    fn first_roles(&self, pair: &Pair, segment: &Segment) -> (Roles, Side) {
+        if segment.flags.is_pure_syn() {
+            return (Roles::Syn, Side::Client);
+        }
+        if segment.flags.is_syn_ack() {
+            return (Roles::SynAck, Side::Server);
+        }
+        match (
+            self.hosts.is_service(pair.source),
+            self.hosts.is_service(pair.destination),
+        ) {
+            (true, false) => return (Roles::KnownService, Side::Server),
+            (false, true) => return (Roles::KnownService, Side::Client),
+            _ => {}
+        }
+        // RFC 9293 section 3.10.7.1: a reset that acknowledges without a number of its own answers a SYN.
+        if segment.is_rst() && segment.has_ack() && segment.seq.0 == 0 {
+            return (Roles::Guessed, Side::Server);
+        }
+        // Ports below 1024 are reserved for services (RFC 6335 section 6); a guess, and marked as one.
+        let from_service = pair.source.1 < 1024 && pair.destination.1 >= 1024;
+        (
+            Roles::Guessed,
+            if from_service {
+                Side::Server
+            } else {
+                Side::Client
+            },
+        )
+    }
+
+    fn occupant(&mut self, slot: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(usize::try_from(slot).ok()?)
+    }
+
+    /// The connection in a slot, grown from its lone SYN if need be.
+    fn grow(&mut self, slot: u32) -> Option<&mut Live> {
+        let lone = match &self.occupant(slot)?.occupant {
+            Occupant::Syn(lone) => Some(**lone),
+            _ => None,
+        };
+        if let Some(lone) = lone {
+            let mut live = self.begin(&lone);
+            live.connection.surroundings = self.around(&live.connection);
+            self.occupant(slot)?.occupant = Occupant::Connection(Box::new(live));
+        }
+        match &mut self.occupant(slot)?.occupant {
+            Occupant::Connection(live) => Some(live),
+            _ => None,
+        }
+    }
+
+    fn around(&self, connection: &Connection) -> Surroundings {
+        let (client, server) = (connection.client.address, connection.server.address);
+        Surroundings {
+            earlier_stream: connection.surroundings.earlier_stream,
+            ..self.hosts.around(client, server, connection.first)
+        }
+    }
+
+    fn observe_in(&mut self, slot: u32, pair: Pair, segment: &Segment) -> bool {
+        let bounds = self.bounds;
+        let Some(live) = self.grow(slot) else {
+            return false;
+        };
+        let from = if pair.source_is_low() == live.client_is_low {
+            Side::Client
+        } else {
+            Side::Server
+        };
+        let was = class_of(live);
+        let recorded = live.observe(from, segment);
+        let (class, quiet) = (class_of(live), quiet_of(live, &bounds));
+        let answered = live.connection.handshake.syn_ack == Some(segment.mark());
+        if class != was {
+            let generation = self.occupant(slot).map_or(0, |place| place.generation);
+            let due = segment.time.after(quiet);
+            self.expiry.enter(class, due, Handle { slot, generation });
+        }
+        if answered && !recorded.is_copy {
+            self.learn_answer(slot, segment);
+        }
+        self.note(recorded, segment.frame);
+        recorded.is_copy
+    }
+
+    fn note(&mut self, recorded: Recorded, frame: u64) {
+        if recorded.is_copy {
+            self.tally.copies.add(frame);
+        }
+        if recorded.is_cut {
+            self.tally.cut.add(frame);
+        }
+        if recorded.is_offloaded {
+            self.tally.offloaded.add(frame);
+        }
+    }
+
+    fn learn_answer(&mut self, slot: u32, segment: &Segment) {
+        let Some(place) = usize::try_from(slot).ok().and_then(|at| self.slots.get(at)) else {
+            return;
+        };
+        let Occupant::Connection(live) = &place.occupant else {
+            return;
+        };
+        let connection = &live.connection;
+        let (client, server) = (&connection.client, &connection.server);
+        let round_trip = connection.round_trip().to_server;
+        self.hosts
+            .learn_answer((server.address, server.port), segment.ttl, round_trip);
+        if let Some(value) = client.timestamp {
+            let hosts = (client.address, server.address);
+            self.hosts.learn_timestamp(hosts, value, connection.first);
+        }
+    }
+
+    fn locate_quoted(&mut self, error: &IcmpError) -> Option<(Pair, Option<Located>)> {
+        let quoted = error.quoted?;
+        let (source, destination) = quoted.ports.filter(|_| quoted.protocol == 6)?;
+        let pair = Pair {
+            source: (quoted.source, source),
+            destination: (quoted.destination, destination),
+        };
+        let located = match quoted.tcp.and_then(|tcp| tcp.header) {
+            Some(header) => Some(self.streams.locate_quoted(&pair, &header)),
+            None => self.streams.find(&pair),
+        };
+        Some((pair, located))
+    }
+
+    fn observe_icmp(&mut self, packet: &Packet<'_>, reporter: std::net::IpAddr, error: &IcmpError) {
+        let Some((pair, located)) = self.locate_quoted(error) else {
+            return;
+        };
+        let slot = located
+            .and_then(|located| located.attached)
+            .filter(|slot| *slot != RELEASED);
+        let Some(live) = slot.and_then(|slot| self.grow(slot)) else {
+            self.tally.stray_icmp_errors += 1;
+            return;
+        };
+        let from = if pair.source_is_low() == live.client_is_low {
+            Side::Client
+        } else {
+            Side::Server
+        };
+        let connection = &mut live.connection;
+        let quoted_seq = error
+            .quoted
+            .and_then(|quoted| quoted.tcp)
+            .map(|tcp| tcp.seq);
+        let sender = connection.side(from);
+        let in_window = match (quoted_seq, sender.next) {
+            (Some(seq), Some(next)) => {
+                let behind = next.distance_from(seq);
+                let reach = connection.side(from.other()).max_window.max(65_535);
+                behind >= 0 && u32::try_from(behind).is_ok_and(|behind| behind <= reach)
+            }
+            _ => true,
+        };
+        let icmp = Icmp {
+            v6: error.v6,
+            kind: error.kind,
+            code: error.code,
+            mtu: error.mtu,
+            reporter,
+            quoted_seq,
+            quoted_len: error.quoted.map_or(0, |quoted| quoted.total_len),
+            in_window,
+        };
+        connection.last = crate::Mark {
+            frame: packet.frame,
+            time: packet.time,
+        };
+        connection.events.push(Event {
+            frame: packet.frame,
+            time: packet.time,
+            from,
+            kind: EventKind::Icmp(Box::new(icmp)),
+        });
+    }
+
+    fn expire(&mut self, sink: &mut impl FnMut(Connection)) {
+        for class in [Class::Over, Class::Opening] {
+            while let Some(handle) = self.expiry.due(class, self.now) {
+                self.expire_one(class, handle, sink);
+            }
+        }
+    }
+
+    fn expire_one(&mut self, class: Class, handle: Handle, sink: &mut impl FnMut(Connection)) {
+        let (now, bounds) = (self.now, self.bounds);
+        let Some(place) = self.occupant(handle.slot) else {
+            return;
+        };
+        if place.generation != handle.generation {
+            return;
+        }
+        let (active, quiet, stands_in) = match &place.occupant {
+            Occupant::None => return,
+            Occupant::Syn(lone) => (lone.segment.time, bounds.unopened_quiet, Class::Opening),
+            Occupant::Connection(live) => (
+                live.connection.last.time,
+                quiet_of(live, &bounds),
+                class_of(live),
+            ),
+        };
+        if stands_in != class {
+            return;
+        }
+        let due = active.after(quiet);
+        if due > now {
+            self.expiry.enter(class, due, handle);
+            return;
+        }
+        let ended = if class == Class::Over {
+            Ended::Closed
+        } else {
+            Ended::NeverOpened
+        };
+        self.release(handle.slot, ended, sink);
+    }
+
+    /// Gives up what is least worth keeping: what is over, else what has been followed longest.
+    fn give_up_one(&mut self, sink: &mut impl FnMut(Connection)) {
+        for class in [Class::Over, Class::Open, Class::Opening] {
+            while let Some(handle) = self.expiry.oldest(class) {
+                let is_current = self.occupant(handle.slot).is_some_and(|place| {
+                    place.generation == handle.generation
+                        && match &place.occupant {
+                            Occupant::None => false,
+                            Occupant::Syn(_) => class == Class::Opening,
+                            Occupant::Connection(live) => class_of(live) == class,
+                        }
+                });
+                if is_current {
+                    self.tally.given_up += 1;
+                    self.release(handle.slot, Ended::GivenUp, sink);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Empties a slot and hands its connection over.
+    fn release(&mut self, slot: u32, ended: Ended, sink: &mut impl FnMut(Connection)) {
+        if self.grow(slot).is_none() {
+            return;
+        }
+        let Some(place) = self.occupant(slot) else {
+            return;
+        };
+        place.generation = place.generation.wrapping_add(1);
+        let Occupant::Connection(mut live) = std::mem::replace(&mut place.occupant, Occupant::None)
+        else {
+            return;
+        };
+        self.free.push(slot);
+        self.mend_guess(&mut live);
+        let mut connection = live.connection;
+        let pair = Pair {
+            source: (connection.client.address, connection.client.port),
+            destination: (connection.server.address, connection.server.port),
+        };
+        self.streams.attach(&pair, Some(RELEASED));
+        connection.ended = ended;
+        connection.observed_until = self.now;
+        let accepted = connection.surroundings.accepted;
+        connection.surroundings = self.around(&connection);
+        connection.surroundings.accepted = accepted.or(connection.surroundings.accepted);
+        sink(connection);
+    }
+
+    /// A guess about who is who is mended by what became known later.
+    fn mend_guess(&self, live: &mut Live) {
+        if live.connection.roles != Roles::Guessed {
+            return;
+        }
+        let Connection { client, server, .. } = &live.connection;
+        let client_serves = self.hosts.is_service((client.address, client.port));
+        let server_serves = self.hosts.is_service((server.address, server.port));
+        if client_serves == server_serves {
+            return;
+        }
+        live.connection.roles = Roles::KnownService;
+        if client_serves {
+            live.flip();
+        }
+    }
+}
+
+fn class_of(live: &Live) -> Class {
+    if live.is_over() {
+        return Class::Over;
+    }
+    let opening = |state| {
+        matches!(
+            state,
+            EndpointState::Silent | EndpointState::SynSent | EndpointState::SynReceived
+        )
+    };
+    let Connection { client, server, .. } = &live.connection;
+    if opening(client.state) && opening(server.state) {
+        Class::Opening
+    } else {
+        Class::Open
+    }
+}
+
+fn quiet_of(live: &Live, bounds: &Bounds) -> Interval {
+    let Connection { client, server, .. } = &live.connection;
+    if client.state == EndpointState::Reset || server.state == EndpointState::Reset {
+        return bounds.reset_quiet;
+    }
+    if live.is_over() {
+        bounds.closed_quiet
+    } else {
+        bounds.unopened_quiet
+    }
+}
