@@ -153,7 +153,7 @@ pub enum Variant {
     Standard,
     /// Nanosecond resolution (magic `0xa1b23c4d`).
     Nanosecond,
-    /// Kuznetzov's patched libpcap (magic `0xa1b2cd34`), with longer record headers.
+    /// Longer record headers: Kuznetzov's patched libpcap (magic `0xa1b2cd34`), and others that cannot be told by magic.
     Modified,
 }
 

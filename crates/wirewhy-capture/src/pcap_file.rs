@@ -4,13 +4,22 @@ use wirewhy_packet::{LinkType, Timestamp};
 
 use crate::info::{ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, Variant};
 use crate::problem::{OpenErrorKind, ProblemKind};
-use crate::reader::{Failure, Record, Step};
+use crate::reader::{Failure, Ledger, Record, Step};
 use crate::window::Window;
 
 const HEADER_LEN: usize = 24;
 const RECORD_HEADER_LEN: usize = 16;
-/// Kuznetzov's headers go on with interface index, protocol and packet type.
-const MODIFIED_RECORD_HEADER_LEN: usize = 24;
+
+/// Lengths of the record headers that a file with the standard magic may have, most likely first: the standard one, that
+/// of the patched libpcap of Red Hat 6.1, that of Nokia's firewalls.
+const STANDARD_HEADER_LENS: [usize; 3] = [RECORD_HEADER_LEN, 24, 20];
+
+/// The same for Kuznetzov's magic: interface index, protocol and packet type go on after the standard fields, and in one
+/// version of the patch two processor numbers.
+const MODIFIED_HEADER_LENS: [usize; 2] = [24, 28];
+
+/// Two neighbouring records of one capture are closer than this.
+const MAX_PLAUSIBLE_GAP_SECS: u32 = 366 * 86_400;
 
 /// A record may be this long whatever the header says: twice the largest segment that Linux builds (BIG TCP, 512 KiB),
 /// four times libpcap's own limit. A smaller limit loses packets, a larger one finds damage later.
@@ -30,6 +39,11 @@ pub(crate) struct PcapFile {
     lengths: Lengths,
     /// Longest record accepted.
     max_len: u32,
+    record_header_len: usize,
+    /// Whether no record was read yet.
+    at_first: bool,
+    /// The version in the header, where it is not one that was ever defined.
+    unknown_version: Option<(u16, u16)>,
 }
 
 /// In which order a record header gives captured and original length.
@@ -77,12 +91,13 @@ impl PcapFile {
         let major = order.u16([m0, m1]);
         let minor = order.u16([n0, n1]);
         let link = order.u32([l0, l1, l2, l3]);
-        let lengths = match (major, minor) {
+        let (lengths, unknown_version) = match (major, minor) {
             // What Navtel's analysers write.
-            (2, 0..=2) | (543, 0) => Lengths::Swapped,
-            (2, 3) => Lengths::Either,
-            (2, 4) => Lengths::Normal,
-            _ => {
+            (2, 0..=2) | (543, 0) => (Lengths::Swapped, None),
+            (2, 3) => (Lengths::Either, None),
+            (2, 4) => (Lengths::Normal, None),
+            (2.., _) => (Lengths::Normal, Some((major, minor))),
+            (0 | 1, _) => {
                 return Err(OpenErrorKind::UnsupportedVersion {
                     format: "pcap",
                     major,
@@ -102,11 +117,27 @@ impl PcapFile {
             snap_len,
             lengths,
             max_len: snap_len.clamp(USUAL_MAX_LEN, HARD_MAX_LEN),
+            record_header_len: match variant {
+                Variant::Modified => MODIFIED_HEADER_LENS[0],
+                Variant::Standard | Variant::Nanosecond => RECORD_HEADER_LEN,
+            },
+            at_first: true,
+            unknown_version,
         })
     }
 
-    pub(crate) fn link_type(&self) -> LinkType {
-        self.link_type
+    /// Notes what the file header holds that is unusual.
+    pub(crate) fn note_oddities(&self, ledger: &mut Ledger) {
+        ledger.check_link_type(self.link_type, 0, 0);
+        if let Some((major, minor)) = self.unknown_version {
+            let format = Format::Pcap.name();
+            let kind = ProblemKind::UnknownVersion {
+                format,
+                major,
+                minor,
+            };
+            ledger.note(kind, 0, 0);
+        }
     }
 
     /// What the file header tells.
@@ -127,26 +158,21 @@ impl PcapFile {
     /// The next record.
     #[inline]
     pub(crate) fn next(&mut self, window: &mut Window) -> Step {
-        let header_len = match self.variant {
-            Variant::Modified => MODIFIED_RECORD_HEADER_LEN,
-            Variant::Standard | Variant::Nanosecond => RECORD_HEADER_LEN,
-        };
-        if !window.fill(header_len) {
+        if !window.fill(self.record_header_len) {
             return ended_in_header(window);
         }
+        if self.at_first {
+            self.at_first = false;
+            self.guess_header_len(window.available());
+        }
+        let header_len = self.record_header_len;
         let Some(header) = window.available().first_chunk::<RECORD_HEADER_LEN>() else {
             return ended_in_header(window);
         };
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *header;
         let secs = self.order.u32([a, b, c, d]);
         let fraction = self.order.u32([e, f, g, h]);
-        let first = self.order.u32([i, j, k, l]);
-        let second = self.order.u32([m, n, o, p]);
-        let (captured, original) = match self.lengths {
-            Lengths::Normal => (first, second),
-            Lengths::Swapped => (second, first),
-            Lengths::Either => (first.min(second), first.max(second)),
-        };
+        let (captured, original) = self.sort_lengths([i, j, k, l], [m, n, o, p]);
         // On a platform whose usize cannot hold a u32, the second test fails as well.
         let Ok(len) = usize::try_from(captured) else {
             return self.impossible(window, captured);
@@ -174,6 +200,59 @@ impl PcapFile {
             // Some writers leave the original length 0, or forget a pseudo header in it.
             original_len: original.max(captured),
         })
+    }
+
+    /// Chooses the length of record headers under which the second record looks like one, if it has arrived: the
+    /// variants of the format share two magics. The usual length is left only for one that fits where it does not.
+    #[cold]
+    fn guess_header_len(&mut self, records: &[u8]) {
+        let candidates = match self.variant {
+            Variant::Standard => &STANDARD_HEADER_LENS[..],
+            Variant::Modified => &MODIFIED_HEADER_LENS[..],
+            Variant::Nanosecond => return,
+        };
+        let Some((first_secs, first_len)) = self.plausible_header(records) else {
+            return;
+        };
+        let fits = |header_len: usize| {
+            let second = header_len.checked_add(usize::try_from(first_len).ok()?)?;
+            let (secs, _) = self.plausible_header(records.get(second..)?)?;
+            (secs.abs_diff(first_secs) < MAX_PLAUSIBLE_GAP_SECS).then_some(header_len)
+        };
+        // Where the second record has not arrived, nothing can be said.
+        let usual_end = usize::try_from(first_len)
+            .unwrap_or(usize::MAX)
+            .saturating_add(self.record_header_len + RECORD_HEADER_LEN);
+        if records.len() < usual_end {
+            return;
+        }
+        if let Some(len) = candidates.iter().find_map(|len| fits(*len)) {
+            self.record_header_len = len;
+            if len != RECORD_HEADER_LEN {
+                self.variant = Variant::Modified;
+            }
+        }
+    }
+
+    /// Seconds and captured length of a record header that contradicts nothing.
+    fn plausible_header(&self, bytes: &[u8]) -> Option<(u32, u32)> {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] =
+            *bytes.first_chunk::<RECORD_HEADER_LEN>()?;
+        let fraction = self.order.u32([e, f, g, h]);
+        let (captured, original) = self.sort_lengths([i, j, k, l], [m, n, o, p]);
+        let plausible = fraction < 1_000_000 && captured <= original && captured <= self.max_len;
+        plausible.then_some((self.order.u32([a, b, c, d]), captured))
+    }
+
+    /// Captured and original length from the two length fields of a record header.
+    #[inline]
+    fn sort_lengths(&self, first: [u8; 4], second: [u8; 4]) -> (u32, u32) {
+        let (first, second) = (self.order.u32(first), self.order.u32(second));
+        match self.lengths {
+            Lengths::Normal => (first, second),
+            Lengths::Swapped => (second, first),
+            Lengths::Either => (first.min(second), first.max(second)),
+        }
     }
 
     #[cold]

@@ -164,8 +164,10 @@ pub enum ProblemKind {
         /// How.
         reason: &'static str,
     },
-    /// A section is of a version that is not known.
-    UnsupportedVersion {
+    /// The file, or a section of it, is of a version that is not known.
+    UnknownVersion {
+        /// `pcap` or `pcapng`.
+        format: &'static str,
         /// Major version.
         major: u16,
         /// Minor version.
@@ -211,11 +213,10 @@ pub enum ProblemKind {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {} (", self.kind, self.offset)?;
+        write!(f, "{} (at byte {}, ", self.kind, self.offset)?;
         match self.frames_before {
-            0 => write!(f, "no frame before it)"),
-            1 => write!(f, "after frame 1)"),
-            count => write!(f, "after frame {count}, all before it read)"),
+            0 => write!(f, "before the first frame)"),
+            count => write!(f, "after frame {count})"),
         }
     }
 }
@@ -229,33 +230,29 @@ impl fmt::Display for ProblemKind {
                 expected: Some(expected),
             } => write!(
                 f,
-                "cut short: only {present} of {expected} bytes of the {unit}"
+                "cut short in the middle of a {unit}: {present} of {expected} bytes are there"
             ),
-            ProblemKind::CutShort {
-                unit,
-                present,
-                expected: None,
-            } => write!(
+            ProblemKind::CutShort { unit, present, .. } => write!(
                 f,
-                "cut short: only {present} bytes of the header of the {unit}"
+                "cut short in the middle of a {unit}: {present} bytes of its header are there"
             ),
             ProblemKind::ImpossibleLength {
                 unit,
                 length,
                 reason,
-            } => write!(f, "impossible {unit} length {length}, {reason},"),
-            ProblemKind::CorruptBlock { block, reason } => {
-                write!(f, "corrupt {block}: {reason},")
-            }
-            ProblemKind::UnsupportedVersion { major, minor } => {
-                write!(f, "section of unknown pcapng version {major}.{minor}")
-            }
+            } => write!(f, "impossible {unit} length {length}: {reason}"),
+            ProblemKind::CorruptBlock { block, reason } => write!(f, "corrupt {block}: {reason}"),
+            ProblemKind::UnknownVersion {
+                format,
+                major,
+                minor,
+            } => write!(f, "unknown {format} version {major}.{minor}"),
             ProblemKind::UnknownLinkType {
                 link_type,
                 interface,
             } => write!(
                 f,
-                "link type {} of interface {interface} is not one this program reads; declared",
+                "link type {} of interface {interface} is not one this program reads",
                 link_type.0
             ),
             ProblemKind::TooMany { what, limit } => {
@@ -264,18 +261,16 @@ impl fmt::Display for ProblemKind {
             ProblemKind::Damaged {
                 compression,
                 message,
-            } => write!(f, "{} stream damaged: {message},", compression.name()),
+            } => write!(f, "damaged {} stream: {message}", compression.name()),
             ProblemKind::CompressedCutShort { compression } => {
-                write!(f, "{} stream cut short", compression.name())
+                write!(f, "the {} stream is cut short", compression.name())
             }
-            ProblemKind::TrailingGarbage { compression } => {
-                write!(
-                    f,
-                    "garbage after the end of the {} stream",
-                    compression.name()
-                )
-            }
-            ProblemKind::Io { message } => write!(f, "cannot be read further: {message},"),
+            ProblemKind::TrailingGarbage { compression } => write!(
+                f,
+                "something else follows the end of the {} stream",
+                compression.name()
+            ),
+            ProblemKind::Io { message } => write!(f, "cannot be read further: {message}"),
         }
     }
 }
@@ -305,6 +300,12 @@ impl BlockType {
     pub const CUSTOM: BlockType = BlockType(0x0000_0bad);
     /// A vendor's block that must not be copied.
     pub const CUSTOM_NO_COPY: BlockType = BlockType(0x4000_0bad);
+    /// A sysdig event.
+    pub const SYSDIG_EVENT: BlockType = BlockType(0x0000_0204);
+    /// A sysdig event, version 2.
+    pub const SYSDIG_EVENT_V2: BlockType = BlockType(0x0000_0216);
+    /// A sysdig event, version 2, with large parameters.
+    pub const SYSDIG_EVENT_V2_LARGE: BlockType = BlockType(0x0000_0221);
     /// The start of a section; reads the same in both byte orders.
     pub const SECTION: BlockType = BlockType(0x0a0d_0d0a);
 }
@@ -321,6 +322,9 @@ impl fmt::Display for BlockType {
             BlockType::JOURNAL => "journal export block",
             BlockType::SECRETS => "decryption secrets block",
             BlockType::CUSTOM | BlockType::CUSTOM_NO_COPY => "custom block",
+            BlockType::SYSDIG_EVENT
+            | BlockType::SYSDIG_EVENT_V2
+            | BlockType::SYSDIG_EVENT_V2_LARGE => "sysdig event block",
             BlockType::SECTION => "section header block",
             BlockType(other) => return write!(f, "block of type {other:#010x}"),
         })

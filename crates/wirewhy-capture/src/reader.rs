@@ -152,7 +152,7 @@ impl Reader {
             oddities: Oddities::default(),
         };
         if let FormatReader::Pcap(file) = &format {
-            ledger.check_link_type(file.link_type(), 0, 0);
+            file.note_oddities(&mut ledger);
         }
         Ok(Reader {
             window,

@@ -25,6 +25,8 @@ const TRAILER_LEN: usize = 4;
 /// blocks without packets are passed over; a longer packet is damage.
 const MAX_BLOCK_LEN: u32 = (16 << 20) + (256 << 10);
 
+const LENGTHS_DIFFER: &str = "the lengths at its start and end differ";
+
 /// How many different link types are listed.
 const MAX_LINK_TYPES: usize = 256;
 
@@ -52,7 +54,9 @@ struct SectionInterface {
 #[derive(Clone, Copy)]
 struct Block {
     kind: BlockType,
-    /// Total length.
+    /// The total length it claims.
+    claimed: u32,
+    /// The total length it takes.
     len: u32,
     /// Where it begins in the stream.
     offset: u64,
@@ -81,7 +85,7 @@ impl PcapNg {
             return Some(Err(OpenErrorKind::TooShort { len }));
         };
         let (len, major, minor) = section_header(header, order);
-        Some(if len < SECTION_HEADER_LEN || !len.is_multiple_of(4) {
+        Some(if len < SECTION_HEADER_LEN {
             let reason = "impossible length of the section header block";
             Err(OpenErrorKind::CorruptHeader { reason })
         } else if major != 1 {
@@ -153,20 +157,19 @@ impl PcapNg {
             }
             kind = BlockType::SECTION;
         }
-        let len = self.order.u32([e, f, g, h]);
-        let reason = if len < MIN_BLOCK_LEN {
-            "shorter than an empty block"
-        } else if !len.is_multiple_of(4) {
-            "not a multiple of four"
-        } else {
-            return Ok(Block {
-                kind,
-                len,
-                offset,
-                frames_before: number,
-            });
-        };
-        Err(Step::Fail(impossible(len, reason, offset)))
+        let claimed = self.order.u32([e, f, g, h]);
+        if claimed < MIN_BLOCK_LEN {
+            let reason = "shorter than an empty block";
+            return Err(Step::Fail(impossible(claimed, reason, offset)));
+        }
+        Ok(Block {
+            kind,
+            claimed,
+            // Some writers leave the padding out of the length.
+            len: claimed.checked_next_multiple_of(4).unwrap_or(u32::MAX),
+            offset,
+            frames_before: number,
+        })
     }
 
     /// Reads a packet block whose body `read` understands.
@@ -176,7 +179,7 @@ impl PcapNg {
         window: &mut Window,
         ledger: &mut Ledger,
         block: Block,
-        read: fn(&PcapNg, &[u8], &mut Ledger) -> Result<Packet, &'static str>,
+        read: impl Fn(&PcapNg, &[u8], &mut Ledger) -> Result<Packet, &'static str>,
     ) -> Result<Option<Record>, Failure> {
         let bytes = self.whole(window, ledger, block)?;
         let packet = match read(self, bytes, ledger) {
@@ -379,7 +382,11 @@ impl PcapNg {
         };
         let (_, major, minor) = section_header(header, self.order);
         if major != 1 {
-            let kind = ProblemKind::UnsupportedVersion { major, minor };
+            let kind = ProblemKind::UnknownVersion {
+                format: "pcapng",
+                major,
+                minor,
+            };
             return Err(Failure { kind, offset });
         }
         self.pass(window, ledger, block)?;
@@ -498,7 +505,7 @@ impl PcapNg {
         }
         let trailer = window.available().get(len - TRAILER_LEN..len);
         let trailer = trailer.and_then(|trailer| trailer.first_chunk().copied());
-        if trailer.map(|trailer| self.order.u32(trailer)) != Some(block.len) {
+        if trailer.map(|trailer| self.order.u32(trailer)) != Some(block.claimed) {
             self.trailer_differs(window, ledger, block)?;
         }
         Ok(window.available().get(..len).unwrap_or_default())
@@ -523,19 +530,11 @@ impl PcapNg {
                 && (MIN_BLOCK_LEN..=MAX_BLOCK_LEN).contains(&next_len)
                 && next_len.is_multiple_of(4)
         });
-        let reason = "the lengths at its start and end differ";
         if plausible || following.is_empty() {
-            block.note_corrupt(ledger, reason);
+            block.note_corrupt(ledger, LENGTHS_DIFFER);
             return Ok(());
         }
-        let kind = ProblemKind::CorruptBlock {
-            block: block.kind,
-            reason,
-        };
-        Err(Failure {
-            kind,
-            offset: block.offset,
-        })
+        Err(block.lengths_differ())
     }
 
     /// Passes over a block of any length.
@@ -543,9 +542,17 @@ impl PcapNg {
         if block.len <= MAX_BLOCK_LEN {
             self.whole(window, ledger, block)?;
             consume(window, block.len);
-        } else if !window.skip(u64::from(block.len)) {
+            return Ok(());
+        }
+        let body_len = u64::from(block.len).saturating_sub(TRAILER_LEN as u64);
+        if !window.skip(body_len) || !window.fill(TRAILER_LEN) {
             return Err(cut_short(window, block.offset, Some(block.len)));
         }
+        let trailer = window.available().first_chunk().copied();
+        if trailer.map(|trailer| self.order.u32(trailer)) != Some(block.claimed) {
+            return Err(block.lengths_differ());
+        }
+        window.consume(TRAILER_LEN);
         Ok(())
     }
 }
@@ -562,6 +569,18 @@ struct Packet {
 }
 
 impl Block {
+    #[cold]
+    fn lengths_differ(self) -> Failure {
+        let kind = ProblemKind::CorruptBlock {
+            block: self.kind,
+            reason: LENGTHS_DIFFER,
+        };
+        Failure {
+            kind,
+            offset: self.offset,
+        }
+    }
+
     #[cold]
     fn note_corrupt(self, ledger: &mut Ledger, reason: &'static str) {
         let block = self.kind;
@@ -588,6 +607,9 @@ impl BlockType {
                 | BlockType::JOURNAL
                 | BlockType::CUSTOM
                 | BlockType::CUSTOM_NO_COPY
+                | BlockType::SYSDIG_EVENT
+                | BlockType::SYSDIG_EVENT_V2
+                | BlockType::SYSDIG_EVENT_V2_LARGE
         )
     }
 
