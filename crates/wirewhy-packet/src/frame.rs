@@ -28,6 +28,10 @@ impl LinkType {
     pub const NULL: LinkType = LinkType(0);
     /// Ethernet.
     pub const ETHERNET: LinkType = LinkType(1);
+    /// ARCNET, as BSD captures it.
+    pub const ARCNET_BSD: LinkType = LinkType(7);
+    /// FDDI.
+    pub const FDDI: LinkType = LinkType(10);
     /// PPP, with or without the HDLC address and control bytes.
     pub const PPP: LinkType = LinkType(9);
     /// Raw IP, as some BSDs number it in files.
@@ -40,18 +44,28 @@ impl LinkType {
     pub const PPP_ETHER: LinkType = LinkType(51);
     /// Raw IP.
     pub const RAW: LinkType = LinkType(101);
+    /// Cisco HDLC.
+    pub const C_HDLC: LinkType = LinkType(104);
     /// IEEE 802.11 without a radio header.
     pub const IEEE802_11: LinkType = LinkType(105);
+    /// Frame Relay, from the address on.
+    pub const FRELAY: LinkType = LinkType(107);
     /// OpenBSD loopback: a four-byte address family in network byte order.
     pub const LOOP: LinkType = LinkType(108);
     /// Linux cooked capture, version 1.
     pub const LINUX_SLL: LinkType = LinkType(113);
     /// IEEE 802.11 with a radiotap header.
     pub const IEEE802_11_RADIOTAP: LinkType = LinkType(127);
+    /// ARCNET, as Linux captures it.
+    pub const ARCNET_LINUX: LinkType = LinkType(129);
     /// Raw IPv4.
     pub const IPV4: LinkType = LinkType(228);
     /// Raw IPv6.
     pub const IPV6: LinkType = LinkType(229);
+    /// Linux netfilter log: attributes, one of which is the packet.
+    pub const NFLOG: LinkType = LinkType(239);
+    /// IP over InfiniBand, with the addresses in front.
+    pub const IPOIB: LinkType = LinkType(242);
     /// Linux cooked capture, version 2.
     pub const LINUX_SLL2: LinkType = LinkType(276);
 
@@ -61,16 +75,23 @@ impl LinkType {
         Some(match self {
             Self::NULL => "NULL",
             Self::ETHERNET => "EN10MB",
+            Self::ARCNET_BSD => "ARCNET",
+            Self::FDDI => "FDDI",
             Self::PPP => "PPP",
             Self::RAW_BSD | Self::RAW_OPENBSD | Self::RAW => "RAW",
             Self::PPP_HDLC => "PPP_SERIAL",
             Self::PPP_ETHER => "PPP_ETHER",
+            Self::C_HDLC => "C_HDLC",
             Self::IEEE802_11 => "IEEE802_11",
+            Self::FRELAY => "FRELAY",
             Self::LOOP => "LOOP",
             Self::LINUX_SLL => "LINUX_SLL",
             Self::IEEE802_11_RADIOTAP => "IEEE802_11_RADIO",
+            Self::ARCNET_LINUX => "ARCNET_LINUX",
             Self::IPV4 => "IPV4",
             Self::IPV6 => "IPV6",
+            Self::NFLOG => "NFLOG",
+            Self::IPOIB => "IPOIB",
             Self::LINUX_SLL2 => "LINUX_SLL2",
             _ => return None,
         })

@@ -83,7 +83,7 @@ pub struct IpId {
 }
 
 /// What the innermost packet carried.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Transport<'a> {
     /// TCP.
     Tcp(TcpSegment<'a>),

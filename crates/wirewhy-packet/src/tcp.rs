@@ -28,6 +28,34 @@ pub struct TcpSegment<'a> {
 }
 
 impl TcpSegment<'_> {
+    /// All zero: the decoder fills a segment in where it will stay.
+    pub(crate) const BLANK: TcpSegment<'static> = TcpSegment {
+        source_port: 0,
+        destination_port: 0,
+        seq: Seq(0),
+        ack: Seq(0),
+        flags: TcpFlags(0),
+        window: 0,
+        header_len: 0,
+        options: TcpOptions {
+            mss: None,
+            window_scale: None,
+            sack_permitted: false,
+            sack: SackBlocks {
+                blocks: [(Seq(0), Seq(0)); 4],
+                count: 0,
+            },
+            timestamps: None,
+            mptcp_subtypes: 0,
+            fast_open: false,
+            authenticated: false,
+            malformed: false,
+            truncated: false,
+        },
+        payload: &[],
+        payload_len: 0,
+    };
+
     /// How much sequence space the segment takes: payload plus one each for SYN and FIN (RFC 9293 section 3.4).
     #[must_use]
     pub fn seq_len(&self) -> u32 {

@@ -18,6 +18,7 @@ const SEQUENCE: u16 = 0x1000;
 const ACKNOWLEDGMENT: u16 = 0x0080;
 
 impl<'a> Walk<'a, '_> {
+    #[inline(never)]
     pub(super) fn gre(&mut self, view: View<'a>) -> Next<'a> {
         let (Some(flags), Some(kind)) = (view.be16(0), view.be16(2)) else {
             return self.stop_short("gre", view, 4);
@@ -55,7 +56,12 @@ impl<'a> Walk<'a, '_> {
             | ether_type::MPLS
             | ether_type::MPLS_UPSTREAM
             | ether_type::PPP
+            | ether_type::NETWORK_SERVICE
             | ether_type::VLAN => self.tunnel(Layer::EtherType(kind), rest),
+            // Aruba access points: IEEE 802.11 frames, the type telling the access point's queue.
+            0x8200..=0x8290 if kind & 0x0f == 0 => {
+                self.tunnel(Layer::Ieee80211 { pad_to_four: false }, rest)
+            }
             _ => self.stop("gre", StopReason::Unsupported),
         }
     }

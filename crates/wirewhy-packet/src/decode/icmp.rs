@@ -6,7 +6,7 @@ use super::ip::protocol;
 use super::tcp;
 use super::view::View;
 use super::{Next, Walk};
-use crate::{IcmpError, MacAddr, NeighborDiscovery, Quoted, QuotedTcp, Seq, TcpSegment, Transport};
+use crate::{IcmpError, MacAddr, NeighborDiscovery, Quoted, QuotedTcp, Seq, Transport};
 
 /// The ICMP header, in front of the quoted packet.
 const HEADER: usize = 8;
@@ -15,6 +15,7 @@ const HEADER: usize = 8;
 const MAX_QUOTED_EXTENSIONS: usize = 8;
 
 impl<'a> Walk<'a, '_> {
+    #[inline(never)]
     pub(super) fn icmp(&mut self, view: View<'a>) -> Next<'a> {
         let Some([kind, code]) = view.chunk(0) else {
             return self.stop_short("icmp", view, HEADER);
@@ -36,6 +37,7 @@ impl<'a> Walk<'a, '_> {
         self.icmp_error(view, false, (kind, code), mtu, quote_len)
     }
 
+    #[inline(never)]
     pub(super) fn icmpv6(&mut self, view: View<'a>) -> Next<'a> {
         let Some([kind, code]) = view.chunk(0) else {
             return self.stop_short("icmpv6", view, HEADER);
@@ -158,7 +160,11 @@ fn quoted_v6(view: View<'_>) -> Option<Quoted> {
 /// What follows the quoted IP header, with the length that header claims: the quote itself is shorter.
 fn claimed(view: View<'_>, header: usize, total: usize) -> View<'_> {
     let data = view.skip(header).data;
-    let wire = total.saturating_sub(header);
+    // Some stacks quote the length in host byte order, or cleared: one that leaves no room for ports is not believed.
+    let wire = match total.saturating_sub(header) {
+        0..8 => data.len(),
+        plausible => plausible,
+    };
     View {
         data: data.get(..wire).unwrap_or(data),
         wire,
@@ -222,12 +228,8 @@ fn quoted(
 fn quoted_tcp(view: View<'_>) -> Option<QuotedTcp> {
     let seq = Seq(view.be32(4)?);
     let whole = view.data.len() >= 20;
-    let header = whole.then(|| tcp::segment(view)).flatten();
     Some(QuotedTcp {
         seq,
-        header: header.map(|(segment, _)| TcpSegment {
-            payload: &[],
-            ..segment
-        }),
+        header: whole.then(|| tcp::quoted(view)).flatten(),
     })
 }

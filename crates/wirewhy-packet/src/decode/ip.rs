@@ -41,6 +41,7 @@ const IPV6_HEADER: usize = 40;
 const ETHERNET_MIN_PAYLOAD: usize = 46;
 
 impl<'a> Walk<'a, '_> {
+    #[inline]
     pub(super) fn ip_version(&mut self, view: View<'a>) -> Next<'a> {
         match view.byte(0).map(|first| first >> 4) {
             Some(4) => self.ipv4(view),
@@ -50,6 +51,7 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
+    #[inline]
     fn ipv4(&mut self, view: View<'a>) -> Next<'a> {
         let Some(h) = view.data.first_chunk::<20>() else {
             return self.stop_short("ipv4", view, 20);
@@ -102,6 +104,7 @@ impl<'a> Walk<'a, '_> {
         })
     }
 
+    #[inline(never)]
     fn ipv6(&mut self, view: View<'a>) -> Next<'a> {
         let Some(h) = view.data.first_chunk::<IPV6_HEADER>() else {
             return self.stop_short("ipv6", view, IPV6_HEADER);
@@ -134,12 +137,14 @@ impl<'a> Walk<'a, '_> {
         self.ip_protocol(protocol, view.limit(total).skip(IPV6_HEADER))
     }
 
+    #[inline]
     fn enter_ip(&mut self, ip: Ip) {
         self.packet.ip = Some(ip);
         self.packet.tunnels += self.pending_tunnels;
         self.pending_tunnels = 0;
     }
 
+    #[inline]
     pub(super) fn ip_protocol(&mut self, protocol: u8, view: View<'a>) -> Next<'a> {
         match protocol {
             protocol::TCP => self.tcp(view),
@@ -174,6 +179,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// RFC 8200 section 4 and RFC 6564: next header, and the length in units of 8 bytes, not counting the first.
+    #[inline(never)]
     fn extension(&mut self, view: View<'a>) -> Next<'a> {
         let Some([next, units]) = view.chunk(0) else {
             return self.stop_short("ipv6-extension", view, 8);
@@ -182,6 +188,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// RFC 4302 section 2.2: the length is in units of 4 bytes, minus 2.
+    #[inline(never)]
     fn authentication(&mut self, view: View<'a>) -> Next<'a> {
         let Some([next, units]) = view.chunk(0) else {
             return self.stop_short("ah", view, 12);
@@ -204,6 +211,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// RFC 8200 section 4.5.
+    #[inline(never)]
     fn ipv6_fragment(&mut self, view: View<'a>) -> Next<'a> {
         let Some(h) = view.data.first_chunk::<8>() else {
             return self.stop_short("ipv6-fragment", view, 8);
@@ -241,13 +249,21 @@ impl<'a> Walk<'a, '_> {
         })
     }
 
-    fn fragment(&mut self, fragment: Fragment<'_>) -> Next<'a> {
+    #[inline(never)]
+    fn fragment(&mut self, fragment: Fragment<'a>) -> Next<'a> {
         self.packet.transport = Transport::Fragment;
         let headers = fragment.headers;
         if fragment.data.len() < fragment.claimed {
-            return self.stop("fragment", StopReason::Truncated);
+            self.stop("fragment", StopReason::Truncated);
+            // It can never be put together, so what the first fragment tells of the transport header is all there is.
+            let is_first = fragment.offset == 0;
+            let rest = View {
+                data: fragment.data,
+                wire: fragment.claimed,
+            };
+            return is_first.then_some((Layer::Ip(fragment.protocol), rest));
         }
-        match self.fragments.add(self.time, fragment) {
+        match self.fragments.add(self.packet.time, fragment) {
             Added::Pending => None,
             Added::Malformed => self.stop("fragment", StopReason::Malformed),
             Added::Complete(datagram) => {

@@ -1,4 +1,4 @@
-//! Link layers: Ethernet and its tags, IEEE 802.2, Linux cooked, loopback; and ARP.
+//! Ethernet and its tags, IEEE 802.2, and ARP.
 
 use super::{Layer, Next, View, Walk};
 use crate::{Arp, MacAddr, StopReason, Transport};
@@ -18,12 +18,15 @@ pub(super) mod ether_type {
     /// Tags of the time before IEEE 802.1ad.
     pub(crate) const OLD_VLAN: [u16; 3] = [0x9100, 0x9200, 0x9300];
     pub(crate) const PROVIDER_BACKBONE: u16 = 0x88e7;
+    pub(crate) const VN_TAG: u16 = 0x8926;
+    pub(crate) const NETWORK_SERVICE: u16 = 0x894f;
 }
 
 /// Up to here the Ethernet type field is a length (IEEE 802.3 section 3.2.6).
-const MAX_802_3_LENGTH: u16 = 1500;
+pub(super) const MAX_802_3_LENGTH: u16 = 1500;
 
 impl<'a> Walk<'a, '_> {
+    #[inline]
     pub(super) fn ethernet(&mut self, view: View<'a>) -> Next<'a> {
         let Some([d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1]) =
             view.data.first_chunk::<14>().copied()
@@ -35,9 +38,11 @@ impl<'a> Walk<'a, '_> {
             Some(MacAddr([d0, d1, d2, d3, d4, d5])),
         );
         let kind = u16::from_be_bytes([t0, t1]);
-        Some((Layer::EtherType(kind), view.skip(14)))
+        // Not handed back to the walk: nearly every frame takes this way.
+        self.ether_type(kind, view.skip(14))
     }
 
+    #[inline]
     pub(super) fn ether_type(&mut self, kind: u16, view: View<'a>) -> Next<'a> {
         match kind {
             ether_type::IPV4 | ether_type::IPV6 => self.ip_version(view),
@@ -48,13 +53,17 @@ impl<'a> Walk<'a, '_> {
             ether_type::PPPOE_SESSION => Some((Layer::PppoeSession, view)),
             ether_type::PPP => Some((Layer::Ppp, view)),
             ether_type::ETHERNET => Some((Layer::Ethernet, view)),
-            ether_type::PROVIDER_BACKBONE => self.provider_backbone(view),
+            // IEEE 802.1ah: a four-byte service tag, then the customer's whole frame.
+            ether_type::PROVIDER_BACKBONE => Some((Layer::Ethernet, view.skip(4))),
+            ether_type::VN_TAG => self.vn_tag(view),
+            ether_type::NETWORK_SERVICE => self.network_service(view),
             0..=MAX_802_3_LENGTH => Some((Layer::Llc, view.limit(usize::from(kind)))),
             _ => self.stop("ethernet", StopReason::Unsupported),
         }
     }
 
     /// IEEE 802.1Q: two bytes of priority and identifier, then the type of what follows.
+    #[inline(never)]
     fn vlan(&mut self, view: View<'a>) -> Next<'a> {
         let (Some(tag), Some(kind)) = (view.be16(0), view.be16(2)) else {
             return self.stop_short("vlan", view, 4);
@@ -65,11 +74,31 @@ impl<'a> Walk<'a, '_> {
         Some((Layer::EtherType(kind), view.skip(4)))
     }
 
-    /// IEEE 802.1ah: a four-byte service tag, then the customer's whole frame.
-    fn provider_backbone(&mut self, view: View<'a>) -> Next<'a> {
-        Some((Layer::Ethernet, view.skip(4)))
+    /// The tag that adapters and fabric extenders put on: four bytes, then the type of what follows.
+    #[inline(never)]
+    fn vn_tag(&mut self, view: View<'a>) -> Next<'a> {
+        match view.be16(4) {
+            Some(kind) => Some((Layer::EtherType(kind), view.skip(6))),
+            None => self.stop_short("vn-tag", view, 6),
+        }
     }
 
+    /// RFC 8300 section 2.2: length in units of four bytes, then what follows.
+    #[inline(never)]
+    fn network_service(&mut self, view: View<'a>) -> Next<'a> {
+        let Some([_, len, _, next]) = view.chunk(0) else {
+            return self.stop_short("nsh", view, 8);
+        };
+        let rest = view.skip(usize::from(len & 0x3f) * 4);
+        match next {
+            1 | 2 => self.tunnel(Layer::IpVersion, rest),
+            3 => self.tunnel(Layer::Ethernet, rest),
+            5 => self.tunnel(Layer::Mpls, rest),
+            _ => self.stop("nsh", StopReason::Unsupported),
+        }
+    }
+
+    #[inline(never)]
     pub(super) fn llc(&mut self, view: View<'a>) -> Next<'a> {
         let Some([dsap, ssap, control]) = view.chunk(0) else {
             return self.stop_short("llc", view, 3);
@@ -82,7 +111,7 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    fn snap(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn snap(&mut self, view: View<'a>) -> Next<'a> {
         let (Some(oui), Some(kind)) = (view.chunk::<3>(0), view.be16(3)) else {
             return self.stop_short("snap", view, 5);
         };
@@ -98,70 +127,8 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// LINKTYPE_LINUX_SLL: packet type, ARPHRD type, address length, address, protocol.
-    pub(super) fn linux_cooked(&mut self, view: View<'a>) -> Next<'a> {
-        let Some(h) = view.data.first_chunk::<16>() else {
-            return self.stop_short("sll", view, 16);
-        };
-        let packet_type = u16::from_be_bytes([h[0], h[1]]);
-        let hardware = u16::from_be_bytes([h[2], h[3]]);
-        let address_len = u16::from_be_bytes([h[4], h[5]]);
-        let address = [h[6], h[7], h[8], h[9], h[10], h[11]];
-        let protocol = u16::from_be_bytes([h[14], h[15]]);
-        self.cooked(packet_type == 4, address_len == 6, address);
-        self.cooked_protocol(hardware, protocol, view.skip(16))
-    }
-
-    /// LINKTYPE_LINUX_SLL2: protocol, reserved, interface, ARPHRD type, packet type, address length, address.
-    pub(super) fn linux_cooked2(&mut self, view: View<'a>) -> Next<'a> {
-        let Some(h) = view.data.first_chunk::<20>() else {
-            return self.stop_short("sll2", view, 20);
-        };
-        let protocol = u16::from_be_bytes([h[0], h[1]]);
-        let hardware = u16::from_be_bytes([h[8], h[9]]);
-        let address = [h[12], h[13], h[14], h[15], h[16], h[17]];
-        self.cooked(h[10] == 4, h[11] == 6, address);
-        self.cooked_protocol(hardware, protocol, view.skip(20))
-    }
-
-    fn cooked(&mut self, outgoing: bool, has_mac: bool, address: [u8; 6]) {
-        self.packet.link.outgoing = Some(outgoing);
-        if has_mac {
-            self.link_addresses(MacAddr(address), None);
-        }
-    }
-
-    fn cooked_protocol(&mut self, hardware: u16, protocol: u16, view: View<'a>) -> Next<'a> {
-        /// Hardware types of `if_arp.h`, under which `protocol` is no Ethernet type.
-        const ARPHRD_IEEE80211: u16 = 801;
-        const ARPHRD_IEEE80211_RADIOTAP: u16 = 803;
-        const ARPHRD_NETLINK: u16 = 824;
-        match (hardware, protocol) {
-            (ARPHRD_NETLINK, _) => self.stop("sll", StopReason::Unsupported),
-            (ARPHRD_IEEE80211, _) => Some((Layer::Ieee80211 { pad_to_four: false }, view)),
-            (ARPHRD_IEEE80211_RADIOTAP, _) => Some((Layer::Radiotap, view)),
-            (_, 0x0004) => Some((Layer::Llc, view)),
-            (_, kind) if kind > MAX_802_3_LENGTH => Some((Layer::EtherType(kind), view)),
-            _ => self.stop("sll", StopReason::Unsupported),
-        }
-    }
-
-    /// LINKTYPE_NULL is in the capturing host's byte order, which no capture tells; LINKTYPE_LOOP is in network order.
-    /// No family needs more than 16 bits, so the order that gives a small number is the right one.
-    pub(super) fn address_family(&mut self, view: View<'a>) -> Next<'a> {
-        let Some(bytes) = view.chunk::<4>(0) else {
-            return self.stop_short("null", view, 4);
-        };
-        let family = u32::from_be_bytes(bytes).min(u32::from_le_bytes(bytes));
-        let rest = view.skip(4);
-        match family {
-            // AF_INET everywhere; AF_INET6 of Linux, Windows, BSD, FreeBSD and Darwin.
-            2 | 10 | 23 | 24 | 28 | 30 => Some((Layer::IpVersion, rest)),
-            _ => self.stop("null", StopReason::Unsupported),
-        }
-    }
-
     /// RFC 826, for six-byte link addresses and IPv4.
+    #[inline(never)]
     fn arp(&mut self, view: View<'a>) -> Next<'a> {
         let Some(&[_, _, p0, p1, hlen, plen, o0, o1]) = view.data.first_chunk::<8>() else {
             return self.stop_short("arp", view, 8);

@@ -6,10 +6,12 @@
 //! Lengths are taken from the headers and the wire, never from what was captured: a [`View`] carries both. Nothing is
 //! copied except the fragments of IP datagrams (see [`fragments`]).
 
+mod cooked;
 mod fragments;
 mod gre;
 mod icmp;
 mod ip;
+mod legacy;
 mod link;
 mod mpls;
 mod ppp;
@@ -18,7 +20,7 @@ mod udp;
 mod view;
 mod wifi;
 
-use crate::{Frame, Link, LinkType, MacAddr, Packet, Stop, StopReason, Timestamp, Transport};
+use crate::{Frame, Link, LinkType, MacAddr, Packet, Stop, StopReason, Transport};
 use fragments::{Fragments, Reassembled};
 use view::View;
 
@@ -45,30 +47,31 @@ impl Decoder {
     }
 
     /// Decodes one frame. What it returns borrows the frame, or the decoder where the datagram was reassembled.
+    #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Packet<'a> {
-        let wire = usize::try_from(frame.original_len).unwrap_or(usize::MAX);
-        let mut walk = Walk {
-            packet: Packet {
-                frame: frame.number,
-                time: frame.time,
-                wire_len: frame.original_len,
-                link: Link::default(),
-                ip: None,
-                tunnels: 0,
-                transport: Transport::None,
-                stopped: None,
-            },
-            fragments: &mut self.fragments,
+        let mut packet = Packet {
+            frame: frame.number,
             time: frame.time,
+            wire_len: frame.original_len,
+            link: Link::default(),
+            ip: None,
+            tunnels: 0,
+            transport: Transport::None,
+            stopped: None,
+        };
+        self.fill(frame.link_type, View::of(frame), &mut packet);
+        packet
+    }
+
+    fn fill<'a>(&'a mut self, link_type: LinkType, view: View<'a>, packet: &mut Packet<'a>) {
+        let mut walk = Walk {
+            packet,
+            fragments: &mut self.fragments,
             headers: 0,
             pending_tunnels: 0,
             completed: None,
         };
-        let view = View {
-            data: frame.data,
-            wire: wire.max(frame.data.len()),
-        };
-        match first_layer(frame.link_type) {
+        match first_layer(link_type) {
             Some(layer) => walk.run(layer, view),
             None => {
                 walk.stop("link", StopReason::Unsupported);
@@ -76,7 +79,7 @@ impl Decoder {
         }
         for buffer in &mut self.reassembled {
             let Some(datagram) = walk.completed.take() else {
-                break;
+                return;
             };
             *buffer = datagram.bytes;
             walk.run(Layer::Ip(datagram.protocol), View::whole(buffer));
@@ -84,7 +87,6 @@ impl Decoder {
         if walk.completed.is_some() {
             walk.stop("fragment", StopReason::TooDeep);
         }
-        walk.packet
     }
 }
 
@@ -103,6 +105,15 @@ enum Layer {
     /// PPP, from the HDLC address byte where there is one.
     Ppp,
     PppoeSession,
+    NetfilterLog,
+    Fddi,
+    Arcnet {
+        /// Bytes in front of the system code.
+        header: usize,
+    },
+    IpOverInfiniband,
+    CiscoHdlc,
+    FrameRelay,
     Radiotap,
     Ieee80211 {
         pad_to_four: bool,
@@ -130,6 +141,14 @@ fn first_layer(link_type: LinkType) -> Option<Layer> {
         LinkType::NULL | LinkType::LOOP => Layer::AddressFamily,
         LinkType::PPP | LinkType::PPP_HDLC => Layer::Ppp,
         LinkType::PPP_ETHER => Layer::PppoeSession,
+        LinkType::NFLOG => Layer::NetfilterLog,
+        LinkType::FDDI => Layer::Fddi,
+        // Source and destination; Linux adds an offset.
+        LinkType::ARCNET_BSD => Layer::Arcnet { header: 2 },
+        LinkType::ARCNET_LINUX => Layer::Arcnet { header: 4 },
+        LinkType::IPOIB => Layer::IpOverInfiniband,
+        LinkType::C_HDLC => Layer::CiscoHdlc,
+        LinkType::FRELAY => Layer::FrameRelay,
         LinkType::IEEE802_11 => Layer::Ieee80211 { pad_to_four: false },
         LinkType::IEEE802_11_RADIOTAP => Layer::Radiotap,
         _ => return None,
@@ -138,9 +157,8 @@ fn first_layer(link_type: LinkType) -> Option<Layer> {
 
 /// One frame being decoded.
 struct Walk<'a, 't> {
-    packet: Packet<'a>,
+    packet: &'t mut Packet<'a>,
     fragments: &'t mut Fragments,
-    time: Timestamp,
     headers: u8,
     /// Tunnel headers read since the latest IP header; they count once an IP header follows.
     pending_tunnels: u8,
@@ -166,6 +184,12 @@ impl<'a> Walk<'a, '_> {
                 Layer::AddressFamily => self.address_family(view),
                 Layer::Ppp => self.ppp(view),
                 Layer::PppoeSession => self.pppoe_session(view),
+                Layer::NetfilterLog => self.netfilter_log(view),
+                Layer::Fddi => self.fddi(view),
+                Layer::Arcnet { header } => self.arcnet(view, header),
+                Layer::IpOverInfiniband => self.ip_over_infiniband(view),
+                Layer::CiscoHdlc => self.cisco_hdlc(view),
+                Layer::FrameRelay => self.frame_relay(view),
                 Layer::Radiotap => self.radiotap(view),
                 Layer::Ieee80211 { pad_to_four } => self.ieee80211(view, pad_to_four),
                 Layer::Mpls => self.mpls(view),
@@ -188,6 +212,7 @@ impl<'a> Walk<'a, '_> {
 
     /// Ends the walk because `view` holds less than the `need` bytes of a header: cut by the capture, or, where the
     /// wire had no more either, malformed.
+    #[cold]
     fn stop_short(&mut self, layer: &'static str, view: View<'_>, need: usize) -> Next<'a> {
         let reason = if view.wire >= need {
             StopReason::Truncated
@@ -198,6 +223,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Keeps the link addresses of the outermost link header and no other.
+    #[inline]
     fn link_addresses(&mut self, source: MacAddr, destination: Option<MacAddr>) {
         if self.packet.ip.is_none() && self.packet.link.source.is_none() {
             self.packet.link.source = Some(source);

@@ -10,6 +10,7 @@ const MAX_LABELS: usize = 32;
 impl<'a> Walk<'a, '_> {
     /// The stack does not say what it carries; the first nibble does for IP and for pseudowires with a control word
     /// (RFC 4385 section 3, RFC 4928), and a pseudowire without one is told by an Ethernet type in its place.
+    #[inline(never)]
     pub(super) fn mpls(&mut self, view: View<'a>) -> Next<'a> {
         let mut rest = view;
         for _ in 0..MAX_LABELS {

@@ -7,16 +7,12 @@ use crate::StopReason;
 impl<'a> Walk<'a, '_> {
     /// With or without the HDLC address and control bytes, and with the protocol number in one byte or two: the low bit
     /// of its last byte is set and of its first is not (RFC 1661 section 2).
+    #[inline(never)]
     pub(super) fn ppp(&mut self, view: View<'a>) -> Next<'a> {
         let view = match view.chunk(0) {
             Some([0xff, 0x03]) => view.skip(2),
-            // Cisco's HDLC framing: unicast or multicast address, then an Ethernet type.
-            Some([0x0f | 0x8f, 0x00]) => {
-                return match view.be16(2) {
-                    Some(kind) => Some((Layer::EtherType(kind), view.skip(4))),
-                    None => self.stop_short("ppp", view, 4),
-                };
-            }
+            // Cisco's framing on the same line: unicast or multicast address.
+            Some([0x0f | 0x8f, 0x00]) => return self.cisco_hdlc(view),
             _ => view,
         };
         let (protocol, rest) = match view.byte(0) {
@@ -59,6 +55,7 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn pppoe_session(&mut self, view: View<'a>) -> Next<'a> {
         let Some(&[version_type, code, _, _, l0, l1]) = view.data.first_chunk::<6>() else {
             return self.stop_short("pppoe", view, 6);

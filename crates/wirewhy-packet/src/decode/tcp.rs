@@ -13,6 +13,9 @@ const NEEDED: usize = 16;
 /// NOP, NOP, Timestamps: how RFC 7323 appendix A advises to lay them out, and how nearly every data segment comes.
 const ALIGNED_TIMESTAMPS: [u8; 4] = [1, 1, 8, 10];
 
+/// What a segment is read into; a `static`, so that it is copied in wide pieces and not written field by field.
+static BLANK: Transport<'static> = Transport::Tcp(TcpSegment::BLANK);
+
 /// How a TCP header turned out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Shape {
@@ -25,12 +28,18 @@ pub(super) enum Shape {
 }
 
 impl<'a> Walk<'a, '_> {
+    #[inline]
     pub(super) fn tcp(&mut self, view: View<'a>) -> Next<'a> {
-        let Some((segment, shape)) = segment(view) else {
+        let Some(fixed) = view.data.first_chunk::<NEEDED>() else {
             return self.stop_short("tcp", view, NEEDED);
         };
-        self.packet.transport = Transport::Tcp(segment);
-        match shape {
+        // Filled in where it stays: copying a struct right after its small fields were written stalls the processor
+        // for longer than reading the header takes.
+        self.packet.transport = BLANK;
+        let Transport::Tcp(segment) = &mut self.packet.transport else {
+            return None;
+        };
+        match read_segment(fixed, view, segment) {
             Shape::Whole => None,
             Shape::Truncated => self.stop("tcp", StopReason::Truncated),
             Shape::Malformed => self.stop("tcp", StopReason::Malformed),
@@ -38,60 +47,63 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-/// Reads a segment whose lengths are those of `view`; `None` where not even the window was captured.
+/// The header quoted in an ICMP error, without payload.
+pub(super) fn quoted(view: View<'_>) -> Option<TcpSegment<'static>> {
+    let fixed = view.data.first_chunk::<NEEDED>()?;
+    let mut segment = TcpSegment::BLANK;
+    read_segment(fixed, view, &mut segment);
+    Some(TcpSegment {
+        payload: &[],
+        ..segment
+    })
+}
+
+/// Reads the segment whose lengths are those of `view`.
 ///
 /// A data offset below five is taken as it stands, so payload and sequence numbers follow from it as other analysers
 /// count them; options are not read then.
-pub(super) fn segment(view: View<'_>) -> Option<(TcpSegment<'_>, Shape)> {
-    let h = view.data.first_chunk::<NEEDED>()?;
+#[inline]
+fn read_segment<'a>(h: &[u8; NEEDED], view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
     let header_len = (h[12] >> 4) * 4;
     let header = usize::from(header_len);
-    let mut segment = TcpSegment {
-        source_port: u16::from_be_bytes([h[0], h[1]]),
-        destination_port: u16::from_be_bytes([h[2], h[3]]),
-        seq: Seq(u32::from_be_bytes([h[4], h[5], h[6], h[7]])),
-        ack: Seq(u32::from_be_bytes([h[8], h[9], h[10], h[11]])),
-        flags: TcpFlags(u16::from_be_bytes([h[12] & 0x0f, h[13]])),
-        window: u16::from_be_bytes([h[14], h[15]]),
-        header_len,
-        options: TcpOptions::default(),
-        payload: view.data.get(header..).unwrap_or(&[]),
-        payload_len: length(view.wire.saturating_sub(header)),
-    };
+    let payload = view.skip(header);
+    segment.source_port = u16::from_be_bytes([h[0], h[1]]);
+    segment.destination_port = u16::from_be_bytes([h[2], h[3]]);
+    segment.seq = Seq(u32::from_be_bytes([h[4], h[5], h[6], h[7]]));
+    segment.ack = Seq(u32::from_be_bytes([h[8], h[9], h[10], h[11]]));
+    segment.flags = TcpFlags(u16::from_be_bytes([h[12] & 0x0f, h[13]]));
+    segment.window = u16::from_be_bytes([h[14], h[15]]);
+    segment.header_len = header_len;
+    segment.payload = payload.data;
+    segment.payload_len = length(payload.wire);
     if header < FIXED_HEADER || header > view.wire {
-        return Some((segment, Shape::Malformed));
+        return Shape::Malformed;
     }
-    if header == FIXED_HEADER {
-        let shape = if view.data.len() < FIXED_HEADER {
-            Shape::Truncated
-        } else {
-            Shape::Whole
-        };
-        return Some((segment, shape));
-    }
+    let options = &mut segment.options;
     let Some(list) = view.data.get(FIXED_HEADER..header) else {
         let captured = view.data.get(FIXED_HEADER..).unwrap_or(&[]);
-        read_options(captured, &mut segment.options);
+        read_options(captured, options);
         // What looks like an overrun is the cut.
-        segment.options.malformed = false;
-        segment.options.truncated = true;
-        return Some((segment, Shape::Truncated));
+        options.malformed = false;
+        options.truncated = header > FIXED_HEADER;
+        return Shape::Truncated;
     };
-    match list.first_chunk::<12>() {
-        Some(&[o0, o1, o2, o3, v0, v1, v2, v3, e0, e1, e2, e3])
-            if list.len() == 12 && [o0, o1, o2, o3] == ALIGNED_TIMESTAMPS =>
+    match <&[u8; 12]>::try_from(list) {
+        Ok(&[o0, o1, o2, o3, v0, v1, v2, v3, e0, e1, e2, e3])
+            if [o0, o1, o2, o3] == ALIGNED_TIMESTAMPS =>
         {
-            segment.options.timestamps = Some(TcpTimestamps {
+            options.timestamps = Some(TcpTimestamps {
                 value: u32::from_be_bytes([v0, v1, v2, v3]),
                 echo: u32::from_be_bytes([e0, e1, e2, e3]),
             });
         }
-        _ => read_options(list, &mut segment.options),
+        _ => read_options(list, options),
     }
-    Some((segment, Shape::Whole))
+    Shape::Whole
 }
 
 /// Reads options until the list ends or contradicts itself (RFC 9293 section 3.1).
+#[inline(never)]
 fn read_options(mut list: &[u8], options: &mut TcpOptions) {
     while let Some((&kind, rest)) = list.split_first() {
         match kind {

@@ -15,9 +15,11 @@ mod port {
     pub(crate) const MPLS: u16 = 6635;
     pub(crate) const GRE: u16 = 4754;
     pub(crate) const TEREDO: u16 = 3544;
+    pub(crate) const AYIYA: u16 = 5072;
 }
 
 impl<'a> Walk<'a, '_> {
+    #[inline(never)]
     pub(super) fn udp(&mut self, view: View<'a>) -> Next<'a> {
         let Some(&[s0, s1, d0, d1, l0, l1, _, _]) = view.data.first_chunk::<8>() else {
             return self.stop_short("udp", view, 8);
@@ -53,6 +55,7 @@ fn udp_tunnel(port: u16, view: View<'_>) -> Option<(Layer, View<'_>)> {
         port::MPLS => Some((Layer::Mpls, view)),
         port::GRE => Some((Layer::Ip(protocol::GRE), view)),
         port::TEREDO => teredo(view),
+        port::AYIYA => ayiya(view),
         _ => None,
     }
 }
@@ -127,4 +130,14 @@ fn teredo(view: View<'_>) -> Option<(Layer, View<'_>)> {
         rest = rest.skip(8);
     }
     (rest.byte(0)? >> 4 == 6).then_some((Layer::IpVersion, rest))
+}
+
+/// draft-massar-v6ops-ayiya-02 section 3: identity and signature lengths, operation 1 (forward), next header, time.
+fn ayiya(view: View<'_>) -> Option<(Layer, View<'_>)> {
+    let [identity, signature, operation, next] = view.chunk(0)?;
+    if operation & 0x0f != 1 {
+        return None;
+    }
+    let header = 8 + (1 << (identity >> 4).min(8)) + usize::from(signature >> 4) * 4;
+    matches!(next, protocol::IPV4 | protocol::IPV6).then(|| (Layer::IpVersion, view.skip(header)))
 }

@@ -1,5 +1,7 @@
 //! A stretch of a frame.
 
+use crate::Frame;
+
 /// A stretch of a frame: the captured bytes, and how long it was on the wire.
 ///
 /// `wire` is never less than `data.len()`.
@@ -10,6 +12,16 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// All of a frame.
+    #[inline]
+    pub(super) fn of(frame: &Frame<'a>) -> View<'a> {
+        let wire = usize::try_from(frame.original_len).unwrap_or(usize::MAX);
+        View {
+            data: frame.data,
+            wire: wire.max(frame.data.len()),
+        }
+    }
+
     /// A view of bytes that are all there.
     pub(super) fn whole(data: &'a [u8]) -> View<'a> {
         View {
@@ -19,6 +31,7 @@ impl<'a> View<'a> {
     }
 
     /// What follows the first `len` bytes.
+    #[inline]
     pub(super) fn skip(self, len: usize) -> View<'a> {
         View {
             data: self.data.get(len..).unwrap_or(&[]),
@@ -27,6 +40,7 @@ impl<'a> View<'a> {
     }
 
     /// The first `len` bytes, or all where there are fewer.
+    #[inline]
     pub(super) fn limit(self, len: usize) -> View<'a> {
         View {
             data: self.data.get(..len).unwrap_or(self.data),
@@ -40,27 +54,32 @@ impl<'a> View<'a> {
     }
 
     /// The big-endian number at `offset`.
+    #[inline]
     pub(super) fn be16(self, offset: usize) -> Option<u16> {
         self.chunk(offset).map(u16::from_be_bytes)
     }
 
     /// The big-endian number at `offset`.
+    #[inline]
     pub(super) fn be32(self, offset: usize) -> Option<u32> {
         self.chunk(offset).map(u32::from_be_bytes)
     }
 
     /// The `N` bytes at `offset`.
+    #[inline]
     pub(super) fn chunk<const N: usize>(self, offset: usize) -> Option<[u8; N]> {
         self.data.get(offset..)?.first_chunk().copied()
     }
 
     /// The byte at `offset`.
+    #[inline]
     pub(super) fn byte(self, offset: usize) -> Option<u8> {
         self.data.get(offset).copied()
     }
 }
 
 /// A length as the public types hold it, saturating.
+#[inline]
 pub(super) fn length(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }

@@ -19,6 +19,7 @@ const RADIOTAP_PADDED: u8 = 0x20;
 
 impl<'a> Walk<'a, '_> {
     /// <https://www.radiotap.org>: version, pad, length, presence bits; all little-endian.
+    #[inline(never)]
     pub(super) fn radiotap(&mut self, view: View<'a>) -> Next<'a> {
         let Some([version, _, l0, l1]) = view.chunk(0) else {
             return self.stop_short("radiotap", view, 8);
@@ -39,6 +40,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// IEEE 802.11-2020 section 9.2.3 and 9.3.2.1.
+    #[inline(never)]
     pub(super) fn ieee80211(&mut self, view: View<'a>, pad_to_four: bool) -> Next<'a> {
         let Some(control) = view.chunk(0).map(u16::from_le_bytes) else {
             return self.stop_short("ieee80211", view, 2);
