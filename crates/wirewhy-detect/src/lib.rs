@@ -1,1 +1,22 @@
-//! Under construction.
+//! Connections to findings: the rules.
+//!
+//! [`judge()`] runs every detector of [`DETECTORS`] over one finished connection; a [`Survey`] adds what only shows over
+//! many of them. Detectors are pure functions over finished facts: they keep no state, see no bytes and write nothing.
+//! Every word a user reads about a finding stands in its [`Record`].
+
+mod detectors;
+mod finding;
+mod icmp;
+mod judge;
+mod limits;
+mod record;
+mod survey;
+#[cfg(test)]
+mod testing;
+mod wording;
+
+pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
+pub use judge::{Judged, Outcome, judge};
+pub use limits::Limits;
+pub use record::{DETECTORS, Detector, RECORDS, Record, record_of};
+pub use survey::{CaptureFaults, GroupFinding, Survey, Totals};

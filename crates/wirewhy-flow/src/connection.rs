@@ -2,7 +2,7 @@
 
 use wirewhy_packet::{Interval, Timestamp};
 
-use crate::{Endpoint, EndpointState, Events, Mark, Side, Surroundings, Vantage, Zeek};
+use crate::{Endpoint, EndpointState, EventKind, Events, Mark, Side, Surroundings, Vantage, Zeek};
 
 /// Everything the tracker knows of one connection. Owned and bounded: about a kilobyte.
 #[derive(Clone, PartialEq, Debug)]
@@ -164,6 +164,14 @@ impl Connection {
                 && seen.state != EndpointState::Reset
         };
         answered(&self.client, &self.server) || answered(&self.server, &self.client)
+    }
+
+    /// Whether the server answered a SYN with the numbers of another connection.
+    #[must_use]
+    pub fn has_unrelated_ack(&self) -> bool {
+        self.events.iter().any(|event| {
+            event.from == Side::Server && matches!(event.kind, EventKind::UnrelatedAck { .. })
+        })
     }
 
     /// Round trips of the handshake. SYN to SYN-ACK is measured from the latest SYN before the SYN-ACK.

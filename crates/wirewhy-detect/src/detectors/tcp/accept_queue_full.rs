@@ -1,0 +1,187 @@
+//! `tcp.accept-queue-full`: the server's kernel has no room for a connection its application does not accept.
+
+use wirewhy_flow::{Connection, EndpointState, Vantage};
+
+use super::syn_acks;
+use crate::wording::{count, socket, span};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tcp.accept-queue-full",
+    title: "The server ignores the client's confirmation: its accept queue is full",
+    severity: Severity::Error,
+    means: "The client believes the connection is open and may send its request, but the server keeps offering to open it and \
+            acknowledges nothing. Linux does this when the application accepts too slowly and its listen backlog is full.",
+    recognised: "The client's final ACK was captured, and the server repeats its SYN-ACK at least twice after it, without acknowledging \
+                 any of the client's data.",
+    look_alikes: "Seen near the client, a final ACK that is lost further on looks the same: then the confidence is `possible`. A \
+                  listener that waits for data (TCP_DEFER_ACCEPT) repeats its SYN-ACK to a client that sends none: then it is \
+                  only a warning.",
+    check_next: &[
+        "On the server: ss -ltn shows Recv-Q at or above Send-Q for that port; nstat -az TcpExtListenOverflows TcpExtListenDrops counts up.",
+        "Raise the listen backlog and net.core.somaxconn, or find out why the application does not accept.",
+        "To settle it from packets: capture on the server and see whether the client's ACKs arrive.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+/// Whether the server keeps offering what the client has long confirmed.
+pub(super) fn applies(connection: &Connection, limits: &Limits) -> bool {
+    connection.handshake.ack.is_some()
+        && connection.handshake.syn_acks_after_ack >= limits.repeated_syn_acks
+}
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    if !applies(connection, limits) {
+        return None;
+    }
+    let handshake = &connection.handshake;
+    let (client, server) = (&connection.client, &connection.server);
+    let ack = handshake.ack?;
+    let after_ack = syn_acks(connection).filter(|event| event.time > ack.time);
+    let recovered = server.counts.payload_packets > 0
+        || server.fin.is_some()
+        || (server.state == EndpointState::Established
+            && client
+                .isn
+                .zip(server.acknowledged)
+                .is_some_and(|(isn, acknowledged)| acknowledged.is_after(isn.advance(1))));
+    let asked = client.counts.payload_packets > 0;
+    let vantage = connection.vantage();
+    let at_server = vantage == Vantage::ServerSide;
+    let severity = if recovered || !asked {
+        Severity::Warning
+    } else {
+        Severity::Error
+    };
+    let stalled = handshake.last_syn_ack.map(|last| last.time.since(ack.time));
+    let mut frames = vec![ack.frame];
+    frames.extend(after_ack.map(|event| event.frame));
+    frames.extend(client.first_payload.map(|payload| payload.frame));
+    let reading = match (at_server, asked) {
+        (true, true) => "its accept queue is full",
+        (true, false) => {
+            "its accept queue is full, or it waits for data before it accepts (TCP_DEFER_ACCEPT)"
+        }
+        (false, _) => {
+            "its accept queue is full, or the client's ACKs are lost behind the capture point"
+        }
+    };
+    Some(Finding {
+        code: RECORD.code,
+        severity,
+        confidence: if at_server && asked {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        },
+        culprit: Culprit {
+            role: if at_server {
+                Role::Server
+            } else {
+                Role::Unknown
+            },
+            address: at_server.then_some(server.address),
+        },
+        summary: format!(
+            "{} sent its SYN-ACK again {} after the client had confirmed, {}{}: {reading}",
+            socket(server),
+            count(u64::from(handshake.syn_acks_after_ack), "time"),
+            if recovered {
+                "and took the connection only after "
+            } else {
+                "and took nothing in "
+            },
+            span(stalled.unwrap_or_default()),
+        ),
+        frames,
+        facts: Facts::default()
+            .with("syn_acks_after_ack", handshake.syn_acks_after_ack)
+            .with("stalled_seconds", stalled)
+            .with("client_payload_bytes", client.counts.payload_bytes)
+            .with("recovered", recovered)
+            .with("vantage", vantage.name())
+            .with("stage", connection.stage().name()),
+        consequence_of: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes, judged};
+    use crate::{Confidence, Role, Severity};
+
+    const STALLED: &str = "0.000 > S 0:0(0)
+         0.001 < SA 0:0(0) ack 1
+         0.030 > A 1:1(0) ack 1
+         0.031 > PA 1:101(100) ack 1
+         0.300 > PA 1:101(100) ack 1
+         1.030 < SA 0:0(0) ack 1
+         1.060 > A 101:101(0) ack 1
+         3.050 < SA 0:0(0) ack 1
+         3.080 > A 101:101(0) ack 1
+         7.000 end";
+
+    #[test]
+    fn near_the_server_it_is_the_server() {
+        let judged = judged(&format!("client ttl 57\n server ttl 64\n {STALLED}"));
+        let root = judged.root_cause().unwrap();
+        assert_eq!(
+            (root.code, root.severity),
+            ("tcp.accept-queue-full", Severity::Error)
+        );
+        assert_eq!(
+            (root.confidence, root.culprit.role),
+            (Confidence::Likely, Role::Server)
+        );
+    }
+
+    #[test]
+    fn near_the_client_a_lost_ack_looks_the_same() {
+        let judged = judged(STALLED);
+        let root = judged.root_cause().unwrap();
+        assert_eq!(root.code, "tcp.accept-queue-full");
+        assert_eq!(
+            (root.confidence, root.culprit.role),
+            (Confidence::Possible, Role::Unknown)
+        );
+    }
+
+    #[test]
+    fn one_lost_ack_is_not_a_full_queue() {
+        let codes = codes(
+            "0.000 > S 0:0(0)
+             0.001 < SA 0:0(0) ack 1
+             0.030 > A 1:1(0) ack 1
+             1.030 < SA 0:0(0) ack 1
+             1.060 > A 1:1(0) ack 1
+             1.100 > PA 1:101(100) ack 1
+             1.150 < A 1:1(0) ack 101
+             1.200 > FA 101:101(0) ack 1
+             1.250 < FA 1:1(0) ack 102
+             1.300 > A 102:102(0) ack 2",
+        );
+        assert_eq!(codes, ["tcp.syn-retransmitted"]);
+    }
+
+    #[test]
+    fn a_listener_that_waits_for_data_is_no_error() {
+        let judged = judged(
+            "client ttl 57
+             server ttl 64
+             0.000 > S 0:0(0)
+             0.001 < SA 0:0(0) ack 1
+             0.030 > A 1:1(0) ack 1
+             1.030 < SA 0:0(0) ack 1
+             1.060 > A 1:1(0) ack 1
+             3.050 < SA 0:0(0) ack 1
+             3.080 > A 1:1(0) ack 1
+             7.000 end",
+        );
+        assert_eq!(judged.root_cause().unwrap().severity, Severity::Warning);
+    }
+}

@@ -1,0 +1,153 @@
+//! `tcp.handshake-aborted`: the client answers the SYN-ACK with a reset.
+
+use wirewhy_flow::{Connection, EventKind, Side};
+
+use super::resets;
+use crate::wording::{socket, span};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tcp.handshake-aborted",
+    title: "The client reset the connection before it was open",
+    severity: Severity::Error,
+    means: "The server accepted, and the client answered with a reset in place of the ACK: no socket was waiting any more, or none \
+            ever was.",
+    recognised: "SYN, SYN-ACK, then a reset of the client, and no ACK between them.",
+    look_alikes: "A client that gave up (the SYN-ACK came late), a cancelled connect, a half-open port scan, and a host that never \
+                  sent the SYN (its address was forged) look alike; the delay between SYN and SYN-ACK, and many such attempts \
+                  from one source, tell them apart. A parallel attempt of the same client that won (happy eyeballs) and health \
+                  checks make it a note. A SYN-ACK that acknowledges a wrong number is reset by any client.",
+    check_next: &[
+        "Compare the delay of the SYN-ACK with the client's connect timeout.",
+        "Many of these from one source to many ports: a scan. Many sources to one port: forged addresses.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+    let (answer, acceptable) = connection
+        .events
+        .iter()
+        .find_map(|event| match event.kind {
+            EventKind::SynAck { acceptable, .. } if event.from == Side::Server => {
+                Some((event, acceptable))
+            }
+            _ => None,
+        })?;
+    let handshake = &connection.handshake;
+    let (event, reset) =
+        resets(connection, Side::Client).find(|(event, _)| event.time >= answer.time)?;
+    let opened = handshake.ack.is_some();
+    let went_on =
+        connection.server.counts.payload_packets > 0 || (acceptable != handshake.syn_ack.is_some());
+    if opened || went_on {
+        return None;
+    }
+    let waited = handshake
+        .answered_syn
+        .or(handshake.first_syn)
+        .map(|syn| answer.time.since(syn.time));
+    let client = &connection.client;
+    let why = match (acceptable, waited) {
+        (false, _) => {
+            "; that SYN-ACK does not acknowledge the SYN, so any client must reset it".to_owned()
+        }
+        (true, Some(waited)) if waited >= wirewhy_packet::Interval::from_secs(1) => {
+            format!(
+                "; the SYN-ACK took {}, so the client had probably given up",
+                span(waited)
+            )
+        }
+        _ => "; a cancelled attempt, a half-open scan, or a client that never sent that SYN"
+            .to_owned(),
+    };
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence: if acceptable {
+            Confidence::Certain
+        } else {
+            Confidence::Likely
+        },
+        culprit: Culprit {
+            role: if acceptable {
+                Role::Client
+            } else {
+                Role::Unknown
+            },
+            address: acceptable.then_some(client.address),
+        },
+        summary: format!(
+            "{} reset the connection to {} {} after the SYN-ACK instead of confirming it{why}",
+            client.address,
+            socket(&connection.server),
+            span(event.time.since(answer.time)),
+        ),
+        frames: [
+            Some(event.frame),
+            Some(answer.frame),
+            handshake.first_syn.map(|syn| syn.frame),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        facts: Facts::default()
+            .with("syn_ack_after_seconds", waited)
+            .with("reset_after_seconds", event.time.since(answer.time))
+            .with("syn_ack_acceptable", acceptable)
+            .with("reset_ttl", reset.ttl)
+            .with("syn_ttl", client.ttl.first)
+            .with("stage", "syn-ack"),
+        consequence_of: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes, findings, only};
+    use crate::{Role, Severity};
+
+    #[test]
+    fn a_half_open_scan() {
+        let found = only("0.00 > S 0:0(0)\n 0.05 < SA 0:0(0) ack 1\n 0.06 > R 1:1(0) win 0");
+        assert_eq!(
+            (found.code, found.culprit.role),
+            ("tcp.handshake-aborted", Role::Client)
+        );
+        assert_eq!(found.frames, [3, 2, 1]);
+    }
+
+    #[test]
+    fn a_parallel_attempt_that_won_makes_it_a_note() {
+        let found = findings(
+            "#1 server 198.51.100.1:443
+             #2 server 198.51.100.2:443
+             0.00 #1 > S 0:0(0)
+             0.25 #2 > S 0:0(0)
+             0.30 #2 < SA 0:0(0) ack 1
+             0.31 #2 > A 1:1(0) ack 1
+             0.40 #1 < SA 0:0(0) ack 1
+             0.41 #1 > R 1:1(0)
+             0.50 #2 > PA 1:11(10) ack 1
+             0.60 #2 < PA 1:11(10) ack 11
+             0.70 #2 > FA 11:11(0) ack 11
+             0.75 #2 < FA 11:11(0) ack 12
+             0.80 #2 > A 12:12(0) ack 12",
+        );
+        let found = found
+            .iter()
+            .find(|found| found.code == "tcp.handshake-aborted")
+            .unwrap();
+        assert_eq!(found.severity, Severity::Note);
+    }
+
+    #[test]
+    fn a_reset_after_the_ack_is_another_matter() {
+        let lines = "0.00 > S 0:0(0)\n 0.05 < SA 0:0(0) ack 1\n 0.06 > A 1:1(0) ack 1\n 0.07 > RA 1:1(0) ack 1";
+        assert!(!codes(lines).contains(&"tcp.handshake-aborted"));
+    }
+}

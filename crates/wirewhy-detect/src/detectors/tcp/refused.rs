@@ -1,0 +1,222 @@
+//! `tcp.refused`: the answer to the SYN is a reset.
+
+use wirewhy_flow::{Connection, Position, Reset, Side};
+use wirewhy_packet::Interval;
+
+use super::resets;
+use crate::wording::{socket, span};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tcp.refused",
+    title: "Connection refused",
+    severity: Severity::Error,
+    means: "The attempt to open was answered by a reset. The application sees \"connection refused\" at once.",
+    recognised: "A reset that acknowledges exactly the SYN (RFC 9293 section 3.10.7.1), before any SYN-ACK. The hop count and \
+                 the delay of the reset are held against other packets of the same host.",
+    look_alikes: "A closed port and a firewall that rejects on the host itself send the same packet. A device on the way that \
+                  answers in the host's name shows in a smaller distance: fewer hops and a reset faster than any round trip \
+                  to the host. Hop counts alone do not convict: routes differ.",
+    check_next: &[
+        "On the server: does anything listen there (ss -ltnp)? On this address, or only on 127.0.0.1 or another family?",
+        "Look for reject rules (nft list ruleset | grep reject; iptables -S | grep REJECT) on the server and before it.",
+        "Was the service restarting at that time (journalctl -u SERVICE)?",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+/// What tells whether the reset came from as far away as the host.
+struct Distance {
+    /// How many hops nearer than the host's other packets, where both counts are of one class.
+    hops_nearer: Option<i16>,
+    /// Faster than any round trip to the host.
+    faster: bool,
+    /// The hop count equals that of the host's other packets.
+    same_ttl: bool,
+}
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    if connection.handshake.syn_ack.is_some() || connection.handshake.ack.is_some() {
+        return None;
+    }
+    let (event, reset) = resets(connection, Side::Server)
+        .find(|(_, reset)| reset.position == Position::AnswersSyn)?;
+    let asked = connection
+        .handshake
+        .last_syn
+        .filter(|syn| syn.time <= event.time);
+    let delay = asked.map(|syn| event.time.since(syn.time));
+    let distance = Distance::of(connection, reset, delay, limits);
+    let (role, confidence) = distance.verdict();
+    let server = &connection.server;
+    let reason = match (role, distance.hops_nearer) {
+        (Role::Path, Some(hops)) => format!(
+            "; it came from {hops} hop(s) nearer than that host's other packets{}, so a device on the way answered in its name",
+            if distance.faster {
+                " and faster than any round trip to it"
+            } else {
+                ""
+            },
+        ),
+        (Role::Path, None) => {
+            "; it came faster than any round trip to that host, so a device on the way answered"
+                .to_owned()
+        }
+        _ if distance.same_ttl => "; hop count as in that host's other packets".to_owned(),
+        _ => String::new(),
+    };
+    let took = delay.map_or(String::new(), |delay| format!(" after {}", span(delay)));
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence,
+        culprit: Culprit {
+            role,
+            address: (role == Role::Server).then_some(server.address),
+        },
+        summary: format!(
+            "{} refused the connection with a reset{took}{reason}",
+            socket(server)
+        ),
+        frames: [Some(event.frame), asked.map(|syn| syn.frame)]
+            .into_iter()
+            .flatten()
+            .collect(),
+        facts: Facts::default()
+            .with("round_trip_seconds", delay)
+            .with(
+                "host_round_trip_seconds",
+                connection.surroundings.server_round_trip,
+            )
+            .with("ttl", reset.ttl)
+            .with(
+                "host_ttl",
+                connection
+                    .surroundings
+                    .server_ttl
+                    .and_then(|seen| seen.constant()),
+            )
+            .with("ip_id", reset.ip_id.map(|id| id.id))
+            .with("window", reset.window)
+            .with("attempts", connection.handshake.syns)
+            .with("vantage", connection.vantage().name())
+            .with("stage", "syn"),
+        consequence_of: None,
+    })
+}
+
+impl Distance {
+    fn of(
+        connection: &Connection,
+        reset: &Reset,
+        delay: Option<Interval>,
+        limits: &Limits,
+    ) -> Distance {
+        let host_ttl = connection
+            .surroundings
+            .server_ttl
+            .and_then(|seen| seen.constant());
+        let nearer = host_ttl.map(|host| i16::from(reset.ttl) - i16::from(host));
+        let known = connection.surroundings.server_round_trip;
+        let faster = known.zip(delay).is_some_and(|(known, delay)| {
+            known > Interval::from_millis(2)
+                && delay.0.saturating_mul(limits.nearer_round_trip) < known.0
+        });
+        Distance {
+            // 32 and more is another initial hop count, not a distance (64, 128, 255).
+            hops_nearer: nearer.filter(|hops| (1..32).contains(hops)),
+            faster,
+            same_ttl: nearer == Some(0),
+        }
+    }
+
+    fn verdict(&self) -> (Role, Confidence) {
+        match (self.hops_nearer.is_some(), self.faster) {
+            (true, true) => (Role::Path, Confidence::Likely),
+            (true, false) | (false, true) => (Role::Path, Confidence::Possible),
+            (false, false) if self.same_ttl => (Role::Server, Confidence::Certain),
+            (false, false) => (Role::Server, Confidence::Likely),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes, findings, only};
+    use crate::{Confidence, Role};
+
+    #[test]
+    fn a_closed_port() {
+        let found = only("0.00 > S 0:0(0)\n 0.05 < RA 0:0(0) ack 1 abs-seq win 0 id 0");
+        assert_eq!(found.code, "tcp.refused");
+        assert_eq!(
+            (found.culprit.role, found.confidence),
+            (Role::Server, Confidence::Likely)
+        );
+        assert_eq!(found.frames, [2, 1]);
+    }
+
+    #[test]
+    fn a_filter_nearer_by_is_told_from_the_host() {
+        let found = findings(
+            "0.00 #1 > S 0:0(0)
+             0.05 #1 < SA 0:0(0) ack 1
+             0.10 #1 > A 1:1(0) ack 1
+             0.20 #2 > S 0:0(0)
+             0.21 #2 < RA 0:0(0) ack 1 abs-seq win 0 id 0 ttl 61
+             1.00 #1 > FA 1:1(0) ack 1
+             1.05 #1 < FA 1:1(0) ack 2
+             1.10 #1 > A 2:2(0) ack 2",
+        );
+        let found = found
+            .iter()
+            .find(|found| found.code == "tcp.refused")
+            .unwrap();
+        assert_eq!(
+            (found.culprit.role, found.confidence),
+            (Role::Path, Confidence::Likely)
+        );
+    }
+
+    #[test]
+    fn another_initial_hop_count_is_no_distance() {
+        let found = findings(
+            "0.00 #1 > S 0:0(0)
+             0.05 #1 < SA 0:0(0) ack 1
+             0.10 #1 > A 1:1(0) ack 1
+             0.20 #2 > S 0:0(0)
+             0.25 #2 < RA 0:0(0) ack 1 abs-seq win 0 id 0 ttl 248",
+        );
+        let found = found
+            .iter()
+            .find(|found| found.code == "tcp.refused")
+            .unwrap();
+        assert_eq!(
+            (found.culprit.role, found.confidence),
+            (Role::Server, Confidence::Likely)
+        );
+    }
+
+    #[test]
+    fn a_reset_the_client_must_ignore_refuses_nothing() {
+        let codes =
+            codes("0.0 > S 0:0(0)\n 0.1 < RA 0:0(0) ack 77 abs-seq\n 0.2 < R 1:1(0)\n 1.0 end");
+        assert!(!codes.contains(&"tcp.refused"));
+    }
+
+    #[test]
+    fn refused_first_and_accepted_later_is_no_refusal() {
+        let codes = codes(
+            "0.00 > S 0:0(0)
+             0.05 < RA 0:0(0) ack 1 abs-seq win 0
+             0.50 > S 0:0(0)
+             0.55 < SA 0:0(0) ack 1
+             0.60 > A 1:1(0) ack 1",
+        );
+        assert!(!codes.contains(&"tcp.refused"));
+    }
+}

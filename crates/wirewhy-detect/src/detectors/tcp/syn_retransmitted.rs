@@ -1,0 +1,123 @@
+//! `tcp.syn-retransmitted`: the handshake succeeded, but not at the first try.
+
+use wirewhy_flow::{Connection, Roles};
+
+use super::{accept_queue_full, syn_acks, syns};
+use crate::wording::{count, socket, span};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tcp.syn-retransmitted",
+    title: "The handshake needed more than one try",
+    severity: Severity::Warning,
+    means: "A SYN or SYN-ACK had to be sent again before the connection opened. Each try costs the user a second or more.",
+    recognised: "More than one SYN or SYN-ACK, copies by the recording not counted, and then a complete handshake.",
+    look_alikes: "Loss on the path, a full SYN queue and a race in a NAT's table cost the same second. A SYN-ACK sent again after the \
+                  client's ACK was captured means that this ACK was lost, or the server's accept queue is full: \
+                  tcp.accept-queue-full.",
+    check_next: &[
+        "Do many connections to this service lose the first SYN? On the server: nstat -az TcpExtListenDrops TcpExtTCPReqQFullDrop.",
+        "Behind source NAT (containers, Kubernetes): conntrack -S, insert_failed counting up is the known port race.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let handshake = &connection.handshake;
+    let (first_syn, ack) = (handshake.first_syn?, handshake.ack?);
+    let (syns_sent, syn_acks_sent) = (handshake.syns, handshake.syn_acks);
+    let tries = syns_sent > 1 || syn_acks_sent > 1;
+    if !tries
+        || syn_acks_sent == 0
+        || connection.roles == Roles::Simultaneous
+        || accept_queue_full::applies(connection, limits)
+    {
+        return None;
+    }
+    let opened = handshake
+        .last_syn_ack
+        .map_or(ack.time, |last| last.time.max(ack.time));
+    let took = opened.since(first_syn.time);
+    let one_try = connection.round_trip().to_server.unwrap_or_default();
+    let lost = wirewhy_packet::Interval((took.0 - one_try.0).max(0));
+    let what = match (syns_sent > 1, syn_acks_sent > 1) {
+        (true, true) => format!(
+            "{} and {}",
+            count(u64::from(syns_sent), "SYN"),
+            count(u64::from(syn_acks_sent), "SYN-ACK")
+        ),
+        (true, false) => count(u64::from(syns_sent), "SYN"),
+        _ => count(u64::from(syn_acks_sent), "SYN-ACK"),
+    };
+    let mut frames: Vec<u64> = syns(connection).skip(1).map(|event| event.frame).collect();
+    frames.extend(syn_acks(connection).skip(1).map(|event| event.frame));
+    frames.push(first_syn.frame);
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Warning,
+        confidence: Confidence::Likely,
+        culprit: Role::Path.into(),
+        summary: format!(
+            "opening the connection to {} took {what} and {}; about {} of that was spent waiting to try again",
+            socket(&connection.server),
+            span(took),
+            span(lost),
+        ),
+        frames,
+        facts: Facts::default()
+            .with("syns", syns_sent)
+            .with("syn_acks", syn_acks_sent)
+            .with("syn_acks_after_ack", handshake.syn_acks_after_ack)
+            .with("opened_after_seconds", took)
+            .with("lost_seconds", lost),
+        consequence_of: Some(if connection.has_unrelated_ack() {
+            "tcp.stale-connection"
+        } else {
+            "tcp.unreachable"
+        }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes, judged};
+    use crate::{Outcome, Severity};
+
+    const CLOSE: &str = "2.000 > FA 1:1(0) ack 1
+         2.050 < FA 1:1(0) ack 2
+         2.100 > A 2:2(0) ack 2";
+
+    #[test]
+    fn the_second_syn_gets_through() {
+        let judged = judged(&format!(
+            "0.000 > S 0:0(0)
+             1.000 > S 0:0(0)
+             1.050 < SA 0:0(0) ack 1
+             1.051 > A 1:1(0) ack 1
+             {CLOSE}"
+        ));
+        let root = judged.root_cause().unwrap();
+        assert_eq!(
+            (root.code, root.severity),
+            ("tcp.syn-retransmitted", Severity::Warning)
+        );
+        assert_eq!(judged.outcome(), Outcome::Degraded);
+    }
+
+    #[test]
+    fn frames_recorded_twice_are_no_retries() {
+        let lines = format!(
+            "0.000 > S 0:0(0)
+             0.0001 dup ttl-1
+             0.050 < SA 0:0(0) ack 1
+             0.0501 dup ttl-1
+             0.051 > A 1:1(0) ack 1
+             {CLOSE}"
+        );
+        assert!(codes(&lines).is_empty());
+    }
+}

@@ -1,0 +1,126 @@
+//! All detectors over one connection, and what follows from them.
+
+use wirewhy_flow::{Connection, Ended, EndpointState, EventKind};
+use wirewhy_packet::Interval;
+
+use crate::{DETECTORS, Finding, Limits, Severity};
+
+/// A connection with what was concluded about it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Judged {
+    /// The facts.
+    pub connection: Connection,
+    /// The findings, in the order of the catalogue.
+    pub findings: Vec<Finding>,
+}
+
+/// How a connection went.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome {
+    /// Its worst finding is an error.
+    Failed,
+    /// Its worst finding is a warning.
+    Degraded,
+    /// The capture shows too little to say.
+    Undecided,
+    /// It went well.
+    Ok,
+}
+
+impl Outcome {
+    /// The word used in output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Failed => "failed",
+            Outcome::Degraded => "degraded",
+            Outcome::Undecided => "undecided",
+            Outcome::Ok => "ok",
+        }
+    }
+}
+
+/// Runs every detector over a connection and ties causes to consequences.
+#[must_use]
+pub fn judge(connection: Connection, limits: &Limits) -> Judged {
+    let mut findings: Vec<Finding> = DETECTORS
+        .iter()
+        .filter_map(|detector| (detector.detect)(&connection, limits))
+        .collect();
+    let codes: Vec<&'static str> = findings.iter().map(|finding| finding.code).collect();
+    for finding in &mut findings {
+        finding.frames.truncate(Finding::MAX_FRAMES);
+        // A cause that is not among the findings explains nothing.
+        finding.consequence_of = finding.consequence_of.filter(|cause| codes.contains(cause));
+    }
+    Judged {
+        connection,
+        findings,
+    }
+}
+
+impl Judged {
+    /// How the connection went.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self.findings.iter().map(|finding| finding.severity).max() {
+            Some(Severity::Error) => Outcome::Failed,
+            Some(Severity::Warning) => Outcome::Degraded,
+            // A note explains how it ended, and that no harm was done.
+            Some(Severity::Note) => Outcome::Ok,
+            None if self.shows_too_little() => Outcome::Undecided,
+            None => Outcome::Ok,
+        }
+    }
+
+    /// The finding that explains the worst one: `consequence_of` followed to its end. `None` where nothing went wrong.
+    #[must_use]
+    pub fn root_cause(&self) -> Option<&Finding> {
+        // The first of the worst, not the last: the catalogue lists causes before symptoms.
+        let mut cause = self.findings.iter().reduce(|worst, next| {
+            if next.severity > worst.severity {
+                next
+            } else {
+                worst
+            }
+        })?;
+        if cause.severity == Severity::Note {
+            return None;
+        }
+        for _ in 0..self.findings.len() {
+            let Some(earlier) = cause
+                .consequence_of
+                .and_then(|code| self.findings.iter().find(|finding| finding.code == code))
+            else {
+                break;
+            };
+            cause = earlier;
+        }
+        Some(cause)
+    }
+
+    /// Neither a failure nor a success: the answer was not due yet, the beginning is missing, or a reset ended work
+    /// that no rule explains.
+    fn shows_too_little(&self) -> bool {
+        let connection = &self.connection;
+        let opened_in_view = connection.handshake.syns > 0 || connection.handshake.syn_acks > 0;
+        let closed = |state| matches!(state, EndpointState::Closing { .. });
+        let closed_well = closed(connection.client.state) && closed(connection.server.state);
+        if connection.is_one_sided() || (!connection.is_open() && !closed_well) {
+            return true;
+        }
+        if !opened_in_view && !closed_well {
+            return true;
+        }
+        let reset = connection
+            .events
+            .iter()
+            .any(|event| matches!(event.kind, EventKind::Reset(_)));
+        let outstanding = connection.client.unacknowledged_by(&connection.server)
+            + connection.server.unacknowledged_by(&connection.client);
+        let just_asked = connection.ended == Ended::EndOfCapture
+            && outstanding > 0
+            && connection.heard_after(connection.last.time) < Interval::from_secs(3);
+        (reset && outstanding > 0) || just_asked
+    }
+}

@@ -1,0 +1,372 @@
+//! What only shows over many connections, and what the recording itself could not carry.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use indexmap::IndexMap;
+use wirewhy_flow::{Connection, EndpointState, EventKind, Mark, Sample};
+use wirewhy_packet::{Interval, MacAddr, Timestamp};
+
+use crate::detectors::{
+    cut_short, duplicate_packets, handshake_aborted, offload, one_direction, packets_missing,
+    probe, syn_unanswered, synack_unanswered, time_backwards, truncated_packets,
+};
+use crate::wording::socket_of;
+use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope, Severity};
+
+/// Sums over the connections of one capture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Connections.
+    pub connections: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that worked badly.
+    pub degraded: u64,
+    /// Those that went well.
+    pub ok: u64,
+    /// Those the capture shows too little of.
+    pub undecided: u64,
+    /// TCP packets, copies included.
+    pub tcp_packets: u64,
+    /// Resets.
+    pub resets: u64,
+    /// Retransmitted segments.
+    pub retransmissions: u64,
+}
+
+impl Totals {
+    /// Counts one judged connection; `tcp_packets` is the reader's to fill.
+    pub fn add(&mut self, judged: &Judged) {
+        let connection = &judged.connection;
+        self.connections += 1;
+        *match judged.outcome() {
+            Outcome::Failed => &mut self.failed,
+            Outcome::Degraded => &mut self.degraded,
+            Outcome::Ok => &mut self.ok,
+            Outcome::Undecided => &mut self.undecided,
+        } += 1;
+        for side in [&connection.client, &connection.server] {
+            self.resets += u64::from(side.counts.resets);
+            self.retransmissions += u64::from(side.counts.retransmissions);
+        }
+    }
+}
+
+/// A finding about more than one connection.
+#[derive(Clone, PartialEq, Debug)]
+pub struct GroupFinding {
+    /// What kind of thing it is about.
+    pub scope: Scope,
+    /// Which one: `10.0.0.9:443`, `10.0.0.9`, a file name.
+    pub subject: String,
+    /// The finding.
+    pub finding: Finding,
+}
+
+/// What is known of the recording.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct CaptureFaults {
+    /// Where the capture came from.
+    pub source: String,
+    /// Frames read.
+    pub frames: u64,
+    /// TCP packets.
+    pub tcp_packets: u64,
+    /// Why reading ended early.
+    pub problem: Option<String>,
+    /// Packets the kernel or the file's statistics count as dropped.
+    pub dropped_packets: Option<u64>,
+    /// Frames earlier than the frame before.
+    pub backwards: Sample,
+    /// The largest such step.
+    pub largest_step_back: Interval,
+    /// Frames recorded again.
+    pub copies: Sample,
+    /// Segments whose payload the snap length cut.
+    pub cut: Sample,
+    /// Segments larger than the peer accepts on the wire.
+    pub offloaded: Sample,
+    /// Acknowledgements of segments the capture never saw.
+    pub unseen_segments: u64,
+    /// The bytes of those.
+    pub unseen_bytes: u64,
+    /// Frames of the first such acknowledgements.
+    pub unseen_frames: Vec<u64>,
+    /// Conversations of which one direction only was recorded.
+    pub one_sided: u64,
+    /// First frames of those.
+    pub one_sided_frames: Vec<u64>,
+    /// Conversations recorded in both directions.
+    pub two_sided: u64,
+}
+
+/// Gathers what shows only over many connections: bounded tables, first come first kept.
+#[derive(Debug, Default)]
+pub struct Survey {
+    probes: IndexMap<(IpAddr, IpAddr, u16), Probes>,
+    opened: VecDeque<Opened>,
+    faults: CaptureFaults,
+}
+
+/// The connections of one source to one service that could be health checks.
+#[derive(Clone, Debug)]
+struct Probes {
+    alike: u32,
+    others: u32,
+    last: Timestamp,
+    shortest: Interval,
+    longest: Interval,
+    sum: Interval,
+    frames: Vec<u64>,
+}
+
+/// A connection that opened, to be found by an attempt that raced it.
+#[derive(Clone, Copy, Debug)]
+struct Opened {
+    start: Timestamp,
+    stream: u32,
+    client: IpAddr,
+    mac: Option<MacAddr>,
+    port: u16,
+}
+
+impl Survey {
+    /// How many source and service pairs, and how many opened connections, are remembered.
+    const REMEMBERED: usize = 16_384;
+
+    /// Takes in one connection.
+    pub fn note(&mut self, judged: &Judged, limits: &Limits) {
+        let connection = &judged.connection;
+        self.note_faults(connection);
+        self.note_probe(connection, limits);
+        let handshake = &connection.handshake;
+        if handshake.ack.is_some() {
+            if self.opened.len() >= Self::REMEMBERED {
+                self.opened.pop_front();
+            }
+            self.opened.push_back(Opened {
+                start: connection.first.time,
+                stream: connection.stream,
+                client: connection.client.address,
+                mac: connection.client.mac,
+                port: connection.server.port,
+            });
+        }
+    }
+
+    /// Amends the findings of a connection by what the others show.
+    pub fn adjust(&self, judged: &mut Judged, limits: &Limits) {
+        let one_direction = one_direction::applies(&self.faults, limits);
+        let probe = self.is_probe(&judged.connection, limits);
+        let raced = self.was_raced(&judged.connection, limits);
+        let mut checked = false;
+        for finding in &mut judged.findings {
+            let silence = [syn_unanswered::RECORD.code, synack_unanswered::RECORD.code];
+            if one_direction && silence.contains(&finding.code) {
+                finding.confidence = Confidence::Possible;
+                finding
+                    .summary
+                    .push_str("; but most of this recording shows one direction only");
+            }
+            if finding.code != handshake_aborted::RECORD.code {
+                continue;
+            }
+            if probe {
+                finding.severity = Severity::Note;
+                finding.consequence_of = Some(probe::RECORD.code);
+                checked = true;
+            } else if let Some(stream) = raced {
+                finding.severity = Severity::Note;
+                finding.facts.0.push(("winning_stream", stream.into()));
+                finding
+                    .summary
+                    .push_str("; a parallel attempt of the same client won (happy eyeballs)");
+            }
+        }
+        if checked && let Some(found) = self.probe_finding(&judged.connection) {
+            judged.findings.push(found);
+        }
+    }
+
+    /// The findings beyond single connections, given what reading the capture showed.
+    #[must_use]
+    pub fn finish(&self, recording: CaptureFaults, limits: &Limits) -> Vec<GroupFinding> {
+        let seen = &self.faults;
+        let faults = CaptureFaults {
+            unseen_segments: seen.unseen_segments,
+            unseen_bytes: seen.unseen_bytes,
+            unseen_frames: seen.unseen_frames.clone(),
+            one_sided: seen.one_sided,
+            one_sided_frames: seen.one_sided_frames.clone(),
+            two_sided: seen.two_sided,
+            ..recording
+        };
+        let about_capture = [
+            cut_short::find(&faults),
+            packets_missing::find(&faults, limits),
+            one_direction::find(&faults, limits),
+            truncated_packets::find(&faults),
+            duplicate_packets::find(&faults, limits),
+            time_backwards::find(&faults),
+            offload::find(&faults),
+        ];
+        let about_services = self
+            .probes
+            .iter()
+            .filter(|(_, probes)| probes.are_steady(limits))
+            .map(|((client, server, port), probes)| GroupFinding {
+                scope: Scope::Service,
+                subject: socket_of(*server, *port),
+                finding: probes.finding(*client),
+            });
+        let source = faults.source.clone();
+        about_capture
+            .into_iter()
+            .flatten()
+            .map(|finding| GroupFinding {
+                scope: Scope::Capture,
+                subject: source.clone(),
+                finding,
+            })
+            .chain(about_services)
+            .collect()
+    }
+
+    fn note_faults(&mut self, connection: &Connection) {
+        let faults = &mut self.faults;
+        if connection.is_one_sided() {
+            faults.one_sided += 1;
+            keep(&mut faults.one_sided_frames, connection.first);
+        } else if connection.client.was_seen() && connection.server.was_seen() {
+            faults.two_sided += 1;
+        }
+        for event in connection.events.iter() {
+            if let EventKind::Unseen { bytes } = event.kind {
+                faults.unseen_segments += 1;
+                faults.unseen_bytes += u64::from(bytes);
+                keep(&mut faults.unseen_frames, event.mark());
+            }
+        }
+    }
+
+    fn note_probe(&mut self, connection: &Connection, limits: &Limits) {
+        let key = probe_key(connection);
+        if self.probes.len() >= Self::REMEMBERED && !self.probes.contains_key(&key) {
+            return;
+        }
+        if connection.handshake.syn_ack.is_none() {
+            return;
+        }
+        let start = connection.first.time;
+        let probes = self.probes.entry(key).or_insert_with(|| Probes::new(start));
+        if !is_probe_like(connection, limits) {
+            probes.others = probes.others.saturating_add(1);
+            return;
+        }
+        probes.add(connection.first);
+    }
+
+    fn is_probe(&self, connection: &Connection, limits: &Limits) -> bool {
+        is_probe_like(connection, limits)
+            && self
+                .probes
+                .get(&probe_key(connection))
+                .is_some_and(|probes| probes.are_steady(limits))
+    }
+
+    fn probe_finding(&self, connection: &Connection) -> Option<Finding> {
+        let probes = self.probes.get(&probe_key(connection))?;
+        Some(probes.finding(connection.client.address))
+    }
+
+    /// The stream of a connection the same client opened to the same port at about the same time. Over two address
+    /// families the link address shows that it is the same client.
+    fn was_raced(&self, connection: &Connection, limits: &Limits) -> Option<u32> {
+        let client = &connection.client;
+        self.opened
+            .iter()
+            .find(|opened| {
+                let apart = opened.start.since(connection.first.time).0.abs();
+                let same_client = opened.client == client.address
+                    || (opened.client.is_ipv4() != client.address.is_ipv4()
+                        && opened.mac.is_some()
+                        && opened.mac == client.mac);
+                opened.stream != connection.stream
+                    && opened.port == connection.server.port
+                    && same_client
+                    && apart <= limits.parallel_attempts.0
+            })
+            .map(|opened| opened.stream)
+    }
+}
+
+impl Probes {
+    fn new(start: Timestamp) -> Probes {
+        Probes {
+            alike: 0,
+            others: 0,
+            last: start,
+            shortest: Interval(i64::MAX),
+            longest: Interval::ZERO,
+            sum: Interval::ZERO,
+            frames: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, first: Mark) {
+        if self.alike > 0 {
+            let pause = Interval(first.time.since(self.last).0.abs());
+            self.shortest = self.shortest.min(pause);
+            self.longest = self.longest.max(pause);
+            self.sum = Interval(self.sum.0.saturating_add(pause.0));
+        }
+        self.alike = self.alike.saturating_add(1);
+        self.last = first.time;
+        keep(&mut self.frames, first);
+    }
+
+    /// Enough of them, nearly nothing else, and the pauses alike.
+    fn are_steady(&self, limits: &Limits) -> bool {
+        let (shortest, longest) = (self.shortest.as_secs_f64(), self.longest.as_secs_f64());
+        self.alike >= limits.probe_count
+            && self.others.saturating_mul(10) <= self.alike
+            && longest <= shortest * (1.0 + limits.probe_jitter)
+    }
+
+    fn finding(&self, client: IpAddr) -> Finding {
+        let pauses = i64::from(self.alike.saturating_sub(1).max(1));
+        probe::finding(
+            client,
+            self.alike,
+            Interval(self.sum.0 / pauses),
+            self.frames.clone(),
+        )
+    }
+}
+
+fn keep(frames: &mut Vec<u64>, mark: Mark) {
+    if frames.len() < Finding::MAX_FRAMES {
+        frames.push(mark.frame);
+    }
+}
+
+fn probe_key(connection: &Connection) -> (IpAddr, IpAddr, u16) {
+    (
+        connection.client.address,
+        connection.server.address,
+        connection.server.port,
+    )
+}
+
+/// Accepted, left at once, and not a byte of payload.
+fn is_probe_like(connection: &Connection, limits: &Limits) -> bool {
+    let (client, server) = (&connection.client, &connection.server);
+    let left = matches!(
+        client.state,
+        EndpointState::Closing { .. } | EndpointState::Reset
+    );
+    let silent = client.counts.payload_packets == 0 && server.counts.payload_packets == 0;
+    let quick = connection.duration() <= limits.probe_duration;
+    connection.handshake.syn_ack.is_some() && left && silent && quick
+}
