@@ -105,13 +105,14 @@ impl Streams {
         let sender = usize::from(!pair.source_is_low());
         let next = self.next;
         let located = self.with_entry(pair, |entry, is_new| {
+            let before = entry.attached;
             let opened = if is_new {
                 Opened::First
             } else {
                 entry.reopen(sender, segment, next)
             };
             entry.learn_base(sender, segment);
-            entry.located(sender, opened)
+            entry.located(sender, opened).replacing(before)
         });
         self.count_up(located)
     }
@@ -122,12 +123,13 @@ impl Streams {
         let sender = usize::from(!pair.source_is_low());
         let next = self.next;
         let located = self.with_entry(pair, |entry, is_new| {
+            let before = entry.attached;
             let opened = if is_new {
                 Opened::First
             } else {
                 entry.reopen(sender, header, next)
             };
-            entry.located(sender, opened)
+            entry.located(sender, opened).replacing(before)
         });
         self.count_up(located)
     }
@@ -183,6 +185,15 @@ fn enter<K: Hash + Eq, R>(
     match map.entry(key) {
         MapEntry::Occupied(mut found) => act(found.get_mut(), false),
         MapEntry::Vacant(place) => act(place.insert(fresh), true),
+    }
+}
+
+impl Located {
+    /// Adds what was attached before, if a new stream took the place of the one it was attached to.
+    fn replacing(mut self, before: u32) -> Located {
+        let left_behind = self.opened == Opened::Reused && before != NOT_ATTACHED;
+        self.replaced = left_behind.then_some(before);
+        self
     }
 }
 
@@ -345,6 +356,7 @@ mod tests {
             Located {
                 stream: 1,
                 attached: None,
+                replaced: Some(7),
                 opened: Opened::Reused,
                 sender_base: Some(Seq(200)),
                 receiver_base: None,
