@@ -1,0 +1,221 @@
+//! What is remembered of one conversation beyond its two directions.
+
+use wirewhy_packet::{TcpFlags, TcpOptions, TcpSegment, Timestamp};
+
+use super::Marks;
+use super::sequence::{self, Direction, Scale, Step};
+use crate::{Opened, Side};
+
+/// One `tcp.stream`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Conversation {
+    /// The lower end of the pair, and the higher one.
+    low: Direction,
+    high: Direction,
+    client: Client,
+    /// When the latest SYN was sent, by either side; 0 is none.
+    syn_time: Timestamp,
+    /// In nanoseconds; 0 is not known.
+    initial_round_trip: u64,
+    completeness: u8,
+    mptcp: u16,
+}
+
+/// Which end is the client, and what told.
+#[derive(Clone, Copy, Debug, Default)]
+enum Client {
+    #[default]
+    Unknown,
+    /// It sent or received the first packet seen: a guess.
+    Guessed { low: bool },
+    /// A SYN or a SYN-ACK told.
+    Known { low: bool },
+}
+
+/// How much of a TCP header Wireshark reads before it gives up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reach {
+    /// All of it.
+    Whole,
+    /// Everything, up to an option that cannot be read: what was found is remembered but not shown.
+    UpToOptions,
+    /// The sequence numbers, then a data offset that cannot be: nothing behind it is read, and nothing shown.
+    UpToOffset,
+    /// The flags and options, not the numbers: the IP packet is shorter than the header. Nothing is shown.
+    Short,
+    /// The flags and options, not the numbers: the header is quoted by an ICMP error.
+    Quoted,
+}
+
+impl Reach {
+    fn measures(self) -> bool {
+        !matches!(self, Reach::Short | Reach::Quoted)
+    }
+
+    fn shows(self) -> bool {
+        matches!(self, Reach::Whole | Reach::Quoted)
+    }
+}
+
+/// The MPTCP subtypes that count as a new signal: MP_CAPABLE (0) to MP_FASTCLOSE (7), not MP_TCPRST.
+const MPTCP_COUNTED: u16 = 0xff;
+
+/// Bits of `tcp.completeness`.
+mod bits {
+    pub(super) const SYN: u8 = 1;
+    pub(super) const SYN_ACK: u8 = 2;
+    pub(super) const ACK: u8 = 4;
+    pub(super) const DATA: u8 = 8;
+    pub(super) const FIN: u8 = 16;
+    pub(super) const RST: u8 = 32;
+}
+
+impl Conversation {
+    /// The value Wireshark shows in a single pass: what was seen before the packet in hand.
+    pub(super) fn completeness(&self) -> u8 {
+        self.completeness
+    }
+
+    /// Who sent a segment, as far as is known by now.
+    pub(super) fn side(&mut self, from_low: bool, flags: TcpFlags) -> Side {
+        self.client = match self.client {
+            Client::Known { low } => Client::Known { low },
+            _ if flags.is_pure_syn() => Client::Known { low: from_low },
+            _ if flags.is_syn_ack() => Client::Known { low: !from_low },
+            Client::Guessed { low } => Client::Guessed { low },
+            Client::Unknown => Client::Guessed { low: from_low },
+        };
+        match self.client {
+            Client::Known { low } | Client::Guessed { low } if low != from_low => Side::Server,
+            _ => Side::Client,
+        }
+    }
+
+    /// A SYN came with the number its side opened with.
+    pub(super) fn syn_again(&mut self, from_low: bool) {
+        self.directions(from_low).0.reopen();
+    }
+
+    /// Analyses a segment, remembers what follows from it, and returns the marks that are shown.
+    pub(super) fn observe(
+        &mut self,
+        time: Timestamp,
+        segment: &TcpSegment<'_>,
+        from_low: bool,
+        opened: Opened,
+        reach: Reach,
+    ) -> Marks {
+        let mut marks = match opened {
+            Opened::Reused | Opened::SynAckChanged => Marks::REUSED_PORTS,
+            Opened::First | Opened::No => Marks::none(),
+        };
+        let len = if reach.measures() {
+            segment.payload_len
+        } else {
+            0
+        };
+        self.open(segment.flags, len, opened);
+        if reach.measures() {
+            let step = Step {
+                time,
+                seq: segment.seq,
+                ack: segment.ack,
+                flags: segment.flags,
+                len,
+                window: u32::from(segment.window),
+                initial_round_trip: self.initial_round_trip,
+                mptcp: self.mptcp,
+            };
+            let (fwd, rev) = self.directions(from_low);
+            marks = sequence::analyse(&step, marks, fwd, rev);
+        }
+        if reach == Reach::UpToOffset {
+            return Marks::none();
+        }
+        if opened != Opened::First {
+            self.complete(segment.flags, len);
+        }
+        self.time_handshake(time, segment.flags, from_low);
+        self.read_options(&segment.options, segment.flags, from_low, reach);
+        if reach.shows() && !segment.options.truncated {
+            marks
+        } else {
+            Marks::none()
+        }
+    }
+
+    fn directions(&mut self, from_low: bool) -> (&mut Direction, &mut Direction) {
+        if from_low {
+            (&mut self.low, &mut self.high)
+        } else {
+            (&mut self.high, &mut self.low)
+        }
+    }
+
+    fn open(&mut self, flags: TcpFlags, len: u32, opened: Opened) {
+        match opened {
+            Opened::First if flags.is_pure_syn() => {
+                self.completeness = bits::SYN;
+                if len > 0 {
+                    self.completeness |= bits::DATA;
+                }
+            }
+            Opened::Reused => self.completeness = bits::SYN,
+            Opened::First | Opened::No | Opened::SynAckChanged => {}
+        }
+    }
+
+    fn complete(&mut self, flags: TcpFlags, len: u32) {
+        if flags.is_syn_ack() {
+            self.completeness |= bits::SYN_ACK;
+        } else if flags.has(TcpFlags::ACK) {
+            self.completeness |= if len > 0 { bits::DATA } else { bits::ACK };
+        }
+        if flags.has(TcpFlags::FIN.with(TcpFlags::ACK)) {
+            self.completeness |= bits::FIN;
+        }
+        if flags.has(TcpFlags::RST) {
+            self.completeness |= bits::RST;
+        }
+    }
+
+    fn time_handshake(&mut self, time: Timestamp, flags: TcpFlags, from_low: bool) {
+        let fwd = self.directions(from_low).0;
+        if flags.has(TcpFlags::SYN) {
+            fwd.in_handshake = true;
+            if flags.is_pure_syn() {
+                self.syn_time = time;
+            }
+        } else if flags.has(TcpFlags::ACK) {
+            fwd.in_handshake = false;
+            if self.initial_round_trip == 0 && self.syn_time != Timestamp(0) {
+                let span = time.0.wrapping_sub(self.syn_time.0);
+                self.initial_round_trip = span.cast_unsigned();
+            }
+        }
+    }
+
+    fn read_options(
+        &mut self,
+        options: &TcpOptions,
+        flags: TcpFlags,
+        from_low: bool,
+        reach: Reach,
+    ) {
+        self.mptcp |= options.mptcp_subtypes & MPTCP_COUNTED;
+        let (fwd, rev) = self.directions(from_low);
+        if let Some(shift) = options.window_scale {
+            // RFC 7323 section 2.3: more than 14 is taken as 14.
+            fwd.scale = Scale::Shift(shift.min(14));
+        }
+        let cut = reach == Reach::UpToOptions || options.truncated;
+        if cut || !flags.has(TcpFlags::SYN) {
+            return;
+        }
+        if fwd.scale == Scale::Unknown {
+            (fwd.scale, rev.scale) = (Scale::Absent, Scale::Absent);
+        } else if flags.has(TcpFlags::ACK) && rev.scale == Scale::Absent {
+            fwd.scale = Scale::Absent;
+        }
+    }
+}
