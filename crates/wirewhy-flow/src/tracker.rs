@@ -59,7 +59,8 @@ impl Sample {
     /// How many frame numbers are kept.
     pub const KEPT: usize = 16;
 
-    fn add(&mut self, frame: u64) {
+    /// Adds a frame.
+    pub fn add(&mut self, frame: u64) {
         self.count += 1;
         if self.frames.len() < Self::KEPT {
             self.frames.push(frame);

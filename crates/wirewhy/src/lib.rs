@@ -1,1 +1,3 @@
-//! Under construction.
+//! Why TCP and TLS connections fail, from packets alone: the library's front door.
+
+pub mod engine;

@@ -1,0 +1,318 @@
+//! The one loop: frame, packet, connection, findings, report.
+//!
+//! Modes differ in where frames come from and who listens; what happens in between is here and only here.
+
+use std::collections::VecDeque;
+use std::io;
+
+use wirewhy_capture::{Filters, Reader};
+use wirewhy_detect::{CaptureFaults, GroupFinding, Judged, Limits, Survey, Totals, judge};
+use wirewhy_flow::{Bounds, Connection, Observed, Sample, Tracker};
+use wirewhy_packet::{Decoder, Interval, Packet, Timestamp};
+use wirewhy_report::{CaptureSummary, Reporter, View};
+
+/// What an analysis is to do.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// How much the tracker holds.
+    pub bounds: Bounds,
+    /// Thresholds of the detectors.
+    pub limits: Limits,
+    /// Which findings count.
+    pub selection: Selection,
+    /// How many connections with findings wait for what later ones may tell about them.
+    pub held: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions {
+            bounds: Bounds::default(),
+            limits: Limits::default(),
+            selection: Selection::default(),
+            held: 16_384,
+        }
+    }
+}
+
+/// Which findings count, by globs over their codes (`tcp.*`). What does not count is as if it had not been found.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Only these; all if empty.
+    pub only: Vec<String>,
+    /// Not these.
+    pub ignore: Vec<String>,
+}
+
+impl Selection {
+    /// Whether a code counts.
+    #[must_use]
+    pub fn counts(&self, code: &str) -> bool {
+        let any = |globs: &[String]| globs.iter().any(|glob| glob_matches(glob, code));
+        (self.only.is_empty() || any(&self.only)) && !any(&self.ignore)
+    }
+
+    fn counts_all(&self) -> bool {
+        self.only.is_empty() && self.ignore.is_empty()
+    }
+}
+
+/// Whether a glob, in which `*` stands for any text, matches all of `text`.
+#[must_use]
+pub fn glob_matches(glob: &str, text: &str) -> bool {
+    match glob.split_once('*') {
+        None => glob == text,
+        Some((before, rest)) => text.strip_prefix(before).is_some_and(|text| {
+            (0..=text.len())
+                .filter_map(|at| text.get(at..))
+                .any(|tail| glob_matches(rest, tail))
+        }),
+    }
+}
+
+/// An analysis under way. Packets go in; judged connections come out to `sink`, failed ones a little later than they
+/// ended, so that others of the capture can bear on them.
+#[derive(Debug)]
+pub struct Analysis {
+    options: EngineOptions,
+    tracker: Tracker,
+    survey: Survey,
+    ended: Vec<Connection>,
+    held: VecDeque<Judged>,
+    totals: Totals,
+    frames: u64,
+    latest: Option<Timestamp>,
+    backwards: Sample,
+    largest_step_back: Interval,
+}
+
+impl Analysis {
+    /// An analysis that has seen nothing.
+    #[must_use]
+    pub fn new(options: EngineOptions) -> Analysis {
+        Analysis {
+            tracker: Tracker::new(options.bounds),
+            options,
+            survey: Survey::default(),
+            ended: Vec::new(),
+            held: VecDeque::new(),
+            totals: Totals::default(),
+            frames: 0,
+            latest: None,
+            backwards: Sample::default(),
+            largest_step_back: Interval::ZERO,
+        }
+    }
+
+    /// Takes in one packet. Returns what became of it if it was TCP.
+    ///
+    /// # Errors
+    ///
+    /// What `sink` returns.
+    pub fn observe(
+        &mut self,
+        packet: &Packet<'_>,
+        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    ) -> io::Result<Option<Observed>> {
+        self.note_time(packet);
+        let ended = &mut self.ended;
+        let observed = self.tracker.observe(packet, &mut |connection| ended.push(connection));
+        if !self.ended.is_empty() {
+            self.judge_ended(sink)?;
+        }
+        Ok(observed)
+    }
+
+    /// Passes over a packet a filter leaves out: it keeps its stream number and is not analysed.
+    pub fn skip(&mut self, packet: &Packet<'_>) {
+        self.note_time(packet);
+        self.tracker.skip(packet);
+    }
+
+    /// Ends the analysis: hands over every connection left, and returns the totals and the findings beyond single
+    /// connections. `recording` holds what only the reader knows: source, problem, drops.
+    ///
+    /// # Errors
+    ///
+    /// What `sink` returns.
+    pub fn finish(
+        mut self,
+        recording: CaptureFaults,
+        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    ) -> io::Result<(Totals, Vec<GroupFinding>)> {
+        let mut tracker = std::mem::replace(&mut self.tracker, Tracker::new(self.options.bounds));
+        let mut failed = Ok(());
+        tracker.finish(&mut |connection| {
+            if failed.is_ok() {
+                failed = self.judge_one(connection, sink);
+            }
+        });
+        failed?;
+        while let Some(judged) = self.held.pop_front() {
+            self.release(judged, sink)?;
+        }
+        let tally = tracker.tally();
+        let faults = CaptureFaults {
+            frames: self.frames,
+            tcp_packets: tally.tcp_packets,
+            backwards: self.backwards,
+            largest_step_back: self.largest_step_back,
+            copies: tally.copies.clone(),
+            cut: tally.cut.clone(),
+            offloaded: tally.offloaded.clone(),
+            ..recording
+        };
+        let mut found = self.survey.finish(faults, &self.options.limits);
+        found.retain(|found| self.options.selection.counts(found.finding.code));
+        self.totals.tcp_packets = tally.tcp_packets;
+        Ok((self.totals, found))
+    }
+
+    fn note_time(&mut self, packet: &Packet<'_>) {
+        self.frames += 1;
+        if let Some(latest) = self.latest.replace(packet.time)
+            && packet.time < latest
+        {
+            self.backwards.add(packet.frame);
+            self.largest_step_back = self.largest_step_back.max(latest.since(packet.time));
+        }
+    }
+
+    fn judge_ended(&mut self, sink: &mut dyn FnMut(Judged) -> io::Result<()>) -> io::Result<()> {
+        let mut ended = std::mem::take(&mut self.ended);
+        for connection in ended.drain(..) {
+            self.judge_one(connection, sink)?;
+        }
+        self.ended = ended;
+        Ok(())
+    }
+
+    fn judge_one(
+        &mut self,
+        connection: Connection,
+        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let judged = judge(connection, &self.options.limits);
+        self.survey.note(&judged, &self.options.limits);
+        if judged.findings.is_empty() {
+            return self.release(judged, sink);
+        }
+        self.held.push_back(judged);
+        if self.held.len() > self.options.held
+            && let Some(oldest) = self.held.pop_front()
+        {
+            return self.release(oldest, sink);
+        }
+        Ok(())
+    }
+
+    fn release(
+        &mut self,
+        mut judged: Judged,
+        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.survey.adjust(&mut judged, &self.options.limits);
+        if !self.options.selection.counts_all() {
+            judged.findings.retain(|finding| self.options.selection.counts(finding.code));
+        }
+        self.totals.add(&judged);
+        sink(judged)
+    }
+}
+
+/// What an analysis of one capture came to.
+#[derive(Clone, Debug)]
+pub struct Analyzed {
+    /// The sums over its connections.
+    pub totals: Totals,
+    /// The worst severity found, connections and capture together.
+    pub worst: Option<wirewhy_detect::Severity>,
+    /// Whether reading ended early.
+    pub cut_short: bool,
+}
+
+/// Reads a capture to its end, analyses it, and reports what `view` shows to `reporter`.
+///
+/// # Errors
+///
+/// Only what `reporter` fails with: a fault of the capture is part of the report.
+pub fn analyze(
+    reader: &mut Reader,
+    mut filters: Option<&mut Filters>,
+    options: &EngineOptions,
+    view: &View,
+    reporter: &mut dyn Reporter,
+) -> io::Result<Analyzed> {
+    let mut decoder = Decoder::new();
+    let mut analysis = Analysis::new(options.clone());
+    let mut worst = None;
+    let mut sink = |judged: Judged| {
+        worst = worst.max(judged.findings.iter().map(|finding| finding.severity).max());
+        if view.shows(&judged) { reporter.connection(&judged) } else { Ok(()) }
+    };
+    while let Some(frame) = reader.next() {
+        let passes = filters.as_mut().is_none_or(|filters| filters.matches(&frame));
+        let packet = decoder.decode(&frame);
+        if passes {
+            analysis.observe(&packet, &mut sink)?;
+        } else {
+            analysis.skip(&packet);
+        }
+    }
+    let summary = summarize(reader);
+    let recording = CaptureFaults {
+        source: summary.source.clone(),
+        problem: summary.problem.clone(),
+        dropped_packets: summary.dropped_packets,
+        ..CaptureFaults::default()
+    };
+    let (totals, group) = analysis.finish(recording, &mut sink)?;
+    worst = worst.max(group.iter().map(|found| found.finding.severity).max());
+    reporter.finish(&summary, &totals, &group)?;
+    Ok(Analyzed { totals, worst, cut_short: summary.problem.is_some() })
+}
+
+/// What the reader knows of a capture once it was read.
+#[must_use]
+pub fn summarize(reader: &Reader) -> CaptureSummary {
+    let info = reader.info();
+    CaptureSummary {
+        source: info.source.clone(),
+        format: info.format.name().to_owned(),
+        compression: info.compression.map(|compression| compression.name().to_owned()),
+        link_types: info
+            .link_types
+            .iter()
+            .map(|link| link.name().map_or_else(|| format!("LINKTYPE_{}", link.0), str::to_owned))
+            .collect(),
+        packets: info.packets,
+        bytes: info.bytes,
+        first_time: info.first_time,
+        last_time: info.last_time,
+        dropped_packets: info.dropped_packets(),
+        problem: reader.problem().map(ToString::to_string),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_whole_codes() {
+        assert!(glob_matches("tcp.*", "tcp.refused"));
+        assert!(glob_matches("*.re*d", "tcp.refused"));
+        assert!(glob_matches("tcp.refused", "tcp.refused"));
+        assert!(!glob_matches("tcp.ref", "tcp.refused"));
+        assert!(!glob_matches("tls.*", "tcp.refused"));
+    }
+
+    #[test]
+    fn what_is_ignored_beats_what_is_wanted() {
+        let selection =
+            Selection { only: vec!["tcp.*".to_owned()], ignore: vec!["tcp.probe".to_owned()] };
+        assert!(selection.counts("tcp.refused"));
+        assert!(!selection.counts("tcp.probe"));
+        assert!(!selection.counts("capture.offload"));
+    }
+}
