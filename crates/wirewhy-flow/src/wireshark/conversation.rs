@@ -4,7 +4,7 @@ use wirewhy_packet::{TcpFlags, TcpOptions, TcpSegment, Timestamp};
 
 use super::Marks;
 use super::sequence::{self, Direction, Scale, Step};
-use crate::{Opened, Side};
+use crate::{Opened, Pair, Side};
 
 /// One `tcp.stream`.
 #[derive(Clone, Debug, Default)]
@@ -21,15 +21,40 @@ pub(super) struct Conversation {
     mptcp: u16,
 }
 
+/// One of the two ends of a pair, in the order of [`Pair::source_is_low`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    Low,
+    High,
+}
+
+impl End {
+    /// The end a segment comes from. Between equal ends everything comes from the lower one.
+    pub(super) fn source(pair: &Pair) -> End {
+        if pair.source_is_low() {
+            End::Low
+        } else {
+            End::High
+        }
+    }
+
+    fn other(self) -> End {
+        match self {
+            End::Low => End::High,
+            End::High => End::Low,
+        }
+    }
+}
+
 /// Which end is the client, and what told.
 #[derive(Clone, Copy, Debug, Default)]
 enum Client {
     #[default]
     Unknown,
-    /// It sent or received the first packet seen: a guess.
-    Guessed { low: bool },
+    /// It sent the first packet seen: a guess.
+    Guessed(End),
     /// A SYN or a SYN-ACK told.
-    Known { low: bool },
+    Known(End),
 }
 
 /// How much of a TCP header Wireshark reads before it gives up.
@@ -77,23 +102,23 @@ impl Conversation {
     }
 
     /// Who sent a segment, as far as is known by now.
-    pub(super) fn side(&mut self, from_low: bool, flags: TcpFlags) -> Side {
+    pub(super) fn side(&mut self, from: End, flags: TcpFlags) -> Side {
         self.client = match self.client {
-            Client::Known { low } => Client::Known { low },
-            _ if flags.is_pure_syn() => Client::Known { low: from_low },
-            _ if flags.is_syn_ack() => Client::Known { low: !from_low },
-            Client::Guessed { low } => Client::Guessed { low },
-            Client::Unknown => Client::Guessed { low: from_low },
+            Client::Known(end) => Client::Known(end),
+            _ if flags.is_pure_syn() => Client::Known(from),
+            _ if flags.is_syn_ack() => Client::Known(from.other()),
+            Client::Guessed(end) => Client::Guessed(end),
+            Client::Unknown => Client::Guessed(from),
         };
         match self.client {
-            Client::Known { low } | Client::Guessed { low } if low != from_low => Side::Server,
+            Client::Known(end) | Client::Guessed(end) if end != from => Side::Server,
             _ => Side::Client,
         }
     }
 
     /// A SYN came with the number its side opened with.
-    pub(super) fn syn_again(&mut self, from_low: bool) {
-        self.directions(from_low).0.reopen();
+    pub(super) fn syn_again(&mut self, from: End) {
+        self.directions(from).0.reopen();
     }
 
     /// Analyses a segment, remembers what follows from it, and returns the marks that are shown.
@@ -101,7 +126,7 @@ impl Conversation {
         &mut self,
         time: Timestamp,
         segment: &TcpSegment<'_>,
-        from_low: bool,
+        from: End,
         opened: Opened,
         reach: Reach,
     ) -> Marks {
@@ -126,7 +151,7 @@ impl Conversation {
                 initial_round_trip: self.initial_round_trip,
                 mptcp: self.mptcp,
             };
-            let (fwd, rev) = self.directions(from_low);
+            let (fwd, rev) = self.directions(from);
             marks = sequence::analyse(&step, marks, fwd, rev);
         }
         if reach == Reach::UpToOffset {
@@ -135,8 +160,8 @@ impl Conversation {
         if opened != Opened::First {
             self.complete(segment.flags, len);
         }
-        self.time_handshake(time, segment.flags, from_low);
-        self.read_options(&segment.options, segment.flags, from_low, reach);
+        self.time_handshake(time, segment.flags, from);
+        self.read_options(&segment.options, segment.flags, from, reach);
         if reach.shows() && !segment.options.truncated {
             marks
         } else {
@@ -144,11 +169,10 @@ impl Conversation {
         }
     }
 
-    fn directions(&mut self, from_low: bool) -> (&mut Direction, &mut Direction) {
-        if from_low {
-            (&mut self.low, &mut self.high)
-        } else {
-            (&mut self.high, &mut self.low)
+    fn directions(&mut self, from: End) -> (&mut Direction, &mut Direction) {
+        match from {
+            End::Low => (&mut self.low, &mut self.high),
+            End::High => (&mut self.high, &mut self.low),
         }
     }
 
@@ -179,8 +203,8 @@ impl Conversation {
         }
     }
 
-    fn time_handshake(&mut self, time: Timestamp, flags: TcpFlags, from_low: bool) {
-        let fwd = self.directions(from_low).0;
+    fn time_handshake(&mut self, time: Timestamp, flags: TcpFlags, from: End) {
+        let fwd = self.directions(from).0;
         if flags.has(TcpFlags::SYN) {
             fwd.in_handshake = true;
             if flags.is_pure_syn() {
@@ -195,15 +219,9 @@ impl Conversation {
         }
     }
 
-    fn read_options(
-        &mut self,
-        options: &TcpOptions,
-        flags: TcpFlags,
-        from_low: bool,
-        reach: Reach,
-    ) {
+    fn read_options(&mut self, options: &TcpOptions, flags: TcpFlags, from: End, reach: Reach) {
         self.mptcp |= options.mptcp_subtypes & MPTCP_COUNTED;
-        let (fwd, rev) = self.directions(from_low);
+        let (fwd, rev) = self.directions(from);
         if let Some(shift) = options.window_scale {
             // RFC 7323 section 2.3: more than 14 is taken as 14.
             fwd.scale = Scale::Shift(shift.min(14));

@@ -12,7 +12,7 @@ mod sequence;
 
 use wirewhy_packet::{Packet, Seq, StopReason, TcpFlags, TcpSegment, Transport};
 
-use self::conversation::{Conversation, Reach};
+use self::conversation::{Conversation, End, Reach};
 pub use self::marks::Marks;
 use crate::{Opened, Pair, Side, Streams};
 
@@ -92,7 +92,7 @@ impl Analysis {
         if index >= self.conversations.len() {
             self.conversations.push(Conversation::default());
         }
-        let from_low = pair.source_is_low();
+        let from = End::source(&pair);
         let acked = segment.flags.has(TcpFlags::ACK);
         let mut marked = Marked {
             stream: located.stream,
@@ -104,19 +104,19 @@ impl Analysis {
             quoted: reach == Reach::Quoted,
         };
         if let Some(conversation) = self.conversations.get_mut(index) {
-            marked.from = conversation.side(from_low, segment.flags);
+            marked.from = conversation.side(from, segment.flags);
             marked.completeness = conversation.completeness();
             if located.opened == Opened::Reused {
+                // The value of a new stream is set before it is shown.
                 marked.completeness = 1;
             }
             if located.opened == Opened::No
                 && segment.flags.is_pure_syn()
                 && located.sender_base.is_some()
             {
-                conversation.syn_again(from_low);
+                conversation.syn_again(from);
             }
-            marked.marks =
-                conversation.observe(packet.time, segment, from_low, located.opened, reach);
+            marked.marks = conversation.observe(packet.time, segment, from, located.opened, reach);
         }
         marked
     }
