@@ -143,3 +143,76 @@ fn chunk<const N: usize>(data: &[u8], at: u32) -> Option<[u8; N]> {
 fn byte(data: &[u8], at: u32) -> Option<u8> {
     data.get(usize::try_from(at).ok()?).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instruction(code: u16, jumps: (u8, u8), operand: u32) -> Instruction {
+        Instruction {
+            code,
+            jump_true: jumps.0,
+            jump_false: jumps.1,
+            operand,
+        }
+    }
+
+    /// Loads `operand`, does `code` with `right` as operand, and returns the accumulator.
+    fn compute(code: u16, left: u32, right: u32) -> u32 {
+        let program = [
+            instruction(0x00, (0, 0), left),
+            instruction(code, (0, 0), right),
+            instruction(0x16, (0, 0), 0),
+        ];
+        run(&program, &[], 0)
+    }
+
+    #[test]
+    fn arithmetic_wraps_and_refuses_to_divide_by_zero() {
+        assert_eq!(compute(0x04, u32::MAX, 3), 2);
+        assert_eq!(compute(0x14, 2, 3), u32::MAX);
+        assert_eq!(compute(0x24, 1 << 31, 3), 1 << 31);
+        assert_eq!(compute(0x34, 17, 5), 3);
+        assert_eq!(compute(0x34, 17, 0), 0);
+        assert_eq!(compute(0x94, 17, 5), 2);
+        assert_eq!(compute(0x94, 17, 0), 0);
+        assert_eq!(compute(0xa4, 6, 5), 3);
+        assert_eq!(compute(0x64, 1, 31), 1 << 31);
+        assert_eq!(compute(0x64, 1, 32), 0);
+        assert_eq!(compute(0x74, 1 << 31, 40), 0);
+        assert_eq!(compute(0x84, 1, 0), u32::MAX);
+    }
+
+    #[test]
+    fn loads_stay_inside_the_captured_bytes() {
+        let data = [1, 2, 3, 0x45, 5];
+        let load = |code, at| {
+            run(
+                &[instruction(code, (0, 0), at), instruction(0x16, (0, 0), 0)],
+                &data,
+                99,
+            )
+        };
+        assert_eq!(load(0x20, 0), 0x0102_0345);
+        assert_eq!(load(0x20, 2), 0);
+        assert_eq!(load(0x28, 3), 0x4505);
+        assert_eq!(load(0x28, 4), 0);
+        assert_eq!(load(0x30, 4), 5);
+        assert_eq!(load(0x30, u32::MAX), 0);
+        assert_eq!(load(0x80, 0), 99);
+        let header_len = [
+            instruction(0xb1, (0, 0), 3),
+            instruction(0x87, (0, 0), 0),
+            instruction(0x16, (0, 0), 0),
+        ];
+        assert_eq!(run(&header_len, &data, 99), 20);
+    }
+
+    #[test]
+    fn a_program_that_runs_off_its_end_rejects() {
+        assert_eq!(run(&[], b"abc", 3), 0);
+        assert_eq!(run(&[instruction(0x05, (0, 0), 7)], b"abc", 3), 0);
+        assert_eq!(run(&[instruction(0x02, (0, 0), 16)], b"abc", 3), 0);
+        assert_eq!(run(&[instruction(0x05, (0, 0), u32::MAX); 2], b"abc", 3), 0);
+    }
+}

@@ -151,3 +151,212 @@ impl Filters {
             .filter_map(|(_, compiled)| compiled.as_ref().err())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use wirewhy_packet::Timestamp;
+
+    use super::*;
+    use crate::testbytes::{Arbitrary, Bytes, drain, length, reader};
+    use crate::{ByteOrder, open};
+
+    const EXPRESSIONS: &[&str] = &[
+        "",
+        "ip",
+        "ip6",
+        "tcp",
+        "tcp port 443",
+        "not tcp",
+        "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+        "host 10.0.0.1",
+        "net 10.0.0.0/9 and not port 22",
+        "src portrange 1000-40000",
+        "vlan and tcp",
+        "ip6 proto 6 and dst port 80",
+        "greater 100",
+        "less 80",
+        "len > 200 and len <= 300",
+        "ether[0] & 1 = 0 and ip[16] >= 224",
+        "ip[2:2] - ((ip[0]&0xf)<<2) > 40",
+        "tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420",
+        "ip[0] / 16 = 4 and ip[8] % 3 = 0",
+        "icmp or arp or igmp",
+        "ether host 02:00:00:00:00:01",
+        "ip broadcast or ether multicast",
+    ];
+
+    /// A packet that looks like TCP over IPv4 or IPv6, with or without a VLAN tag, or like nothing.
+    fn packet(arbitrary: &mut Arbitrary) -> Vec<u8> {
+        let mut packet = arbitrary.packet(400);
+        let mut put = |at: usize, bytes: &[u8]| {
+            if let Some(place) = packet.get_mut(at..at + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        };
+        let kind = arbitrary.below(5);
+        let tag = if kind == 1 { 4 } else { 0 };
+        put(0, &[2, 0, 0, 0, 0, 1]);
+        if kind == 1 {
+            put(12, &[0x81, 0]);
+        }
+        let ports = [[1, 0xbb], [0, 80], [0, 22], [4, 1]];
+        let port = ports[arbitrary.below(4)];
+        match kind {
+            0 | 1 => {
+                put(12 + tag, &[8, 0, 0x45]);
+                put(14 + tag + 6, &[0, 0, 64, [6, 17, 1][arbitrary.below(3)]]);
+                put(14 + tag + 12, &[10, 0, 0, 1]);
+                put(14 + tag + 22, &port);
+                put(14 + tag + 32, &[0x50]);
+            }
+            2 => {
+                put(12, &[0x86, 0xdd, 0x60]);
+                put(14 + 6, &[6]);
+                put(14 + 42, &port);
+            }
+            3 => put(12, &[8, 6]),
+            _ => {}
+        }
+        packet
+    }
+
+    fn frame(data: &[u8], original_len: u32, link_type: LinkType) -> Frame<'_> {
+        Frame {
+            number: 1,
+            time: Timestamp(0),
+            link_type,
+            interface: 0,
+            original_len,
+            data,
+        }
+    }
+
+    #[test]
+    fn whole_frames_match_where_libpcap_says_so() {
+        let mut arbitrary = Arbitrary(17);
+        for link_type in [
+            LinkType::ETHERNET,
+            LinkType::RAW,
+            LinkType::LINUX_SLL,
+            LinkType::NULL,
+        ] {
+            for expression in EXPRESSIONS {
+                let capture = Capture::dead(Linktype(dlt(link_type))).unwrap();
+                let Ok(theirs) = capture.compile(expression, true) else {
+                    assert!(Filter::compile(expression, link_type).is_err());
+                    continue;
+                };
+                let ours = Filter::compile(expression, link_type).unwrap();
+                for _ in 0..500 {
+                    let packet = packet(&mut arbitrary);
+                    let start = arbitrary.below(2) * 14.min(packet.len());
+                    let data = &packet[start..];
+                    let matches = ours.matches(&frame(data, length(data.len()), link_type));
+                    assert_eq!(matches, theirs.filter(data), "{expression}: {data:02x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cut_frames_match_where_libpcap_says_so_reading_the_file() {
+        let mut arbitrary = Arbitrary(5);
+        let mut file = Bytes::new(ByteOrder::Little);
+        file.pcap_header(0xa1b2_c3d4, (2, 4), 1);
+        for number in 0..2000 {
+            let packet = packet(&mut arbitrary);
+            let captured = &packet[..packet.len().min(60)];
+            let lengths = (length(captured.len()), length(packet.len()));
+            file.record((number, 0), lengths, 0, captured);
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cut.pcap");
+        std::fs::write(&path, &file.bytes).unwrap();
+        let mut total = 0;
+        for expression in EXPRESSIONS {
+            let mut capture = Capture::from_file(&path).unwrap();
+            capture.filter(expression, true).unwrap();
+            let mut theirs = BTreeSet::new();
+            while let Ok(packet) = capture.next_packet() {
+                theirs.insert(packet.header.ts.tv_sec + 1);
+            }
+            let filter = Filter::compile(expression, LinkType::ETHERNET).unwrap();
+            let mut ours = BTreeSet::new();
+            let mut reader = open(&path).unwrap();
+            while let Some(frame) = reader.next() {
+                if filter.matches(&frame) {
+                    ours.insert(i64::try_from(frame.number).unwrap());
+                }
+            }
+            assert_eq!(ours, theirs, "{expression}");
+            total += ours.len();
+        }
+        assert!(total > 8000, "the packets are too far off: {total}");
+        assert_eq!(drain(&mut reader(&file.bytes).unwrap()).len(), 2000);
+    }
+
+    #[test]
+    fn lengths_are_those_on_the_wire() {
+        let filter = Filter::compile("greater 100", LinkType::ETHERNET).unwrap();
+        let data = [0; 60];
+        assert!(filter.matches(&frame(&data, 100, LinkType::ETHERNET)));
+        assert!(!filter.matches(&frame(&data, 99, LinkType::ETHERNET)));
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_the_expression() {
+        let error = Filters::new("tcp prot 80").unwrap_err();
+        assert_eq!(error.link_type, LinkType::ETHERNET);
+        let shown = error.to_string();
+        assert!(shown.starts_with("filter \"tcp prot 80\": "), "{shown}");
+        assert!(
+            shown.contains("syntax error") || shown.contains("parse"),
+            "{shown}"
+        );
+        assert!(Filters::new("tcp\0").is_err());
+    }
+
+    #[test]
+    fn each_link_type_has_its_own_program() {
+        let mut filters = Filters::new("tcp and port 80").unwrap();
+        let mut packet = vec![
+            0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+        ];
+        packet.extend_from_slice(&[
+            0, 80, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0,
+        ]);
+        let len = length(packet.len());
+        for raw in [
+            LinkType::RAW,
+            LinkType::RAW_BSD,
+            LinkType::RAW_OPENBSD,
+            LinkType::IPV4,
+        ] {
+            assert!(filters.matches(&frame(&packet, len, raw)), "{raw:?}");
+        }
+        assert!(!filters.matches(&frame(&packet, len, LinkType::ETHERNET)));
+        let mut framed = vec![0; 12];
+        framed.extend_from_slice(&[8, 0]);
+        framed.extend_from_slice(&packet);
+        assert!(filters.matches(&frame(&framed, len + 14, LinkType::ETHERNET)));
+        assert_eq!(filters.errors().count(), 0);
+    }
+
+    #[test]
+    fn a_link_type_the_expression_cannot_be_compiled_for_is_told_once() {
+        let mut filters = Filters::new("vlan 5").unwrap();
+        for _ in 0..3 {
+            assert!(!filters.matches(&frame(&[0; 60], 60, LinkType::LINUX_SLL2)));
+        }
+        let errors: Vec<_> = filters.errors().collect();
+        let [error] = errors[..] else {
+            panic!("{errors:?}")
+        };
+        assert!(
+            error.to_string().ends_with("(link type LINUX_SLL2)"),
+            "{error}"
+        );
+    }
+}

@@ -22,6 +22,13 @@ mod reader;
 mod sniff;
 mod window;
 
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod oracles;
+#[cfg(test)]
+mod testbytes;
+
 pub use compression::Compression;
 pub use filter::{Filter, FilterError, Filters};
 pub use info::{

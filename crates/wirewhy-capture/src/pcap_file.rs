@@ -157,13 +157,14 @@ impl PcapFile {
 
     /// The next record.
     #[inline]
-    pub(crate) fn next(&mut self, window: &mut Window) -> Step {
+    pub(crate) fn next(&mut self, window: &mut Window, ledger: &mut Ledger) -> Step {
         if !window.fill(self.record_header_len) {
             return ended_in_header(window);
         }
         if self.at_first {
             self.at_first = false;
             self.guess_header_len(window.available());
+            ledger.info.variant = self.variant;
         }
         let header_len = self.record_header_len;
         let Some(header) = window.available().first_chunk::<RECORD_HEADER_LEN>() else {
@@ -286,4 +287,140 @@ fn cut_short(window: &Window, expected: Option<u64>) -> Step {
         },
         offset: window.offset(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testbytes::{Bytes, Owned, read, read_whole, reader};
+
+    const MICRO: u32 = 0xa1b2_c3d4;
+
+    fn file(magic: u32, version: (u16, u16), link: u32) -> Bytes {
+        let mut file = Bytes::new(ByteOrder::Big);
+        file.pcap_header(magic, version, link);
+        file
+    }
+
+    /// Time in nanoseconds, length on the wire, and bytes.
+    fn summary(frame: &Owned) -> (i64, u32, &[u8]) {
+        (frame.nanos, frame.original_len, &frame.data)
+    }
+
+    #[test]
+    fn time_is_micro_or_nanoseconds_and_a_large_fraction_is_no_error() {
+        let mut micro = file(MICRO, (2, 4), 1);
+        micro.record((9, 3_000_001), (2, 2), 0, b"ab");
+        assert_eq!(read_whole(&micro.bytes)[0].nanos, 12_000_001_000);
+        let mut nano = file(0xa1b2_3c4d, (2, 4), 1);
+        nano.record((u32::MAX, u32::MAX), (2, 2), 0, b"ab");
+        let nanos = i64::from(u32::MAX) * 1_000_000_001;
+        assert_eq!(read_whole(&nano.bytes)[0].nanos, nanos);
+    }
+
+    #[test]
+    fn old_versions_have_the_lengths_the_other_way_round() {
+        for (version, lengths) in [
+            ((2, 0), (70, 3)),
+            ((2, 2), (70, 3)),
+            ((2, 3), (70, 3)),
+            ((2, 3), (3, 70)),
+            ((2, 4), (3, 70)),
+            ((543, 0), (70, 3)),
+        ] {
+            let mut file = file(MICRO, version, 1);
+            file.record((1, 0), lengths, 0, b"abc");
+            let frames = read_whole(&file.bytes);
+            assert_eq!(summary(&frames[0]), (1_000_000_000, 70, &b"abc"[..]));
+        }
+    }
+
+    #[test]
+    fn longer_record_headers_are_found_out() {
+        for (magic, extra, variant) in [
+            (MICRO, 0, Variant::Standard),
+            (MICRO, 8, Variant::Modified),
+            (MICRO, 4, Variant::Modified),
+            (0xa1b2_cd34, 8, Variant::Modified),
+            (0xa1b2_cd34, 12, Variant::Modified),
+        ] {
+            let mut file = file(magic, (2, 4), 1);
+            file.record((1_500_000_000, 1), (3, 70), extra, b"abc");
+            file.record((1_500_000_000, 2), (3, 3), extra, b"def");
+            let frames = read_whole(&file.bytes);
+            let shown: Vec<_> = frames.iter().map(summary).collect();
+            assert_eq!(shown[0], (1_500_000_000_000_001_000, 70, &b"abc"[..]));
+            assert_eq!(shown[1], (1_500_000_000_000_002_000, 3, &b"def"[..]));
+            let mut reader = reader(&file.bytes).unwrap();
+            reader.next();
+            assert_eq!(reader.info().variant, variant, "{magic:#x} + {extra}");
+        }
+    }
+
+    #[test]
+    fn the_link_type_has_other_things_above_it() {
+        let file = file(MICRO, (2, 4), 0x2400_0065);
+        let reader = reader(&file.bytes).unwrap();
+        assert_eq!(reader.info().link_types, [LinkType::RAW]);
+        assert_eq!(reader.info().fcs_len, Some(4));
+    }
+
+    #[test]
+    fn a_record_longer_than_the_snap_length_is_read() {
+        let mut file = Bytes::new(ByteOrder::Little);
+        file.u32(MICRO).u16(2).u16(4).u32(0).u32(0).u32(16).u32(1);
+        let packet = vec![7; 300_000];
+        file.record((1, 0), (300_000, 300_000), 0, &packet);
+        assert_eq!(read_whole(&file.bytes)[0].data, packet);
+    }
+
+    #[test]
+    fn an_original_length_below_the_captured_one_is_raised() {
+        let mut file = file(MICRO, (2, 4), 1);
+        file.record((1, 0), (3, 0), 0, b"abc");
+        assert_eq!(read_whole(&file.bytes)[0].original_len, 3);
+    }
+
+    #[test]
+    fn an_impossible_length_ends_reading_and_is_placed() {
+        let mut file = file(MICRO, (2, 4), 1);
+        file.record((1, 0), (3, 3), 0, b"abc");
+        file.record((1, 0), (0x7fff_ffff, 3), 0, b"abc");
+        let (frames, problem) = read(&file.bytes);
+        assert_eq!(frames.len(), 1);
+        let problem = problem.unwrap();
+        assert_eq!((problem.offset, problem.frames_before), (24 + 19, 1));
+        assert_eq!(
+            problem.to_string(),
+            "impossible record length 2147483647: longer than any packet (at byte 43, after frame 1)"
+        );
+    }
+
+    #[test]
+    fn an_unknown_version_is_read_all_the_same_and_an_archaic_one_is_not() {
+        let mut new = file(MICRO, (2, 5), 1);
+        new.record((1, 0), (3, 3), 0, b"abc");
+        assert_eq!(read_whole(&new.bytes).len(), 1);
+        let reader = reader(&new.bytes).unwrap();
+        let oddity = &reader.oddities().listed[0];
+        assert_eq!(
+            oddity.to_string(),
+            "unknown pcap version 2.5 (at byte 0, before the first frame)"
+        );
+
+        let error = crate::testbytes::reader(&file(MICRO, (1, 4), 1).bytes).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "test: has pcap version 1.4, which is not known"
+        );
+    }
+
+    #[test]
+    fn an_unknown_link_type_is_noted_and_its_frames_are_given() {
+        let mut file = file(MICRO, (2, 4), 147);
+        file.record((1, 0), (3, 3), 0, b"abc");
+        assert_eq!(read_whole(&file.bytes)[0].link_type, 147);
+        let reader = reader(&file.bytes).unwrap();
+        assert_eq!(reader.oddities().count, 1);
+    }
 }

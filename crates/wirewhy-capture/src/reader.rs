@@ -179,7 +179,7 @@ impl Reader {
         }
         let record = loop {
             let step = match &mut self.format {
-                FormatReader::Pcap(file) => file.next(&mut self.window),
+                FormatReader::Pcap(file) => file.next(&mut self.window, &mut self.ledger),
                 FormatReader::PcapNg(file) => {
                     file.next(&mut self.window, &mut self.ledger, self.number)
                 }
@@ -387,5 +387,216 @@ fn stream_failure(error: &io::Error, compression: Option<Compression>) -> Proble
         _ => ProblemKind::Io {
             message: error.to_string(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::testbytes::{Bytes, Pieces, drain, every_kind, read_whole, reader};
+    use crate::{ByteOrder, Format};
+
+    fn small_file(frames: u32) -> Vec<u8> {
+        let mut file = Bytes::new(ByteOrder::Little);
+        file.pcap_header(0xa1b2_c3d4, (2, 4), 1);
+        for number in 0..frames {
+            file.record((1_500_000_000 + number, 0), (4, 9), 0, b"abcd");
+        }
+        file.bytes
+    }
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let level = flate2::Compression::new(6);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn refused(bytes: &[u8]) -> String {
+        reader(bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn frames_and_what_is_known_of_the_capture() {
+        let mut reader = reader(&small_file(3)).unwrap();
+        let frames = drain(&mut reader);
+        let numbers: Vec<_> = frames.iter().map(|frame| frame.number).collect();
+        assert_eq!(numbers, [1, 2, 3]);
+        let info = reader.info();
+        assert_eq!(info.format, Format::Pcap);
+        assert_eq!((info.packets, info.bytes, info.wire_bytes), (3, 12, 27));
+        let times = (info.first_time, info.last_time);
+        let at = |secs| Some(Timestamp::from_secs_nanos(secs, 0));
+        assert_eq!(times, (at(1_500_000_000), at(1_500_000_002)));
+        assert_eq!(info.dropped_packets(), None);
+        assert_eq!(reader.oddities().count, 0);
+    }
+
+    #[test]
+    fn compression_is_recognised_by_content() {
+        let plain = small_file(5);
+        let mut lz4 = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        lz4.write_all(&plain).unwrap();
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(&plain).unwrap();
+        for (bytes, compression) in [
+            (gzip(&plain), Compression::Gzip),
+            (zstd::encode_all(&plain[..], 1).unwrap(), Compression::Zstd),
+            (lz4.finish().unwrap(), Compression::Lz4),
+            (xz.finish().unwrap(), Compression::Xz),
+        ] {
+            let mut reader = reader(&bytes).unwrap();
+            assert_eq!(reader.info().compression, Some(compression));
+            assert_eq!(drain(&mut reader), read_whole(&plain));
+            assert_eq!(reader.problem(), None);
+        }
+    }
+
+    #[test]
+    fn what_is_no_capture_is_named() {
+        assert_eq!(refused(b""), "test: is empty");
+        assert_eq!(
+            refused(&gzip(b"")),
+            "test: is a gzip stream that holds nothing"
+        );
+        assert_eq!(
+            refused(b"<html><body>"),
+            "test: is not a pcap or pcapng capture: it looks like an HTML page"
+        );
+        assert_eq!(
+            refused(&gzip(b"hello world")),
+            "test: is not a pcap or pcapng capture: inside the gzip stream is text"
+        );
+        let twice = refused(&gzip(&gzip(&small_file(1))));
+        assert!(twice.ends_with("inside the gzip stream is a gzip file (unpack it first)"));
+        assert_eq!(
+            refused(&small_file(1)[..20]),
+            "test: begins like a capture, but its header is cut short after 20 bytes"
+        );
+        assert!(refused(&gzip(&small_file(1))[..12]).contains("gzip stream is damaged: cut short"));
+        assert!(refused(b"\xa1\xb2").contains("no kind of file known here (it begins a1 b2"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let kind = |path: &Path| open(path).unwrap_err().kind;
+        assert!(matches!(kind(directory.path()), OpenErrorKind::Directory));
+        let missing = directory.path().join("missing.pcap");
+        assert!(matches!(kind(&missing), OpenErrorKind::NotFound));
+        let message = open(&missing).unwrap_err().to_string();
+        assert!(message.ends_with("missing.pcap: no such file"));
+    }
+
+    #[test]
+    fn a_file_is_opened_by_path() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&small_file(2)).unwrap();
+        let mut reader = open(file.path()).unwrap();
+        assert_eq!(drain(&mut reader).len(), 2);
+        assert_eq!(reader.info().source, file.path().display().to_string());
+    }
+
+    #[test]
+    fn one_byte_at_a_time_gives_the_same_frames() {
+        for (name, file) in every_kind() {
+            let pieces = file.chunks(1).map(<[u8]>::to_vec).collect();
+            let mut reader = Reader::new(Box::new(Pieces(pieces)), String::new()).unwrap();
+            assert_eq!(drain(&mut reader), read_whole(&file), "{name}");
+        }
+    }
+
+    /// A pipe whose writer is the test.
+    struct Pipe(mpsc::Receiver<Vec<u8>>, Vec<u8>);
+
+    impl Read for Pipe {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            if self.1.is_empty() {
+                // The test holds the other end; asking when nothing was sent would wait for ever.
+                self.1 = self.0.try_recv().expect("no read before more was sent");
+            }
+            let count = self.1.len().min(out.len());
+            out[..count].copy_from_slice(&self.1[..count]);
+            self.1.drain(..count);
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn a_frame_is_lent_as_soon_as_its_last_byte_has_arrived() {
+        let mut pcapng = Bytes::new(ByteOrder::Little);
+        pcapng.section().interface(1, 0, &[]);
+        let head = pcapng.bytes.len();
+        pcapng.enhanced(0, 5, b"abcd").enhanced(0, 6, b"efgh");
+        let length = (pcapng.bytes.len() - head) / 2;
+        for (file, head, length, packets) in [
+            (small_file(2), 24, 20, [b"abcd", b"abcd"]),
+            (pcapng.bytes, head, length, [b"abcd", b"efgh"]),
+        ] {
+            let (writer, pipe) = mpsc::channel();
+            writer.send(file[..head].to_vec()).unwrap();
+            let mut reader = Reader::new(Box::new(Pipe(pipe, Vec::new())), String::new()).unwrap();
+            for (number, packet) in packets.iter().enumerate() {
+                let at = head + number * length;
+                writer.send(file[at..at + length].to_vec()).unwrap();
+                assert_eq!(reader.next().unwrap().data, packet.as_slice());
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_stream_gives_its_frames_and_then_the_reason() {
+        let plain = small_file(5000);
+        let whole = gzip(&plain);
+        let mut cut = reader(&whole[..whole.len() / 2]).unwrap();
+        let frames = drain(&mut cut);
+        assert!(frames.len() > 1000);
+        let problem = cut.problem().unwrap();
+        let compression = Compression::Gzip;
+        assert_eq!(
+            problem.kind,
+            ProblemKind::CompressedCutShort { compression }
+        );
+        assert_eq!(problem.offset, 24 + 20 * problem.frames_before);
+
+        let mut garbage = whole.clone();
+        garbage.extend_from_slice(b"garbage");
+        let mut tolerated = reader(&garbage).unwrap();
+        assert_eq!(drain(&mut tolerated).len(), 5000);
+        assert_eq!(tolerated.problem(), None);
+        let oddity = &tolerated.oddities().listed[0];
+        assert_eq!(oddity.kind, ProblemKind::TrailingGarbage { compression });
+
+        let mut damaged = whole;
+        let at = damaged.len() - 8;
+        damaged[at] ^= 0xff;
+        let mut told = reader(&damaged).unwrap();
+        assert_eq!(drain(&mut told).len(), 5000);
+        let shown = told.problem().unwrap().to_string();
+        assert!(shown.starts_with("damaged gzip stream: "), "{shown}");
+    }
+
+    #[test]
+    fn a_failing_stream_is_told_from_a_short_one() {
+        struct Failing(io::Cursor<Vec<u8>>);
+        impl Read for Failing {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                match self.0.read(out)? {
+                    0 => Err(io::Error::from_raw_os_error(5)),
+                    count => Ok(count),
+                }
+            }
+        }
+        let source = Failing(io::Cursor::new(small_file(3)));
+        let mut reader = Reader::new(Box::new(source), String::new()).unwrap();
+        assert_eq!(drain(&mut reader).len(), 3);
+        assert!(matches!(
+            reader.problem().unwrap().kind,
+            ProblemKind::Io { .. }
+        ));
+        assert!(reader.next().is_none());
     }
 }

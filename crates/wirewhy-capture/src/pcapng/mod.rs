@@ -3,6 +3,8 @@
 mod blocks;
 mod clock;
 mod options;
+#[cfg(test)]
+mod tests;
 
 use wirewhy_packet::LinkType;
 
