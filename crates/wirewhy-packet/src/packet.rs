@@ -216,6 +216,6 @@ pub enum StopReason {
     Unsupported,
     /// More nested headers than the decoder follows.
     TooDeep,
-    /// The payload is encrypted (IEEE 802.11).
+    /// The payload is encrypted (IEEE 802.11, ESP).
     Encrypted,
 }

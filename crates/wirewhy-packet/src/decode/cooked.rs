@@ -103,3 +103,79 @@ fn nflog_payload(mut view: View<'_>, order: fn([u8; 2]) -> u16) -> Option<View<'
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{decode, ipv4, ipv6, probe, reaches_probe};
+    use super::*;
+    use crate::{Decoder, LinkType};
+
+    #[test]
+    fn linux_cooked_tells_the_direction_and_the_sender() {
+        let mut bytes = vec![0, 4, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 0];
+        bytes.extend(ipv4(6, &probe()));
+        reaches_probe(LinkType::LINUX_SLL, &bytes, 0);
+        let mut decoder = Decoder::new();
+        let link = decode(&mut decoder, LinkType::LINUX_SLL, &bytes).link;
+        assert_eq!(link.outgoing, Some(true));
+        assert_eq!(link.source, Some(MacAddr([2, 0, 0, 0, 0, 1])));
+        assert_eq!(link.destination, None);
+    }
+
+    #[test]
+    fn linux_cooked_2_puts_the_protocol_first() {
+        let mut bytes = vec![
+            0x86, 0xdd, 0, 0, 0, 0, 0, 3, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        bytes.extend(ipv6(6, &probe()));
+        reaches_probe(LinkType::LINUX_SLL2, &bytes, 0);
+        let mut decoder = Decoder::new();
+        let link = decode(&mut decoder, LinkType::LINUX_SLL2, &bytes).link;
+        assert_eq!((link.outgoing, link.source), (Some(false), None));
+    }
+
+    #[test]
+    fn netlink_is_not_taken_for_ip() {
+        let mut bytes = vec![0, 4, 0x03, 0x38, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0];
+        bytes.extend(ipv4(6, &probe()));
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::LINUX_SLL, &bytes);
+        assert!(packet.ip.is_none());
+    }
+
+    #[test]
+    fn loopback_families_are_read_in_both_byte_orders() {
+        for (family, packet) in [
+            (2_u32, ipv4(6, &probe())),
+            (10, ipv6(6, &probe())),
+            (23, ipv6(6, &probe())),
+            (24, ipv6(6, &probe())),
+            (28, ipv6(6, &probe())),
+            (30, ipv6(6, &probe())),
+        ] {
+            for order in [family.to_be_bytes(), family.to_le_bytes()] {
+                let bytes = [&order, &packet[..]].concat();
+                reaches_probe(LinkType::NULL, &bytes, 0);
+                reaches_probe(LinkType::LOOP, &bytes, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_netfilter_log_record_is_read_in_both_byte_orders() {
+        let packet = ipv4(6, &probe());
+        for order in [u16::to_le_bytes, u16::to_be_bytes] {
+            let mut bytes = vec![2, 0, 0, 1];
+            // NFULA_PREFIX (10) of one byte, padded, then NFULA_PAYLOAD (9).
+            for field in [5, 10] {
+                bytes.extend(order(field));
+            }
+            bytes.extend([0, 0, 0, 0]);
+            for field in [u16::try_from(packet.len() + 4).unwrap(), 9] {
+                bytes.extend(order(field));
+            }
+            bytes.extend(&packet);
+            reaches_probe(LinkType::NFLOG, &bytes, 0);
+        }
+    }
+}

@@ -98,3 +98,73 @@ fn source_routes(view: View<'_>, start: usize) -> Option<usize> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{decode, ethernet, ipv4, probe, reaches_probe};
+    use crate::{Decoder, LinkType, Transport};
+
+    fn over_gre(header: &[u8], inner: &[u8]) -> Vec<u8> {
+        ipv4(47, &[header, inner].concat())
+    }
+
+    #[test]
+    fn every_optional_field_is_skipped() {
+        let inner = ipv4(6, &probe());
+        for header in [
+            &[0x00, 0, 8, 0][..],
+            // Checksum; key; sequence; all of them.
+            &[0x80, 0, 8, 0, 1, 2, 0, 0],
+            &[0x20, 0, 8, 0, 0, 0, 0, 7],
+            &[0x10, 0, 8, 0, 0, 0, 0, 1],
+            &[0xb0, 0, 8, 0, 1, 2, 0, 0, 0, 0, 0, 7, 0, 0, 0, 1],
+            // RFC 1701: routing with one IPv4 entry and the null entry.
+            &[
+                0x40, 0, 8, 0, 0, 0, 0, 0, 8, 0, 0, 4, 10, 0, 0, 9, 0, 0, 0, 0,
+            ],
+        ] {
+            reaches_probe(LinkType::RAW, &over_gre(header, &inner), 1);
+        }
+    }
+
+    #[test]
+    fn ethernet_pptp_and_wccp_are_read() {
+        let frame = ethernet(0x0800, &ipv4(6, &probe()));
+        reaches_probe(LinkType::RAW, &over_gre(&[0, 0, 0x65, 0x58], &frame), 1);
+        // RFC 2637: version 1, key (length and call), sequence and acknowledgement numbers, then PPP.
+        let pptp = [
+            0x30, 0x81, 0x88, 0x0b, 0, 60, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 3, 0, 0x21,
+        ];
+        reaches_probe(LinkType::RAW, &over_gre(&pptp, &ipv4(6, &probe())), 1);
+        let wccp = [0, 0, 0x88, 0x3e, 0, 1, 2, 3];
+        reaches_probe(LinkType::RAW, &over_gre(&wccp, &ipv4(6, &probe())), 1);
+        reaches_probe(LinkType::RAW, &over_gre(&wccp[..4], &ipv4(6, &probe())), 1);
+    }
+
+    #[test]
+    fn erspan_of_all_types_is_read() {
+        let frame = ethernet(0x0800, &ipv4(6, &probe()));
+        reaches_probe(LinkType::RAW, &over_gre(&[0, 0, 0x88, 0xbe], &frame), 1);
+        let two = [0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 1, 0, 2, 0, 0, 0, 3];
+        reaches_probe(LinkType::RAW, &over_gre(&two, &frame), 1);
+        let mut three = vec![0x10, 0, 0x22, 0xeb, 0, 0, 0, 1];
+        three.extend([0x20, 1, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0]);
+        reaches_probe(LinkType::RAW, &over_gre(&three, &frame), 1);
+        // The optional platform header.
+        three[19] = 1;
+        three.extend([0; 8]);
+        reaches_probe(LinkType::RAW, &over_gre(&three, &frame), 1);
+    }
+
+    #[test]
+    fn what_gre_carries_else_is_left() {
+        let bytes = over_gre(&[0, 0, 0, 0xfe], &[1, 2, 3, 4]);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+        assert!(matches!(
+            packet.transport,
+            Transport::OtherIp { protocol: 47 }
+        ));
+        assert_eq!(packet.stopped.map(|stop| stop.layer), Some("gre"));
+    }
+}

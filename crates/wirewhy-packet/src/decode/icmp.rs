@@ -233,3 +233,203 @@ fn quoted_tcp(view: View<'_>) -> Option<QuotedTcp> {
         header: whole.then(|| tcp::quoted(view)).flatten(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{
+        decode, decode_cut, ipv4, ipv4_fragment, ipv6, probe, survives_mutation, udp,
+    };
+    use super::*;
+    use crate::{Decoder, LinkType, StopReason, TcpFlags};
+
+    /// ICMP of a kind and code, the second word, then the quote.
+    fn message(kind: u8, code: u8, word: [u8; 4], quote: &[u8]) -> Vec<u8> {
+        [&[kind, code, 0, 0], &word, quote].concat()
+    }
+
+    #[track_caller]
+    fn error_of(bytes: &[u8]) -> IcmpError {
+        let mut decoder = Decoder::new();
+        survives_mutation(LinkType::RAW, bytes);
+        let packet = decode(&mut decoder, LinkType::RAW, bytes);
+        match packet.transport {
+            Transport::IcmpError(error) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn eight_quoted_bytes_give_ports_and_sequence_number() {
+        let quote = &ipv4(6, &probe())[..28];
+        let error = error_of(&ipv4(1, &message(3, 3, [0; 4], quote)));
+        assert_eq!(
+            (error.v6, error.kind, error.code, error.mtu),
+            (false, 3, 3, None)
+        );
+        let quoted = error.quoted.unwrap();
+        assert_eq!(quoted.source, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
+        assert_eq!((quoted.protocol, quoted.ttl, quoted.total_len), (6, 64, 68));
+        assert_eq!(quoted.ports, Some((49152, 443)));
+        let tcp = quoted.tcp.unwrap();
+        assert_eq!(tcp.seq, Seq(0xffff_fff0));
+        assert_eq!(tcp.header, None);
+    }
+
+    #[test]
+    fn twenty_quoted_bytes_give_the_header_and_the_claimed_length() {
+        let quote = &ipv4(6, &probe())[..52];
+        let error = error_of(&ipv4(1, &message(11, 0, [0; 4], quote)));
+        let header = error.quoted.unwrap().tcp.unwrap().header.unwrap();
+        assert_eq!(header.flags, TcpFlags::PSH.with(TcpFlags::ACK));
+        assert_eq!((header.payload, header.payload_len), (&[][..], 16));
+        assert!(header.options.timestamps.is_some());
+        let cut = &ipv4(6, &probe())[..44];
+        let error = error_of(&ipv4(1, &message(11, 0, [0; 4], cut)));
+        let header = error.quoted.unwrap().tcp.unwrap().header.unwrap();
+        assert!(header.options.truncated);
+    }
+
+    #[test]
+    fn the_next_hop_mtu_is_read() {
+        let quote = &ipv4(6, &probe())[..28];
+        let error = error_of(&ipv4(1, &message(3, 4, [0, 0, 0x05, 0x14], quote)));
+        assert_eq!(error.mtu, Some(1300));
+        let quote = ipv6(6, &probe());
+        let error = error_of(&ipv6(58, &message(2, 0, [0, 0, 0x05, 0x00], &quote)));
+        assert_eq!((error.v6, error.mtu), (true, Some(1280)));
+        assert_eq!(
+            error.quoted.and_then(|quoted| quoted.ports),
+            Some((49152, 443))
+        );
+    }
+
+    #[test]
+    fn every_error_is_told_from_other_messages() {
+        let quote = &ipv4(6, &probe())[..28];
+        let mut decoder = Decoder::new();
+        for kind in 0..=255 {
+            let bytes = ipv4(1, &message(kind, 0, [0; 4], quote));
+            let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+            match packet.transport {
+                Transport::IcmpError(_) => assert!([3, 4, 5, 11, 12].contains(&kind)),
+                Transport::IcmpOther {
+                    kind: told,
+                    code: 0,
+                } => {
+                    assert!(![3, 4, 5, 11, 12].contains(&kind));
+                    assert_eq!(told, kind);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn extensions_behind_the_quote_are_no_tcp_header() {
+        // RFC 4884: seven words of quote, then an extension structure.
+        let mut quote = ipv4(6, &probe())[..28].to_vec();
+        quote.extend([0x20, 0, 0, 0, 0, 8, 1, 1, 0, 0, 0x10, 1]);
+        let error = error_of(&ipv4(1, &message(11, 0, [0, 7, 0, 0], &quote)));
+        let tcp = error.quoted.unwrap().tcp.unwrap();
+        assert_eq!(tcp.header, None);
+    }
+
+    #[test]
+    fn a_later_fragment_has_no_ports() {
+        let quote = ipv4_fragment(6, 0x0010, &probe());
+        let error = error_of(&ipv4(1, &message(11, 1, [0; 4], &quote)));
+        let quoted = error.quoted.unwrap();
+        assert_eq!((quoted.protocol, quoted.ports, quoted.tcp), (6, None, None));
+    }
+
+    #[test]
+    fn udp_is_quoted_with_its_ports() {
+        let quote = ipv4(17, &udp(5353, 53, b"query"));
+        let error = error_of(&ipv4(1, &message(3, 3, [0; 4], &quote)));
+        let quoted = error.quoted.unwrap();
+        assert_eq!((quoted.ports, quoted.tcp), (Some((5353, 53)), None));
+    }
+
+    #[test]
+    fn a_quoted_length_in_host_order_is_not_believed() {
+        let mut quote = ipv4(6, &probe())[..48].to_vec();
+        quote[2..4].copy_from_slice(&[0, 0]);
+        let error = error_of(&ipv4(1, &message(3, 1, [0; 4], &quote)));
+        assert_eq!(error.quoted.unwrap().ports, Some((49152, 443)));
+    }
+
+    #[test]
+    fn quoted_extension_headers_are_skipped() {
+        let destination_options = [&[6, 0][..], &[0; 6], &probe()].concat();
+        let quote = ipv6(60, &destination_options);
+        let error = error_of(&ipv6(58, &message(1, 4, [0; 4], &quote)));
+        let quoted = error.quoted.unwrap();
+        assert_eq!((quoted.protocol, quoted.ports), (6, Some((49152, 443))));
+        // A later fragment.
+        let fragment = [&[6, 0, 0, 8, 0, 0, 0, 1][..], &probe()].concat();
+        let error = error_of(&ipv6(58, &message(3, 1, [0; 4], &ipv6(44, &fragment))));
+        let quoted = error.quoted.unwrap();
+        assert_eq!((quoted.protocol, quoted.ports), (6, None));
+    }
+
+    #[test]
+    fn a_cut_quote_is_truncated_at_every_byte() {
+        let bytes = ipv4(1, &message(3, 1, [0; 4], &ipv4(6, &probe())[..48]));
+        let mut decoder = Decoder::new();
+        for captured in 20..bytes.len() {
+            let packet = decode_cut(&mut decoder, LinkType::RAW, &bytes, captured);
+            match packet.transport {
+                Transport::IcmpError(error) if error.quoted.is_some() => {
+                    assert_eq!(packet.stopped, None);
+                    let quoted = error.quoted.unwrap();
+                    assert_eq!(quoted.ports.is_some(), captured >= 20 + 8 + 20 + 4);
+                    assert_eq!(quoted.tcp.is_some(), captured >= 20 + 8 + 20 + 8);
+                }
+                _ => {
+                    assert!(captured < 20 + 8 + 20);
+                    let reason = packet.stopped.map(|stop| stop.reason);
+                    assert_eq!(reason, Some(StopReason::Truncated));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn neighbour_discovery_finds_its_link_address_option() {
+        let target = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
+        // A nonce (14) stands in front.
+        let options = [14, 1, 1, 2, 3, 4, 5, 6, 1, 1, 2, 0, 0, 0, 0, 1];
+        let solicitation = message(135, 0, [0; 4], &[&target[..], &options].concat());
+        let advertised = [&target[..], &[2, 1, 2, 0, 0, 0, 0, 2]].concat();
+        let advertisement = message(136, 0, [0x60, 0, 0, 0], &advertised);
+        let mut decoder = Decoder::new();
+        for (message, is_advertisement, last) in
+            [(solicitation, false, 1), (advertisement, true, 2)]
+        {
+            let bytes = ipv6(58, &message);
+            survives_mutation(LinkType::RAW, &bytes);
+            let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+            let Transport::NeighborDiscovery(neighbor) = packet.transport else {
+                panic!("{packet:?}");
+            };
+            assert_eq!(neighbor.advertisement, is_advertisement);
+            assert_eq!(neighbor.target, Ipv6Addr::from(target));
+            assert_eq!(neighbor.mac, Some(MacAddr([2, 0, 0, 0, 0, last])));
+        }
+    }
+
+    #[test]
+    fn an_option_of_no_length_ends_the_list() {
+        let target = [0; 16];
+        let bytes = ipv6(
+            58,
+            &message(136, 0, [0; 4], &[&target[..], &[9, 0, 2, 1]].concat()),
+        );
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+        let Transport::NeighborDiscovery(neighbor) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert_eq!(neighbor.mac, None);
+    }
+}

@@ -281,3 +281,166 @@ impl<'a> Walk<'a, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{decode, ethernet, ipv4, ipv6, probe, reaches_probe};
+    use super::*;
+    use crate::{Decoder, LinkType};
+
+    fn ip_of(bytes: &[u8]) -> Ip {
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::RAW, bytes);
+        packet.ip.unwrap()
+    }
+
+    #[test]
+    fn ipv4_fields_are_kept() {
+        let ip = ip_of(&ipv4(6, &probe()));
+        assert_eq!(ip.source, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
+        assert_eq!(ip.destination, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)));
+        assert_eq!((ip.ttl, ip.tos, ip.total_len), (64, 0, 68));
+        let id = IpId {
+            id: 0x1234,
+            dont_fragment: true,
+        };
+        assert_eq!(ip.id, Some(id));
+        assert!(!ip.len_from_frame && !ip.reassembled);
+    }
+
+    #[test]
+    fn ipv6_fields_are_kept() {
+        let ip = ip_of(&ipv6(6, &probe()));
+        assert_eq!(ip.source, "2001:db8::1".parse::<IpAddr>().unwrap());
+        assert_eq!(ip.destination, "2001:db8::2".parse::<IpAddr>().unwrap());
+        assert_eq!((ip.ttl, ip.tos, ip.total_len), (64, 0xb8, 88));
+        assert_eq!(ip.id, None);
+    }
+
+    #[test]
+    fn ipv4_options_are_skipped() {
+        let mut bytes = ipv4(6, &probe());
+        bytes[0] = 0x47;
+        bytes[3] += 8;
+        // RFC 2113: router alert, then end of options.
+        bytes.splice(20..20, [0x94, 4, 0, 0, 0, 0, 0, 0]);
+        reaches_probe(LinkType::RAW, &bytes, 0);
+    }
+
+    #[test]
+    fn a_length_of_zero_is_taken_from_the_frame() {
+        let mut bytes = ipv4(6, &probe());
+        bytes[2..4].copy_from_slice(&[0, 0]);
+        reaches_probe(LinkType::RAW, &bytes, 0);
+        let ip = ip_of(&bytes);
+        assert!(ip.len_from_frame);
+        assert_eq!(ip.total_len, 68);
+    }
+
+    #[test]
+    fn an_ipv6_length_of_zero_is_taken_from_a_frame_too_long_for_padding() {
+        let mut bytes = ipv6(6, &probe());
+        bytes[4..6].copy_from_slice(&[0, 0]);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+        assert!(matches!(packet.transport, Transport::Tcp(_)));
+        assert!(ip_of(&bytes).len_from_frame);
+        let padded = decode(&mut decoder, LinkType::RAW, &bytes[..46]);
+        assert!(
+            padded
+                .ip
+                .is_some_and(|ip| !ip.len_from_frame && ip.total_len == 40)
+        );
+    }
+
+    #[test]
+    fn headers_that_contradict_themselves_are_malformed() {
+        let mut short_header = ipv4(6, &probe());
+        short_header[0] = 0x44;
+        let mut short_total = ipv4(6, &probe());
+        short_total[2..4].copy_from_slice(&[0, 19]);
+        let mut version = ipv4(6, &probe());
+        version[0] = 0x55;
+        let mut decoder = Decoder::new();
+        for bytes in [short_header, short_total, version] {
+            let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+            assert_eq!(
+                packet.stopped.map(|stop| stop.reason),
+                Some(StopReason::Malformed)
+            );
+        }
+    }
+
+    #[test]
+    fn a_frame_that_ends_before_the_header_does_is_malformed_not_cut() {
+        let bytes = ipv4(6, &probe());
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes[..19]);
+        assert_eq!(
+            packet.stopped.map(|stop| stop.reason),
+            Some(StopReason::Malformed)
+        );
+    }
+
+    #[test]
+    fn every_extension_header_is_skipped() {
+        let mut chain = probe();
+        let mut next = protocol::TCP;
+        for kind in [
+            protocol::HOP_BY_HOP,
+            protocol::ROUTING,
+            protocol::DESTINATION,
+            protocol::MOBILITY,
+            protocol::HIP,
+            protocol::SHIM6,
+        ] {
+            chain = [&[next, 1][..], &[0; 14], &chain].concat();
+            next = kind;
+        }
+        // RFC 4302: four words of header and three of check value; RFC 6946: an atomic fragment.
+        chain = [&[next, 5][..], &[0; 26], &chain].concat();
+        chain = [&[protocol::AH, 0, 0, 0, 0, 0, 0, 9][..], &chain].concat();
+        reaches_probe(LinkType::RAW, &ipv6(protocol::FRAGMENT, &chain), 0);
+    }
+
+    #[test]
+    fn authentication_is_skipped_in_ipv4_too() {
+        let inner = [&[protocol::TCP, 4][..], &[0; 22], &probe()].concat();
+        reaches_probe(LinkType::RAW, &ipv4(protocol::AH, &inner), 0);
+    }
+
+    #[test]
+    fn esp_is_encrypted_and_no_next_header_is_the_end() {
+        let mut decoder = Decoder::new();
+        let bytes = ipv6(protocol::ESP, &[0; 40]);
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+        assert_eq!(
+            packet.stopped.map(|stop| stop.reason),
+            Some(StopReason::Encrypted)
+        );
+        let bytes = ipv6(protocol::NO_NEXT, &probe());
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+        assert_eq!(packet.stopped, None);
+        assert!(matches!(
+            packet.transport,
+            Transport::OtherIp { protocol: 59 }
+        ));
+    }
+
+    #[test]
+    fn ip_and_ethernet_in_ip_are_peeled() {
+        let frame = ethernet(0x0800, &ipv4(6, &probe()));
+        reaches_probe(LinkType::RAW, &ipv4(4, &ipv4(6, &probe())), 1);
+        reaches_probe(LinkType::RAW, &ipv4(41, &ipv6(6, &probe())), 1);
+        reaches_probe(LinkType::RAW, &ipv6(4, &ipv4(6, &probe())), 1);
+        reaches_probe(LinkType::RAW, &ipv6(41, &ipv6(6, &probe())), 1);
+        reaches_probe(
+            LinkType::RAW,
+            &ipv4(97, &[&[0x30, 0][..], &frame].concat()),
+            1,
+        );
+        reaches_probe(LinkType::RAW, &ipv6(143, &frame), 1);
+        let labelled = [&[0, 6, 0x41, 64][..], &ipv4(6, &probe())].concat();
+        reaches_probe(LinkType::RAW, &ipv4(137, &labelled), 0);
+    }
+}

@@ -100,3 +100,49 @@ impl<'a> Walk<'a, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{decode, ipv4, probe, reaches_probe};
+    use super::*;
+    use crate::{Decoder, LinkType};
+
+    const SNAP_IPV4: [u8; 8] = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
+
+    fn behind(header: &[u8]) -> Vec<u8> {
+        [header, &ipv4(6, &probe())].concat()
+    }
+
+    #[test]
+    fn fddi_addresses_are_turned_round() {
+        let mut header = vec![0x50];
+        header.extend([0x40, 0, 0, 0, 0, 0x40, 0x40, 0, 0, 0, 0, 0x80]);
+        header.extend(SNAP_IPV4);
+        let bytes = behind(&header);
+        reaches_probe(LinkType::FDDI, &bytes, 0);
+        let mut decoder = Decoder::new();
+        let link = decode(&mut decoder, LinkType::FDDI, &bytes).link;
+        assert_eq!(link.source, Some(MacAddr([2, 0, 0, 0, 0, 1])));
+    }
+
+    #[test]
+    fn arcnet_is_read_in_both_framings_of_both_systems() {
+        reaches_probe(LinkType::ARCNET_BSD, &behind(&[1, 2, 240]), 0);
+        reaches_probe(LinkType::ARCNET_BSD, &behind(&[1, 2, 212, 0, 0, 9]), 0);
+        reaches_probe(LinkType::ARCNET_LINUX, &behind(&[1, 2, 0, 4, 240]), 0);
+        let exception = [1, 2, 0, 4, 212, 0xff, 0xff, 0xff, 212, 0, 0, 9];
+        reaches_probe(LinkType::ARCNET_LINUX, &behind(&exception), 0);
+    }
+
+    #[test]
+    fn infiniband_hdlc_and_frame_relay_are_read() {
+        let mut infiniband = vec![0; 40];
+        infiniband.extend([8, 0, 0, 0]);
+        reaches_probe(LinkType::IPOIB, &behind(&infiniband), 0);
+        reaches_probe(LinkType::C_HDLC, &behind(&[0x0f, 0, 8, 0]), 0);
+        reaches_probe(LinkType::FRELAY, &behind(&[0x18, 0x41, 3, 0xcc]), 0);
+        reaches_probe(LinkType::FRELAY, &behind(&[0x18, 0x41, 8, 0]), 0);
+        let snap = [0x18, 0x41, 3, 0, 0x80, 0, 0, 0, 8, 0];
+        reaches_probe(LinkType::FRELAY, &behind(&snap), 0);
+    }
+}

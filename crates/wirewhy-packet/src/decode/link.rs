@@ -154,3 +154,129 @@ impl<'a> Walk<'a, '_> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{
+        Bytes, PROBE_PAYLOAD, decode, decode_cut, ethernet, ipv4, probe, reaches_probe,
+    };
+    use super::*;
+    use crate::{Decoder, LinkType};
+
+    fn tcp4() -> Bytes {
+        ipv4(6, &probe())
+    }
+
+    #[test]
+    fn ethernet_addresses_are_kept() {
+        let bytes = ethernet(0x0800, &tcp4());
+        reaches_probe(LinkType::ETHERNET, &bytes, 0);
+        let mut decoder = Decoder::new();
+        let link = decode(&mut decoder, LinkType::ETHERNET, &bytes).link;
+        assert_eq!(link.source, Some(MacAddr([2, 0, 0, 0, 0, 1])));
+        assert_eq!(link.destination, Some(MacAddr([2, 0, 0, 0, 0, 2])));
+        assert_eq!((link.vlan, link.outgoing), (None, None));
+    }
+
+    #[test]
+    fn vlan_tags_are_peeled_to_any_depth_and_the_outermost_is_kept() {
+        let kinds = [0x8100_u16, 0x88a8, 0x9100, 0x9200, 0x9300, 0x8100, 0x8100];
+        let mut inner = tcp4();
+        let mut kind = 0x0800_u16;
+        for (id, tag) in (100_u16..).zip(kinds) {
+            // Priority 5 and drop eligible must not show in the identifier.
+            inner = [
+                &(0xb000 | id).to_be_bytes()[..],
+                &kind.to_be_bytes(),
+                &inner,
+            ]
+            .concat();
+            kind = tag;
+        }
+        let bytes = ethernet(kind, &inner);
+        reaches_probe(LinkType::ETHERNET, &bytes, 0);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::ETHERNET, &bytes);
+        assert_eq!(packet.link.vlan, Some(106));
+    }
+
+    #[test]
+    fn padding_and_trailer_are_no_payload() {
+        let mut bytes = ethernet(0x0800, &tcp4());
+        bytes.extend([0xee; 30]);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::ETHERNET, &bytes);
+        let Transport::Tcp(segment) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert_eq!(segment.payload, PROBE_PAYLOAD);
+        assert_eq!(segment.payload_len, 16);
+    }
+
+    #[test]
+    fn ieee_802_3_with_snap_is_read() {
+        // RFC 1042: AA AA 03, organisation 0, Ethernet type.
+        let snap = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0][..], &tcp4()].concat();
+        let len = u16::try_from(snap.len()).unwrap();
+        reaches_probe(LinkType::ETHERNET, &ethernet(len, &snap), 0);
+        let ip = [&[6, 6, 3][..], &tcp4()].concat();
+        let len = u16::try_from(ip.len()).unwrap();
+        reaches_probe(LinkType::ETHERNET, &ethernet(len, &ip), 0);
+    }
+
+    #[test]
+    fn backbone_vn_and_service_headers_are_peeled() {
+        let customer = ethernet(0x0800, &tcp4());
+        let backbone = [&[0, 0, 0, 9][..], &customer].concat();
+        reaches_probe(LinkType::ETHERNET, &ethernet(0x88e7, &backbone), 0);
+        let vn = [&[0x80, 1, 0, 2, 8, 0][..], &tcp4()].concat();
+        reaches_probe(LinkType::ETHERNET, &ethernet(0x8926, &vn), 0);
+        // RFC 8300: six words, metadata type 1, IPv4.
+        let mut service = vec![0x0f, 0xc6, 1, 1];
+        service.extend([0; 20]);
+        service.extend(tcp4());
+        reaches_probe(LinkType::ETHERNET, &ethernet(0x894f, &service), 1);
+    }
+
+    #[test]
+    fn spanning_tree_and_unknown_types_are_unsupported() {
+        let mut decoder = Decoder::new();
+        for (kind, inner) in [(38, &[0x42, 0x42, 3, 0][..]), (0x88cc, &[2, 7, 4])] {
+            let bytes = ethernet(kind, inner);
+            let packet = decode(&mut decoder, LinkType::ETHERNET, &bytes);
+            assert_eq!(
+                packet.stopped.map(|stop| stop.reason),
+                Some(StopReason::Unsupported)
+            );
+            assert!(packet.link.source.is_some());
+        }
+    }
+
+    #[test]
+    fn arp_is_read() {
+        // RFC 826: Ethernet, IPv4, lengths 6 and 4, reply.
+        let mut arp = vec![0, 1, 8, 0, 6, 4, 0, 2];
+        arp.extend([2, 0, 0, 0, 0, 1, 10, 0, 0, 1]);
+        arp.extend([2, 0, 0, 0, 0, 2, 10, 0, 0, 2]);
+        let bytes = ethernet(0x0806, &arp);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::ETHERNET, &bytes);
+        assert_eq!(packet.stopped, None);
+        let Transport::Arp(arp) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert_eq!(arp.operation, 2);
+        assert_eq!(arp.sender_mac, MacAddr([2, 0, 0, 0, 0, 1]));
+        assert_eq!(arp.sender_ip, std::net::Ipv4Addr::new(10, 0, 0, 1));
+        assert_eq!(arp.target_mac, MacAddr([2, 0, 0, 0, 0, 2]));
+        assert_eq!(arp.target_ip, std::net::Ipv4Addr::new(10, 0, 0, 2));
+        for captured in 0..bytes.len() {
+            let packet = decode_cut(&mut decoder, LinkType::ETHERNET, &bytes, captured);
+            assert!(matches!(packet.transport, Transport::None));
+            assert_eq!(
+                packet.stopped.map(|stop| stop.reason),
+                Some(StopReason::Truncated)
+            );
+        }
+    }
+}

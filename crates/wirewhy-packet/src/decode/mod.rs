@@ -15,6 +15,8 @@ mod legacy;
 mod link;
 mod mpls;
 mod ppp;
+#[cfg(test)]
+mod samples;
 mod tcp;
 mod udp;
 mod view;
@@ -229,5 +231,104 @@ impl<'a> Walk<'a, '_> {
             self.packet.link.source = Some(source);
             self.packet.link.destination = destination;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::samples::{self, Bytes};
+    use super::*;
+
+    #[test]
+    fn an_unknown_link_type_is_said_to_be_unsupported() {
+        let mut decoder = Decoder::new();
+        let packet = samples::decode(&mut decoder, LinkType(147), &[0; 64]);
+        assert_eq!(
+            packet.stopped,
+            Some(Stop {
+                layer: "link",
+                reason: StopReason::Unsupported
+            })
+        );
+        assert!(packet.ip.is_none());
+    }
+
+    #[test]
+    fn the_frame_is_identified_in_the_packet() {
+        let bytes = samples::ethernet(0x0800, &samples::ipv4(6, &samples::probe()));
+        let frame = Frame {
+            number: 77,
+            time: crate::Timestamp(123),
+            link_type: LinkType::ETHERNET,
+            interface: 0,
+            original_len: 1514,
+            data: &bytes,
+        };
+        let mut decoder = Decoder::new();
+        let packet = decoder.decode(&frame);
+        assert_eq!(
+            (packet.frame, packet.time.0, packet.wire_len),
+            (77, 123, 1514)
+        );
+    }
+
+    #[test]
+    fn raw_ip_is_read_under_every_number_it_has() {
+        for link_type in [
+            LinkType::RAW,
+            LinkType::RAW_BSD,
+            LinkType::RAW_OPENBSD,
+            LinkType::IPV4,
+            LinkType::IPV6,
+        ] {
+            samples::reaches_probe(link_type, &samples::ipv4(6, &samples::probe()), 0);
+            samples::reaches_probe(link_type, &samples::ipv6(6, &samples::probe()), 0);
+        }
+    }
+
+    #[test]
+    fn tunnels_nest() {
+        let vxlan =
+            |inner: &[u8]| samples::udp(50_000, 4789, &[&[8, 0, 0, 0, 0, 0, 7, 0], inner].concat());
+        let innermost = samples::ethernet(0x0800, &samples::ipv4(6, &samples::probe()));
+        let gre = [&[0, 0, 0x65, 0x58][..], &innermost].concat();
+        let middle = samples::ethernet(0x86dd, &samples::ipv6(47, &gre));
+        let outer = samples::ipv4(4, &samples::ipv4(17, &vxlan(&middle)));
+        samples::reaches_probe(LinkType::ETHERNET, &samples::ethernet(0x0800, &outer), 3);
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let mut bytes: Bytes = samples::probe();
+        for _ in 0..100 {
+            bytes = samples::ipv4(4, &bytes);
+        }
+        let mut decoder = Decoder::new();
+        let packet = samples::decode(&mut decoder, LinkType::RAW, &bytes);
+        assert_eq!(
+            packet.stopped.map(|stop| stop.reason),
+            Some(StopReason::TooDeep)
+        );
+        assert!(packet.ip.is_some());
+    }
+
+    #[test]
+    fn a_cut_inside_a_tunnel_keeps_the_outer_packet() {
+        let inner = samples::ipv4(6, &samples::probe());
+        let bytes = samples::ipv4(4, &inner);
+        let mut decoder = Decoder::new();
+        let packet = samples::decode_cut(&mut decoder, LinkType::RAW, &bytes, 30);
+        assert_eq!(
+            packet.ip.map(|ip| usize::try_from(ip.total_len)),
+            Some(Ok(bytes.len()))
+        );
+        assert_eq!(packet.tunnels, 0);
+        assert_eq!(
+            packet.stopped,
+            Some(Stop {
+                layer: "ipv4",
+                reason: StopReason::Truncated
+            })
+        );
     }
 }

@@ -36,6 +36,8 @@ impl<'a> Walk<'a, '_> {
             0 if is_ethernet(view.skip(4)) => Some((Layer::Ethernet, view.skip(4))),
             _ if is_ethernet(view) => Some((Layer::Ethernet, view)),
             4 => Some((Layer::IpVersion, view)),
+            // A control word and the Ethernet header it may stand in front of.
+            _ if view.data.len() < 18 => self.stop_short("mpls", view, 18),
             _ => self.stop("mpls", StopReason::Unsupported),
         }
     }
@@ -64,5 +66,59 @@ fn is_ethernet(view: View<'_>) -> bool {
             usize::from(len) + 14 <= view.wire && view.wire <= usize::from(len).max(46) + 18
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{decode, ethernet, ipv4, ipv6, probe, reaches_probe};
+    use super::*;
+    use crate::{Decoder, LinkType};
+
+    /// Label 100, not the last; label 200, the last.
+    const LABELS: [u8; 8] = [0, 6, 0x40, 64, 0, 0x0c, 0x81, 64];
+
+    fn behind(header: &[u8], inner: &[u8]) -> Vec<u8> {
+        ethernet(0x8847, &[&LABELS, header, inner].concat())
+    }
+
+    #[test]
+    fn ip_is_told_by_its_version() {
+        reaches_probe(LinkType::ETHERNET, &behind(&[], &ipv4(6, &probe())), 0);
+        reaches_probe(LinkType::ETHERNET, &behind(&[], &ipv6(6, &probe())), 0);
+    }
+
+    #[test]
+    fn a_pseudowire_is_read_with_and_without_control_word() {
+        let inner = ethernet(0x0800, &ipv4(6, &probe()));
+        reaches_probe(LinkType::ETHERNET, &behind(&[0, 0, 0, 1], &inner), 0);
+        reaches_probe(LinkType::ETHERNET, &behind(&[], &inner), 0);
+    }
+
+    #[test]
+    fn a_link_address_that_looks_like_an_ip_version_is_not_taken_for_one() {
+        for first in [0x45, 0x46, 0x60] {
+            let mut inner = ethernet(0x0800, &ipv4(6, &probe()));
+            inner[0] = first;
+            inner[2..4].copy_from_slice(&[0xff, 0xff]);
+            let bytes = behind(&[], &inner);
+            let mut decoder = Decoder::new();
+            let packet = decode(&mut decoder, LinkType::ETHERNET, &bytes);
+            assert!(
+                matches!(packet.transport, crate::Transport::Tcp(_)),
+                "{packet:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_endless_stack_ends() {
+        let bytes = ethernet(0x8847, &[0; 400]);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::ETHERNET, &bytes);
+        assert_eq!(
+            packet.stopped.map(|stop| stop.reason),
+            Some(StopReason::TooDeep)
+        );
     }
 }

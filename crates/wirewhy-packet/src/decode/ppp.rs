@@ -10,6 +10,7 @@ impl<'a> Walk<'a, '_> {
     #[inline(never)]
     pub(super) fn ppp(&mut self, view: View<'a>) -> Next<'a> {
         let view = match view.chunk(0) {
+            None => return self.stop_short("ppp", view, 4),
             Some([0xff, 0x03]) => view.skip(2),
             // Cisco's framing on the same line: unicast or multicast address.
             Some([0x0f | 0x8f, 0x00]) => return self.cisco_hdlc(view),
@@ -69,5 +70,63 @@ impl<'a> Walk<'a, '_> {
         }
         let len = usize::from(u16::from_be_bytes([l0, l1]));
         Some((Layer::Ppp, view.skip(6).limit(len)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{decode, ethernet, ipv4, ipv6, probe, reaches_probe};
+    use super::*;
+    use crate::{Decoder, LinkType};
+
+    fn behind(header: &[u8]) -> Vec<u8> {
+        [header, &ipv4(6, &probe())].concat()
+    }
+
+    #[test]
+    fn ppp_is_read_with_and_without_framing_and_compression() {
+        for header in [
+            &[0xff, 0x03, 0x00, 0x21][..],
+            &[0xff, 0x03, 0x21],
+            &[0x00, 0x21],
+            &[0x21],
+            &[0x0f, 0x00, 0x08, 0x00],
+            // RFC 1990: a multilink fragment that begins and ends a packet.
+            &[0x00, 0x3d, 0xc0, 0, 0, 1, 0x00, 0x21],
+        ] {
+            reaches_probe(LinkType::PPP, &behind(header), 0);
+            reaches_probe(LinkType::PPP_HDLC, &behind(header), 0);
+        }
+        let v6 = [&[0x00, 0x57][..], &ipv6(6, &probe())].concat();
+        reaches_probe(LinkType::PPP, &v6, 0);
+    }
+
+    #[test]
+    fn bridged_ethernet_is_read() {
+        let bytes = [
+            &[0x00, 0x31, 0x00, 0x01][..],
+            &ethernet(0x0800, &behind(&[])),
+        ]
+        .concat();
+        reaches_probe(LinkType::PPP, &bytes, 0);
+    }
+
+    #[test]
+    fn pppoe_ends_where_its_length_says() {
+        let ppp = behind(&[0x00, 0x21]);
+        let [l0, l1] = u16::try_from(ppp.len()).unwrap().to_be_bytes();
+        let session = [&[0x11, 0, 0x12, 0x34, l0, l1][..], &ppp].concat();
+        reaches_probe(LinkType::PPP_ETHER, &session, 0);
+        reaches_probe(LinkType::ETHERNET, &ethernet(0x8864, &session), 0);
+    }
+
+    #[test]
+    fn pppoe_discovery_carries_nothing() {
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::PPP_ETHER, &[0x11, 0x09, 0, 0, 0, 0]);
+        assert_eq!(
+            packet.stopped.map(|stop| stop.reason),
+            Some(StopReason::Unsupported)
+        );
     }
 }

@@ -174,3 +174,232 @@ fn read_sack(blocks: &[u8], options: &mut TcpOptions) -> bool {
     }
     rest.is_empty() && !pairs.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{
+        PROBE_PAYLOAD, Random, decode, decode_cut, ipv4, probe, survives_mutation,
+    };
+    use super::*;
+    use crate::{Decoder, LinkType};
+
+    /// A segment with the given option list, padded to words with what the caller put there.
+    fn with_options(list: &[u8]) -> Vec<u8> {
+        assert_eq!(list.len() % 4, 0);
+        let mut segment = probe();
+        let payload = segment.split_off(32);
+        segment.truncate(20);
+        segment[12] = u8::try_from((20 + list.len()) / 4).unwrap() << 4;
+        [&segment, list, &payload].concat()
+    }
+
+    fn options_of(list: &[u8]) -> TcpOptions {
+        let bytes = ipv4(6, &with_options(list));
+        let mut decoder = Decoder::new();
+        survives_mutation(LinkType::RAW, &bytes);
+        match decode(&mut decoder, LinkType::RAW, &bytes).transport {
+            Transport::Tcp(segment) => {
+                assert_eq!(segment.payload, PROBE_PAYLOAD);
+                segment.options
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_options_of_a_syn_are_read() {
+        let options = options_of(&[
+            2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1, 3, 3, 7,
+        ]);
+        assert_eq!(
+            options,
+            TcpOptions {
+                mss: Some(1460),
+                window_scale: Some(7),
+                sack_permitted: true,
+                timestamps: Some(TcpTimestamps { value: 9, echo: 0 }),
+                ..TcpOptions::default()
+            }
+        );
+    }
+
+    #[test]
+    fn aligned_and_unaligned_timestamps_are_the_same() {
+        let aligned = options_of(&[1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8]);
+        let unaligned = options_of(&[8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1]);
+        assert_eq!(aligned, unaligned);
+        let expected = TcpTimestamps {
+            value: 0x0102_0304,
+            echo: 0x0506_0708,
+        };
+        assert_eq!(aligned.timestamps, Some(expected));
+    }
+
+    #[test]
+    fn up_to_four_sack_blocks_are_read_in_order() {
+        let mut list = vec![1, 1, 5, 34];
+        for edge in 1..=8_u32 {
+            list.extend((edge * 100).to_be_bytes());
+        }
+        let options = options_of(&list);
+        let blocks = [(100, 200), (300, 400), (500, 600), (700, 800)];
+        let blocks = blocks.map(|(left, right)| (Seq(left), Seq(right)));
+        assert_eq!(options.sack.as_slice(), blocks);
+    }
+
+    #[test]
+    fn options_behind_an_unknown_one_are_read() {
+        let options = options_of(&[76, 4, 0, 1, 253, 4, 0x12, 0x34, 2, 4, 5, 0xb4]);
+        assert_eq!((options.mss, options.malformed), (Some(1460), false));
+    }
+
+    #[test]
+    fn mptcp_subtypes_are_collected() {
+        // RFC 8684: MP_CAPABLE (0) and ADD_ADDR (3).
+        let options = options_of(&[30, 4, 0x01, 0x81, 30, 8, 0x30, 1, 10, 0, 0, 1]);
+        assert_eq!(options.mptcp_subtypes, 0b1001);
+    }
+
+    #[test]
+    fn fast_open_is_read_in_both_kinds() {
+        for list in [
+            &[34, 2, 1, 1][..],
+            &[34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1],
+            &[254, 4, 0xf9, 0x89],
+            &[253, 8, 0xf9, 0x89, 1, 2, 3, 4],
+        ] {
+            assert!(options_of(list).fast_open, "{list:?}");
+        }
+        assert!(!options_of(&[254, 4, 0xf9, 0x88]).fast_open);
+    }
+
+    #[test]
+    fn signatures_are_told() {
+        let mut md5 = vec![1, 1, 19, 18];
+        md5.extend([0xaa; 16]);
+        assert!(options_of(&md5).authenticated);
+        let mut authentication = vec![29, 16, 1, 1];
+        authentication.extend([0xaa; 12]);
+        assert!(options_of(&authentication).authenticated);
+    }
+
+    #[test]
+    fn a_list_that_contradicts_itself_is_malformed_from_there_on() {
+        for list in [
+            // Length 0, length 1, beyond the list, no length at all, wrong for the kind.
+            &[3, 3, 7, 2, 0, 0, 0, 0][..],
+            &[3, 3, 7, 2, 1, 0, 0, 0],
+            &[3, 3, 7, 2, 9, 0, 0, 0],
+            &[3, 3, 7, 1, 1, 1, 1, 2],
+            &[3, 3, 7, 2, 5, 1, 1, 1],
+            &[3, 3, 7, 5, 2, 1, 1, 1],
+            &[3, 3, 7, 1, 34, 4, 1, 1],
+        ] {
+            let options = options_of(list);
+            assert!(options.malformed, "{list:?}");
+            assert_eq!(
+                (options.window_scale, options.mss),
+                (Some(7), None),
+                "{list:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_behind_the_end_of_the_list() {
+        let options = options_of(&[1, 0, 2, 4, 5, 0xb4, 0, 0]);
+        assert_eq!(options, TcpOptions::default());
+    }
+
+    #[test]
+    fn a_cut_list_is_truncated_not_malformed() {
+        let bytes = ipv4(6, &with_options(&[2, 4, 5, 0xb4, 1, 3, 3, 7]));
+        let mut decoder = Decoder::new();
+        let packet = decode_cut(&mut decoder, LinkType::RAW, &bytes, 20 + 26);
+        let Transport::Tcp(segment) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert!(segment.options.truncated && !segment.options.malformed);
+        assert_eq!(segment.options.mss, Some(1460));
+        assert_eq!(segment.options.window_scale, None);
+        assert_eq!(segment.payload_len, 16);
+    }
+
+    #[test]
+    fn flags_reach_up_to_the_reserved_bits() {
+        let mut segment = probe();
+        segment[12] |= 0x01;
+        segment[13] = 0xff;
+        let bytes = ipv4(6, &segment);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+        let Transport::Tcp(segment) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert_eq!(segment.flags, TcpFlags(0x1ff));
+    }
+
+    #[test]
+    fn a_data_offset_below_five_keeps_what_the_fixed_header_says() {
+        let mut segment = probe();
+        segment[12] = 0x40;
+        let bytes = ipv4(6, &segment);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+        let stop = packet.stopped.map(|stop| (stop.layer, stop.reason));
+        assert_eq!(stop, Some(("tcp", StopReason::Malformed)));
+        let Transport::Tcp(segment) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert_eq!((segment.header_len, segment.payload_len), (16, 32));
+        assert_eq!(segment.options, TcpOptions::default());
+    }
+
+    #[test]
+    fn a_header_beyond_the_packet_is_malformed() {
+        let mut segment = probe();
+        segment[12] = 0xf0;
+        let bytes = ipv4(6, &segment);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+        assert_eq!(
+            packet.stopped.map(|stop| stop.reason),
+            Some(StopReason::Malformed)
+        );
+        let Transport::Tcp(segment) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert_eq!((segment.payload_len, segment.payload.len()), (0, 0));
+    }
+
+    #[test]
+    fn etherparse_reads_the_same() {
+        let list = [
+            2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 3, 1, 3, 3, 7,
+        ];
+        let mut random = Random(1);
+        for _ in 0..2000 {
+            let mut bytes = ipv4(6, &with_options(&list));
+            // Anything in the fixed TCP header but the data offset.
+            for at in (20..32).chain(33..40) {
+                bytes[at] = random.next().to_be_bytes()[0];
+            }
+            let mut decoder = Decoder::new();
+            let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+            let Transport::Tcp(ours) = packet.transport else {
+                panic!("{packet:?}");
+            };
+            let theirs = etherparse::TcpSlice::from_slice(&bytes[20..]).unwrap();
+            assert_eq!(ours.source_port, theirs.source_port());
+            assert_eq!(ours.destination_port, theirs.destination_port());
+            assert_eq!(ours.seq.0, theirs.sequence_number());
+            assert_eq!(ours.ack.0, theirs.acknowledgment_number());
+            assert_eq!(ours.window, theirs.window_size());
+            assert_eq!(ours.payload, theirs.payload());
+            assert_eq!(ours.flags.has(TcpFlags::SYN), theirs.syn());
+            assert_eq!(ours.flags.has(TcpFlags::FIN), theirs.fin());
+            assert_eq!(ours.flags.has(TcpFlags::ECE), theirs.ece());
+            assert_eq!(ours.options.mss, Some(1460));
+        }
+    }
+}

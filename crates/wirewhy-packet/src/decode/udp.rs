@@ -141,3 +141,124 @@ fn ayiya(view: View<'_>) -> Option<(Layer, View<'_>)> {
     let header = 8 + (1 << (identity >> 4).min(8)) + usize::from(signature >> 4) * 4;
     matches!(next, protocol::IPV4 | protocol::IPV6).then(|| (Layer::IpVersion, view.skip(header)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{
+        decode, decode_cut, ethernet, ipv4, ipv6, probe, reaches_probe, udp,
+    };
+    use super::*;
+    use crate::{Decoder, LinkType};
+
+    fn over_udp(port: u16, header: &[u8], inner: &[u8]) -> Vec<u8> {
+        ipv4(17, &udp(50_000, port, &[header, inner].concat()))
+    }
+
+    #[test]
+    fn a_datagram_has_the_length_it_claims() {
+        let mut bytes = ipv4(17, &udp(5353, 53, b"query"));
+        bytes.extend([0; 9]);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+        let Transport::Udp(datagram) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert_eq!(
+            (datagram.source_port, datagram.destination_port),
+            (5353, 53)
+        );
+        assert_eq!((datagram.payload, datagram.payload_len), (&b"query"[..], 5));
+        let packet = decode_cut(&mut decoder, LinkType::RAW, &bytes, 30);
+        let Transport::Udp(datagram) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert_eq!((datagram.payload, datagram.payload_len), (&b"qu"[..], 5));
+    }
+
+    #[test]
+    fn a_length_below_the_header_is_malformed() {
+        let mut bytes = ipv4(17, &udp(5353, 53, b"query"));
+        bytes[25] = 7;
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+        assert_eq!(
+            packet.stopped.map(|stop| stop.reason),
+            Some(StopReason::Malformed)
+        );
+    }
+
+    #[test]
+    fn ethernet_tunnels_are_peeled() {
+        let frame = ethernet(0x0800, &ipv4(6, &probe()));
+        reaches_probe(
+            LinkType::RAW,
+            &over_udp(4789, &[8, 0, 0, 0, 0, 0, 7, 0], &frame),
+            1,
+        );
+        reaches_probe(
+            LinkType::RAW,
+            &over_udp(4790, &[0x0c, 0, 0, 3, 0, 0, 7, 0], &frame),
+            1,
+        );
+        // RFC 8926: one option of eight bytes, network 7.
+        let geneve = [2, 0, 0x65, 0x58, 0, 0, 7, 0, 1, 2, 3, 1, 0, 0, 0, 0];
+        reaches_probe(LinkType::RAW, &over_udp(6081, &geneve, &frame), 1);
+    }
+
+    #[test]
+    fn ip_tunnels_are_peeled() {
+        let packet = ipv4(6, &probe());
+        let len = u16::try_from(packet.len()).unwrap();
+        let gtp = |flags, extra: u16| {
+            let [l0, l1] = (len + extra).to_be_bytes();
+            [flags, 255, l0, l1, 0, 0, 0, 1]
+        };
+        reaches_probe(LinkType::RAW, &over_udp(2152, &gtp(0x30, 0), &packet), 1);
+        let numbered = [&gtp(0x32, 4)[..], &[0, 1, 0, 0]].concat();
+        reaches_probe(LinkType::RAW, &over_udp(2152, &numbered, &packet), 1);
+        // TS 29.281: a PDU session container (0x85) of one unit, nothing behind it.
+        let extended = [&gtp(0x34, 8)[..], &[0, 0, 0, 0x85, 1, 0x10, 1, 0]].concat();
+        reaches_probe(LinkType::RAW, &over_udp(2152, &extended, &packet), 1);
+        reaches_probe(
+            LinkType::RAW,
+            &over_udp(4790, &[0x0c, 0, 0, 1, 0, 0, 7, 0], &packet),
+            1,
+        );
+        reaches_probe(
+            LinkType::RAW,
+            &over_udp(6635, &[0, 6, 0x41, 64], &packet),
+            1,
+        );
+        reaches_probe(LinkType::RAW, &over_udp(4754, &[0, 0, 8, 0], &packet), 2);
+        let origin = [0, 0, 0xff, 0xff, 1, 2, 3, 4];
+        reaches_probe(
+            LinkType::RAW,
+            &over_udp(3544, &origin, &ipv6(6, &probe())),
+            1,
+        );
+        let mut ayiya = vec![0x40, 0x52, 0x11, 41, 0, 0, 0, 0];
+        ayiya.extend([0; 16 + 20]);
+        reaches_probe(
+            LinkType::RAW,
+            &over_udp(5072, &ayiya, &ipv6(6, &probe())),
+            1,
+        );
+    }
+
+    #[test]
+    fn other_traffic_on_tunnel_ports_stays_udp() {
+        let mut decoder = Decoder::new();
+        for (port, payload) in [
+            (4789, &[0, 0, 0, 0, 0, 0, 0, 0][..]),
+            // A GTP echo request; a GENEVE control packet; a flannel port, which no default claims.
+            (2152, &[0x32, 1, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0]),
+            (6081, &[0, 0x80, 0x65, 0x58, 0, 0, 0, 0]),
+            (8472, &[8, 0, 0, 0, 0, 0, 1, 0]),
+        ] {
+            let bytes = over_udp(port, payload, &[]);
+            let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+            assert!(matches!(packet.transport, Transport::Udp(_)), "{packet:?}");
+            assert_eq!((packet.tunnels, packet.stopped), (0, None));
+        }
+    }
+}

@@ -122,3 +122,140 @@ fn radiotap_flags(view: View<'_>) -> Option<u8> {
     }
     view.byte(at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{PROBE_PAYLOAD, decode, ipv4, probe, reaches_probe};
+    use super::*;
+    use crate::{Decoder, LinkType, Transport};
+
+    const SNAP: [u8; 8] = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
+
+    /// Frame control, duration, three addresses (ends ..01, ..02, ..03), sequence control, then the rest.
+    fn frame(control: u16, rest: &[u8]) -> Vec<u8> {
+        let mut bytes = control.to_le_bytes().to_vec();
+        bytes.extend([0, 0]);
+        for last in 1..=3 {
+            bytes.extend([2, 0, 0, 0, 0, last]);
+        }
+        bytes.extend([0x10, 0]);
+        bytes.extend(rest);
+        bytes
+    }
+
+    fn payload() -> Vec<u8> {
+        [&SNAP, &ipv4(6, &probe())[..]].concat()
+    }
+
+    fn addresses(bytes: &[u8]) -> (u8, u8) {
+        let mut decoder = Decoder::new();
+        let link = decode(&mut decoder, LinkType::IEEE802_11, bytes).link;
+        (link.source.unwrap().0[5], link.destination.unwrap().0[5])
+    }
+
+    #[test]
+    fn the_direction_tells_which_address_is_whose() {
+        for (control, expected) in [
+            (0x0008, (2, 1)),
+            (0x0008 | TO_DS, (2, 3)),
+            (0x0008 | FROM_DS, (3, 1)),
+        ] {
+            let bytes = frame(control, &payload());
+            reaches_probe(LinkType::IEEE802_11, &bytes, 0);
+            assert_eq!(addresses(&bytes), expected);
+        }
+        let fourth = [&[2, 0, 0, 0, 0, 4][..], &payload()].concat();
+        let bytes = frame(0x0008 | TO_DS | FROM_DS, &fourth);
+        reaches_probe(LinkType::IEEE802_11, &bytes, 0);
+        assert_eq!(addresses(&bytes), (4, 3));
+    }
+
+    #[test]
+    fn qos_and_high_throughput_fields_are_skipped() {
+        let qos = [&[0, 0][..], &payload()].concat();
+        reaches_probe(LinkType::IEEE802_11, &frame(0x0088, &qos), 0);
+        let ht = [&[0, 0, 1, 2, 3, 4][..], &payload()].concat();
+        reaches_probe(LinkType::IEEE802_11, &frame(0x0088 | ORDER, &ht), 0);
+    }
+
+    #[test]
+    fn an_aggregate_gives_its_first_frame() {
+        let inner = payload();
+        let [l0, l1] = u16::try_from(inner.len()).unwrap().to_be_bytes();
+        let mut subframe = vec![2, 0, 0, 0, 0, 5, 2, 0, 0, 0, 0, 6, l0, l1];
+        subframe.extend(&inner);
+        let one = frame(0x0088, &[&[0x80, 0][..], &subframe].concat());
+        reaches_probe(LinkType::IEEE802_11, &one, 0);
+        subframe.resize(subframe.len().next_multiple_of(4), 0);
+        let two = [&[0x80, 0][..], &subframe, &subframe].concat();
+        let two = frame(0x0088, &two);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::IEEE802_11, &two);
+        assert!(matches!(packet.transport, Transport::Tcp(_)));
+        assert_eq!(packet.stopped.map(|stop| stop.layer), Some("a-msdu"));
+    }
+
+    #[test]
+    fn radiotap_tells_fcs_and_padding() {
+        // Timestamp and flags; then flags alone; then with a second presence word.
+        let with_timestamp = [0, 0, 17, 0, 3, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+        let flags_only = [0, 0, 9, 0, 2, 0, 0, 0];
+        let two_words = [0, 0, 13, 0, 2, 0, 0, 0x80, 0, 0, 0, 0];
+        for header in [&with_timestamp[..], &flags_only, &two_words] {
+            let plain = [header, &[0][..], &frame(0x0008, &payload())].concat();
+            reaches_probe(LinkType::IEEE802_11_RADIOTAP, &plain, 0);
+            // Padding behind the 26 bytes of a QoS header, checksum at the end.
+            let qos = [&[0, 0, 0, 0][..], &payload()].concat();
+            let flags = RADIOTAP_FCS | RADIOTAP_PADDED;
+            let mut padded = [header, &[flags][..], &frame(0x0088, &qos)].concat();
+            padded.extend([0xde, 0xad, 0xbe, 0xef]);
+            let mut decoder = Decoder::new();
+            let packet = decode(&mut decoder, LinkType::IEEE802_11_RADIOTAP, &padded);
+            assert!(matches!(packet.transport, Transport::Tcp(_)), "{packet:?}");
+        }
+    }
+
+    #[test]
+    fn the_checksum_is_not_taken_for_payload() {
+        // With no IP length to go by, the frame's end decides.
+        let mut ip = ipv4(6, &probe());
+        ip[2..4].copy_from_slice(&[0, 0]);
+        let header = [0, 0, 9, 0, 2, 0, 0, 0, RADIOTAP_FCS];
+        let data = frame(0x0008, &[&SNAP[..], &ip].concat());
+        let bytes = [&header[..], &data, &[0xde, 0xad, 0xbe, 0xef]].concat();
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::IEEE802_11_RADIOTAP, &bytes);
+        let Transport::Tcp(segment) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert_eq!(segment.payload, PROBE_PAYLOAD);
+    }
+
+    #[test]
+    fn protected_frames_are_encrypted_and_others_unsupported() {
+        let mut decoder = Decoder::new();
+        for (control, reason) in [
+            (0x0008 | PROTECTED, StopReason::Encrypted),
+            // A beacon, an acknowledgement, a null frame, a fragment.
+            (0x0080, StopReason::Unsupported),
+            (0x00d4, StopReason::Unsupported),
+            (0x0048, StopReason::Unsupported),
+            (0x0008 | MORE_FRAGMENTS, StopReason::Unsupported),
+        ] {
+            let bytes = frame(control, &payload());
+            let packet = decode(&mut decoder, LinkType::IEEE802_11, &bytes);
+            assert_eq!(packet.stopped.map(|stop| stop.reason), Some(reason));
+        }
+    }
+
+    #[test]
+    fn a_radiotap_length_below_its_own_header_is_malformed() {
+        let mut decoder = Decoder::new();
+        let bytes = [0, 0, 7, 0, 0, 0, 0, 0, 0];
+        let packet = decode(&mut decoder, LinkType::IEEE802_11_RADIOTAP, &bytes);
+        assert_eq!(
+            packet.stopped.map(|stop| stop.reason),
+            Some(StopReason::Malformed)
+        );
+    }
+}
