@@ -1,1 +1,37 @@
-//! Under construction.
+//! Findings to words: text for a person, JSON for a program.
+//!
+//! A reporter is fed one judged connection after another and writes to the writer it was given, and to nothing else.
+//! What it keeps is bounded: a capture with three million failed connections needs no more memory than one with three
+//! thousand. Equal input gives equal output, byte for byte.
+//!
+//! Names and texts that come from the wire are hostile. They reach a terminal only through [`Safe`], and JSON with
+//! every invisible character escaped.
+//!
+//! This crate refuses to judge: it never looks at packets and adds no conclusion of its own.
+
+mod capture;
+mod community_id;
+mod explain;
+mod json;
+mod ladder;
+mod look;
+mod names;
+mod packets;
+mod reporter;
+mod safe;
+mod text;
+mod view;
+mod words;
+
+pub use capture::CaptureSummary;
+pub use community_id::community_id;
+pub use explain::{explain, list_codes};
+pub use json::{Json, Ndjson};
+pub use ladder::{IcmpRow, Ladder};
+pub use look::{Color, Look};
+pub use names::Names;
+pub use packets::{PacketRow, PacketsNdjson, PacketsText};
+pub use reporter::Reporter;
+pub use safe::Safe;
+pub use text::Text;
+pub use view::View;

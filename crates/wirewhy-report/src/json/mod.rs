@@ -1,0 +1,143 @@
+//! JSON: one document a capture, or one record a line.
+//!
+//! The shape is that of `schema/wirewhy-1.schema.json`. A document is written as connections arrive, so its members
+//! `capture`, `totals` and `findings` stand behind `connections`.
+
+mod encode;
+mod shape;
+
+use std::io::{self, Write};
+
+use wirewhy_detect::{GroupFinding, Judged, Totals};
+
+pub(crate) use encode::encode;
+pub(crate) use shape::Time;
+use shape::{CaptureShape, ConnectionShape, GroupShape, Tagged, Tool, TotalsShape};
+
+use crate::{CaptureSummary, Names, Reporter, View};
+
+/// The name of the shape; it changes when a member is removed or means something else.
+pub(crate) const SCHEMA: &str = "wirewhy/1";
+
+/// One JSON document.
+#[derive(Debug)]
+pub struct Json<W> {
+    out: W,
+    view: View,
+    names: Names,
+    begun: bool,
+}
+
+impl<W: Write> Json<W> {
+    /// A document about one capture.
+    pub fn new(out: W, view: View, names: Names) -> Json<W> {
+        Json {
+            out,
+            view,
+            names,
+            begun: false,
+        }
+    }
+
+    /// Opens the document at the first connection, and sets connections apart.
+    fn begin(&mut self) -> io::Result<()> {
+        if self.begun {
+            return self.out.write_all(b",\n");
+        }
+        self.begun = true;
+        write!(self.out, "{{\"schema\":\"{SCHEMA}\",\n\"tool\":")?;
+        encode(&mut self.out, &Tool::THIS)?;
+        self.out.write_all(b",\n\"connections\":[\n")
+    }
+}
+
+impl<W: Write> Reporter for Json<W> {
+    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+        if !self.view.shows(judged) {
+            return Ok(());
+        }
+        self.begin()?;
+        encode(
+            &mut self.out,
+            &ConnectionShape::new(judged, self.view, &self.names),
+        )
+    }
+
+    fn finish(
+        &mut self,
+        capture: &CaptureSummary,
+        totals: &Totals,
+        group: &[GroupFinding],
+    ) -> io::Result<()> {
+        if self.begun {
+            self.out.write_all(b"\n")?;
+        } else {
+            self.begin()?;
+        }
+        self.out.write_all(b"],\n\"capture\":")?;
+        encode(&mut self.out, &CaptureShape::new(capture))?;
+        self.out.write_all(b",\n\"totals\":")?;
+        encode(&mut self.out, &TotalsShape::new(totals))?;
+        self.out.write_all(b",\n\"findings\":[")?;
+        let mut lead: &[u8] = b"\n";
+        for finding in shown(group, self.view) {
+            self.out.write_all(lead)?;
+            encode(&mut self.out, &GroupShape::new(finding))?;
+            lead = b",\n";
+        }
+        self.out.write_all(b"]}\n")?;
+        self.out.flush()
+    }
+}
+
+/// One record a line: each connection as it ends, then findings beyond one connection, the capture and the totals.
+#[derive(Debug)]
+pub struct Ndjson<W> {
+    out: W,
+    view: View,
+    names: Names,
+}
+
+impl<W: Write> Ndjson<W> {
+    /// Records about one capture or several.
+    pub fn new(out: W, view: View, names: Names) -> Ndjson<W> {
+        Ndjson { out, view, names }
+    }
+
+    fn record(&mut self, kind: &'static str, record: &impl serde::Serialize) -> io::Result<()> {
+        encode(&mut self.out, &Tagged::new(kind, record))?;
+        self.out.write_all(b"\n")
+    }
+}
+
+impl<W: Write> Reporter for Ndjson<W> {
+    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+        if !self.view.shows(judged) {
+            return Ok(());
+        }
+        let shape = ConnectionShape::new(judged, self.view, &self.names);
+        encode(&mut self.out, &Tagged::new("connection", &shape))?;
+        self.out.write_all(b"\n")
+    }
+
+    fn finish(
+        &mut self,
+        capture: &CaptureSummary,
+        totals: &Totals,
+        group: &[GroupFinding],
+    ) -> io::Result<()> {
+        for finding in shown(group, self.view) {
+            self.record("finding", &GroupShape::new(finding))?;
+        }
+        self.record("capture", &CaptureShape::new(capture))?;
+        self.record("totals", &TotalsShape::new(totals))?;
+        self.out.flush()
+    }
+}
+
+fn shown(group: &[GroupFinding], view: View) -> impl Iterator<Item = &GroupFinding> {
+    group.iter().filter(move |found| {
+        view.min_severity
+            .is_none_or(|least| found.finding.severity >= least)
+    })
+}

@@ -1,0 +1,357 @@
+//! The members of the JSON output, and their order.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+use wirewhy_detect::{Culprit, Facts, Finding, GroupFinding, Judged, Totals, Value};
+use wirewhy_flow::{Endpoint, RoundTrip};
+use wirewhy_packet::{Interval, Timestamp};
+
+use super::SCHEMA;
+use crate::view::View;
+use crate::{CaptureSummary, Names, community_id, words};
+
+/// The program that wrote it.
+#[derive(Serialize)]
+pub(super) struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+impl Tool {
+    pub(super) const THIS: Tool = Tool {
+        name: "wirewhy",
+        version: env!("CARGO_PKG_VERSION"),
+    };
+}
+
+/// A record of a stream of records.
+#[derive(Serialize)]
+pub(super) struct Tagged<'a, T> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    schema: &'static str,
+    #[serde(flatten)]
+    record: &'a T,
+}
+
+impl<'a, T> Tagged<'a, T> {
+    pub(super) fn new(kind: &'static str, record: &'a T) -> Tagged<'a, T> {
+        Tagged {
+            kind,
+            schema: SCHEMA,
+            record,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct CaptureShape<'a> {
+    source: &'a str,
+    format: &'a str,
+    compression: Option<&'a str>,
+    link_types: &'a [String],
+    packets: u64,
+    bytes: u64,
+    first_time: Option<Time>,
+    last_time: Option<Time>,
+    duration_seconds: Seconds,
+    dropped_packets: Option<u64>,
+    problem: Option<&'a str>,
+}
+
+impl<'a> CaptureShape<'a> {
+    pub(super) fn new(capture: &'a CaptureSummary) -> CaptureShape<'a> {
+        CaptureShape {
+            source: &capture.source,
+            format: &capture.format,
+            compression: capture.compression.as_deref(),
+            link_types: &capture.link_types,
+            packets: capture.packets,
+            bytes: capture.bytes,
+            first_time: capture.first_time.map(Time),
+            last_time: capture.last_time.map(Time),
+            duration_seconds: Seconds(capture.duration()),
+            dropped_packets: capture.dropped_packets,
+            problem: capture.problem.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct TotalsShape {
+    connections: u64,
+    failed: u64,
+    degraded: u64,
+    ok: u64,
+    undecided: u64,
+    tcp_packets: u64,
+    resets: u64,
+    retransmissions: u64,
+}
+
+impl TotalsShape {
+    pub(super) fn new(totals: &Totals) -> TotalsShape {
+        TotalsShape {
+            connections: totals.connections,
+            failed: totals.failed,
+            degraded: totals.degraded,
+            ok: totals.ok,
+            undecided: totals.undecided,
+            tcp_packets: totals.tcp_packets,
+            resets: totals.resets,
+            retransmissions: totals.retransmissions,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ConnectionShape<'a> {
+    stream: u32,
+    community_id: String,
+    client: EndpointShape<'a>,
+    server: EndpointShape<'a>,
+    start: Time,
+    duration_seconds: Seconds,
+    first_frame: u64,
+    last_frame: u64,
+    outcome: &'static str,
+    root_cause: Option<&'static str>,
+    stage: &'static str,
+    vantage: &'static str,
+    roles_known: bool,
+    signature: Option<&'static str>,
+    conn_state: &'static str,
+    history: &'a str,
+    rtt_seconds: RttShape,
+    client_to_server: DirectionShape,
+    server_to_client: DirectionShape,
+    tls: Option<()>,
+    findings: Vec<FindingShape<'a>>,
+}
+
+impl<'a> ConnectionShape<'a> {
+    pub(super) fn new(judged: &'a Judged, view: View, names: &'a Names) -> ConnectionShape<'a> {
+        let connection = &judged.connection;
+        let (client, server) = (&connection.client, &connection.server);
+        let socket = |end: &Endpoint| SocketAddr::new(end.address, end.port);
+        ConnectionShape {
+            stream: connection.stream,
+            community_id: community_id(socket(client), socket(server)),
+            client: EndpointShape::new(client, names),
+            server: EndpointShape::new(server, names),
+            start: Time(connection.first.time),
+            duration_seconds: Seconds(connection.duration()),
+            first_frame: connection.first.frame,
+            last_frame: connection.last.frame,
+            outcome: judged.outcome().name(),
+            root_cause: judged.root_cause().map(|cause| cause.code),
+            stage: connection.stage().name(),
+            vantage: connection.vantage().name(),
+            roles_known: connection.roles.are_known(),
+            signature: None,
+            conn_state: connection.zeek.conn_state().name(),
+            history: connection.zeek.history(),
+            rtt_seconds: RttShape::new(connection.round_trip()),
+            client_to_server: DirectionShape::new(client),
+            server_to_client: DirectionShape::new(server),
+            tls: None,
+            findings: view
+                .findings(&judged.findings)
+                .map(FindingShape::new)
+                .collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct EndpointShape<'a> {
+    address: IpAddr,
+    port: u16,
+    name: Option<&'a str>,
+}
+
+impl<'a> EndpointShape<'a> {
+    fn new(endpoint: &Endpoint, names: &'a Names) -> EndpointShape<'a> {
+        EndpointShape {
+            address: endpoint.address,
+            port: endpoint.port,
+            name: names.name(endpoint.address),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RttShape {
+    handshake: Option<Seconds>,
+    to_server: Option<Seconds>,
+    to_client: Option<Seconds>,
+    smoothed: Option<Seconds>,
+}
+
+impl RttShape {
+    fn new(round_trip: RoundTrip) -> RttShape {
+        RttShape {
+            handshake: round_trip.handshake.map(Seconds),
+            to_server: round_trip.to_server.map(Seconds),
+            to_client: round_trip.to_client.map(Seconds),
+            smoothed: None,
+        }
+    }
+}
+
+/// What one side sent; `null` for what is not told apart yet.
+#[derive(Serialize)]
+struct DirectionShape {
+    packets: u64,
+    bytes: u64,
+    payload_bytes: u64,
+    retransmissions: u32,
+    fast_retransmissions: Option<u32>,
+    spurious_retransmissions: Option<u32>,
+    out_of_order: u32,
+    duplicate_acks: u32,
+    zero_windows: u32,
+    resets: u32,
+}
+
+impl DirectionShape {
+    fn new(sender: &Endpoint) -> DirectionShape {
+        let counts = &sender.counts;
+        DirectionShape {
+            packets: counts.packets,
+            bytes: counts.bytes,
+            payload_bytes: counts.payload_bytes,
+            retransmissions: counts.retransmissions,
+            fast_retransmissions: None,
+            spurious_retransmissions: None,
+            out_of_order: counts.out_of_order,
+            duplicate_acks: counts.duplicate_acks,
+            zero_windows: counts.zero_windows,
+            resets: counts.resets,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct GroupShape<'a> {
+    scope: &'static str,
+    subject: &'a str,
+    #[serde(flatten)]
+    finding: FindingShape<'a>,
+}
+
+impl<'a> GroupShape<'a> {
+    pub(super) fn new(group: &'a GroupFinding) -> GroupShape<'a> {
+        GroupShape {
+            scope: group.scope.name(),
+            subject: &group.subject,
+            finding: FindingShape::new(&group.finding),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FindingShape<'a> {
+    code: &'static str,
+    severity: &'static str,
+    confidence: &'static str,
+    culprit: CulpritShape,
+    summary: &'a str,
+    frames: &'a [u64],
+    facts: FactsShape<'a>,
+    consequence_of: Option<&'static str>,
+}
+
+impl<'a> FindingShape<'a> {
+    fn new(finding: &'a Finding) -> FindingShape<'a> {
+        FindingShape {
+            code: finding.code,
+            severity: finding.severity.name(),
+            confidence: finding.confidence.name(),
+            culprit: CulpritShape::new(finding.culprit),
+            summary: &finding.summary,
+            frames: &finding.frames,
+            facts: FactsShape(&finding.facts),
+            consequence_of: finding.consequence_of,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CulpritShape {
+    role: &'static str,
+    address: Option<IpAddr>,
+}
+
+impl CulpritShape {
+    fn new(culprit: Culprit) -> CulpritShape {
+        CulpritShape {
+            role: culprit.role.name(),
+            address: culprit.address,
+        }
+    }
+}
+
+struct FactsShape<'a>(&'a Facts);
+
+impl Serialize for FactsShape<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fields(serializer, &self.0.0)
+    }
+}
+
+struct ValueShape<'a>(&'a Value);
+
+impl Serialize for ValueShape<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Absent => serializer.serialize_none(),
+            Value::Flag(flag) => serializer.serialize_bool(*flag),
+            Value::Count(count) => serializer.serialize_u64(*count),
+            Value::Signed(number) => serializer.serialize_i64(*number),
+            Value::Seconds(interval) => Seconds(*interval).serialize(serializer),
+            Value::Share(share) => serializer.serialize_f64(*share),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Address(address) => serializer.collect_str(address),
+            Value::List(values) => {
+                let mut list = serializer.serialize_seq(Some(values.len()))?;
+                for value in values {
+                    list.serialize_element(&ValueShape(value))?;
+                }
+                list.end()
+            }
+            Value::Record(record) => fields(serializer, record),
+        }
+    }
+}
+
+fn fields<S: Serializer>(
+    serializer: S,
+    fields: &[(&'static str, Value)],
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(fields.len()))?;
+    for (name, value) in fields {
+        map.serialize_entry(name, &ValueShape(value))?;
+    }
+    map.end()
+}
+
+/// A point in time, as RFC 3339.
+pub(crate) struct Time(pub(crate) Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&words::rfc3339(self.0))
+    }
+}
+
+/// A span, as a number of seconds.
+struct Seconds(Interval);
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0.as_secs_f64())
+    }
+}

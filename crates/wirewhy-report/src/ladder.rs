@@ -1,0 +1,341 @@
+//! One connection in full: every packet between two columns, then its numbers and its findings.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+
+use wirewhy_detect::{Judged, Severity};
+use wirewhy_flow::{Connection, Endpoint, Side};
+use wirewhy_packet::{Interval, Timestamp};
+
+use crate::look::{Page, wrap};
+use crate::text::entry;
+use crate::{Look, Names, PacketRow, words};
+
+/// Silence from here on gets a line of its own.
+const NOTABLE_SILENCE: Interval = Interval::from_secs(1);
+
+/// Width of what stands before the lane: frame number and time.
+const MARGIN: usize = 23;
+
+/// An ICMP error about the connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IcmpRow {
+    /// The frame number.
+    pub frame: u64,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Who reported the error.
+    pub reporter: IpAddr,
+    /// The side whose packet it quotes, and which it is sent to.
+    pub to: Side,
+    /// Whether it is ICMPv6.
+    pub v6: bool,
+    /// ICMP type.
+    pub kind: u8,
+    /// ICMP code.
+    pub code: u8,
+    /// Next-hop MTU in bytes, where it carries one.
+    pub mtu: Option<u32>,
+}
+
+impl IcmpRow {
+    /// What it says, by name and number (RFC 792, RFC 1122, RFC 1812, RFC 4443).
+    fn message(&self) -> String {
+        let IcmpRow { v6, kind, code, .. } = *self;
+        let name = match (v6, kind, code) {
+            (false, 3, 0) => "net unreachable",
+            (false, 3, 1) => "host unreachable",
+            (false, 3, 2) => "protocol unreachable",
+            (false, 3, 3) | (true, 1, 4) => "port unreachable",
+            (false, 3, 4) => "fragmentation needed",
+            (false, 3, 9) => "net administratively prohibited",
+            (false, 3, 10) => "host administratively prohibited",
+            (false, 3, 13) => "communication administratively prohibited",
+            (false, 4, _) => "source quench",
+            (false, 5, _) | (true, 137, _) => "redirect",
+            (false, 11, 0) | (true, 3, 0) => "time exceeded in transit",
+            (false, 11, _) | (true, 3, _) => "fragment reassembly time exceeded",
+            (false, 12, _) | (true, 4, _) => "parameter problem",
+            (true, 1, 0) => "no route to destination",
+            (true, 1, 1) => "communication administratively prohibited",
+            (true, 1, 2) => "beyond scope of source address",
+            (true, 1, 3) => "address unreachable",
+            (true, 1, 5) => "source address failed ingress or egress policy",
+            (true, 1, 6) => "reject route to destination",
+            (false, 3, _) | (true, 1, _) => "destination unreachable",
+            (true, 2, _) => "packet too big",
+            _ => "error",
+        };
+        match self.mtu {
+            Some(mtu) => format!("{name} (type {kind}, code {code}), mtu {mtu}"),
+            None => format!("{name} (type {kind}, code {code})"),
+        }
+    }
+}
+
+/// Draws a connection packet by packet, as the packets come.
+#[derive(Debug)]
+pub struct Ladder<W> {
+    out: W,
+    look: Look,
+    names: Names,
+    first: Option<Timestamp>,
+    latest: Timestamp,
+}
+
+impl<W: Write> Ladder<W> {
+    /// A ladder with nothing on it.
+    pub fn new(out: W, look: Look, names: Names) -> Ladder<W> {
+        Ladder {
+            out,
+            look,
+            names,
+            first: None,
+            latest: Timestamp::default(),
+        }
+    }
+
+    /// Names the two columns; to be told before the first row.
+    pub fn columns(&mut self, client: SocketAddr, server: SocketAddr) -> io::Result<()> {
+        let client = self.names.socket(client.ip(), client.port());
+        let server = self.names.socket(server.ip(), server.port());
+        let room = self
+            .lane()
+            .saturating_sub(client.chars().count() + server.chars().count());
+        let margin = MARGIN;
+        let heading = format!("{:>8} {:>12}  ", "frame", "seconds");
+        write!(
+            self.out,
+            "{}",
+            self.look.quiet(&format!("{heading:<margin$}"))
+        )?;
+        if room == 0 {
+            // Two long names: one under the other rather than over the edge.
+            writeln!(self.out, "{}", self.look.strong(&client))?;
+            let lane = self.lane();
+            return writeln!(
+                self.out,
+                "{:margin$}{}",
+                "",
+                self.look.strong(&format!("{server:>lane$}"))
+            );
+        }
+        let gap = " ".repeat(room);
+        writeln!(
+            self.out,
+            "{}{gap}{}",
+            self.look.strong(&client),
+            self.look.strong(&server)
+        )
+    }
+
+    /// One TCP packet.
+    pub fn packet(&mut self, row: &PacketRow<'_>) -> io::Result<()> {
+        self.silence(row.time)?;
+        let mut label = format!("{}  seq {}", row.flags, row.seq);
+        if let Some(ack) = row.ack {
+            label.push_str(&format!("  ack {ack}"));
+        }
+        if row.len > 0 {
+            label.push_str(&format!("  len {}", row.len));
+        }
+        label.push_str(&format!("  win {}", row.window));
+        self.rung(row.frame, row.time, &arrow(&label, row.from, self.lane()))?;
+        self.remarks(&row.marks.join(", ").replace('_', " "), row.from)
+    }
+
+    /// One ICMP error: drawn from the middle, where a third party stands, to the side it is sent to.
+    pub fn icmp(&mut self, row: &IcmpRow) -> io::Result<()> {
+        self.silence(row.time)?;
+        let reporter = self.names.host(row.reporter);
+        let drawn = from_the_middle(&format!("ICMP from {reporter}"), row.to, self.lane());
+        self.rung(row.frame, row.time, &drawn)?;
+        self.remarks(&row.message(), row.to)
+    }
+
+    /// The numbers and the findings of the connection.
+    pub fn finish(&mut self, judged: &Judged) -> io::Result<()> {
+        let mut page = Page::new(&mut self.out, self.look);
+        page.blank()?;
+        numbers(&mut page, judged, &self.names)?;
+        let mut findings: Vec<_> = judged.findings.iter().collect();
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        for finding in findings {
+            page.blank()?;
+            entry::finding(&mut page, finding, &self.names)?;
+        }
+        if judged.findings.is_empty() {
+            page.blank()?;
+            page.text("Nothing was found wrong with this connection.")?;
+        }
+        self.out.flush()
+    }
+
+    /// Columns between the margin and the edge.
+    fn lane(&self) -> usize {
+        self.look.width.saturating_sub(MARGIN)
+    }
+
+    fn rung(&mut self, frame: u64, time: Timestamp, lane: &str) -> io::Result<()> {
+        let first = *self.first.get_or_insert(time);
+        self.latest = time;
+        let at = time.since(first).as_secs_f64();
+        writeln!(self.out, "{frame:>8} {at:>12.6}  {lane}")
+    }
+
+    fn silence(&mut self, now: Timestamp) -> io::Result<()> {
+        let silent = now.since(self.latest);
+        if self.first.is_none() || silent < NOTABLE_SILENCE {
+            return Ok(());
+        }
+        let note = format!("{} later", words::span(silent));
+        self.between(
+            &note,
+            Side::Client,
+            usize::midpoint(self.lane(), note.len()),
+        )
+    }
+
+    /// Remarks on a packet, under its arrow.
+    fn remarks(&mut self, remarks: &str, from: Side) -> io::Result<()> {
+        for line in wrap(remarks, self.lane().saturating_sub(8)) {
+            self.between(&line, from, line.chars().count() + 4)?;
+        }
+        Ok(())
+    }
+
+    /// Text between the two columns, ending `end` characters from the side given.
+    fn between(&mut self, text: &str, side: Side, end: usize) -> io::Result<()> {
+        let margin = MARGIN;
+        let inner = self.lane().saturating_sub(2);
+        let lane = match side {
+            Side::Client => format!("{:<inner$}", format!("{text:>end$}")),
+            Side::Server => format!("{:>inner$}", format!("{text:<end$}")),
+        };
+        let lane = self.look.quiet(&format!("|{lane}|"));
+        writeln!(self.out, "{:margin$}{lane}", "")
+    }
+}
+
+/// An arrow over the whole lane with a label near its tail: `|--- S  seq 0  win 64240 ------>|`.
+fn arrow(label: &str, from: Side, lane: usize) -> String {
+    let room = lane.saturating_sub(label.chars().count() + 8).max(1);
+    let shaft = "-".repeat(room);
+    match from {
+        Side::Client => format!("|--- {label} {shaft}>|"),
+        Side::Server => format!("|<{shaft} {label} ---|"),
+    }
+}
+
+/// An arrow from the middle of the lane, where a third party stands: `|<=== ICMP from 10.0.0.254 =*        |`.
+fn from_the_middle(label: &str, to: Side, lane: usize) -> String {
+    let inner = lane.saturating_sub(2);
+    let room = (inner / 2).saturating_sub(label.chars().count() + 5).max(1);
+    let shaft = "=".repeat(room);
+    match to {
+        Side::Client => format!("|{:<inner$}|", format!("<{shaft} {label} =*")),
+        Side::Server => format!("|{:>inner$}|", format!("*= {label} {shaft}>")),
+    }
+}
+
+fn numbers(page: &mut Page<'_>, judged: &Judged, names: &Names) -> io::Result<()> {
+    let connection = &judged.connection;
+    let Connection { client, server, .. } = connection;
+    let outcome = judged.outcome().name();
+    let outcome = match judged.findings.iter().map(|finding| finding.severity).max() {
+        Some(severity @ (Severity::Error | Severity::Warning)) => {
+            page.look.severity(severity, outcome)
+        }
+        _ => outcome.to_owned(),
+    };
+    let cause = match judged.root_cause() {
+        Some(cause) => format!(", root cause {}", cause.code),
+        None => String::new(),
+    };
+    let stream = format!("Stream {}: {outcome}{cause}", connection.stream);
+    page.line(&stream)?;
+    page.labelled("when", &when(connection))?;
+    page.labelled("client", &side(client, names))?;
+    page.labelled("server", &side(server, names))?;
+    page.labelled("state", &state(connection))?;
+    if let Some(round_trip) = round_trip(connection) {
+        page.labelled("rtt", &round_trip)?;
+    }
+    let guess = if connection.roles.are_known() {
+        ""
+    } else {
+        "; which side is the client is a guess, as the opening was not recorded"
+    };
+    page.labelled(
+        "seen",
+        &format!("vantage {}{guess}", connection.vantage().name()),
+    )
+}
+
+fn when(connection: &Connection) -> String {
+    format!(
+        "{} UTC, {}, frames {} to {}",
+        words::date_time(connection.first.time),
+        words::span(connection.duration()),
+        connection.first.frame,
+        connection.last.frame
+    )
+}
+
+fn side(endpoint: &Endpoint, names: &Names) -> String {
+    let counts = &endpoint.counts;
+    let mut text = format!(
+        "{}: {}, {} of payload",
+        names.socket(endpoint.address, endpoint.port),
+        words::counted(counts.packets, "packet"),
+        words::size(counts.payload_bytes),
+    );
+    let extras = [
+        (u64::from(counts.retransmissions), "retransmission"),
+        (u64::from(counts.out_of_order), "out-of-order segment"),
+        (u64::from(counts.duplicate_acks), "duplicate ACK"),
+        (u64::from(counts.zero_windows), "zero window"),
+        (u64::from(counts.resets), "reset"),
+        (
+            counts.unseen_bytes,
+            "byte never recorded though acknowledged",
+        ),
+    ];
+    for (number, thing) in extras.into_iter().filter(|(number, _)| *number > 0) {
+        let noted = match thing.strip_prefix("byte ") {
+            Some(rest) => format!("{} {rest}", words::counted(number, "byte")),
+            None => words::counted(number, thing),
+        };
+        text.push_str(&format!(", {noted}"));
+    }
+    if let Some(mss) = endpoint.offer.mss {
+        text.push_str(&format!(", mss {mss}"));
+    }
+    if let Some(ttl) = endpoint.ttl.constant() {
+        text.push_str(&format!(", ttl {ttl}"));
+    }
+    text
+}
+
+fn state(connection: &Connection) -> String {
+    format!(
+        "reached {}; Zeek {} {}",
+        connection.stage().name(),
+        connection.zeek.conn_state().name(),
+        connection.zeek.history()
+    )
+}
+
+fn round_trip(connection: &Connection) -> Option<String> {
+    let rtt = connection.round_trip();
+    let parts = [
+        ("whole", rtt.handshake),
+        ("to the server", rtt.to_server),
+        ("to the client", rtt.to_client),
+    ];
+    let shown: Vec<String> = parts
+        .into_iter()
+        .filter_map(|(name, span)| Some(format!("{name} {}", words::span(span?))))
+        .collect();
+    (!shown.is_empty()).then(|| shown.join(", "))
+}

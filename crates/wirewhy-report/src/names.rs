@@ -1,0 +1,39 @@
+//! Names the user gave to addresses.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// Names for addresses, to be shown beside them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Names(BTreeMap<IpAddr, String>);
+
+impl Names {
+    /// The name of an address.
+    #[must_use]
+    pub fn name(&self, address: IpAddr) -> Option<&str> {
+        self.0.get(&address).map(String::as_str)
+    }
+
+    /// The address, with its name behind it where it has one.
+    pub(crate) fn host(&self, address: IpAddr) -> String {
+        match self.name(address) {
+            Some(name) => format!("{address} ({})", crate::Safe(name)),
+            None => address.to_string(),
+        }
+    }
+
+    /// Address and port, with the name behind them where there is one.
+    pub(crate) fn socket(&self, address: IpAddr, port: u16) -> String {
+        let socket = SocketAddr::new(address, port);
+        match self.name(address) {
+            Some(name) => format!("{socket} ({})", crate::Safe(name)),
+            None => socket.to_string(),
+        }
+    }
+}
+
+impl FromIterator<(IpAddr, String)> for Names {
+    fn from_iter<I: IntoIterator<Item = (IpAddr, String)>>(names: I) -> Names {
+        Names(names.into_iter().collect())
+    }
+}

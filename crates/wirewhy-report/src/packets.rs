@@ -1,0 +1,197 @@
+//! One line a TCP frame, for comparison with other analysers.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use wirewhy_flow::Side;
+use wirewhy_packet::{TcpFlags, Timestamp};
+
+use crate::json::{Time, encode};
+
+/// One TCP frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PacketRow<'a> {
+    /// The frame number.
+    pub frame: u64,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// The connection, as Wireshark numbers it.
+    pub stream: u32,
+    /// Who sent it.
+    pub from: Side,
+    /// Control bits.
+    pub flags: TcpFlags,
+    /// Relative sequence number.
+    pub seq: u32,
+    /// Relative acknowledgement number, where the ACK flag is set.
+    pub ack: Option<u32>,
+    /// Bytes of payload on the wire.
+    pub len: u32,
+    /// The window field as sent, not scaled.
+    pub window: u16,
+    /// Analysis marks.
+    pub marks: &'a [&'static str],
+}
+
+/// Rows as aligned columns.
+#[derive(Debug)]
+pub struct PacketsText<W> {
+    out: W,
+    first: Option<Timestamp>,
+}
+
+impl<W: Write> PacketsText<W> {
+    /// A table of packets; times count from the first row.
+    pub fn new(out: W) -> PacketsText<W> {
+        PacketsText { out, first: None }
+    }
+
+    /// Writes one row.
+    pub fn row(&mut self, row: &PacketRow<'_>) -> io::Result<()> {
+        if self.first.is_none() {
+            writeln!(
+                self.out,
+                "{:>8} {:>13} {:>6} {:<6} {:<5} {:>10} {:>10} {:>6} {:>6}  marks",
+                "frame", "seconds", "stream", "from", "flags", "seq", "ack", "len", "window"
+            )?;
+        }
+        let first = *self.first.get_or_insert(row.time);
+        let ack = row.ack.map(|ack| ack.to_string()).unwrap_or_default();
+        let line = format!(
+            "{:>8} {:>13.6} {:>6} {:<6} {:<5} {:>10} {:>10} {:>6} {:>6}  {}",
+            row.frame,
+            row.time.since(first).as_secs_f64(),
+            row.stream,
+            row.from.name(),
+            row.flags.to_string(),
+            row.seq,
+            ack,
+            row.len,
+            row.window,
+            row.marks.join(" "),
+        );
+        writeln!(self.out, "{}", line.trim_end())
+    }
+
+    /// Hands on what is still buffered.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Rows as JSON, one record a line.
+#[derive(Debug)]
+pub struct PacketsNdjson<W> {
+    out: W,
+}
+
+impl<W: Write> PacketsNdjson<W> {
+    /// Records of packets.
+    pub fn new(out: W) -> PacketsNdjson<W> {
+        PacketsNdjson { out }
+    }
+
+    /// Writes one row.
+    pub fn row(&mut self, row: &PacketRow<'_>) -> io::Result<()> {
+        encode(&mut self.out, &RowShape::new(row))?;
+        self.out.write_all(b"\n")
+    }
+
+    /// Hands on what is still buffered.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[derive(Serialize)]
+struct RowShape<'a> {
+    frame: u64,
+    time: Time,
+    stream: u32,
+    from: &'static str,
+    flags: String,
+    seq: u32,
+    ack: Option<u32>,
+    len: u32,
+    window: u16,
+    marks: &'a [&'static str],
+}
+
+impl<'a> RowShape<'a> {
+    fn new(row: &PacketRow<'a>) -> RowShape<'a> {
+        RowShape {
+            frame: row.frame,
+            time: Time(row.time),
+            stream: row.stream,
+            from: row.from.name(),
+            flags: row.flags.to_string(),
+            seq: row.seq,
+            ack: row.ack,
+            len: row.len,
+            window: row.window,
+            marks: row.marks,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> [PacketRow<'static>; 2] {
+        let syn = PacketRow {
+            frame: 1,
+            time: Timestamp::from_secs_nanos(1_767_323_045, 0),
+            stream: 0,
+            from: Side::Client,
+            flags: TcpFlags::SYN,
+            seq: 0,
+            ack: None,
+            len: 0,
+            window: 64_240,
+            marks: &[],
+        };
+        let answer = PacketRow {
+            frame: 3,
+            time: Timestamp::from_secs_nanos(1_767_323_046, 21_000_000),
+            from: Side::Server,
+            flags: TcpFlags::RST.with(TcpFlags::ACK),
+            ack: Some(1),
+            window: 0,
+            marks: &["retransmission", "capture_duplicate"],
+            ..syn
+        };
+        [syn, answer]
+    }
+
+    #[test]
+    fn text_is_aligned() {
+        let mut out = Vec::new();
+        let mut table = PacketsText::new(&mut out);
+        for row in rows() {
+            table.row(&row).unwrap();
+        }
+        let expected = "
+   frame       seconds stream from   flags        seq        ack    len window  marks
+       1      0.000000      0 client S              0                 0  64240
+       3      1.021000      0 server RA             0          1      0      0  retransmission capture_duplicate
+";
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            expected.trim_start_matches('\n')
+        );
+    }
+
+    #[test]
+    fn ndjson_has_exactly_the_agreed_members() {
+        let mut out = Vec::new();
+        let mut table = PacketsNdjson::new(&mut out);
+        for row in rows() {
+            table.row(&row).unwrap();
+        }
+        let expected = r#"{"frame":1,"time":"2026-01-02T03:04:05.000000000Z","stream":0,"from":"client","flags":"S","seq":0,"ack":null,"len":0,"window":64240,"marks":[]}
+{"frame":3,"time":"2026-01-02T03:04:06.021000000Z","stream":0,"from":"server","flags":"RA","seq":0,"ack":1,"len":0,"window":0,"marks":["retransmission","capture_duplicate"]}
+"#;
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}

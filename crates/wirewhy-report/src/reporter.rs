@@ -1,0 +1,24 @@
+//! What every reporter can be told.
+
+use std::io;
+
+use wirewhy_detect::{GroupFinding, Judged, Totals};
+
+use crate::CaptureSummary;
+
+/// Turns findings into words.
+///
+/// Connections are told in the order they ended, then the end of the capture is told once. An error is that of the
+/// writer, and ends the report.
+pub trait Reporter {
+    /// One connection with what was concluded about it.
+    fn connection(&mut self, judged: &Judged) -> io::Result<()>;
+
+    /// The end: the capture as a whole, and what only shows over many connections.
+    fn finish(
+        &mut self,
+        capture: &CaptureSummary,
+        totals: &Totals,
+        group: &[GroupFinding],
+    ) -> io::Result<()>;
+}

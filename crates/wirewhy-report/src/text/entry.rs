@@ -1,0 +1,343 @@
+//! One problem, written out.
+
+use std::io;
+use std::net::IpAddr;
+
+use wirewhy_detect::{
+    Confidence, Culprit, Finding, GroupFinding, Record, Role, Severity, Value, record_of,
+};
+
+use super::tally::{Detail, Service, ServiceTally, Tally};
+use crate::look::{JOINED, Page};
+use crate::{Names, Safe, words};
+
+/// How many services of one cause are listed.
+const MAX_SERVICES: usize = 5;
+
+/// How many of the next steps are printed; `wirewhy explain` has them all.
+const MAX_STEPS: usize = 3;
+
+/// Connections that went wrong for one cause, at one service or at many.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) code: &'static str,
+    pub(super) severity: Severity,
+    pub(super) tally: Tally,
+    pub(super) detail: Detail,
+    pub(super) place: Place,
+}
+
+/// Which service, or which services.
+#[derive(Debug)]
+pub(super) enum Place {
+    One(Service),
+    Many {
+        /// The address, where it is one and the same everywhere.
+        host: Option<IpAddr>,
+        /// The port, where it is one and the same everywhere.
+        port: Option<u16>,
+        /// How many services, by estimate, where they were too many to be kept apart.
+        about: Option<u64>,
+        /// Services in falling order of connections, as far as they are known one by one.
+        services: Vec<ServiceTally>,
+    },
+}
+
+impl Entry {
+    pub(super) fn write(&self, page: &mut Page<'_>, names: &Names) -> io::Result<()> {
+        page.headline(self.severity, self.code, title(self.code))?;
+        self.write_where(page, names)?;
+        page.labelled("when", &self.when())?;
+        let example = &self.detail.example;
+        let summary = Safe(&example.summary).to_string();
+        if self.tally.connections > 1 {
+            let first = self.tally.first_stream();
+            page.labelled(
+                "what",
+                &format!("{summary} (stream {first}, the first of them)"),
+            )?;
+        } else {
+            page.labelled("what", &summary)?;
+        }
+        write_why(page, example, names)?;
+        page.labelled("culprit", &self.blame(names))?;
+        page.labelled("proof", &self.proof())?;
+        if !self.detail.consequences.is_empty() {
+            page.labelled("led to", &self.consequences())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_next(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let steps = record_of(self.code).map_or(&[][..], |record: &Record| record.check_next);
+        let few = steps.get(..MAX_STEPS).unwrap_or(steps);
+        page.listed("next", few)
+    }
+
+    /// A line in place of the whole entry.
+    pub(super) fn write_short(&self, page: &mut Page<'_>, names: &Names) -> io::Result<()> {
+        let place = self.place.named(names);
+        let connections = words::counted(self.tally.connections, "connection");
+        let first = self.tally.first_stream();
+        let text = format!("{place}: {connections}, first is stream {first}");
+        page.headline(self.severity, self.code, &text)
+    }
+
+    fn write_where(&self, page: &mut Page<'_>, names: &Names) -> io::Result<()> {
+        let clients = self.clients(names);
+        let connections = words::counted(self.tally.connections, "connection");
+        let place = self.place.named(names);
+        page.labelled("where", &format!("{place}, {connections} from {clients}"))?;
+        let Place::Many {
+            services, about, ..
+        } = &self.place
+        else {
+            return Ok(());
+        };
+        // Connections counted before a service was folded away are not counted with it when it comes back.
+        let least = if about.is_some() { "at least " } else { "" };
+        let mut rest = self.tally.connections;
+        for service in services.iter().take(MAX_SERVICES) {
+            let (address, port) = service.service;
+            let number = words::count(service.tally.connections);
+            page.labelled(
+                "",
+                &format!("{}: {least}{number}", names.socket(address, port)),
+            )?;
+            rest = rest.saturating_sub(service.tally.connections);
+        }
+        match rest {
+            0 => Ok(()),
+            rest => page.labelled("", &format!("others: {}", words::count(rest))),
+        }
+    }
+
+    fn clients(&self, names: &Names) -> String {
+        let mut clients: Vec<String> = self
+            .tally
+            .clients
+            .iter()
+            .map(|address| names.host(*address))
+            .collect();
+        if self.tally.more_clients {
+            clients.push("others".to_owned());
+        }
+        enumerated(&clients)
+    }
+
+    fn when(&self) -> String {
+        let Tally { first, last, .. } = self.tally;
+        let begun = words::date_time(first);
+        if first == last {
+            return format!("{begun} UTC");
+        }
+        let span = words::span(last.since(first));
+        format!("{begun} to {} UTC ({span})", words::time_of_day(last))
+    }
+
+    fn blame(&self, names: &Names) -> String {
+        let mut culprits = match self.place {
+            Place::One(_) => self.detail.culprits.clone(),
+            Place::Many { .. } => by_role(&self.detail.culprits),
+        };
+        culprits.sort_by_key(|(_, _, times)| std::cmp::Reverse(*times));
+        if let [(culprit, confidence, _)] = culprits.as_slice() {
+            return blamed(*culprit, *confidence, names);
+        }
+        let parts: Vec<String> = culprits
+            .iter()
+            .take(3)
+            .map(|(culprit, confidence, times)| {
+                format!(
+                    "{} ({})",
+                    blamed(*culprit, *confidence, names),
+                    words::count(*times)
+                )
+            })
+            .collect();
+        let rest: u64 = culprits.iter().skip(3).map(|(_, _, times)| times).sum();
+        match rest {
+            0 => parts.join("; "),
+            rest => format!("{}; others ({})", parts.join("; "), words::count(rest)),
+        }
+    }
+
+    fn proof(&self) -> String {
+        let streams = self.tally.streams();
+        let filter = filter(&streams);
+        let mut frames = frames(&self.detail.example.frames);
+        if self.tally.connections > 1 {
+            frames.push_str(&format!(" of stream {}", self.tally.first_stream()));
+        }
+        let named = streams.len() as u64;
+        if self.tally.connections > named {
+            let all = words::count(self.tally.connections);
+            return format!("{frames}; Wireshark filter {filter} (the first {named} of {all})");
+        }
+        format!("{frames}; Wireshark filter {filter}")
+    }
+
+    fn consequences(&self) -> String {
+        let all = self.tally.connections;
+        let parts: Vec<String> = self
+            .detail
+            .consequences
+            .iter()
+            .map(|(code, times)| match all {
+                1 => (*code).to_owned(),
+                _ => format!("{code} ({})", words::count(*times)),
+            })
+            .collect();
+        parts.join(", ")
+    }
+}
+
+impl Place {
+    fn named(&self, names: &Names) -> String {
+        let (host, port, about, services) = match self {
+            Place::One((address, port)) => return names.socket(*address, *port),
+            Place::Many {
+                host,
+                port,
+                about,
+                services,
+            } => (host, port, about, services),
+        };
+        let number = match about {
+            Some(about) => format!("about {}", words::count(*about)),
+            None => words::count(services.len() as u64),
+        };
+        match (host, port) {
+            (Some(host), _) => format!("{number} ports of {}", names.host(*host)),
+            (None, Some(port)) => format!("port {port} of {number} hosts"),
+            (None, None) => format!("{number} services"),
+        }
+    }
+}
+
+/// Blame over many services: by role only, as each has its own address.
+fn by_role(culprits: &[(Culprit, Confidence, u64)]) -> Vec<(Culprit, Confidence, u64)> {
+    let mut merged: Vec<(Culprit, Confidence, u64)> = Vec::new();
+    for (culprit, confidence, times) in culprits {
+        let same = merged
+            .iter_mut()
+            .find(|(other, sure, _)| other.role == culprit.role && sure == confidence);
+        match same {
+            Some((other, _, sum)) => {
+                *sum += times;
+                if other.address != culprit.address {
+                    other.address = None;
+                }
+            }
+            None => merged.push((*culprit, *confidence, *times)),
+        }
+    }
+    merged
+}
+
+/// One finding of one connection, in full.
+pub(crate) fn finding(page: &mut Page<'_>, finding: &Finding, names: &Names) -> io::Result<()> {
+    page.headline(finding.severity, finding.code, title(finding.code))?;
+    page.labelled("what", &Safe(&finding.summary).to_string())?;
+    write_why(page, finding, names)?;
+    page.labelled(
+        "culprit",
+        &blamed(finding.culprit, finding.confidence, names),
+    )?;
+    if !finding.frames.is_empty() {
+        page.labelled("proof", &frames(&finding.frames))?;
+    }
+    if let Some(cause) = finding.consequence_of {
+        page.labelled("cause", cause)?;
+    }
+    let steps = record_of(finding.code).map_or(&[][..], |record: &Record| record.check_next);
+    page.listed("next", steps.get(..MAX_STEPS).unwrap_or(steps))
+}
+
+/// One finding about more than one connection.
+pub(super) fn group_finding(
+    page: &mut Page<'_>,
+    group: &GroupFinding,
+    names: &Names,
+) -> io::Result<()> {
+    let found = &group.finding;
+    page.headline(found.severity, found.code, title(found.code))?;
+    page.labelled(
+        "where",
+        &format!("{} {}", group.scope.name(), Safe(&group.subject)),
+    )?;
+    page.labelled("what", &Safe(&found.summary).to_string())?;
+    write_why(page, found, names)?;
+    page.labelled("culprit", &blamed(found.culprit, found.confidence, names))?;
+    if found.frames.is_empty() {
+        return Ok(());
+    }
+    page.labelled("proof", &frames(&found.frames))
+}
+
+pub(super) fn title(code: &str) -> &'static str {
+    record_of(code).map_or("", |record| record.title)
+}
+
+/// The measured values: why the finding is believed.
+fn write_why(page: &mut Page<'_>, finding: &Finding, names: &Names) -> io::Result<()> {
+    let known = finding
+        .facts
+        .0
+        .iter()
+        .filter(|(_, value)| *value != Value::Absent);
+    let facts: Vec<String> = known
+        .map(|(name, value)| words::fact(name, value, names))
+        .collect();
+    if facts.is_empty() {
+        return Ok(());
+    }
+    page.labelled("why", &facts.join("; "))
+}
+
+fn blamed(culprit: Culprit, confidence: Confidence, names: &Names) -> String {
+    let role = match culprit.role {
+        Role::Client => "the client",
+        Role::Server => "the server",
+        Role::Path => "the path",
+        Role::Capture => "the recording",
+        Role::Unknown => "unknown",
+    };
+    let address = match culprit.address {
+        Some(address) => format!(" {}", names.host(address)),
+        None => String::new(),
+    };
+    let sure = match confidence {
+        Confidence::Certain => "certain: the packets prove it",
+        Confidence::Likely => "likely: no other common cause fits",
+        Confidence::Possible => "possible: one of several readings",
+    };
+    format!("{role}{address}, {sure}")
+}
+
+fn frames(frames: &[u64]) -> String {
+    let numbers: Vec<String> = frames.iter().map(u64::to_string).collect();
+    match numbers.as_slice() {
+        [] => "no frame".to_owned(),
+        [one] => format!("frame {one}"),
+        many => format!("frames {}", many.join(", ")),
+    }
+}
+
+/// A display filter for Wireshark, kept on one line so that it can be copied.
+fn filter(streams: &[u32]) -> String {
+    let numbers: Vec<String> = streams.iter().map(u32::to_string).collect();
+    let filter = match numbers.as_slice() {
+        [one] => format!("tcp.stream == {one}"),
+        many => format!("tcp.stream in {{{}}}", many.join(",")),
+    };
+    filter.replace(' ', &JOINED.to_string())
+}
+
+fn enumerated(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}

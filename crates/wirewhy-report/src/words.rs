@@ -1,0 +1,251 @@
+//! Numbers, times and measured values as people read them.
+
+use jiff::Timestamp as Instant;
+use wirewhy_detect::Value;
+use wirewhy_packet::{Interval, Timestamp};
+
+use crate::{Names, Safe};
+
+/// How many values of one list are written out.
+const MAX_LISTED: usize = 8;
+
+/// A count with thousands set apart: `2,430,112`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count of things, the plural by adding an s: `1 connection`, `12 connections`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", count(number))
+}
+
+/// A span with three significant digits at most: `0.312 ms`, `12.4 s`, `5 min 50 s`.
+pub(crate) fn span(interval: Interval) -> String {
+    let sign = if interval.0 < 0 { "-" } else { "" };
+    let nanos = interval.0.unsigned_abs();
+    let seconds = nanos as f64 / 1e9;
+    let text = match nanos {
+        0 => "0 s".to_owned(),
+        1..1_000 => format!("{nanos} ns"),
+        1_000..10_000_000 => format!("{:.3} ms", seconds * 1e3),
+        10_000_000..1_000_000_000 => format!("{:.1} ms", seconds * 1e3),
+        1_000_000_000..10_000_000_000 => format!("{seconds:.2} s"),
+        10_000_000_000..120_000_000_000 => format!("{seconds:.1} s"),
+        _ => long_span(nanos / 1_000_000_000),
+    };
+    format!("{sign}{text}")
+}
+
+fn long_span(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match hours {
+        0..2 => format!("{minutes} min {} s", seconds % 60),
+        2..48 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// A size in bytes: `512 bytes`, `1.54 GB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (1_000_000_000_000, "TB"),
+        (1_000_000_000, "GB"),
+        (1_000_000, "MB"),
+        (10_000, "kB"),
+    ];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((_, "kB")) => format!("{:.1} kB", bytes as f64 / 1e3),
+        Some((unit, name)) => format!("{:.2} {name}", bytes as f64 / *unit as f64),
+        None => counted(bytes, "byte"),
+    }
+}
+
+/// RFC 3339 in UTC with nine digits.
+pub(crate) fn rfc3339(time: Timestamp) -> String {
+    format!("{:.9}", instant(time))
+}
+
+/// Date and time of day in UTC, to the millisecond.
+pub(crate) fn date_time(time: Timestamp) -> String {
+    instant(time).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
+/// Time of day in UTC, to the millisecond.
+pub(crate) fn time_of_day(time: Timestamp) -> String {
+    instant(time).strftime("%H:%M:%S%.3f").to_string()
+}
+
+/// Every `i64` of nanoseconds lies within jiff's range of years, so the epoch never stands in for another time.
+fn instant(time: Timestamp) -> Instant {
+    Instant::from_nanosecond(i128::from(time.0)).unwrap_or(Instant::UNIX_EPOCH)
+}
+
+/// One measured value with its name, units moved from the name to the value: `idle 350.2 s`.
+pub(crate) fn fact(name: &str, value: &Value, names: &Names) -> String {
+    let (stem, unit) = split_unit(name);
+    format!("{} {}", stem.replace('_', " "), spelled(value, unit, names))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    None,
+    Bytes,
+}
+
+fn split_unit(name: &str) -> (&str, Unit) {
+    if let Some(stem) = name.strip_suffix("_bytes") {
+        return (stem, Unit::Bytes);
+    }
+    let stem = name
+        .strip_suffix("_seconds")
+        .or_else(|| name.strip_suffix("_share"));
+    (stem.unwrap_or(name), Unit::None)
+}
+
+fn spelled(value: &Value, unit: Unit, names: &Names) -> String {
+    match value {
+        Value::Absent => "unknown".to_owned(),
+        Value::Flag(true) => "yes".to_owned(),
+        Value::Flag(false) => "no".to_owned(),
+        Value::Count(number) if unit == Unit::Bytes => counted(*number, "byte"),
+        Value::Count(number) => count(*number),
+        Value::Signed(number) if unit == Unit::Bytes => format!("{number} bytes"),
+        Value::Signed(number) => number.to_string(),
+        Value::Seconds(interval) => span(*interval),
+        Value::Share(share) => format!("{:.1} %", share * 100.0),
+        Value::Text(text) => Safe(text).to_string(),
+        Value::Address(address) => names.host(*address),
+        Value::List(values) => {
+            let mut shown: Vec<String> = values
+                .iter()
+                .take(MAX_LISTED)
+                .map(|value| spelled(value, unit, names))
+                .collect();
+            match values.len().saturating_sub(MAX_LISTED) {
+                0 if shown.is_empty() => "none".to_owned(),
+                0 => shown.join(", "),
+                more => {
+                    shown.push(format!("and {more} more"));
+                    shown.join(", ")
+                }
+            }
+        }
+        Value::Record(fields) => {
+            let shown: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| fact(name, value, names))
+                .collect();
+            format!("({})", shown.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        let shown = [0, 7, 999, 1_000, 65_536, 2_430_112].map(count);
+        assert_eq!(shown, ["0", "7", "999", "1,000", "65,536", "2,430,112"]);
+        assert_eq!(counted(1, "packet"), "1 packet");
+        assert_eq!(counted(0, "packet"), "0 packets");
+    }
+
+    #[test]
+    fn spans_keep_the_digits_that_matter() {
+        let shown = [
+            0,
+            999,
+            312_000,
+            21_400_000,
+            1_021_000_000,
+            12_340_000_000,
+            350_200_000_000,
+            7_260_000_000_000,
+            180_000_000_000_000,
+            -1_500_000,
+        ]
+        .map(|nanos| span(Interval(nanos)));
+        assert_eq!(
+            shown,
+            [
+                "0 s",
+                "999 ns",
+                "0.312 ms",
+                "21.4 ms",
+                "1.02 s",
+                "12.3 s",
+                "5 min 50 s",
+                "2 h 1 min",
+                "2 d 2 h",
+                "-1.500 ms"
+            ]
+        );
+    }
+
+    #[test]
+    fn times_are_utc_with_nine_digits_over_the_whole_range() {
+        let time = Timestamp::from_secs_nanos(1_767_323_045, 123_456_789);
+        assert_eq!(rfc3339(time), "2026-01-02T03:04:05.123456789Z");
+        assert_eq!(rfc3339(Timestamp(0)), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(
+            rfc3339(Timestamp(i64::MAX)),
+            "2262-04-11T23:47:16.854775807Z"
+        );
+        assert_eq!(
+            rfc3339(Timestamp(i64::MIN)),
+            "1677-09-21T00:12:43.145224192Z"
+        );
+        assert_eq!(date_time(time), "2026-01-02 03:04:05.123");
+        assert_eq!(time_of_day(time), "03:04:05.123");
+    }
+
+    #[test]
+    fn units_move_from_the_name_to_the_value() {
+        let names = Names::default();
+        let idle = fact(
+            "idle_seconds",
+            &Value::Seconds(Interval::from_secs(15)),
+            &names,
+        );
+        assert_eq!(idle, "idle 15.0 s");
+        assert_eq!(
+            fact("mss_bytes", &Value::Count(1460), &names),
+            "mss 1,460 bytes"
+        );
+        assert_eq!(
+            fact("loss_share", &Value::Share(0.0123), &names),
+            "loss 1.2 %"
+        );
+        assert_eq!(
+            fact("backs_off", &Value::Flag(true), &names),
+            "backs off yes"
+        );
+        let many = Value::List((0..10).map(Value::Count).collect());
+        assert_eq!(
+            fact("gaps", &many, &names),
+            "gaps 0, 1, 2, 3, 4, 5, 6, 7, and 2 more"
+        );
+        let record = Value::Record(vec![("ttl", Value::Count(57)), ("seen", Value::Absent)]);
+        assert_eq!(
+            fact("reset", &record, &names),
+            "reset (ttl 57, seen unknown)"
+        );
+    }
+
+    #[test]
+    fn sizes_use_decimal_units() {
+        let shown = [1, 9_999, 12_345, 1_540_000_000].map(size);
+        assert_eq!(shown, ["1 byte", "9,999 bytes", "12.3 kB", "1.54 GB"]);
+    }
+}

@@ -1,0 +1,268 @@
+//! JSON, held against the schema that is handed out.
+
+use serde_json::Value as Json;
+use wirewhy_detect::{Facts, GroupFinding, Judged, Severity, Totals, Value};
+use wirewhy_packet::Interval;
+use wirewhy_report::{CaptureSummary, Json as Document, Names, Ndjson, Reporter, View};
+
+use crate::sample::{capture, caveat, connections, healthy, refused, tell};
+
+const SCHEMA: &str = include_str!("../../schema/wirewhy-1.schema.json");
+
+fn validator() -> jsonschema::Validator {
+    let schema: Json = serde_json::from_str(SCHEMA).unwrap();
+    jsonschema::draft202012::meta::validate(&schema).unwrap();
+    jsonschema::draft202012::new(&schema).unwrap()
+}
+
+#[track_caller]
+fn assert_valid(value: &Json) {
+    let validator = validator();
+    let errors: Vec<String> = validator
+        .iter_errors(value)
+        .map(|e| format!("{}: {e}", e.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{value:#}");
+}
+
+fn document(judged: &[Judged], group: &[GroupFinding], view: View) -> Json {
+    let mut out = Vec::new();
+    tell(&mut Document::new(&mut out, view, names()), judged, group);
+    serde_json::from_slice(&out).unwrap()
+}
+
+fn records(judged: &[Judged], group: &[GroupFinding]) -> Vec<Json> {
+    let mut out = Vec::new();
+    tell(
+        &mut Ndjson::new(&mut out, View::default(), names()),
+        judged,
+        group,
+    );
+    let text = String::from_utf8(out).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn names() -> Names {
+    [("10.0.0.9".parse().unwrap(), "web1".to_owned())]
+        .into_iter()
+        .collect()
+}
+
+/// One of each: refused over both families, well, one-sided, joined late, never answered.
+fn variety() -> Vec<Judged> {
+    let mut judged = vec![
+        refused(0, "10.0.0.1:40000", "10.0.0.9:443"),
+        refused(1, "[2001:db8::1]:40000", "[2001:db8::9]:443"),
+        healthy(2),
+    ];
+    let traces = [
+        "0.000 > S 0:0(0) win 64240\n9.0 end",
+        "0.000 < PA 1:101(100) ack 1\n0.1 < PA 101:201(100) ack 1",
+        "0.000 > S 0:0(0)\n0.01 < SA 0:0(0) ack 1\n0.02 > R 1:1(0)",
+        "0.000 > PA 1:101(100) ack 1\n0.1 < RA 1:1(0) ack 101",
+        "0.000 > S 0:0(0)\n0.001 icmp 192.0.2.254 > client unreachable host\n5.0 end",
+    ];
+    judged.extend(
+        traces
+            .iter()
+            .flat_map(|trace| connections(trace))
+            .map(|connection| Judged {
+                connection,
+                findings: Vec::new(),
+            }),
+    );
+    judged
+}
+
+#[test]
+fn a_document_keeps_to_the_schema() {
+    let all = View {
+        all: true,
+        min_severity: None,
+    };
+    let shown = document(&variety(), &[caveat()], all);
+    assert_valid(&shown);
+    assert_eq!(
+        shown["connections"].as_array().unwrap().len(),
+        variety().len()
+    );
+    assert_eq!(shown["findings"][0]["scope"], "capture");
+    assert_valid(&document(&[], &[], View::default()));
+}
+
+#[test]
+fn every_record_keeps_to_the_schema() {
+    let shown = records(&variety(), &[caveat()]);
+    shown.iter().for_each(assert_valid);
+    let kinds: Vec<&str> = shown
+        .iter()
+        .map(|record| record["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds[kinds.len() - 3..], ["finding", "capture", "totals"]);
+    assert!(
+        kinds[..kinds.len() - 3]
+            .iter()
+            .all(|kind| *kind == "connection")
+    );
+    assert!(shown.iter().all(|record| record["schema"] == "wirewhy/1"));
+}
+
+#[test]
+fn the_schema_is_strict() {
+    let good = document(&variety(), &[caveat()], View::default());
+    let validator = validator();
+    let spoil: [(&str, Json); 9] = [
+        ("/connections/0/extra", 1.into()),
+        ("/connections/0/outcome", "bad".into()),
+        ("/connections/0/client/address", "localhost".into()),
+        ("/connections/0/findings/0/extra", 1.into()),
+        ("/connections/0/client_to_server/packets", (-1).into()),
+        ("/capture/first_time", "2026-01-02T03:04:05Z".into()),
+        ("/totals/extra", 0.into()),
+        ("/findings/0/scope", "galaxy".into()),
+        ("/schema", "wirewhy/2".into()),
+    ];
+    for (path, value) in spoil {
+        let mut bad = good.clone();
+        let (parent, member) = path.rsplit_once('/').unwrap();
+        let parent = bad.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        parent.insert(member.to_owned(), value);
+        assert!(!validator.is_valid(&bad), "{path} was accepted");
+    }
+    for member in good.as_object().unwrap().keys() {
+        let mut bad = good.clone();
+        bad.as_object_mut().unwrap().shift_remove(member);
+        assert!(!validator.is_valid(&bad), "accepted without {member}");
+    }
+}
+
+#[test]
+fn members_hold_what_was_tracked() {
+    let shown = document(&variety(), &[], View::default());
+    let first = &shown["connections"][0];
+    assert_eq!(
+        first["client"],
+        serde_json::json!({"address":"10.0.0.1","port":40000,"name":null})
+    );
+    assert_eq!(first["server"]["name"], "web1");
+    assert_eq!(first["start"], "2026-01-02T03:04:05.000000000Z");
+    assert_eq!(first["duration_seconds"], 0.0003);
+    assert_eq!(
+        (&first["first_frame"], &first["last_frame"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!(first["outcome"], "failed");
+    assert_eq!(first["root_cause"], "tcp.refused");
+    assert_eq!(
+        (&first["conn_state"], &first["history"]),
+        (&"REJ".into(), &"Sr".into())
+    );
+    assert_eq!(first["server_to_client"]["resets"], 1);
+    assert_eq!(first["rtt_seconds"]["smoothed"], Json::Null);
+    let finding = &first["findings"][0];
+    assert_eq!(finding["facts"]["round_trip_seconds"], 0.0003);
+    assert_eq!(finding["facts"]["ttl_of_host"], Json::Null);
+    assert_eq!(
+        finding["culprit"],
+        serde_json::json!({"role":"server","address":"10.0.0.9"})
+    );
+    assert_eq!(finding["frames"], serde_json::json!([2, 1]));
+    assert_eq!(shown["capture"]["duration_seconds"], 61.234);
+}
+
+#[test]
+fn healthy_connections_are_left_out_unless_asked_for() {
+    let streams = |view| {
+        let shown = document(
+            &[healthy(0), refused(1, "10.0.0.1:1", "10.0.0.9:2")],
+            &[],
+            view,
+        );
+        let connections = shown["connections"].as_array().unwrap().clone();
+        connections
+            .iter()
+            .map(|c| c["stream"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(streams(View::default()), [1]);
+    assert_eq!(
+        streams(View {
+            all: true,
+            min_severity: None
+        }),
+        [0, 1]
+    );
+    assert_eq!(
+        streams(View {
+            all: false,
+            min_severity: Some(Severity::Error)
+        }),
+        [1]
+    );
+}
+
+#[test]
+fn facts_of_every_kind_become_json() {
+    let mut judged = refused(0, "10.0.0.1:1", "10.0.0.9:2");
+    judged.findings[0].facts = Facts::default()
+        .with("flag", true)
+        .with("signed", Value::Signed(-3))
+        .with("share", Value::Share(0.25))
+        .with(
+            "list",
+            vec![Interval::from_secs(1), Interval::from_millis(2500)],
+        )
+        .with(
+            "record",
+            Value::Record(vec![("host", Value::Address("::1".parse().unwrap()))]),
+        )
+        .with("text", "\u{1b}[2J");
+    let shown = document(&[judged], &[], View::default());
+    assert_valid(&shown);
+    let expected = serde_json::json!({
+        "flag": true, "signed": -3, "share": 0.25, "list": [1.0, 2.5],
+        "record": {"host": "::1"}, "text": "\u{1b}[2J",
+    });
+    assert_eq!(shown["connections"][0]["findings"][0]["facts"], expected);
+}
+
+#[test]
+fn output_is_safe_to_look_at() {
+    let mut judged = refused(0, "10.0.0.1:1", "10.0.0.9:2");
+    judged.findings[0].summary = "\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{7f}\"\\ü".to_owned();
+    let mut out = Vec::new();
+    tell(
+        &mut Document::new(&mut out, View::default(), names()),
+        &[judged],
+        &[],
+    );
+    let text = String::from_utf8(out).unwrap();
+    let harmful = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{2028}".contains(c);
+    assert!(!text.contains(harmful), "{text:?}");
+    let shown: Json = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        shown["connections"][0]["findings"][0]["summary"],
+        "\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{7f}\"\\ü"
+    );
+}
+
+#[test]
+fn times_may_be_absent() {
+    let mut out = Vec::new();
+    let mut document = Document::new(&mut out, View::default(), Names::default());
+    let empty = CaptureSummary {
+        format: "pcapng".to_owned(),
+        problem: Some("cut short at byte 28".to_owned()),
+        compression: None,
+        first_time: None,
+        last_time: None,
+        ..capture()
+    };
+    document.finish(&empty, &Totals::default(), &[]).unwrap();
+    let shown: Json = serde_json::from_slice(&out).unwrap();
+    assert_valid(&shown);
+    assert_eq!(shown["capture"]["first_time"], Json::Null);
+    assert_eq!(shown["capture"]["problem"], "cut short at byte 28");
+}

@@ -1,0 +1,10 @@
+//! What the reporters write, held against its promises.
+
+#[cfg(test)]
+mod json;
+#[cfg(test)]
+mod ladder;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod text;
