@@ -8,6 +8,7 @@ use crate::{StopReason, Transport, UdpDatagram};
 
 /// Ports at either end that announce a tunnel; what they carry is checked before it is believed.
 mod port {
+    pub(crate) const L2TP: u16 = 1701;
     pub(crate) const GTP_USER: u16 = 2152;
     pub(crate) const VXLAN: u16 = 4789;
     pub(crate) const VXLAN_GPE: u16 = 4790;
@@ -52,6 +53,7 @@ fn udp_tunnel(port: u16, view: View<'_>) -> Option<(Layer, View<'_>)> {
         port::VXLAN_GPE => vxlan_gpe(view),
         port::GENEVE => geneve(view),
         port::GTP_USER => gtp_user(view),
+        port::L2TP => l2tp(view),
         port::MPLS => Some((Layer::Mpls, view)),
         port::GRE => Some((Layer::Ip(protocol::GRE), view)),
         port::TEREDO => teredo(view),
@@ -118,6 +120,31 @@ fn gtp_user(view: View<'_>) -> Option<(Layer, View<'_>)> {
         0x45..=0x4f | 0x60..=0x6f => Some((Layer::IpVersion, rest)),
         _ => None,
     }
+}
+
+/// RFC 2661 section 3.1: a data message; length, sequence numbers and an offset stand in it where their bits are set.
+fn l2tp(view: View<'_>) -> Option<(Layer, View<'_>)> {
+    const CONTROL: u16 = 0x8000;
+    const LENGTH: u16 = 0x4000;
+    const SEQUENCE: u16 = 0x0800;
+    const OFFSET: u16 = 0x0200;
+    let flags = view.be16(0)?;
+    if flags & CONTROL != 0 || flags & 0x000f != 2 {
+        return None;
+    }
+    let mut rest = view;
+    let mut header = 6;
+    if flags & LENGTH != 0 {
+        rest = rest.limit(usize::from(view.be16(2)?));
+        header += 2;
+    }
+    if flags & SEQUENCE != 0 {
+        header += 4;
+    }
+    if flags & OFFSET != 0 {
+        header += 2 + usize::from(view.be16(header)?);
+    }
+    Some((Layer::Ppp, rest.skip(header)))
 }
 
 /// RFC 4380 section 5.1.1: optional authentication and origin indications, then IPv6.
@@ -246,10 +273,22 @@ mod tests {
     }
 
     #[test]
+    fn l2tp_fields_are_skipped_where_they_are() {
+        let ppp = [&[0xff, 3, 0, 0x21][..], &ipv4(6, &probe())].concat();
+        let bare = [0x00, 2, 0, 1, 0, 1];
+        reaches_probe(LinkType::RAW, &over_udp(1701, &bare, &ppp), 1);
+        let [l0, l1] = u16::try_from(16 + ppp.len()).unwrap().to_be_bytes();
+        let full = [0x4a, 2, l0, l1, 0, 1, 0, 1, 0, 1, 0, 0, 0, 2, 0, 0];
+        reaches_probe(LinkType::RAW, &over_udp(1701, &full, &ppp), 1);
+    }
+
+    #[test]
     fn other_traffic_on_tunnel_ports_stays_udp() {
         let mut decoder = Decoder::new();
         for (port, payload) in [
             (4789, &[0, 0, 0, 0, 0, 0, 0, 0][..]),
+            // An L2TP hello, a control message.
+            (1701, &[0xc8, 2, 0, 12, 0, 1, 0, 0, 0, 0, 0, 0]),
             // A GTP echo request; a GENEVE control packet; a flannel port, which no default claims.
             (2152, &[0x32, 1, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0]),
             (6081, &[0, 0x80, 0x65, 0x58, 0, 0, 0, 0]),
