@@ -19,6 +19,7 @@ mod pcap_file;
 mod pcapng;
 mod problem;
 mod reader;
+mod record;
 mod sniff;
 mod window;
 

@@ -4,7 +4,7 @@ use wirewhy_packet::{LinkType, Timestamp};
 
 use crate::info::{ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, Variant};
 use crate::problem::{OpenErrorKind, ProblemKind};
-use crate::reader::{Failure, Ledger, Record, Step};
+use crate::record::{Failure, Ledger, Record, Step};
 use crate::window::Window;
 
 const HEADER_LEN: usize = 24;
@@ -170,10 +170,8 @@ impl PcapFile {
         let Some(header) = window.available().first_chunk::<RECORD_HEADER_LEN>() else {
             return ended_in_header(window);
         };
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *header;
-        let secs = self.order.u32([a, b, c, d]);
-        let fraction = self.order.u32([e, f, g, h]);
-        let (captured, original) = self.sort_lengths([i, j, k, l], [m, n, o, p]);
+        let [secs, fraction, first, second] = self.words(header);
+        let (captured, original) = self.sort_lengths(first, second);
         // On a platform whose usize cannot hold a u32, the second test fails as well.
         let Ok(len) = usize::try_from(captured) else {
             return self.impossible(window, captured);
@@ -237,18 +235,22 @@ impl PcapFile {
 
     /// Seconds and captured length of a record header that contradicts nothing.
     fn plausible_header(&self, bytes: &[u8]) -> Option<(u32, u32)> {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] =
-            *bytes.first_chunk::<RECORD_HEADER_LEN>()?;
-        let fraction = self.order.u32([e, f, g, h]);
-        let (captured, original) = self.sort_lengths([i, j, k, l], [m, n, o, p]);
+        let [secs, fraction, first, second] = self.words(bytes.first_chunk()?);
+        let (captured, original) = self.sort_lengths(first, second);
         let plausible = fraction < 1_000_000 && captured <= original && captured <= self.max_len;
-        plausible.then_some((self.order.u32([a, b, c, d]), captured))
+        plausible.then_some((secs, captured))
+    }
+
+    /// The four numbers of a record header.
+    #[inline]
+    fn words(&self, header: &[u8; RECORD_HEADER_LEN]) -> [u32; 4] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *header;
+        [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]].map(|word| self.order.u32(word))
     }
 
     /// Captured and original length from the two length fields of a record header.
     #[inline]
-    fn sort_lengths(&self, first: [u8; 4], second: [u8; 4]) -> (u32, u32) {
-        let (first, second) = (self.order.u32(first), self.order.u32(second));
+    fn sort_lengths(&self, first: u32, second: u32) -> (u32, u32) {
         match self.lengths {
             Lengths::Normal => (first, second),
             Lengths::Swapped => (second, first),

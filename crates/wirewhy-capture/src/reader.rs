@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use wirewhy_packet::{Frame, LinkType, Timestamp};
+use wirewhy_packet::{Frame, Timestamp};
 
 use crate::compression::TrailingGarbage;
 use crate::pcap_file::PcapFile;
 use crate::pcapng::PcapNg;
+use crate::record::{Failure, Ledger, Step};
 use crate::window::Window;
 use crate::{
     CaptureInfo, Compression, LooksLike, Oddities, OpenError, OpenErrorKind, Problem, ProblemKind,
@@ -60,41 +61,6 @@ pub struct Reader {
 enum FormatReader {
     Pcap(PcapFile),
     PcapNg(Box<PcapNg>),
-}
-
-/// What is learned beside the frames.
-pub(crate) struct Ledger {
-    pub(crate) info: CaptureInfo,
-    pub(crate) oddities: Oddities,
-}
-
-/// What the next piece of a capture turned out to be.
-pub(crate) enum Step {
-    /// A frame.
-    Frame(Record),
-    /// A record that Wireshark counts as a frame, and that has no packet for us.
-    Uncounted,
-    /// Nothing more.
-    End,
-    /// Nothing more that could be read.
-    Fail(Failure),
-}
-
-/// Why reading ends early.
-pub(crate) struct Failure {
-    pub(crate) kind: ProblemKind,
-    pub(crate) offset: u64,
-}
-
-/// A frame whose bytes lie in the window.
-pub(crate) struct Record {
-    /// Where in the window, until it is next filled.
-    pub(crate) place: std::ops::Range<usize>,
-    /// `None` where the record has no time.
-    pub(crate) time: Option<Timestamp>,
-    pub(crate) link_type: LinkType,
-    pub(crate) interface: u32,
-    pub(crate) original_len: u32,
 }
 
 impl Reader {
@@ -287,47 +253,6 @@ impl FormatReader {
                 (FormatReader::PcapNg(Box::new(file)), info)
             }))
         }
-    }
-}
-
-impl Ledger {
-    pub(crate) fn note(&mut self, kind: ProblemKind, offset: u64, frames_before: u64) {
-        self.oddities.add(Problem {
-            kind,
-            offset,
-            frames_before,
-        });
-    }
-
-    /// Notes a link type that no decoder here reads.
-    pub(crate) fn check_link_type(&mut self, link_type: LinkType, interface: u32, offset: u64) {
-        if link_type.name().is_none() {
-            let kind = ProblemKind::UnknownLinkType {
-                link_type,
-                interface,
-            };
-            self.note(kind, offset, self.info.packets);
-        }
-    }
-
-    /// Counts a frame, and gives its time back.
-    #[inline]
-    fn count(&mut self, record: &Record) -> Option<Timestamp> {
-        let info = &mut self.info;
-        info.packets = info.packets.saturating_add(1);
-        info.bytes = info.bytes.saturating_add(record.place.len() as u64);
-        info.wire_bytes = info
-            .wire_bytes
-            .saturating_add(u64::from(record.original_len));
-        if let Some(time) = record.time {
-            if info.first_time.is_none_or(|first| time < first) {
-                info.first_time = Some(time);
-            }
-            if info.last_time.is_none_or(|last| time > last) {
-                info.last_time = Some(time);
-            }
-        }
-        record.time
     }
 }
 

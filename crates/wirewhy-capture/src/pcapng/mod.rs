@@ -3,24 +3,25 @@
 mod blocks;
 mod clock;
 mod options;
+mod packets;
 #[cfg(test)]
 mod tests;
 
 use wirewhy_packet::LinkType;
 
 use self::clock::Clock;
+use self::packets::{Packet, SectionInterface, enhanced, obsolete, simple};
 use crate::info::{
     ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, Secrets, Variant,
 };
 use crate::problem::{BlockType, OpenErrorKind, ProblemKind};
-use crate::reader::{Failure, Ledger, Record, Step};
+use crate::record::{Failure, Ledger, Record, Step};
 use crate::window::Window;
 
 /// Type, total length, and the total length again at the end.
 const MIN_BLOCK_LEN: u32 = 12;
 const SECTION_HEADER_LEN: u32 = 28;
-const ENHANCED_HEADER_LEN: usize = 28;
-const SIMPLE_HEADER_LEN: usize = 12;
+/// The total length again, at the end of a block.
 const TRAILER_LEN: usize = 4;
 
 /// Longest block that is read as a whole: the same longest packet as in a pcap file, and room for options. Longer
@@ -42,14 +43,6 @@ pub(crate) struct PcapNg {
     earlier_interfaces: u32,
     /// How many interfaces the section declared, those beyond the limit included.
     declared: u32,
-}
-
-/// What a packet block needs of its interface.
-#[derive(Clone, Copy)]
-struct SectionInterface {
-    link_type: LinkType,
-    snap_len: u32,
-    clock: Clock,
 }
 
 /// The header of the block at hand.
@@ -120,9 +113,9 @@ impl PcapNg {
                 Err(step) => return step,
             };
             let step = match block.kind {
-                BlockType::ENHANCED_PACKET => self.packet(window, ledger, block, Self::enhanced),
-                BlockType::SIMPLE_PACKET => self.packet(window, ledger, block, Self::simple),
-                BlockType::PACKET => self.packet(window, ledger, block, Self::obsolete),
+                BlockType::ENHANCED_PACKET => self.packet(window, ledger, block, enhanced),
+                BlockType::SIMPLE_PACKET => self.packet(window, ledger, block, simple),
+                BlockType::PACKET => self.packet(window, ledger, block, obsolete),
                 _ => self.other(window, ledger, block),
             };
             match step {
@@ -181,10 +174,10 @@ impl PcapNg {
         window: &mut Window,
         ledger: &mut Ledger,
         block: Block,
-        read: impl Fn(&PcapNg, &[u8], &mut Ledger) -> Result<Packet, &'static str>,
+        read: impl Fn(&[u8], &PcapNg, &mut Ledger) -> Result<Packet, &'static str>,
     ) -> Result<Option<Record>, Failure> {
         let bytes = self.whole(window, ledger, block)?;
-        let packet = match read(self, bytes, ledger) {
+        let packet = match read(bytes, self, ledger) {
             Ok(packet) => packet,
             Err(reason) => {
                 block.note_corrupt(ledger, reason);
@@ -201,140 +194,6 @@ impl PcapNg {
         };
         consume(window, block.len);
         Ok(Some(record))
-    }
-
-    /// Section 4.3.
-    #[inline]
-    fn enhanced(&self, block: &[u8], ledger: &mut Ledger) -> Result<Packet, &'static str> {
-        let Some((header, rest)) = block.split_first_chunk::<ENHANCED_HEADER_LEN>() else {
-            return Err("shorter than its fixed fields");
-        };
-        let [_, _, _, _, _, _, _, _, fields @ ..] = *header;
-        let [
-            i0,
-            i1,
-            i2,
-            i3,
-            h0,
-            h1,
-            h2,
-            h3,
-            l0,
-            l1,
-            l2,
-            l3,
-            c0,
-            c1,
-            c2,
-            c3,
-            o0,
-            o1,
-            o2,
-            o3,
-        ] = fields;
-        let order = self.order;
-        let captured = order.u32([c0, c1, c2, c3]);
-        let (len, after) = split_body(rest, captured)?;
-        if after.len() > TRAILER_LEN
-            && let Some(count) = blocks::drop_count(after, order)
-        {
-            ledger.info.add_dropped(count);
-        }
-        let interface_id = order.u32([i0, i1, i2, i3]);
-        Ok(Packet {
-            start: ENHANCED_HEADER_LEN,
-            len,
-            ticks: Some(ticks(
-                order.u32([h0, h1, h2, h3]),
-                order.u32([l0, l1, l2, l3]),
-            )),
-            interface: self.interface(interface_id)?,
-            interface_id,
-            original_len: order.u32([o0, o1, o2, o3]).max(captured),
-        })
-    }
-
-    /// The obsolete packet block (appendix A).
-    fn obsolete(&self, block: &[u8], ledger: &mut Ledger) -> Result<Packet, &'static str> {
-        let Some((header, rest)) = block.split_first_chunk::<ENHANCED_HEADER_LEN>() else {
-            return Err("shorter than its fixed fields");
-        };
-        let [_, _, _, _, _, _, _, _, fields @ ..] = *header;
-        let [
-            i0,
-            i1,
-            d0,
-            d1,
-            h0,
-            h1,
-            h2,
-            h3,
-            l0,
-            l1,
-            l2,
-            l3,
-            c0,
-            c1,
-            c2,
-            c3,
-            o0,
-            o1,
-            o2,
-            o3,
-        ] = fields;
-        let order = self.order;
-        let captured = order.u32([c0, c1, c2, c3]);
-        let (len, _) = split_body(rest, captured)?;
-        let interface_id = u32::from(order.u16([i0, i1]));
-        let interface = self.interface(interface_id)?;
-        // All ones means that the writer did not know.
-        match order.u16([d0, d1]) {
-            u16::MAX => {}
-            count => ledger.info.add_dropped(u64::from(count)),
-        }
-        Ok(Packet {
-            start: ENHANCED_HEADER_LEN,
-            len,
-            ticks: Some(ticks(
-                order.u32([h0, h1, h2, h3]),
-                order.u32([l0, l1, l2, l3]),
-            )),
-            interface,
-            interface_id,
-            original_len: order.u32([o0, o1, o2, o3]).max(captured),
-        })
-    }
-
-    /// Section 4.4: a packet of the first interface, without time, cut at its snap length.
-    fn simple(&self, block: &[u8], _: &mut Ledger) -> Result<Packet, &'static str> {
-        let Some((header, rest)) = block.split_first_chunk::<SIMPLE_HEADER_LEN>() else {
-            return Err("shorter than its fixed fields");
-        };
-        let [_, _, _, _, _, _, _, _, o0, o1, o2, o3] = *header;
-        let original_len = self.order.u32([o0, o1, o2, o3]);
-        let interface = self.interface(0)?;
-        let captured = match interface.snap_len {
-            0 => original_len,
-            snap_len => original_len.min(snap_len),
-        };
-        let (len, _) = split_body(rest, captured)?;
-        Ok(Packet {
-            start: SIMPLE_HEADER_LEN,
-            len,
-            ticks: None,
-            interface,
-            interface_id: 0,
-            original_len,
-        })
-    }
-
-    #[inline]
-    fn interface(&self, id: u32) -> Result<SectionInterface, &'static str> {
-        usize::try_from(id)
-            .ok()
-            .and_then(|id| self.interfaces.get(id))
-            .copied()
-            .ok_or("its interface was not declared")
     }
 
     /// Reads a block that holds no packet.
@@ -559,17 +418,6 @@ impl PcapNg {
     }
 }
 
-/// A packet block, read.
-struct Packet {
-    /// Where in the block its bytes begin.
-    start: usize,
-    len: usize,
-    ticks: Option<u64>,
-    interface: SectionInterface,
-    interface_id: u32,
-    original_len: u32,
-}
-
 impl Block {
     #[cold]
     fn lengths_differ(self) -> Failure {
@@ -618,25 +466,6 @@ impl BlockType {
     /// Whether it is one of those that captures are made of.
     fn is_common(self) -> bool {
         matches!(self.0, 1..=10) || matches!(self, BlockType::SECTION | BlockType::CUSTOM)
-    }
-}
-
-#[inline]
-fn ticks(high: u32, low: u32) -> u64 {
-    u64::from(high) << 32 | u64::from(low)
-}
-
-/// Splits what follows a packet block's header into the packet (by its length) and what comes after its padding.
-#[inline]
-fn split_body(rest: &[u8], captured: u32) -> Result<(usize, &[u8]), &'static str> {
-    let len = usize::try_from(captured).ok();
-    let room = rest.len().saturating_sub(TRAILER_LEN);
-    match len {
-        Some(len) if len <= room => {
-            let after = blocks::padded(len).and_then(|padded| rest.get(padded..));
-            Ok((len, after.unwrap_or_default()))
-        }
-        _ => Err("its packet is longer than the block"),
     }
 }
 
