@@ -225,6 +225,22 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_behind_an_802_3_length_is_padding() {
+        // With no IP length to go by, only the frame's own length tells.
+        let mut ip = tcp4();
+        ip[2..4].copy_from_slice(&[0, 0]);
+        let llc = [&[6, 6, 3][..], &ip].concat();
+        let mut bytes = ethernet(u16::try_from(llc.len()).unwrap(), &llc);
+        bytes.extend([0xee; 12]);
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::ETHERNET, &bytes);
+        let Transport::Tcp(segment) = packet.transport else {
+            panic!("{packet:?}");
+        };
+        assert_eq!((segment.payload, segment.payload_len), (PROBE_PAYLOAD, 16));
+    }
+
+    #[test]
     fn backbone_vn_and_service_headers_are_peeled() {
         let customer = ethernet(0x0800, &tcp4());
         let backbone = [&[0, 0, 0, 9][..], &customer].concat();

@@ -121,6 +121,18 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_behind_a_pppoe_length_is_padding() {
+        let mut ppp = behind(&[0x00, 0x21]);
+        // With no IP length to go by, only the session's own length tells.
+        ppp[4..6].copy_from_slice(&[0, 0]);
+        let [l0, l1] = u16::try_from(ppp.len()).unwrap().to_be_bytes();
+        let padded = [&[0x11, 0, 0x12, 0x34, l0, l1][..], &ppp, &[0xee; 12]].concat();
+        let mut decoder = Decoder::new();
+        let packet = decode(&mut decoder, LinkType::PPP_ETHER, &padded);
+        assert!(packet.ip.is_some_and(|ip| ip.total_len == 68), "{packet:?}");
+    }
+
+    #[test]
     fn pppoe_discovery_carries_nothing() {
         let mut decoder = Decoder::new();
         let packet = decode(&mut decoder, LinkType::PPP_ETHER, &[0x11, 0x09, 0, 0, 0, 0]);

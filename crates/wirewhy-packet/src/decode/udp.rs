@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn a_datagram_has_the_length_it_claims() {
-        let mut bytes = ipv4(17, &udp(5353, 53, b"query"));
-        bytes.extend([0; 9]);
+        // The IP packet goes on behind it.
+        let bytes = ipv4(17, &[&udp(5353, 53, b"query")[..], &[0; 9]].concat());
         let mut decoder = Decoder::new();
         let packet = decode(&mut decoder, LinkType::RAW, &bytes);
         let Transport::Udp(datagram) = packet.transport else {
