@@ -66,7 +66,7 @@ pub(super) enum Reach {
     UpToOptions,
     /// The sequence numbers, then a data offset that cannot be: nothing behind it is read, and nothing shown.
     UpToOffset,
-    /// The flags and options, not the numbers: the IP packet is shorter than the header. Nothing is shown.
+    /// The flags, not the numbers: the IP packet is shorter than the header. Nothing is shown.
     Short,
     /// The flags and options, not the numbers: the header is quoted by an ICMP error.
     Quoted,
@@ -226,7 +226,7 @@ impl Conversation {
             // RFC 7323 section 2.3: more than 14 is taken as 14.
             fwd.scale = Scale::Shift(shift.min(14));
         }
-        let cut = reach == Reach::UpToOptions || options.truncated;
+        let cut = matches!(reach, Reach::UpToOptions | Reach::Short) || options.truncated;
         if cut || !flags.has(TcpFlags::SYN) {
             return;
         }

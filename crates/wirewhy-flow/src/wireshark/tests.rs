@@ -224,6 +224,19 @@ mod sending_again {
     }
 
     #[test]
+    fn beyond_10000_unacknowledged_segments_a_fin_takes_no_number() {
+        let mut text = String::from("0 > S 0:0(0)\n");
+        for seq in 1..10_000 {
+            text.push_str(&format!("+0.0001 > A {seq}:{}(1) ack 1\n", seq + 1));
+        }
+        let fin = "+1 > FA 10000:10000(0) ack 1\n";
+        text.push_str(&fin.repeat(2));
+        text.push_str("+1 < A 1:1(0) ack 5000\n");
+        text.push_str(&fin.repeat(2));
+        assert_eq!(marked(&text)[10_000..], ["", "", "", "", SAME]);
+    }
+
+    #[test]
     fn a_packet_before_its_reference_is_neither_fast_nor_out_of_order() {
         let marks = after_handshake("0.5 > A 1:101(100) ack 1\n0.499 > A 1:51(50) ack 1\n");
         assert_eq!(marks[1], SAME);
@@ -387,13 +400,15 @@ mod windows {
 
     #[test]
     fn one_side_without_scaling_turns_it_off_for_both() {
-        let marks = marked(
-            "0 > S 0:0(0) win 1000 <mss 1460>\n\
-             0.1 < SA 0:0(0) ack 1 win 100 <mss 1460,nop,wscale 2>\n\
-             0.2 > A 1:1(0) ack 1 win 1000\n0.3 < A 1:1(0) ack 1 win 100\n\
-             0.4 > A 1:101(100) ack 1 win 1000\n",
-        );
-        assert_eq!(marks[4], "window_full");
+        for (client, server) in [("", ",nop,wscale 2"), (",nop,wscale 3", "")] {
+            let marks = marked(&format!(
+                "0 > S 0:0(0) win 100 <mss 1460{client}>\n\
+                 0.1 < SA 0:0(0) ack 1 win 100 <mss 1460{server}>\n\
+                 0.2 > A 1:1(0) ack 1 win 100\n0.3 < A 1:1(0) ack 1 win 100\n\
+                 0.4 > A 1:101(100) ack 1 win 100\n0.5 < A 1:101(100) ack 1 win 100\n"
+            ));
+            assert_eq!(marks[4..], ["window_full", "window_full"]);
+        }
     }
 
     #[test]
