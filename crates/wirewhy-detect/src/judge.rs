@@ -73,7 +73,7 @@ impl Judged {
         }
     }
 
-    /// The finding that explains the worst one: `consequence_of` followed to its end. `None` where nothing went wrong.
+    /// The finding that explains the worst one: `consequence_of` followed to its end.
     #[must_use]
     pub fn root_cause(&self) -> Option<&Finding> {
         // The first of the worst, not the last: the catalogue lists causes before symptoms.
@@ -84,9 +84,6 @@ impl Judged {
                 worst
             }
         })?;
-        if cause.severity == Severity::Note {
-            return None;
-        }
         for _ in 0..self.findings.len() {
             let Some(earlier) = cause
                 .consequence_of
@@ -97,6 +94,23 @@ impl Judged {
             cause = earlier;
         }
         Some(cause)
+    }
+
+    /// The capture ended while a request was waiting for its answer, before that was late.
+    fn awaits_answer(&self) -> bool {
+        let connection = &self.connection;
+        let (client, server) = (&connection.client, &connection.server);
+        let Some(asked) = client.last_payload else {
+            return false;
+        };
+        let answered = server
+            .last_payload
+            .is_some_and(|answer| answer.time >= asked.time);
+        connection.ended == Ended::EndOfCapture
+            && !answered
+            && client.fin.is_none()
+            && server.fin.is_none()
+            && connection.heard_after(asked.time) < Interval::from_secs(10)
     }
 
     /// Neither a failure nor a success: the answer was not due yet, the beginning is missing, or a reset ended work
@@ -118,9 +132,6 @@ impl Judged {
             .any(|event| matches!(event.kind, EventKind::Reset(_)));
         let outstanding = connection.client.unacknowledged_by(&connection.server)
             + connection.server.unacknowledged_by(&connection.client);
-        let just_asked = connection.ended == Ended::EndOfCapture
-            && outstanding > 0
-            && connection.heard_after(connection.last.time) < Interval::from_secs(3);
-        (reset && outstanding > 0) || just_asked
+        (reset && outstanding > 0) || self.awaits_answer()
     }
 }

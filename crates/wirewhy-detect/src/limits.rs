@@ -20,12 +20,14 @@ pub struct Limits {
     pub probe_count: u32,
     /// How far the longest pause between health checks may exceed the shortest, as a share of it.
     pub probe_jitter: f64,
+    /// Health checks come seconds apart; what comes faster is a scan or a test.
+    pub probe_period: Interval,
     /// A health check closes at once: its longest duration.
     pub probe_duration: Interval,
     /// How many SYN-ACKs a server must repeat after the client's ACK was seen: one may follow a single lost ACK.
     pub repeated_syn_acks: u32,
-    /// How many answered SYNs between two addresses must show rising timestamps before an older one that is ignored is
-    /// explained by them.
+    /// How many answered SYNs must follow one clock before an older one that is ignored is explained by it. By chance two
+    /// random timestamps a second apart do so once in two million times.
     pub paws_answers: u32,
     /// Share of connections with one direction only above which the whole capture is one-sided.
     pub one_direction_share: f64,
@@ -47,6 +49,7 @@ impl Default for Limits {
             parallel_attempts: Interval::from_secs(2),
             probe_count: 5,
             probe_jitter: 0.25,
+            probe_period: Interval::from_millis(500),
             probe_duration: Interval::from_secs(1),
             repeated_syn_acks: 2,
             paws_answers: 2,

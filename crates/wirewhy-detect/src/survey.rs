@@ -155,12 +155,17 @@ impl Survey {
         }
     }
 
+    /// Whether what other connections show may bear on this one.
+    #[must_use]
+    pub fn may_amend(judged: &Judged, limits: &Limits) -> bool {
+        !judged.findings.is_empty() || is_probe_like(&judged.connection, limits)
+    }
+
     /// Amends the findings of a connection by what the others show.
     pub fn adjust(&self, judged: &mut Judged, limits: &Limits) {
         let one_direction = one_direction::applies(&self.faults, limits);
         let probe = self.is_probe(&judged.connection, limits);
         let raced = self.was_raced(&judged.connection, limits);
-        let mut checked = false;
         for finding in &mut judged.findings {
             let silence = [syn_unanswered::RECORD.code, synack_unanswered::RECORD.code];
             if one_direction && silence.contains(&finding.code) {
@@ -175,7 +180,6 @@ impl Survey {
             if probe {
                 finding.severity = Severity::Note;
                 finding.consequence_of = Some(probe::RECORD.code);
-                checked = true;
             } else if let Some(stream) = raced {
                 finding.severity = Severity::Note;
                 finding.facts.0.push(("winning_stream", stream.into()));
@@ -184,7 +188,7 @@ impl Survey {
                     .push_str("; a parallel attempt of the same client won (happy eyeballs)");
             }
         }
-        if checked && let Some(found) = self.probe_finding(&judged.connection) {
+        if probe && let Some(found) = self.probe_finding(&judged.connection) {
             judged.findings.push(found);
         }
     }
@@ -331,6 +335,7 @@ impl Probes {
         let (shortest, longest) = (self.shortest.as_secs_f64(), self.longest.as_secs_f64());
         self.alike >= limits.probe_count
             && self.others.saturating_mul(10) <= self.alike
+            && self.shortest >= limits.probe_period
             && longest <= shortest * (1.0 + limits.probe_jitter)
     }
 

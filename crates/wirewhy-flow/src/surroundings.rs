@@ -15,7 +15,7 @@ pub struct Surroundings {
     pub server_ttl: Option<TtlSeen>,
     /// The shortest SYN to SYN-ACK time to the server's address.
     pub server_round_trip: Option<Interval>,
-    /// The latest earlier SYN between the same two addresses that was answered.
+    /// The latest earlier SYN from the client's address to the same service that was answered.
     pub accepted: Option<AcceptedTimestamp>,
     /// The stream that used the same addresses and ports before.
     pub earlier_stream: Option<u32>,
@@ -28,8 +28,8 @@ pub struct AcceptedTimestamp {
     pub value: u32,
     /// Its frame and time.
     pub mark: Mark,
-    /// Whether every answered SYN between the two addresses carried a newer value than the one answered before it.
-    pub only_newer: bool,
+    /// Whether every answered SYN carried a value that one clock could have reached since the one answered before it.
+    pub one_clock: bool,
     /// How many were answered.
     pub answered: u32,
 }
@@ -39,7 +39,7 @@ pub struct AcceptedTimestamp {
 pub(crate) struct Hosts {
     by_address: IndexMap<IpAddr, HostSeen, FixedState>,
     services: IndexSet<(IpAddr, u16), FixedState>,
-    accepted: IndexMap<(IpAddr, IpAddr), Accepted, FixedState>,
+    accepted: IndexMap<(IpAddr, (IpAddr, u16)), Accepted, FixedState>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,13 +48,16 @@ struct HostSeen {
     round_trip: Option<Interval>,
 }
 
-/// The last answered SYNs between two addresses, newest last.
+/// The last answered SYNs from one address to one service, newest last.
 #[derive(Clone, Copy, Debug)]
 struct Accepted {
     recent: [Option<(u32, Mark)>; 4],
-    only_newer: bool,
+    one_clock: bool,
     answered: u32,
 }
+
+/// RFC 7323 section 5.4: a timestamp clock ticks between once a second and once a millisecond; twice that for slack.
+const FASTEST_CLOCK_HZ: i64 = 2_000;
 
 impl Hosts {
     const LIMIT: usize = 65_536;
@@ -81,17 +84,26 @@ impl Hosts {
     }
 
     /// Learns the clock of a SYN that was answered.
-    pub(crate) fn learn_timestamp(&mut self, hosts: (IpAddr, IpAddr), value: u32, mark: Mark) {
-        if self.accepted.len() >= Self::LIMIT && !self.accepted.contains_key(&hosts) {
+    pub(crate) fn learn_timestamp(
+        &mut self,
+        client: IpAddr,
+        service: (IpAddr, u16),
+        value: u32,
+        mark: Mark,
+    ) {
+        let key = (client, service);
+        if self.accepted.len() >= Self::LIMIT && !self.accepted.contains_key(&key) {
             return;
         }
-        let accepted = self.accepted.entry(hosts).or_insert(Accepted {
+        let accepted = self.accepted.entry(key).or_insert(Accepted {
             recent: [None; 4],
-            only_newer: true,
+            one_clock: true,
             answered: 0,
         });
-        if let Some((latest, _)) = accepted.recent.last().copied().flatten() {
-            accepted.only_newer &= !Seq(value).is_before(Seq(latest));
+        if let Some((latest, before)) = accepted.recent.last().copied().flatten() {
+            let ticks = i64::from(Seq(value).distance_from(Seq(latest)));
+            let reachable = mark.time.since(before.time).0 / 1_000_000 * FASTEST_CLOCK_HZ / 1_000;
+            accepted.one_clock &= (0..=reachable.max(0) + 100).contains(&ticks);
         }
         accepted.recent.rotate_left(1);
         if let Some(newest) = accepted.recent.last_mut() {
@@ -105,8 +117,13 @@ impl Hosts {
     }
 
     /// What is known of the two hosts of a connection that began with `first`.
-    pub(crate) fn around(&self, client: IpAddr, server: IpAddr, first: Mark) -> Surroundings {
-        let host = self.by_address.get(&server);
+    pub(crate) fn around(
+        &self,
+        client: IpAddr,
+        server: (IpAddr, u16),
+        first: Mark,
+    ) -> Surroundings {
+        let host = self.by_address.get(&server.0);
         let accepted = self.accepted.get(&(client, server)).and_then(|accepted| {
             let (value, mark) = accepted
                 .recent
@@ -117,7 +134,7 @@ impl Hosts {
             Some(AcceptedTimestamp {
                 value: *value,
                 mark: *mark,
-                only_newer: accepted.only_newer,
+                one_clock: accepted.one_clock,
                 answered: accepted.answered,
             })
         });

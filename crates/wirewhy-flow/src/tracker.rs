@@ -401,7 +401,8 @@ impl Tracker {
     }
 
     fn around(&self, connection: &Connection) -> Surroundings {
-        let (client, server) = (connection.client.address, connection.server.address);
+        let client = connection.client.address;
+        let server = (connection.server.address, connection.server.port);
         Surroundings {
             earlier_stream: connection.surroundings.earlier_stream,
             ..self.hosts.around(client, server, connection.first)
@@ -456,11 +457,11 @@ impl Tracker {
         let connection = &live.connection;
         let (client, server) = (&connection.client, &connection.server);
         let round_trip = connection.round_trip().to_server;
-        self.hosts
-            .learn_answer((server.address, server.port), segment.ttl, round_trip);
+        let service = (server.address, server.port);
+        self.hosts.learn_answer(service, segment.ttl, round_trip);
         if let Some(value) = client.timestamp {
-            let hosts = (client.address, server.address);
-            self.hosts.learn_timestamp(hosts, value, connection.first);
+            self.hosts
+                .learn_timestamp(client.address, service, value, connection.first);
         }
     }
 
@@ -615,9 +616,14 @@ impl Tracker {
         self.streams.attach(&pair, Some(RELEASED));
         connection.ended = ended;
         connection.observed_until = self.now;
-        let accepted = connection.surroundings.accepted;
+        let then = connection.surroundings.accepted;
         connection.surroundings = self.around(&connection);
-        connection.surroundings.accepted = accepted.or(connection.surroundings.accepted);
+        // What was accepted before this connection began, with all that is known by now of that clock.
+        if let (Some(now), Some(then)) = (&mut connection.surroundings.accepted, then) {
+            (now.value, now.mark) = (then.value, then.mark);
+        } else {
+            connection.surroundings.accepted = connection.surroundings.accepted.or(then);
+        }
         sink(connection);
     }
 

@@ -20,7 +20,7 @@ pub struct EngineOptions {
     pub limits: Limits,
     /// Which findings count.
     pub selection: Selection,
-    /// How many connections with findings wait for what later ones may tell about them.
+    /// How many connections wait for what later ones may tell about them.
     pub held: usize,
 }
 
@@ -116,7 +116,9 @@ impl Analysis {
     ) -> io::Result<Option<Observed>> {
         self.note_time(packet);
         let ended = &mut self.ended;
-        let observed = self.tracker.observe(packet, &mut |connection| ended.push(connection));
+        let observed = self
+            .tracker
+            .observe(packet, &mut |connection| ended.push(connection));
         if !self.ended.is_empty() {
             self.judge_ended(sink)?;
         }
@@ -194,7 +196,7 @@ impl Analysis {
     ) -> io::Result<()> {
         let judged = judge(connection, &self.options.limits);
         self.survey.note(&judged, &self.options.limits);
-        if judged.findings.is_empty() {
+        if !Survey::may_amend(&judged, &self.options.limits) {
             return self.release(judged, sink);
         }
         self.held.push_back(judged);
@@ -213,7 +215,9 @@ impl Analysis {
     ) -> io::Result<()> {
         self.survey.adjust(&mut judged, &self.options.limits);
         if !self.options.selection.counts_all() {
-            judged.findings.retain(|finding| self.options.selection.counts(finding.code));
+            judged
+                .findings
+                .retain(|finding| self.options.selection.counts(finding.code));
         }
         self.totals.add(&judged);
         sink(judged)
@@ -248,10 +252,16 @@ pub fn analyze(
     let mut worst = None;
     let mut sink = |judged: Judged| {
         worst = worst.max(judged.findings.iter().map(|finding| finding.severity).max());
-        if view.shows(&judged) { reporter.connection(&judged) } else { Ok(()) }
+        if view.shows(&judged) {
+            reporter.connection(&judged)
+        } else {
+            Ok(())
+        }
     };
     while let Some(frame) = reader.next() {
-        let passes = filters.as_mut().is_none_or(|filters| filters.matches(&frame));
+        let passes = filters
+            .as_mut()
+            .is_none_or(|filters| filters.matches(&frame));
         let packet = decoder.decode(&frame);
         if passes {
             analysis.observe(&packet, &mut sink)?;
@@ -269,7 +279,11 @@ pub fn analyze(
     let (totals, group) = analysis.finish(recording, &mut sink)?;
     worst = worst.max(group.iter().map(|found| found.finding.severity).max());
     reporter.finish(&summary, &totals, &group)?;
-    Ok(Analyzed { totals, worst, cut_short: summary.problem.is_some() })
+    Ok(Analyzed {
+        totals,
+        worst,
+        cut_short: summary.problem.is_some(),
+    })
 }
 
 /// What the reader knows of a capture once it was read.
@@ -279,11 +293,16 @@ pub fn summarize(reader: &Reader) -> CaptureSummary {
     CaptureSummary {
         source: info.source.clone(),
         format: info.format.name().to_owned(),
-        compression: info.compression.map(|compression| compression.name().to_owned()),
+        compression: info
+            .compression
+            .map(|compression| compression.name().to_owned()),
         link_types: info
             .link_types
             .iter()
-            .map(|link| link.name().map_or_else(|| format!("LINKTYPE_{}", link.0), str::to_owned))
+            .map(|link| {
+                link.name()
+                    .map_or_else(|| format!("LINKTYPE_{}", link.0), str::to_owned)
+            })
             .collect(),
         packets: info.packets,
         bytes: info.bytes,
@@ -309,8 +328,10 @@ mod tests {
 
     #[test]
     fn what_is_ignored_beats_what_is_wanted() {
-        let selection =
-            Selection { only: vec!["tcp.*".to_owned()], ignore: vec!["tcp.probe".to_owned()] };
+        let selection = Selection {
+            only: vec!["tcp.*".to_owned()],
+            ignore: vec!["tcp.probe".to_owned()],
+        };
         assert!(selection.counts("tcp.refused"));
         assert!(!selection.counts("tcp.probe"));
         assert!(!selection.counts("capture.offload"));

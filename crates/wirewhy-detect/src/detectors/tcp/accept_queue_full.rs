@@ -15,8 +15,7 @@ pub(crate) const RECORD: Record = Record {
     recognised: "The client's final ACK was captured, and the server repeats its SYN-ACK at least twice after it, without acknowledging \
                  any of the client's data.",
     look_alikes: "Seen near the client, a final ACK that is lost further on looks the same: then the confidence is `possible`. A \
-                  listener that waits for data (TCP_DEFER_ACCEPT) repeats its SYN-ACK to a client that sends none: then it is \
-                  only a warning.",
+                  listener that waits for data (TCP_DEFER_ACCEPT) repeats its SYN-ACK once, when it stops waiting.",
     check_next: &[
         "On the server: ss -ltn shows Recv-Q at or above Send-Q for that port; nstat -az TcpExtListenOverflows TcpExtListenDrops counts up.",
         "Raise the listen backlog and net.core.somaxconn, or find out why the application does not accept.",
@@ -50,10 +49,9 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
                 .isn
                 .zip(server.acknowledged)
                 .is_some_and(|(isn, acknowledged)| acknowledged.is_after(isn.advance(1))));
-    let asked = client.counts.payload_packets > 0;
     let vantage = connection.vantage();
     let at_server = vantage == Vantage::ServerSide;
-    let severity = if recovered || !asked {
+    let severity = if recovered {
         Severity::Warning
     } else {
         Severity::Error
@@ -62,19 +60,15 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let mut frames = vec![ack.frame];
     frames.extend(after_ack.map(|event| event.frame));
     frames.extend(client.first_payload.map(|payload| payload.frame));
-    let reading = match (at_server, asked) {
-        (true, true) => "its accept queue is full",
-        (true, false) => {
-            "its accept queue is full, or it waits for data before it accepts (TCP_DEFER_ACCEPT)"
-        }
-        (false, _) => {
-            "its accept queue is full, or the client's ACKs are lost behind the capture point"
-        }
+    let reading = if at_server {
+        "its accept queue is full"
+    } else {
+        "its accept queue is full, or the client's ACKs are lost behind the capture point"
     };
     Some(Finding {
         code: RECORD.code,
         severity,
-        confidence: if at_server && asked {
+        confidence: if at_server {
             Confidence::Likely
         } else {
             Confidence::Possible
@@ -169,19 +163,15 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_waits_for_data_is_no_error() {
-        let judged = judged(
-            "client ttl 57
-             server ttl 64
-             0.000 > S 0:0(0)
+    fn a_listener_that_waits_for_data_repeats_itself_once() {
+        let codes = codes(
+            "0.000 > S 0:0(0)
              0.001 < SA 0:0(0) ack 1
              0.030 > A 1:1(0) ack 1
-             1.030 < SA 0:0(0) ack 1
-             1.060 > A 1:1(0) ack 1
-             3.050 < SA 0:0(0) ack 1
-             3.080 > A 1:1(0) ack 1
-             7.000 end",
+             31.03 < SA 0:0(0) ack 1
+             31.06 > A 1:1(0) ack 1
+             40.00 end",
         );
-        assert_eq!(judged.root_cause().unwrap().severity, Severity::Warning);
+        assert!(codes.is_empty());
     }
 }

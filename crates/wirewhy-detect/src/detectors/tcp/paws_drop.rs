@@ -13,10 +13,10 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "Several hosts share the client's address (NAT), each with a clock of its own. The server remembers the latest timestamp of \
             the address and ignores SYNs that carry an older one: old Linux with tcp_tw_recycle, or a device that does the same.",
-    recognised: "An unanswered SYN whose timestamp (RFC 7323) is older than that of a SYN from the same address that was answered \
-                 before, while every answered one carried a newer timestamp than the one before it.",
-    look_alikes: "Clients that start every connection at a random timestamp also send older ones; then answered SYNs do not rise, \
-                  and nothing is said. A lone unanswered SYN of one host is newer than its earlier ones: tcp.syn-unanswered.",
+    recognised: "An unanswered SYN whose timestamp (RFC 7323) is older than that of a SYN from the same address to the same service \
+                 that was answered before, while the answered ones follow one clock.",
+    look_alikes: "Clients that start every connection at a random timestamp (Linux since 4.10) also send older ones; then the answered \
+                  SYNs follow no clock, and nothing is said. A lone unanswered SYN of one host is newer than its earlier ones: tcp.syn-unanswered.",
     check_next: &[
         "On the server: sysctl net.ipv4.tcp_tw_recycle (kernels before 4.12) must be 0; nstat -az TcpExtPAWSPassive.",
         "Does the client's address belong to a NAT, and do the failing hosts sit behind it?",
@@ -39,7 +39,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         return None;
     }
     let accepted = connection.surroundings.accepted?;
-    if !accepted.only_newer || accepted.answered < limits.paws_answers {
+    if !accepted.one_clock || accepted.answered < limits.paws_answers {
         return None;
     }
     let newest = syns(connection).last()?;
@@ -78,7 +78,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("accepted_timestamp", accepted.value)
             .with("accepted_frame", accepted.mark.frame)
             .with("behind_ticks", behind)
-            .with("answered_with_rising_timestamps", accepted.answered)
+            .with("answered_on_one_clock", accepted.answered)
             .with("attempts", handshake.syns)
             .with("stage", "syn"),
         consequence_of: None,

@@ -1,6 +1,7 @@
 //! `tcp.syn-retransmitted`: the handshake succeeded, but not at the first try.
 
 use wirewhy_flow::{Connection, Roles};
+use wirewhy_packet::Interval;
 
 use super::{accept_queue_full, syn_acks, syns};
 use crate::wording::{count, socket, span};
@@ -35,6 +36,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         || syn_acks_sent == 0
         || connection.roles == Roles::Simultaneous
         || accept_queue_full::applies(connection, limits)
+        || waits_for_data(connection)
     {
         return None;
     }
@@ -43,7 +45,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         .map_or(ack.time, |last| last.time.max(ack.time));
     let took = opened.since(first_syn.time);
     let one_try = connection.round_trip().to_server.unwrap_or_default();
-    let lost = wirewhy_packet::Interval((took.0 - one_try.0).max(0));
+    let lost = Interval((took.0 - one_try.0).max(0));
     let what = match (syns_sent > 1, syn_acks_sent > 1) {
         (true, true) => format!(
             "{} and {}",
@@ -80,6 +82,17 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             "tcp.unreachable"
         }),
     })
+}
+
+/// A listener that defers accepting until data comes repeats its SYN-ACK once, when it stops waiting (`TCP_DEFER_ACCEPT`): long
+/// after any retransmission would have been due (1 s, RFC 6298 section 2.1).
+fn waits_for_data(connection: &Connection) -> bool {
+    let handshake = &connection.handshake;
+    let late = handshake
+        .last_syn_ack
+        .zip(handshake.ack)
+        .is_some_and(|(last, ack)| last.time.since(ack.time) > Interval::from_secs(3));
+    handshake.syns == 1 && handshake.syn_acks_after_ack == 1 && late
 }
 
 #[cfg(test)]
