@@ -50,6 +50,7 @@ impl TcpSegment<'_> {
             fast_open: false,
             authenticated: false,
             malformed: false,
+            misfit: None,
             truncated: false,
         },
         payload: &[],
@@ -172,6 +173,9 @@ pub struct TcpOptions {
     pub authenticated: bool,
     /// The option list contradicts itself; options behind the fault were not read.
     pub malformed: bool,
+    /// The kind of the option at which reading ended because its length is none it can have; `None` where an option
+    /// reaches beyond the list.
+    pub misfit: Option<u8>,
     /// The capture cut the option list.
     pub truncated: bool,
 }

@@ -14,6 +14,10 @@ const MAX_DATAGRAMS: usize = 1024;
 /// Bytes pending at once, bookkeeping included.
 const MAX_BYTES: usize = 4 << 20;
 
+/// Pieces of one datagram: a full one at the smallest MTU (RFC 791: 68 bytes) comes in 1366. Each piece is held against
+/// all before it, so this bounds the time a crafted datagram can take.
+const MAX_PIECES: usize = 2048;
+
 /// What a piece costs beyond its bytes.
 const PIECE_OVERHEAD: usize = 64;
 
@@ -122,6 +126,7 @@ impl Fragments {
         self.expire(now);
         match self.pending.get(&fragment.key) {
             Some(pending) if pending.poisoned => return Added::Pending,
+            Some(pending) if pending.pieces.len() >= MAX_PIECES => return Added::Malformed,
             Some(pending) if pending.contradicts(&fragment) => {
                 self.contradiction(now, fragment);
                 return Added::Pending;
@@ -508,14 +513,29 @@ mod tests {
     fn completed_datagrams_leave_nothing_behind() {
         let parts = v4(&datagram(), 800);
         let mut decoder = Decoder::new();
-        for _ in 0..3 * MAX_DATAGRAMS {
+        // One that stays pending keeps the list of ages from being emptied from its old end.
+        let mut waiting = parts[0].clone();
+        waiting[4..6].copy_from_slice(&[9, 9]);
+        decode(&mut decoder, LinkType::RAW, &waiting);
+        let before = decoder.fragments.bytes;
+        for _ in 0..6 * MAX_DATAGRAMS {
             for part in &parts {
                 decode(&mut decoder, LinkType::RAW, part);
             }
+            let fragments = &decoder.fragments;
+            assert_eq!((fragments.bytes, fragments.pending.len()), (before, 1));
+            assert!(fragments.by_age.len() <= 4 * MAX_DATAGRAMS);
         }
-        let fragments = &decoder.fragments;
-        assert_eq!((fragments.bytes, fragments.pending.len()), (0, 0));
-        assert!(fragments.by_age.len() <= 4 * MAX_DATAGRAMS + 1);
+    }
+
+    #[test]
+    fn the_pieces_of_a_datagram_are_bounded() {
+        let mut decoder = Decoder::new();
+        for at in 0..4096_u16 {
+            let bytes = ipv4_fragment(6, 0x2000 | at, &[0; 8]);
+            let packet = decode(&mut decoder, LinkType::RAW, &bytes);
+            assert_eq!(packet.stopped.is_some(), usize::from(at) >= MAX_PIECES);
+        }
     }
 
     #[test]

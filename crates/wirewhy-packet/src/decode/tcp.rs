@@ -84,7 +84,7 @@ fn read_segment<'a>(h: &[u8; NEEDED], view: View<'a>, segment: &mut TcpSegment<'
         let captured = view.data.get(FIXED_HEADER..).unwrap_or(&[]);
         read_options(captured, options);
         // What looks like an overrun is the cut.
-        options.malformed = false;
+        (options.malformed, options.misfit) = (false, None);
         options.truncated = header > FIXED_HEADER;
         return Shape::Truncated;
     };
@@ -121,6 +121,7 @@ fn read_options(mut list: &[u8], options: &mut TcpOptions) {
         };
         if !read_option(kind, body, options) {
             options.malformed = true;
+            options.misfit = Some(kind);
             return;
         }
         list = list.get(2 + body.len()..).unwrap_or(&[]);
@@ -150,7 +151,11 @@ fn read_option(kind: u8, body: &[u8], options: &mut TcpOptions) -> bool {
         // RFC 5925 section 2.2: two key identifiers and a MAC.
         (29, &[_, _, ..]) => options.authenticated = true,
         // RFC 8684 section 3: the subtype is the high half of the first byte.
-        (30, &[first, ..]) => options.mptcp_subtypes |= 1 << (first >> 4),
+        (30, &[first, ..]) => {
+            let subtype = first >> 4;
+            options.mptcp_subtypes |= 1 << subtype;
+            return 2 + body.len() >= shortest_mptcp(subtype);
+        }
         // RFC 7413 section 4.1.1: no cookie, or one of 4 to 16 bytes and even length.
         (34, body) if matches!(body.len(), 0 | 4..=16) && body.len() % 2 == 0 => {
             options.fast_open = true;
@@ -162,6 +167,17 @@ fn read_option(kind: u8, body: &[u8], options: &mut TcpOptions) -> bool {
         _ => {}
     }
     true
+}
+
+/// The length below which an MPTCP option of a subtype lacks fields that are always there (RFC 8684 sections 3.1 to 3.7).
+fn shortest_mptcp(subtype: u8) -> usize {
+    match subtype {
+        // MP_CAPABLE, DSS, ADD_ADDR, MP_TCPRST: at least flags or an address identifier.
+        0 | 2 | 3 | 8 => 4,
+        // MP_FAIL and MP_FASTCLOSE: a sequence number or a key of eight bytes.
+        6 | 7 => 12,
+        _ => 3,
+    }
 }
 
 fn read_sack(blocks: &[u8], options: &mut TcpOptions) -> bool {
