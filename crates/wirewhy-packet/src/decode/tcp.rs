@@ -301,18 +301,20 @@ mod tests {
 
     #[test]
     fn a_list_that_contradicts_itself_is_malformed_from_there_on() {
-        for list in [
+        for (list, misfit) in [
             // Length 0, length 1, beyond the list, no length at all, wrong for the kind.
-            &[3, 3, 7, 2, 0, 0, 0, 0][..],
-            &[3, 3, 7, 2, 1, 0, 0, 0],
-            &[3, 3, 7, 2, 9, 0, 0, 0],
-            &[3, 3, 7, 1, 1, 1, 1, 2],
-            &[3, 3, 7, 2, 5, 1, 1, 1],
-            &[3, 3, 7, 5, 2, 1, 1, 1],
-            &[3, 3, 7, 1, 34, 4, 1, 1],
+            (&[3, 3, 7, 2, 0, 0, 0, 0][..], None),
+            (&[3, 3, 7, 2, 1, 0, 0, 0], None),
+            (&[3, 3, 7, 2, 9, 0, 0, 0], None),
+            (&[3, 3, 7, 1, 1, 1, 1, 2], None),
+            (&[3, 3, 7, 2, 5, 1, 1, 1], Some(2)),
+            (&[3, 3, 7, 5, 2, 1, 1, 1], Some(5)),
+            (&[3, 3, 7, 1, 34, 4, 1, 1], Some(34)),
+            (&[3, 3, 7, 1, 30, 4, 0x60, 0], Some(30)),
         ] {
             let options = options_of(list);
             assert!(options.malformed, "{list:?}");
+            assert_eq!(options.misfit, misfit, "{list:?}");
             assert_eq!(
                 (options.window_scale, options.mss),
                 (Some(7), None),
