@@ -10,7 +10,7 @@ mod conversation;
 mod marks;
 mod sequence;
 
-use wirewhy_packet::{Packet, Seq, StopReason, TcpFlags, TcpSegment, Transport};
+use wirewhy_packet::{Packet, Seq, StopReason, TcpFlags, TcpOptions, TcpSegment, Transport};
 
 use self::conversation::{Conversation, End, Reach};
 pub use self::marks::Marks;
@@ -136,7 +136,20 @@ fn reach(packet: &Packet<'_>, segment: &TcpSegment<'_>) -> Reach {
             StopReason::Malformed => Reach::Short,
             _ => Reach::UpToOptions,
         },
+        _ if stops_at_option(&segment.options) => Reach::UpToOptions,
         _ => Reach::Whole,
+    }
+}
+
+/// Whether Wireshark gives up at an option. It does so where it reads beyond the option's end without looking: at a SACK
+/// option too short for a block, and at an MPTCP option too short for its subtype. Other faults it steps over.
+fn stops_at_option(options: &TcpOptions) -> bool {
+    const SACK: u8 = 5;
+    const MPTCP: u8 = 30;
+    match options.misfit {
+        Some(SACK) => options.sack.as_slice().is_empty(),
+        Some(MPTCP) => true,
+        _ => false,
     }
 }
 

@@ -489,6 +489,34 @@ mod broken {
     }
 
     #[test]
+    fn of_wrong_options_only_short_sack_and_mptcp_hide_the_marks() {
+        let marks = |option: &str| {
+            after_handshake(&format!("0.5 > A 11:21(10) ack 1 <raw {option}>\n"))[0].clone()
+        };
+        for hides in [
+            "0502",
+            "0505000000",
+            "050900000000000000",
+            "1e02",
+            "1e0320",
+            "1e0470",
+        ] {
+            assert_eq!(marks(hides), "", "{hides}");
+        }
+        for shows in [
+            "0501",
+            "050b00000000000000000000",
+            "0802",
+            "020000",
+            "22",
+            "0105",
+            "1e0340",
+        ] {
+            assert_eq!(marks(shows), "lost_segment", "{shows}");
+        }
+    }
+
+    #[test]
     fn lengths_come_from_ip_not_from_what_was_captured() {
         let marks = after_handshake(
             "0.5 > A 1:1001(1000) ack 1 snap 60\n0.6 > A 1001:1011(10) ack 1 iplen 0\n\
