@@ -258,7 +258,9 @@ impl FormatReader {
 
 /// Says what something is that is no capture.
 fn not_a_capture(window: &mut Window, compression: Option<Compression>) -> OpenErrorKind {
-    // Only what is there: a pipe that says no more must not keep the user waiting for the message.
+    // One read call more, and no waiting for what a slow pipe may still say.
+    let there = window.available().len();
+    window.fill(there.saturating_add(1));
     let head = window.available();
     if let (true, Some(error)) = (head.len() < 4, window.take_failure()) {
         return match (stream_failure(&error, compression), compression) {
@@ -395,6 +397,10 @@ mod tests {
             refused(&gzip(b"hello world")),
             "test: is not a pcap or pcapng capture: inside the gzip stream is text"
         );
+        let mut tar = vec![b'a'; 600];
+        tar[257..262].copy_from_slice(b"ustar");
+        assert!(refused(&tar).ends_with("looks like a tar archive (unpack it first)"));
+        assert!(refused(&gzip(&tar)).ends_with("gzip stream is a tar archive (unpack it first)"));
         let twice = refused(&gzip(&gzip(&small_file(1))));
         assert!(twice.ends_with("inside the gzip stream is a gzip file (unpack it first)"));
         assert_eq!(

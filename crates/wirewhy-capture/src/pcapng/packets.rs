@@ -41,7 +41,7 @@ pub(super) fn enhanced(
     let order = section.order;
     let captured = order.u32(captured);
     let (len, after) = split_body(rest, captured)?;
-    if after.len() > TRAILER_LEN
+    if !after.is_empty()
         && let Some(count) = blocks::drop_count(after, order)
     {
         ledger.info.add_dropped(count);
@@ -120,10 +120,11 @@ impl PcapNg {
     }
 }
 
-/// The words that follow type and length, and the bytes after them.
+/// The words that follow type and length, and the bytes between them and the length at the end.
 #[inline]
 fn fields<const N: usize>(block: &[u8]) -> Result<(&[[u8; 4]; N], &[u8]), &'static str> {
-    let body = block.get(BLOCK_HEADER_LEN..).unwrap_or_default();
+    let end = block.len().saturating_sub(TRAILER_LEN);
+    let body = block.get(BLOCK_HEADER_LEN..end).unwrap_or_default();
     let (words, _) = body.as_chunks::<4>();
     let words = words.first_chunk().ok_or("shorter than its fixed fields")?;
     let rest = body.get(4 * N..).unwrap_or_default();
@@ -138,10 +139,8 @@ fn ticks(high: u32, low: u32) -> u64 {
 /// Splits what follows a packet block's header into the packet (by its length) and what comes after its padding.
 #[inline]
 fn split_body(rest: &[u8], captured: u32) -> Result<(usize, &[u8]), &'static str> {
-    let len = usize::try_from(captured).ok();
-    let room = rest.len().saturating_sub(TRAILER_LEN);
-    match len {
-        Some(len) if len <= room => {
+    match usize::try_from(captured) {
+        Ok(len) if len <= rest.len() => {
             let after = blocks::padded(len).and_then(|padded| rest.get(padded..));
             Ok((len, after.unwrap_or_default()))
         }
