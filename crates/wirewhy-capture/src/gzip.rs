@@ -21,6 +21,8 @@ pub(crate) struct GzipReader {
     inflate: Decompress,
     crc: Crc,
     state: State,
+    /// An error to be told once the bytes before it were handed out.
+    due: Option<io::Error>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,8 +32,6 @@ enum State {
         any: bool,
     },
     Inside,
-    /// Damaged: the bytes before it were handed out, the error is due.
-    Damaged,
     Ended,
 }
 
@@ -42,6 +42,7 @@ impl GzipReader {
             inflate: Decompress::new(false),
             crc: Crc::new(),
             state: State::Between { any: false },
+            due: None,
         }
     }
 
@@ -132,18 +133,10 @@ impl GzipReader {
             self.source.consume(taken);
             self.crc.update(out.get(..given).unwrap_or_default());
             match status {
-                Err(_) if given == 0 => return Err(invalid("invalid deflate data")),
-                Err(_) => {
-                    self.state = State::Damaged;
-                    return Ok(given);
-                }
+                Err(_) => return self.give(given, invalid("invalid deflate data")),
                 Ok(Status::StreamEnd) => {
                     if let Err(error) = self.check_trailer() {
-                        if given == 0 {
-                            return Err(error);
-                        }
-                        self.state = State::Damaged;
-                        return Ok(given);
+                        return self.give(given, error);
                     }
                     self.state = State::Between { any: true };
                     return Ok(given);
@@ -153,6 +146,16 @@ impl GzipReader {
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Hands out the last bytes before an error, or the error where there are none.
+    fn give(&mut self, given: usize, error: io::Error) -> io::Result<usize> {
+        if given == 0 {
+            return Err(error);
+        }
+        self.due = Some(error);
+        self.state = State::Ended;
+        Ok(given)
     }
 
     /// Compares checksum and length at the end of a member.
@@ -177,11 +180,7 @@ impl Read for GzipReader {
         }
         loop {
             match self.state {
-                State::Ended => return Ok(0),
-                State::Damaged => {
-                    self.state = State::Ended;
-                    return Err(invalid("invalid deflate data or wrong checksum"));
-                }
+                State::Ended => return self.due.take().map_or(Ok(0), Err),
                 State::Between { any } => {
                     self.state = State::Ended;
                     if self.begin_member(any)? {
@@ -310,7 +309,11 @@ mod tests {
         damaged[last] ^= 1;
         let (all, error) = read_all(damaged);
         assert_eq!(all, content);
-        assert_eq!(error.unwrap().kind(), ErrorKind::InvalidData);
+        assert_eq!(error.unwrap().to_string(), "wrong checksum");
+
+        let (all, error) = read_all(whole[..whole.len() - 3].to_vec());
+        assert_eq!(all, content);
+        assert_eq!(error.unwrap().kind(), ErrorKind::UnexpectedEof);
     }
 
     #[test]

@@ -408,7 +408,7 @@ mod tests {
             "test: begins like a capture, but its header is cut short after 20 bytes"
         );
         assert!(refused(&gzip(&small_file(1))[..12]).contains("gzip stream is damaged: cut short"));
-        assert!(refused(b"\xa1\xb2").contains("no kind of file known here (it begins a1 b2"));
+        assert!(refused(b"\xa1\xb2").contains("an unknown kind of file (it begins a1 b2"));
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl fmt::Display for LooksLike {
                 first: [a, b, c, d],
             } => write!(
                 f,
-                "no kind of file known here (it begins {a:02x} {b:02x} {c:02x} {d:02x})"
+                "an unknown kind of file (it begins {a:02x} {b:02x} {c:02x} {d:02x})"
             ),
         }
     }
