@@ -106,7 +106,13 @@ impl Reader {
         // A failure here is found again by whoever needs the bytes.
         window.fill(4);
         let (format, info) = match FormatReader::recognise(&mut window) {
-            Some(recognised) => recognised?,
+            Some(Ok(recognised)) => recognised,
+            Some(Err(kind)) => {
+                return Err(match window.take_failure() {
+                    Some(error) => stream_error(error, compression),
+                    None => kind,
+                });
+            }
             None => return Err(not_a_capture(&mut window, compression)),
         };
         let mut ledger = Ledger {
@@ -263,16 +269,7 @@ fn not_a_capture(window: &mut Window, compression: Option<Compression>) -> OpenE
     window.fill(there.saturating_add(1));
     let head = window.available();
     if let (true, Some(error)) = (head.len() < 4, window.take_failure()) {
-        return match (stream_failure(&error, compression), compression) {
-            (ProblemKind::Io { .. }, _) | (_, None) => open_error(error),
-            (kind, Some(compression)) => OpenErrorKind::Damaged {
-                compression,
-                message: match kind {
-                    ProblemKind::Damaged { message, .. } => message,
-                    _ => "cut short".to_owned(),
-                },
-            },
-        };
+        return stream_error(error, compression);
     }
     let head = window.available();
     if head.is_empty() {
@@ -281,6 +278,21 @@ fn not_a_capture(window: &mut Window, compression: Option<Compression>) -> OpenE
     OpenErrorKind::NotACapture {
         looks_like: LooksLike::judge(head),
         compression,
+    }
+}
+
+/// Why not even a file header came out of the stream.
+fn stream_error(error: io::Error, compression: Option<Compression>) -> OpenErrorKind {
+    match (stream_failure(&error, compression), compression) {
+        (ProblemKind::Io { .. }, _) | (_, None) => open_error(error),
+        (ProblemKind::Damaged { message, .. }, Some(compression)) => OpenErrorKind::Damaged {
+            compression,
+            message,
+        },
+        (_, Some(compression)) => OpenErrorKind::Damaged {
+            compression,
+            message: "cut short".to_owned(),
+        },
     }
 }
 
@@ -407,7 +419,14 @@ mod tests {
             refused(&small_file(1)[..20]),
             "test: begins like a capture, but its header is cut short after 20 bytes"
         );
-        assert!(refused(&gzip(&small_file(1))[..12]).contains("gzip stream is damaged: cut short"));
+        let header_only = gzip(&small_file(0));
+        for cut in [12, header_only.len() - 10] {
+            let message = refused(&header_only[..cut]);
+            assert!(
+                message.contains("gzip stream is damaged: cut short"),
+                "{message}"
+            );
+        }
         assert!(refused(b"\xa1\xb2").contains("an unknown kind of file (it begins a1 b2"));
     }
 
