@@ -153,6 +153,16 @@ impl<W: Write> Ladder<W> {
         self.remarks(&row.message(), row.to)
     }
 
+    /// Packets that are not drawn.
+    pub fn left_out(&mut self, packets: u64) -> io::Result<()> {
+        let note = format!("{} not drawn", words::counted(packets, "packet"));
+        self.between(
+            &note,
+            Side::Client,
+            usize::midpoint(self.lane(), note.len()),
+        )
+    }
+
     /// The numbers and the findings of the connection.
     pub fn finish(&mut self, judged: &Judged) -> io::Result<()> {
         let mut page = Page::new(&mut self.out, self.look);

@@ -79,11 +79,6 @@ pub(crate) fn date_time(time: Timestamp) -> String {
     instant(time).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
 }
 
-/// Time of day in UTC, to the millisecond.
-pub(crate) fn time_of_day(time: Timestamp) -> String {
-    instant(time).strftime("%H:%M:%S%.3f").to_string()
-}
-
 /// Every `i64` of nanoseconds lies within jiff's range of years, so the epoch never stands in for another time.
 fn instant(time: Timestamp) -> Instant {
     Instant::from_nanosecond(i128::from(time.0)).unwrap_or(Instant::UNIX_EPOCH)
@@ -207,7 +202,6 @@ mod tests {
             "1677-09-21T00:12:43.145224192Z"
         );
         assert_eq!(date_time(time), "2026-01-02 03:04:05.123");
-        assert_eq!(time_of_day(time), "03:04:05.123");
     }
 
     #[test]

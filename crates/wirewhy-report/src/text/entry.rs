@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use wirewhy_detect::{
     Confidence, Culprit, Finding, GroupFinding, Record, Role, Severity, Value, record_of,
 };
+use wirewhy_packet::Interval;
 
 use super::tally::{Detail, Service, ServiceTally, Tally};
 use crate::look::{JOINED, Page};
@@ -52,10 +53,9 @@ impl Entry {
         let summary = Safe(&example.summary).to_string();
         if self.tally.connections > 1 {
             let first = self.tally.first_stream();
-            page.labelled(
-                "what",
-                &format!("{summary} (stream {first}, the first of them)"),
-            )?;
+            let all = words::count(self.tally.connections);
+            let which = format!("stream {first}, the first of {all}");
+            page.labelled("what", &format!("{summary} ({which})"))?;
         } else {
             page.labelled("what", &summary)?;
         }
@@ -131,8 +131,16 @@ impl Entry {
         if first == last {
             return format!("{begun} UTC");
         }
-        let span = words::span(last.since(first));
-        format!("{begun} to {} UTC ({span})", words::time_of_day(last))
+        let whole = last.since(first);
+        let span = words::span(whole);
+        let (begun_date, ended) = (begun.split(' ').next(), words::date_time(last));
+        match ended.split_once(' ') {
+            _ if whole < Interval::from_secs(1) => format!("{begun} UTC, all within {span}"),
+            Some((date, time)) if Some(date) == begun_date => {
+                format!("{begun} to {time} UTC ({span})")
+            }
+            _ => format!("{begun} to {ended} UTC ({span})"),
+        }
     }
 
     fn blame(&self, names: &Names) -> String {

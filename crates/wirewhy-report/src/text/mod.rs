@@ -72,7 +72,7 @@ impl<W: Write> Reporter for Text<W> {
         let entries = std::mem::take(&mut self.causes).into_entries();
         let quiet = std::mem::take(&mut self.quiet);
         let mut page = Page::new(&mut self.out, self.look);
-        about(&mut page, capture)?;
+        about(&mut page, capture, group)?;
         counts(&mut page, totals)?;
         problems(&mut page, &entries, &self.names)?;
         beyond(&mut page, group, self.view, &self.names)?;
@@ -84,7 +84,7 @@ impl<W: Write> Reporter for Text<W> {
 }
 
 /// The first line: what was read.
-fn about(page: &mut Page<'_>, capture: &CaptureSummary) -> io::Result<()> {
+fn about(page: &mut Page<'_>, capture: &CaptureSummary, group: &[GroupFinding]) -> io::Result<()> {
     let source = if capture.source == "-" {
         "standard input"
     } else {
@@ -106,10 +106,17 @@ fn about(page: &mut Page<'_>, capture: &CaptureSummary) -> io::Result<()> {
         ));
     }
     page.text(&line)?;
-    if let Some(problem) = &capture.problem {
+    // Said once: a finding about the recording says it with the rest.
+    let told = |code| group.iter().any(|found| found.finding.code == code);
+    if let Some(problem) = capture
+        .problem
+        .as_ref()
+        .filter(|_| !told("capture.cut-short"))
+    {
         page.text(&format!("Reading ended early: {}", Safe(problem)))?;
     }
-    if let Some(dropped) = capture.dropped_packets.filter(|dropped| *dropped > 0) {
+    let dropped = capture.dropped_packets.filter(|dropped| *dropped > 0);
+    if let Some(dropped) = dropped.filter(|_| !told("capture.packets-missing")) {
         page.text(&format!(
             "{} lost while capturing.",
             words::counted(dropped, "packet")

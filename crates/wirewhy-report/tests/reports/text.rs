@@ -58,7 +58,7 @@ web.pcap: pcap (gzip), EN10MB, 2,430,112 packets over 61.2 s, from 2026-01-02 03
 error    test.refused
 where    10.0.0.9:443, 8 connections from 10.0.0.1
 when     2026-01-02 03:04:07.000 to 03:04:14.000 UTC (7.00 s)
-what     10.0.0.9:443 answered the SYN with a reset after 0.300 ms. (stream 2, the first of them)
+what     10.0.0.9:443 answered the SYN with a reset after 0.300 ms. (stream 2, the first of 8)
 why      round trip 0.300 ms; attempts 1; ttl 57
 culprit  the server 10.0.0.9, certain: the packets prove it
 proof    frames 2, 1 of stream 2; Wireshark filter tcp.stream in {2,3,4,5,6,7} (the first 6 of 8)
