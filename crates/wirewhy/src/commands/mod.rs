@@ -1,0 +1,33 @@
+//! The subcommands.
+
+mod analyze;
+mod completions;
+mod explain;
+mod man;
+mod packets;
+mod show;
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Exit, Failure};
+use crate::output::complain;
+
+/// Does what the arguments say.
+pub(crate) fn run(cli: Cli) -> Exit {
+    let done = match cli.command {
+        None => analyze::run(&cli.analyze),
+        Some(Command::Analyze(args)) => analyze::run(&args),
+        Some(Command::Packets(args)) => packets::run(&args),
+        Some(Command::Show(args)) => show::run(&args),
+        Some(Command::Explain(args)) => explain::run(&args),
+        Some(Command::Completions { shell }) => completions::run(shell),
+        Some(Command::Man { command }) => man::run(command.as_deref()),
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(Failure::ClosedPipe) => Exit::Done,
+        Err(Failure::Message(message)) => {
+            complain(&message);
+            Exit::Failed
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The `wirewhy` command: arguments in, an exit status out; everything between is the library's.
+
+mod cli;
+mod commands;
+mod config;
+mod exit;
+mod output;
+mod setup;
+mod spelling;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+
+fn main() -> ExitCode {
+    commands::run(Cli::parse()).into()
+}

@@ -1,0 +1,148 @@
+//! What every command that reads captures needs first: the configuration, the filter, the capture itself.
+
+use std::path::Path;
+
+use wirewhy::engine::{EngineOptions, Selection, glob_matches};
+use wirewhy_capture::{Filters, Reader};
+use wirewhy_detect::RECORDS;
+use wirewhy_report::Names;
+
+use crate::cli::{CommonArgs, SelectArgs};
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::output::complain;
+use crate::spelling::hint;
+
+/// Arguments and configuration, checked and put together.
+pub(crate) struct Setup {
+    /// What the engine is to do.
+    pub(crate) options: EngineOptions,
+    /// Names for addresses.
+    pub(crate) names: Names,
+    /// Which frames are looked at; to be cloned for each capture.
+    pub(crate) filters: Option<Filters>,
+    chatter: Chatter,
+}
+
+/// How much is said on standard error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Chatter {
+    Errors,
+    Warnings,
+    Oddities,
+}
+
+impl Setup {
+    pub(crate) fn new(common: &CommonArgs, select: &SelectArgs) -> Result<Setup, Failure> {
+        let config = Config::load(common.config.as_deref())?;
+        for glob in select
+            .only
+            .iter()
+            .chain(&select.ignore)
+            .chain(&config.ignore)
+        {
+            check_glob(glob)?;
+        }
+        let filters = match &common.filter {
+            Some(expression) => Some(Filters::new(expression).map_err(Failure::new)?),
+            None => None,
+        };
+        let mut ignore = config.ignore;
+        ignore.extend(select.ignore.iter().cloned());
+        let selection = Selection {
+            only: select.only.clone(),
+            ignore,
+        };
+        Ok(Setup {
+            options: EngineOptions {
+                limits: config.limits,
+                selection,
+                ..EngineOptions::default()
+            },
+            names: config.names.into_iter().collect(),
+            filters,
+            chatter: match (common.quiet, common.verbose) {
+                (true, _) => Chatter::Errors,
+                (false, false) => Chatter::Warnings,
+                (false, true) => Chatter::Oddities,
+            },
+        })
+    }
+
+    /// Says what was wrong with a capture that was read to where it could be read. Returns whether all of it was.
+    pub(crate) fn wrap_up(&self, reader: &Reader, filters: Option<&Filters>) -> Completeness {
+        let source = spoken(&reader.info().source);
+        let mut whole = Completeness::Whole;
+        let mut warnings = Vec::new();
+        if let Some(problem) = reader.problem() {
+            whole = Completeness::Partial;
+            warnings.push(format!("{source}: {problem}"));
+        }
+        for error in filters.into_iter().flat_map(Filters::errors) {
+            whole = Completeness::Partial;
+            warnings.push(format!("{source}: {error}"));
+        }
+        if self.chatter != Chatter::Errors {
+            warnings.iter().for_each(|warning| complain(warning));
+        }
+        if self.chatter == Chatter::Oddities {
+            self.tell_oddities(source, reader);
+        }
+        whole
+    }
+
+    fn tell_oddities(&self, source: &str, reader: &Reader) {
+        let oddities = reader.oddities();
+        for oddity in &oddities.listed {
+            complain(&format!("{source}: {oddity}"));
+        }
+        let unlisted = oddities.count.saturating_sub(oddities.listed.len() as u64);
+        if unlisted > 0 {
+            complain(&format!("{source}: and {unlisted} more of the kind"));
+        }
+        let info = reader.info();
+        complain(&format!(
+            "{source}: read {} packets, {} bytes",
+            info.packets, info.bytes
+        ));
+    }
+}
+
+/// Whether all of a capture could be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Completeness {
+    /// To its end.
+    Whole,
+    /// Not all of it.
+    Partial,
+}
+
+/// Opens a capture; `-` is standard input. The error is one line.
+pub(crate) fn open(path: &Path) -> Result<Reader, Failure> {
+    let opened = if path == Path::new("-") {
+        wirewhy_capture::from_stdin()
+    } else {
+        wirewhy_capture::open(path)
+    };
+    opened.map_err(|error| Failure::new(format!("{}: {}", spoken(&error.source), error.kind)))
+}
+
+/// The name of a capture in a message.
+pub(crate) fn spoken(source: &str) -> &str {
+    if source == "-" {
+        "standard input"
+    } else {
+        source
+    }
+}
+
+/// A glob that can match nothing is a slip, and would silently change the outcome.
+fn check_glob(glob: &str) -> Result<(), Failure> {
+    if RECORDS.iter().any(|record| glob_matches(glob, record.code)) {
+        return Ok(());
+    }
+    let hint = hint(glob, RECORDS.iter().map(|record| record.code));
+    Err(Failure::new(format!(
+        "no finding is called {glob}{hint}; `wirewhy explain` lists them all"
+    )))
+}

@@ -1,0 +1,323 @@
+//! What the subcommands and options do.
+
+use serde_json::Value as Json;
+
+use crate::run::{Bench, MIXED, WELL};
+
+#[test]
+fn a_file_alone_is_analysed_and_so_is_standard_input() {
+    let bench = Bench::new();
+    let path = bench.capture("a.pcap", MIXED);
+    let ran = bench.run(&["a.pcap"]);
+    assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(
+        ran.out.starts_with("a.pcap: pcap, EN10MB, 11 packets"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out
+            .contains("2 connections: 1 failed, 0 degraded, 1 ok, 0 undecided"),
+        "{ran:?}"
+    );
+    assert!(ran.out.contains("error    tcp.refused"), "{}", ran.out);
+    assert_eq!(bench.run(&["analyze", "a.pcap"]).out, ran.out);
+    let piped = bench.run_with_input(&["-"], &path);
+    assert_eq!(
+        piped
+            .out
+            .replace("standard input", "a.pcap")
+            .replace("show FILE", "show a.pcap"),
+        ran.out
+    );
+    assert_eq!(bench.run_with_input(&[], &path).out, piped.out);
+}
+
+#[test]
+fn several_files_are_reported_one_after_another() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    bench.capture("b.pcap", WELL);
+    let both = bench.run(&["a.pcap", "b.pcap"]).out;
+    let one_by_one = [bench.run(&["a.pcap"]).out, bench.run(&["b.pcap"]).out].join("\n");
+    assert_eq!(both, one_by_one);
+    let json = bench.run(&["--format", "json", "a.pcap", "b.pcap"]).out;
+    let documents: Vec<Json> = serde_json::Deserializer::from_str(&json)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let sources: Vec<&Json> = documents.iter().map(|d| &d["capture"]["source"]).collect();
+    assert_eq!(sources, ["a.pcap", "b.pcap"]);
+}
+
+#[test]
+fn formats_carry_the_same_findings() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    let document: Json =
+        serde_json::from_str(&bench.run(&["a.pcap", "--format", "json"]).out).unwrap();
+    assert_eq!(document["schema"], "wirewhy/1");
+    assert_eq!(document["totals"]["connections"], 2);
+    assert_eq!(document["connections"][0]["root_cause"], "tcp.refused");
+    let ndjson = bench.run(&["a.pcap", "--format", "ndjson", "--all"]).out;
+    let records: Vec<Json> = ndjson
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let streams: Vec<u64> = records
+        .iter()
+        .filter(|record| record["type"] == "connection")
+        .map(|record| record["stream"].as_u64().unwrap())
+        .collect();
+    assert_eq!(streams.len(), 2, "{ndjson}");
+    let refused = records.iter().find(|record| record["stream"] == 0).unwrap();
+    assert_eq!(refused["findings"], document["connections"][0]["findings"]);
+}
+
+#[test]
+fn findings_can_be_chosen() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    for args in [
+        ["--ignore", "tcp.*"],
+        ["--only", "capture.*"],
+        ["--ignore", "*.refused"],
+    ] {
+        let ran = bench.run(&[&args[..], &["a.pcap"]].concat());
+        assert!(
+            ran.out.contains("0 failed") || ran.out.contains("nothing wrong"),
+            "{ran:?}"
+        );
+        assert!(!ran.out.contains("tcp.refused"), "{ran:?}");
+    }
+    let slip = bench.run(&["--ignore", "tcp.refusd", "a.pcap"]);
+    assert_eq!(slip.status, Some(2));
+    assert!(
+        slip.err.contains("tcp.refusd (did you mean tcp.refused?)"),
+        "{slip:?}"
+    );
+    assert_eq!(slip.err.lines().count(), 1);
+}
+
+#[test]
+fn fail_on_sets_the_exit_status() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    bench.capture("well.pcap", WELL);
+    assert_eq!(bench.run(&["--fail-on", "error", "a.pcap"]).status, Some(1));
+    assert_eq!(
+        bench
+            .run(&["--fail-on", "warning", "well.pcap", "a.pcap"])
+            .status,
+        Some(1)
+    );
+    assert_eq!(
+        bench.run(&["--fail-on", "warning", "well.pcap"]).status,
+        Some(0)
+    );
+    let ignored = ["--fail-on", "error", "--ignore", "tcp.refused", "a.pcap"];
+    assert_eq!(bench.run(&ignored).status, Some(0));
+}
+
+#[test]
+fn a_filter_leaves_numbers_as_they_are() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    let args = ["-f", "port 40001", "--all", "--format", "json", "a.pcap"];
+    let document: Json = serde_json::from_str(&bench.run(&args).out).unwrap();
+    assert_eq!(document["totals"]["connections"], 1);
+    assert_eq!(document["connections"][0]["stream"], 1);
+    assert_eq!(document["connections"][0]["first_frame"], 3);
+    let rows = bench
+        .run(&[
+            "packets",
+            "-f",
+            "port 40001",
+            "--format",
+            "ndjson",
+            "a.pcap",
+        ])
+        .out;
+    let first: Json = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["frame"], &first["stream"]), (&3.into(), &1.into()));
+    let bad = bench.run(&["-f", "tcp prot 80", "a.pcap"]);
+    assert_eq!(bad.status, Some(2));
+    assert!(
+        bad.err.starts_with("wirewhy: filter \"tcp prot 80\": "),
+        "{bad:?}"
+    );
+    assert_eq!(bad.err.lines().count(), 1, "{bad:?}");
+}
+
+#[test]
+fn packets_have_the_agreed_members() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    let ran = bench.run(&["packets", "--format", "ndjson", "a.pcap"]);
+    let rows: Vec<Json> = ran
+        .out
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 10);
+    let members: Vec<&String> = rows[0].as_object().unwrap().keys().collect();
+    let agreed = [
+        "frame", "time", "stream", "from", "flags", "seq", "ack", "len", "window", "marks",
+    ];
+    assert_eq!(members, agreed);
+    let data = &rows[5];
+    assert_eq!(
+        (&data["flags"], &data["seq"], &data["ack"]),
+        (&"PA".into(), &1.into(), &1.into())
+    );
+    assert_eq!(
+        (&data["from"], &data["len"]),
+        (&"client".into(), &100.into())
+    );
+    let text = bench.run(&["packets", "a.pcap"]).out;
+    assert_eq!(text.lines().count(), 11, "{text}");
+}
+
+#[test]
+fn a_frame_recorded_twice_is_marked() {
+    let bench = Bench::new();
+    let text = "
+        0.000 > S 0:0(0) win 64240
+        0.000001 dup
+        0.010 < SA 0:0(0) ack 1
+        0.011 > A 1:1(0) ack 1";
+    bench.capture("twice.pcap", text);
+    let ran = bench.run(&["packets", "--format", "ndjson", "twice.pcap"]);
+    let second: Json = serde_json::from_str(ran.out.lines().nth(1).unwrap()).unwrap();
+    let marks = second["marks"].as_array().unwrap();
+    assert!(marks.contains(&"capture_duplicate".into()), "{ran:?}");
+}
+
+#[test]
+fn show_draws_one_connection_with_icmp_errors() {
+    let bench = Bench::new();
+    let text = "
+        0.000 > S 0:0(0) win 64240
+        0.002 icmp 192.0.2.254 > client unreachable host quote 28
+        9.0 end";
+    bench.capture("dead.pcap", text);
+    let ran = bench.run(&["show", "dead.pcap", "0"]);
+    assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(
+        lines[0].contains("192.0.2.1:40000") && lines[0].ends_with("198.51.100.1:80"),
+        "{ran:?}"
+    );
+    assert!(
+        lines[1].contains("|--- S  seq 0  win 64240 -"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        lines[2].contains("= ICMP from 192.0.2.254 =*"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        lines[3].contains("host unreachable (type 3, code 1)"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out
+            .contains("Stream 0: failed, root cause tcp.unreachable"),
+        "{}",
+        ran.out
+    );
+    let none = bench.run(&["show", "dead.pcap", "7"]);
+    assert_eq!(none.status, Some(2));
+    assert_eq!(
+        none.err,
+        "wirewhy: dead.pcap: has no stream 7; its streams are 0 to 0\n"
+    );
+}
+
+#[test]
+fn explain_lists_and_explains() {
+    let bench = Bench::new();
+    let list = bench.run(&["explain"]);
+    assert_eq!(list.status, Some(0));
+    let codes: Vec<&str> = list
+        .out
+        .lines()
+        .filter_map(|l| l.split(' ').next())
+        .collect();
+    assert!(
+        codes.contains(&"tcp.refused") && codes.len() > 10,
+        "{list:?}"
+    );
+    for code in codes {
+        let ran = bench.run(&["explain", code]);
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+        assert!(ran.out.contains("What to check next"), "{ran:?}");
+        let widest = ran.out.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{}", ran.out);
+    }
+    let slip = bench.run(&["explain", "tcp.refsed"]);
+    assert_eq!(slip.status, Some(2));
+    assert_eq!(
+        slip.err,
+        "wirewhy: no finding is called tcp.refsed (did you mean tcp.refused?)\n"
+    );
+}
+
+#[test]
+fn man_pages_and_completions_come_from_the_same_arguments() {
+    let bench = Bench::new();
+    let page = bench.run(&["man"]).out;
+    assert!(
+        page.contains(".TH wirewhy 1") && page.contains("Exit status"),
+        "{page}"
+    );
+    let show = bench.run(&["man", "show"]).out;
+    assert!(
+        show.contains("wirewhy\\-show") && show.contains("STREAM"),
+        "{show}"
+    );
+    assert_eq!(bench.run(&["man", "shwo"]).status, Some(2));
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = bench.run(&["completions", shell]).out;
+        assert!(script.contains("fail-on"), "{shell}: {script}");
+    }
+}
+
+#[test]
+fn the_configuration_sets_names_thresholds_and_ignored_codes() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    bench.file("c.toml", "[names]\n\"198.51.100.1\" = \"db1\"\n");
+    let named = bench.run(&["--config", "c.toml", "a.pcap"]).out;
+    assert!(named.contains("198.51.100.1:80 (db1)"), "{named}");
+    bench.file("c.toml", "ignore = [\"tcp.refused\"]");
+    assert!(
+        !bench
+            .run(&["--config", "c.toml", "a.pcap"])
+            .out
+            .contains("tcp.refused")
+    );
+    bench.file("c.toml", "[limits]\nslow_handshake_seconds = 0.001\n");
+    let slow = bench.run(&["--config", "c.toml", "a.pcap"]).out;
+    assert!(slow.contains("tcp.slow-handshake"), "{slow}");
+    bench.file("c.toml", "[limits]\nslow_handshak_seconds = 1\n");
+    let slip = bench.run(&["--config", "c.toml", "a.pcap"]);
+    assert_eq!(slip.status, Some(2));
+    assert_eq!(
+        slip.err,
+        "wirewhy: c.toml: unknown key limits.slow_handshak_seconds \
+         (did you mean limits.slow_handshake_seconds?)\n"
+    );
+}
+
+#[test]
+fn the_users_own_configuration_is_found() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    std::fs::create_dir(bench.path("wirewhy")).unwrap();
+    bench.file("wirewhy/config.toml", "ignore = [\"tcp.refused\"]");
+    assert!(!bench.run(&["a.pcap"]).out.contains("tcp.refused"));
+}
