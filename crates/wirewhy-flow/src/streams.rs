@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use indexmap::map::Entry as MapEntry;
-use wirewhy_packet::{Seq, TcpSegment};
+use wirewhy_packet::{Seq, TcpFlags, TcpHeader, TcpSegment};
 
 /// The two ends of a segment, as its sender sees them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,7 +109,7 @@ impl Streams {
             let opened = if is_new {
                 Opened::First
             } else {
-                entry.reopen(sender, segment, next)
+                entry.reopen(sender, (segment.seq, segment.flags), next)
             };
             entry.learn_base(sender, segment);
             entry.located(sender, opened).replacing(before)
@@ -119,7 +119,7 @@ impl Streams {
 
     /// Finds the stream of a TCP header quoted by an ICMP error, or of one whose IP packet is too short for it, or opens
     /// one. The header may show that the ports are used again, but does not tell where its side's numbers start.
-    pub fn locate_quoted(&mut self, pair: &Pair, header: &TcpSegment<'_>) -> Located {
+    pub fn locate_quoted(&mut self, pair: &Pair, header: &TcpHeader) -> Located {
         let sender = usize::from(!pair.source_is_low());
         let next = self.next;
         let located = self.with_entry(pair, |entry, is_new| {
@@ -127,7 +127,7 @@ impl Streams {
             let opened = if is_new {
                 Opened::First
             } else {
-                entry.reopen(sender, header, next)
+                entry.reopen(sender, (header.seq, header.flags), next)
             };
             entry.located(sender, opened).replacing(before)
         });
@@ -217,14 +217,14 @@ impl Entry {
         }
     }
 
-    fn reopen(&mut self, sender: usize, segment: &TcpSegment<'_>, next: u32) -> Opened {
+    fn reopen(&mut self, sender: usize, (seq, flags): (Seq, TcpFlags), next: u32) -> Opened {
         let Some(base) = self.base.get(sender) else {
             return Opened::No;
         };
-        if !base.known || base.seq == segment.seq {
+        if !base.known || base.seq == seq {
             return Opened::No;
         }
-        if segment.flags.is_pure_syn() {
+        if flags.is_pure_syn() {
             *self = Entry {
                 stream: next,
                 attached: NOT_ATTACHED,
@@ -232,9 +232,9 @@ impl Entry {
             };
             return Opened::Reused;
         }
-        if segment.flags.is_syn_ack() {
+        if flags.is_syn_ack() {
             if let Some(base) = self.base.get_mut(sender) {
-                base.seq = segment.seq;
+                base.seq = seq;
             }
             return Opened::SynAckChanged;
         }
@@ -243,7 +243,6 @@ impl Entry {
 
     /// Wireshark sets the sender's base at its first packet, and the peer's from the first acknowledgement.
     fn learn_base(&mut self, sender: usize, segment: &TcpSegment<'_>) {
-        use wirewhy_packet::TcpFlags;
         let [low, high] = &mut self.base;
         let (own, peer) = if sender == 0 {
             (low, high)
@@ -297,7 +296,7 @@ fn as_v6(address: IpAddr) -> Ipv6Addr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wirewhy_packet::{TcpFlags, TcpOptions};
+    use wirewhy_packet::TcpOptions;
 
     const CLIENT: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), 1111);
     const SERVER: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
@@ -323,6 +322,10 @@ mod tests {
             payload: &[],
             payload_len: 0,
         }
+    }
+
+    fn header(flags: TcpFlags, seq: u32) -> TcpHeader {
+        TcpHeader::from(&segment(flags, seq, 0))
     }
 
     #[test]
@@ -377,11 +380,11 @@ mod tests {
     #[test]
     fn a_quoted_header_takes_a_number_but_teaches_no_base() {
         let mut streams = Streams::new();
-        let quoted = streams.locate_quoted(&UP, &segment(TcpFlags::SYN, 100, 0));
+        let quoted = streams.locate_quoted(&UP, &header(TcpFlags::SYN, 100));
         assert_eq!((quoted.opened, quoted.sender_base), (Opened::First, None));
         let syn = streams.locate(&UP, &segment(TcpFlags::SYN, 900, 0));
         assert_eq!((syn.stream, syn.opened), (0, Opened::No));
-        let other = streams.locate_quoted(&UP, &segment(TcpFlags::SYN, 901, 0));
+        let other = streams.locate_quoted(&UP, &header(TcpFlags::SYN, 901));
         assert_eq!((other.stream, other.opened), (1, Opened::Reused));
     }
 

@@ -21,5 +21,5 @@ pub use packet::{
     StopReason, Transport, UdpDatagram,
 };
 pub use seq::Seq;
-pub use tcp::{SackBlocks, TcpFlags, TcpOptions, TcpSegment, TcpTimestamps};
+pub use tcp::{SackBlocks, TcpFlags, TcpHeader, TcpOptions, TcpSegment, TcpTimestamps};
 pub use time::{Interval, Timestamp};

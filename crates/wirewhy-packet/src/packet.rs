@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Seq, TcpSegment, Timestamp};
+use crate::{Seq, TcpHeader, TcpSegment, Timestamp};
 
 /// One decoded frame: everything that parsed, and where parsing stopped.
 ///
@@ -166,8 +166,8 @@ pub struct Quoted {
 pub struct QuotedTcp {
     /// Sequence number of the segment that failed.
     pub seq: Seq,
-    /// Acknowledgement number, flags, window and options, where the whole header (20 bytes or more) was quoted.
-    pub header: Option<TcpSegment<'static>>,
+    /// More of it, where the header (20 bytes, and options as far as they go) was quoted.
+    pub header: Option<TcpHeader>,
 }
 
 /// An ARP packet for IPv4 over Ethernet.

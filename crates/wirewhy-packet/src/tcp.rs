@@ -72,6 +72,43 @@ impl TcpSegment<'_> {
     }
 }
 
+/// What a TCP header says of its segment, without ports, addresses and payload: all there is of one that an ICMP error
+/// quotes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TcpHeader {
+    /// Sequence number.
+    pub seq: Seq,
+    /// Acknowledgement number as it stands in the header.
+    pub ack: Seq,
+    /// Control bits.
+    pub flags: TcpFlags,
+    /// The window field as sent, not scaled.
+    pub window: u16,
+    /// Length of the payload on the wire in bytes, from the IP lengths.
+    pub payload_len: u32,
+    /// See [`TcpOptions::window_scale`].
+    pub window_scale: Option<u8>,
+    /// See [`TcpOptions::mptcp_subtypes`].
+    pub mptcp_subtypes: u16,
+    /// Whether the option list was cut: by the capture, or by who quoted it.
+    pub options_cut: bool,
+}
+
+impl From<&TcpSegment<'_>> for TcpHeader {
+    fn from(segment: &TcpSegment<'_>) -> TcpHeader {
+        TcpHeader {
+            seq: segment.seq,
+            ack: segment.ack,
+            flags: segment.flags,
+            window: segment.window,
+            payload_len: segment.payload_len,
+            window_scale: segment.options.window_scale,
+            mptcp_subtypes: segment.options.mptcp_subtypes,
+            options_cut: segment.options.truncated,
+        }
+    }
+}
+
 /// The TCP control bits, lowest bit FIN, up to AE (RFC 9293 section 3.1, RFC 9768).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct TcpFlags(pub u16);

@@ -1,6 +1,6 @@
 //! What is remembered of one conversation beyond its two directions.
 
-use wirewhy_packet::{TcpFlags, TcpOptions, TcpSegment, Timestamp};
+use wirewhy_packet::{TcpFlags, TcpHeader, Timestamp};
 
 use super::Marks;
 use super::sequence::{self, Direction, Scale, Step};
@@ -125,7 +125,7 @@ impl Conversation {
     pub(super) fn observe(
         &mut self,
         time: Timestamp,
-        segment: &TcpSegment<'_>,
+        header: &TcpHeader,
         from: End,
         opened: Opened,
         reach: Reach,
@@ -135,19 +135,19 @@ impl Conversation {
             Opened::First | Opened::No => Marks::none(),
         };
         let len = if reach.measures() {
-            segment.payload_len
+            header.payload_len
         } else {
             0
         };
-        self.open(segment.flags, len, opened);
+        self.open(header.flags, len, opened);
         if reach.measures() {
             let step = Step {
                 time,
-                seq: segment.seq,
-                ack: segment.ack,
-                flags: segment.flags,
+                seq: header.seq,
+                ack: header.ack,
+                flags: header.flags,
                 len,
-                window: u32::from(segment.window),
+                window: u32::from(header.window),
                 initial_round_trip: self.initial_round_trip,
                 mptcp: self.mptcp,
             };
@@ -158,11 +158,11 @@ impl Conversation {
             return Marks::none();
         }
         if opened != Opened::First {
-            self.complete(segment.flags, len);
+            self.complete(header.flags, len);
         }
-        self.time_handshake(time, segment.flags, from);
-        self.read_options(&segment.options, segment.flags, from, reach);
-        if reach.shows() && !segment.options.truncated {
+        self.time_handshake(time, header.flags, from);
+        self.read_options(header, from, reach);
+        if reach.shows() && !header.options_cut {
             marks
         } else {
             Marks::none()
@@ -219,20 +219,20 @@ impl Conversation {
         }
     }
 
-    fn read_options(&mut self, options: &TcpOptions, flags: TcpFlags, from: End, reach: Reach) {
-        self.mptcp |= options.mptcp_subtypes & MPTCP_COUNTED;
+    fn read_options(&mut self, header: &TcpHeader, from: End, reach: Reach) {
+        self.mptcp |= header.mptcp_subtypes & MPTCP_COUNTED;
         let (fwd, rev) = self.directions(from);
-        if let Some(shift) = options.window_scale {
+        if let Some(shift) = header.window_scale {
             // RFC 7323 section 2.3: more than 14 is taken as 14.
             fwd.scale = Scale::Shift(shift.min(14));
         }
-        let cut = matches!(reach, Reach::UpToOptions | Reach::Short) || options.truncated;
-        if cut || !flags.has(TcpFlags::SYN) {
+        let cut = matches!(reach, Reach::UpToOptions | Reach::Short) || header.options_cut;
+        if cut || !header.flags.has(TcpFlags::SYN) {
             return;
         }
         if fwd.scale == Scale::Unknown {
             (fwd.scale, rev.scale) = (Scale::Absent, Scale::Absent);
-        } else if flags.has(TcpFlags::ACK) && rev.scale == Scale::Absent {
+        } else if header.flags.has(TcpFlags::ACK) && rev.scale == Scale::Absent {
             fwd.scale = Scale::Absent;
         }
     }

@@ -10,11 +10,13 @@ mod conversation;
 mod marks;
 mod sequence;
 
-use wirewhy_packet::{Packet, Seq, StopReason, TcpFlags, TcpOptions, TcpSegment, Transport};
+use wirewhy_packet::{
+    Packet, Seq, StopReason, TcpFlags, TcpHeader, TcpOptions, TcpSegment, Timestamp, Transport,
+};
 
 use self::conversation::{Conversation, End, Reach};
 pub use self::marks::Marks;
-use crate::{Opened, Pair, Side, Streams};
+use crate::{Located, Opened, Pair, Side, Streams};
 
 /// Wireshark's view of a capture, frame after frame.
 #[derive(Debug, Default)]
@@ -60,63 +62,66 @@ impl Analysis {
                     source: (ip.source, segment.source_port),
                     destination: (ip.destination, segment.destination_port),
                 };
-                Some(self.segment(packet, pair, segment, reach(packet, segment)))
+                let header = TcpHeader::from(segment);
+                let reach = reach(packet, segment);
+                let located = match reach {
+                    Reach::Short => self.streams.locate_quoted(&pair, &header),
+                    _ => self.streams.locate(&pair, segment),
+                };
+                Some(self.mark(packet.time, End::source(&pair), located, &header, reach))
             }
             Transport::IcmpError(error) => {
                 let quoted = error.quoted.as_ref()?;
+                let (source, destination) = quoted.ports?;
                 let header = quoted.tcp.as_ref()?.header.as_ref()?;
                 let pair = Pair {
-                    source: (quoted.source, header.source_port),
-                    destination: (quoted.destination, header.destination_port),
+                    source: (quoted.source, source),
+                    destination: (quoted.destination, destination),
                 };
-                Some(self.segment(packet, pair, header, Reach::Quoted))
+                let located = self.streams.locate_quoted(&pair, header);
+                let from = End::source(&pair);
+                Some(self.mark(packet.time, from, located, header, Reach::Quoted))
             }
             _ => None,
         }
     }
 
-    fn segment(
+    fn mark(
         &mut self,
-        packet: &Packet<'_>,
-        pair: Pair,
-        segment: &TcpSegment<'_>,
+        time: Timestamp,
+        from: End,
+        located: Located,
+        header: &TcpHeader,
         reach: Reach,
     ) -> Marked {
-        let located = match reach {
-            Reach::Quoted | Reach::Short => self.streams.locate_quoted(&pair, segment),
-            Reach::Whole | Reach::UpToOptions | Reach::UpToOffset => {
-                self.streams.locate(&pair, segment)
-            }
-        };
         let index = usize::try_from(located.stream).unwrap_or(usize::MAX);
         if index >= self.conversations.len() {
             self.conversations.push(Conversation::default());
         }
-        let from = End::source(&pair);
-        let acked = segment.flags.has(TcpFlags::ACK);
+        let acked = header.flags.has(TcpFlags::ACK);
         let mut marked = Marked {
             stream: located.stream,
             from: Side::Client,
-            relative_seq: relative(segment.seq, located.sender_base),
-            relative_ack: acked.then(|| relative(segment.ack, located.receiver_base)),
+            relative_seq: relative(header.seq, located.sender_base),
+            relative_ack: acked.then(|| relative(header.ack, located.receiver_base)),
             marks: Marks::none(),
             completeness: 0,
             quoted: reach == Reach::Quoted,
         };
         if let Some(conversation) = self.conversations.get_mut(index) {
-            marked.from = conversation.side(from, segment.flags);
+            marked.from = conversation.side(from, header.flags);
             marked.completeness = conversation.completeness();
             if located.opened == Opened::Reused {
                 // The value of a new stream is set before it is shown.
                 marked.completeness = 1;
             }
             if located.opened == Opened::No
-                && segment.flags.is_pure_syn()
+                && header.flags.is_pure_syn()
                 && located.sender_base.is_some()
             {
                 conversation.syn_again(from);
             }
-            marked.marks = conversation.observe(packet.time, segment, from, located.opened, reach);
+            marked.marks = conversation.observe(time, header, from, located.opened, reach);
         }
         marked
     }

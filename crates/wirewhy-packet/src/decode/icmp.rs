@@ -240,7 +240,7 @@ mod tests {
         decode, decode_cut, ipv4, ipv4_fragment, ipv6, probe, survives_mutation, udp,
     };
     use super::*;
-    use crate::{Decoder, LinkType, StopReason, TcpFlags};
+    use crate::{Decoder, LinkType, StopReason, TcpFlags, TcpHeader};
 
     /// ICMP of a kind and code, the second word, then the quote.
     fn message(kind: u8, code: u8, word: [u8; 4], quote: &[u8]) -> Vec<u8> {
@@ -277,16 +277,30 @@ mod tests {
 
     #[test]
     fn twenty_quoted_bytes_give_the_header_and_the_claimed_length() {
-        let quote = &ipv4(6, &probe())[..52];
-        let error = error_of(&ipv4(1, &message(11, 0, [0; 4], quote)));
-        let header = error.quoted.unwrap().tcp.unwrap().header.unwrap();
-        assert_eq!(header.flags, TcpFlags::PSH.with(TcpFlags::ACK));
-        assert_eq!((header.payload, header.payload_len), (&[][..], 16));
-        assert!(header.options.timestamps.is_some());
-        let cut = &ipv4(6, &probe())[..44];
-        let error = error_of(&ipv4(1, &message(11, 0, [0; 4], cut)));
-        let header = error.quoted.unwrap().tcp.unwrap().header.unwrap();
-        assert!(header.options.truncated);
+        let mut quote = ipv4(6, &probe());
+        // RFC 7323: window scale 7; RFC 8684: MP_CAPABLE (0).
+        quote[40..52].copy_from_slice(&[3, 3, 7, 1, 30, 4, 0x01, 0x81, 1, 1, 1, 1]);
+        let header = |quote: &[u8]| {
+            let error = error_of(&ipv4(1, &message(11, 0, [0; 4], quote)));
+            error.quoted.unwrap().tcp.unwrap().header.unwrap()
+        };
+        let whole = TcpHeader {
+            seq: Seq(0xffff_fff0),
+            ack: Seq(0x1000),
+            flags: TcpFlags::PSH.with(TcpFlags::ACK),
+            window: 502,
+            payload_len: 16,
+            window_scale: Some(7),
+            mptcp_subtypes: 1,
+            options_cut: false,
+        };
+        assert_eq!(header(&quote[..52]), whole);
+        let cut = TcpHeader {
+            mptcp_subtypes: 0,
+            options_cut: true,
+            ..whole
+        };
+        assert_eq!(header(&quote[..44]), cut);
     }
 
     #[test]

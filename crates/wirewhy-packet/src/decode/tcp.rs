@@ -2,7 +2,9 @@
 
 use super::view::{View, length};
 use super::{Next, Walk};
-use crate::{Seq, StopReason, TcpFlags, TcpOptions, TcpSegment, TcpTimestamps, Transport};
+use crate::{
+    Seq, StopReason, TcpFlags, TcpHeader, TcpOptions, TcpSegment, TcpTimestamps, Transport,
+};
 
 /// The header without options (RFC 9293 section 3.1).
 const FIXED_HEADER: usize = 20;
@@ -47,15 +49,12 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-/// The header quoted in an ICMP error, without payload.
-pub(super) fn quoted(view: View<'_>) -> Option<TcpSegment<'static>> {
+/// The header quoted in an ICMP error.
+pub(super) fn quoted(view: View<'_>) -> Option<TcpHeader> {
     let fixed = view.data.first_chunk::<NEEDED>()?;
     let mut segment = TcpSegment::BLANK;
     read_segment(fixed, view, &mut segment);
-    Some(TcpSegment {
-        payload: &[],
-        ..segment
-    })
+    Some(TcpHeader::from(&segment))
 }
 
 /// Reads the segment whose lengths are those of `view`.
