@@ -1,1 +1,32 @@
-//! Under construction.
+//! What the application bytes of one connection say: both directions put in order, and read as far as a diagnosis needs.
+//!
+//! The tracker hands every data segment to a [`Conversation`] with its offset in the stream and gets plain
+//! [`ConversationFacts`] back: what each side speaks, which HTTP request waits for its answer, whether a stream ended inside
+//! something it had announced. There is no clock, no socket and no `Result`: bytes and times come in as arguments, and input
+//! that cannot be read ends in [`Lost`], which says why.
+//!
+//! Guarantees: the same bytes give the same facts however they were cut into segments, reordered or repeated; memory is
+//! bounded per direction; no input panics; bytes of a body whose length is known are neither copied nor needed, so a gap
+//! inside one costs nothing.
+//!
+//! This crate refuses to know TCP: sequence numbers, acknowledgements and resets stay with the caller. It interprets no
+//! HTTP header beyond those that frame a message, decompresses and decrypts nothing, and of TLS reads the records only.
+
+mod conversation;
+mod exchanges;
+mod facts;
+mod held;
+mod http1;
+mod http2;
+mod reader;
+mod records;
+mod side;
+mod speech;
+mod streams;
+
+pub use conversation::Conversation;
+pub use facts::{
+    Awaiting, ConversationFacts, Exchange, Framing, HttpFacts, Lost, Mark, Opening, Request,
+    SideFacts, Unfinished, What,
+};
+pub use speech::Speech;

@@ -1,0 +1,239 @@
+//! HTTP/1 requests waiting for their responses, in order (RFC 9112 section 9.3).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::{Awaiting, Exchange, HttpFacts, Mark, Request};
+
+/// The most pipelined requests remembered; servers that pipeline at all stop reading long before.
+const MAX_WAITING: usize = 128;
+
+/// What the client direction asked and the server direction has to know.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Exchanges {
+    waiting: VecDeque<Waiting>,
+    tunnel: Tunnel,
+    /// Set where more requests came than are remembered: answers can no longer be matched.
+    overflowed: bool,
+    pub(crate) tally: Tally,
+}
+
+/// What a request's method makes of its response (RFC 9112 section 6.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Method {
+    Head,
+    Connect,
+    Other,
+}
+
+/// Whether HTTP hands the connection over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Tunnel {
+    #[default]
+    None,
+    Asked,
+    Open,
+    Refused,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct Waiting {
+    /// `None` for a response nobody asked for.
+    request: Option<Arc<Request>>,
+    method: Method,
+    asks_tunnel: bool,
+    sent: Option<Mark>,
+    /// Set while the client holds its body back for a "100 Continue" (RFC 9110 section 10.1.1).
+    continues: Option<Mark>,
+}
+
+/// What a client asked for.
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    pub(crate) method: Method,
+    pub(crate) asks_tunnel: bool,
+    pub(crate) continues: Option<Mark>,
+}
+
+/// What an answer is to.
+#[derive(Clone, Copy)]
+pub(crate) enum Match {
+    Method(Method),
+    /// The request was not seen yet.
+    NotYet,
+    /// The requests can no longer be matched.
+    Never,
+}
+
+/// The counts and times.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) requests: u64,
+    responses: u64,
+    interim: u64,
+    last_request: Option<Arc<Request>>,
+    last_status: Option<u16>,
+    last: Option<Exchange>,
+    slowest: Option<Exchange>,
+}
+
+impl Exchanges {
+    /// A request whose header was read.
+    pub(crate) fn ask(&mut self, asked: Asked) {
+        let request = Arc::new(asked.request);
+        self.tally.requests += 1;
+        self.tally.last_request = Some(Arc::clone(&request));
+        if asked.asks_tunnel {
+            self.tunnel = Tunnel::Asked;
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            self.overflowed = true;
+            return;
+        }
+        self.waiting.push_back(Waiting {
+            request: Some(request),
+            method: asked.method,
+            asks_tunnel: asked.asks_tunnel,
+            sent: None,
+            continues: asked.continues,
+        });
+    }
+
+    /// The first bytes of the last request's body were seen.
+    pub(crate) fn continued(&mut self) {
+        if let Some(waiting) = self.waiting.back_mut() {
+            waiting.continues = None;
+        }
+    }
+
+    /// The last request is complete.
+    pub(crate) fn sent(&mut self, number: u64, mark: Mark) {
+        // Where it was answered early, the last one waiting is not this one.
+        if number == self.tally.requests
+            && let Some(waiting) = self.waiting.back_mut()
+            && waiting.sent.is_none()
+        {
+            waiting.sent = Some(mark);
+            waiting.continues = None;
+        }
+    }
+
+    /// What the next response answers.
+    pub(crate) fn next(&self) -> Match {
+        match self.waiting.front() {
+            Some(waiting) => Match::Method(waiting.method),
+            None if self.overflowed => Match::Never,
+            None => Match::NotYet,
+        }
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Lets a response through that nobody asked for.
+    pub(crate) fn answer_unasked(&mut self) {
+        self.waiting.push_back(Waiting {
+            request: None,
+            method: Method::Other,
+            asks_tunnel: false,
+            sent: None,
+            continues: None,
+        });
+    }
+
+    /// An interim response.
+    pub(crate) fn interim(&mut self) {
+        self.tally.interim += 1;
+        if let Some(waiting) = self.waiting.front_mut() {
+            waiting.continues = None;
+        }
+    }
+
+    /// The header of a final response, or of a 101; `hands_over` where HTTP ends with it.
+    pub(crate) fn answered(&mut self, status: u16, begun: Mark, hands_over: HandsOver) {
+        let Some(waiting) = self.waiting.pop_front() else {
+            return;
+        };
+        if waiting.asks_tunnel {
+            self.tunnel = match hands_over {
+                HandsOver::Yes => Tunnel::Open,
+                HandsOver::No => Tunnel::Refused,
+            };
+        }
+        self.tally
+            .answered(waiting.request, waiting.sent, begun, Some(status));
+    }
+
+    /// Whether the answer to the request for a tunnel is known.
+    pub(crate) fn tunnel_decided(&self) -> bool {
+        self.tunnel != Tunnel::Asked
+    }
+
+    /// The answer to the request for a tunnel, once.
+    pub(crate) fn take_tunnel(&mut self) -> HandsOver {
+        match std::mem::take(&mut self.tunnel) {
+            Tunnel::Open => HandsOver::Yes,
+            Tunnel::None | Tunnel::Asked | Tunnel::Refused => HandsOver::No,
+        }
+    }
+
+    pub(crate) fn awaiting(&self) -> Option<Awaiting> {
+        let waiting = self.waiting.front()?;
+        Some(Awaiting {
+            request: waiting.request.clone(),
+            sent: waiting.sent.or(waiting.continues)?,
+        })
+    }
+
+    pub(crate) fn facts(&self) -> HttpFacts {
+        let tally = self.tally.clone();
+        HttpFacts {
+            requests: tally.requests,
+            responses: tally.responses,
+            interim: tally.interim,
+            last_request: tally.last_request,
+            last_status: tally.last_status,
+            last: tally.last,
+            slowest: tally.slowest,
+        }
+    }
+}
+
+/// Whether a response hands the connection over to another protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum HandsOver {
+    Yes,
+    No,
+}
+
+impl Tally {
+    /// A final response began.
+    pub(crate) fn answered(
+        &mut self,
+        request: Option<Arc<Request>>,
+        sent: Option<Mark>,
+        answered: Mark,
+        status: Option<u16>,
+    ) {
+        self.responses += 1;
+        self.last_status = status.or(self.last_status);
+        let exchange = Exchange {
+            request,
+            sent,
+            answered,
+            status,
+        };
+        if wait(&exchange) > self.slowest.as_ref().and_then(wait) {
+            self.slowest = Some(exchange.clone());
+        }
+        self.last = Some(exchange);
+    }
+}
+
+/// How long a complete request waited; `None`, which is least, where it was not complete.
+fn wait(exchange: &Exchange) -> Option<wirewhy_packet::Interval> {
+    exchange
+        .sent
+        .map(|sent| exchange.answered.time.since(sent.time))
+}

@@ -1,0 +1,81 @@
+//! Segments that arrived before the bytes in front of them.
+
+use crate::Mark;
+use crate::side::Segment;
+
+/// The most a direction holds out of order, in bytes, its own bookkeeping included.
+const LIMIT: usize = 64 * 1024;
+
+/// What a held segment costs beside its bytes.
+const OVERHEAD: usize = size_of::<Piece>() + 16;
+
+/// Segments out of order, nearest first.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Held {
+    /// Sorted by offset, farthest first, so that the nearest is popped from the end.
+    pieces: Vec<Piece>,
+    cost: usize,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Piece {
+    at: u64,
+    end: u64,
+    bytes: Box<[u8]>,
+    mark: Mark,
+}
+
+impl Piece {
+    pub(crate) fn segment(&self) -> Segment<'_> {
+        Segment {
+            at: self.at,
+            end: self.end,
+            bytes: &self.bytes,
+            mark: self.mark,
+        }
+    }
+}
+
+impl Held {
+    /// Keeps a segment; false where that passed the bound.
+    pub(crate) fn keep(&mut self, segment: Segment<'_>) -> bool {
+        let index = self.pieces.partition_point(|piece| piece.at > segment.at);
+        let nearest = self.pieces.get(index);
+        let repeated = nearest.is_some_and(|piece| piece.at == segment.at && piece.covers(segment));
+        if repeated {
+            return true;
+        }
+        let cost = segment.bytes.len() + OVERHEAD;
+        if self.cost + cost > LIMIT {
+            return false;
+        }
+        self.cost += cost;
+        self.pieces.insert(
+            index,
+            Piece {
+                at: segment.at,
+                end: segment.end,
+                bytes: segment.bytes.into(),
+                mark: segment.mark,
+            },
+        );
+        true
+    }
+
+    /// The nearest segment, if it begins at or before `offset`.
+    pub(crate) fn take(&mut self, offset: u64) -> Option<Piece> {
+        let piece = self.pieces.pop_if(|piece| piece.at <= offset)?;
+        self.cost -= piece.bytes.len() + OVERHEAD;
+        Some(piece)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Held::default();
+    }
+}
+
+impl Piece {
+    fn covers(&self, segment: Segment<'_>) -> bool {
+        self.end >= segment.end && self.bytes.len() >= segment.bytes.len()
+    }
+}

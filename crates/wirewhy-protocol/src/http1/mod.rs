@@ -1,0 +1,354 @@
+//! HTTP/1 messages of one direction: where each begins and ends (RFC 9112).
+
+mod head;
+
+use crate::exchanges::{Asked, Exchanges, HandsOver, Match, Method};
+use crate::reader::{Input, Step};
+use crate::side::Role;
+use crate::{Framing, Lost, Mark, Unfinished, What};
+use head::{Body, Parsed};
+
+/// The longest header section read; servers stop at 8 to 64 KiB, clients at 256.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// The longest line of a chunk's size with its extensions, or of a trailer.
+const MAX_LINE: usize = 8 * 1024;
+
+/// One direction's messages.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Reader {
+    state: State,
+    /// The first byte of the message the reader is in.
+    begun: Option<Mark>,
+    /// How many bytes of the input given again hold no end of a line or header: long headers are searched once.
+    searched: usize,
+    /// The number of the request the reader is in, counted over the connection.
+    request: u64,
+    asks_tunnel: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+enum State {
+    /// Before a message or inside its header.
+    #[default]
+    Head,
+    /// Inside a body of known length.
+    Sized { start: u64, end: u64 },
+    /// Before a chunk's size, after `received` bytes of the body.
+    ChunkSize { received: u64 },
+    /// Inside a chunk.
+    Chunk { received: u64, start: u64, end: u64 },
+    /// Before the line end that follows a chunk.
+    ChunkEnd { received: u64 },
+    /// Inside the trailer section.
+    Trailers { received: u64 },
+    /// Inside a body that ends with the stream.
+    UntilClose,
+    /// After a request to hand the connection over.
+    Tunnel,
+}
+
+/// What came of the input.
+pub(crate) enum Outcome {
+    Step(Step),
+    /// HTTP ends at this offset; what follows is another protocol's.
+    HandedOver(u64),
+}
+
+impl Reader {
+    pub(crate) fn new() -> Reader {
+        Reader::default()
+    }
+
+    pub(crate) fn read(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Outcome {
+        let step = match self.state {
+            State::Head => return self.read_head(input, exchanges),
+            State::Tunnel => return self.read_tunnel(input, exchanges),
+            State::Sized { end, .. } => self.read_sized(input, end, exchanges),
+            State::ChunkSize { received } => self.read_chunk_size(input, received),
+            State::Chunk {
+                received,
+                start,
+                end,
+            } => {
+                if input.at >= end {
+                    self.state = State::ChunkEnd {
+                        received: received.saturating_add(end - start),
+                    };
+                }
+                Step::To(end)
+            }
+            State::ChunkEnd { received } => self.read_chunk_end(input, received),
+            State::Trailers { .. } => self.read_trailer(input, exchanges),
+            State::UntilClose => Step::To(u64::MAX),
+        };
+        Outcome::Step(step)
+    }
+
+    /// The byte before `offset`, up to which the reader skipped, was seen.
+    pub(crate) fn reached(&mut self, offset: u64, mark: Mark, exchanges: &mut Exchanges) {
+        if let State::Sized { end, .. } = self.state
+            && end == offset
+        {
+            self.finish(mark, exchanges);
+        }
+    }
+
+    pub(crate) fn framing(&self, upto: u64, pending: bool, closed: bool) -> Framing {
+        let Some(begun) = self.begun else {
+            return Framing::Boundary;
+        };
+        let what = match self.state {
+            State::Tunnel => return Framing::Boundary,
+            State::Sized { end, .. } if upto >= end => return Framing::Boundary,
+            State::UntilClose if closed => return Framing::Boundary,
+            State::UntilClose => return Framing::UntilClose,
+            State::Head if !pending => return Framing::Boundary,
+            State::Head => What::Header,
+            State::Sized { start, end } => What::ContentLength {
+                announced: end - start,
+                received: upto.saturating_sub(start),
+            },
+            State::Chunk {
+                received,
+                start,
+                end,
+            } => What::Chunked {
+                received: received.saturating_add(upto.min(end).saturating_sub(start)),
+            },
+            State::ChunkSize { received }
+            | State::ChunkEnd { received }
+            | State::Trailers { received } => What::Chunked { received },
+        };
+        Framing::Inside(Unfinished { what, begun })
+    }
+
+    /// Bytes of the direction are lost: names the request from what there is of its header.
+    pub(crate) fn give_up(&mut self, role: Role, unread: &[u8], exchanges: &mut Exchanges) {
+        if role == Role::Client
+            && self.state == State::Head
+            && let Some(begun) = self.begun
+            && let Some(request) = head::request_line(unread, begun)
+        {
+            exchanges.ask(Asked {
+                method: head::method(&request.method),
+                request,
+                asks_tunnel: false,
+                continues: None,
+            });
+        }
+    }
+
+    fn read_head(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Outcome {
+        if self.begun.is_none() {
+            // Empty lines before a message are to be ignored (RFC 9112 section 2.2).
+            let empty = input
+                .bytes
+                .iter()
+                .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+                .count();
+            if empty > 0 {
+                return Outcome::Step(Step::To(input.after(empty)));
+            }
+            self.begun = Some(input.mark);
+        }
+        let begun = self.begun.unwrap_or(input.mark);
+        let found = head::end(input.bytes, self.searched);
+        let Some(length) = found.filter(|&length| length <= MAX_HEAD) else {
+            return Outcome::Step(self.look_further(input.bytes.len(), MAX_HEAD));
+        };
+        let head = input.bytes.get(..length).unwrap_or(input.bytes);
+        let after = input.after(length);
+        match input.role {
+            Role::Client => Outcome::Step(self.ask(head, after, begun, input.mark, exchanges)),
+            Role::Server => self.answer(head, after, begun, exchanges),
+        }
+    }
+
+    fn ask(
+        &mut self,
+        head: &[u8],
+        after: u64,
+        begun: Mark,
+        mark: Mark,
+        exchanges: &mut Exchanges,
+    ) -> Step {
+        let Parsed::Yes(parsed) = head::request(head, begun) else {
+            return Step::Lost(Lost::Malformed);
+        };
+        let method = head::method(&parsed.request.method);
+        self.asks_tunnel = method == Method::Connect || parsed.upgrades;
+        let bodiless = parsed.body == Body::None;
+        exchanges.ask(Asked {
+            request: parsed.request,
+            method,
+            asks_tunnel: self.asks_tunnel,
+            continues: (parsed.expects && !bodiless).then_some(mark),
+        });
+        self.request = exchanges.tally.requests;
+        self.begin_body(parsed.body, after, mark, exchanges)
+    }
+
+    fn answer(
+        &mut self,
+        head: &[u8],
+        after: u64,
+        begun: Mark,
+        exchanges: &mut Exchanges,
+    ) -> Outcome {
+        let Parsed::Yes(parsed) = head::response(head) else {
+            return Outcome::Step(Step::Lost(Lost::Malformed));
+        };
+        let method = match exchanges.next() {
+            Match::Method(method) => method,
+            Match::NotYet => return Outcome::Step(Step::Stall),
+            Match::Never => return Outcome::Step(Step::Lost(Lost::TooMuch)),
+        };
+        let status = parsed.status;
+        let switches = status == 101;
+        if (100..200).contains(&status) && !switches {
+            exchanges.interim();
+            *self = Reader::new();
+            return Outcome::Step(Step::To(after));
+        }
+        // RFC 9110 section 9.3.6: any 2xx to CONNECT.
+        if switches || (method == Method::Connect && (200..300).contains(&status)) {
+            exchanges.answered(status, begun, HandsOver::Yes);
+            return Outcome::HandedOver(after);
+        }
+        exchanges.answered(status, begun, HandsOver::No);
+        let body = match (method, status) {
+            (Method::Head, _) | (_, 204 | 304) => Body::None,
+            _ => parsed.body,
+        };
+        Outcome::Step(self.begin_body(body, after, begun, exchanges))
+    }
+
+    /// After a header that ended at `after`, in the segment `mark` (of no interest for a response).
+    fn begin_body(
+        &mut self,
+        body: Body,
+        after: u64,
+        mark: Mark,
+        exchanges: &mut Exchanges,
+    ) -> Step {
+        self.searched = 0;
+        match body {
+            Body::None | Body::Length(0) => self.finish(mark, exchanges),
+            Body::Length(length) => {
+                let Some(end) = after.checked_add(length) else {
+                    return Step::Lost(Lost::Malformed);
+                };
+                self.state = State::Sized { start: after, end };
+            }
+            Body::Chunked => self.state = State::ChunkSize { received: 0 },
+            Body::UntilClose => self.state = State::UntilClose,
+            Body::Contradictory => return Step::Lost(Lost::Malformed),
+        }
+        Step::To(after)
+    }
+
+    fn read_sized(&mut self, input: Input<'_>, end: u64, exchanges: &mut Exchanges) -> Step {
+        if input.at >= end || input.end() >= end {
+            self.finish(input.mark, exchanges);
+            return Step::To(end);
+        }
+        if input.role == Role::Client {
+            exchanges.continued();
+        }
+        Step::To(end)
+    }
+
+    fn read_chunk_size(&mut self, input: Input<'_>, received: u64) -> Step {
+        let Some(length) = self.line(input.bytes) else {
+            return self.look_further(input.bytes.len(), MAX_LINE);
+        };
+        let line = input.bytes.get(..length).unwrap_or(input.bytes);
+        let Some(size) = head::chunk_size(line) else {
+            return Step::Lost(Lost::Malformed);
+        };
+        let start = input.after(length);
+        let Some(end) = start.checked_add(size) else {
+            return Step::Lost(Lost::Malformed);
+        };
+        self.searched = 0;
+        self.state = if size == 0 {
+            State::Trailers { received }
+        } else {
+            State::Chunk {
+                received,
+                start,
+                end,
+            }
+        };
+        Step::To(start)
+    }
+
+    fn read_chunk_end(&mut self, input: Input<'_>, received: u64) -> Step {
+        let length = match input.bytes {
+            [b'\r', b'\n', ..] => 2,
+            [b'\n', ..] => 1,
+            [b'\r'] => return Step::More,
+            _ => return Step::Lost(Lost::Malformed),
+        };
+        self.state = State::ChunkSize { received };
+        Step::To(input.after(length))
+    }
+
+    fn read_trailer(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Step {
+        let Some(length) = self.line(input.bytes) else {
+            return self.look_further(input.bytes.len(), MAX_LINE);
+        };
+        self.searched = 0;
+        if matches!(input.bytes, [b'\n', ..] | [b'\r', b'\n', ..]) {
+            self.finish(input.mark, exchanges);
+        }
+        Step::To(input.after(length))
+    }
+
+    fn read_tunnel(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Outcome {
+        if !exchanges.tunnel_decided() {
+            return Outcome::Step(Step::Stall);
+        }
+        match exchanges.take_tunnel() {
+            HandsOver::Yes => Outcome::HandedOver(input.at),
+            HandsOver::No => {
+                *self = Reader::new();
+                Outcome::Step(Step::To(input.at))
+            }
+        }
+    }
+
+    /// The length of the first line, its end included.
+    fn line(&self, bytes: &[u8]) -> Option<usize> {
+        let fresh = bytes.get(self.searched..)?;
+        let end = fresh.iter().position(|&byte| byte == b'\n')?;
+        Some(self.searched + end + 1).filter(|&length| length <= MAX_LINE)
+    }
+
+    /// No end in these bytes: more of them, up to a bound.
+    fn look_further(&mut self, have: usize, most: usize) -> Step {
+        if have >= most {
+            return Step::Lost(Lost::TooMuch);
+        }
+        self.searched = have;
+        Step::More
+    }
+
+    /// The message is complete.
+    fn finish(&mut self, mark: Mark, exchanges: &mut Exchanges) {
+        // Responses have no number, and request 0 is none.
+        if self.request > 0 {
+            exchanges.sent(self.request, mark);
+        }
+        let state = if self.asks_tunnel {
+            State::Tunnel
+        } else {
+            State::Head
+        };
+        *self = Reader {
+            state,
+            ..Reader::new()
+        };
+    }
+}

@@ -1,0 +1,130 @@
+//! What reads a direction once its protocol is known.
+
+use crate::conversation::Dialogue;
+use crate::side::Role;
+use crate::{Framing, Lost, Mark, Speech};
+use crate::{http1, http2, records, speech};
+
+/// Bytes for a reader, in order.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    /// The offset of the first byte.
+    pub(crate) at: u64,
+    /// At least one byte.
+    pub(crate) bytes: &'a [u8],
+    /// The segment that brought the last of them.
+    pub(crate) mark: Mark,
+    pub(crate) role: Role,
+}
+
+impl Input<'_> {
+    /// One past the last byte.
+    pub(crate) fn end(&self) -> u64 {
+        self.after(self.bytes.len())
+    }
+
+    /// The offset `count` bytes on.
+    pub(crate) fn after(&self, count: usize) -> u64 {
+        self.at
+            .saturating_add(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+}
+
+/// What a reader made of its input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// It stands at this offset, which may lie beyond the input: what is in between it need not see.
+    To(u64),
+    /// These bytes begin this protocol.
+    Speaks(Speech),
+    /// It needs the same bytes again, and more of them.
+    More,
+    /// It needs the same bytes again once the other direction has gone on.
+    Stall,
+    /// It cannot go on.
+    Lost(Lost),
+}
+
+/// The reader of a direction.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Reader {
+    /// The protocol is not known yet, or not known again after HTTP handed the connection over.
+    Opening,
+    Http1(http1::Reader),
+    Http2(http2::Reader),
+    Tls(records::Reader),
+}
+
+impl Reader {
+    /// The reader for a protocol, where there is one.
+    pub(crate) fn of(speech: Speech) -> Option<Reader> {
+        match speech {
+            Speech::Http1Request | Speech::Http1Response => {
+                Some(Reader::Http1(http1::Reader::new()))
+            }
+            Speech::Http2Preface => Some(Reader::Http2(http2::Reader::after_preface())),
+            Speech::Http2Settings => Some(Reader::Http2(http2::Reader::new())),
+            Speech::Tls => Some(Reader::Tls(records::Reader::new())),
+            Speech::Ssh
+            | Speech::Smtp
+            | Speech::Ftp
+            | Speech::SmtpOrFtp
+            | Speech::Pop3
+            | Speech::Imap
+            | Speech::Unknown => None,
+        }
+    }
+
+    pub(crate) fn read(&mut self, input: Input<'_>, dialogue: &mut Dialogue) -> Step {
+        match self {
+            Reader::Opening => match speech::recognise(input.bytes, false) {
+                Some(speech) => Step::Speaks(speech),
+                None => Step::More,
+            },
+            Reader::Http1(reader) => match reader.read(input, &mut dialogue.exchanges) {
+                http1::Outcome::Step(step) => step,
+                http1::Outcome::HandedOver(offset) => {
+                    *self = Reader::Opening;
+                    Step::To(offset)
+                }
+            },
+            Reader::Http2(reader) => reader.read(
+                input,
+                (&mut dialogue.streams, &mut dialogue.exchanges.tally),
+            ),
+            Reader::Tls(reader) => reader.read(input),
+        }
+    }
+
+    /// The byte before `offset`, up to which the reader skipped, was seen.
+    pub(crate) fn reached(&mut self, offset: u64, mark: Mark, dialogue: &mut Dialogue) {
+        match self {
+            Reader::Http1(reader) => reader.reached(offset, mark, &mut dialogue.exchanges),
+            Reader::Http2(reader) => {
+                let shared = (&mut dialogue.streams, &mut dialogue.exchanges.tally);
+                reader.reached(offset, mark, shared);
+            }
+            Reader::Opening | Reader::Tls(_) => {}
+        }
+    }
+
+    /// Where the direction stands after `upto` bytes; `pending` where bytes wait to be read, `closed` where none follow.
+    pub(crate) fn framing(&self, upto: u64, pending: bool, closed: bool) -> Framing {
+        match self {
+            Reader::Opening if pending => Framing::Unknown(Lost::Unframed),
+            Reader::Opening => Framing::Boundary,
+            Reader::Http1(reader) => reader.framing(upto, pending, closed),
+            Reader::Http2(reader) => reader.framing(upto),
+            Reader::Tls(reader) => reader.framing(upto),
+        }
+    }
+
+    /// The direction cannot be followed any further: what can be said of `unread`, where the reader stood?
+    pub(crate) fn give_up(&mut self, role: Role, unread: &[u8], dialogue: &mut Dialogue) {
+        match self {
+            Reader::Http1(reader) => reader.give_up(role, unread, &mut dialogue.exchanges),
+            Reader::Http2(_) => dialogue.streams.give_up(),
+            Reader::Opening | Reader::Tls(_) => {}
+        }
+    }
+}

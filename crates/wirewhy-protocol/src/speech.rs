@@ -1,0 +1,218 @@
+//! What the first bytes of a direction plainly are.
+
+use crate::{http2, records};
+
+/// A protocol, as recognised from the first bytes of one direction.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Speech {
+    /// An HTTP/1 request line.
+    Http1Request,
+    /// An HTTP/1 status line.
+    Http1Response,
+    /// A client's HTTP/2 connection preface.
+    Http2Preface,
+    /// An HTTP/2 SETTINGS frame, with which a server begins.
+    Http2Settings,
+    /// A TLS record.
+    Tls,
+    /// An SSH identification string.
+    Ssh,
+    /// An SMTP greeting or a client's EHLO.
+    Smtp,
+    /// An FTP greeting.
+    Ftp,
+    /// A greeting with which SMTP and FTP servers alike begin.
+    SmtpOrFtp,
+    /// A POP3 greeting.
+    Pop3,
+    /// An IMAP greeting.
+    Imap,
+    /// None of these.
+    Unknown,
+}
+
+/// How much of a first line is looked at.
+const MAX_LINE: usize = 256;
+
+/// Methods that begin a request: RFC 9110, RFC 5789, WebDAV (RFC 4918, RFC 3253) and UPnP.
+const METHODS: [&str; 32] = [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "CONNECT",
+    "OPTIONS",
+    "TRACE",
+    "PATCH",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "REPORT",
+    "CHECKOUT",
+    "CHECKIN",
+    "MERGE",
+    "MKACTIVITY",
+    "VERSION-CONTROL",
+    "SEARCH",
+    "ACL",
+    "BIND",
+    "PURGE",
+    "QUERY",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "NOTIFY",
+    "M-SEARCH",
+    "SOURCE",
+];
+
+/// What `bytes` begin; `None` while more of them could decide otherwise, and never where `all` there will be is given.
+///
+/// Decides by the first bytes only, so the answer is the same however they arrive. No bytes are nothing: `None`.
+pub(crate) fn recognise(bytes: &[u8], all: bool) -> Option<Speech> {
+    let &first = bytes.first()?;
+    let found = match first {
+        20..=24 => tls(bytes),
+        0 => http2_settings(bytes),
+        b'0'..=b'9' | b'+' | b'*' => greeting(bytes),
+        _ => words(bytes),
+    };
+    match found {
+        Guess::Is(speech) => Some(speech),
+        Guess::Open if all => Some(Speech::Unknown),
+        Guess::Open => None,
+    }
+}
+
+enum Guess {
+    Is(Speech),
+    /// More bytes are needed.
+    Open,
+}
+
+impl Guess {
+    fn no() -> Guess {
+        Guess::Is(Speech::Unknown)
+    }
+}
+
+/// How far `bytes` agree with `pattern`.
+fn compare(bytes: &[u8], pattern: &[u8], speech: Speech) -> Guess {
+    if bytes.starts_with(pattern) {
+        Guess::Is(speech)
+    } else if pattern.starts_with(bytes) {
+        Guess::Open
+    } else {
+        Guess::no()
+    }
+}
+
+fn tls(bytes: &[u8]) -> Guess {
+    if bytes.get(1).is_some_and(|&major| major != 0x03) {
+        return Guess::no();
+    }
+    match bytes.split_first_chunk() {
+        // No direction begins with an empty record, and versions end at 0x0304.
+        Some((header, _)) => match records::announced(*header) {
+            Some(1..) if header[2] <= 0x04 => Guess::Is(Speech::Tls),
+            _ => Guess::no(),
+        },
+        None => Guess::Open,
+    }
+}
+
+fn http2_settings(bytes: &[u8]) -> Guess {
+    match bytes.split_first_chunk() {
+        Some((header, _)) if http2::is_server_preface(*header) => Guess::Is(Speech::Http2Settings),
+        Some(_) => Guess::no(),
+        None => Guess::Open,
+    }
+}
+
+/// A server that speaks first.
+fn greeting(bytes: &[u8]) -> Guess {
+    let line = match bytes.iter().take(MAX_LINE).position(|&byte| byte == b'\n') {
+        Some(end) => bytes.get(..end).unwrap_or(bytes),
+        None if bytes.len() >= MAX_LINE => bytes.get(..MAX_LINE).unwrap_or(bytes),
+        None => return Guess::Open,
+    };
+    let upper = line.to_ascii_uppercase();
+    if upper.starts_with(b"+OK") {
+        return Guess::Is(Speech::Pop3);
+    }
+    if [&b"* OK"[..], b"* PREAUTH", b"* BYE"]
+        .iter()
+        .any(|start| upper.starts_with(start))
+    {
+        return Guess::Is(Speech::Imap);
+    }
+    // 220 ready, 421 not available, 554 no service (RFC 5321 section 3.1); 120 and 421 of FTP (RFC 959 section 5.4).
+    let code = upper.first_chunk::<3>().map(|code| &code[..]);
+    let after = upper.get(3);
+    if !matches!(code, Some(b"220" | b"421" | b"554" | b"120"))
+        || !matches!(after, Some(b' ' | b'-'))
+    {
+        return Guess::no();
+    }
+    let says = |word: &[u8]| upper.windows(word.len()).any(|window| window == word);
+    Guess::Is(match (says(b"SMTP"), says(b"FTP")) {
+        (true, false) => Speech::Smtp,
+        (false, true) => Speech::Ftp,
+        _ => Speech::SmtpOrFtp,
+    })
+}
+
+/// A protocol that begins with a word.
+fn words(bytes: &[u8]) -> Guess {
+    let fixed: [(&[u8], Speech); 5] = [
+        (b"HTTP/1.", Speech::Http1Response),
+        (b"SSH-", Speech::Ssh),
+        (
+            http2::PREFACE.get(..14).unwrap_or(http2::PREFACE),
+            Speech::Http2Preface,
+        ),
+        (b"EHLO ", Speech::Smtp),
+        (b"HELO ", Speech::Smtp),
+    ];
+    let mut open = false;
+    for (pattern, speech) in fixed {
+        match compare(bytes, pattern, speech) {
+            Guess::Is(Speech::Unknown) => {}
+            Guess::Open => open = true,
+            found @ Guess::Is(_) => return found,
+        }
+    }
+    match request_line(bytes) {
+        Guess::Is(Speech::Unknown) if open => Guess::Open,
+        guess => guess,
+    }
+}
+
+/// A request line: a method, then a target in one of the forms of RFC 9112 section 3.2.
+fn request_line(bytes: &[u8]) -> Guess {
+    let Some(space) = bytes.iter().position(|&byte| byte == b' ') else {
+        let begins = METHODS
+            .iter()
+            .any(|method| method.as_bytes().starts_with(bytes));
+        return if begins { Guess::Open } else { Guess::no() };
+    };
+    let (method, rest) = bytes.split_at_checked(space).unwrap_or((bytes, &[]));
+    if !METHODS.iter().any(|known| known.as_bytes() == method) {
+        return Guess::no();
+    }
+    // SIP and RTSP share methods, key-value stores share words; none has a target that begins like these.
+    let target = rest.trim_ascii_start();
+    if method == b"CONNECT" && !target.is_empty() {
+        return Guess::Is(Speech::Http1Request);
+    }
+    let start = target.get(..4).unwrap_or(target).to_ascii_lowercase();
+    match start.first() {
+        None => Guess::Open,
+        Some(b'/' | b'*') => Guess::Is(Speech::Http1Request),
+        Some(_) => compare(&start, b"http", Speech::Http1Request),
+    }
+}
