@@ -5,7 +5,8 @@ use super::{Layer, Next, View, Walk};
 use crate::{MacAddr, StopReason};
 
 impl<'a> Walk<'a, '_> {
-    /// LINKTYPE_LINUX_SLL: packet type, ARPHRD type, address length, address, protocol.
+    /// LINKTYPE_LINUX_SLL: packet type, ARPHRD type, address length, address, protocol. Not by etherparse, which refuses
+    /// packet types above 4 and hardware types it does not know, and knows no version 2.
     #[inline(never)]
     pub(super) fn linux_cooked(&mut self, view: View<'a>) -> Next<'a> {
         let Some(h) = view.data.first_chunk::<16>() else {

@@ -1,8 +1,14 @@
 //! ICMP (RFC 792), ICMPv6 (RFC 4443), the packets their errors quote, and neighbour discovery (RFC 4861).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use super::ip::protocol;
+use etherparse::icmpv6::{
+    self, NdpOptionSlice, NdpOptionsIterator, NeighborAdvertisementPayloadSlice,
+    NeighborSolicitationPayloadSlice,
+};
+use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
+
+use super::ip::{ipv4_header_len, ipv4_without_options, protocol};
 use super::tcp;
 use super::view::View;
 use super::{Next, Walk};
@@ -15,6 +21,8 @@ const HEADER: usize = 8;
 const MAX_QUOTED_EXTENSIONS: usize = 8;
 
 impl<'a> Walk<'a, '_> {
+    /// Not by etherparse's slices: they refuse a message cut behind type and code, and timestamps of another length than
+    /// theirs.
     #[inline(never)]
     pub(super) fn icmp(&mut self, view: View<'a>) -> Next<'a> {
         let Some([kind, code]) = view.chunk(0) else {
@@ -52,7 +60,9 @@ impl<'a> Walk<'a, '_> {
                 let mtu = if kind == 2 { view.be32(4) } else { None };
                 self.icmp_error(view, true, (kind, code), mtu, quote_len)
             }
-            135 | 136 => self.neighbor(view, kind, code),
+            icmpv6::TYPE_NEIGHBOR_SOLICITATION | icmpv6::TYPE_NEIGHBOR_ADVERTISEMENT => {
+                self.neighbor(view, kind, code)
+            }
             _ => {
                 self.packet.transport = Transport::IcmpOther { kind, code };
                 None
@@ -93,65 +103,74 @@ impl<'a> Walk<'a, '_> {
 
     /// RFC 4861 sections 4.3 and 4.4.
     fn neighbor(&mut self, view: View<'a>, kind: u8, code: u8) -> Next<'a> {
-        let Some(target) = view.chunk::<16>(8) else {
-            self.packet.transport = Transport::IcmpOther { kind, code };
-            return self.stop_short("icmpv6", view, 24);
+        let message = view.skip(HEADER);
+        let advertisement = kind == icmpv6::TYPE_NEIGHBOR_ADVERTISEMENT;
+        let read = if advertisement {
+            NeighborAdvertisementPayloadSlice::from_slice(message.data)
+                .map(|message| (message.target_address(), message.options_iterator()))
+        } else {
+            NeighborSolicitationPayloadSlice::from_slice(message.data)
+                .map(|message| (message.target_address(), message.options_iterator()))
         };
-        let advertisement = kind == 136;
-        // A solicitation tells the source's link address (1), an advertisement the target's (2).
-        let wanted = if advertisement { 2 } else { 1 };
+        let (target, options) = match read {
+            Ok(read) => read,
+            Err(short) => {
+                self.packet.transport = Transport::IcmpOther { kind, code };
+                return self.stop_short("icmpv6", message, short.required_len);
+            }
+        };
         self.packet.transport = Transport::NeighborDiscovery(NeighborDiscovery {
             advertisement,
-            target: Ipv6Addr::from(target),
-            mac: link_address_option(view.skip(24), wanted),
+            target,
+            mac: link_address(options, advertisement),
         });
         None
     }
 }
 
-/// RFC 4861 section 4.6: type, length in units of 8 bytes, value.
-fn link_address_option(mut options: View<'_>, wanted: u8) -> Option<MacAddr> {
-    loop {
-        let [kind, units] = options.chunk(0)?;
-        if kind == wanted {
-            return options.chunk(2).map(MacAddr);
+/// RFC 4861 section 4.6.1: a solicitation tells the source's link address, an advertisement the target's.
+fn link_address(mut options: NdpOptionsIterator<'_>, of_target: bool) -> Option<MacAddr> {
+    let address = options.find_map(|option| match option {
+        Ok(NdpOptionSlice::SourceLinkLayerAddress(option)) if !of_target => {
+            Some(option.link_layer_address())
         }
-        if units == 0 {
-            return None;
+        Ok(NdpOptionSlice::TargetLinkLayerAddress(option)) if of_target => {
+            Some(option.link_layer_address())
         }
-        options = options.skip(usize::from(units) * 8);
-    }
+        _ => None,
+    })?;
+    address.first_chunk().copied().map(MacAddr)
 }
 
 fn quoted_v4(view: View<'_>) -> Option<Quoted> {
-    let h = view.data.first_chunk::<20>()?;
-    let header = usize::from(h[0] & 0x0f) * 4;
-    if h[0] >> 4 != 4 || header < 20 {
+    // Whether the options were quoted does not matter: the transport header behind them is looked for by itself.
+    let fixed = ipv4_without_options(view)?;
+    let header = Ipv4HeaderSlice::from_slice(&fixed).ok()?;
+    let header_len = ipv4_header_len(view);
+    if header_len < fixed.len() {
         return None;
     }
-    let total_len = u16::from_be_bytes([h[2], h[3]]);
-    let is_first = u16::from_be_bytes([h[6], h[7]]) & 0x1fff == 0;
-    let inside = is_first.then(|| claimed(view, header, usize::from(total_len)));
+    let total_len = header.total_len();
+    let is_first = header.fragments_offset().value() == 0;
+    let inside = is_first.then(|| claimed(view, header_len, usize::from(total_len)));
     Some(quoted(
-        IpAddr::V4(Ipv4Addr::new(h[12], h[13], h[14], h[15])),
-        IpAddr::V4(Ipv4Addr::new(h[16], h[17], h[18], h[19])),
-        h[8],
+        IpAddr::V4(header.source_addr()),
+        IpAddr::V4(header.destination_addr()),
+        header.ttl(),
         u32::from(total_len),
-        (h[9], inside),
+        (header.protocol().0, inside),
     ))
 }
 
 fn quoted_v6(view: View<'_>) -> Option<Quoted> {
-    let h = view.data.first_chunk::<40>()?;
-    if h[0] >> 4 != 6 {
-        return None;
-    }
-    let total = 40 + usize::from(u16::from_be_bytes([h[4], h[5]]));
-    let inside = behind_extensions(h[6], claimed(view, 40, total));
+    let header = Ipv6HeaderSlice::from_slice(view.data).ok()?;
+    let header_len = header.slice().len();
+    let total = header_len + usize::from(header.payload_length());
+    let inside = behind_extensions(header.next_header().0, claimed(view, header_len, total));
     Some(quoted(
-        IpAddr::V6(Ipv6Addr::from(view.chunk::<16>(8)?)),
-        IpAddr::V6(Ipv6Addr::from(view.chunk::<16>(24)?)),
-        h[7],
+        IpAddr::V6(header.source_addr()),
+        IpAddr::V6(header.destination_addr()),
+        header.hop_limit(),
         super::view::length(total),
         inside,
     ))
@@ -171,7 +190,8 @@ fn claimed(view: View<'_>, header: usize, total: usize) -> View<'_> {
     }
 }
 
-/// The protocol behind the extension headers, and its header unless this is a later fragment or was not quoted.
+/// The protocol behind the extension headers, and its header unless this is a later fragment or was not quoted. Not by
+/// etherparse: of an extension header the quote cuts, it does not tell what would have followed.
 fn behind_extensions(mut next: u8, mut view: View<'_>) -> (u8, Option<View<'_>>) {
     for _ in 0..MAX_QUOTED_EXTENSIONS {
         let Some([following, units]) = view.chunk(0) else {
@@ -230,7 +250,7 @@ fn quoted_tcp(view: View<'_>) -> Option<QuotedTcp> {
     let whole = view.data.len() >= 20;
     Some(QuotedTcp {
         seq,
-        header: whole.then(|| tcp::quoted(view)).flatten(),
+        header: whole.then(|| tcp::quoted(view)),
     })
 }
 
@@ -240,6 +260,8 @@ mod tests {
         decode, decode_cut, ipv4, ipv4_fragment, ipv6, probe, survives_mutation, udp,
     };
     use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use crate::{Decoder, LinkType, StopReason, TcpFlags, TcpHeader};
 
     /// ICMP of a kind and code, the second word, then the quote.

@@ -1,6 +1,10 @@
 //! IPv4 (RFC 791) and IPv6 with its extension headers (RFC 8200).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use etherparse::{
+    Ipv4HeaderSlice, Ipv6FragmentHeaderSlice, Ipv6HeaderSlice, Ipv6RawExtHeaderSlice,
+};
 
 use super::fragments::{Added, Fragment, FragmentKey};
 use super::view::{View, length};
@@ -9,30 +13,35 @@ use crate::{Ip, IpId, StopReason, Transport};
 
 /// The numbers of the [IANA registry](https://www.iana.org/assignments/protocol-numbers) that this program follows.
 pub(super) mod protocol {
-    pub(crate) const HOP_BY_HOP: u8 = 0;
-    pub(crate) const ICMP: u8 = 1;
-    pub(crate) const IPV4: u8 = 4;
-    pub(crate) const TCP: u8 = 6;
-    pub(crate) const UDP: u8 = 17;
-    pub(crate) const DCCP: u8 = 33;
-    pub(crate) const IPV6: u8 = 41;
-    pub(crate) const ROUTING: u8 = 43;
-    pub(crate) const FRAGMENT: u8 = 44;
-    pub(crate) const GRE: u8 = 47;
-    pub(crate) const ESP: u8 = 50;
-    pub(crate) const AH: u8 = 51;
-    pub(crate) const ICMPV6: u8 = 58;
-    pub(crate) const NO_NEXT: u8 = 59;
-    pub(crate) const DESTINATION: u8 = 60;
-    pub(crate) const ETHER_IP: u8 = 97;
-    pub(crate) const SCTP: u8 = 132;
-    pub(crate) const MOBILITY: u8 = 135;
-    pub(crate) const UDP_LITE: u8 = 136;
-    pub(crate) const MPLS: u8 = 137;
-    pub(crate) const HIP: u8 = 139;
-    pub(crate) const SHIM6: u8 = 140;
+    use etherparse::ip_number as number;
+
+    pub(crate) const HOP_BY_HOP: u8 = number::IPV6_HEADER_HOP_BY_HOP.0;
+    pub(crate) const ICMP: u8 = number::ICMP.0;
+    pub(crate) const IPV4: u8 = number::IPV4.0;
+    pub(crate) const TCP: u8 = number::TCP.0;
+    pub(crate) const UDP: u8 = number::UDP.0;
+    pub(crate) const DCCP: u8 = number::DCCP.0;
+    pub(crate) const IPV6: u8 = number::IPV6.0;
+    pub(crate) const ROUTING: u8 = number::IPV6_ROUTE_HEADER.0;
+    pub(crate) const FRAGMENT: u8 = number::IPV6_FRAGMENTATION_HEADER.0;
+    pub(crate) const GRE: u8 = number::GRE.0;
+    pub(crate) const ESP: u8 = number::ENCAPSULATING_SECURITY_PAYLOAD.0;
+    pub(crate) const AH: u8 = number::AUTHENTICATION_HEADER.0;
+    pub(crate) const ICMPV6: u8 = number::IPV6_ICMP.0;
+    pub(crate) const NO_NEXT: u8 = number::IPV6_NO_NEXT_HEADER.0;
+    pub(crate) const DESTINATION: u8 = number::IPV6_DESTINATION_OPTIONS.0;
+    pub(crate) const ETHER_IP: u8 = number::ETHER_IP.0;
+    pub(crate) const SCTP: u8 = number::SCTP.0;
+    pub(crate) const MOBILITY: u8 = number::MOBILITY_HEADER.0;
+    pub(crate) const UDP_LITE: u8 = number::UDP_LITE.0;
+    pub(crate) const MPLS: u8 = number::MPLS_IN_IP.0;
+    pub(crate) const HIP: u8 = number::HIP.0;
+    pub(crate) const SHIM6: u8 = number::SHIM6.0;
     pub(crate) const ETHERNET: u8 = 143;
 }
+
+/// The IPv4 header without options.
+const IPV4_HEADER: usize = 20;
 
 /// The fixed IPv6 header.
 const IPV6_HEADER: usize = 40;
@@ -51,69 +60,102 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
+    /// The lengths are our own business: etherparse's lax packet slices know what was captured, not what was sent.
     #[inline]
     fn ipv4(&mut self, view: View<'a>) -> Next<'a> {
-        let Some(h) = view.data.first_chunk::<20>() else {
-            return self.stop_short("ipv4", view, 20);
+        let Ok(header) = Ipv4HeaderSlice::from_slice(view.data) else {
+            return self.damaged_ipv4(view);
         };
-        let header = usize::from(h[0] & 0x0f) * 4;
-        let claimed = usize::from(u16::from_be_bytes([h[2], h[3]]));
+        let total = self.enter_ipv4(&header, view.wire);
+        let header_len = header.slice().len();
+        if total < header_len {
+            return self.stop("ipv4", StopReason::Malformed);
+        }
+        let payload = view.limit(total).skip(header_len);
+        if header.is_fragmenting_payload() {
+            return self.ipv4_fragment(&header, total, payload);
+        }
+        self.ip_protocol(header.protocol().0, payload)
+    }
+
+    /// Takes in what the header says; returns the length of the packet.
+    #[inline]
+    fn enter_ipv4(&mut self, header: &Ipv4HeaderSlice<'_>, wire: usize) -> usize {
+        let claimed = usize::from(header.total_len());
         // Segmentation offload fills the length in after the capture.
         let len_from_frame = claimed == 0;
-        let total = if len_from_frame { view.wire } else { claimed };
-        let fragment = u16::from_be_bytes([h[6], h[7]]);
-        let protocol = h[9];
+        let total = if len_from_frame { wire } else { claimed };
         self.enter_ip(Ip {
-            source: IpAddr::V4(Ipv4Addr::new(h[12], h[13], h[14], h[15])),
-            destination: IpAddr::V4(Ipv4Addr::new(h[16], h[17], h[18], h[19])),
-            ttl: h[8],
+            source: IpAddr::V4(header.source_addr()),
+            destination: IpAddr::V4(header.destination_addr()),
+            ttl: header.ttl(),
             id: Some(IpId {
-                id: u16::from_be_bytes([h[4], h[5]]),
-                dont_fragment: fragment & 0x4000 != 0,
+                id: header.identification(),
+                dont_fragment: header.dont_fragment(),
             }),
-            tos: h[1],
+            tos: (header.dcp().value() << 2) | header.ecn().value(),
             total_len: length(total),
             len_from_frame,
             reassembled: false,
         });
-        self.packet.transport = Transport::OtherIp { protocol };
-        if header < 20 || total < header {
+        self.packet.transport = Transport::OtherIp {
+            protocol: header.protocol().0,
+        };
+        total
+    }
+
+    /// A header cut inside its options, or of a length it cannot have. etherparse refuses it; its addresses are told
+    /// all the same.
+    #[cold]
+    fn damaged_ipv4(&mut self, view: View<'a>) -> Next<'a> {
+        let fixed = ipv4_without_options(view);
+        let header = fixed
+            .as_ref()
+            .and_then(|fixed| Ipv4HeaderSlice::from_slice(fixed).ok());
+        let Some(header) = header else {
+            return self.stop_short("ipv4", view, IPV4_HEADER);
+        };
+        let total = self.enter_ipv4(&header, view.wire);
+        let header_len = ipv4_header_len(view);
+        if header_len < IPV4_HEADER || total < header_len {
             return self.stop("ipv4", StopReason::Malformed);
         }
-        if view.data.len() < header {
-            return self.stop_short("ipv4", view, header);
-        }
-        let payload = view.limit(total).skip(header);
-        if fragment & 0x3fff == 0 {
-            return self.ip_protocol(protocol, payload);
-        }
+        self.stop_short("ipv4", view, header_len)
+    }
+
+    #[inline(never)]
+    fn ipv4_fragment(
+        &mut self,
+        header: &Ipv4HeaderSlice<'_>,
+        total: usize,
+        payload: View<'a>,
+    ) -> Next<'a> {
+        let headers = header.slice().len();
+        let protocol = header.protocol().0;
         self.fragment(Fragment {
             key: FragmentKey::V4 {
-                source: Ipv4Addr::new(h[12], h[13], h[14], h[15]),
-                destination: Ipv4Addr::new(h[16], h[17], h[18], h[19]),
-                id: u16::from_be_bytes([h[4], h[5]]),
+                source: header.source_addr(),
+                destination: header.destination_addr(),
+                id: header.identification(),
                 protocol,
             },
             protocol,
-            offset: usize::from(fragment & 0x1fff) * 8,
-            last: fragment & 0x2000 == 0,
+            offset: usize::from(header.fragments_offset().byte_offset()),
+            last: !header.more_fragments(),
             // RFC 791: the length covers header and data.
-            claimed: total - header,
+            claimed: total - headers,
             data: payload.data,
-            headers: header,
+            headers,
         })
     }
 
     #[inline(never)]
     fn ipv6(&mut self, view: View<'a>) -> Next<'a> {
-        let Some(h) = view.data.first_chunk::<IPV6_HEADER>() else {
+        let Ok(header) = Ipv6HeaderSlice::from_slice(view.data) else {
             return self.stop_short("ipv6", view, IPV6_HEADER);
         };
-        let protocol = h[6];
-        let claimed = usize::from(u16::from_be_bytes([h[4], h[5]]));
-        let (Some(source), Some(destination)) = (view.chunk::<16>(8), view.chunk::<16>(24)) else {
-            return self.stop_short("ipv6", view, IPV6_HEADER);
-        };
+        let protocol = header.next_header().0;
+        let claimed = usize::from(header.payload_length());
         // Segmentation offload, and packets beyond 64 KiB (RFC 2675 writes a zero).
         let len_from_frame = claimed == 0
             && protocol != protocol::NO_NEXT
@@ -124,11 +166,11 @@ impl<'a> Walk<'a, '_> {
             IPV6_HEADER + claimed
         };
         self.enter_ip(Ip {
-            source: IpAddr::V6(Ipv6Addr::from(source)),
-            destination: IpAddr::V6(Ipv6Addr::from(destination)),
-            ttl: h[7],
+            source: IpAddr::V6(header.source_addr()),
+            destination: IpAddr::V6(header.destination_addr()),
+            ttl: header.hop_limit(),
             id: None,
-            tos: (h[0] << 4) | (h[1] >> 4),
+            tos: header.traffic_class(),
             total_len: length(total),
             len_from_frame,
             reassembled: false,
@@ -178,34 +220,31 @@ impl<'a> Walk<'a, '_> {
         Some((inside, view))
     }
 
-    /// RFC 8200 section 4 and RFC 6564: next header, and the length in units of 8 bytes, not counting the first.
+    /// RFC 8200 section 4 and RFC 6564. One by one: etherparse's chain of extensions holds them to the order RFC 8200
+    /// recommends, and ends at those that break it.
     #[inline(never)]
     fn extension(&mut self, view: View<'a>) -> Next<'a> {
-        let Some([next, units]) = view.chunk(0) else {
-            return self.stop_short("ipv6-extension", view, 8);
-        };
-        self.skip_extension("ipv6-extension", next, (usize::from(units) + 1) * 8, view)
+        match Ipv6RawExtHeaderSlice::from_slice(view.data) {
+            Ok(header) => self.behind_extension(header.next_header().0, header.slice().len(), view),
+            Err(short) => self.stop_short("ipv6-extension", view, short.required_len),
+        }
     }
 
-    /// RFC 4302 section 2.2: the length is in units of 4 bytes, minus 2.
+    /// RFC 4302 section 2.2: the length is in units of 4 bytes, minus 2. etherparse refuses the length 0, which RFC 1826
+    /// section 3.1 allows.
     #[inline(never)]
     fn authentication(&mut self, view: View<'a>) -> Next<'a> {
         let Some([next, units]) = view.chunk(0) else {
             return self.stop_short("ah", view, 12);
         };
-        self.skip_extension("ah", next, (usize::from(units) + 2) * 4, view)
+        let len = (usize::from(units) + 2) * 4;
+        if view.data.len() < len {
+            return self.stop_short("ah", view, len);
+        }
+        self.behind_extension(next, len, view)
     }
 
-    fn skip_extension(
-        &mut self,
-        layer: &'static str,
-        next: u8,
-        len: usize,
-        view: View<'a>,
-    ) -> Next<'a> {
-        if view.data.len() < len {
-            return self.stop_short(layer, view, len);
-        }
+    fn behind_extension(&mut self, next: u8, len: usize, view: View<'a>) -> Next<'a> {
         self.packet.transport = Transport::OtherIp { protocol: next };
         Some((Layer::Ip(next), view.skip(len)))
     }
@@ -213,15 +252,15 @@ impl<'a> Walk<'a, '_> {
     /// RFC 8200 section 4.5.
     #[inline(never)]
     fn ipv6_fragment(&mut self, view: View<'a>) -> Next<'a> {
-        let Some(h) = view.data.first_chunk::<8>() else {
-            return self.stop_short("ipv6-fragment", view, 8);
+        let header = match Ipv6FragmentHeaderSlice::from_slice(view.data) {
+            Ok(header) => header,
+            Err(short) => return self.stop_short("ipv6-fragment", view, short.required_len),
         };
-        let next = h[0];
-        let position = u16::from_be_bytes([h[2], h[3]]);
-        let rest = view.skip(8);
+        let next = header.next_header().0;
+        let rest = view.skip(header.slice().len());
         self.packet.transport = Transport::OtherIp { protocol: next };
         // RFC 6946: a fragment that is the whole datagram.
-        if position & 0xfff9 == 0 {
+        if !header.is_fragmenting_payload() {
             return Some((Layer::Ip(next), rest));
         }
         let Some(Ip {
@@ -238,11 +277,11 @@ impl<'a> Walk<'a, '_> {
             key: FragmentKey::V6 {
                 source,
                 destination,
-                id: u32::from_be_bytes([h[4], h[5], h[6], h[7]]),
+                id: header.identification(),
             },
             protocol: next,
-            offset: usize::from(position & 0xfff8),
-            last: position & 1 == 0,
+            offset: usize::from(header.fragment_offset().byte_offset()),
+            last: !header.more_fragments(),
             claimed: rest.wire,
             data: rest.data,
             headers: total.saturating_sub(view.wire),
@@ -282,10 +321,24 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
+/// The length an IPv4 header gives itself.
+pub(super) fn ipv4_header_len(view: View<'_>) -> usize {
+    usize::from(view.byte(0).unwrap_or(0) & 0x0f) * 4
+}
+
+/// The fixed part of an IPv4 header, made to say that nothing follows it.
+pub(super) fn ipv4_without_options(view: View<'_>) -> Option<[u8; IPV4_HEADER]> {
+    let mut fixed = view.chunk::<IPV4_HEADER>(0)?;
+    fixed[0] = (fixed[0] & 0xf0) | 5;
+    Some(fixed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::samples::{decode, ethernet, ipv4, ipv6, probe, reaches_probe};
     use super::*;
+    use std::net::Ipv4Addr;
+
     use crate::{Decoder, LinkType};
 
     fn ip_of(bytes: &[u8]) -> Ip {

@@ -1,20 +1,24 @@
 //! Ethernet and its tags, IEEE 802.2, and ARP.
 
+use etherparse::{ArpPacketSlice, Ethernet2HeaderSlice, SingleVlanHeaderSlice};
+
 use super::{Layer, Next, View, Walk};
 use crate::{Arp, MacAddr, StopReason, Transport};
 
 /// The numbers of the [IEEE registry](https://standards-oui.ieee.org/ethertype/eth.txt) that this program follows.
 pub(super) mod ether_type {
-    pub(crate) const IPV4: u16 = 0x0800;
-    pub(crate) const ARP: u16 = 0x0806;
+    use etherparse::EtherType;
+
+    pub(crate) const IPV4: u16 = EtherType::IPV4.0;
+    pub(crate) const ARP: u16 = EtherType::ARP.0;
     pub(crate) const ETHERNET: u16 = 0x6558;
-    pub(crate) const VLAN: u16 = 0x8100;
-    pub(crate) const IPV6: u16 = 0x86dd;
+    pub(crate) const VLAN: u16 = EtherType::VLAN_TAGGED_FRAME.0;
+    pub(crate) const IPV6: u16 = EtherType::IPV6.0;
     pub(crate) const MPLS: u16 = 0x8847;
     pub(crate) const MPLS_UPSTREAM: u16 = 0x8848;
     pub(crate) const PPPOE_SESSION: u16 = 0x8864;
     pub(crate) const PPP: u16 = 0x880b;
-    pub(crate) const PROVIDER_VLAN: u16 = 0x88a8;
+    pub(crate) const PROVIDER_VLAN: u16 = EtherType::PROVIDER_BRIDGING.0;
     /// Tags of the time before IEEE 802.1ad.
     pub(crate) const OLD_VLAN: [u16; 3] = [0x9100, 0x9200, 0x9300];
     pub(crate) const PROVIDER_BACKBONE: u16 = 0x88e7;
@@ -22,24 +26,24 @@ pub(super) mod ether_type {
     pub(crate) const NETWORK_SERVICE: u16 = 0x894f;
 }
 
+/// Ethernet II: two addresses and a type.
+const ETHERNET_HEADER: usize = 14;
+
 /// Up to here the Ethernet type field is a length (IEEE 802.3 section 3.2.6).
 pub(super) const MAX_802_3_LENGTH: u16 = 1500;
 
 impl<'a> Walk<'a, '_> {
     #[inline]
     pub(super) fn ethernet(&mut self, view: View<'a>) -> Next<'a> {
-        let Some([d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1]) =
-            view.data.first_chunk::<14>().copied()
-        else {
-            return self.stop_short("ethernet", view, 14);
+        let Ok(header) = Ethernet2HeaderSlice::from_slice(view.data) else {
+            return self.stop_short("ethernet", view, ETHERNET_HEADER);
         };
         self.link_addresses(
-            MacAddr([s0, s1, s2, s3, s4, s5]),
-            Some(MacAddr([d0, d1, d2, d3, d4, d5])),
+            MacAddr(header.source()),
+            Some(MacAddr(header.destination())),
         );
-        let kind = u16::from_be_bytes([t0, t1]);
         // Not handed back to the walk: nearly every frame takes this way.
-        self.ether_type(kind, view.skip(14))
+        self.ether_type(header.ether_type().0, view.skip(ETHERNET_HEADER))
     }
 
     #[inline]
@@ -65,13 +69,15 @@ impl<'a> Walk<'a, '_> {
     /// IEEE 802.1Q: two bytes of priority and identifier, then the type of what follows.
     #[inline(never)]
     fn vlan(&mut self, view: View<'a>) -> Next<'a> {
-        let (Some(tag), Some(kind)) = (view.be16(0), view.be16(2)) else {
-            return self.stop_short("vlan", view, 4);
+        let tag = match SingleVlanHeaderSlice::from_slice(view.data) {
+            Ok(tag) => tag,
+            Err(short) => return self.stop_short("vlan", view, short.required_len),
         };
         if self.packet.ip.is_none() && self.packet.link.vlan.is_none() {
-            self.packet.link.vlan = Some(tag & 0x0fff);
+            self.packet.link.vlan = Some(tag.vlan_identifier().value());
         }
-        Some((Layer::EtherType(kind), view.skip(4)))
+        let rest = view.skip(tag.slice().len());
+        Some((Layer::EtherType(tag.ether_type().0), rest))
     }
 
     /// The tag that adapters and fabric extenders put on: four bytes, then the type of what follows.
@@ -130,22 +136,22 @@ impl<'a> Walk<'a, '_> {
     /// RFC 826, for six-byte link addresses and IPv4.
     #[inline(never)]
     fn arp(&mut self, view: View<'a>) -> Next<'a> {
-        let Some(&[_, _, p0, p1, hlen, plen, o0, o1]) = view.data.first_chunk::<8>() else {
-            return self.stop_short("arp", view, 8);
+        let arp = match ArpPacketSlice::from_slice(view.data) {
+            Ok(arp) => arp,
+            Err(short) => return self.stop_short("arp", view, short.required_len),
         };
-        if (u16::from_be_bytes([p0, p1]), hlen, plen) != (ether_type::IPV4, 6, 4) {
-            return self.stop("arp", StopReason::Unsupported);
-        }
-        let (Some(sender_mac), Some(sender_ip), Some(target_mac), Some(target_ip)) = (
-            view.chunk(8),
-            view.chunk::<4>(14),
-            view.chunk(18),
-            view.chunk::<4>(24),
+        let is_ipv4 = arp.proto_addr_type().0 == ether_type::IPV4;
+        let (Ok(sender_mac), Ok(sender_ip), Ok(target_mac), Ok(target_ip), true) = (
+            arp.sender_hw_addr().try_into(),
+            <[u8; 4]>::try_from(arp.sender_protocol_addr()),
+            arp.target_hw_addr().try_into(),
+            <[u8; 4]>::try_from(arp.target_protocol_addr()),
+            is_ipv4,
         ) else {
-            return self.stop_short("arp", view, 28);
+            return self.stop("arp", StopReason::Unsupported);
         };
         self.packet.transport = Transport::Arp(Arp {
-            operation: u16::from_be_bytes([o0, o1]),
+            operation: arp.operation().0,
             sender_mac: MacAddr(sender_mac),
             sender_ip: sender_ip.into(),
             target_mac: MacAddr(target_mac),

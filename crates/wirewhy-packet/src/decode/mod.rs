@@ -3,6 +3,9 @@
 //! A [`Walk`] peels one header after another, outermost first, and writes what it learns into the packet it builds, so
 //! whatever ends the walk (a snap length, a damaged header, an unknown protocol), all that came before is kept.
 //!
+//! etherparse reads the headers it knows; each place where it does not reach, or would lose what a damaged header still
+//! tells, says so.
+//!
 //! Lengths are taken from the headers and the wire, never from what was captured: a [`View`] carries both. Nothing is
 //! copied except the fragments of IP datagrams (see [`fragments`]).
 //!

@@ -1,5 +1,7 @@
 //! The TCP header and its options.
 
+use etherparse::TcpHeaderSlice;
+
 use super::view::{View, length};
 use super::{Next, Walk};
 use crate::{
@@ -32,16 +34,16 @@ pub(super) enum Shape {
 impl<'a> Walk<'a, '_> {
     #[inline]
     pub(super) fn tcp(&mut self, view: View<'a>) -> Next<'a> {
-        let Some(fixed) = view.data.first_chunk::<NEEDED>() else {
+        if view.data.len() < NEEDED {
             return self.stop_short("tcp", view, NEEDED);
-        };
+        }
         // Filled in where it stays: copying a struct right after its small fields were written stalls the processor
         // for longer than reading the header takes.
         self.packet.transport = BLANK;
         let Transport::Tcp(segment) = &mut self.packet.transport else {
             return None;
         };
-        match read_segment(fixed, view, segment) {
+        match read_segment(view, segment) {
             Shape::Whole => None,
             Shape::Truncated => self.stop("tcp", StopReason::Truncated),
             Shape::Malformed => self.stop("tcp", StopReason::Malformed),
@@ -50,44 +52,21 @@ impl<'a> Walk<'a, '_> {
 }
 
 /// The header quoted in an ICMP error.
-pub(super) fn quoted(view: View<'_>) -> Option<TcpHeader> {
-    let fixed = view.data.first_chunk::<NEEDED>()?;
+pub(super) fn quoted(view: View<'_>) -> TcpHeader {
     let mut segment = TcpSegment::BLANK;
-    read_segment(fixed, view, &mut segment);
-    Some(TcpHeader::from(&segment))
+    read_segment(view, &mut segment);
+    TcpHeader::from(&segment)
 }
 
-/// Reads the segment whose lengths are those of `view`.
-///
-/// A data offset below five is taken as it stands, so payload and sequence numbers follow from it as other analysers
-/// count them; options are not read then.
+/// Reads the segment whose lengths are those of `view`, of which at least [`NEEDED`] bytes are there.
 #[inline]
-fn read_segment<'a>(h: &[u8; NEEDED], view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
-    let header_len = (h[12] >> 4) * 4;
-    let header = usize::from(header_len);
-    let payload = view.skip(header);
-    segment.source_port = u16::from_be_bytes([h[0], h[1]]);
-    segment.destination_port = u16::from_be_bytes([h[2], h[3]]);
-    segment.seq = Seq(u32::from_be_bytes([h[4], h[5], h[6], h[7]]));
-    segment.ack = Seq(u32::from_be_bytes([h[8], h[9], h[10], h[11]]));
-    segment.flags = TcpFlags(u16::from_be_bytes([h[12] & 0x0f, h[13]]));
-    segment.window = u16::from_be_bytes([h[14], h[15]]);
-    segment.header_len = header_len;
-    segment.payload = payload.data;
-    segment.payload_len = length(payload.wire);
-    if header < FIXED_HEADER || header > view.wire {
-        return Shape::Malformed;
-    }
-    let options = &mut segment.options;
-    let Some(list) = view.data.get(FIXED_HEADER..header) else {
-        let captured = view.data.get(FIXED_HEADER..).unwrap_or(&[]);
-        read_options(captured, options);
-        // What looks like an overrun is the cut.
-        (options.malformed, options.misfit) = (false, None);
-        options.truncated = header > FIXED_HEADER;
-        return Shape::Truncated;
+fn read_segment<'a>(view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
+    let Ok(header) = TcpHeaderSlice::from_slice(view.data) else {
+        return read_damaged(view, segment);
     };
-    match <&[u8; 12]>::try_from(list) {
+    read_fixed(&header, view, segment);
+    let options = &mut segment.options;
+    match <&[u8; 12]>::try_from(header.options()) {
         Ok(&[o0, o1, o2, o3, v0, v1, v2, v3, e0, e1, e2, e3])
             if [o0, o1, o2, o3] == ALIGNED_TIMESTAMPS =>
         {
@@ -96,12 +75,55 @@ fn read_segment<'a>(h: &[u8; NEEDED], view: View<'a>, segment: &mut TcpSegment<'
                 echo: u32::from_be_bytes([e0, e1, e2, e3]),
             });
         }
-        _ => read_options(list, options),
+        _ => read_options(header.options(), options),
     }
     Shape::Whole
 }
 
-/// Reads options until the list ends or contradicts itself (RFC 9293 section 3.1).
+/// Reads what there is of a header that etherparse refuses: one that is cut, or with a data offset that cannot be. That
+/// offset is taken as it stands, so payload and sequence numbers follow from it as other analysers count them; options
+/// are not read then.
+#[cold]
+fn read_damaged<'a>(view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
+    let mut fixed = [0; FIXED_HEADER];
+    for (to, from) in fixed.iter_mut().zip(view.data) {
+        *to = *from;
+    }
+    // The header as if nothing followed its fixed part.
+    fixed[12] = (5 << 4) | (fixed[12] & 0x0f);
+    if let Ok(header) = TcpHeaderSlice::from_slice(&fixed) {
+        read_fixed(&header, view, segment);
+    }
+    let header = usize::from(segment.header_len);
+    if header < FIXED_HEADER || header > view.wire {
+        return Shape::Malformed;
+    }
+    let options = &mut segment.options;
+    read_options(view.data.get(FIXED_HEADER..).unwrap_or(&[]), options);
+    // What looks like an overrun is the cut.
+    (options.malformed, options.misfit) = (false, None);
+    options.truncated = header > FIXED_HEADER;
+    Shape::Truncated
+}
+
+#[inline]
+fn read_fixed<'a>(header: &TcpHeaderSlice<'_>, view: View<'a>, segment: &mut TcpSegment<'a>) {
+    // etherparse tells the control bits one by one, and the reserved ones not at all.
+    let [offset, flags] = view.chunk(12).unwrap_or_default();
+    segment.header_len = (offset >> 4) * 4;
+    segment.flags = TcpFlags(u16::from_be_bytes([offset & 0x0f, flags]));
+    segment.source_port = header.source_port();
+    segment.destination_port = header.destination_port();
+    segment.seq = Seq(header.sequence_number());
+    segment.ack = Seq(header.acknowledgment_number());
+    segment.window = header.window_size();
+    let payload = view.skip(usize::from(segment.header_len));
+    segment.payload = payload.data;
+    segment.payload_len = length(payload.wire);
+}
+
+/// Reads options until the list ends or contradicts itself (RFC 9293 section 3.1). etherparse ends at the first option it
+/// does not know.
 #[inline(never)]
 fn read_options(mut list: &[u8], options: &mut TcpOptions) {
     while let Some((&kind, rest)) = list.split_first() {

@@ -1,5 +1,7 @@
 //! UDP (RFC 768) and the tunnels that run over it.
 
+use etherparse::UdpHeaderSlice;
+
 use super::ip::protocol;
 use super::link::ether_type;
 use super::view::{View, length};
@@ -22,18 +24,19 @@ mod port {
 impl<'a> Walk<'a, '_> {
     #[inline(never)]
     pub(super) fn udp(&mut self, view: View<'a>) -> Next<'a> {
-        let Some(&[s0, s1, d0, d1, l0, l1, _, _]) = view.data.first_chunk::<8>() else {
-            return self.stop_short("udp", view, 8);
+        let header = match UdpHeaderSlice::from_slice(view.data) {
+            Ok(header) => header,
+            Err(short) => return self.stop_short("udp", view, short.required_len),
         };
-        let claimed = usize::from(u16::from_be_bytes([l0, l1]));
+        let claimed = usize::from(header.length());
         // A zero length is a jumbogram (RFC 2675 section 4) or offload: the IP length holds.
         let payload = match claimed {
             0 => view.skip(8),
             _ => view.limit(claimed).skip(8),
         };
         let datagram = UdpDatagram {
-            source_port: u16::from_be_bytes([s0, s1]),
-            destination_port: u16::from_be_bytes([d0, d1]),
+            source_port: header.source_port(),
+            destination_port: header.destination_port(),
             payload: payload.data,
             payload_len: length(payload.wire),
         };
