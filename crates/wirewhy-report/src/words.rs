@@ -94,11 +94,17 @@ pub(crate) fn fact(name: &str, value: &Value, names: &Names) -> String {
 enum Unit {
     None,
     Bytes,
+    /// A number that names rather than counts, to be found again elsewhere as it is.
+    Label,
 }
 
 fn split_unit(name: &str) -> (&str, Unit) {
     if let Some(stem) = name.strip_suffix("_bytes") {
         return (stem, Unit::Bytes);
+    }
+    let last = name.rsplit('_').next().unwrap_or(name);
+    if ["seq", "ack", "isn", "id", "port", "stream", "type", "code"].contains(&last) {
+        return (name, Unit::Label);
     }
     let stem = name
         .strip_suffix("_seconds")
@@ -112,6 +118,7 @@ fn spelled(value: &Value, unit: Unit, names: &Names) -> String {
         Value::Flag(true) => "yes".to_owned(),
         Value::Flag(false) => "no".to_owned(),
         Value::Count(number) if unit == Unit::Bytes => counted(*number, "byte"),
+        Value::Count(number) if unit == Unit::Label => number.to_string(),
         Value::Count(number) => count(*number),
         Value::Signed(number) if unit == Unit::Bytes => format!("{number} bytes"),
         Value::Signed(number) => number.to_string(),
@@ -217,6 +224,8 @@ mod tests {
             fact("mss_bytes", &Value::Count(1460), &names),
             "mss 1,460 bytes"
         );
+        let seq = fact("answer_seq", &Value::Count(249_537_172), &names);
+        assert_eq!(seq, "answer seq 249537172");
         assert_eq!(
             fact("loss_share", &Value::Share(0.0123), &names),
             "loss 1.2 %"

@@ -96,20 +96,22 @@ impl Entry {
         };
         // Connections counted before a service was folded away are not counted with it when it comes back.
         let least = if about.is_some() { "at least " } else { "" };
+        // Where each service has one connection, five of them say nothing.
+        let notable = services
+            .iter()
+            .filter(|service| service.tally.connections > 1);
         let mut rest = self.tally.connections;
-        for service in services.iter().take(MAX_SERVICES) {
+        for service in notable.take(MAX_SERVICES) {
             let (address, port) = service.service;
             let number = words::count(service.tally.connections);
-            page.labelled(
-                "",
-                &format!("{}: {least}{number}", names.socket(address, port)),
-            )?;
+            let place = names.socket(address, port);
+            page.labelled("", &format!("{place}: {least}{number}"))?;
             rest = rest.saturating_sub(service.tally.connections);
         }
-        match rest {
-            0 => Ok(()),
-            rest => page.labelled("", &format!("others: {}", words::count(rest))),
+        if rest == 0 || rest == self.tally.connections {
+            return Ok(());
         }
+        page.labelled("", &format!("others: {}", words::count(rest)))
     }
 
     fn clients(&self, names: &Names) -> String {
@@ -293,7 +295,7 @@ fn write_why(page: &mut Page<'_>, finding: &Finding, names: &Names) -> io::Resul
         .facts
         .0
         .iter()
-        .filter(|(_, value)| *value != Value::Absent);
+        .filter(|(_, value)| *value != Value::Absent && *value != Value::List(Vec::new()));
     let facts: Vec<String> = known
         .map(|(name, value)| words::fact(name, value, names))
         .collect();

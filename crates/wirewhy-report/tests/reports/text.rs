@@ -95,11 +95,7 @@ fn one_cause_at_many_services_is_one_entry() {
     let place = "
 where    port 443 of 500 hosts, 501 connections from 10.0.0.1
          10.1.0.9:443: 2
-         10.1.0.1:443: 1
-         10.1.0.2:443: 1
-         10.1.0.3:443: 1
-         10.1.0.4:443: 1
-         others: 495
+         others: 499
 ";
     assert!(shown.contains(place), "{shown}");
     assert_eq!(
