@@ -99,13 +99,6 @@ impl Exchanges {
         });
     }
 
-    /// The first bytes of the last request's body were seen.
-    pub(crate) fn continued(&mut self) {
-        if let Some(waiting) = self.waiting.back_mut() {
-            waiting.continues = None;
-        }
-    }
-
     /// The last request is complete.
     pub(crate) fn sent(&mut self, number: u64, mark: Mark) {
         // Where it was answered early, the last one waiting is not this one.
@@ -178,12 +171,45 @@ impl Exchanges {
         }
     }
 
+    /// The oldest request, if it is complete.
     pub(crate) fn awaiting(&self) -> Option<Awaiting> {
         let waiting = self.waiting.front()?;
         Some(Awaiting {
             request: waiting.request.clone(),
-            sent: waiting.sent.or(waiting.continues)?,
+            sent: waiting.sent?,
         })
+    }
+
+    /// The oldest request, if it waits for leave to send its body.
+    pub(crate) fn awaiting_leave(&self) -> Option<Awaiting> {
+        let waiting = self.waiting.front()?;
+        Some(Awaiting {
+            request: waiting.request.clone(),
+            sent: waiting.continues?,
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retained(&self) -> usize {
+        let text = |request: &Arc<Request>| {
+            let host = request.host.as_ref().map_or(0, |host| host.len());
+            size_of::<Request>() + request.method.len() + request.target.len() + host
+        };
+        let requests = self
+            .waiting
+            .iter()
+            .filter_map(|waiting| waiting.request.as_ref());
+        let kept = [&self.tally.last, &self.tally.slowest];
+        let kept = kept
+            .into_iter()
+            .flatten()
+            .filter_map(|exchange| exchange.request.as_ref());
+        let texts: usize = requests
+            .chain(&self.tally.last_request)
+            .chain(kept)
+            .map(text)
+            .sum();
+        self.waiting.capacity() * size_of::<Waiting>() + texts
     }
 
     pub(crate) fn facts(&self) -> HttpFacts {

@@ -69,6 +69,12 @@ impl Held {
         Some(piece)
     }
 
+    #[cfg(test)]
+    pub(crate) fn retained(&self) -> usize {
+        let bytes: usize = self.pieces.iter().map(|piece| piece.bytes.len() + 16).sum();
+        self.pieces.capacity() * size_of::<Piece>() + bytes
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Held::default();
     }

@@ -111,12 +111,18 @@ impl Reader {
         }
     }
 
+    /// Where the frame ends.
+    pub(crate) fn skips_to(&self) -> Option<u64> {
+        self.frame.map(|frame| frame.end)
+    }
+
     pub(crate) fn framing(&self, upto: u64) -> Framing {
         let Some(begun) = self.begun else {
             return Framing::Boundary;
         };
         let what = match self.frame {
-            Some(frame) if upto >= frame.end => return Framing::Boundary,
+            // It is whole, and yet its last byte was not seen.
+            Some(frame) if upto >= frame.end => return Framing::Unknown(Lost::Gap),
             Some(frame) => What::Http2Frame {
                 announced: frame.end - frame.start,
                 received: upto.saturating_sub(frame.start),
@@ -148,5 +154,154 @@ impl Reader {
         if matches!(frame.kind, DATA | HEADERS) && frame.flags & END_STREAM != 0 {
             streams.end(frame.role, frame.stream, mark);
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::testing::{Turn, client, closed_facts, open_facts, server};
+    use crate::{ConversationFacts, Speech};
+
+    const WINDOW_UPDATE: u8 = 0x8;
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let mut bytes = length[1..].to_vec();
+        bytes.extend([kind, flags]);
+        bytes.extend(stream.to_be_bytes());
+        bytes.extend(payload);
+        bytes
+    }
+
+    /// An empty HEADERS frame.
+    pub(crate) fn headers(stream: u32) -> Vec<u8> {
+        frame(HEADERS, 0, stream, b"")
+    }
+
+    fn hello() -> Turn {
+        let settings = frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100]);
+        client([PREFACE, &settings, &frame(WINDOW_UPDATE, 0, 0, &[0; 4])].concat())
+    }
+
+    fn settings() -> Turn {
+        server(frame(SETTINGS, 0, 0, &[0; 12]))
+    }
+
+    /// Two requests, one of them with a body, answered out of order.
+    pub(crate) fn exchange() -> Vec<Turn> {
+        vec![
+            hello(),
+            settings(),
+            client(frame(HEADERS, END_STREAM, 1, b"get")),
+            client(
+                [
+                    frame(HEADERS, 0, 3, b"post"),
+                    frame(DATA, END_STREAM, 3, b"body"),
+                ]
+                .concat(),
+            ),
+            server([frame(HEADERS, 0, 3, b"ok"), frame(DATA, 0, 3, b"abc")].concat()),
+            server(frame(DATA, END_STREAM, 3, &[b'x'; 40])),
+            server(frame(HEADERS, END_STREAM, 1, b"no")),
+        ]
+    }
+
+    pub(crate) fn exchange_cut_in_a_frame() -> Vec<Turn> {
+        let mut turns = exchange();
+        turns.truncate(6);
+        turns[5].1.truncate(20);
+        turns
+    }
+
+    fn after_hello(turns: &[Turn]) -> ConversationFacts {
+        closed_facts(&[&[hello(), settings()], turns].concat())
+    }
+
+    fn cut(facts: &ConversationFacts) -> Option<What> {
+        facts.server.truncated().map(|cut| cut.what)
+    }
+
+    #[test]
+    fn a_whole_exchange_is_complete() {
+        let facts = closed_facts(&exchange());
+        assert_eq!(facts.client.speaks, Some(Speech::Http2Preface));
+        assert_eq!(facts.server.speaks, Some(Speech::Http2Settings));
+        assert_eq!((facts.http.requests, facts.http.responses), (2, 2));
+        assert_eq!(facts.server.framing, Framing::Boundary);
+        assert_eq!(facts.client.framing, Framing::Boundary);
+        assert_eq!(facts.awaiting, None);
+        let slowest = facts.http.slowest.unwrap();
+        assert_eq!(
+            (slowest.sent.unwrap().frame, slowest.answered.frame),
+            (3, 7)
+        );
+    }
+
+    #[test]
+    fn a_frame_cut_and_a_header_cut() {
+        let frame = What::Http2Frame {
+            announced: 40,
+            received: 11,
+        };
+        assert_eq!(cut(&closed_facts(&exchange_cut_in_a_frame())), Some(frame));
+        let mut turns = exchange();
+        turns[6].1.truncate(5);
+        assert_eq!(cut(&closed_facts(&turns)), Some(What::Header));
+    }
+
+    #[test]
+    fn a_stream_without_its_end() {
+        let ask = client(frame(HEADERS, END_STREAM, 1, b"get"));
+        let begin = server([frame(HEADERS, 0, 1, b"ok"), frame(DATA, 0, 1, b"abc")].concat());
+        let facts = after_hello(&[ask.clone(), begin.clone()]);
+        let stream = What::Http2Stream {
+            stream: 1,
+            received: 3,
+        };
+        assert_eq!(cut(&facts), Some(stream));
+        // Given up by either side, nothing is owed.
+        for reset in [client, server] {
+            let reset = reset(frame(RST_STREAM, 0, 1, &[0; 4]));
+            let facts = after_hello(&[ask.clone(), begin.clone(), reset.clone()]);
+            assert_eq!(cut(&facts), None);
+            // Also where the answer crossed the reset.
+            let facts = after_hello(&[ask.clone(), reset, begin.clone()]);
+            assert_eq!(cut(&facts), None);
+        }
+    }
+
+    #[test]
+    fn the_oldest_request_without_an_answer_waits() {
+        let turns = exchange();
+        assert_eq!(open_facts(&turns[..2]).awaiting, None);
+        assert_eq!(open_facts(&turns[..3]).awaiting.unwrap().sent.frame, 3);
+        assert_eq!(open_facts(&turns[..6]).awaiting.unwrap().sent.frame, 3);
+        assert_eq!(open_facts(&turns).awaiting, None);
+    }
+
+    #[test]
+    fn a_pushed_stream_owes_its_end_too() {
+        let facts = after_hello(&[server(frame(HEADERS, 0, 2, b"pushed"))]);
+        assert!(matches!(
+            cut(&facts),
+            Some(What::Http2Stream { stream: 2, .. })
+        ));
+    }
+
+    #[test]
+    fn what_is_no_frame_ends_the_reading() {
+        let facts = after_hello(&[server(frame(DATA, 0, 0, b"abc"))]);
+        assert_eq!(facts.server.framing, Framing::Unknown(Lost::Malformed));
+        assert_eq!(facts.client.framing, Framing::Unknown(Lost::Gap));
+        let facts = closed_facts(&[client(b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n")]);
+        assert_eq!(facts.client.framing, Framing::Unknown(Lost::Malformed));
+    }
+
+    #[test]
+    fn a_server_without_http2_answers_the_preface() {
+        let refusal = server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno");
+        let facts = closed_facts(&[hello(), refusal]);
+        assert_eq!(facts.http.last_status, Some(400));
     }
 }

@@ -23,6 +23,8 @@ mod records;
 mod side;
 mod speech;
 mod streams;
+#[cfg(test)]
+mod testing;
 
 pub use conversation::Conversation;
 pub use facts::{

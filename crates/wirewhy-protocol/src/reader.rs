@@ -96,6 +96,16 @@ impl Reader {
         }
     }
 
+    /// Where the body or frame ends that the reader is in, if it need not see it.
+    pub(crate) fn skips_to(&self) -> Option<u64> {
+        match self {
+            Reader::Http1(reader) => reader.skips_to(),
+            Reader::Http2(reader) => reader.skips_to(),
+            Reader::Tls(reader) => reader.skips_to(),
+            Reader::Opening => None,
+        }
+    }
+
     /// The byte before `offset`, up to which the reader skipped, was seen.
     pub(crate) fn reached(&mut self, offset: u64, mark: Mark, dialogue: &mut Dialogue) {
         match self {
@@ -104,7 +114,8 @@ impl Reader {
                 let shared = (&mut dialogue.streams, &mut dialogue.exchanges.tally);
                 reader.reached(offset, mark, shared);
             }
-            Reader::Opening | Reader::Tls(_) => {}
+            Reader::Tls(reader) => reader.reached(offset),
+            Reader::Opening => {}
         }
     }
 

@@ -116,7 +116,10 @@ impl Side {
     }
 
     pub(crate) fn wants(&self) -> bool {
-        let ended = self.end.is_some_and(|end| self.need >= end);
+        let ended = self.end.is_some_and(|end| {
+            // The last byte of a body or frame still tells when it came.
+            self.need > end || self.need == end && self.reader.skips_to() != Some(end)
+        });
         let opened = self.opening.is_full() || self.end.is_some();
         !(ended || self.need == u64::MAX && opened)
     }
@@ -170,6 +173,11 @@ impl Side {
     /// Whether every byte up to the end of the stream was seen.
     fn is_whole(&self) -> bool {
         self.end.is_some_and(|end| self.need >= end)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retained(&self) -> usize {
+        self.pending.capacity() + self.held.retained()
     }
 
     pub(crate) fn facts(&self, streams: &Streams) -> SideFacts {
@@ -291,6 +299,10 @@ impl Side {
                     let used = usize::try_from(offset.saturating_sub(position));
                     rest = used.ok().and_then(|used| rest.get(used..)).unwrap_or(&[]);
                     position = offset.max(position);
+                    if rest.is_empty() {
+                        // What the reader need not see may be missing from here on.
+                        position = self.reader.skips_to().unwrap_or(position).max(position);
+                    }
                 }
                 Step::Speaks(speech) => self.speaks(speech, dialogue),
                 Step::More => break,

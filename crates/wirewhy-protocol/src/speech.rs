@@ -79,6 +79,7 @@ pub(crate) fn recognise(bytes: &[u8], all: bool) -> Option<Speech> {
         20..=24 => tls(bytes),
         0 => http2_settings(bytes),
         b'0'..=b'9' | b'+' | b'*' => greeting(bytes),
+        b'\r' | b'\n' => empty_lines(bytes),
         _ => words(bytes),
     };
     match found {
@@ -130,6 +131,18 @@ fn http2_settings(bytes: &[u8]) -> Guess {
         Some((header, _)) if http2::is_server_preface(*header) => Guess::Is(Speech::Http2Settings),
         Some(_) => Guess::no(),
         None => Guess::Open,
+    }
+}
+
+/// Empty lines, which servers ignore before a request line (RFC 9112 section 2.2).
+fn empty_lines(bytes: &[u8]) -> Guess {
+    let lines = bytes
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    match bytes.get(lines.count()..) {
+        Some([]) if bytes.len() <= 4 => Guess::Open,
+        Some([]) | None => Guess::no(),
+        Some(rest) => request_line(rest),
     }
 }
 
@@ -214,5 +227,75 @@ fn request_line(bytes: &[u8]) -> Guess {
         None => Guess::Open,
         Some(b'/' | b'*') => Guess::Is(Speech::Http1Request),
         Some(_) => compare(&start, b"http", Speech::Http1Request),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes_of_every_protocol() {
+        let table: [(&[u8], Speech); 31] = [
+            (b"GET / HTTP/1.1\r\n", Speech::Http1Request),
+            (b"OPTIONS * HTTP/1.1\r\n", Speech::Http1Request),
+            (b"GET HTTP://a/ HTTP/1.1\r\n", Speech::Http1Request),
+            (b"CONNECT a:443 HTTP/1.1\r\n", Speech::Http1Request),
+            (b"\r\nPOST /x HTTP/1.1\r\n", Speech::Http1Request),
+            (b"PROPFIND /dav HTTP/1.1\r\n", Speech::Http1Request),
+            (b"OPTIONS sip:a@b SIP/2.0\r\n", Speech::Unknown),
+            (b"OPTIONS rtsp://a RTSP/1.0\r\n", Speech::Unknown),
+            (b"GET key\r\n", Speech::Unknown),
+            (b"get / HTTP/1.1\r\n", Speech::Unknown),
+            (b"\r\n\r\n\r\n", Speech::Unknown),
+            (b"HTTP/1.0 200 OK\r\n", Speech::Http1Response),
+            (b"HTTP/2 200\r\n", Speech::Unknown),
+            (http2::PREFACE, Speech::Http2Preface),
+            (b"PROPERTY", Speech::Unknown),
+            (b"\0\0\x12\x04\0\0\0\0\0", Speech::Http2Settings),
+            (b"\0\0\x13\x04\0\0\0\0\0", Speech::Unknown),
+            (b"\x16\x03\x01\x02\x00\x01", Speech::Tls),
+            (b"\x15\x03\x00\x00\x02\x02\x28", Speech::Tls),
+            (b"\x16\x03\x05\x02\x00\x01", Speech::Unknown),
+            (b"\x16\x03\x01\x00\x00", Speech::Unknown),
+            (b"SSH-2.0-x\r\n", Speech::Ssh),
+            (b"220 a.example ESMTP ready\r\n", Speech::Smtp),
+            (b"220-vsFTPd 3.0\r\n", Speech::Ftp),
+            (b"220 welcome\r\n", Speech::SmtpOrFtp),
+            (b"2200 no\r\n", Speech::Unknown),
+            (b"421 too many\r\n", Speech::SmtpOrFtp),
+            (b"+OK ready\r\n", Speech::Pop3),
+            (b"* OK [CAPABILITY IMAP4rev1]\r\n", Speech::Imap),
+            (b"*3\r\n$3\r\nSET\r\n", Speech::Unknown),
+            (b"EHLO a\r\n", Speech::Smtp),
+        ];
+        for (bytes, speech) in table {
+            let shown = String::from_utf8_lossy(bytes);
+            assert_eq!(recognise(bytes, false), Some(speech), "{shown:?}");
+            // Fewer bytes tell the same or nothing, and once they tell, more of them change nothing.
+            let told: Vec<_> = (0..bytes.len())
+                .filter_map(|cut| recognise(&bytes[..cut], false))
+                .collect();
+            assert!(
+                told.iter().all(|&early| early == speech),
+                "{shown:?}: {told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_greeting_without_end_is_decided_all_the_same() {
+        let mut endless = b"220 ".to_vec();
+        endless.resize(MAX_LINE - 1, b'x');
+        assert_eq!(recognise(&endless, false), None);
+        assert_eq!(recognise(&endless, true), Some(Speech::Unknown));
+        endless.push(b'x');
+        assert_eq!(recognise(&endless, false), Some(Speech::SmtpOrFtp));
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        assert_eq!(recognise(b"", false), None);
+        assert_eq!(recognise(b"", true), None);
     }
 }

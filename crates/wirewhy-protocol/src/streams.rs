@@ -128,6 +128,12 @@ impl Streams {
         unfinished.map_or(Framing::Boundary, Framing::Inside)
     }
 
+    #[cfg(test)]
+    pub(crate) fn retained(&self) -> usize {
+        // A tree's nodes are at least half full.
+        self.open.len() * 2 * (size_of::<Stream>() + size_of::<u32>())
+    }
+
     /// The oldest stream whose request is complete and whose answer has not begun.
     pub(crate) fn awaiting(&self) -> Option<Awaiting> {
         self.open

@@ -119,6 +119,8 @@ pub(super) fn method(name: &str) -> Method {
 
 /// The size in a chunk's first line, extensions ignored.
 pub(super) fn chunk_size(line: &[u8]) -> Option<u64> {
+    // The library reads a line without digits as 0, which would end the body.
+    line.first().filter(|byte| byte.is_ascii_hexdigit())?;
     match httparse::parse_chunk_size(line) {
         Ok(Status::Complete((_, size))) => Some(size),
         Ok(Status::Partial) | Err(_) => None,

@@ -66,15 +66,9 @@ impl Reader {
             State::Tunnel => return self.read_tunnel(input, exchanges),
             State::Sized { end, .. } => self.read_sized(input, end, exchanges),
             State::ChunkSize { received } => self.read_chunk_size(input, received),
-            State::Chunk {
-                received,
-                start,
-                end,
-            } => {
+            State::Chunk { end, .. } => {
                 if input.at >= end {
-                    self.state = State::ChunkEnd {
-                        received: received.saturating_add(end - start),
-                    };
+                    self.end_chunk();
                 }
                 Step::To(end)
             }
@@ -85,12 +79,25 @@ impl Reader {
         Outcome::Step(step)
     }
 
+    /// Where the body or chunk ends.
+    pub(crate) fn skips_to(&self) -> Option<u64> {
+        match self.state {
+            State::Sized { end, .. } | State::Chunk { end, .. } => Some(end),
+            State::UntilClose => Some(u64::MAX),
+            State::Head
+            | State::ChunkSize { .. }
+            | State::ChunkEnd { .. }
+            | State::Trailers { .. }
+            | State::Tunnel => None,
+        }
+    }
+
     /// The byte before `offset`, up to which the reader skipped, was seen.
     pub(crate) fn reached(&mut self, offset: u64, mark: Mark, exchanges: &mut Exchanges) {
-        if let State::Sized { end, .. } = self.state
-            && end == offset
-        {
-            self.finish(mark, exchanges);
+        match self.state {
+            State::Sized { end, .. } if end == offset => self.finish(mark, exchanges),
+            State::Chunk { end, .. } if end == offset => self.end_chunk(),
+            _ => {}
         }
     }
 
@@ -253,9 +260,6 @@ impl Reader {
             self.finish(input.mark, exchanges);
             return Step::To(end);
         }
-        if input.role == Role::Client {
-            exchanges.continued();
-        }
         Step::To(end)
     }
 
@@ -284,15 +288,28 @@ impl Reader {
         Step::To(start)
     }
 
+    fn end_chunk(&mut self) {
+        if let State::Chunk {
+            received,
+            start,
+            end,
+        } = self.state
+        {
+            self.state = State::ChunkEnd {
+                received: received.saturating_add(end - start),
+            };
+        }
+    }
+
     fn read_chunk_end(&mut self, input: Input<'_>, received: u64) -> Step {
-        let length = match input.bytes {
-            [b'\r', b'\n', ..] => 2,
-            [b'\n', ..] => 1,
-            [b'\r'] => return Step::More,
-            _ => return Step::Lost(Lost::Malformed),
-        };
-        self.state = State::ChunkSize { received };
-        Step::To(input.after(length))
+        match input.bytes {
+            [b'\r', b'\n', ..] => {
+                self.state = State::ChunkSize { received };
+                Step::To(input.after(2))
+            }
+            [b'\r'] => Step::More,
+            _ => Step::Lost(Lost::Malformed),
+        }
     }
 
     fn read_trailer(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Step {
@@ -352,3 +369,6 @@ impl Reader {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;
