@@ -50,7 +50,7 @@ const IPV6_HEADER: usize = 40;
 const ETHERNET_MIN_PAYLOAD: usize = 46;
 
 impl<'a> Walk<'a, '_> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn ip_version(&mut self, view: View<'a>) -> Next<'a> {
         match view.byte(0).map(|first| first >> 4) {
             Some(4) => self.ipv4(view),
@@ -61,7 +61,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// The lengths are our own business: etherparse's lax packet slices know what was captured, not what was sent.
-    #[inline]
+    #[inline(always)]
     fn ipv4(&mut self, view: View<'a>) -> Next<'a> {
         let Ok(header) = Ipv4HeaderSlice::from_slice(view.data) else {
             return self.damaged_ipv4(view);
@@ -79,7 +79,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Takes in what the header says; returns the length of the packet.
-    #[inline]
+    #[inline(always)]
     fn enter_ipv4(&mut self, header: &Ipv4HeaderSlice<'_>, wire: usize) -> usize {
         let claimed = usize::from(header.total_len());
         // Segmentation offload fills the length in after the capture.
@@ -179,14 +179,14 @@ impl<'a> Walk<'a, '_> {
         self.ip_protocol(protocol, view.limit(total).skip(IPV6_HEADER))
     }
 
-    #[inline]
+    #[inline(always)]
     fn enter_ip(&mut self, ip: Ip) {
         self.packet.ip = Some(ip);
         self.packet.tunnels += self.pending_tunnels;
         self.pending_tunnels = 0;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn ip_protocol(&mut self, protocol: u8, view: View<'a>) -> Next<'a> {
         match protocol {
             protocol::TCP => self.tcp(view),

@@ -33,7 +33,7 @@ const ETHERNET_HEADER: usize = 14;
 pub(super) const MAX_802_3_LENGTH: u16 = 1500;
 
 impl<'a> Walk<'a, '_> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn ethernet(&mut self, view: View<'a>) -> Next<'a> {
         let Ok(header) = Ethernet2HeaderSlice::from_slice(view.data) else {
             return self.stop_short("ethernet", view, ETHERNET_HEADER);
@@ -46,7 +46,7 @@ impl<'a> Walk<'a, '_> {
         self.ether_type(header.ether_type().0, view.skip(ETHERNET_HEADER))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn ether_type(&mut self, kind: u16, view: View<'a>) -> Next<'a> {
         match kind {
             ether_type::IPV4 | ether_type::IPV6 => self.ip_version(view),

@@ -32,7 +32,7 @@ pub(super) enum Shape {
 }
 
 impl<'a> Walk<'a, '_> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn tcp(&mut self, view: View<'a>) -> Next<'a> {
         if view.data.len() < NEEDED {
             return self.stop_short("tcp", view, NEEDED);
@@ -59,7 +59,7 @@ pub(super) fn quoted(view: View<'_>) -> TcpHeader {
 }
 
 /// Reads the segment whose lengths are those of `view`, of which at least [`NEEDED`] bytes are there.
-#[inline]
+#[inline(always)]
 fn read_segment<'a>(view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
     let Ok(header) = TcpHeaderSlice::from_slice(view.data) else {
         return read_damaged(view, segment);
@@ -106,7 +106,7 @@ fn read_damaged<'a>(view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
     Shape::Truncated
 }
 
-#[inline]
+#[inline(always)]
 fn read_fixed<'a>(header: &TcpHeaderSlice<'_>, view: View<'a>, segment: &mut TcpSegment<'a>) {
     // etherparse tells the control bits one by one, and the reserved ones not at all.
     let [offset, flags] = view.chunk(12).unwrap_or_default();
