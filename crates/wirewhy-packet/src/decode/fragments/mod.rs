@@ -1,7 +1,11 @@
 //! Reassembly of IP fragments (RFC 791 section 3.2, RFC 8200 section 4.5), bounded in count, bytes and age.
 
+mod datagram;
+
 use std::collections::{HashMap, VecDeque};
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+use datagram::Datagram;
 
 use crate::{Interval, Timestamp};
 
@@ -13,13 +17,6 @@ const MAX_DATAGRAMS: usize = 1024;
 
 /// Bytes pending at once, bookkeeping included.
 const MAX_BYTES: usize = 4 << 20;
-
-/// Pieces of one datagram: a full one at the smallest MTU (RFC 791: 68 bytes) comes in 1366. Each piece is held against
-/// all before it, so this bounds the time a crafted datagram can take.
-const MAX_PIECES: usize = 2048;
-
-/// What a piece costs beyond its bytes.
-const PIECE_OVERHEAD: usize = 64;
 
 /// The longest payload an IP packet can have (RFC 791: a 16-bit length).
 const MAX_DATAGRAM: usize = 0xffff;
@@ -92,26 +89,9 @@ pub(super) struct Fragments {
 struct Pending {
     serial: u64,
     first_seen: Timestamp,
-    /// By offset; may overlap where the bytes are the same.
-    pieces: Vec<Piece>,
-    /// Length of the datagram, once its last fragment came.
-    end: Option<usize>,
-    /// From the fragment at offset 0.
-    protocol: Option<u8>,
+    datagram: Datagram,
     /// Fragments that contradict each other came: nothing will be put together, but the rest is still swallowed.
     poisoned: bool,
-}
-
-#[derive(Debug)]
-struct Piece {
-    offset: usize,
-    data: Box<[u8]>,
-}
-
-impl Piece {
-    fn end(&self) -> usize {
-        self.offset + self.data.len()
-    }
 }
 
 impl Fragments {
@@ -126,8 +106,8 @@ impl Fragments {
         self.expire(now);
         match self.pending.get(&fragment.key) {
             Some(pending) if pending.poisoned => return Added::Pending,
-            Some(pending) if pending.pieces.len() >= MAX_PIECES => return Added::Malformed,
-            Some(pending) if pending.contradicts(&fragment) => {
+            Some(pending) if pending.datagram.is_full() => return Added::Malformed,
+            Some(pending) if pending.datagram.contradicts(&fragment) => {
                 self.contradiction(now, fragment);
                 return Added::Pending;
             }
@@ -137,8 +117,8 @@ impl Fragments {
         let Some(pending) = self.pending.get_mut(&fragment.key) else {
             return Added::Pending;
         };
-        self.bytes += pending.take(&fragment);
-        if let Some(datagram) = pending.assemble() {
+        self.bytes += pending.datagram.take(&fragment);
+        if let Some(datagram) = pending.datagram.assemble() {
             self.remove(&fragment.key);
             return Added::Complete(datagram);
         }
@@ -156,7 +136,7 @@ impl Fragments {
         match fragment.key {
             // The 16-bit identification comes round quickly: what was pending is an older datagram that lost a piece.
             FragmentKey::V4 { .. } => {
-                self.bytes += pending.take(&fragment);
+                self.bytes += pending.datagram.take(&fragment);
             }
             // RFC 8200 section 4.5: the datagram is discarded, with fragments still to come.
             FragmentKey::V6 { .. } => pending.poisoned = true,
@@ -170,9 +150,7 @@ impl Fragments {
         let pending = Pending {
             serial: self.serial,
             first_seen: now,
-            pieces: Vec::new(),
-            end: None,
-            protocol: None,
+            datagram: Datagram::default(),
             poisoned: false,
         };
         self.pending.insert(key, pending);
@@ -180,8 +158,7 @@ impl Fragments {
 
     fn remove(&mut self, key: &FragmentKey) {
         if let Some(gone) = self.pending.remove(key) {
-            let bytes: usize = gone.pieces.iter().map(cost).sum();
-            self.bytes = self.bytes.saturating_sub(bytes);
+            self.bytes = self.bytes.saturating_sub(gone.datagram.cost());
         }
     }
 
@@ -217,84 +194,6 @@ impl Fragments {
                 .retain(|(key, serial)| pending.get(key).is_some_and(|p| p.serial == *serial));
         }
     }
-}
-
-impl Pending {
-    /// Whether the fragment cannot belong to the datagram as known so far.
-    fn contradicts(&self, fragment: &Fragment<'_>) -> bool {
-        let end = fragment.offset + fragment.data.len();
-        let ends_differ = match self.end {
-            Some(known) => end > known || (fragment.last && end != known),
-            None => fragment.last && self.pieces.iter().any(|piece| piece.end() > end),
-        };
-        ends_differ
-            || self
-                .pieces
-                .iter()
-                .any(|piece| !agree(piece, fragment.offset, fragment.data))
-    }
-
-    /// Keeps what is new of the fragment; returns what it costs.
-    fn take(&mut self, fragment: &Fragment<'_>) -> usize {
-        let end = fragment.offset + fragment.data.len();
-        if fragment.last {
-            self.end = Some(end);
-        }
-        if fragment.offset == 0 {
-            self.protocol = Some(fragment.protocol);
-        }
-        if self
-            .pieces
-            .iter()
-            .any(|piece| piece.offset <= fragment.offset && end <= piece.end())
-        {
-            return 0;
-        }
-        let piece = Piece {
-            offset: fragment.offset,
-            data: fragment.data.into(),
-        };
-        let cost = cost(&piece);
-        let place = self
-            .pieces
-            .partition_point(|other| other.offset <= piece.offset);
-        self.pieces.insert(place, piece);
-        cost
-    }
-
-    /// The datagram, where nothing is missing.
-    fn assemble(&self) -> Option<Reassembled> {
-        let (end, protocol) = (self.end?, self.protocol?);
-        let mut reached = 0;
-        for piece in &self.pieces {
-            if piece.offset > reached {
-                return None;
-            }
-            reached = reached.max(piece.end());
-        }
-        if reached < end {
-            return None;
-        }
-        let mut bytes = Vec::with_capacity(end);
-        for piece in &self.pieces {
-            let known = bytes.len() - piece.offset;
-            bytes.extend_from_slice(piece.data.get(known..).unwrap_or(&[]));
-        }
-        Some(Reassembled { protocol, bytes })
-    }
-}
-
-fn cost(piece: &Piece) -> usize {
-    piece.data.len() + PIECE_OVERHEAD
-}
-
-/// Whether the bytes are the same wherever both have some.
-fn agree(piece: &Piece, offset: usize, data: &[u8]) -> bool {
-    let from = piece.offset.max(offset);
-    let to = piece.end().min(offset + data.len());
-    from >= to
-        || piece.data.get(from - piece.offset..to - piece.offset)
-            == data.get(from - offset..to - offset)
 }
 
 #[cfg(test)]
@@ -534,7 +433,10 @@ mod tests {
         for at in 0..4096_u16 {
             let bytes = ipv4_fragment(6, 0x2000 | at, &[0; 8]);
             let packet = decode(&mut decoder, LinkType::RAW, &bytes);
-            assert_eq!(packet.stopped.is_some(), usize::from(at) >= MAX_PIECES);
+            assert_eq!(
+                packet.stopped.is_some(),
+                usize::from(at) >= datagram::MAX_PIECES
+            );
         }
     }
 
