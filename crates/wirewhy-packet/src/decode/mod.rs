@@ -11,7 +11,7 @@
 //!
 //! Ethernet, IPv4 and TCP are one straight line of inlined code, because nearly every frame is that; what is rarer is
 //! kept out of line, so that the line stays short. The compiler has to be told both: left alone it makes six calls of it,
-//! each of which hands a [`View`] over in memory, and takes a quarter longer.
+//! each of which hands a [`View`] over in memory, and takes an eighth longer.
 
 mod cooked;
 mod fragments;
