@@ -108,6 +108,23 @@ pub(super) fn request_line(bytes: &[u8], begun: Mark) -> Option<Request> {
     })
 }
 
+/// The status at the start of an incomplete header.
+pub(super) fn status_line(bytes: &[u8]) -> Option<u16> {
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let _ = config().parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers);
+    parsed.code
+}
+
+/// Whether the first line is whole and names no version: HTTP/0.9, whose requests are one line and are not followed.
+pub(super) fn has_no_version(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {
+        return false;
+    };
+    let line = bytes.get(..end).unwrap_or(bytes);
+    !line.windows(5).any(|window| window == b"HTTP/")
+}
+
 /// What a method makes of its response; methods are case-sensitive (RFC 9110 section 9.1).
 pub(super) fn method(name: &str) -> Method {
     match name {

@@ -130,19 +130,28 @@ impl Reader {
         Framing::Inside(Unfinished { what, begun })
     }
 
-    /// Bytes of the direction are lost: names the request from what there is of its header.
+    /// Bytes of the direction are lost: names the request, or the status, from what there is of its header.
     pub(crate) fn give_up(&mut self, role: Role, unread: &[u8], exchanges: &mut Exchanges) {
-        if role == Role::Client
-            && self.state == State::Head
-            && let Some(begun) = self.begun
-            && let Some(request) = head::request_line(unread, begun)
-        {
-            exchanges.ask(Asked {
-                method: head::method(&request.method),
-                request,
-                asks_tunnel: false,
-                continues: None,
-            });
+        let (State::Head, Some(begun)) = (self.state, self.begun) else {
+            return;
+        };
+        match role {
+            Role::Client => {
+                let Some(request) = head::request_line(unread, begun) else {
+                    return;
+                };
+                exchanges.ask(Asked {
+                    method: head::method(&request.method),
+                    request,
+                    asks_tunnel: false,
+                    continues: None,
+                });
+            }
+            Role::Server => {
+                if let Some(status @ 200..) = head::status_line(unread) {
+                    exchanges.answered(status, begun, HandsOver::No);
+                }
+            }
         }
     }
 
@@ -162,6 +171,9 @@ impl Reader {
         let begun = self.begun.unwrap_or(input.mark);
         let found = head::end(input.bytes, self.searched);
         let Some(length) = found.filter(|&length| length <= MAX_HEAD) else {
+            if head::has_no_version(input.bytes) {
+                return Outcome::Step(Step::Lost(Lost::Malformed));
+            }
             return Outcome::Step(self.look_further(input.bytes.len(), MAX_HEAD));
         };
         let head = input.bytes.get(..length).unwrap_or(input.bytes);
@@ -203,13 +215,13 @@ impl Reader {
         begun: Mark,
         exchanges: &mut Exchanges,
     ) -> Outcome {
-        let Parsed::Yes(parsed) = head::response(head) else {
-            return Outcome::Step(Step::Lost(Lost::Malformed));
-        };
         let method = match exchanges.next() {
             Match::Method(method) => method,
             Match::NotYet => return Outcome::Step(Step::Stall),
             Match::Never => return Outcome::Step(Step::Lost(Lost::TooMuch)),
+        };
+        let Parsed::Yes(parsed) = head::response(head) else {
+            return Outcome::Step(Step::Lost(Lost::Malformed));
         };
         let status = parsed.status;
         let switches = status == 101;

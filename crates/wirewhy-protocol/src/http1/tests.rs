@@ -374,6 +374,34 @@ fn lines_that_end_without_a_carriage_return() {
 }
 
 #[test]
+fn a_request_of_one_line_is_no_truncated_header() {
+    let facts = closed_facts(&[client(b"GET /index.html\r\n"), server(b"<html>")]);
+    assert_eq!(facts.client.framing, Framing::Unknown(Lost::Malformed));
+    let facts = closed_facts(&[client(b"GET /index.html HTTP/1.0\r\n")]);
+    assert_eq!(
+        facts.client.truncated().map(|cut| cut.what),
+        Some(What::Header)
+    );
+}
+
+#[test]
+fn headers_that_cannot_be_read_to_their_end_still_tell_their_first_line() {
+    let facts = closed_facts(&[
+        client(GET),
+        server(b"HTTP/1.1 502 Bad Gateway\r\nbad header\r\n\r\n"),
+    ]);
+    assert_eq!(facts.http.last_status, Some(502));
+    assert_eq!(facts.http.last.unwrap().sent.unwrap().frame, 1);
+    assert_eq!(facts.server.framing, Framing::Unknown(Lost::Malformed));
+    // Of an interim response the answer is still to come.
+    let facts = open_facts(&[
+        client(GET),
+        server(b"HTTP/1.1 103 Early Hints\r\nbad header\r\n\r\n"),
+    ]);
+    assert_eq!((facts.http.last_status, facts.http.responses), (None, 0));
+}
+
+#[test]
 fn strings_are_bounded() {
     let long = "x".repeat(5000);
     let request = format!("GET /{long} HTTP/1.1\r\nHost: {long}\r\n\r\n");
