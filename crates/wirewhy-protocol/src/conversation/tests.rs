@@ -336,6 +336,57 @@ fn gaps_and_cuts_inside_a_body_cost_nothing() {
 }
 
 #[test]
+fn gaps_inside_chunks_and_bodies_until_close_cost_nothing() {
+    for (head, tail, framing) in [
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4000\r\n",
+            "\r\n0\r\n\r\n",
+            Framing::Boundary,
+        ),
+        ("HTTP/1.0 200 OK\r\n\r\n", "end", Framing::UntilClose),
+    ] {
+        let mut talk = Conversation::new();
+        talk.client_data(0, GET, 0, 1, Timestamp(1));
+        talk.server_data(0, head.as_bytes(), 0, 2, Timestamp(2));
+        let after = head.len() as u64 + 0x4000;
+        talk.server_data(after, tail.as_bytes(), 0, 3, Timestamp(3));
+        assert_eq!(talk.facts().server.framing, framing, "{head}");
+    }
+}
+
+#[test]
+fn a_frame_whose_last_byte_was_not_captured_is_not_judged() {
+    let turns = h2::exchange();
+    let arrived = pieces(&turns);
+    let (last, before) = arrived.split_last().unwrap();
+    let short = Piece {
+        bytes: last.bytes[..10].to_vec(),
+        ..last.clone()
+    };
+    let facts = facts_of(&[before, &[short]].concat(), &turns);
+    assert_eq!(facts.server.framing, Framing::Unknown(Lost::Gap));
+    // A record has nothing to tell at its end.
+    let mut talk = Conversation::new();
+    talk.server_data(0, b"\x17\x03\x03\x00\x10", 0, 1, Timestamp(1));
+    talk.server_closed(21);
+    assert_eq!(talk.facts().server.framing, Framing::Boundary);
+}
+
+#[test]
+fn much_reordering_is_followed_as_long_as_little_waits() {
+    let mut talk = Conversation::new();
+    let record = [&b"\x17\x03\x03\x03\xfb"[..], &[0; 1019]].concat();
+    for pair in 0..500 {
+        // The first of each pair comes last, and every header is needed.
+        for index in [1, 0] {
+            talk.server_data((pair * 2 + index) * 1024, &record, 0, 1, Timestamp(1));
+        }
+    }
+    talk.server_closed(1024 * 1000);
+    assert_eq!(talk.facts().server.framing, Framing::Boundary);
+}
+
+#[test]
 fn a_gap_where_a_header_belongs_is_not_called_truncation() {
     let mut talk = Conversation::new();
     talk.client_data(0, GET, 0, 1, Timestamp(1));
@@ -389,7 +440,7 @@ fn the_first_bytes_are_kept_in_any_order() {
 // Bounds.
 
 /// What one conversation may hold: per direction what is out of order and what waits, then requests and streams.
-const BOUND: usize = 600 * 1024;
+const BOUND: usize = 256 * 1024;
 
 /// Feeds a flood and returns the most that was held.
 fn flood(segments: impl Iterator<Item = (bool, u64, Vec<u8>)>) -> usize {

@@ -341,6 +341,9 @@ fn an_answer_nobody_asked_for() {
     let facts = closed_facts(&[server(timeout)]);
     assert_eq!(facts.http.last_status, Some(408));
     assert!(facts.server.truncated().is_some());
+    // To a client that spoke something that is no request.
+    let facts = closed_facts(&[client(b"\x01\x02"), server(timeout)]);
+    assert!(facts.server.truncated().is_some());
     // To a client that spoke TLS, the answer of a server that does not.
     let hello = b"\x16\x03\x01\x00\x05hello";
     let facts = closed_facts(&[client(hello), server(timeout)]);
@@ -470,6 +473,23 @@ fn connect_hands_over_on_success_only() {
     let facts = open_facts(&turns);
     assert_eq!((facts.http.requests, facts.client.inner), (2, None));
     assert!(facts.awaiting.is_some());
+}
+
+#[test]
+fn only_its_own_answer_decides_a_tunnel() {
+    let asks = [GET, b"CONNECT a:443 HTTP/1.1\r\n\r\n"].concat();
+    let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let tls = b"\x16\x03\x01\x00\x05hello";
+    let turns = [client(asks), server(ok), client(tls), server(ok)];
+    assert_eq!(closed_facts(&turns).client.inner, Some(Speech::Tls));
+}
+
+#[test]
+fn both_directions_go_on_by_turns() {
+    let denied = b"HTTP/1.1 407 Auth\r\nContent-Length: 0\r\n\r\n";
+    let asks = [&b"CONNECT a:443 HTTP/1.1\r\n\r\n"[..], GET].concat();
+    let facts = open_facts(&[server(denied.repeat(2)), client(asks)]);
+    assert_eq!((facts.http.requests, facts.http.responses), (2, 2));
 }
 
 #[test]
