@@ -10,9 +10,11 @@ mod icmp;
 mod judge;
 mod limits;
 mod record;
+mod resets;
 mod survey;
 #[cfg(test)]
 mod testing;
+mod timers;
 mod wording;
 
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};

@@ -29,6 +29,48 @@ pub struct Limits {
     /// How many answered SYNs must follow one clock before an older one that is ignored is explained by it. By chance two
     /// random timestamps a second apart do so once in two million times.
     pub paws_answers: u32,
+    /// How long an application may take to answer before its silence is a finding: what most HTTP clients bear.
+    pub no_response: Interval,
+    /// How long an application may take to answer before it is slow, the network's round trip subtracted.
+    pub slow_response: Interval,
+    /// How long a receiver may keep its window closed, in all.
+    pub zero_window: Interval,
+    /// How long one half of a connection may stay open and silent: the time Linux itself gives an orphan in FIN-WAIT-2
+    /// (`tcp_fin_timeout`).
+    pub half_closed: Interval,
+    /// Segments a direction must lose, and the share of its data segments, before the path is called lossy: below 1 % TCP
+    /// copes (Mathis et al. 1997), and fewer than three prove no rate.
+    pub lost_segments: u32,
+    /// See `lost_segments`.
+    pub loss_share: f64,
+    /// Segments that must be overtaken, and the share of a direction's data segments.
+    pub reordered_segments: u32,
+    /// See `reordered_segments`.
+    pub reordering_share: f64,
+    /// Retransmissions in a row, and the time over which, without a sign of the other side, before it is called gone:
+    /// Linux re-checks its route after 3 (`tcp_retries1`).
+    pub unanswered_retransmissions: u32,
+    /// See `unanswered_retransmissions`.
+    pub unanswered_span: Interval,
+    /// Keep-alive probes in a row without an answer. Linux sends 9 by default, applications set as few as 3.
+    pub unanswered_keep_alives: u32,
+    /// How often the same segment must be sent before its size is suspected: Linux starts path MTU probing after 3
+    /// timeouts (`tcp_retries1`).
+    pub repeated_segment: u32,
+    /// The smallest IP packet in bytes that a path may refuse: what every IPv4 host must accept (RFC 1122 section 3.3.2).
+    pub large_packet: u32,
+    /// How long a connection must have been idle before a timer on the path may have ended it. The shortest defaults met in
+    /// practice are 30 s; a quarter of a minute leaves room for those set lower.
+    pub idle: Interval,
+    /// How many connections must have died at one idle time before it is called a timer.
+    pub idle_timer_ends: u32,
+    /// How much evidence, in tenths, makes another sender of a reset possible, likely and certain. One sign that no stack
+    /// gives counts 30 to 40, one with innocent explanations 5 to 25.
+    pub foreign_possible: i32,
+    /// See `foreign_possible`.
+    pub foreign_likely: i32,
+    /// See `foreign_possible`.
+    pub foreign_certain: i32,
     /// Share of connections with one direction only above which the whole capture is one-sided.
     pub one_direction_share: f64,
     /// Acknowledged segments the capture must have missed, and the share of TCP packets they must make, before the
@@ -53,6 +95,24 @@ impl Default for Limits {
             probe_duration: Interval::from_secs(1),
             repeated_syn_acks: 2,
             paws_answers: 2,
+            no_response: Interval::from_secs(10),
+            slow_response: Interval::from_secs(1),
+            zero_window: Interval::from_secs(1),
+            half_closed: Interval::from_secs(60),
+            lost_segments: 3,
+            loss_share: 0.01,
+            reordered_segments: 3,
+            reordering_share: 0.01,
+            unanswered_retransmissions: 3,
+            unanswered_span: Interval::from_secs(1),
+            unanswered_keep_alives: 3,
+            repeated_segment: 3,
+            large_packet: 576,
+            idle: Interval::from_secs(15),
+            idle_timer_ends: 3,
+            foreign_possible: 20,
+            foreign_likely: 35,
+            foreign_certain: 60,
             one_direction_share: 0.5,
             missing_segments: 2,
             missing_share: 0.000_01,

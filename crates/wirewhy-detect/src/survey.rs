@@ -7,12 +7,14 @@ use indexmap::IndexMap;
 use wirewhy_flow::{Connection, EndpointState, EventKind, Mark, Sample};
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
 
+use crate::detectors::idle_timer::{self, IdleEnd};
 use crate::detectors::{
-    cut_short, duplicate_packets, handshake_aborted, offload, one_direction, packets_missing,
-    probe, syn_unanswered, synack_unanswered, time_backwards, truncated_packets,
+    cut_short, duplicate_packets, handshake_aborted, idle_expired, offload, one_direction,
+    packets_missing, peer_vanished, probe, syn_unanswered, synack_unanswered, time_backwards,
+    truncated_packets,
 };
 use crate::wording::socket_of;
-use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope, Severity};
+use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope, Severity, Value};
 
 /// Sums over the connections of one capture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -106,6 +108,7 @@ pub struct CaptureFaults {
 pub struct Survey {
     probes: IndexMap<(IpAddr, IpAddr, u16), Probes>,
     opened: VecDeque<Opened>,
+    idle: IndexMap<IpAddr, Vec<IdleEnd>>,
     faults: CaptureFaults,
 }
 
@@ -134,12 +137,15 @@ struct Opened {
 impl Survey {
     /// How many source and service pairs, and how many opened connections, are remembered.
     const REMEMBERED: usize = 16_384;
+    /// How many idle ends are remembered of one server.
+    const IDLE_ENDS: usize = 1_024;
 
     /// Takes in one connection.
     pub fn note(&mut self, judged: &Judged, limits: &Limits) {
         let connection = &judged.connection;
         self.note_faults(connection);
         self.note_probe(connection, limits);
+        self.note_idle_end(judged, limits);
         let handshake = &connection.handshake;
         if handshake.ack.is_some() {
             if self.opened.len() >= Self::REMEMBERED {
@@ -173,6 +179,9 @@ impl Survey {
                 finding
                     .summary
                     .push_str("; but most of this recording shows one direction only");
+            }
+            if probe && finding.severity == Severity::Note {
+                finding.consequence_of = Some(probe::RECORD.code);
             }
             if finding.code != handshake_aborted::RECORD.code {
                 continue;
@@ -224,6 +233,14 @@ impl Survey {
                 subject: socket_of(*server, *port),
                 finding: probes.finding(*client),
             });
+        let about_timers = self.idle.iter().filter_map(|(server, ends)| {
+            let finding = idle_timer::find(ends, limits)?;
+            Some(GroupFinding {
+                scope: Scope::Host,
+                subject: server.to_string(),
+                finding,
+            })
+        });
         let source = faults.source.clone();
         about_capture
             .into_iter()
@@ -234,6 +251,7 @@ impl Survey {
                 finding,
             })
             .chain(about_services)
+            .chain(about_timers)
             .collect()
     }
 
@@ -251,6 +269,31 @@ impl Survey {
                 faults.unseen_bytes += u64::from(bytes);
                 keep(&mut faults.unseen_frames, event.mark());
             }
+        }
+    }
+
+    /// A connection that did not survive an idle time: reset after it, or silent for good.
+    fn note_idle_end(&mut self, judged: &Judged, limits: &Limits) {
+        let idle = judged.findings.iter().find_map(|finding| {
+            let codes = [idle_expired::RECORD.code, peer_vanished::RECORD.code];
+            match finding.facts.value("idle_before_seconds") {
+                Some(Value::Seconds(idle)) if codes.contains(&finding.code) => Some(*idle),
+                _ => None,
+            }
+        });
+        let Some(idle) = idle.filter(|idle| *idle >= limits.idle) else {
+            return;
+        };
+        let server = judged.connection.server.address;
+        if self.idle.len() >= Self::REMEMBERED && !self.idle.contains_key(&server) {
+            return;
+        }
+        let ends = self.idle.entry(server).or_default();
+        if ends.len() < Self::IDLE_ENDS {
+            ends.push(IdleEnd {
+                idle,
+                frame: judged.connection.last.frame,
+            });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_flow::Endpoint;
+use wirewhy_flow::{Connection, Endpoint};
 use wirewhy_packet::Interval;
 
 /// `10.0.0.9:443`, `[2001:db8::9]:443`.
@@ -34,6 +34,21 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     } else {
         format!("{number} {noun}s")
     }
+}
+
+/// The HTTP request that was made last, in words: ` (GET /index.html of example.com)`. Text from the wire.
+pub(crate) fn request(connection: &Connection) -> String {
+    let asked = connection
+        .said
+        .as_deref()
+        .and_then(|said| said.http.last_request.as_deref());
+    asked.map_or(String::new(), |request| {
+        let host = request
+            .host
+            .as_deref()
+            .map_or(String::new(), |host| format!(" of {host}"));
+        format!(" ({} {}{host})", request.method, request.target)
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! A connection as the packets show it: plain facts, no opinion.
 
 use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_protocol::ConversationFacts;
 
-use crate::{Endpoint, EndpointState, EventKind, Events, Mark, Side, Surroundings, Vantage, Zeek};
+use crate::{
+    Endpoint, EndpointState, EventKind, Events, Exchange, Mark, Side, Surroundings, Vantage, Zeek,
+};
 
 /// Everything the tracker knows of one connection. Owned and bounded: about a kilobyte.
 #[derive(Clone, PartialEq, Debug)]
@@ -21,6 +24,10 @@ pub struct Connection {
     pub last: Mark,
     /// How far the opening got.
     pub handshake: Handshake,
+    /// Who asked, who answered.
+    pub exchange: Exchange,
+    /// What the application's bytes said; `None` where there were none, or the connection was joined late.
+    pub said: Option<Box<ConversationFacts>>,
     /// What happened, in order.
     pub events: Events,
     /// Zeek's view of the same packets.

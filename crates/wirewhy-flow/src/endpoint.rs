@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use wirewhy_packet::{IpId, MacAddr, Seq, Timestamp};
 
-use crate::{Interval, Mark};
+use crate::{Delivery, Interval, Mark};
 
 /// One side of a connection.
 #[derive(Clone, PartialEq, Debug)]
@@ -35,6 +35,10 @@ pub struct Endpoint {
     pub last_payload: Option<Mark>,
     /// Its latest packet.
     pub last: Option<Mark>,
+    /// What its latest packet acknowledges.
+    pub last_ack: Option<Seq>,
+    /// Bytes of payload in its latest packet.
+    pub last_payload_len: u32,
     /// Hop counts of its packets, resets not counted.
     pub ttl: TtlSeen,
     /// IPv4 identification of its latest packet, resets not counted.
@@ -43,8 +47,14 @@ pub struct Endpoint {
     pub mac: Option<MacAddr>,
     /// Value of its latest timestamps option, resets not counted.
     pub timestamp: Option<u32>,
+    /// Its first plaintext TLS alert of level fatal (RFC 8446 section 6).
+    pub alert: Option<Mark>,
+    /// Its first packet after a reset in its name that is no reset itself.
+    pub after_reset: Option<AfterReset>,
     /// How many of what it sent.
     pub counts: Counts,
+    /// How its bytes got across.
+    pub delivery: Delivery,
 }
 
 /// How far one side got, as seen from outside (RFC 9293 section 3.3.2).
@@ -67,6 +77,21 @@ pub enum EndpointState {
     },
     /// It sent a reset that its peer could accept.
     Reset,
+}
+
+/// A packet of a side whose reset was seen before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AfterReset {
+    /// The packet.
+    pub mark: Mark,
+    /// The reset it follows.
+    pub reset: Mark,
+    /// Whether it carries bytes beyond the reset's sequence number.
+    pub new_data: bool,
+    /// Whether its IPv4 identification or timestamp shows that it was sent before the reset and merely overtaken.
+    pub overtaken: bool,
+    /// Its hop count.
+    pub ttl: u8,
 }
 
 /// What a side offered in its SYN or SYN-ACK.
@@ -169,11 +194,16 @@ impl Endpoint {
             first_payload: None,
             last_payload: None,
             last: None,
+            last_ack: None,
+            last_payload_len: 0,
             ttl: TtlSeen::default(),
             ip_id: None,
             mac: None,
             timestamp: None,
+            alert: None,
+            after_reset: None,
             counts: Counts::default(),
+            delivery: Delivery::default(),
         }
     }
 
@@ -187,6 +217,13 @@ impl Endpoint {
     #[must_use]
     pub fn silent_for(&self, now: Timestamp) -> Option<Interval> {
         self.last.map(|last| now.since(last.time))
+    }
+
+    /// The shortest time from the capture point to the other side and back, by this side's data and its acknowledgement.
+    #[must_use]
+    pub fn shortest_round_trip(&self) -> Option<Interval> {
+        let round_trip = self.delivery.round_trip;
+        (round_trip.samples > 0).then_some(round_trip.min)
     }
 
     /// Bytes this side sent that `peer` never acknowledged, FIN and SYN included.

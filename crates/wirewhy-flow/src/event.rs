@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use wirewhy_packet::{Interval, IpId, Seq, Timestamp};
 
-use crate::Side;
+use crate::{Side, TtlSeen};
 
 /// A frame and its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,6 +116,51 @@ pub struct Reset {
     pub unacknowledged_own: u32,
     /// Bytes the other side had sent that the resetting side had not acknowledged.
     pub unacknowledged_peer: u32,
+    /// What the state was when it came.
+    pub before: BeforeReset,
+}
+
+/// The state of a connection when a reset came. "Own" is the side whose header the reset carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BeforeReset {
+    /// The acknowledgement number of the packet the reset may answer: what a stack without that connection puts into its
+    /// own sequence number (RFC 9293 section 3.10.7.1).
+    pub answered_ack: Option<Seq>,
+    /// Bytes of payload in that packet.
+    pub answered_payload: u32,
+    /// The own side's FIN.
+    pub own_fin: Option<Mark>,
+    /// The other side's FIN.
+    pub peer_fin: Option<Mark>,
+    /// The own side's latest payload.
+    pub own_payload: Option<Mark>,
+    /// The other side's latest payload.
+    pub peer_payload: Option<Mark>,
+    /// The furthest byte of the own side that the other had acknowledged.
+    pub expected: Option<Seq>,
+    /// Hop counts of the own side's packets so far, resets not counted.
+    pub own_ttl: TtlSeen,
+    /// IPv4 identification of the own side's latest packet, resets not counted.
+    pub own_ip_id: Option<IpId>,
+    /// The own side's latest timestamp.
+    pub own_timestamp: Option<u32>,
+    /// Whether the frame came from another link address than the own side's first one.
+    pub other_mac: bool,
+    /// How long the connection had been quiet before the packets the reset follows, where that was 5 s or more and the own
+    /// side has said nothing since.
+    pub idle: Option<Interval>,
+    /// Retransmissions of the own side that nothing answered.
+    pub unanswered: u32,
+    /// Keep-alive probes of the own side that nothing answered.
+    pub unanswered_keep_alives: u32,
+    /// Since when the other side's window was closed.
+    pub peer_window_closed: Option<Mark>,
+    /// The own side's plaintext fatal TLS alert.
+    pub own_alert: Option<Mark>,
+    /// The other side's plaintext fatal TLS alert.
+    pub peer_alert: Option<Mark>,
+    /// The own side had sent a reset before that its peer could accept.
+    pub repeated: bool,
 }
 
 /// Where a sequence number falls in what the receiver expects (RFC 5961 section 3).

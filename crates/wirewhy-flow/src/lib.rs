@@ -8,8 +8,10 @@
 
 mod connection;
 mod copies;
+mod delivery;
 mod endpoint;
 mod event;
+mod exchange;
 mod expiry;
 mod gaps;
 mod observe;
@@ -24,8 +26,10 @@ pub mod wireshark;
 mod zeek;
 
 pub use connection::{Connection, Ended, Handshake, Roles, RoundTrip, Stage};
-pub use endpoint::{Counts, Endpoint, EndpointState, Offer, TtlSeen};
-pub use event::{Event, EventKind, Events, Icmp, Mark, Position, Reset};
+pub use delivery::{Delivery, Hole, Run, Smoothed, Stuck, Trouble, WindowStall};
+pub use endpoint::{AfterReset, Counts, Endpoint, EndpointState, Offer, TtlSeen};
+pub use event::{BeforeReset, Event, EventKind, Events, Icmp, Mark, Position, Reset};
+pub use exchange::{Answer, Exchange};
 pub use side::Side;
 pub use streams::{Located, Opened, Pair, Streams};
 pub use surroundings::{AcceptedTimestamp, Surroundings};

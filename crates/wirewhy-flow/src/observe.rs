@@ -1,13 +1,15 @@
 //! One segment into the state of its connection.
 
-use wirewhy_packet::TcpFlags;
+use wirewhy_packet::{Interval, Seq, TcpFlags};
+use wirewhy_protocol::Conversation;
 
 use crate::copies::Recent;
-use crate::gaps::Gaps;
+use crate::delivery::{Flight, Sent};
+use crate::resets::Pause;
 use crate::segment::Segment;
 use crate::{
-    Connection, Endpoint, EndpointState, Event, EventKind, Mark, Offer, Position, Roles, Side,
-    resets,
+    AfterReset, Connection, Endpoint, EndpointState, Event, EventKind, Mark, Offer, Position,
+    Roles, Side, resets,
 };
 
 /// A connection being followed: the facts, and what is only needed to gather them.
@@ -17,7 +19,11 @@ pub(crate) struct Live {
     /// Whether the client is the lower end of the pair (see [`crate::Pair::source_is_low`]).
     pub(crate) client_is_low: bool,
     recent: [Recent; 2],
-    gaps: [Gaps; 2],
+    flights: [Flight; 2],
+    conversation: Conversation,
+    /// Of each side, how far into its stream of bytes a sequence number is.
+    places: [Option<(Seq, u64)>; 2],
+    pause: Option<Pause>,
 }
 
 /// What the recording did to one segment.
@@ -37,7 +43,10 @@ impl Live {
             connection,
             client_is_low,
             recent: [Recent::default(); 2],
-            gaps: [Gaps::default(), Gaps::default()],
+            flights: [Flight::default(), Flight::default()],
+            conversation: Conversation::new(),
+            places: [None, None],
+            pause: None,
         }
     }
 
@@ -51,8 +60,14 @@ impl Live {
     }
 
     /// Takes in one segment.
-    pub(crate) fn observe(&mut self, from: Side, segment: &Segment) -> Recorded {
+    pub(crate) fn observe(&mut self, from: Side, segment: &Segment, payload: &[u8]) -> Recorded {
         let from = self.learn_roles(from, segment);
+        let quiet = segment.time.since(self.connection.last.time);
+        if segment.is_fin() {
+            let silent = self.connection.side(from).silent_for(segment.time);
+            let exchange = &mut self.connection.exchange;
+            exchange.quiet_before_close = exchange.quiet_before_close.or(silent);
+        }
         self.connection.last = segment.mark();
         if self.is_copy(from, segment) {
             let counts = &mut self.connection.side_mut(from).counts;
@@ -63,13 +78,31 @@ impl Live {
             };
         }
         let mss = self.connection.side(from.other()).offer.mss;
+        if quiet >= Pause::SHORTEST && !segment.is_rst() {
+            self.pause = Some(Pause {
+                length: quiet,
+                ended: segment.time,
+            });
+        }
+        let mut pause = self.pause;
+        if quiet >= Pause::SHORTEST {
+            pause = Some(Pause {
+                length: quiet,
+                ended: segment.time,
+            });
+        }
         let reset = segment
             .is_rst()
-            .then(|| resets::describe(&self.connection, from, segment));
+            .then(|| resets::describe(&self.connection, from, segment, pause));
         let gap = self.reveals_gap(from, segment);
         self.connection.zeek.observe(from, segment, gap > 0);
         self.connection.note_outgoing(from, segment);
         count(self.connection.side_mut(from), segment);
+        let (flight, peer, _) = self.flight(from.other());
+        flight.heard(peer);
+        if reset.is_none() {
+            self.note_after_reset(from, segment);
+        }
         if let Some(reset) = reset {
             self.observe_reset(from, segment, reset);
         } else if segment.is_syn() {
@@ -77,7 +110,15 @@ impl Live {
         } else {
             self.observe_ordinary(from, segment, gap);
         }
-        self.connection.side_mut(from).last = Some(segment.mark());
+        self.listen(from, segment, payload);
+        let side = self.connection.side_mut(from);
+        side.last = Some(segment.mark());
+        side.last_ack = segment.has_ack().then_some(segment.ack);
+        side.last_payload_len = segment.payload_len;
+        // A plaintext alert record of two bytes, the first of which is "fatal" (RFC 8446 section 6).
+        if let [21, 3, _, 0, 2, 2, ..] = payload {
+            side.alert.get_or_insert(segment.mark());
+        }
         Recorded {
             is_copy: false,
             is_cut: segment.captured_len < segment.payload_len,
@@ -99,9 +140,12 @@ impl Live {
         copy
     }
 
-    fn gaps_of(&mut self, side: Side) -> &mut Gaps {
-        let [client, server] = &mut self.gaps;
-        if side == Side::Client { client } else { server }
+    /// What is needed to judge the bytes of one side.
+    fn flight(&mut self, side: Side) -> (&mut Flight, &mut Endpoint, &mut Endpoint) {
+        let [client, server] = &mut self.flights;
+        let flight = if side == Side::Client { client } else { server };
+        let (own, peer) = self.connection.split_mut(side);
+        (flight, own, peer)
     }
 
     /// How many bytes of the other side the segment acknowledges although the capture never saw them.
@@ -118,13 +162,91 @@ impl Live {
             return 0;
         }
         let ack = segment.ack;
-        let gaps = self.gaps_of(from.other());
-        let missing = if gaps.is_empty() {
-            0
-        } else {
-            gaps.acknowledge(ack)
-        };
+        let missing = self.flight(from.other()).0.gaps.acknowledge(ack);
         missing.saturating_add(beyond)
+    }
+
+    /// Hands payload and ends of streams to the conversation, as offsets in the bytes a side sends.
+    fn listen(&mut self, from: Side, segment: &Segment, payload: &[u8]) {
+        let speaks = segment.payload_len > 0 || segment.is_fin();
+        if segment.is_rst() || !speaks || !self.conversation.wants() {
+            return;
+        }
+        let first = segment.seq.advance(u32::from(segment.is_syn()));
+        let Some(at) = self.offset(from, first) else {
+            return;
+        };
+        let (len, frame, time) = (segment.payload_len, segment.frame, segment.time);
+        let end = at.saturating_add(u64::from(len));
+        match from {
+            Side::Client if len > 0 => self.conversation.client_data(at, payload, len, frame, time),
+            Side::Server if len > 0 => self.conversation.server_data(at, payload, len, frame, time),
+            _ => {}
+        }
+        match from {
+            Side::Client if segment.is_fin() => self.conversation.client_closed(end),
+            Side::Server if segment.is_fin() => self.conversation.server_closed(end),
+            _ => {}
+        }
+    }
+
+    /// How many bytes of a side's stream come before a sequence number; `None` where its beginning was not seen.
+    fn offset(&mut self, side: Side, seq: Seq) -> Option<u64> {
+        let own = self.connection.side(side);
+        let (isn, next) = (own.isn?, own.next?);
+        let [client, server] = &mut self.places;
+        let place = if side == Side::Client { client } else { server };
+        let (at, offset) = place.get_or_insert((isn.advance(1), 0));
+        *offset = offset.saturating_add_signed(i64::from(next.distance_from(*at)));
+        *at = next;
+        offset.checked_add_signed(i64::from(seq.distance_from(next)))
+    }
+
+    /// A side in whose name a reset was seen goes on: remembered once, the first time.
+    fn note_after_reset(&mut self, from: Side, segment: &Segment) {
+        let side = self.connection.side(from);
+        if side.counts.resets == 0 || side.after_reset.is_some_and(|after| !after.overtaken) {
+            return;
+        }
+        let latest = self
+            .connection
+            .events
+            .iter()
+            .rev()
+            .find_map(|event| match &event.kind {
+                EventKind::Reset(reset) if event.from == from => Some((event.mark(), **reset)),
+                _ => None,
+            });
+        let Some((mark, reset)) = latest else { return };
+        let later_by_id = reset.ip_id.zip(segment.ip_id).and_then(|(reset, own)| {
+            let later = own.id.wrapping_sub(reset.id).cast_signed();
+            let counted = reset.id != 0 && own.id != 0 && later.unsigned_abs() < 4_096;
+            counted.then_some(later > 0)
+        });
+        let own_clock = segment
+            .options
+            .timestamps
+            .map(|timestamps| timestamps.value);
+        let later_by_clock = reset
+            .timestamp
+            .zip(own_clock)
+            .filter(|(reset, own)| reset != own)
+            .map(|(reset, own)| Seq(own).is_after(Seq(reset)));
+        let round_trip = self
+            .connection
+            .round_trip()
+            .handshake
+            .unwrap_or(Interval::from_millis(3));
+        // Without a sign of order, what follows within a round trip may have been on its way before the reset was sent.
+        let at_once = segment.time.since(mark.time) < round_trip;
+        let sent_later = later_by_clock.or(later_by_id).unwrap_or(!at_once);
+        self.connection.side_mut(from).after_reset = Some(AfterReset {
+            mark: segment.mark(),
+            reset: mark,
+            new_data: segment.payload_len > 0 && segment.seq_end().is_after(reset.seq),
+            overtaken: !sent_later,
+            ttl: segment.ttl,
+        });
     }
 
     fn observe_reset(&mut self, from: Side, segment: &Segment, reset: crate::Reset) {
@@ -271,11 +393,24 @@ impl Live {
         from.other()
     }
 
+    /// The connection is over: what is still open is settled.
+    pub(crate) fn finish(mut self) -> Connection {
+        for side in [Side::Client, Side::Server] {
+            let (flight, own, _) = self.flight(side);
+            flight.finish(own);
+        }
+        if self.conversation != Conversation::new() {
+            self.connection.said = Some(Box::new(self.conversation.facts()));
+        }
+        self.connection
+    }
+
     /// Swaps the sides: who was taken for the client is the server.
     pub(crate) fn flip(&mut self) {
         self.client_is_low = !self.client_is_low;
         self.recent.reverse();
-        self.gaps.reverse();
+        self.flights.reverse();
+        self.places.reverse();
         self.connection.flip();
     }
 
@@ -341,6 +476,10 @@ impl Live {
                 .is_none_or(|isn| segment.ack.is_after(isn));
             if opened.ack.is_none() && opened.syns + opened.syn_acks > 0 && acknowledges {
                 self.connection.handshake.ack = Some(segment.mark());
+                let whole = self.connection.round_trip().handshake;
+                for flight in &mut self.flights {
+                    flight.whole_round_trip = whole;
+                }
                 self.connection
                     .record(segment, from, EventKind::HandshakeAck);
             } else if opened.syn_acks_after_ack > 0 && segment.seq_len() == 0 {
@@ -351,37 +490,35 @@ impl Live {
     }
 
     fn observe_sequence(&mut self, from: Side, segment: &Segment) {
-        let length = segment.seq_len();
+        let (flight, own, peer) = self.flight(from);
+        let below = own
+            .next
+            .is_some_and(|next| segment.seq.distance_from(next) == -1);
+        if segment.seq_len() == 0 && !below {
+            own.next.get_or_insert(segment.seq);
+            return;
+        }
+        let sent = flight.send(own, peer, segment);
+        if sent == Sent::Reordered {
+            own.counts.out_of_order = own.counts.out_of_order.saturating_add(1);
+        }
+        if segment.payload_len > 0 {
+            self.observe_exchange(from, segment, sent);
+        }
+    }
+
+    fn observe_exchange(&mut self, from: Side, segment: &Segment, sent: Sent) {
+        let mark = segment.mark();
         let side = self.connection.side_mut(from);
-        let Some(next) = side.next else {
-            side.next = Some(segment.seq_end());
-            return;
-        };
-        if length == 0 {
-            return;
-        }
-        let ahead = segment.seq.distance_from(next);
-        // A keep-alive or window probe repeats the byte before the next one.
-        let probe = ahead == -1 && segment.payload_len <= 1 && !segment.is_fin();
-        if ahead >= 0 {
-            side.next = Some(segment.seq_end());
-            if ahead > 0 {
-                self.gaps_of(from).skip(next, segment.seq);
+        let earlier = side.last_payload;
+        match sent {
+            Sent::New | Sent::Reordered | Sent::Refill => {
+                side.first_payload.get_or_insert(mark);
+                side.last_payload = Some(mark);
+                self.connection.exchange.spoke(from, mark, earlier);
             }
-            return;
-        }
-        if segment.seq_end().is_after(next) {
-            side.next = Some(segment.seq_end());
-        }
-        if probe {
-            return;
-        }
-        let filled = self.gaps_of(from).fill(segment.seq, segment.seq_end());
-        let counts = &mut self.connection.side_mut(from).counts;
-        if filled == 0 {
-            counts.retransmissions = counts.retransmissions.saturating_add(1);
-        } else {
-            counts.out_of_order = counts.out_of_order.saturating_add(1);
+            Sent::Again if from == Side::Client => self.connection.exchange.asked_again(mark),
+            Sent::Again | Sent::Probe => {}
         }
     }
 
@@ -396,20 +533,21 @@ impl Live {
                 .record(segment, from.other(), EventKind::Unseen { bytes: unseen });
         }
         let (own, peer) = self.connection.split_mut(from);
-        match own.acknowledged {
-            Some(known) if segment.ack.is_after(known) => own.acknowledged = Some(segment.ack),
-            None => own.acknowledged = Some(segment.ack),
-            Some(known) => {
-                let repeats = segment.ack == known && segment.seq_len() == 0;
-                let outstanding = peer.next.is_some_and(|next| next.is_after(known));
-                if repeats
-                    && outstanding
-                    && u32::from(segment.window) << scale(own, peer) == own.window
-                {
-                    own.counts.duplicate_acks = own.counts.duplicate_acks.saturating_add(1);
-                }
-            }
+        let known = own.acknowledged;
+        let progress = known.is_none_or(|known| segment.ack.is_after(known));
+        let repeats = known == Some(segment.ack) && segment.seq_len() == 0;
+        let outstanding = peer.next.is_some_and(|next| next.is_after(segment.ack));
+        let same_window = u32::from(segment.window) << scale(own, peer) == own.window;
+        if progress {
+            own.acknowledged = Some(segment.ack);
+        } else if repeats && outstanding && same_window {
+            own.counts.duplicate_acks = own.counts.duplicate_acks.saturating_add(1);
         }
+        if progress || repeats {
+            let (flight, peer, _) = self.flight(from.other());
+            flight.acknowledge(peer, segment, progress);
+        }
+        let (_, peer) = self.connection.split_mut(from);
         let closing = matches!(
             peer.state,
             EndpointState::Closing {
@@ -428,8 +566,19 @@ impl Live {
         let (own, peer) = self.connection.split_mut(from);
         own.window = u32::from(segment.window) << scale(own, peer);
         own.max_window = own.max_window.max(own.window);
-        if segment.window == 0 {
+        // After its FIN, or the peer's, a window limits nobody any more.
+        let limits = own.fin.is_none() && peer.fin.is_none() && !segment.is_fin();
+        let closed = segment.window == 0;
+        if closed {
             own.counts.zero_windows = own.counts.zero_windows.saturating_add(1);
+        }
+        let was_closed = own
+            .trouble()
+            .is_some_and(|trouble| trouble.window.closed_since.is_some());
+        if was_closed || (closed && limits) {
+            own.trouble_mut()
+                .window
+                .advertise(closed && limits, segment.mark());
         }
     }
 
@@ -494,8 +643,6 @@ fn count(side: &mut Endpoint, segment: &Segment) {
         counts.payload_bytes += u64::from(segment.payload_len);
         let cut = segment.captured_len < segment.payload_len;
         counts.cut_payloads = counts.cut_payloads.saturating_add(u32::from(cut));
-        side.first_payload.get_or_insert(segment.mark());
-        side.last_payload = Some(segment.mark());
     }
     side.ttl.add(segment.ttl);
     side.ip_id = segment.ip_id;

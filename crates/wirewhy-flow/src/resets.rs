@@ -1,12 +1,17 @@
 //! Where a reset falls in the connection it claims to belong to.
 
-use wirewhy_packet::{Interval, Seq};
+use wirewhy_packet::{Interval, Seq, Timestamp};
 
 use crate::segment::Segment;
-use crate::{Connection, Endpoint, EndpointState, Position, Reset, Side};
+use crate::{BeforeReset, Connection, Endpoint, EndpointState, Position, Reset, Side};
 
 /// Describes a reset from `from` against the state before it.
-pub(crate) fn describe(connection: &Connection, from: Side, segment: &Segment) -> Reset {
+pub(crate) fn describe(
+    connection: &Connection,
+    from: Side,
+    segment: &Segment,
+    pause: Option<Pause>,
+) -> Reset {
     let own = connection.side(from);
     let peer = connection.side(from.other());
     let latest = [own.last, peer.last]
@@ -33,7 +38,52 @@ pub(crate) fn describe(connection: &Connection, from: Side, segment: &Segment) -
         own_next: own.next,
         unacknowledged_own: own.unacknowledged_by(peer),
         unacknowledged_peer: peer.unacknowledged_by(own),
+        before: before(own, peer, segment, pause),
     }
+}
+
+fn before(own: &Endpoint, peer: &Endpoint, segment: &Segment, pause: Option<Pause>) -> BeforeReset {
+    let said_since = |pause: &Pause| own.last.is_some_and(|last| last.time >= pause.ended);
+    let trouble = own.trouble();
+    BeforeReset {
+        answered_ack: peer.last_ack,
+        answered_payload: peer.last_payload_len,
+        own_fin: own.fin,
+        peer_fin: peer.fin,
+        own_payload: own.last_payload,
+        peer_payload: peer.last_payload,
+        expected: peer.acknowledged,
+        own_ttl: own.ttl,
+        own_ip_id: own.ip_id,
+        own_timestamp: own.timestamp,
+        other_mac: own
+            .mac
+            .zip(segment.mac)
+            .is_some_and(|(known, mac)| known != mac),
+        idle: pause
+            .filter(|pause| !said_since(pause))
+            .map(|pause| pause.length),
+        unanswered: trouble.map_or(0, |trouble| trouble.unanswered.count),
+        unanswered_keep_alives: trouble.map_or(0, |trouble| trouble.unanswered_keep_alives.count),
+        peer_window_closed: peer
+            .trouble()
+            .and_then(|trouble| trouble.window.closed_since),
+        own_alert: own.alert,
+        peer_alert: peer.alert,
+        repeated: own.state == EndpointState::Reset,
+    }
+}
+
+/// The latest pause of a connection that was worth noting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause {
+    pub(crate) length: Interval,
+    pub(crate) ended: Timestamp,
+}
+
+impl Pause {
+    /// Shorter pauses are retransmission timers and thinking, and tell of no timer on the path.
+    pub(crate) const SHORTEST: Interval = Interval::from_secs(5);
 }
 
 /// Judges the numbers as the receiver would: RFC 9293 section 3.10.7.3 in SYN-SENT, RFC 5961 section 3 afterwards, with

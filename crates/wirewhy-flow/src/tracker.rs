@@ -7,8 +7,8 @@ use crate::observe::{Live, Recorded};
 use crate::segment::Segment;
 use crate::surroundings::Hosts;
 use crate::{
-    Connection, Ended, Endpoint, EndpointState, Event, EventKind, Events, Handshake, Icmp, Located,
-    Opened, Pair, Roles, Side, Streams, Surroundings, Zeek,
+    Connection, Ended, Endpoint, EndpointState, Event, EventKind, Events, Exchange, Handshake,
+    Icmp, Located, Opened, Pair, Roles, Side, Streams, Surroundings, Zeek,
 };
 
 /// How much a tracker holds, and for how long.
@@ -172,7 +172,7 @@ impl Tracker {
                 };
                 let located = self.streams.locate(&pair, tcp);
                 let segment = Segment::new(packet, &ip, tcp);
-                Some(self.observe_segment(pair, located, segment, sink))
+                Some(self.observe_segment(pair, located, segment, tcp.payload, sink))
             }
             Transport::IcmpError(error) => {
                 self.observe_icmp(packet, ip.source, error);
@@ -229,6 +229,7 @@ impl Tracker {
         pair: Pair,
         located: Located,
         segment: Segment,
+        payload: &[u8],
         sink: &mut impl FnMut(Connection),
     ) -> Observed {
         let stream = located.stream;
@@ -242,38 +243,33 @@ impl Tracker {
                 self.tally.late_packets += 1;
                 false
             }
-            Some(slot) if slot != RELEASED => self.observe_in(slot, pair, &segment),
+            Some(slot) if slot != RELEASED => self.observe_in(slot, pair, &segment, payload),
             _ => {
                 let reused = located.opened == Opened::Reused;
                 let earlier = reused.then(|| stream.wrapping_sub(1));
-                self.open(pair, stream, earlier, segment, sink);
+                let lone = LoneSyn {
+                    stream,
+                    earlier_stream: earlier,
+                    pair,
+                    segment,
+                };
+                self.open(lone, payload, sink);
                 false
             }
         };
         Observed { stream, is_copy }
     }
 
-    fn open(
-        &mut self,
-        pair: Pair,
-        stream: u32,
-        earlier_stream: Option<u32>,
-        segment: Segment,
-        sink: &mut impl FnMut(Connection),
-    ) {
+    fn open(&mut self, lone: LoneSyn, payload: &[u8], sink: &mut impl FnMut(Connection)) {
         if self.following() >= self.bounds.max_connections {
             self.give_up_one(sink);
         }
-        let lone = LoneSyn {
-            stream,
-            earlier_stream,
-            pair,
-            segment,
-        };
-        let occupant = if segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin() {
+        let LoneSyn { pair, segment, .. } = lone;
+        let alone = segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin();
+        let occupant = if alone && segment.payload_len == 0 {
             Occupant::Syn(Box::new(lone))
         } else {
-            Occupant::Connection(Box::new(self.begin(&lone)))
+            Occupant::Connection(Box::new(self.begin(&lone, payload)))
         };
         let (class, quiet) = match &occupant {
             Occupant::Connection(live) => (class_of(live), quiet_of(live, &self.bounds)),
@@ -308,7 +304,7 @@ impl Tracker {
     }
 
     /// A connection from its first packet.
-    fn begin(&self, lone: &LoneSyn) -> Live {
+    fn begin(&self, lone: &LoneSyn, payload: &[u8]) -> Live {
         let LoneSyn {
             stream,
             earlier_stream,
@@ -328,6 +324,8 @@ impl Tracker {
             first: segment.mark(),
             last: segment.mark(),
             handshake: Handshake::default(),
+            exchange: Exchange::default(),
+            said: None,
             events: Events::with_room(6),
             zeek: Zeek::default(),
             ended: Ended::EndOfCapture,
@@ -343,7 +341,7 @@ impl Tracker {
         if from == Side::Server {
             live.connection.zeek.mark_flipped();
         }
-        live.observe(from, segment);
+        live.observe(from, segment, payload);
         live
     }
 
@@ -390,7 +388,7 @@ impl Tracker {
             _ => None,
         };
         if let Some(lone) = lone {
-            let mut live = self.begin(&lone);
+            let mut live = self.begin(&lone, &[]);
             live.connection.surroundings = self.around(&live.connection);
             self.occupant(slot)?.occupant = Occupant::Connection(Box::new(live));
         }
@@ -409,7 +407,7 @@ impl Tracker {
         }
     }
 
-    fn observe_in(&mut self, slot: u32, pair: Pair, segment: &Segment) -> bool {
+    fn observe_in(&mut self, slot: u32, pair: Pair, segment: &Segment, payload: &[u8]) -> bool {
         let bounds = self.bounds;
         let Some(live) = self.grow(slot) else {
             return false;
@@ -420,7 +418,7 @@ impl Tracker {
             Side::Server
         };
         let was = class_of(live);
-        let recorded = live.observe(from, segment);
+        let recorded = live.observe(from, segment, payload);
         let (class, quiet) = (class_of(live), quiet_of(live, &bounds));
         let answered = live.connection.handshake.syn_ack == Some(segment.mark());
         if class != was {
@@ -608,7 +606,7 @@ impl Tracker {
         };
         self.free.push(slot);
         self.mend_guess(&mut live);
-        let mut connection = live.connection;
+        let mut connection = live.finish();
         let pair = Pair {
             source: (connection.client.address, connection.client.port),
             destination: (connection.server.address, connection.server.port),

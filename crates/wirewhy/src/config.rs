@@ -103,6 +103,7 @@ fn users_file() -> Option<PathBuf> {
 enum Place<'a> {
     Seconds(&'a mut Interval),
     Count(&'a mut u32),
+    Weight(&'a mut i32),
     LargeCount(&'a mut u64),
     Factor(&'a mut i64),
     Share(&'a mut f64),
@@ -122,6 +123,24 @@ fn places(limits: &mut Limits) -> Vec<(&'static str, Place<'_>)> {
         probe_duration,
         repeated_syn_acks,
         paws_answers,
+        no_response,
+        slow_response,
+        zero_window,
+        half_closed,
+        lost_segments,
+        loss_share,
+        reordered_segments,
+        reordering_share,
+        unanswered_retransmissions,
+        unanswered_span,
+        unanswered_keep_alives,
+        repeated_segment,
+        large_packet,
+        idle,
+        idle_timer_ends,
+        foreign_possible,
+        foreign_likely,
+        foreign_certain,
         one_direction_share,
         missing_segments,
         missing_share,
@@ -141,6 +160,30 @@ fn places(limits: &mut Limits) -> Vec<(&'static str, Place<'_>)> {
         ("probe_duration_seconds", Place::Seconds(probe_duration)),
         ("repeated_syn_acks", Place::Count(repeated_syn_acks)),
         ("paws_answers", Place::Count(paws_answers)),
+        ("no_response_seconds", Place::Seconds(no_response)),
+        ("slow_response_seconds", Place::Seconds(slow_response)),
+        ("zero_window_seconds", Place::Seconds(zero_window)),
+        ("half_closed_seconds", Place::Seconds(half_closed)),
+        ("lost_segments", Place::Count(lost_segments)),
+        ("loss_share", Place::Share(loss_share)),
+        ("reordered_segments", Place::Count(reordered_segments)),
+        ("reordering_share", Place::Share(reordering_share)),
+        (
+            "unanswered_retransmissions",
+            Place::Count(unanswered_retransmissions),
+        ),
+        ("unanswered_span_seconds", Place::Seconds(unanswered_span)),
+        (
+            "unanswered_keep_alives",
+            Place::Count(unanswered_keep_alives),
+        ),
+        ("repeated_segment", Place::Count(repeated_segment)),
+        ("large_packet_bytes", Place::Count(large_packet)),
+        ("idle_seconds", Place::Seconds(idle)),
+        ("idle_timer_ends", Place::Count(idle_timer_ends)),
+        ("foreign_possible", Place::Weight(foreign_possible)),
+        ("foreign_likely", Place::Weight(foreign_likely)),
+        ("foreign_certain", Place::Weight(foreign_certain)),
         ("one_direction_share", Place::Share(one_direction_share)),
         ("missing_segments", Place::LargeCount(missing_segments)),
         ("missing_share", Place::Share(missing_share)),
@@ -179,6 +222,10 @@ fn set_place(place: &mut Place<'_>, value: &Value) -> Result<(), &'static str> {
         Place::Count(place) => {
             let count = positive.and_then(|number| u32::try_from(number).ok());
             **place = count.ok_or("a whole number above 0")?;
+        }
+        Place::Weight(place) => {
+            let weight = positive.and_then(|number| i32::try_from(number).ok());
+            **place = weight.ok_or("a whole number above 0")?;
         }
         Place::LargeCount(place) => {
             let count = positive.and_then(|number| u64::try_from(number).ok());

@@ -1,6 +1,8 @@
 //! The detectors, one file each, named after its code.
 
 mod capture;
+mod host;
+mod rst;
 mod tcp;
 
 use crate::{Detector, Record};
@@ -16,8 +18,30 @@ pub(crate) const CONNECTION: &[Detector] = &[
     tcp::syn_unanswered::DETECTOR,
     tcp::synack_unanswered::DETECTOR,
     tcp::handshake_aborted::DETECTOR,
+    tcp::fragmentation_needed::DETECTOR,
+    tcp::mtu_blackhole::DETECTOR,
+    tcp::zero_window::DETECTOR,
+    tcp::keepalive_unanswered::DETECTOR,
+    tcp::peer_vanished::DETECTOR,
+    tcp::no_response::DETECTOR,
+    tcp::closed_without_data::DETECTOR,
+    tcp::truncated_response::DETECTOR,
+    tcp::half_closed::DETECTOR,
+    rst::injected::DETECTOR,
+    rst::idle_expired::DETECTOR,
+    rst::no_connection::DETECTOR,
+    rst::unread_data::DETECTOR,
+    rst::close_race::DETECTOR,
+    rst::abort::DETECTOR,
+    rst::gave_up::DETECTOR,
+    rst::out_of_window::DETECTOR,
+    rst::after_alert::DETECTOR,
+    rst::after_close::DETECTOR,
     tcp::syn_retransmitted::DETECTOR,
     tcp::slow_handshake::DETECTOR,
+    tcp::packet_loss::DETECTOR,
+    tcp::reordering::DETECTOR,
+    tcp::slow_response::DETECTOR,
 ];
 
 /// Every record, in the order of `wirewhy explain`.
@@ -33,6 +57,29 @@ pub(crate) const RECORDS: &[&Record] = &[
     &tcp::slow_handshake::RECORD,
     &tcp::paws_drop::RECORD,
     &tcp::probe::RECORD,
+    &rst::abort::RECORD,
+    &rst::unread_data::RECORD,
+    &rst::no_connection::RECORD,
+    &rst::idle_expired::RECORD,
+    &rst::injected::RECORD,
+    &rst::gave_up::RECORD,
+    &rst::out_of_window::RECORD,
+    &rst::after_close::RECORD,
+    &rst::after_alert::RECORD,
+    &rst::close_race::RECORD,
+    &tcp::peer_vanished::RECORD,
+    &tcp::mtu_blackhole::RECORD,
+    &tcp::fragmentation_needed::RECORD,
+    &tcp::packet_loss::RECORD,
+    &tcp::reordering::RECORD,
+    &tcp::zero_window::RECORD,
+    &tcp::keepalive_unanswered::RECORD,
+    &tcp::no_response::RECORD,
+    &tcp::slow_response::RECORD,
+    &tcp::closed_without_data::RECORD,
+    &tcp::truncated_response::RECORD,
+    &tcp::half_closed::RECORD,
+    &host::idle_timer::RECORD,
     &capture::packets_missing::RECORD,
     &capture::one_direction::RECORD,
     &capture::truncated_packets::RECORD,
@@ -46,4 +93,7 @@ pub(crate) use capture::{
     cut_short, duplicate_packets, offload, one_direction, packets_missing, time_backwards,
     truncated_packets,
 };
+pub(crate) use host::idle_timer;
+pub(crate) use rst::idle_expired;
+pub(crate) use tcp::peer_vanished;
 pub(crate) use tcp::{handshake_aborted, probe, syn_unanswered, synack_unanswered};

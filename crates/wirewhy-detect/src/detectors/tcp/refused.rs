@@ -4,6 +4,7 @@ use wirewhy_flow::{Connection, Position, Reset, Side};
 use wirewhy_packet::Interval;
 
 use super::resets;
+use crate::resets::refuses_unseen_syn;
 use crate::wording::{socket, span};
 use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
 
@@ -43,15 +44,19 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     if connection.handshake.syn_ack.is_some() || connection.handshake.ack.is_some() {
         return None;
     }
-    let (event, reset) = resets(connection, Side::Server)
-        .find(|(_, reset)| reset.position == Position::AnswersSyn)?;
+    let (event, reset) = resets(connection, Side::Server).find(|(_, reset)| {
+        reset.position == Position::AnswersSyn || refuses_unseen_syn(connection, reset)
+    })?;
     let asked = connection
         .handshake
         .last_syn
         .filter(|syn| syn.time <= event.time);
     let delay = asked.map(|syn| event.time.since(syn.time));
     let distance = Distance::of(connection, reset, delay, limits);
-    let (role, confidence) = distance.verdict();
+    let (role, mut confidence) = distance.verdict();
+    if asked.is_none() {
+        confidence = Confidence::Possible;
+    }
     let server = &connection.server;
     let reason = match (role, distance.hops_nearer) {
         (Role::Path, Some(hops)) => format!(

@@ -1,0 +1,80 @@
+//! `rst.abort`: the application closed the socket hard.
+
+use wirewhy_flow::Connection;
+
+use super::{finding, first_of};
+use crate::resets::{Reason, loses_work};
+use crate::wording::{request, socket, span};
+use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "rst.abort",
+    title: "The application closed the connection hard",
+    severity: Severity::Error,
+    means: "The side that sent the reset aborted: its application closed without waiting (SO_LINGER 0), or its process died. An error \
+            where work was outstanding, else only bad manners.",
+    recognised: "A reset that fits its claimed sender in every respect and that no other reason explains: no idle time, no unanswered \
+                 packets, no FIN, no unread input.",
+    look_alikes: "With unread input the kernel sends the same packet by itself: rst.unread-data. A stack that does not know the \
+                  connection answers with a bare reset: rst.no-connection. A perfect forgery cannot be told apart from one capture.",
+    check_next: &[
+        "Look into the log of the application on the side that reset, at that second: crash, timeout, connection limit.",
+        "Load balancers, health checkers and load testers close with SO_LINGER 0 on purpose.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let (first, all) = first_of(connection, Reason::Abort, limits)?;
+    let costly = loses_work(connection, first.event, first.reset);
+    let own = connection.side(first.event.from);
+    let severity = if costly {
+        Severity::Error
+    } else {
+        Severity::Note
+    };
+    let words = if costly {
+        format!(" while work was outstanding{}", request(connection))
+    } else {
+        " with nothing outstanding".to_owned()
+    };
+    Some(Finding {
+        confidence: if connection.roles.are_known() {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        },
+        summary: format!(
+            "{} aborted the connection{words}, {} after the packet before",
+            socket(own),
+            span(first.reset.idle),
+        ),
+        consequence_of: Some("tcp.no-response"),
+        ..finding(RECORD.code, severity, (&first, &all), connection, limits)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{OPEN, USED};
+    use crate::Severity;
+    use crate::testing::only;
+
+    #[test]
+    fn with_an_answer_owed_it_is_an_error() {
+        let found = only(&format!(
+            "{OPEN}\n 0.04 > PA 1:11(10) ack 1\n 0.06 < A 1:1(0) ack 11\n 2.00 < RA 1:1(0) ack 11"
+        ));
+        assert_eq!((found.code, found.severity), ("rst.abort", Severity::Error));
+    }
+
+    #[test]
+    fn with_everything_answered_it_is_a_note() {
+        let found = only(&format!("{USED}\n 2.00 > RA 11:11(0) ack 11"));
+        assert_eq!((found.code, found.severity), ("rst.abort", Severity::Note));
+    }
+}

@@ -1,0 +1,80 @@
+//! `rst.after-close`: nothing was lost any more.
+
+use wirewhy_flow::Connection;
+
+use super::{finding, first_of};
+use crate::resets::Reason;
+use crate::wording::socket;
+use crate::{Detector, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "rst.after-close",
+    title: "A reset after the end",
+    severity: Severity::Note,
+    means: "The connection was closing or closed, and a late packet was answered by a reset: an ACK, a close_notify, a window update, or the \
+            rest of an answer the client no longer wants. Harmless.",
+    recognised: "A FIN went before, and nothing of value was outstanding.",
+    look_alikes: "Behind its own FIN while a request or upload still arrives: rst.unread-data. A request that crosses the FIN of an idle \
+                  connection: rst.close-race.",
+    check_next: &["Nothing to do."],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let (first, all) = first_of(connection, Reason::AfterClose, limits)?;
+    let own = connection.side(first.event.from);
+    Some(Finding {
+        summary: format!(
+            "{} reset after the connection had been closed; nothing was lost",
+            socket(own)
+        ),
+        ..finding(
+            RECORD.code,
+            Severity::Note,
+            (&first, &all),
+            connection,
+            limits,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::OPEN;
+    use crate::testing::{codes, judged, only};
+    use crate::{Outcome, Severity};
+
+    #[test]
+    fn a_client_that_wants_no_more() {
+        let found = only(&format!(
+            "{OPEN}
+             0.040 > PA 1:11(10) ack 1
+             0.060 < A 1:1001(1000) ack 11
+             0.061 > FA 11:11(0) ack 1001
+             0.062 < A 1001:2001(1000) ack 11
+             0.063 > R 12:12(0) win 0"
+        ));
+        assert_eq!(
+            (found.code, found.severity),
+            ("rst.after-close", Severity::Note)
+        );
+    }
+
+    #[test]
+    fn behind_both_fins() {
+        let judged = judged(&format!(
+            "{OPEN}\n 0.04 > FA 1:1(0) ack 1\n 0.06 < FA 1:1(0) ack 2\n 0.07 > A 2:2(0) ack 2\n 0.09 < R 2:2(0) win 0"
+        ));
+        assert_eq!(judged.root_cause().unwrap().code, "rst.after-close");
+        assert_eq!(judged.outcome(), Outcome::Ok);
+    }
+
+    #[test]
+    fn without_a_fin_nothing_was_closed() {
+        assert!(!codes(&format!("{OPEN}\n 0.04 > RA 1:1(0) ack 1")).contains(&"rst.after-close"));
+    }
+}

@@ -1,0 +1,76 @@
+//! `rst.close-race`: a request met the end of an idle connection.
+
+use wirewhy_flow::Connection;
+
+use super::{finding, first_of};
+use crate::resets::Reason;
+use crate::wording::{request, socket, span};
+use crate::{Detector, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "rst.close-race",
+    title: "A request crossed the end of an idle connection",
+    severity: Severity::Error,
+    means: "The server closed a kept-alive connection after its idle limit at the moment the client sent the next request on it. The request \
+            is lost; behind a balancer this is the well-known sporadic 502.",
+    recognised: "The server's FIN after a quiet time, the client's data within a round trip of it, and a reset in answer.",
+    look_alikes: "A request in progress when the server closes: rst.unread-data.",
+    check_next: &[
+        "Let the side in front close first: its idle limit must be shorter than that of the server behind it (Node 5 s, nginx 75 s, ALB 60 s).",
+        "Let the client repeat idempotent requests that meet this.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let (first, all) = first_of(connection, Reason::CloseRace, limits)?;
+    let own = connection.side(first.event.from);
+    let quiet = connection.exchange.quiet_before_close.unwrap_or_default();
+    let found = finding(
+        RECORD.code,
+        Severity::Error,
+        (&first, &all),
+        connection,
+        limits,
+    );
+    Some(Finding {
+        summary: format!(
+            "{} closed the connection after {} of idleness just as a request{} was on its way, and reset it",
+            socket(own),
+            span(quiet),
+            request(connection),
+        ),
+        facts: found.facts.clone().with("idle_before_close_seconds", quiet),
+        ..found
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::USED;
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn the_second_request_meets_the_fin() {
+        let found = only(&format!(
+            "{USED}\n 5.06 < FA 11:11(0) ack 11\n 5.07 > PA 11:21(10) ack 11\n 5.09 < R 11:11(0) win 0"
+        ));
+        assert_eq!(
+            (found.code, found.culprit.role),
+            ("rst.close-race", Role::Server)
+        );
+    }
+
+    #[test]
+    fn a_clean_end_of_an_idle_connection_is_silent() {
+        let codes = codes(&format!(
+            "{USED}\n 5.06 < FA 11:11(0) ack 11\n 5.07 > FA 11:11(0) ack 12\n 5.09 < A 12:12(0) ack 12"
+        ));
+        assert!(codes.is_empty());
+    }
+}

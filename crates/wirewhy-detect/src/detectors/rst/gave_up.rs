@@ -1,0 +1,100 @@
+//! `rst.gave-up`: the end of a silence.
+
+use wirewhy_flow::Connection;
+
+use super::super::tcp::is_black_hole;
+use super::{finding, first_of};
+use crate::resets::Reason;
+use crate::wording::socket;
+use crate::{Culprit, Detector, Finding, Limits, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "rst.gave-up",
+    title: "The sender gave up waiting and reset",
+    severity: Severity::Error,
+    means: "Its packets, keep-alive probes or window probes had gone unanswered, and the side that waited closed the matter with a reset. The \
+            reset is the end of the story, the silence its cause.",
+    recognised: "At least two retransmissions or probes of the same side without an answer before its reset, or a window closed to it.",
+    look_alikes: "A reset with packets answered in time: rst.abort.",
+    check_next: &["Look at the finding this follows from: it names the silent side."],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let (first, all) = first_of(connection, Reason::GaveUp, limits)?;
+    let before = &first.reset.before;
+    let own = connection.side(first.event.from);
+    let (what, cause) = if before.unanswered_keep_alives >= 2 {
+        (
+            "an answer to its keep-alive probes",
+            "tcp.keepalive-unanswered",
+        )
+    } else if before.peer_window_closed.is_some() {
+        ("an open window", "tcp.zero-window")
+    } else if is_black_hole(connection, first.event.from, limits) {
+        ("an acknowledgement", "tcp.mtu-blackhole")
+    } else {
+        ("an acknowledgement", "tcp.peer-vanished")
+    };
+    Some(Finding {
+        culprit: Culprit {
+            role: Role::Unknown,
+            address: None,
+        },
+        summary: format!(
+            "{} waited in vain for {what} and reset the connection",
+            socket(own)
+        ),
+        consequence_of: Some(cause),
+        ..finding(
+            RECORD.code,
+            Severity::Error,
+            (&first, &all),
+            connection,
+            limits,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::USED;
+    use crate::testing::{codes, judged};
+
+    #[test]
+    fn keep_alives_unanswered() {
+        let judged = judged(&format!(
+            "{USED}
+             60.0 > A 10:10(0) ack 11
+             61.0 > A 10:10(0) ack 11
+             62.0 > A 10:10(0) ack 11
+             63.0 > RA 11:11(0) ack 11"
+        ));
+        assert_eq!(
+            judged.root_cause().unwrap().code,
+            "tcp.keepalive-unanswered"
+        );
+        let reset = judged
+            .findings
+            .iter()
+            .find(|found| found.code == "rst.gave-up")
+            .unwrap();
+        assert_eq!(reset.consequence_of, Some("tcp.keepalive-unanswered"));
+    }
+
+    #[test]
+    fn one_lost_segment_is_no_surrender() {
+        let codes = codes(&format!(
+            "{USED}
+             1.00 > PA 11:21(10) ack 11
+             1.25 > PA 11:21(10) ack 11
+             1.27 < A 11:11(0) ack 21
+             1.30 > RA 21:21(0) ack 11"
+        ));
+        assert!(!codes.contains(&"rst.gave-up"));
+    }
+}

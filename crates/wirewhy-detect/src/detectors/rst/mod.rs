@@ -1,0 +1,126 @@
+//! Resets: who sent them, and why. One reset, one reason.
+
+pub(crate) mod abort;
+pub(crate) mod after_alert;
+pub(crate) mod after_close;
+pub(crate) mod close_race;
+pub(crate) mod gave_up;
+pub(crate) mod idle_expired;
+pub(crate) mod injected;
+pub(crate) mod no_connection;
+pub(crate) mod out_of_window;
+pub(crate) mod unread_data;
+
+use wirewhy_flow::{Connection, Position, Side};
+
+use crate::resets::{Judged, Reason, origin, with_reason};
+use crate::{Confidence, Culprit, Facts, Finding, Limits, Role, Severity, Value};
+
+/// The resets of one reason, if there are any: the first, and all of them.
+fn first_of<'a>(
+    connection: &'a Connection,
+    reason: Reason,
+    limits: &Limits,
+) -> Option<(Judged<'a>, Vec<Judged<'a>>)> {
+    let all = with_reason(connection, reason, limits);
+    Some((*all.first()?, all))
+}
+
+/// The side a reset claims to come from, as culprit.
+fn sender(connection: &Connection, judged: &Judged<'_>) -> Culprit {
+    let side = judged.event.from;
+    let role = match side {
+        Side::Client => Role::Client,
+        Side::Server => Role::Server,
+    };
+    Culprit {
+        role,
+        address: Some(connection.side(side).address),
+    }
+}
+
+/// A finding about the resets of one reason, to be completed by its detector.
+fn finding(
+    code: &'static str,
+    severity: Severity,
+    (first, all): (&Judged<'_>, &[Judged<'_>]),
+    connection: &Connection,
+    limits: &Limits,
+) -> Finding {
+    let mut frames = vec![first.event.frame];
+    frames.extend(first.reset.answers.map(|answered| answered.frame));
+    frames.extend(
+        all.iter()
+            .map(|other| other.event.frame)
+            .filter(|frame| *frame != first.event.frame),
+    );
+    Finding {
+        code,
+        severity,
+        confidence: Confidence::Likely,
+        culprit: sender(connection, first),
+        summary: String::new(),
+        frames,
+        facts: facts(connection, first, all, limits),
+        consequence_of: None,
+    }
+}
+
+/// What every reset finding carries.
+fn facts(
+    connection: &Connection,
+    judged: &Judged<'_>,
+    all: &[Judged<'_>],
+    limits: &Limits,
+) -> Facts {
+    let (event, reset) = (judged.event, judged.reset);
+    let origin = origin(connection, event, reset, limits);
+    Facts::default()
+        .with("sender", event.from.name())
+        .with("stage", connection.stage().name())
+        .with("frame", event.frame)
+        .with("resets", u64::try_from(all.len()).unwrap_or(u64::MAX))
+        .with("position", position_name(reset.position))
+        .with("ack_flag", reset.ack.is_some())
+        .with("ttl", reset.ttl)
+        .with("own_ttl", reset.before.own_ttl.constant())
+        .with("window", reset.window)
+        .with("idle_seconds", reset.idle)
+        .with("own_bytes_unacknowledged", reset.unacknowledged_own)
+        .with("peer_bytes_unacknowledged", reset.unacknowledged_peer)
+        .with(
+            "hops_nearer",
+            origin
+                .hops_nearer
+                .map(|hops| Value::Signed(i64::from(hops))),
+        )
+        .with("evidence", origin.facts())
+        .with("vantage", connection.vantage().name())
+}
+
+fn position_name(position: Position) -> &'static str {
+    match position {
+        Position::Exact => "exact",
+        Position::InWindow => "in-window",
+        Position::Outside => "out-of-window",
+        Position::AnswersSyn => "answers-syn",
+        Position::IgnoredInSynSent => "ignored-in-syn-sent",
+        Position::Unknown => "unknown",
+    }
+}
+
+/// An open connection, for the tests of the detectors.
+#[cfg(test)]
+pub(crate) mod traces {
+    /// The handshake.
+    pub(crate) const OPEN: &str =
+        "0.00 > S 0:0(0)\n 0.02 < SA 0:0(0) ack 1\n 0.03 > A 1:1(0) ack 1";
+
+    /// The handshake, a request and its answer.
+    pub(crate) const USED: &str = "0.00 > S 0:0(0)
+         0.02 < SA 0:0(0) ack 1
+         0.03 > A 1:1(0) ack 1
+         0.04 > PA 1:11(10) ack 1
+         0.06 < PA 1:11(10) ack 11
+         0.07 > A 11:11(0) ack 11";
+}

@@ -1,0 +1,85 @@
+//! `rst.no-connection`: the sender does not know this connection.
+
+use wirewhy_flow::{Connection, Stage};
+
+use super::{finding, first_of};
+use crate::resets::Reason;
+use crate::wording::socket;
+use crate::{Detector, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "rst.no-connection",
+    title: "The host does not know this connection",
+    severity: Severity::Error,
+    means: "A packet of a connection that one side holds to be open was answered as if it had never existed: the host was restarted, its \
+            process died, a balancer sent the packet to another host, or its accept queue overflowed.",
+    recognised: "A bare reset whose sequence number is the acknowledgement number of the packet it answers (RFC 9293 section 3.10.7.1), with \
+                 no long idle time before.",
+    look_alikes: "After an idle time a timer on the path is the better reading: rst.idle-expired. After a close it only answers late \
+                  packets: rst.after-close.",
+    check_next: &[
+        "Was the host or the process restarted at that time (uptime, journalctl, kubectl get events)?",
+        "Right after the handshake: net.ipv4.tcp_abort_on_overflow=1 with a full accept queue (nstat -az TcpExtListenOverflows).",
+        "Behind a balancer: did the packet reach another back end than the ones before?",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let (first, all) = first_of(connection, Reason::NoConnection, limits)?;
+    let own = connection.side(first.event.from);
+    let fresh = matches!(
+        connection.stage(),
+        Stage::EstablishedNoData | Stage::RequestSent
+    );
+    let reading = if fresh && own.counts.payload_packets == 0 {
+        "it accepted and then denied the connection: a full accept queue that resets, or a device that accepted in its name"
+    } else {
+        "it has lost the connection: restarted, its process gone, or another host answers"
+    };
+    Some(Finding {
+        summary: format!(
+            "{} answered a packet of this connection as one it does not know; {reading}",
+            socket(own)
+        ),
+        // The side that believed a forged reset answers what the other, who knows nothing of it, still sends.
+        consequence_of: Some("rst.injected"),
+        ..finding(
+            RECORD.code,
+            Severity::Error,
+            (&first, &all),
+            connection,
+            limits,
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::USED;
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn a_host_that_was_restarted() {
+        let found = only(&format!(
+            "{USED}\n 3.00 > PA 11:21(10) ack 11\n 3.02 < R 11:11(0) win 0 id 0"
+        ));
+        assert_eq!(
+            (found.code, found.culprit.role),
+            ("rst.no-connection", Role::Server)
+        );
+    }
+
+    #[test]
+    fn a_live_socket_that_resets_knows_it() {
+        let codes = codes(&format!(
+            "{USED}\n 3.00 > PA 11:21(10) ack 11\n 3.90 < RA 11:11(0) ack 21"
+        ));
+        assert!(!codes.contains(&"rst.no-connection"));
+    }
+}

@@ -1,0 +1,143 @@
+//! `tcp.closed-without-data`: accepted, and closed again without a word.
+
+use wirewhy_flow::{Connection, Interval};
+
+use crate::wording::{request, socket, span};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tcp.closed-without-data",
+    title: "The server accepted the connection and closed it without a byte",
+    severity: Severity::Error,
+    means: "The handshake succeeded and the server closed in an orderly way without sending anything: an allow-list (TCP wrappers, \
+            MaxStartups), a balancer without a back end, a process that failed at once.",
+    recognised: "The server's FIN comes before the client's, and not one byte of the server. An error where the client had sent a request, or \
+                 the server closed within 5 s of accepting.",
+    look_alikes: "A client that opens and leaves: a health check or an unused spare connection, a note at most. A server that ends an idle \
+                  spare connection after its timeout is a note as well.",
+    check_next: &[
+        "Look into the server's log at that second: refused by address, too many connections, a crash at accept.",
+        "If a balancer answers for the service: has it any healthy back end?",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+/// How soon after accepting a close counts as refusal rather than as the end of patience.
+const AT_ONCE: Interval = Interval::from_secs(5);
+
+fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+    let (client, server) = (&connection.client, &connection.server);
+    let fin = server.fin?;
+    let opened = connection.handshake.ack?;
+    let client_first = client.fin.is_some_and(|own| own.frame < fin.frame);
+    if server.counts.payload_packets > 0 || server.counts.unseen_bytes > 0 || client_first {
+        return None;
+    }
+    let asked = client
+        .first_payload
+        .is_some_and(|payload| payload.frame < fin.frame);
+    let after = fin.time.since(opened.time);
+    let refused = asked || after <= AT_ONCE;
+    let words = if asked {
+        format!(
+            " although the client had sent a request{}",
+            request(connection)
+        )
+    } else {
+        String::new()
+    };
+    Some(Finding {
+        code: RECORD.code,
+        severity: if refused {
+            Severity::Error
+        } else {
+            Severity::Note
+        },
+        confidence: if asked {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        },
+        culprit: Culprit {
+            role: Role::Server,
+            address: Some(server.address),
+        },
+        summary: format!(
+            "{} closed the connection {} after accepting it without sending a byte{words}",
+            socket(server),
+            span(after),
+        ),
+        frames: [Some(fin), client.first_payload, Some(opened)]
+            .into_iter()
+            .flatten()
+            .map(|mark| mark.frame)
+            .collect(),
+        facts: Facts::default()
+            .with("closed_after_seconds", after)
+            .with("client_payload_bytes", client.counts.payload_bytes)
+            .with("request_sent", asked)
+            .with(
+                "stage",
+                if asked {
+                    "request-sent"
+                } else {
+                    "established-no-data"
+                },
+            ),
+        consequence_of: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes, only};
+    use crate::{Confidence, Severity};
+
+    const OPEN: &str = "0.00 > S 0:0(0)\n 0.02 < SA 0:0(0) ack 1\n 0.03 > A 1:1(0) ack 1";
+
+    #[test]
+    fn a_request_answered_by_a_fin() {
+        let found = only(&format!(
+            "{OPEN}\n 0.04 > PA 1:11(10) ack 1\n 0.06 < FA 1:1(0) ack 11\n 0.07 > FA 11:11(0) ack 2\n 0.09 < A 2:2(0) ack 12"
+        ));
+        assert_eq!(
+            (found.code, found.severity, found.confidence),
+            (
+                "tcp.closed-without-data",
+                Severity::Error,
+                Confidence::Likely
+            )
+        );
+    }
+
+    #[test]
+    fn a_greeting_that_never_came() {
+        let found = only(&format!(
+            "{OPEN}\n 0.05 < FA 1:1(0) ack 1\n 0.07 > FA 1:1(0) ack 2\n 0.09 < A 2:2(0) ack 2"
+        ));
+        assert_eq!(
+            (found.severity, found.confidence),
+            (Severity::Error, Confidence::Possible)
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_servers_patience_is_a_note() {
+        let found = only(&format!(
+            "{OPEN}\n 60.0 < FA 1:1(0) ack 1\n 60.1 > FA 1:1(0) ack 2\n 60.2 < A 2:2(0) ack 2"
+        ));
+        assert_eq!(found.severity, Severity::Note);
+    }
+
+    #[test]
+    fn a_client_that_leaves_first_was_not_refused() {
+        let lines = format!(
+            "{OPEN}\n 0.05 > FA 1:1(0) ack 1\n 0.07 < FA 1:1(0) ack 2\n 0.09 > A 2:2(0) ack 2"
+        );
+        assert!(codes(&lines).is_empty());
+    }
+}

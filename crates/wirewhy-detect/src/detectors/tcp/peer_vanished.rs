@@ -1,0 +1,157 @@
+//! `tcp.peer-vanished`: from one moment on nothing comes back.
+
+use wirewhy_flow::{Connection, Run, Side, Vantage};
+
+use super::path_mtu;
+use crate::wording::{count, socket, span};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tcp.peer-vanished",
+    title: "The other side vanished in the middle of the connection",
+    severity: Severity::Error,
+    means: "The connection worked, then one side's data went unanswered: it is sent again and again, and nothing comes back, not even \
+            an empty ACK. A cable, a route, a firewall's state, or the host itself is gone.",
+    recognised: "At least 3 retransmissions in a row over a second or more, and no packet of the other side after the first, until the end.",
+    look_alikes: "Where the other side is heard while only large packets fail: tcp.mtu-blackhole. Where it acknowledges but its \
+                  application is silent: tcp.no-response. A capture that lost one direction shows the same: look for \
+                  capture.one-direction.",
+    check_next: &[
+        "Is the other host up, and was it, or a firewall on the path, restarted at that time?",
+        "After an idle time: a NAT or firewall may have forgotten the connection; compare the idle time with its timers.",
+        "Did other connections over the same path stop at the same moment?",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+/// The retransmissions of `from` that nothing answered, if they are enough.
+pub(super) fn unanswered(connection: &Connection, from: Side, limits: &Limits) -> Option<Run> {
+    let own = connection.side(from);
+    let run = own.trouble()?.unanswered;
+    let span = run.last?.time.since(run.first?.time);
+    (run.count >= limits.unanswered_retransmissions && span >= limits.unanswered_span)
+        .then_some(run)
+}
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let (from, run) = [Side::Client, Side::Server]
+        .into_iter()
+        .find_map(|from| Some((from, unanswered(connection, from, limits)?)))?;
+    if path_mtu::black_hole(connection, from, limits).is_some() || !connection.is_open() {
+        return None;
+    }
+    let (first, last) = (run.first?, run.last?);
+    let (own, peer) = (connection.side(from), connection.side(from.other()));
+    let outstanding = own.unacknowledged_by(peer);
+    let only_fin = own.fin.is_some() && outstanding <= 1;
+    let vantage = connection.vantage();
+    let near_peer = match from {
+        Side::Client => vantage == Vantage::ServerSide,
+        Side::Server => vantage == Vantage::ClientSide,
+    };
+    let role = match (near_peer, from) {
+        (false, _) => Role::Unknown,
+        (true, Side::Client) => Role::Server,
+        (true, Side::Server) => Role::Client,
+    };
+    let silent = peer.last.map(|heard| connection.heard_after(heard.time));
+    let idle = peer.last.map(|heard| first.time.since(heard.time));
+    Some(Finding {
+        code: RECORD.code,
+        severity: if only_fin {
+            Severity::Warning
+        } else {
+            Severity::Error
+        },
+        confidence: Confidence::Likely,
+        culprit: Culprit {
+            role,
+            address: near_peer.then_some(peer.address),
+        },
+        summary: format!(
+            "{} fell silent: {} of {} over {} went unanswered{}{}",
+            socket(peer),
+            count(u64::from(run.count), "retransmission"),
+            socket(own),
+            span(last.time.since(first.time)),
+            if only_fin {
+                "; only the end of the connection is left unconfirmed"
+            } else {
+                ""
+            },
+            if near_peer {
+                "; they reached its side, so it is the host that keeps silent"
+            } else {
+                "; the path or the host is gone, which look the same from here"
+            },
+        ),
+        frames: [
+            Some(last.frame),
+            Some(first.frame),
+            peer.last.map(|heard| heard.frame),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        facts: Facts::default()
+            .with("silent_side", from.other().name())
+            .with("retransmissions", run.count)
+            .with("span_seconds", last.time.since(first.time))
+            .with("silent_seconds", silent)
+            .with("idle_before_seconds", idle)
+            .with("outstanding_bytes", outstanding)
+            .with("vantage", vantage.name())
+            .with("stage", connection.stage().name()),
+        consequence_of: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    const OPEN: &str = "0.00 > S 0:0(0)
+         0.02 < SA 0:0(0) ack 1
+         0.03 > A 1:1(0) ack 1
+         0.04 > PA 1:11(10) ack 1
+         0.06 < PA 1:11(10) ack 11
+         0.07 > A 11:11(0) ack 11";
+
+    #[test]
+    fn a_request_into_the_void() {
+        let found = only(&format!(
+            "{OPEN}
+             5.00 > PA 11:21(10) ack 11
+             5.22 > PA 11:21(10) ack 11
+             5.66 > PA 11:21(10) ack 11
+             6.50 > PA 11:21(10) ack 11
+             8.20 > PA 11:21(10) ack 11
+             20.0 end"
+        ));
+        assert_eq!(
+            (found.code, found.culprit.role),
+            ("tcp.peer-vanished", Role::Unknown)
+        );
+    }
+
+    #[test]
+    fn an_answer_in_the_end_is_loss_and_no_disappearance() {
+        let codes = codes(&format!(
+            "{OPEN}
+             5.00 > PA 11:21(10) ack 11
+             5.22 > PA 11:21(10) ack 11
+             5.66 > PA 11:21(10) ack 11
+             6.50 > PA 11:21(10) ack 11
+             6.52 < PA 11:21(10) ack 21
+             6.60 > FA 21:21(0) ack 21
+             6.62 < FA 21:21(0) ack 22
+             6.64 > A 22:22(0) ack 22"
+        ));
+        assert_eq!(codes, ["tcp.packet-loss"]);
+    }
+}

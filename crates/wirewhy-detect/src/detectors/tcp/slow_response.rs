@@ -1,0 +1,136 @@
+//! `tcp.slow-response`: the answer took long, and the network did not.
+
+use wirewhy_flow::{Answer, Connection, Interval, Mark};
+use wirewhy_protocol::{ConversationFacts, Speech};
+
+use crate::wording::{socket, span};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tcp.slow-response",
+    title: "The server took long to answer",
+    severity: Severity::Warning,
+    means: "Between the request and the first byte of its answer lies more than a second, with the network's round trip already \
+            subtracted: the time was spent in the server or behind it.",
+    recognised: "The slowest turn of a conversation in which the client asks and the server answers, measured from the latest transmission of \
+                 the request, above 1 s. Servers that speak unasked are left alone.",
+    look_alikes: "Lost requests and answers cost time too, but show retransmissions: tcp.packet-loss. A long poll is slow on purpose.",
+    check_next: &[
+        "Compare with the server's own log of that request: the difference is queueing before the application saw it.",
+        "Look at what the server waits for: upstreams, database, locks.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+/// Whether a protocol goes by turns that can be told apart without reading it. Under TLS and SSH they cannot.
+pub(super) fn speaks_in_turns(said: &ConversationFacts) -> bool {
+    let opaque = |speech: Option<Speech>| matches!(speech, Some(Speech::Tls | Speech::Ssh));
+    !opaque(said.client.speaks)
+        && !opaque(said.server.speaks)
+        && said.client.inner.is_none()
+        && said.server.inner.is_none()
+}
+
+/// The slowest answer: of HTTP's exchanges where it was read, else of the turns.
+fn slowest(connection: &Connection) -> Option<Answer> {
+    let exchange = &connection.exchange;
+    let by_turns = exchange.slowest.filter(|_| !exchange.pushes);
+    let Some(said) = connection.said.as_deref() else {
+        return by_turns;
+    };
+    if said.http.requests == 0 {
+        return if speaks_in_turns(said) {
+            by_turns
+        } else {
+            exchange.first
+        };
+    }
+    let slowest = said.http.slowest.as_ref()?;
+    let mark = |seen: wirewhy_protocol::Mark| Mark {
+        frame: seen.frame,
+        time: seen.time,
+    };
+    let resent = connection
+        .client
+        .trouble()
+        .is_some_and(|trouble| trouble.losses() > 0);
+    // With the request lost and sent again, the turn knows when it went out last.
+    if resent {
+        by_turns
+    } else {
+        Some(Answer {
+            asked: mark(slowest.sent?),
+            answered: mark(slowest.answered),
+        })
+    }
+}
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let exchange = &connection.exchange;
+    let answer = slowest(connection)?;
+    let round_trip = connection.round_trip().to_server.unwrap_or_default();
+    let took = Interval(answer.took().0 - round_trip.0);
+    if took < limits.slow_response {
+        return None;
+    }
+    let server = &connection.server;
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Warning,
+        confidence: Confidence::Likely,
+        culprit: Culprit {
+            role: Role::Server,
+            address: Some(server.address),
+        },
+        summary: format!(
+            "{} took {} to answer a request (round trip of the network: {})",
+            socket(server),
+            span(took),
+            span(round_trip),
+        ),
+        frames: vec![answer.answered.frame, answer.asked.frame],
+        facts: Facts::default()
+            .with("response_seconds", took)
+            .with("round_trip_seconds", round_trip)
+            .with("answers", exchange.answers)
+            .with("threshold_seconds", limits.slow_response),
+        consequence_of: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::codes;
+
+    fn answered_after(seconds: f64) -> String {
+        let at = 0.06 + seconds;
+        format!(
+            "0.00 > S 0:0(0)
+             0.02 < SA 0:0(0) ack 1
+             0.03 > A 1:1(0) ack 1
+             0.04 > PA 1:11(10) ack 1
+             0.06 < A 1:1(0) ack 11
+             {at:.2} < PA 1:11(10) ack 11
+             {:.2} > FA 11:11(0) ack 11
+             {:.2} < FA 11:11(0) ack 12
+             {:.2} > A 12:12(0) ack 12",
+            at + 0.01,
+            at + 0.03,
+            at + 0.05
+        )
+    }
+
+    #[test]
+    fn two_and_a_half_seconds() {
+        assert_eq!(codes(&answered_after(2.5)), ["tcp.slow-response"]);
+    }
+
+    #[test]
+    fn half_a_second_is_nothing_to_complain_of() {
+        assert!(codes(&answered_after(0.5)).is_empty());
+    }
+}

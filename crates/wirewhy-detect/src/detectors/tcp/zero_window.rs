@@ -1,0 +1,152 @@
+//! `tcp.zero-window`: the receiver lets nothing more in.
+
+use wirewhy_flow::{Connection, EndpointState, EventKind, Interval, Side};
+
+use crate::wording::{count, socket, span};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tcp.zero-window",
+    title: "The receiver stopped reading: its window is closed",
+    severity: Severity::Error,
+    means: "The application on one side does not read what its kernel has received. The kernel's buffer is full, it closes the window, and \
+            the other side must wait. The network is not at fault.",
+    recognised: "Acknowledgements with a window of 0, for longer than 1 s in all; a warning where the window opens again, an error where the \
+                 connection ends with it closed.",
+    look_alikes: "A slow path shows full windows in flight, not closed ones. A window of 0 in a reset or behind a FIN means nothing.",
+    check_next: &[
+        "On the receiving host: ss -tmi shows Recv-Q full; what is that process doing (stack, CPU, disk, a lock)?",
+        "Is the receiver itself waiting for something behind it, such as a database or a slow consumer?",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let closed_for = |side: Side| {
+        let window = connection.side(side).trouble()?.window;
+        let still = window.closed_since.map_or(Interval::ZERO, |since| {
+            // Closed as long as anybody still waits for it.
+            connection.last.time.since(since.time)
+        });
+        Some(Interval(window.total.0 + still.0))
+    };
+    let side = [Side::Client, Side::Server]
+        .into_iter()
+        .max_by_key(|side| closed_for(*side))?;
+    let total = closed_for(side)?;
+    let receiver = connection.side(side);
+    let sender = connection.side(side.other());
+    let window = receiver.trouble()?.window;
+    if total < limits.zero_window {
+        return None;
+    }
+    let reset = connection
+        .events
+        .iter()
+        .any(|event| matches!(event.kind, EventKind::Reset(_)));
+    let abandoned = window.closed_since.is_some()
+        && (reset || matches!(sender.state, EndpointState::Closing { .. }));
+    let probes = sender.trouble().map_or(0, |trouble| trouble.window_probes);
+    let role = if side == Side::Client {
+        Role::Client
+    } else {
+        Role::Server
+    };
+    Some(Finding {
+        code: RECORD.code,
+        severity: if abandoned {
+            Severity::Error
+        } else {
+            Severity::Warning
+        },
+        confidence: Confidence::Certain,
+        culprit: Culprit {
+            role,
+            address: Some(receiver.address),
+        },
+        summary: format!(
+            "{} closed its window {} for {} in all: its application does not read{}",
+            socket(receiver),
+            count(u64::from(window.episodes), "time"),
+            span(total),
+            match (abandoned, window.closed_since.is_some()) {
+                (true, _) => ", and the connection ended that way",
+                (false, true) => "; it was still closed when the capture ended",
+                _ => "; it went on afterwards",
+            },
+        ),
+        frames: [window.closed_since, window.first]
+            .into_iter()
+            .flatten()
+            .map(|mark| mark.frame)
+            .collect(),
+        facts: Facts::default()
+            .with("receiver", side.name())
+            .with("episodes", window.episodes)
+            .with("closed_seconds", total)
+            .with("window_probes", probes)
+            .with("closed_at_end", window.closed_since.is_some())
+            .with("largest_window_bytes", receiver.max_window),
+        consequence_of: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{codes, judged};
+    use crate::{Role, Severity};
+
+    const OPEN: &str = "0.00 > S 0:0(0)
+         0.02 < SA 0:0(0) ack 1
+         0.03 > A 1:1(0) ack 1
+         0.04 > A 1:1001(1000) ack 1
+         0.06 < A 1:1(0) ack 1001 win 0";
+
+    #[test]
+    fn a_receiver_that_reads_on_after_three_seconds() {
+        let judged = judged(&format!(
+            "{OPEN}
+             0.30 > A 1000:1000(0) ack 1
+             0.32 < A 1:1(0) ack 1001 win 0
+             3.10 < A 1:1(0) ack 1001 win 9000
+             3.12 > FA 1001:1001(0) ack 1
+             3.14 < FA 1:1(0) ack 1002
+             3.16 > A 1002:1002(0) ack 2"
+        ));
+        let root = judged.root_cause().unwrap();
+        assert_eq!(
+            (root.code, root.severity, root.culprit.role),
+            ("tcp.zero-window", Severity::Warning, Role::Server)
+        );
+    }
+
+    #[test]
+    fn a_pause_of_a_blink_is_nothing() {
+        let codes = codes(&format!(
+            "{OPEN}
+             0.30 < A 1:1(0) ack 1001 win 9000
+             0.40 > FA 1001:1001(0) ack 1
+             0.42 < FA 1:1(0) ack 1002
+             0.44 > A 1002:1002(0) ack 2"
+        ));
+        assert!(codes.is_empty());
+    }
+
+    #[test]
+    fn a_closed_window_behind_a_fin_limits_nobody() {
+        let codes = codes(
+            "0.00 > S 0:0(0)
+             0.02 < SA 0:0(0) ack 1
+             0.03 > A 1:1(0) ack 1
+             0.04 > FA 1:1(0) ack 1 win 0
+             0.06 < A 1:1(0) ack 2
+             5.00 < FA 1:1(0) ack 2
+             5.02 > A 2:2(0) ack 2 win 0",
+        );
+        assert!(codes.is_empty());
+    }
+}

@@ -1,0 +1,308 @@
+//! Every reset has one reason; it is found here, and the detectors of `rst.*` put it into words.
+
+mod origin;
+
+use wirewhy_flow::{Connection, Event, EventKind, Interval, Position, Reset, Side};
+use wirewhy_protocol::{Framing, Speech};
+
+use crate::Limits;
+pub(crate) use origin::origin;
+
+/// Why a reset was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reason {
+    /// It answers a SYN: `tcp.refused`.
+    Refused,
+    /// It belongs to the opening: `tcp.handshake-aborted`, `tcp.stale-connection`.
+    Opening,
+    /// The receiver had to ignore it.
+    OutOfWindow,
+    /// Somebody else sent it.
+    Injected,
+    /// The sender's own packets had gone unanswered.
+    GaveUp,
+    /// It follows the sender's fatal TLS alert.
+    AfterAlert,
+    /// Both were done, or nothing of value was lost.
+    AfterClose,
+    /// A request crossed the sender's FIN.
+    CloseRace,
+    /// The sender closed with input it had not read.
+    UnreadData,
+    /// A connection that something on the way, or the sender, had forgotten over an idle time.
+    IdleExpired,
+    /// The sender does not know the connection.
+    NoConnection,
+    /// The application closed hard.
+    Abort,
+}
+
+/// A reset with its reason.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged<'a> {
+    pub(crate) event: &'a Event,
+    pub(crate) reset: &'a Reset,
+    pub(crate) reason: Reason,
+}
+
+/// How soon after the input a close counts as its consequence.
+const AT_ONCE: Interval = Interval::from_millis(500);
+
+/// Every reset of a connection with its reason, in order.
+pub(crate) fn judged<'a>(connection: &'a Connection, limits: &Limits) -> Vec<Judged<'a>> {
+    let mut judged: Vec<Judged<'a>> = Vec::new();
+    for event in connection.events.iter() {
+        let EventKind::Reset(reset) = &event.kind else {
+            continue;
+        };
+        let earlier = judged.iter().rfind(|earlier| {
+            earlier.event.from == event.from && earlier.reason != Reason::OutOfWindow
+        });
+        let reason = reason(connection, event, reset, earlier, limits);
+        judged.push(Judged {
+            event,
+            reset,
+            reason,
+        });
+    }
+    judged
+}
+
+/// The resets of one reason.
+pub(crate) fn with_reason<'a>(
+    connection: &'a Connection,
+    reason: Reason,
+    limits: &Limits,
+) -> Vec<Judged<'a>> {
+    let any = connection.client.counts.resets + connection.server.counts.resets > 0;
+    if !any {
+        return Vec::new();
+    }
+    let mut judged = judged(connection, limits);
+    judged.retain(|judged| judged.reason == reason);
+    judged
+}
+
+fn reason(
+    connection: &Connection,
+    event: &Event,
+    reset: &Reset,
+    earlier: Option<&Judged<'_>>,
+    limits: &Limits,
+) -> Reason {
+    if let Some(reason) = while_opening(connection, event, reset) {
+        return reason;
+    }
+    let idle = reset.before.idle.filter(|idle| *idle >= limits.idle);
+    let expired = idle.is_some() && (answers_without_state(reset) || is_unprompted(reset));
+    let origin = origin(connection, event, reset, limits);
+    if !expired && origin.is_foreign(limits) {
+        return Reason::Injected;
+    }
+    // What follows a reset that was believed, in the same name, has the same reason: answers to late segments.
+    if let Some(earlier) = earlier
+        && reset.before.repeated
+    {
+        return earlier.reason;
+    }
+    if is_ignored(connection, event, reset) {
+        return Reason::OutOfWindow;
+    }
+    if gave_up(event, reset, limits) {
+        return Reason::GaveUp;
+    }
+    if reset.before.own_alert.or(reset.before.peer_alert).is_some() {
+        return Reason::AfterAlert;
+    }
+    if reset.before.own_fin.is_some() || reset.before.peer_fin.is_some() {
+        return while_closing(connection, event, reset);
+    }
+    if expired {
+        return Reason::IdleExpired;
+    }
+    if answers_without_state(reset) {
+        return Reason::NoConnection;
+    }
+    if left_unread(connection, event, reset) {
+        Reason::UnreadData
+    } else {
+        Reason::Abort
+    }
+}
+
+fn while_opening(connection: &Connection, event: &Event, reset: &Reset) -> Option<Reason> {
+    match reset.position {
+        Position::AnswersSyn => return Some(Reason::Refused),
+        Position::IgnoredInSynSent => return Some(Reason::OutOfWindow),
+        _ if refuses_unseen_syn(connection, reset) => return Some(Reason::Refused),
+        _ => {}
+    }
+    let opened = connection
+        .handshake
+        .ack
+        .is_some_and(|ack| ack.frame < event.frame);
+    let began = connection.handshake.syns + connection.handshake.syn_acks > 0;
+    (began && !opened && event.from == Side::Client).then_some(Reason::Opening)
+}
+
+/// The form of a refusal, alone in the capture: it answers a SYN that was not recorded.
+pub(crate) fn refuses_unseen_syn(connection: &Connection, reset: &Reset) -> bool {
+    let alone = connection.client.counts.packets == 0
+        && connection.server.counts.packets == u64::from(connection.server.counts.resets);
+    alone && reset.seq.0 == 0 && reset.ack.is_some() && reset.window == 0
+}
+
+/// RFC 9293 section 3.10.7.1: a stack that knows no such connection answers with the number it was sent, and without ACK.
+fn answers_without_state(reset: &Reset) -> bool {
+    reset.ack.is_none() && reset.before.answered_ack == Some(reset.seq)
+}
+
+/// It came with nothing outstanding either way and answers nothing.
+fn is_unprompted(reset: &Reset) -> bool {
+    reset.unacknowledged_own == 0 && reset.unacknowledged_peer == 0
+}
+
+/// The receiver had to ignore it: outside the window, or inside and plainly without effect.
+fn is_ignored(connection: &Connection, event: &Event, reset: &Reset) -> bool {
+    let goes_on = [&connection.client, &connection.server]
+        .into_iter()
+        .all(|side| {
+            side.last_payload
+                .or(side.fin)
+                .is_some_and(|last| last.time > event.time)
+        });
+    match reset.position {
+        Position::Outside => !answers_late_packet(reset),
+        Position::InWindow => goes_on,
+        _ => false,
+    }
+}
+
+/// A stack that has closed answers each late packet with the number that packet acknowledged; of several in flight the
+/// earlier ones acknowledge less than the receiver expects by then.
+fn answers_late_packet(reset: &Reset) -> bool {
+    let behind = reset.own_next.map(|next| next.distance_from(reset.seq));
+    reset.ack.is_none()
+        && reset.before.own_fin.is_some()
+        && behind.is_some_and(|behind| (0..1 << 20).contains(&behind))
+}
+
+fn gave_up(event: &Event, reset: &Reset, limits: &Limits) -> bool {
+    let before = &reset.before;
+    let shut_out = before
+        .peer_window_closed
+        .is_some_and(|closed| event.time.since(closed.time) >= limits.zero_window);
+    before.unanswered >= 2 || before.unanswered_keep_alives >= 2 || shut_out
+}
+
+/// A FIN went before: was anything of value lost behind it?
+fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reason {
+    let before = &reset.before;
+    let (Some(own_fin), None) = (before.own_fin, before.peer_fin) else {
+        // The other side had closed: it loses what it still waited for, or nothing.
+        return if before.own_fin.is_none() && owes_answer(connection, event, reset) {
+            if left_unread(connection, event, reset) {
+                Reason::UnreadData
+            } else {
+                Reason::Abort
+            }
+        } else {
+            Reason::AfterClose
+        };
+    };
+    // Sent after the FIN, or on its way before the FIN could be known of.
+    let unheard = reset.unacknowledged_peer > 0;
+    let late = before
+        .peer_payload
+        .filter(|said| said.time >= own_fin.time || unheard);
+    let Some(late) = late else {
+        return Reason::AfterClose;
+    };
+    // A client that has closed discards the rest of an answer it no longer wants.
+    if event.from == Side::Client || is_farewell(connection, event.from.other(), reset) {
+        return Reason::AfterClose;
+    }
+    let round_trip = connection
+        .round_trip()
+        .handshake
+        .unwrap_or(Interval::from_millis(100));
+    let crossed =
+        late.time.since(own_fin.time).0.abs() <= round_trip.0.saturating_mul(2).max(AT_ONCE.0);
+    let was_quiet = connection
+        .exchange
+        .quiet_before_close
+        .is_some_and(|quiet| quiet >= Interval::from_secs(1));
+    if crossed && was_quiet {
+        Reason::CloseRace
+    } else {
+        Reason::UnreadData
+    }
+}
+
+/// TLS's last word, `close_notify`: a record too small to be anything else worth waiting for.
+fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
+    let said = connection.said.as_deref();
+    let speaks = said.and_then(|said| match side {
+        Side::Client => said.client.speaks,
+        Side::Server => said.server.speaks,
+    });
+    // Header, padding, MAC or tag around an alert of two bytes: 24 bytes in TLS 1.3, up to 69 with CBC suites.
+    speaks == Some(Speech::Tls) && reset.before.answered_payload <= 69
+}
+
+/// The other side had asked and was still waiting for the answer or the rest of it.
+pub(crate) fn owes_answer(connection: &Connection, event: &Event, reset: &Reset) -> bool {
+    let before = &reset.before;
+    if event.from == Side::Client {
+        return false;
+    }
+    let unanswered = match (before.peer_payload, before.own_payload) {
+        (Some(asked), Some(answered)) => asked.time > answered.time,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    let said = connection.said.as_deref();
+    let reads_http = said.is_some_and(|said| said.http.requests > 0);
+    let awaiting = said.is_some_and(|said| said.awaiting.is_some());
+    let halfway = said.is_some_and(|said| matches!(said.server.framing, Framing::Inside(_)));
+    if reads_http {
+        awaiting || halfway
+    } else {
+        unanswered
+    }
+}
+
+/// Work was outstanding: an answer owed, bytes on the way, a message begun.
+pub(crate) fn loses_work(connection: &Connection, event: &Event, reset: &Reset) -> bool {
+    let said = connection.said.as_deref();
+    let halfway = said.is_some_and(|said| {
+        matches!(said.server.framing, Framing::Inside(_))
+            || matches!(said.client.framing, Framing::Inside(_))
+    });
+    let asked = said.is_some_and(|said| said.awaiting.is_some());
+    reset.unacknowledged_own > 1
+        || reset.unacknowledged_peer > 1
+        || halfway
+        || asked
+        || owes_answer(connection, event, reset)
+}
+
+/// Closed with unread input: the kernel had acknowledged it, nothing was said since, and the reset comes at once; or an
+/// answer went out before the request was complete. Of a client that has its answer nobody can see whether it read it.
+fn left_unread(connection: &Connection, event: &Event, reset: &Reset) -> bool {
+    let before = &reset.before;
+    let (Some(input), Some(ack)) = (before.peer_payload, reset.ack) else {
+        return false;
+    };
+    if event.from == Side::Client || event.time.since(input.time) > AT_ONCE {
+        return false;
+    }
+    let answered = before.own_payload.is_some_and(|own| own.time > input.time);
+    let taken = reset.peer_next.is_some_and(|next| !ack.is_before(next));
+    let early = connection
+        .said
+        .as_deref()
+        .and_then(|said| said.http.last.as_ref())
+        .is_some_and(|exchange| exchange.sent.is_none());
+    early || (!answered && taken)
+}

@@ -1,0 +1,321 @@
+//! Holds wirewhy against the lab: what is true of every connection by construction, in `fixtures/captures/*/expected`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test fail by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use wirewhy::engine::{EngineOptions, analyze};
+use wirewhy_detect::{GroupFinding, Judged, RECORDS, Totals};
+use wirewhy_report::{CaptureSummary, Reporter, View};
+
+/// One line of a table: connections to one endpoint in one capture, or a finding beyond connections.
+#[derive(Clone, Debug)]
+enum Row {
+    Connections {
+        capture: String,
+        server: String,
+        count: usize,
+        expected: Expected,
+    },
+    Finding {
+        capture: String,
+        code: String,
+    },
+}
+
+/// What is accepted of a connection; each a list of alternatives.
+#[derive(Clone, Debug)]
+struct Expected {
+    outcome: Vec<String>,
+    root_cause: Vec<String>,
+    culprit: Vec<String>,
+    confidence: Vec<String>,
+}
+
+/// What wirewhy said of one connection; the stream is there to be printed.
+#[derive(Clone, Debug)]
+struct Said {
+    stream: u32,
+    server: String,
+    outcome: &'static str,
+    root_cause: &'static str,
+    culprit: &'static str,
+    confidence: &'static str,
+    codes: Vec<&'static str>,
+}
+
+#[derive(Default)]
+struct Collected {
+    connections: Vec<Said>,
+    group: Vec<&'static str>,
+}
+
+impl Reporter for Collected {
+    fn connection(&mut self, judged: &Judged) -> std::io::Result<()> {
+        let server = &judged.connection.server;
+        let root = judged.root_cause();
+        self.connections.push(Said {
+            stream: judged.connection.stream,
+            server: std::net::SocketAddr::new(server.address, server.port).to_string(),
+            outcome: judged.outcome().name(),
+            root_cause: root.map_or("-", |root| root.code),
+            culprit: root.map_or("-", |root| root.culprit.role.name()),
+            confidence: root.map_or("-", |root| root.confidence.name()),
+            codes: judged.findings.iter().map(|finding| finding.code).collect(),
+        });
+        Ok(())
+    }
+
+    fn finish(
+        &mut self,
+        _: &CaptureSummary,
+        _: &Totals,
+        group: &[GroupFinding],
+    ) -> std::io::Result<()> {
+        self.group = group.iter().map(|found| found.finding.code).collect();
+        Ok(())
+    }
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/captures")
+}
+
+fn scenarios() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(fixtures())
+        .expect("the fixtures are there")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    folders
+}
+
+fn parse(table: &str) -> Vec<Row> {
+    let alternatives = |field: &str| field.split('|').map(str::to_owned).collect::<Vec<_>>();
+    let lines = table
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or("").trim());
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            match fields.as_slice() {
+                [capture, "finding", code] => Row::Finding {
+                    capture: (*capture).to_owned(),
+                    code: (*code).to_owned(),
+                },
+                [
+                    capture,
+                    server,
+                    count,
+                    outcome,
+                    root_cause,
+                    culprit,
+                    confidence,
+                ] => Row::Connections {
+                    capture: (*capture).to_owned(),
+                    server: (*server).to_owned(),
+                    count: count.parse().expect("a count"),
+                    expected: Expected {
+                        outcome: alternatives(outcome),
+                        root_cause: alternatives(root_cause),
+                        culprit: alternatives(culprit),
+                        confidence: alternatives(confidence),
+                    },
+                },
+                _ => panic!("a row has seven fields, or three: {line}"),
+            }
+        })
+        .collect()
+}
+
+fn said_of(folder: &Path, capture: &str) -> Collected {
+    let plain = folder.join(capture);
+    let path = if plain.exists() {
+        plain
+    } else {
+        folder.join(format!("{capture}.pcap"))
+    };
+    let mut reader = wirewhy_capture::open(&path).expect("a readable capture");
+    let mut collected = Collected::default();
+    let everything = View {
+        all: true,
+        ..View::default()
+    };
+    analyze(
+        &mut reader,
+        None,
+        &EngineOptions::default(),
+        &everything,
+        &mut collected,
+    )
+    .expect("collecting does not fail");
+    collected
+}
+
+impl Expected {
+    fn allows(&self, said: &Said) -> bool {
+        let has = |list: &[String], word: &str| list.iter().any(|known| known == word);
+        // In a row that allows no cause beside others, the other columns allow none with it.
+        let none = said.root_cause == "-";
+        has(&self.outcome, said.outcome)
+            && has(&self.root_cause, said.root_cause)
+            && (none
+                || (has(&self.culprit, said.culprit) && has(&self.confidence, said.confidence)))
+    }
+}
+
+/// Gives every connection a place in a row that allows it; returns those left without one.
+fn unplaced<'a>(connections: &[&'a Said], rows: &[(usize, &Expected)]) -> Vec<&'a Said> {
+    let mut places: Vec<Vec<usize>> = vec![Vec::new(); rows.len()];
+    let mut left = Vec::new();
+    for index in 0..connections.len() {
+        let mut tried = BTreeSet::new();
+        if !place(index, connections, rows, &mut places, &mut tried) {
+            left.push(connections[index]);
+        }
+    }
+    left
+}
+
+/// Kuhn's augmenting paths: moves connections between rows until `index` has a place.
+fn place(
+    index: usize,
+    connections: &[&Said],
+    rows: &[(usize, &Expected)],
+    places: &mut Vec<Vec<usize>>,
+    tried: &mut BTreeSet<usize>,
+) -> bool {
+    for (row, (count, expected)) in rows.iter().enumerate() {
+        if !expected.allows(connections[index]) || !tried.insert(row) {
+            continue;
+        }
+        if places[row].len() < *count {
+            places[row].push(index);
+            return true;
+        }
+        for seat in 0..places[row].len() {
+            let other = places[row][seat];
+            if place(other, connections, rows, places, tried) {
+                places[row][seat] = index;
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// What one scenario gets wrong.
+fn complaints(folder: &Path) -> Vec<String> {
+    let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+    let table = std::fs::read_to_string(folder.join("expected")).expect("an expected table");
+    let rows = parse(&table);
+    let mut captures: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+    for row in &rows {
+        let (Row::Connections { capture, .. } | Row::Finding { capture, .. }) = row;
+        captures.entry(capture.clone()).or_default().push(row);
+    }
+    let mut wrong = Vec::new();
+    for (capture, rows) in captures {
+        let collected = said_of(folder, &capture);
+        let mut by_endpoint: BTreeMap<&str, Vec<(usize, &Expected)>> = BTreeMap::new();
+        for row in rows {
+            match row {
+                Row::Finding { code, .. } if !collected.group.contains(&code.as_str()) => {
+                    wrong.push(format!(
+                        "{name}/{capture}: {code} is missing; found {:?}",
+                        collected.group
+                    ));
+                }
+                Row::Finding { .. } => {}
+                Row::Connections {
+                    server,
+                    count,
+                    expected,
+                    ..
+                } => {
+                    by_endpoint
+                        .entry(server)
+                        .or_default()
+                        .push((*count, expected));
+                }
+            }
+        }
+        let mut connections: BTreeMap<&str, Vec<&Said>> = BTreeMap::new();
+        for said in &collected.connections {
+            let named = by_endpoint.contains_key(said.server.as_str());
+            let port = said.server.rsplit(':').next().unwrap();
+            let any = by_endpoint.keys().find(|key| **key == format!("*:{port}"));
+            let key = if named {
+                said.server.as_str()
+            } else {
+                any.copied().unwrap_or(&said.server)
+            };
+            connections.entry(key).or_default().push(said);
+        }
+        for (endpoint, rows) in &by_endpoint {
+            let found = connections.remove(endpoint).unwrap_or_default();
+            let count: usize = rows.iter().map(|(count, _)| count).sum();
+            if found.len() != count {
+                wrong.push(format!(
+                    "{name}/{capture}: {} connections to {endpoint}, not {count}",
+                    found.len()
+                ));
+            }
+            for said in unplaced(&found, rows) {
+                wrong.push(format!(
+                    "{name}/{capture}: stream {}: unexpected {said:?}",
+                    said.stream
+                ));
+            }
+        }
+        for said in connections.into_values().flatten() {
+            wrong.push(format!("{name}/{capture}: in no row: {said:?}"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_connection_of_the_lab_is_diagnosed_as_made() {
+    let folders = scenarios();
+    assert!(folders.len() > 30, "the lab's captures are there");
+    let wrong: Vec<String> = folders
+        .iter()
+        .flat_map(|folder| complaints(folder))
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "{} complaints:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn every_code_is_found_in_some_real_capture() {
+    let mut found: BTreeSet<&str> = BTreeSet::new();
+    for folder in scenarios() {
+        let table = std::fs::read_to_string(folder.join("expected")).expect("a table");
+        for row in parse(&table) {
+            let (Row::Connections { capture, .. } | Row::Finding { capture, .. }) = row;
+            let collected = said_of(&folder, &capture);
+            found.extend(collected.group);
+            found.extend(collected.connections.iter().flat_map(|said| &said.codes));
+        }
+    }
+    let missing: Vec<&str> = RECORDS
+        .iter()
+        .map(|record| record.code)
+        .filter(|code| !found.contains(code))
+        .collect();
+    assert!(missing.is_empty(), "no capture shows {missing:?}");
+}
