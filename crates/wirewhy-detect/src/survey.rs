@@ -134,6 +134,9 @@ struct Opened {
     port: u16,
 }
 
+/// How many packets of one side must be seen before the absence of the other means something: a handshake and a word.
+const ENOUGH_TO_MISS_THE_OTHER: u64 = 3;
+
 impl Survey {
     /// How many source and service pairs, and how many opened connections, are remembered.
     const REMEMBERED: usize = 16_384;
@@ -257,7 +260,16 @@ impl Survey {
 
     fn note_faults(&mut self, connection: &Connection) {
         let faults = &mut self.faults;
+        let seen = connection
+            .client
+            .counts
+            .packets
+            .max(connection.server.counts.packets);
         if connection.is_one_sided() {
+            // A packet or two between others prove no direction missing.
+            if seen < ENOUGH_TO_MISS_THE_OTHER {
+                return;
+            }
             faults.one_sided += 1;
             keep(&mut faults.one_sided_frames, connection.first);
         } else if connection.client.was_seen() && connection.server.was_seen() {

@@ -192,19 +192,6 @@ impl Endpoint {
     pub fn trouble(&self) -> Option<&Trouble> {
         self.delivery.trouble.as_deref()
     }
-
-    /// Segments with payload that were sent for the first time.
-    #[must_use]
-    pub fn first_transmissions(&self) -> u64 {
-        let again = self.trouble().map_or(0, |trouble| {
-            u64::from(trouble.fast)
-                + u64::from(trouble.timeout)
-                + u64::from(trouble.tail_probes)
-                + u64::from(trouble.spurious)
-                + u64::from(trouble.window_probes)
-        });
-        self.counts.payload_packets.saturating_sub(again)
-    }
 }
 
 impl Trouble {

@@ -1,6 +1,6 @@
 //! Where the capture was taken, seen from one connection.
 
-use crate::{Connection, Endpoint, Interval, TtlSeen};
+use crate::{Connection, Interval, TtlSeen};
 
 /// Where the capture was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -43,7 +43,6 @@ impl Vantage {
     /// Weighs, surest first: what the capturing host itself sent, hop counts, then the two halves of the handshake.
     pub(crate) fn infer(connection: &Connection) -> Vantage {
         by_direction(connection)
-            .or_else(|| by_offload(connection))
             .or_else(|| by_hops(connection))
             .or_else(|| by_timing(connection))
             .unwrap_or(Vantage::Unknown)
@@ -55,22 +54,6 @@ fn by_direction(connection: &Connection) -> Option<Vantage> {
         [Some(true), Some(true)] => Some(Vantage::InBetween),
         [Some(true), _] => Some(Vantage::ClientSide),
         [_, Some(true)] => Some(Vantage::ServerSide),
-        _ => None,
-    }
-}
-
-/// Segments above what the peer accepts exist only on the host that sends them: its network card cuts them later. Where
-/// both directions show them, the receiving side merges too, and nothing follows.
-fn by_offload(connection: &Connection) -> Option<Vantage> {
-    let above = |sender: &Endpoint, receiver: &Endpoint| {
-        let mss = receiver.offer.mss.unwrap_or(u16::MAX);
-        sender.counts.largest_payload > u32::from(mss) || sender.counts.offloaded > 0
-    };
-    let client = above(&connection.client, &connection.server);
-    let server = above(&connection.server, &connection.client);
-    match (client, server) {
-        (true, false) if connection.server.counts.payload_packets > 2 => Some(Vantage::ClientSide),
-        (false, true) if connection.client.counts.payload_packets > 2 => Some(Vantage::ServerSide),
         _ => None,
     }
 }

@@ -142,7 +142,21 @@ fn while_opening(connection: &Connection, event: &Event, reset: &Reset) -> Optio
         .ack
         .is_some_and(|ack| ack.frame < event.frame);
     let began = connection.handshake.syns + connection.handshake.syn_acks > 0;
-    (began && !opened && event.from == Side::Client).then_some(Reason::Opening)
+    if !began || opened || event.from == Side::Server {
+        return None;
+    }
+    let answered = connection.events.iter().any(|other| {
+        other.frame < event.frame
+            && matches!(
+                other.kind,
+                EventKind::SynAck { .. } | EventKind::UnrelatedAck { .. }
+            )
+    });
+    Some(if answered {
+        Reason::Opening
+    } else {
+        Reason::Abort
+    })
 }
 
 /// The form of a refusal, alone in the capture: it answers a SYN that was not recorded.
@@ -280,8 +294,12 @@ pub(crate) fn loses_work(connection: &Connection, event: &Event, reset: &Reset) 
             || matches!(said.client.framing, Framing::Inside(_))
     });
     let asked = said.is_some_and(|said| said.awaiting.is_some());
+    // The reset itself may acknowledge what came last.
+    let taken = reset
+        .ack
+        .is_some_and(|ack| reset.peer_next.is_some_and(|next| !ack.is_before(next)));
     reset.unacknowledged_own > 1
-        || reset.unacknowledged_peer > 1
+        || (reset.unacknowledged_peer > 1 && !taken)
         || halfway
         || asked
         || owes_answer(connection, event, reset)

@@ -63,8 +63,8 @@ fn question(connection: &Connection) -> Option<Mark> {
         });
     }
     let in_turns = exchange.answers > 0 && !exchange.pushes;
-    let unread = said.is_none_or(|said| said.http.requests == 0 && speaks_in_turns(said));
-    exchange.asked.filter(|_| in_turns && unread)
+    let in_text = said.is_some_and(|said| said.http.requests == 0 && speaks_in_turns(said));
+    exchange.asked.filter(|_| in_turns && in_text)
 }
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

@@ -33,7 +33,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         let trouble = connection.side(from).trouble()?;
         let explained = path_mtu::black_hole(connection, from, limits).is_some()
             || peer_vanished::unanswered(connection, from, limits).is_some();
-        let sent = connection.side(from).first_transmissions().max(1);
+        let sent = connection.side(from).counts.payload_packets.max(1);
         let share = f64::from(trouble.losses()) / sent as f64;
         let enough = trouble.losses() >= limits.lost_segments && share > limits.loss_share;
         (enough && !explained).then_some((from, trouble, sent, share))

@@ -26,22 +26,25 @@ pub(crate) const DETECTOR: Detector = Detector {
     detect,
 };
 
-/// Whether a protocol goes by turns that can be told apart without reading it. Under TLS and SSH they cannot.
+/// Whether a conversation goes by turns that can be told apart without reading it: lines of text, as in SMTP, FTP or
+/// Redis. Binary protocols mix questions with news, and under TLS and SSH nothing can be told.
 pub(super) fn speaks_in_turns(said: &ConversationFacts) -> bool {
-    let opaque = |speech: Option<Speech>| matches!(speech, Some(Speech::Tls | Speech::Ssh));
-    !opaque(said.client.speaks)
-        && !opaque(said.server.speaks)
-        && said.client.inner.is_none()
-        && said.server.inner.is_none()
+    let sealed = |speech: Option<Speech>| matches!(speech, Some(Speech::Tls | Speech::Ssh));
+    let opened = [&said.client, &said.server];
+    let text = |bytes: &[u8]| {
+        let readable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t');
+        !bytes.is_empty() && bytes.iter().all(readable)
+    };
+    opened
+        .iter()
+        .all(|side| !sealed(side.speaks) && side.inner.is_none() && text(side.opening.bytes()))
 }
 
 /// The slowest answer: of HTTP's exchanges where it was read, else of the turns.
 fn slowest(connection: &Connection) -> Option<Answer> {
     let exchange = &connection.exchange;
     let by_turns = exchange.slowest.filter(|_| !exchange.pushes);
-    let Some(said) = connection.said.as_deref() else {
-        return by_turns;
-    };
+    let said = connection.said.as_deref()?;
     if said.http.requests == 0 {
         return if speaks_in_turns(said) {
             by_turns
@@ -72,8 +75,8 @@ fn slowest(connection: &Connection) -> Option<Answer> {
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let exchange = &connection.exchange;
     let answer = slowest(connection)?;
-    let round_trip = connection.round_trip().to_server.unwrap_or_default();
-    let took = Interval(answer.took().0 - round_trip.0);
+    let round_trip = connection.round_trip().to_server;
+    let took = Interval(answer.took().0 - round_trip.unwrap_or_default().0);
     if took < limits.slow_response {
         return None;
     }
@@ -87,10 +90,12 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             address: Some(server.address),
         },
         summary: format!(
-            "{} took {} to answer a request (round trip of the network: {})",
+            "{} took {} to answer a request{}",
             socket(server),
             span(took),
-            span(round_trip),
+            round_trip.map_or(String::new(), |there| {
+                format!(" (the network takes {} there and back)", span(there))
+            }),
         ),
         frames: vec![answer.answered.frame, answer.asked.frame],
         facts: Facts::default()

@@ -76,7 +76,12 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Error,
-        confidence: Confidence::Likely,
+        // Only a SYN-ACK that was sent again is known to have missed its ACK; SYN cookies never send it again.
+        confidence: if handshake.syn_acks > 1 {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        },
         culprit: Culprit {
             role,
             address: (role == Role::Client).then_some(client.address),
