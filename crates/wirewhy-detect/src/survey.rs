@@ -8,10 +8,11 @@ use wirewhy_flow::{Connection, EndpointState, EventKind, Mark, Sample};
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
 
 use crate::detectors::idle_timer::{self, IdleEnd};
+use crate::detectors::stray_segment::Stray;
 use crate::detectors::{
     cut_short, duplicate_packets, handshake_aborted, idle_expired, offload, one_direction,
-    packets_missing, peer_vanished, probe, syn_unanswered, synack_unanswered, time_backwards,
-    truncated_packets,
+    packets_missing, peer_vanished, probe, stray_segment, syn_unanswered, synack_unanswered,
+    time_backwards, truncated_packets,
 };
 use crate::wording::socket_of;
 use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope, Severity, Value};
@@ -109,6 +110,7 @@ pub struct Survey {
     probes: IndexMap<(IpAddr, IpAddr, u16), Probes>,
     opened: VecDeque<Opened>,
     idle: IndexMap<IpAddr, Vec<IdleEnd>>,
+    strays: Vec<Stray>,
     faults: CaptureFaults,
 }
 
@@ -149,8 +151,11 @@ impl Survey {
         self.note_faults(connection);
         self.note_probe(connection, limits);
         self.note_idle_end(judged, limits);
-        let handshake = &connection.handshake;
-        if handshake.ack.is_some() {
+        let aborted = judged
+            .findings
+            .iter()
+            .any(|found| found.code == handshake_aborted::RECORD.code);
+        if connection.handshake.ack.is_some() && !aborted {
             if self.opened.len() >= Self::REMEMBERED {
                 self.opened.pop_front();
             }
@@ -161,6 +166,11 @@ impl Survey {
                 mac: connection.client.mac,
                 port: connection.server.port,
             });
+        }
+        if let Some(stray) = Stray::of(connection)
+            && self.strays.len() < Self::REMEMBERED
+        {
+            self.strays.push(stray);
         }
     }
 
@@ -199,6 +209,18 @@ impl Survey {
                     .summary
                     .push_str("; a parallel attempt of the same client won (happy eyeballs)");
             }
+        }
+        if let Some(stray) = self.stray_of(&judged.connection) {
+            for finding in judged
+                .findings
+                .iter_mut()
+                .filter(|found| found.code.starts_with("rst."))
+            {
+                finding.consequence_of = Some(stray_segment::RECORD.code);
+            }
+            judged
+                .findings
+                .push(stray_segment::finding(&judged.connection, stray));
         }
         if probe && let Some(found) = self.probe_finding(&judged.connection) {
             judged.findings.push(found);
@@ -307,6 +329,21 @@ impl Survey {
                 frame: judged.connection.last.frame,
             });
         }
+    }
+
+    /// The stray segment that fits a connection the client keeps with another address: same client, same ports, and numbers
+    /// that belong to it.
+    fn stray_of(&self, connection: &Connection) -> Option<&Stray> {
+        let (client, server) = (&connection.client, &connection.server);
+        let (isn, next) = (server.isn?, server.next?);
+        self.strays.iter().find(|stray| {
+            stray.client == (client.address, client.port)
+                && stray.server != (server.address, server.port)
+                && connection.first.time <= stray.segment.time
+                && stray.segment.time <= connection.last.time
+                && stray.seq.is_after(isn)
+                && stray.seq.distance_from(next) <= 65_535
+        })
     }
 
     fn note_probe(&mut self, connection: &Connection, limits: &Limits) {

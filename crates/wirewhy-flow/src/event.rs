@@ -159,8 +159,6 @@ pub struct BeforeReset {
     pub own_alert: Option<Mark>,
     /// The other side's plaintext fatal TLS alert.
     pub peer_alert: Option<Mark>,
-    /// The own side had sent a reset before that its peer could accept.
-    pub repeated: bool,
 }
 
 /// Where a sequence number falls in what the receiver expects (RFC 5961 section 3).

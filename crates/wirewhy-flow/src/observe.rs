@@ -230,14 +230,13 @@ impl Live {
         let later_by_clock = reset
             .timestamp
             .zip(own_clock)
-            .filter(|(reset, own)| reset != own)
             .map(|(reset, own)| Seq(own).is_after(Seq(reset)));
         let round_trip = self
             .connection
             .round_trip()
             .handshake
             .unwrap_or(Interval::from_millis(3));
-        // Without a sign of order, what follows within a round trip may have been on its way before the reset was sent.
+        // On the same tick of a clock it was sent with the reset, not in spite of it. Without a sign of order, what follows within a round trip may have been on its way before the reset was sent.
         let at_once = segment.time.since(mark.time) < round_trip;
         let sent_later = later_by_clock.or(later_by_id).unwrap_or(!at_once);
         self.connection.side_mut(from).after_reset = Some(AfterReset {

@@ -70,7 +70,6 @@ fn before(own: &Endpoint, peer: &Endpoint, segment: &Segment, pause: Option<Paus
             .and_then(|trouble| trouble.window.closed_since),
         own_alert: own.alert,
         peer_alert: peer.alert,
-        repeated: own.state == EndpointState::Reset,
     }
 }
 

@@ -67,6 +67,7 @@ pub(crate) const RECORDS: &[&Record] = &[
     &rst::after_close::RECORD,
     &rst::after_alert::RECORD,
     &rst::close_race::RECORD,
+    &rst::stray_segment::RECORD,
     &tcp::peer_vanished::RECORD,
     &tcp::mtu_blackhole::RECORD,
     &tcp::fragmentation_needed::RECORD,
@@ -94,6 +95,6 @@ pub(crate) use capture::{
     truncated_packets,
 };
 pub(crate) use host::idle_timer;
-pub(crate) use rst::idle_expired;
+pub(crate) use rst::{idle_expired, stray_segment};
 pub(crate) use tcp::peer_vanished;
 pub(crate) use tcp::{handshake_aborted, probe, syn_unanswered, synack_unanswered};

@@ -46,7 +46,10 @@ pub(crate) struct Judged<'a> {
 }
 
 /// How soon after the input a close counts as its consequence.
-const AT_ONCE: Interval = Interval::from_millis(500);
+const AT_ONCE: Interval = Interval::from_millis(100);
+
+/// A request and a FIN that cross are at most this far apart where the round trip is not known to be longer.
+const LONGEST_CROSSING: Interval = Interval::from_millis(500);
 
 /// Every reset of a connection with its reason, in order.
 pub(crate) fn judged<'a>(connection: &'a Connection, limits: &Limits) -> Vec<Judged<'a>> {
@@ -100,9 +103,7 @@ fn reason(
         return Reason::Injected;
     }
     // What follows a reset that was believed, in the same name, has the same reason: answers to late segments.
-    if let Some(earlier) = earlier
-        && reset.before.repeated
-    {
+    if let Some(earlier) = earlier {
         return earlier.reason;
     }
     if is_ignored(connection, event, reset) {
@@ -240,8 +241,8 @@ fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reaso
         .round_trip()
         .handshake
         .unwrap_or(Interval::from_millis(100));
-    let crossed =
-        late.time.since(own_fin.time).0.abs() <= round_trip.0.saturating_mul(2).max(AT_ONCE.0);
+    let crossed = late.time.since(own_fin.time).0.abs()
+        <= round_trip.0.saturating_mul(2).max(LONGEST_CROSSING.0);
     let was_quiet = connection
         .exchange
         .quiet_before_close

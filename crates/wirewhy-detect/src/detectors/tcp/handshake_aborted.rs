@@ -41,7 +41,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let handshake = &connection.handshake;
     let (event, reset) =
         resets(connection, Side::Client).find(|(event, _)| event.time >= answer.time)?;
-    let opened = handshake.ack.is_some();
+    let opened = handshake.ack.is_some_and(|ack| ack.frame < event.frame);
     let went_on =
         connection.server.counts.payload_packets > 0 || (acceptable != handshake.syn_ack.is_some());
     if opened || went_on {

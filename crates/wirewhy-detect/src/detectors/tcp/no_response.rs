@@ -40,9 +40,11 @@ fn waiting(connection: &Connection, limits: &Limits) -> Option<(Mark, Interval)>
             // The FIN of a client that gave up may be unacknowledged yet.
             next.distance_from(acknowledged) <= i32::from(client.fin.is_some())
         });
-    let reset = resets(connection, Side::Client)
-        .next()
-        .map(|(event, _)| event.time);
+    let reset = [Side::Client, Side::Server]
+        .into_iter()
+        .filter_map(|side| resets(connection, side).next())
+        .map(|(event, _)| event.time)
+        .min();
     let until = [client.fin.map(|fin| fin.time), reset]
         .into_iter()
         .flatten()

@@ -50,8 +50,10 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let asked = connection
         .handshake
         .last_syn
-        .filter(|syn| syn.time <= event.time);
-    let delay = asked.map(|syn| event.time.since(syn.time));
+        .filter(|syn| syn.frame < event.frame);
+    let delay = asked
+        .map(|syn| event.time.since(syn.time))
+        .filter(|delay| *delay >= Interval::ZERO);
     let distance = Distance::of(connection, reset, delay, limits);
     let (role, mut confidence) = distance.verdict();
     if asked.is_none() {
