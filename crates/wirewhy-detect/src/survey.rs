@@ -1,6 +1,5 @@
 //! What only shows over many connections, and what the recording itself could not carry.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
@@ -108,9 +107,9 @@ pub struct CaptureFaults {
 #[derive(Debug, Default)]
 pub struct Survey {
     probes: IndexMap<(IpAddr, IpAddr, u16), Probes>,
-    opened: VecDeque<Opened>,
+    opened: IndexMap<OpenedBy, Vec<Opened>>,
     idle: IndexMap<IpAddr, Vec<IdleEnd>>,
-    strays: Vec<Stray>,
+    strays: IndexMap<(IpAddr, u16), Stray>,
     faults: CaptureFaults,
 }
 
@@ -126,14 +125,18 @@ struct Probes {
     frames: Vec<u64>,
 }
 
+/// What shows that two attempts are of one client: its address, or, over two address families, its link address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum OpenedBy {
+    Address(IpAddr, u16),
+    Link { mac: MacAddr, ipv4: bool, port: u16 },
+}
+
 /// A connection that opened, to be found by an attempt that raced it.
 #[derive(Clone, Copy, Debug)]
 struct Opened {
     start: Timestamp,
     stream: u32,
-    client: IpAddr,
-    mac: Option<MacAddr>,
-    port: u16,
 }
 
 /// How many packets of one side must be seen before the absence of the other means something: a handshake and a word.
@@ -142,6 +145,8 @@ const ENOUGH_TO_MISS_THE_OTHER: u64 = 3;
 impl Survey {
     /// How many source and service pairs, and how many opened connections, are remembered.
     const REMEMBERED: usize = 16_384;
+    /// How many opened connections are remembered of one client and port.
+    const OPENED_BY_ONE: usize = 32;
     /// How many idle ends are remembered of one server.
     const IDLE_ENDS: usize = 1_024;
 
@@ -156,21 +161,12 @@ impl Survey {
             .iter()
             .any(|found| found.code == handshake_aborted::RECORD.code);
         if connection.handshake.ack.is_some() && !aborted {
-            if self.opened.len() >= Self::REMEMBERED {
-                self.opened.pop_front();
-            }
-            self.opened.push_back(Opened {
-                start: connection.first.time,
-                stream: connection.stream,
-                client: connection.client.address,
-                mac: connection.client.mac,
-                port: connection.server.port,
-            });
+            self.note_opened(connection);
         }
         if let Some(stray) = Stray::of(connection)
             && self.strays.len() < Self::REMEMBERED
         {
-            self.strays.push(stray);
+            self.strays.insert(stray.client, stray);
         }
     }
 
@@ -184,7 +180,6 @@ impl Survey {
     pub fn adjust(&self, judged: &mut Judged, limits: &Limits) {
         let one_direction = one_direction::applies(&self.faults, limits);
         let probe = self.is_probe(&judged.connection, limits);
-        let raced = self.was_raced(&judged.connection, limits);
         for finding in &mut judged.findings {
             let silence = [syn_unanswered::RECORD.code, synack_unanswered::RECORD.code];
             if one_direction && silence.contains(&finding.code) {
@@ -202,7 +197,7 @@ impl Survey {
             if probe {
                 finding.severity = Severity::Note;
                 finding.consequence_of = Some(probe::RECORD.code);
-            } else if let Some(stream) = raced {
+            } else if let Some(stream) = self.was_raced(&judged.connection, limits) {
                 finding.severity = Severity::Note;
                 finding.facts.0.push(("winning_stream", stream.into()));
                 finding
@@ -336,14 +331,39 @@ impl Survey {
     fn stray_of(&self, connection: &Connection) -> Option<&Stray> {
         let (client, server) = (&connection.client, &connection.server);
         let (isn, next) = (server.isn?, server.next?);
-        self.strays.iter().find(|stray| {
-            stray.client == (client.address, client.port)
-                && stray.server != (server.address, server.port)
-                && connection.first.time <= stray.segment.time
-                && stray.segment.time <= connection.last.time
-                && stray.seq.is_after(isn)
-                && stray.seq.distance_from(next) <= 65_535
-        })
+        let stray = self.strays.get(&(client.address, client.port))?;
+        let fits = stray.server != (server.address, server.port)
+            && connection.first.time <= stray.segment.time
+            && stray.segment.time <= connection.last.time
+            && stray.seq.is_after(isn)
+            && stray.seq.distance_from(next) <= 65_535;
+        fits.then_some(stray)
+    }
+
+    fn note_opened(&mut self, connection: &Connection) {
+        let opened = Opened {
+            start: connection.first.time,
+            stream: connection.stream,
+        };
+        let (client, port) = (&connection.client, connection.server.port);
+        let by_link = client.mac.map(|mac| OpenedBy::Link {
+            mac,
+            ipv4: client.address.is_ipv4(),
+            port,
+        });
+        for key in [Some(OpenedBy::Address(client.address, port)), by_link]
+            .into_iter()
+            .flatten()
+        {
+            if self.opened.len() >= Self::REMEMBERED && !self.opened.contains_key(&key) {
+                continue;
+            }
+            let recent = self.opened.entry(key).or_default();
+            if recent.len() >= Self::OPENED_BY_ONE {
+                recent.remove(0);
+            }
+            recent.push(opened);
+        }
     }
 
     fn note_probe(&mut self, connection: &Connection, limits: &Limits) {
@@ -379,19 +399,20 @@ impl Survey {
     /// The stream of a connection the same client opened to the same port at about the same time. Over two address
     /// families the link address shows that it is the same client.
     fn was_raced(&self, connection: &Connection, limits: &Limits) -> Option<u32> {
-        let client = &connection.client;
-        self.opened
-            .iter()
+        let (client, port) = (&connection.client, connection.server.port);
+        let other_family = client.mac.map(|mac| OpenedBy::Link {
+            mac,
+            ipv4: !client.address.is_ipv4(),
+            port,
+        });
+        let keys = [Some(OpenedBy::Address(client.address, port)), other_family];
+        keys.into_iter()
+            .flatten()
+            .filter_map(|key| self.opened.get(&key))
+            .flatten()
             .find(|opened| {
                 let apart = opened.start.since(connection.first.time).0.abs();
-                let same_client = opened.client == client.address
-                    || (opened.client.is_ipv4() != client.address.is_ipv4()
-                        && opened.mac.is_some()
-                        && opened.mac == client.mac);
-                opened.stream != connection.stream
-                    && opened.port == connection.server.port
-                    && same_client
-                    && apart <= limits.parallel_attempts.0
+                opened.stream != connection.stream && apart <= limits.parallel_attempts.0
             })
             .map(|opened| opened.stream)
     }

@@ -10,8 +10,10 @@ use wirewhy_packet::Timestamp;
 /// Which queue a connection stands in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Class {
-    /// Closed or reset: nothing more is due.
+    /// Closed: nothing more is due.
     Over,
+    /// Reset with bytes on the way: it may go on all the same.
+    Cut,
     /// Not open yet.
     Opening,
     /// Open. Never comes due; the order says which has been followed longest.
@@ -28,6 +30,7 @@ pub(crate) struct Handle {
 #[derive(Debug, Default)]
 pub(crate) struct Expiry {
     over: VecDeque<(Timestamp, Handle)>,
+    cut: VecDeque<(Timestamp, Handle)>,
     opening: VecDeque<(Timestamp, Handle)>,
     open: VecDeque<(Timestamp, Handle)>,
 }
@@ -36,6 +39,7 @@ impl Expiry {
     fn queue(&mut self, class: Class) -> &mut VecDeque<(Timestamp, Handle)> {
         match class {
             Class::Over => &mut self.over,
+            Class::Cut => &mut self.cut,
             Class::Opening => &mut self.opening,
             Class::Open => &mut self.open,
         }
@@ -46,8 +50,8 @@ impl Expiry {
         self.queue(class).push_back((due, handle));
     }
 
-    /// Takes the connection at the front of a queue if it is due. One that is due later may hold up those behind it, by no
-    /// more than its own quiet time.
+    /// Takes the connection at the front of a queue if it is due. All of a queue have the same
+    /// quiet time, so those behind it are due later.
     pub(crate) fn due(&mut self, class: Class, now: Timestamp) -> Option<Handle> {
         let queue = self.queue(class);
         let (due, handle) = *queue.front()?;

@@ -257,6 +257,14 @@ impl Live {
         );
         if believed {
             side.state = EndpointState::Reset;
+            // It says what its sender had received; what was on the way in the other direction is lost.
+            if let (Some(known), Some(ack), Some(next)) =
+                (side.acknowledged, reset.ack, reset.peer_next)
+                && ack.is_after(known)
+                && !ack.is_after(next)
+            {
+                side.acknowledged = Some(ack);
+            }
         }
         self.connection
             .record(segment, from, EventKind::Reset(Box::new(reset)));

@@ -16,8 +16,8 @@ use crate::{
 pub struct Bounds {
     /// Connections followed at once; beyond it the one that has been over, or open, longest is given up.
     pub max_connections: usize,
-    /// How long a connection that closed is followed on: late segments and answers to them. Zeek lingers 5 s
-    /// (`tcp_close_delay`).
+    /// How long a connection that closed is followed on, for late segments and the resets that answer them: round trips,
+    /// not timers.
     pub closed_quiet: Interval,
     /// How long a connection that was reset is followed on: a side that did not get the reset, or must ignore it, sends
     /// again with back-off (Linux doubles up to 120 s).
@@ -30,7 +30,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Bounds {
             max_connections: 4_000_000,
-            closed_quiet: Interval::from_secs(5),
+            closed_quiet: Interval::from_secs(2),
             reset_quiet: Interval::from_secs(15),
             unopened_quiet: Interval::from_secs(70),
         }
@@ -272,7 +272,10 @@ impl Tracker {
             Occupant::Connection(Box::new(self.begin(&lone, payload)))
         };
         let (class, quiet) = match &occupant {
-            Occupant::Connection(live) => (class_of(live), quiet_of(live, &self.bounds)),
+            Occupant::Connection(live) => {
+                let class = class_of(live);
+                (class, quiet_of(class, &self.bounds))
+            }
             Occupant::Syn(_) | Occupant::None => (Class::Opening, self.bounds.unopened_quiet),
         };
         let handle = self.place(occupant);
@@ -419,7 +422,8 @@ impl Tracker {
         };
         let was = class_of(live);
         let recorded = live.observe(from, segment, payload);
-        let (class, quiet) = (class_of(live), quiet_of(live, &bounds));
+        let class = class_of(live);
+        let quiet = quiet_of(class, &bounds);
         let answered = live.connection.handshake.syn_ack == Some(segment.mark());
         if class != was {
             let generation = self.occupant(slot).map_or(0, |place| place.generation);
@@ -530,7 +534,7 @@ impl Tracker {
     }
 
     fn expire(&mut self, sink: &mut impl FnMut(Connection)) {
-        for class in [Class::Over, Class::Opening] {
+        for class in [Class::Over, Class::Cut, Class::Opening] {
             while let Some(handle) = self.expiry.due(class, self.now) {
                 self.expire_one(class, handle, sink);
             }
@@ -548,11 +552,10 @@ impl Tracker {
         let (active, quiet, stands_in) = match &place.occupant {
             Occupant::None => return,
             Occupant::Syn(lone) => (lone.segment.time, bounds.unopened_quiet, Class::Opening),
-            Occupant::Connection(live) => (
-                live.connection.last.time,
-                quiet_of(live, &bounds),
-                class_of(live),
-            ),
+            Occupant::Connection(live) => {
+                let class = class_of(live);
+                (live.connection.last.time, quiet_of(class, &bounds), class)
+            }
         };
         if stands_in != class {
             return;
@@ -562,7 +565,7 @@ impl Tracker {
             self.expiry.enter(class, due, handle);
             return;
         }
-        let ended = if class == Class::Over {
+        let ended = if matches!(class, Class::Over | Class::Cut) {
             Ended::Closed
         } else {
             Ended::NeverOpened
@@ -572,7 +575,7 @@ impl Tracker {
 
     /// Gives up what is least worth keeping: what is over, else what has been followed longest.
     fn give_up_one(&mut self, sink: &mut impl FnMut(Connection)) {
-        for class in [Class::Over, Class::Open, Class::Opening] {
+        for class in [Class::Over, Class::Cut, Class::Open, Class::Opening] {
             while let Some(handle) = self.expiry.oldest(class) {
                 let is_current = self.occupant(handle.slot).is_some_and(|place| {
                     place.generation == handle.generation
@@ -643,9 +646,20 @@ impl Tracker {
     }
 }
 
+/// A reset behind a FIN, or with nothing on the way, is the end; any other may be forged or missed, and its connection go
+/// on.
 fn class_of(live: &Live) -> Class {
+    let Connection {
+        client,
+        server,
+        handshake,
+        ..
+    } = &live.connection;
     if live.is_over() {
-        return Class::Over;
+        let closing = client.fin.is_some() || server.fin.is_some();
+        let outstanding = client.unacknowledged_by(server) + server.unacknowledged_by(client);
+        let goes_on = handshake.ack.is_some() && !closing && outstanding > 0;
+        return if goes_on { Class::Cut } else { Class::Over };
     }
     let opening = |state| {
         matches!(
@@ -653,7 +667,6 @@ fn class_of(live: &Live) -> Class {
             EndpointState::Silent | EndpointState::SynSent | EndpointState::SynReceived
         )
     };
-    let Connection { client, server, .. } = &live.connection;
     if opening(client.state) && opening(server.state) {
         Class::Opening
     } else {
@@ -661,14 +674,10 @@ fn class_of(live: &Live) -> Class {
     }
 }
 
-fn quiet_of(live: &Live, bounds: &Bounds) -> Interval {
-    let Connection { client, server, .. } = &live.connection;
-    if client.state == EndpointState::Reset || server.state == EndpointState::Reset {
-        return bounds.reset_quiet;
-    }
-    if live.is_over() {
-        bounds.closed_quiet
-    } else {
-        bounds.unopened_quiet
+fn quiet_of(class: Class, bounds: &Bounds) -> Interval {
+    match class {
+        Class::Over => bounds.closed_quiet,
+        Class::Cut => bounds.reset_quiet,
+        Class::Opening | Class::Open => bounds.unopened_quiet,
     }
 }

@@ -262,12 +262,14 @@ pub fn analyze(
         let passes = filters
             .as_mut()
             .is_none_or(|filters| filters.matches(&frame));
-        let packet = decoder.decode(&frame);
-        if passes {
-            analysis.observe(&packet, &mut sink)?;
-        } else {
-            analysis.skip(&packet);
-        }
+        decoder.decode_with(&frame, |packet| {
+            if passes {
+                analysis.observe(packet, &mut sink).map(drop)
+            } else {
+                analysis.skip(packet);
+                Ok(())
+            }
+        })?;
     }
     let summary = summarize(reader);
     let recording = CaptureFaults {
