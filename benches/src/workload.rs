@@ -1,0 +1,323 @@
+//! Conversations, stamped out.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wirewhy_packet::{Frame, Interval, LinkType, Timestamp};
+use wirewhy_testkit::{OwnedFrame, to_pcap, trace};
+
+/// What goes on in a capture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mix {
+    /// Downloads in full segments; some failures.
+    Web,
+    /// A short question and a short answer; some failures.
+    Small,
+    /// SYNs that nobody answers.
+    Scan,
+}
+
+/// Captures held in memory.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// What to call it.
+    pub name: &'static str,
+    /// Each a whole pcap file in little-endian order.
+    pub files: Vec<Arc<[u8]>>,
+    /// Packets in all of them.
+    pub packets: u64,
+    /// Captured bytes in all of them, without the file's own headers.
+    pub bytes: u64,
+}
+
+/// The pcap file's header.
+const FILE_HEADER: usize = 24;
+/// The header of a packet in it.
+const RECORD_HEADER: usize = 16;
+
+/// The client's address in every trace, as the testkit gives it.
+const CLIENT: [u8; 4] = [192, 0, 2, 1];
+const IP_SOURCE: usize = 26;
+const IP_DESTINATION: usize = 30;
+const SOURCE_PORT: usize = 34;
+const DESTINATION_PORT: usize = 36;
+
+/// In every hundred conversations, how many fail in each way.
+const REFUSED: u32 = 3;
+const RESET: u32 = 2;
+const UNANSWERED: u32 = 1;
+
+impl Workload {
+    /// A synthetic capture of so many conversations.
+    #[must_use]
+    pub fn synthetic(mix: Mix, conversations: u32) -> Workload {
+        let (name, template, gap) = match mix {
+            Mix::Web => ("web", web(), Interval(400_000)),
+            Mix::Small => ("small", small(), Interval(100_000)),
+            Mix::Scan => (
+                "scan",
+                trace("0 > S 0:0(0) win 1024 <mss 1460>"),
+                Interval(20_000),
+            ),
+        };
+        let refused = trace("0 > S 0:0(0) win 64240 <mss 1460>\n 0.002 < RA 0:0(0) ack 1 win 0");
+        let unanswered = trace("0 > S 0:0(0)\n 1 > S 0:0(0)\n 3 > S 0:0(0)\n 7 > S 0:0(0)");
+        let reset = trace(
+            "0 > S 0:0(0)\n 0.002 < SA 0:0(0) ack 1\n 0.004 > A 1:1(0) ack 1\n 0.004 > PA 1:301(300) ack 1\n \
+             0.007 < RA 1:1(0) ack 301 win 0",
+        );
+        let mut frames = Vec::new();
+        for number in 0..conversations {
+            let pattern = match (mix, number % 100) {
+                (Mix::Scan, _) => &template,
+                (_, share) if share < REFUSED => &refused,
+                (_, share) if share < REFUSED + RESET => &reset,
+                (_, share) if share < REFUSED + RESET + UNANSWERED => &unanswered,
+                _ => &template,
+            };
+            let begin = Interval(gap.0.saturating_mul(i64::from(number)));
+            frames.extend(pattern.iter().map(|frame| stamped(frame, number, begin)));
+        }
+        frames.sort_by_key(|frame| frame.time);
+        let file = to_pcap(&frames).into();
+        Workload::of(name, vec![file])
+    }
+
+    /// Every plain pcap file below a folder.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or a file in it cannot be read.
+    pub fn below(folder: &Path) -> io::Result<Workload> {
+        let mut folders = vec![folder.to_path_buf()];
+        let mut paths: Vec<PathBuf> = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|ending| ending == "pcap") {
+                    paths.push(path);
+                }
+            }
+        }
+        paths.sort();
+        let read = paths.iter().map(|path| std::fs::read(path).map(Arc::from));
+        let files = read.collect::<io::Result<Vec<Arc<[u8]>>>>()?;
+        Ok(Workload::of("lab", files))
+    }
+
+    fn of(name: &'static str, files: Vec<Arc<[u8]>>) -> Workload {
+        let mut workload = Workload {
+            name,
+            files: Vec::new(),
+            packets: 0,
+            bytes: 0,
+        };
+        for file in files {
+            // Damaged and foreign files are the reader's to measure, not ours to take apart.
+            if !file.starts_with(&[0xd4, 0xc3, 0xb2, 0xa1])
+                && !file.starts_with(&[0x4d, 0x3c, 0xb2, 0xa1])
+            {
+                continue;
+            }
+            for frame in frames(&file) {
+                workload.packets += 1;
+                workload.bytes = workload.bytes.saturating_add(frame.data.len() as u64);
+            }
+            workload.files.push(file);
+        }
+        workload
+    }
+}
+
+/// The frames of a pcap file of one of our kinds, without a reader's work.
+pub fn frames(file: &[u8]) -> impl Iterator<Item = Frame<'_>> {
+    let field = |at: usize| -> Option<u32> {
+        let bytes = file.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*bytes))
+    };
+    let link_type = LinkType(field(20).unwrap_or(0) & 0xffff);
+    let mut at = FILE_HEADER;
+    let mut number = 0;
+    std::iter::from_fn(move || {
+        let length = usize::try_from(field(at + 8)?).ok()?;
+        let begin = at + RECORD_HEADER;
+        let data = file.get(begin..begin.checked_add(length)?)?;
+        number += 1;
+        let frame = Frame {
+            number,
+            time: Timestamp::from_secs_nanos(i64::from(field(at)?), field(at + 4)?),
+            link_type,
+            interface: 0,
+            original_len: field(at + 12)?,
+            data,
+        };
+        at = begin + length;
+        Some(frame)
+    })
+}
+
+/// The frame, from or to another client and at another time.
+fn stamped(frame: &OwnedFrame, number: u32, later: Interval) -> OwnedFrame {
+    let mut data = frame.data.clone();
+    let [_, a, b, c] = number.to_be_bytes();
+    let address = [10, a, b, c];
+    let port = (1024 + number.wrapping_mul(7919) % 60_000).to_be_bytes();
+    let from_client = data.get(IP_SOURCE..IP_SOURCE + 4) == Some(&CLIENT);
+    let (address_at, port_at) = if from_client {
+        (IP_SOURCE, SOURCE_PORT)
+    } else {
+        (IP_DESTINATION, DESTINATION_PORT)
+    };
+    put(&mut data, address_at, &address);
+    put(
+        &mut data,
+        port_at,
+        port.last_chunk::<2>().unwrap_or(&[0; 2]),
+    );
+    OwnedFrame {
+        time: frame.time.after(later),
+        data,
+        ..*frame
+    }
+}
+
+fn put(data: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = data.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+const OPENING: &str = "\
+0 > S 0:0(0) win 64240 <mss 1460,sackOK,ts 1000 0,nop,wscale 7>
+0.002 < SA 0:0(0) ack 1 win 65160 <mss 1460,sackOK,ts 9000 1000,nop,wscale 7>
+0.004 > A 1:1(0) ack 1 win 502 <nop,nop,ts 1002 9000>
+0.0041 > PA 1:301(300) ack 1 win 502 <nop,nop,ts 1002 9000>
+";
+
+/// 58 KB in full segments, every second one acknowledged.
+fn web() -> Vec<OwnedFrame> {
+    let mut text = OPENING.to_owned();
+    let (mut at, mut time) = (1, 6_000);
+    for segment in 0..40 {
+        let end = at + 1448;
+        line(
+            &mut text,
+            time,
+            &format!("< A {at}:{end}(1448) ack 301 win 501 <nop,nop,ts 9010 1002>"),
+        );
+        at = end;
+        time += 200;
+        if segment % 2 == 1 {
+            line(
+                &mut text,
+                time,
+                &format!("> A 301:301(0) ack {at} win 1002 <nop,nop,ts 1010 9010>"),
+            );
+            time += 100;
+        }
+    }
+    closing(&mut text, time, at);
+    trace(&text)
+}
+
+fn small() -> Vec<OwnedFrame> {
+    let mut text = OPENING.to_owned();
+    line(
+        &mut text,
+        6_000,
+        "< PA 1:401(400) ack 301 win 501 <nop,nop,ts 9010 1002>",
+    );
+    line(
+        &mut text,
+        8_000,
+        "> A 301:301(0) ack 401 win 502 <nop,nop,ts 1010 9010>",
+    );
+    closing(&mut text, 9_000, 401);
+    trace(&text)
+}
+
+/// Both sides are done, the server first.
+fn closing(text: &mut String, time: u32, at: u32) {
+    let after = at + 1;
+    line(
+        text,
+        time,
+        &format!("< FA {at}:{at}(0) ack 301 win 501 <nop,nop,ts 9020 1010>"),
+    );
+    line(
+        text,
+        time + 2_000,
+        &format!("> FA 301:301(0) ack {after} win 1002 <nop,nop,ts 1020 9020>"),
+    );
+    line(
+        text,
+        time + 4_000,
+        &format!("< A {after}:{after}(0) ack 302 win 501 <nop,nop,ts 9030 1020>"),
+    );
+}
+
+fn line(text: &mut String, micros: u32, segment: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{}.{:06} {segment}",
+        micros / 1_000_000,
+        micros % 1_000_000
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use wirewhy::engine::{Analyzed, EngineOptions, analyze};
+    use wirewhy_capture::Reader;
+    use wirewhy_report::{Names, Ndjson, View};
+
+    use super::*;
+
+    fn analyzed(workload: &Workload) -> Analyzed {
+        let [file] = workload.files.as_slice() else {
+            panic!("one file");
+        };
+        let mut reader =
+            Reader::new(Box::new(Cursor::new(file.clone())), "made".to_owned()).unwrap();
+        let mut reporter = Ndjson::new(std::io::sink(), View::default(), Names::default());
+        let options = EngineOptions::default();
+        let analyzed =
+            analyze(&mut reader, None, &options, &View::default(), &mut reporter).unwrap();
+        assert_eq!(reader.info().packets, workload.packets);
+        analyzed
+    }
+
+    #[test]
+    fn conversations_fail_as_made() {
+        for mix in [Mix::Web, Mix::Small] {
+            let totals = analyzed(&Workload::synthetic(mix, 300)).totals;
+            assert_eq!(totals.connections, 300);
+            let failed = u64::from(3 * (REFUSED + RESET + UNANSWERED));
+            assert_eq!(totals.ok, 300 - failed, "{mix:?}: {totals:?}");
+        }
+    }
+
+    #[test]
+    fn a_scan_opens_nothing() {
+        let totals = analyzed(&Workload::synthetic(Mix::Scan, 1000)).totals;
+        assert_eq!((totals.connections, totals.ok), (1000, 0));
+    }
+
+    #[test]
+    fn a_file_is_taken_apart_as_it_was_made() {
+        let made = web();
+        let file = to_pcap(&made);
+        let found: Vec<_> = frames(&file).collect();
+        assert_eq!(found.len(), made.len());
+        for (found, made) in found.iter().zip(&made) {
+            assert_eq!((found.time, found.data), (made.time, made.data.as_slice()));
+        }
+    }
+}
