@@ -1,0 +1,60 @@
+# `make run` and `make test` install what is missing and do the rest; on a machine that has it all they install nothing.
+
+# The capture `make run` explains.
+CAPTURE ?= fixtures/captures/stale-connection/client.pcap
+
+# Where rustup puts cargo, for shells that were open before it came.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.PHONY: run test lint check bench fixtures setup tools
+
+run: setup
+	cargo run --release --locked --package wirewhy -- $(CAPTURE)
+
+test: setup
+	cargo test --workspace --locked
+
+lint: setup tools
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked
+
+# The gate, by hand and in CI.
+check: lint test
+
+bench: setup
+	cargo bench --package wirewhy-benches --locked
+
+# Makes the captures of the lab again; fixtures/make names the tools it misses.
+fixtures:
+	@if [ "$$(id -u)" = 0 ]; then exec fixtures/make $(NAMES); \
+	elif command -v sudo >/dev/null; then exec sudo fixtures/make $(NAMES); \
+	else echo "make: the lab needs root to make network namespaces, and there is no sudo here" >&2; exit 1; fi
+
+# A C compiler, the C library's headers and libpcap: some dependencies are written in C.
+setup:
+	@missing=; \
+	command -v cc >/dev/null || missing="gcc libc6-dev"; \
+	if [ -n "$$missing" ] || ! { pkg-config --exists libpcap 2>/dev/null || \
+	    cc -print-file-name=libpcap.so 2>/dev/null | grep -q ^/; }; then missing="$$missing libpcap-dev"; fi; \
+	if [ -n "$$missing" ]; then \
+	    if ! command -v apt-get >/dev/null; then \
+	        echo "make: missing: a C compiler or libpcap's development files." \
+	             "Debian calls them$${missing:+ }$$missing; install what they are called here." >&2; exit 1; \
+	    elif [ "$$(id -u)" = 0 ]; then sudo=; \
+	    elif command -v sudo >/dev/null; then sudo=sudo; \
+	    else \
+	        echo "make: missing: $$missing. Installing needs root, and there is neither root nor sudo here." \
+	             "Ask for: apt-get install $$missing" >&2; exit 1; \
+	    fi; \
+	    $$sudo apt-get update -q; \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+	@command -v cargo >/dev/null || { \
+	    echo "make: cargo is missing. Get Rust from https://rustup.rs, for example:" >&2; \
+	    echo "  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y" >&2; exit 1; }
+
+tools:
+	@cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 || rustup component add rustfmt clippy
