@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use wirewhy_detect::{Culprit, Facts, Finding, GroupFinding, Judged, Totals, Value};
-use wirewhy_flow::{Endpoint, RoundTrip};
+use wirewhy_flow::{Connection, Endpoint, RoundTrip};
 use wirewhy_packet::{Interval, Timestamp};
 
 use super::SCHEMA;
@@ -153,7 +153,7 @@ impl<'a> ConnectionShape<'a> {
             signature: None,
             conn_state: connection.zeek.conn_state().name(),
             history: connection.zeek.history(),
-            rtt_seconds: RttShape::new(connection.round_trip()),
+            rtt_seconds: RttShape::new(connection),
             client_to_server: DirectionShape::new(client),
             server_to_client: DirectionShape::new(server),
             tls: None,
@@ -191,25 +191,37 @@ struct RttShape {
 }
 
 impl RttShape {
-    fn new(round_trip: RoundTrip) -> RttShape {
+    fn new(connection: &Connection) -> RttShape {
+        let RoundTrip {
+            handshake,
+            to_server,
+            to_client,
+        } = connection.round_trip();
+        let measured = |end: &Endpoint| {
+            let round_trip = end.delivery.round_trip;
+            (round_trip.samples > 0).then_some(round_trip.smoothed.0)
+        };
+        // Each side's data is answered by the other, so the two halves add up to the whole way.
+        let halves = measured(&connection.client).zip(measured(&connection.server));
+        let smoothed = halves.map(|(there, back)| Interval(there.saturating_add(back)));
         RttShape {
-            handshake: round_trip.handshake.map(Seconds),
-            to_server: round_trip.to_server.map(Seconds),
-            to_client: round_trip.to_client.map(Seconds),
-            smoothed: None,
+            handshake: handshake.map(Seconds),
+            to_server: to_server.map(Seconds),
+            to_client: to_client.map(Seconds),
+            smoothed: smoothed.map(Seconds),
         }
     }
 }
 
-/// What one side sent; `null` for what is not told apart yet.
+/// What one side sent.
 #[derive(Serialize)]
 struct DirectionShape {
     packets: u64,
     bytes: u64,
     payload_bytes: u64,
     retransmissions: u32,
-    fast_retransmissions: Option<u32>,
-    spurious_retransmissions: Option<u32>,
+    fast_retransmissions: u32,
+    spurious_retransmissions: u32,
     out_of_order: u32,
     duplicate_acks: u32,
     zero_windows: u32,
@@ -224,8 +236,8 @@ impl DirectionShape {
             bytes: counts.bytes,
             payload_bytes: counts.payload_bytes,
             retransmissions: counts.retransmissions,
-            fast_retransmissions: None,
-            spurious_retransmissions: None,
+            fast_retransmissions: sender.trouble().map_or(0, |trouble| trouble.fast),
+            spurious_retransmissions: sender.trouble().map_or(0, |trouble| trouble.spurious),
             out_of_order: counts.out_of_order,
             duplicate_acks: counts.duplicate_acks,
             zero_windows: counts.zero_windows,

@@ -160,7 +160,11 @@ fn members_hold_what_was_tracked() {
         (&"REJ".into(), &"Sr".into())
     );
     assert_eq!(first["server_to_client"]["resets"], 1);
-    assert_eq!(first["rtt_seconds"]["smoothed"], Json::Null);
+    assert_eq!(
+        first["rtt_seconds"]["smoothed"],
+        Json::Null,
+        "no data was sent"
+    );
     let finding = &first["findings"][0];
     assert_eq!(finding["facts"]["round_trip_seconds"], 0.0003);
     assert_eq!(finding["facts"]["ttl_of_host"], Json::Null);
@@ -170,6 +174,46 @@ fn members_hold_what_was_tracked() {
     );
     assert_eq!(finding["frames"], serde_json::json!([2, 1]));
     assert_eq!(shown["capture"]["duration_seconds"], 61.234);
+}
+
+#[test]
+fn what_was_measured_on_data_is_told() {
+    let connection = connections(
+        "0.000 > S 0:0(0) win 64240 <mss 1460,sackOK>
+         0.010 < SA 0:0(0) ack 1 win 65160 <mss 1460,sackOK>
+         0.012 > A 1:1(0) ack 1
+         0.020 > PA 1:101(100) ack 1
+         0.030 < A 1:1(0) ack 101
+         0.040 < PA 1:101(100) ack 101
+         0.042 > A 101:101(0) ack 101
+         0.300 < PA 1:101(100) ack 101
+         0.302 > A 101:101(0) ack 101 sack 1:101",
+    )
+    .remove(0);
+    let judged = Judged {
+        connection,
+        findings: Vec::new(),
+    };
+    let view = View {
+        all: true,
+        min_severity: None,
+    };
+    let shown = document(&[judged], &[], view);
+    assert_valid(&shown);
+    let connection = &shown["connections"][0];
+    assert_eq!(
+        connection["rtt_seconds"]["smoothed"], 0.012,
+        "{connection:#}"
+    );
+    assert_eq!(
+        connection["server_to_client"]["spurious_retransmissions"],
+        1
+    );
+    assert_eq!(
+        connection["client_to_server"]["spurious_retransmissions"],
+        0
+    );
+    assert_eq!(connection["client_to_server"]["fast_retransmissions"], 0);
 }
 
 #[test]
