@@ -103,7 +103,11 @@ fn split_unit(name: &str) -> (&str, Unit) {
         return (stem, Unit::Bytes);
     }
     let last = name.rsplit('_').next().unwrap_or(name);
-    if ["seq", "ack", "isn", "id", "port", "stream", "type", "code"].contains(&last) {
+    if [
+        "frame", "seq", "ack", "isn", "id", "port", "stream", "type", "code",
+    ]
+    .contains(&last)
+    {
         return (name, Unit::Label);
     }
     let stem = name
@@ -226,6 +230,10 @@ mod tests {
         );
         let seq = fact("answer_seq", &Value::Count(249_537_172), &names);
         assert_eq!(seq, "answer seq 249537172");
+        assert_eq!(
+            fact("frame", &Value::Count(874_419), &names),
+            "frame 874419"
+        );
         assert_eq!(
             fact("loss_share", &Value::Share(0.0123), &names),
             "loss 1.2 %"
