@@ -138,6 +138,23 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
+    /// Rows of a table under one label, kept as they are where they fit.
+    pub(crate) fn table(&mut self, label: &str, rows: &[String]) -> io::Result<()> {
+        let margin = Self::MARGIN;
+        let room = self.look.width.saturating_sub(margin);
+        let mut label = label;
+        for row in rows {
+            if row.chars().count() <= room {
+                let shown = self.look.quiet(&format!("{label:<margin$}"));
+                self.line(&format!("{shown}{row}"))?;
+            } else {
+                self.labelled(label, row)?;
+            }
+            label = "";
+        }
+        Ok(())
+    }
+
     /// One step of a numbered list.
     pub(crate) fn numbered(&mut self, number: usize, text: &str) -> io::Result<()> {
         const MARGIN: usize = 5;

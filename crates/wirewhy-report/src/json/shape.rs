@@ -121,7 +121,7 @@ pub(super) struct ConnectionShape<'a> {
     stage: &'static str,
     vantage: &'static str,
     roles_known: bool,
-    signature: Option<&'static str>,
+    signature: Option<String>,
     conn_state: &'static str,
     history: &'a str,
     rtt_seconds: RttShape,
@@ -150,7 +150,7 @@ impl<'a> ConnectionShape<'a> {
             stage: connection.stage().name(),
             vantage: connection.vantage().name(),
             roles_known: connection.roles.are_known(),
-            signature: None,
+            signature: signature_of(judged),
             conn_state: connection.zeek.conn_state().name(),
             history: connection.zeek.history(),
             rtt_seconds: RttShape::new(connection),
@@ -366,4 +366,12 @@ impl Serialize for Seconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0.as_secs_f64())
     }
+}
+
+/// Cloudflare's stage signature, for connections that failed.
+fn signature_of(judged: &Judged) -> Option<String> {
+    let failed = judged.outcome() == wirewhy_detect::Outcome::Failed;
+    failed
+        .then(|| wirewhy_detect::signature(&judged.connection))
+        .flatten()
 }
