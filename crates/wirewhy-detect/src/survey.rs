@@ -411,8 +411,8 @@ impl Survey {
             .filter_map(|key| self.opened.get(&key))
             .flatten()
             .find(|opened| {
-                let apart = opened.start.since(connection.first.time).0.abs();
-                opened.stream != connection.stream && apart <= limits.parallel_attempts.0
+                let apart = opened.start.since(connection.first.time).abs();
+                opened.stream != connection.stream && apart <= limits.parallel_attempts
             })
             .map(|opened| opened.stream)
     }
@@ -433,7 +433,7 @@ impl Probes {
 
     fn add(&mut self, first: Mark) {
         if self.alike > 0 {
-            let pause = Interval(first.time.since(self.last).0.abs());
+            let pause = first.time.since(self.last).abs();
             self.shortest = self.shortest.min(pause);
             self.longest = self.longest.max(pause);
             self.sum = Interval(self.sum.0.saturating_add(pause.0));

@@ -58,11 +58,35 @@ impl Interval {
         Interval(millis.saturating_mul(1_000_000))
     }
 
+    /// The span without its sign, saturating.
+    #[must_use]
+    pub const fn abs(self) -> Interval {
+        Interval(self.0.saturating_abs())
+    }
+
     /// The span in seconds.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {
         // Exact below 2^53 ns (104 days); beyond that the rounding is far below a microsecond per day.
         self.0 as f64 / NANOS_PER_SEC as f64
+    }
+}
+
+impl std::ops::Add for Interval {
+    type Output = Interval;
+
+    /// Saturates: times come from captures that lie.
+    fn add(self, other: Interval) -> Interval {
+        Interval(self.0.saturating_add(other.0))
+    }
+}
+
+impl std::ops::Sub for Interval {
+    type Output = Interval;
+
+    /// Saturates: times come from captures that lie.
+    fn sub(self, other: Interval) -> Interval {
+        Interval(self.0.saturating_sub(other.0))
     }
 }
 
@@ -80,6 +104,9 @@ mod tests {
     fn spans_are_signed_and_saturate() {
         assert_eq!(Timestamp(5).since(Timestamp(9)), Interval(-4));
         assert_eq!(Timestamp(i64::MAX).after(Interval(1)), Timestamp(i64::MAX));
+        assert_eq!(Interval(i64::MAX) + Interval(1), Interval(i64::MAX));
+        assert_eq!(Interval(i64::MIN) - Interval(1), Interval(i64::MIN));
+        assert_eq!(Interval(i64::MIN).abs(), Interval(i64::MAX));
         assert_eq!(Timestamp::from_secs_nanos(i64::MAX, 0), Timestamp(i64::MAX));
     }
 }

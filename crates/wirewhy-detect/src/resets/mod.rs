@@ -241,8 +241,8 @@ fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reaso
         .round_trip()
         .handshake
         .unwrap_or(Interval::from_millis(100));
-    let crossed = late.time.since(own_fin.time).0.abs()
-        <= round_trip.0.saturating_mul(2).max(LONGEST_CROSSING.0);
+    let crossed =
+        late.time.since(own_fin.time).abs() <= (round_trip + round_trip).max(LONGEST_CROSSING);
     let was_quiet = connection
         .exchange
         .quiet_before_close

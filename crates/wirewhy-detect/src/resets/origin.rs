@@ -126,7 +126,7 @@ fn burst<'a>(connection: &'a Connection, event: &Event) -> Vec<(&'a Event, &'a R
     connection
         .events
         .iter()
-        .filter(|other| other.from == event.from && other.time.since(event.time).0.abs() <= BURST.0)
+        .filter(|other| other.from == event.from && other.time.since(event.time).abs() <= BURST)
         .filter_map(|other| match &other.kind {
             EventKind::Reset(reset) => Some((other, reset.as_ref())),
             _ => None,
@@ -173,14 +173,14 @@ fn guesses(origin: &mut Origin, event: &Event, burst: &[(&Event, &Reset)]) {
     if let Some((other, reset)) = ahead {
         origin.add(
             40,
-            "series of guessed sequence numbers",
+            "guessed sequence numbers",
             other.frame,
             format!(
                 "{} resets, one {} bytes ahead of the first",
                 burst.len(),
                 reset.seq.distance_from(first.seq)
             ),
-            "resets at the number last sent or last acknowledged".to_owned(),
+            "the number last sent or acknowledged".to_owned(),
         );
     }
     let climbs = |value: fn(&Reset) -> u16| {
@@ -245,7 +245,7 @@ fn too_fast(
             30,
             "faster than the round trip",
             event.frame,
-            format!("knows data sent {:.1} ms before", age.as_secs_f64() * 1e3),
+            format!("data {:.1} ms old", age.as_secs_f64() * 1e3),
             format!("at least {:.1} ms", shortest.as_secs_f64() * 1e3),
         );
     }
@@ -282,7 +282,7 @@ fn mirrored(origin: &mut Origin, connection: &Connection, event: &Event, reset: 
     let twin = connection.events.iter().find(|other| {
         other.from != event.from
             && matches!(other.kind, EventKind::Reset(_))
-            && other.time.since(event.time).0.abs() <= Interval::from_millis(5).0
+            && other.time.since(event.time).abs() <= Interval::from_millis(5)
     });
     let Some(twin) = twin else { return };
     if reset.before.own_fin.is_some() || reset.before.peer_fin.is_some() {
@@ -396,7 +396,7 @@ fn header(origin: &mut Origin, connection: &Connection, event: &Event, reset: &R
             "sequence number",
             event.frame,
             format!("{far} bytes ahead of everything it sent"),
-            "its next byte, or the number it was asked with".to_owned(),
+            "its next byte, or the number asked with".to_owned(),
         );
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn find(ends: &[IdleEnd], limits: &Limits) -> Option<Finding> {
     ends.sort_by_key(|end| end.idle);
     let groups = (0..ends.len()).filter_map(|from| {
         let shortest = ends.get(from)?.idle;
-        let most = Interval(shortest.0 + shortest.0 / 10);
+        let most = shortest + Interval(shortest.0 / 10);
         let rest = ends.get(from..)?;
         rest.get(..rest.iter().take_while(|end| end.idle <= most).count())
     });

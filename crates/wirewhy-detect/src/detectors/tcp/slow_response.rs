@@ -1,6 +1,6 @@
 //! `tcp.slow-response`: the answer took long, and the network did not.
 
-use wirewhy_flow::{Answer, Connection, Interval, Mark};
+use wirewhy_flow::{Answer, Connection, Mark};
 use wirewhy_protocol::{ConversationFacts, Speech};
 
 use crate::wording::{socket, span};
@@ -76,7 +76,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let exchange = &connection.exchange;
     let answer = slowest(connection)?;
     let round_trip = connection.round_trip().to_server;
-    let took = Interval(answer.took().0 - round_trip.unwrap_or_default().0);
+    let took = answer.took() - round_trip.unwrap_or_default();
     if took < limits.slow_response {
         return None;
     }

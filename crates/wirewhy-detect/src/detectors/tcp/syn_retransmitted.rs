@@ -45,7 +45,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         .map_or(ack.time, |last| last.time.max(ack.time));
     let took = opened.since(first_syn.time);
     let one_try = connection.round_trip().to_server.unwrap_or_default();
-    let lost = Interval((took.0 - one_try.0).max(0));
+    let lost = (took - one_try).max(Interval::ZERO);
     let what = match (syns_sent > 1, syn_acks_sent > 1) {
         (true, true) => format!(
             "{} and {}",

@@ -123,10 +123,12 @@ fn backs_off(gaps: &[Interval]) -> Option<bool> {
     if gaps.len() < 2 {
         return None;
     }
-    let near = |value: i64, target: i64| (value - target).abs() <= target / 4;
-    Some(gaps.iter().zip(gaps.iter().skip(1)).all(|(before, after)| {
-        near(after.0, before.0) || near(after.0, before.0.saturating_mul(2))
-    }))
+    let near = |value: Interval, target: Interval| (value - target).abs() <= Interval(target.0 / 4);
+    Some(
+        gaps.iter()
+            .zip(gaps.iter().skip(1))
+            .all(|(before, after)| near(*after, *before) || near(*after, *before + *before)),
+    )
 }
 
 #[cfg(test)]

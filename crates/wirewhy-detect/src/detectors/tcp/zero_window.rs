@@ -32,7 +32,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             // Closed as long as anybody still waits for it.
             connection.last.time.since(since.time)
         });
-        Some(Interval(window.total.0 + still.0))
+        Some(window.total + still)
     };
     let side = [Side::Client, Side::Server]
         .into_iter()
