@@ -36,19 +36,40 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     }
 }
 
-/// The HTTP request that was made last, in words: ` (GET /index.html of example.com)`. Text from the wire.
+/// What the client asked for last, in words: ` (GET /index.html of example.com)`, ` (TLS for example.com)`. Text from the
+/// wire.
 pub(crate) fn request(connection: &Connection) -> String {
     let asked = connection
         .said
         .as_deref()
         .and_then(|said| said.http.last_request.as_deref());
-    asked.map_or(String::new(), |request| {
+    if let Some(request) = asked {
         let host = request
             .host
             .as_deref()
             .map_or(String::new(), |host| format!(" of {host}"));
-        format!(" ({} {}{host})", request.method, request.target)
-    })
+        return format!(" ({} {}{host})", request.method, request.target);
+    }
+    connection
+        .server_name
+        .as_deref()
+        .map_or(String::new(), |name| format!(" (TLS for {name})"))
+}
+
+/// What may have triggered a device on the way: the server name, the HTTP host, else the first bytes the client sent.
+pub(crate) fn trigger(connection: &Connection) -> Option<String> {
+    let said = connection.said.as_deref();
+    if let Some(name) = connection.server_name.as_deref() {
+        return Some(format!("TLS server name {name}"));
+    }
+    if let Some(host) = said
+        .and_then(|said| said.http.last_request.as_deref())
+        .and_then(|request| request.host.as_deref())
+    {
+        return Some(format!("HTTP host {host}"));
+    }
+    let first = said?.client.opening.bytes();
+    (!first.is_empty()).then(|| format!("first bytes \"{}\"", first.escape_ascii()))
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub struct Connection {
     pub exchange: Exchange,
     /// What the application's bytes said; `None` where there were none, or the connection was joined late.
     pub said: Option<Box<ConversationFacts>>,
+    /// The server name in the client's TLS hello, as it was on the wire.
+    pub server_name: Option<Box<str>>,
     /// What happened, in order.
     pub events: Events,
     /// Zeek's view of the same packets.

@@ -329,6 +329,7 @@ impl Tracker {
             handshake: Handshake::default(),
             exchange: Exchange::default(),
             said: None,
+            server_name: None,
             events: Events::with_room(6),
             zeek: Zeek::default(),
             ended: Ended::EndOfCapture,

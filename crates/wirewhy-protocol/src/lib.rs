@@ -16,6 +16,7 @@ mod conversation;
 mod exchanges;
 mod facts;
 mod held;
+mod hello;
 mod http1;
 mod http2;
 mod reader;
@@ -31,4 +32,5 @@ pub use facts::{
     Awaiting, ConversationFacts, Exchange, Framing, HttpFacts, Lost, Mark, Opening, Request,
     SideFacts, Unfinished, What,
 };
+pub use hello::server_name;
 pub use speech::Speech;

@@ -140,7 +140,12 @@ impl<'a> ConnectionShape<'a> {
             stream: connection.stream,
             community_id: community_id(socket(client), socket(server)),
             client: EndpointShape::new(client, names),
-            server: EndpointShape::new(server, names),
+            server: EndpointShape {
+                name: names
+                    .name(server.address)
+                    .or(connection.server_name.as_deref()),
+                ..EndpointShape::new(server, names)
+            },
             start: Time(connection.first.time),
             duration_seconds: Seconds(connection.duration()),
             first_frame: connection.first.frame,

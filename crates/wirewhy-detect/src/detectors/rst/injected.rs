@@ -4,7 +4,7 @@ use wirewhy_flow::Connection;
 
 use super::{finding, first_of};
 use crate::resets::{Reason, origin};
-use crate::wording::{request, socket};
+use crate::wording::{request, socket, trigger};
 use crate::{Confidence, Culprit, Detector, Finding, Limits, Record, Role, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
@@ -89,7 +89,8 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .facts
             .clone()
             .with("score", Value::Signed(i64::from(score)))
-            .with("went_on", went_on),
+            .with("went_on", went_on)
+            .with("trigger", trigger(connection)),
         ..found
     })
 }

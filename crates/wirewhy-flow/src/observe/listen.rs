@@ -1,0 +1,49 @@
+//! Payload on its way to the conversation.
+
+use wirewhy_packet::Seq;
+use wirewhy_protocol::server_name;
+
+use super::Live;
+use crate::Side;
+use crate::segment::Segment;
+
+impl Live {
+    /// Hands payload and ends of streams to the conversation, as offsets in the bytes a side sends.
+    pub(super) fn listen(&mut self, from: Side, segment: &Segment, payload: &[u8]) {
+        let speaks = segment.payload_len > 0 || segment.is_fin();
+        if segment.is_rst() || !speaks || !self.conversation.wants() {
+            return;
+        }
+        let first = segment.seq.advance(u32::from(segment.is_syn()));
+        let Some(at) = self.offset(from, first) else {
+            return;
+        };
+        let (len, frame, time) = (segment.payload_len, segment.frame, segment.time);
+        if from == Side::Client && at == 0 && self.connection.server_name.is_none() {
+            self.connection.server_name = server_name(payload);
+        }
+        let end = at.saturating_add(u64::from(len));
+        match from {
+            Side::Client if len > 0 => self.conversation.client_data(at, payload, len, frame, time),
+            Side::Server if len > 0 => self.conversation.server_data(at, payload, len, frame, time),
+            _ => {}
+        }
+        match from {
+            Side::Client if segment.is_fin() => self.conversation.client_closed(end),
+            Side::Server if segment.is_fin() => self.conversation.server_closed(end),
+            _ => {}
+        }
+    }
+
+    /// How many bytes of a side's stream come before a sequence number; `None` where its beginning was not seen.
+    fn offset(&mut self, side: Side, seq: Seq) -> Option<u64> {
+        let own = self.connection.side(side);
+        let (isn, next) = (own.isn?, own.next?);
+        let [client, server] = &mut self.places;
+        let place = if side == Side::Client { client } else { server };
+        let (at, offset) = place.get_or_insert((isn.advance(1), 0));
+        *offset = offset.saturating_add_signed(i64::from(next.distance_from(*at)));
+        *at = next;
+        offset.checked_add_signed(i64::from(seq.distance_from(next)))
+    }
+}

@@ -1,0 +1,137 @@
+//! SYNs and their answers.
+
+use super::{Live, answers_syn, offer};
+use crate::segment::Segment;
+use crate::{EndpointState, EventKind, Roles, Side};
+
+impl Live {
+    pub(super) fn observe_syn(&mut self, from: Side, segment: &Segment) {
+        let acknowledges = segment.has_ack();
+        let (own, peer) = self.connection.split_mut(from);
+        let acceptable = acknowledges
+            && peer
+                .next
+                .is_none_or(|next| answers_syn(peer, next, segment));
+        let first = own.isn != Some(segment.seq);
+        if first {
+            own.isn = Some(segment.seq);
+            own.offer = offer(segment);
+            own.next = Some(segment.seq_end());
+            own.acknowledged = None;
+        }
+        own.window = u32::from(segment.window);
+        own.max_window = own.max_window.max(own.window);
+        let opening = matches!(
+            own.state,
+            EndpointState::Silent
+                | EndpointState::SynSent
+                | EndpointState::Reset
+                | EndpointState::JoinedLate
+        );
+        if opening {
+            own.state = if acknowledges {
+                EndpointState::SynReceived
+            } else {
+                EndpointState::SynSent
+            };
+        }
+        if acceptable {
+            own.acknowledged = Some(segment.ack);
+        }
+        if acknowledges {
+            self.observe_syn_ack(from, segment, acceptable);
+        } else {
+            self.observe_pure_syn(from, segment);
+        }
+    }
+
+    fn observe_pure_syn(&mut self, from: Side, segment: &Segment) {
+        let kind = EventKind::Syn {
+            seq: segment.seq,
+            timestamp: segment
+                .options
+                .timestamps
+                .map(|timestamps| timestamps.value),
+        };
+        self.connection.record(segment, from, kind);
+        if from == Side::Server {
+            if self.connection.client.state == EndpointState::SynSent {
+                self.connection.roles = Roles::Simultaneous;
+            }
+            return;
+        }
+        let handshake = &mut self.connection.handshake;
+        handshake.syns = handshake.syns.saturating_add(1);
+        handshake.first_syn.get_or_insert(segment.mark());
+        handshake.last_syn = Some(segment.mark());
+        if segment.payload_len > 0 {
+            self.connection
+                .client
+                .first_payload
+                .get_or_insert(segment.mark());
+        }
+    }
+
+    fn observe_syn_ack(&mut self, from: Side, segment: &Segment, acceptable: bool) {
+        let kind = EventKind::SynAck {
+            seq: segment.seq,
+            ack: segment.ack,
+            acceptable,
+        };
+        self.connection.record(segment, from, kind);
+        if self.connection.roles == Roles::Simultaneous {
+            self.complete_simultaneous(from, segment);
+        }
+        if from == Side::Client {
+            return;
+        }
+        let handshake = &mut self.connection.handshake;
+        handshake.syn_acks = handshake.syn_acks.saturating_add(1);
+        if !acceptable {
+            return;
+        }
+        if handshake.syn_ack.is_none() {
+            handshake.syn_ack = Some(segment.mark());
+            handshake.answered_syn = handshake.last_syn;
+        }
+        handshake.last_syn_ack = Some(segment.mark());
+        if handshake.ack.is_some() {
+            handshake.syn_acks_after_ack = handshake.syn_acks_after_ack.saturating_add(1);
+        }
+    }
+
+    /// RFC 9293 section 3.5, figure 7: each side's SYN-ACK acknowledges the other's SYN.
+    fn complete_simultaneous(&mut self, from: Side, segment: &Segment) {
+        let (own, peer) = self.connection.split_mut(from);
+        peer.state = EndpointState::Established;
+        if own.state == EndpointState::SynSent {
+            own.state = EndpointState::SynReceived;
+        }
+        if from == Side::Client {
+            self.connection.handshake.ack.get_or_insert(segment.mark());
+        }
+    }
+
+    /// A SYN-ACK or SYN shows who opened; where the connection was joined without it, the guess is mended. Returns the
+    /// side the segment comes from after that.
+    pub(super) fn learn_roles(&mut self, from: Side, segment: &Segment) -> Side {
+        if !segment.is_syn() || segment.is_rst() || self.connection.roles.are_known() {
+            return from;
+        }
+        let opener = if segment.has_ack() {
+            from.other()
+        } else {
+            from
+        };
+        self.connection.roles = if segment.has_ack() {
+            Roles::SynAck
+        } else {
+            Roles::Syn
+        };
+        if opener == Side::Client {
+            return from;
+        }
+        self.flip();
+        from.other()
+    }
+}
