@@ -9,9 +9,9 @@ use wirewhy_packet::{Interval, MacAddr, Timestamp};
 use crate::detectors::idle_timer::{self, IdleEnd};
 use crate::detectors::stray_segment::Stray;
 use crate::detectors::{
-    cut_short, duplicate_packets, handshake_aborted, idle_expired, offload, one_direction,
-    packets_missing, peer_vanished, probe, stray_segment, syn_unanswered, synack_unanswered,
-    time_backwards, truncated_packets,
+    after_close, cut_short, duplicate_packets, handshake_aborted, idle_expired, offload,
+    one_direction, packets_missing, peer_vanished, probe, stray_segment, syn_unanswered,
+    synack_unanswered, time_backwards, truncated_packets,
 };
 use crate::wording::socket_of;
 use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope, Severity, Value};
@@ -83,6 +83,8 @@ pub struct CaptureFaults {
     pub backwards: Sample,
     /// The largest such step.
     pub largest_step_back: Interval,
+    /// Resets of connections that were over and no longer followed.
+    pub late_resets: Sample,
     /// Frames recorded again.
     pub copies: Sample,
     /// Segments whose payload the snap length cut.
@@ -243,6 +245,7 @@ impl Survey {
             duplicate_packets::find(&faults, limits),
             time_backwards::find(&faults),
             offload::find(&faults),
+            after_close::late(&faults),
         ];
         let about_services = self
             .probes

@@ -32,6 +32,7 @@ fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
     let tally = tracker.tally();
     let recording = CaptureFaults {
         tcp_packets: tally.tcp_packets,
+        late_resets: tally.late_resets.clone(),
         copies: tally.copies.clone(),
         cut: tally.cut.clone(),
         offloaded: tally.offloaded.clone(),

@@ -75,6 +75,8 @@ pub struct Tally {
     pub tcp_packets: u64,
     /// Packets of connections that were over and no longer followed.
     pub late_packets: u64,
+    /// Those of them that are resets.
+    pub late_resets: Sample,
     /// ICMP errors about a TCP connection the capture does not show.
     pub stray_icmp_errors: u64,
     /// Connections given up because the table was full.
@@ -241,6 +243,9 @@ impl Tracker {
         let is_copy = match located.attached {
             Some(RELEASED) if segment.payload_len == 0 && !segment.is_syn() => {
                 self.tally.late_packets += 1;
+                if segment.is_rst() {
+                    self.tally.late_resets.add(segment.frame);
+                }
                 false
             }
             Some(slot) if slot != RELEASED => self.observe_in(slot, pair, &segment, payload),

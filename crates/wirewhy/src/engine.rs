@@ -159,6 +159,7 @@ impl Analysis {
             tcp_packets: tally.tcp_packets,
             backwards: self.backwards,
             largest_step_back: self.largest_step_back,
+            late_resets: tally.late_resets.clone(),
             copies: tally.copies.clone(),
             cut: tally.cut.clone(),
             offloaded: tally.offloaded.clone(),

@@ -95,6 +95,6 @@ pub(crate) use capture::{
     truncated_packets,
 };
 pub(crate) use host::idle_timer;
-pub(crate) use rst::{idle_expired, stray_segment};
+pub(crate) use rst::{after_close, idle_expired, stray_segment};
 pub(crate) use tcp::peer_vanished;
 pub(crate) use tcp::{handshake_aborted, probe, syn_unanswered, synack_unanswered};

@@ -42,17 +42,16 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     } else {
         " with nothing outstanding".to_owned()
     };
+    let after = first.reset.answers.map_or(String::new(), |_| {
+        format!(", {} after the packet before", span(first.reset.idle))
+    });
     Some(Finding {
         confidence: if connection.roles.are_known() {
             Confidence::Likely
         } else {
             Confidence::Possible
         },
-        summary: format!(
-            "{} aborted the connection{words}, {} after the packet before",
-            socket(own),
-            span(first.reset.idle),
-        ),
+        summary: format!("{} aborted the connection{words}{after}", socket(own)),
         consequence_of: Some("tcp.no-response"),
         ..finding(RECORD.code, severity, (&first, &all), connection, limits)
     })
