@@ -38,11 +38,11 @@ setup:
 	@missing=; \
 	command -v cc >/dev/null || missing="gcc libc6-dev"; \
 	if [ -n "$$missing" ] || ! { pkg-config --exists libpcap 2>/dev/null || \
-	    cc -print-file-name=libpcap.so 2>/dev/null | grep -q ^/; }; then missing="$$missing libpcap-dev"; fi; \
+	    cc -print-file-name=libpcap.so 2>/dev/null | grep -q ^/; }; then missing="$${missing:+$$missing }libpcap-dev"; fi; \
 	if [ -n "$$missing" ]; then \
 	    if ! command -v apt-get >/dev/null; then \
 	        echo "make: missing: a C compiler or libpcap's development files." \
-	             "Debian calls them$${missing:+ }$$missing; install what they are called here." >&2; exit 1; \
+	             "Debian calls them $$missing; install what they are called here." >&2; exit 1; \
 	    elif [ "$$(id -u)" = 0 ]; then sudo=; \
 	    elif command -v sudo >/dev/null; then sudo=sudo; \
 	    else \
