@@ -3,7 +3,7 @@
 use wirewhy_flow::{Connection, Ended, EndpointState, EventKind};
 use wirewhy_packet::Interval;
 
-use crate::{DETECTORS, Finding, Limits, Severity};
+use crate::{Confidence, DETECTORS, Finding, Limits, Severity};
 
 /// A connection with what was concluded about it.
 #[derive(Clone, PartialEq, Debug)]
@@ -48,7 +48,12 @@ pub fn judge(connection: Connection, limits: &Limits) -> Judged {
         .filter_map(|detector| (detector.detect)(&connection, limits))
         .collect();
     let codes: Vec<&'static str> = findings.iter().map(|finding| finding.code).collect();
+    let unseen = connection.client.counts.unseen_bytes + connection.server.counts.unseen_bytes;
     for finding in &mut findings {
+        if unseen > 0 {
+            finding.confidence = doubted(finding.confidence);
+            finding.facts.0.push(("unseen_bytes", unseen.into()));
+        }
         finding.frames.truncate(Finding::MAX_FRAMES);
         // A cause that is not among the findings explains nothing.
         finding.consequence_of = finding.consequence_of.filter(|cause| codes.contains(cause));
@@ -56,6 +61,15 @@ pub fn judge(connection: Connection, limits: &Limits) -> Judged {
     Judged {
         connection,
         findings,
+    }
+}
+
+/// What a recording with holes in this very connection leaves of a certainty: the packet that would say otherwise may be
+/// among those it missed.
+fn doubted(confidence: Confidence) -> Confidence {
+    match confidence {
+        Confidence::Certain => Confidence::Likely,
+        Confidence::Likely | Confidence::Possible => Confidence::Possible,
     }
 }
 
@@ -133,5 +147,31 @@ impl Judged {
         let outstanding = connection.client.unacknowledged_by(&connection.server)
             + connection.server.unacknowledged_by(&connection.client);
         (reset && outstanding > 0) || self.awaits_answer()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Confidence;
+    use crate::testing::only;
+
+    const ANSWER: &str = "0.00 > S 0:0(0)
+         0.02 < SA 0:0(0) ack 1
+         0.03 > A 1:1(0) ack 1
+         0.04 > PA 1:11(10) ack 1";
+
+    #[test]
+    fn a_recording_with_holes_is_sure_of_less() {
+        let whole = only(&format!(
+            "{ANSWER}\n 0.06 < A 1:1(0) ack 11\n 2.00 < RA 1:1(0) ack 11"
+        ));
+        let holed = only(&format!(
+            "{ANSWER}\n 0.06 < A 1:1(0) ack 31\n 2.00 < RA 1:1(0) ack 31"
+        ));
+        assert_eq!(whole.code, holed.code);
+        assert_eq!(
+            (whole.confidence, holed.confidence),
+            (Confidence::Likely, Confidence::Possible)
+        );
     }
 }

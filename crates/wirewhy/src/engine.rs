@@ -30,7 +30,7 @@ impl Default for EngineOptions {
             bounds: Bounds::default(),
             limits: Limits::default(),
             selection: Selection::default(),
-            held: 16_384,
+            held: 4_096,
         }
     }
 }
