@@ -141,10 +141,10 @@ impl Connection {
         }
     }
 
-    /// First to latest frame.
+    /// First to latest frame, zero where time ran backwards.
     #[must_use]
     pub fn duration(&self) -> Interval {
-        self.last.time.since(self.first.time)
+        self.last.time.since(self.first.time).max(Interval::ZERO)
     }
 
     /// How long the capture ran on after `time`, zero where it did not.

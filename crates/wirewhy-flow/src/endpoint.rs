@@ -37,7 +37,7 @@ pub struct Endpoint {
     pub last: Option<Mark>,
     /// What its latest packet acknowledges.
     pub last_ack: Option<Seq>,
-    /// Bytes of payload in its latest packet.
+    /// Bytes in its latest segment with payload.
     pub last_payload_len: u32,
     /// Hop counts of its packets, resets not counted.
     pub ttl: TtlSeen,
@@ -213,10 +213,11 @@ impl Endpoint {
         self.counts.packets > 0
     }
 
-    /// How long this side had been silent at `now`; `None` where nothing was seen of it.
+    /// How long this side had been silent at `now`, zero where time ran backwards; `None` where nothing was seen of it.
     #[must_use]
     pub fn silent_for(&self, now: Timestamp) -> Option<Interval> {
-        self.last.map(|last| now.since(last.time))
+        self.last
+            .map(|last| now.since(last.time).max(Interval::ZERO))
     }
 
     /// The shortest time from the capture point to the other side and back, by this side's data and its acknowledgement.

@@ -126,8 +126,8 @@ pub struct BeforeReset {
     /// The acknowledgement number of the packet the reset may answer: what a stack without that connection puts into its
     /// own sequence number (RFC 9293 section 3.10.7.1).
     pub answered_ack: Option<Seq>,
-    /// Bytes of payload in that packet.
-    pub answered_payload: u32,
+    /// Bytes in the other side's latest segment with payload.
+    pub peer_payload_len: u32,
     /// The own side's FIN.
     pub own_fin: Option<Mark>,
     /// The other side's FIN.

@@ -33,10 +33,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// How long the answer took.
+    /// How long the answer took, zero where time ran backwards.
     #[must_use]
     pub fn took(&self) -> Interval {
-        self.answered.time.since(self.asked.time)
+        self.answered
+            .time
+            .since(self.asked.time)
+            .max(Interval::ZERO)
     }
 }
 

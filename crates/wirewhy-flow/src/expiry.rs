@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use wirewhy_packet::Timestamp;
+use wirewhy_packet::{Interval, Timestamp};
 
 /// Which queue a connection stands in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +36,9 @@ pub(crate) struct Expiry {
 }
 
 impl Expiry {
+    /// Times farther apart than this in the wrong direction are a clock that was set, or a frame that lies.
+    pub(crate) const FARTHEST: Interval = Interval::from_secs(3600);
+
     fn queue(&mut self, class: Class) -> &mut VecDeque<(Timestamp, Handle)> {
         match class {
             Class::Over => &mut self.over,
@@ -50,12 +53,12 @@ impl Expiry {
         self.queue(class).push_back((due, handle));
     }
 
-    /// Takes the connection at the front of a queue if it is due. All of a queue have the same
-    /// quiet time, so those behind it are due later.
-    pub(crate) fn due(&mut self, class: Class, now: Timestamp) -> Option<Handle> {
+    /// Takes the connection at the front of a queue if it is due. All of a queue have the same `quiet` time, so those behind
+    /// it are due later. One that entered before time stepped back far is due at once: it would hold up all behind it.
+    pub(crate) fn due(&mut self, class: Class, now: Timestamp, quiet: Interval) -> Option<Handle> {
         let queue = self.queue(class);
         let (due, handle) = *queue.front()?;
-        if due > now {
+        if due > now && due.since(now) <= quiet.max(Self::FARTHEST) {
             return None;
         }
         queue.pop_front();
@@ -65,5 +68,56 @@ impl Expiry {
     /// Takes the connection that has stood longest in a queue.
     pub(crate) fn oldest(&mut self, class: Class) -> Option<Handle> {
         self.queue(class).pop_front().map(|(_, handle)| handle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUIET: Interval = Interval::from_secs(70);
+
+    fn handle(slot: u32) -> Handle {
+        Handle {
+            slot,
+            generation: 0,
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_secs_nanos(seconds, 0)
+    }
+
+    #[test]
+    fn what_is_due_comes_in_the_order_it_entered() {
+        let mut expiry = Expiry::default();
+        for slot in 0..3 {
+            expiry.enter(Class::Opening, at(70 + i64::from(slot)), handle(slot));
+        }
+        assert_eq!(expiry.due(Class::Opening, at(69), QUIET), None);
+        assert_eq!(expiry.due(Class::Over, at(90), QUIET), None);
+        let due: Vec<_> =
+            std::iter::from_fn(|| expiry.due(Class::Opening, at(71), QUIET)).collect();
+        assert_eq!(due, [handle(0), handle(1)]);
+        assert_eq!(expiry.oldest(Class::Opening), Some(handle(2)));
+        assert_eq!(expiry.oldest(Class::Opening), None);
+    }
+
+    #[test]
+    fn what_entered_before_a_step_back_holds_up_nobody() {
+        let mut expiry = Expiry::default();
+        expiry.enter(Class::Opening, at(1_000_000), handle(0));
+        expiry.enter(Class::Opening, at(80), handle(1));
+        assert_eq!(expiry.due(Class::Opening, at(80), QUIET), Some(handle(0)));
+        assert_eq!(expiry.due(Class::Opening, at(80), QUIET), Some(handle(1)));
+    }
+
+    #[test]
+    fn a_long_quiet_time_is_no_step_back() {
+        let mut expiry = Expiry::default();
+        let quiet = Interval::from_secs(7200);
+        expiry.enter(Class::Over, at(0).after(quiet), handle(0));
+        assert_eq!(expiry.due(Class::Over, at(0), quiet), None);
+        assert_eq!(expiry.due(Class::Over, at(7200), quiet), Some(handle(0)));
     }
 }

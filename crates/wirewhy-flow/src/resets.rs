@@ -32,7 +32,9 @@ pub(crate) fn describe(
             .map(|timestamps| timestamps.value),
         payload_len: segment.payload_len,
         position: position(own, peer, segment),
-        idle: latest.map_or(Interval::ZERO, |latest| segment.time.since(latest)),
+        idle: latest.map_or(Interval::ZERO, |latest| {
+            segment.time.since(latest).max(Interval::ZERO)
+        }),
         answers: peer.last,
         peer_next: peer.next,
         own_next: own.next,
@@ -47,7 +49,7 @@ fn before(own: &Endpoint, peer: &Endpoint, segment: &Segment, pause: Option<Paus
     let trouble = own.trouble();
     BeforeReset {
         answered_ack: peer.last_ack,
-        answered_payload: peer.last_payload_len,
+        peer_payload_len: peer.last_payload_len,
         own_fin: own.fin,
         peer_fin: peer.fin,
         own_payload: own.last_payload,

@@ -221,7 +221,7 @@ impl Tracker {
     /// Time runs forward; a step back of an hour or more is believed, so that one frame with a time far ahead does not make
     /// everything after it look old.
     fn advance(&mut self, time: Timestamp) {
-        if time > self.now || self.now.since(time) > Interval::from_secs(3600) {
+        if time > self.now || self.now.since(time) > Expiry::FARTHEST {
             self.now = time;
         }
     }
@@ -348,7 +348,7 @@ impl Tracker {
         let client_is_low = pair.source_is_low() == (from == Side::Client);
         let mut live = Live::new(connection, client_is_low);
         if from == Side::Server {
-            live.connection.zeek.mark_flipped();
+            live.connection.zeek.flip();
         }
         live.observe(from, segment, payload);
         live
@@ -541,7 +541,8 @@ impl Tracker {
 
     fn expire(&mut self, sink: &mut impl FnMut(Connection)) {
         for class in [Class::Over, Class::Cut, Class::Opening] {
-            while let Some(handle) = self.expiry.due(class, self.now) {
+            let quiet = quiet_of(class, &self.bounds);
+            while let Some(handle) = self.expiry.due(class, self.now, quiet) {
                 self.expire_one(class, handle, sink);
             }
         }
@@ -566,9 +567,10 @@ impl Tracker {
         if stands_in != class {
             return;
         }
+        // Where time stepped back its packets lie ahead of now: looked at again all the same.
         let due = active.after(quiet);
         if due > now {
-            self.expiry.enter(class, due, handle);
+            self.expiry.enter(class, due.min(now.after(quiet)), handle);
             return;
         }
         let ended = if matches!(class, Class::Over | Class::Cut) {

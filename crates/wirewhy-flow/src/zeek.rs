@@ -88,6 +88,20 @@ impl History {
         }
     }
 
+    /// Changes the case of every letter, and sets a `^` in front or takes it away.
+    fn flip(&mut self) {
+        let written = std::mem::replace(&mut self.len, 0);
+        let before = std::mem::replace(&mut self.letters, [0; History::ROOM]);
+        let before = before.get(..usize::from(written)).unwrap_or(&[]);
+        let letters = before.strip_prefix(b"^");
+        if letters.is_none() {
+            self.push(b'^');
+        }
+        for letter in letters.unwrap_or(before) {
+            self.push(letter ^ 0x20);
+        }
+    }
+
     fn as_bytes(&self) -> &[u8] {
         self.letters.get(..usize::from(self.len)).unwrap_or(&[])
     }
@@ -148,9 +162,10 @@ impl Zeek {
         })
     }
 
-    /// The client turned out to be the other side: before any letter was written.
-    pub(crate) fn mark_flipped(&mut self) {
-        self.history.push(b'^');
+    /// The client turned out to be the other side: what was written changes sides too.
+    pub(crate) fn flip(&mut self) {
+        std::mem::swap(&mut self.originator, &mut self.responder);
+        self.history.flip();
     }
 
     /// Takes in one segment. `gap` says that its acknowledgement covers bytes never seen.

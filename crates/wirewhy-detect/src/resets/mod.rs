@@ -121,6 +121,9 @@ fn reason(
     if expired {
         return Reason::IdleExpired;
     }
+    if is_farewell(connection, event.from.other(), reset) && left_unread(connection, event, reset) {
+        return Reason::AfterClose;
+    }
     if answers_without_state(reset) {
         return Reason::NoConnection;
     }
@@ -215,7 +218,9 @@ fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reaso
     let before = &reset.before;
     let (Some(own_fin), None) = (before.own_fin, before.peer_fin) else {
         // The other side had closed: it loses what it still waited for, or nothing.
-        return if before.own_fin.is_none() && owes_answer(connection, event, reset) {
+        let owes = owes_answer(connection, event, reset)
+            && !is_farewell(connection, event.from.other(), reset);
+        return if before.own_fin.is_none() && owes {
             if left_unread(connection, event, reset) {
                 Reason::UnreadData
             } else {
@@ -254,15 +259,23 @@ fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reaso
     }
 }
 
-/// TLS's last word, `close_notify`: a record too small to be anything else worth waiting for.
+/// TLS's last word, `close_notify`: a record too small to be anything else worth waiting for. Header, padding, MAC or tag
+/// around an alert of two bytes make 24 bytes in TLS 1.3, 31 in TLS 1.2 and, with its CBC suites, up to 69; those could be
+/// a short request too, unless a FIN follows.
 fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
     let said = connection.said.as_deref();
-    let speaks = said.and_then(|said| match side {
-        Side::Client => said.client.speaks,
-        Side::Server => said.server.speaks,
-    });
-    // Header, padding, MAC or tag around an alert of two bytes: 24 bytes in TLS 1.3, up to 69 with CBC suites.
-    speaks == Some(Speech::Tls) && reset.before.answered_payload <= 69
+    let (speaks, heard) = match (side, said) {
+        (Side::Client, Some(said)) => {
+            (said.client.speaks, connection.server.counts.payload_packets)
+        }
+        (Side::Server, Some(said)) => {
+            (said.server.speaks, connection.client.counts.payload_packets)
+        }
+        (_, None) => return false,
+    };
+    let closing = reset.before.peer_fin.is_some() || reset.before.own_fin.is_some();
+    let longest = if closing { 69 } else { 31 };
+    speaks == Some(Speech::Tls) && heard > 1 && reset.before.peer_payload_len <= longest
 }
 
 /// The other side had asked and was still waiting for the answer or the rest of it.

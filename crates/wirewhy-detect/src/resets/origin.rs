@@ -237,8 +237,18 @@ fn too_fast(
         return;
     };
     let age = event.time.since(said.time);
-    let knows = reset.ack.is_some_and(|ack| reset.peer_next == Some(ack))
-        || reset.before.answered_ack == Some(reset.seq);
+    // A bare reset can only answer the latest segment if that is the only one on the way; behind an earlier reset of the same
+    // side it answers what was on the way before.
+    let outstanding = reset.unacknowledged_peer;
+    let answers_latest = reset.before.answered_ack == Some(reset.seq)
+        && (1..=reset.before.peer_payload_len).contains(&outstanding);
+    let first = !connection.events.iter().any(|other| {
+        other.frame < event.frame
+            && other.from == event.from
+            && matches!(other.kind, EventKind::Reset(_))
+    });
+    let knows =
+        reset.ack.is_some_and(|ack| reset.peer_next == Some(ack)) || (first && answers_latest);
     let impossible = age.0.saturating_mul(limits.nearer_round_trip) < shortest.0;
     if knows && impossible && shortest >= Interval::from_millis(5) {
         origin.add(

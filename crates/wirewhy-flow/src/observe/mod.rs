@@ -25,6 +25,8 @@ pub(crate) struct Live {
     /// Of each side, how far into its stream of bytes a sequence number is.
     places: [Option<(Seq, u64)>; 2],
     pause: Option<Pause>,
+    /// An acceptable SYN-ACK with another number than the one before it.
+    rival: Option<Box<Segment>>,
 }
 
 /// What the recording did to one segment.
@@ -48,6 +50,7 @@ impl Live {
             conversation: Conversation::new(),
             places: [None, None],
             pause: None,
+            rival: None,
         }
     }
 
@@ -71,6 +74,7 @@ impl Live {
         }
         self.connection.last = segment.mark();
         if self.is_copy(from, segment) {
+            self.connection.note_forwarded(from, segment);
             let counts = &mut self.connection.side_mut(from).counts;
             counts.duplicate_frames = counts.duplicate_frames.saturating_add(1);
             return Recorded {
@@ -95,6 +99,9 @@ impl Live {
         let reset = segment
             .is_rst()
             .then(|| resets::describe(&self.connection, from, segment, pause));
+        if from == Side::Client && segment.has_ack() && reset.is_none() {
+            self.settle_rival(segment);
+        }
         let gap = self.reveals_gap(from, segment);
         self.connection.zeek.observe(from, segment, gap > 0);
         self.connection.note_outgoing(from, segment);
@@ -115,7 +122,9 @@ impl Live {
         let side = self.connection.side_mut(from);
         side.last = Some(segment.mark());
         side.last_ack = segment.has_ack().then_some(segment.ack);
-        side.last_payload_len = segment.payload_len;
+        if segment.payload_len > 0 {
+            side.last_payload_len = segment.payload_len;
+        }
         // A plaintext alert record of two bytes, the first of which is "fatal" (RFC 8446 section 6).
         if let [21, 3, _, 0, 2, 2, ..] = payload {
             side.alert.get_or_insert(segment.mark());
@@ -456,10 +465,19 @@ impl Connection {
         }
     }
 
+    /// A copy that the capturing host sent itself was forwarded by it, even where it recorded the arrival first.
+    fn note_forwarded(&mut self, from: Side, segment: &Segment) {
+        let [client, server] = &mut self.outgoing;
+        let known = if from == Side::Client { client } else { server };
+        if segment.outgoing == Some(true) {
+            *known = Some(true);
+        }
+    }
+
     fn flip(&mut self) {
         std::mem::swap(&mut self.client, &mut self.server);
         self.outgoing.reverse();
         self.events.flip();
-        self.zeek.mark_flipped();
+        self.zeek.flip();
     }
 }

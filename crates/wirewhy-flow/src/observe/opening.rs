@@ -1,8 +1,20 @@
 //! SYNs and their answers.
 
+use wirewhy_packet::Seq;
+
 use super::{Live, answers_syn, offer};
 use crate::segment::Segment;
-use crate::{EndpointState, EventKind, Roles, Side};
+use crate::{Endpoint, EndpointState, EventKind, Roles, Side};
+
+impl Endpoint {
+    /// Its sequence space starts with this segment.
+    fn open(&mut self, segment: &Segment) {
+        self.isn = Some(segment.seq);
+        self.offer = offer(segment);
+        self.next = Some(segment.seq_end());
+        self.acknowledged = None;
+    }
+}
 
 impl Live {
     pub(super) fn observe_syn(&mut self, from: Side, segment: &Segment) {
@@ -12,12 +24,18 @@ impl Live {
             && peer
                 .next
                 .is_none_or(|next| answers_syn(peer, next, segment));
-        let first = own.isn != Some(segment.seq);
-        if first {
-            own.isn = Some(segment.seq);
-            own.offer = offer(segment);
-            own.next = Some(segment.seq_end());
-            own.acknowledged = None;
+        // Whoever opens takes the first SYN-ACK that answers it; one with another number comes from elsewhere, unless the
+        // next ACK says otherwise.
+        let answered = own.isn.is_some_and(|isn| isn != segment.seq) && own.acknowledged.is_some();
+        if acknowledges && answered {
+            if acceptable && self.connection.handshake.ack.is_none() {
+                self.rival = Some(Box::new(*segment));
+            }
+            self.observe_syn_ack(from, segment, acceptable);
+            return;
+        }
+        if own.isn != Some(segment.seq) {
+            own.open(segment);
         }
         own.window = u32::from(segment.window);
         own.max_window = own.max_window.max(own.window);
@@ -42,6 +60,21 @@ impl Live {
             self.observe_syn_ack(from, segment, acceptable);
         } else {
             self.observe_pure_syn(from, segment);
+        }
+    }
+
+    /// Two SYN-ACKs with different numbers answered the SYN: the client's first ACK says which one it took.
+    pub(super) fn settle_rival(&mut self, segment: &Segment) {
+        let Some(rival) = self.rival.take() else {
+            return;
+        };
+        let server = &mut self.connection.server;
+        let beyond = |isn: Seq| u32::try_from(segment.ack.distance_from(isn)).unwrap_or(u32::MAX);
+        if server.isn.is_none_or(|isn| beyond(rival.seq) < beyond(isn)) {
+            server.open(&rival);
+            server.acknowledged = Some(rival.ack);
+            server.window = u32::from(rival.window);
+            server.max_window = server.window;
         }
     }
 

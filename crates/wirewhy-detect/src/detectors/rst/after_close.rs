@@ -92,6 +92,24 @@ mod tests {
     }
 
     #[test]
+    fn a_close_notify_nobody_waits_for() {
+        let judged = judged(&format!(
+            "{OPEN}
+             0.040 > PA 1:201(200) ack 1 hex 1603010100
+             0.060 < PA 1:801(800) ack 201 hex 1603030100
+             0.061 > PA 201:281(80) ack 801 hex 1603030046
+             0.080 < PA 801:851(50) ack 281 hex 1603030020
+             0.081 > PA 281:481(200) ack 851 hex 17030300c3
+             0.100 < PA 851:1351(500) ack 481 hex 17030301ef
+             0.101 > PA 481:505(24) ack 1351 hex 1703030013
+             0.102 > FA 505:505(0) ack 1351
+             0.120 < RA 1351:1351(0) ack 506"
+        ));
+        assert_eq!(judged.root_cause().unwrap().code, "rst.after-close");
+        assert_eq!(judged.outcome(), Outcome::Ok);
+    }
+
+    #[test]
     fn a_reset_long_after_the_end_is_told_of_the_capture() {
         let codes = group_codes(&format!(
             "{OPEN}

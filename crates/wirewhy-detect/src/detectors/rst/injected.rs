@@ -146,6 +146,20 @@ mod tests {
     }
 
     #[test]
+    fn answers_to_data_on_the_way_are_not_too_fast() {
+        let codes = codes(&format!(
+            "{OPEN}
+             {ASKED}
+             0.060 < A 1:1001(1000) ack 11
+             0.061 < A 1001:2001(1000) ack 11
+             0.079 < A 2001:3001(1000) ack 11
+             0.080 > R 11:11(0) win 0
+             0.081 > R 11:11(0) win 0"
+        ));
+        assert!(!codes.contains(&"rst.injected"));
+    }
+
+    #[test]
     fn data_that_was_overtaken_by_the_reset_is_innocent() {
         let codes = codes(&format!(
             "{OPEN}
