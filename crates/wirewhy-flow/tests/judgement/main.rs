@@ -1,0 +1,12 @@
+//! What the tracker says of traces: the judgement layer, from bytes to connections.
+//!
+//! Every situation in which Wireshark's marks are known to mislead has its test here, named after the situation.
+
+mod copies;
+mod opening;
+mod order;
+mod probes;
+mod traces;
+mod tracker;
+mod vantage;
+mod zeek;
