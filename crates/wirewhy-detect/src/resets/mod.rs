@@ -121,7 +121,9 @@ fn reason(
     if expired {
         return Reason::IdleExpired;
     }
-    if is_farewell(connection, event.from.other(), reset) && left_unread(connection, event, reset) {
+    // Both may say farewell at once.
+    let own_word = reset.unacknowledged_own <= LONGEST_FAREWELL;
+    if own_word && is_farewell(connection, event.from.other(), reset) {
         return Reason::AfterClose;
     }
     if answers_without_state(reset) {
@@ -259,6 +261,9 @@ fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reaso
     }
 }
 
+/// The longest record that holds a close_notify: CBC suites pad.
+const LONGEST_FAREWELL: u32 = 69;
+
 /// TLS's last word, `close_notify`: a record too small to be anything else worth waiting for. Header, padding, MAC or tag
 /// around an alert of two bytes make 24 bytes in TLS 1.3, 31 in TLS 1.2 and, with its CBC suites, up to 69; those could be
 /// a short request too, unless a FIN follows.
@@ -274,7 +279,7 @@ fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
         (_, None) => return false,
     };
     let closing = reset.before.peer_fin.is_some() || reset.before.own_fin.is_some();
-    let longest = if closing { 69 } else { 31 };
+    let longest = if closing { LONGEST_FAREWELL } else { 31 };
     speaks == Some(Speech::Tls) && heard > 1 && reset.before.peer_payload_len <= longest
 }
 
