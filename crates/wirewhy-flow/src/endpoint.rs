@@ -176,6 +176,8 @@ pub struct Counts {
     pub largest_payload: u32,
     /// Packets whose IP header left the length to the network card.
     pub offloaded: u32,
+    /// Segments whose numbers lie far outside the connection, resets not counted: forged, or another connection's.
+    pub stray: u32,
 }
 
 impl Endpoint {

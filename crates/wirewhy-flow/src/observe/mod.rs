@@ -3,10 +3,12 @@
 mod listen;
 mod opening;
 mod reset;
+mod stray;
 
 use wirewhy_packet::{Seq, TcpFlags};
 use wirewhy_protocol::Conversation;
 
+use self::stray::Stray;
 use crate::copies::Recent;
 use crate::delivery::{Flight, Sent};
 use crate::resets::Pause;
@@ -27,6 +29,7 @@ pub(crate) struct Live {
     pause: Option<Pause>,
     /// An acceptable SYN-ACK with another number than the one before it.
     rival: Option<Box<Segment>>,
+    strays: [Option<Stray>; 2],
 }
 
 /// What the recording did to one segment.
@@ -51,6 +54,7 @@ impl Live {
             places: [None, None],
             pause: None,
             rival: None,
+            strays: [None, None],
         }
     }
 
@@ -67,11 +71,6 @@ impl Live {
     pub(crate) fn observe(&mut self, from: Side, segment: &Segment, payload: &[u8]) -> Recorded {
         let from = self.learn_roles(from, segment);
         let quiet = segment.time.since(self.connection.last.time);
-        if segment.is_fin() {
-            let silent = self.connection.side(from).silent_for(segment.time);
-            let exchange = &mut self.connection.exchange;
-            exchange.quiet_before_close = exchange.quiet_before_close.or(silent);
-        }
         self.connection.last = segment.mark();
         if self.is_copy(from, segment) {
             self.connection.note_forwarded(from, segment);
@@ -101,6 +100,14 @@ impl Live {
             .then(|| resets::describe(&self.connection, from, segment, pause));
         if from == Side::Client && segment.has_ack() && reset.is_none() {
             self.settle_rival(segment);
+        }
+        if self.is_stray(from, segment) {
+            return self.observe_stray(from, segment);
+        }
+        if segment.is_fin() {
+            let silent = self.connection.side(from).silent_for(segment.time);
+            let exchange = &mut self.connection.exchange;
+            exchange.quiet_before_close = exchange.quiet_before_close.or(silent);
         }
         let gap = self.reveals_gap(from, segment);
         self.connection.zeek.observe(from, segment, gap > 0);
@@ -194,6 +201,7 @@ impl Live {
         self.recent.reverse();
         self.flights.reverse();
         self.places.reverse();
+        self.strays.reverse();
         self.connection.flip();
     }
 
