@@ -1,9 +1,10 @@
 //! `tcp.keepalive-unanswered`: an idle connection turns out to be dead.
 
-use wirewhy_flow::{Connection, Side, Vantage};
+use wirewhy_flow::{Connection, Side};
 
+use super::blame_for_silence;
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.keepalive-unanswered",
@@ -33,25 +34,13 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     })?;
     let (first, last) = (run.first?, run.last?);
     let (own, peer) = (connection.side(from), connection.side(from.other()));
-    let vantage = connection.vantage();
-    let near_peer = match from {
-        Side::Client => vantage == Vantage::ServerSide,
-        Side::Server => vantage == Vantage::ClientSide,
-    };
-    let role = match (near_peer, from) {
-        (false, _) => Role::Unknown,
-        (true, Side::Client) => Role::Server,
-        (true, Side::Server) => Role::Client,
-    };
+    let culprit = blame_for_silence(connection, from.other());
     let idle = peer.last.map(|heard| first.time.since(heard.time));
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Error,
         confidence: Confidence::Likely,
-        culprit: Culprit {
-            role,
-            address: near_peer.then_some(peer.address),
-        },
+        culprit,
         summary: format!(
             "{} of {} over {} got no answer from {}{}",
             count(u64::from(run.count), "keep-alive probe"),
@@ -76,7 +65,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("probes", run.count)
             .with("idle_before_seconds", idle)
             .with("span_seconds", last.time.since(first.time))
-            .with("vantage", vantage.name()),
+            .with("vantage", connection.vantage().name()),
         consequence_of: None,
     })
 }

@@ -25,13 +25,30 @@ pub(crate) mod truncated_response;
 pub(crate) mod unreachable;
 pub(crate) mod zero_window;
 
-use wirewhy_flow::{Connection, Event, EventKind, Reset, Side};
+use wirewhy_flow::{Connection, Event, EventKind, Reset, Side, Vantage};
 
-use crate::Limits;
+use crate::{Culprit, Limits, Role};
 
 /// Whether what `from` sends vanishes by its size.
 pub(super) fn is_black_hole(connection: &Connection, from: Side, limits: &Limits) -> bool {
     path_mtu::black_hole(connection, from, limits).is_some()
+}
+
+/// Who is to blame when `silent` says nothing more: itself where the capture was taken on its side, so that what it was sent
+/// did reach it; else nobody can tell the path from the host.
+fn blame_for_silence(connection: &Connection, silent: Side) -> Culprit {
+    let (vantage, role) = match silent {
+        Side::Server => (Vantage::ServerSide, Role::Server),
+        Side::Client => (Vantage::ClientSide, Role::Client),
+    };
+    if connection.vantage() == vantage {
+        Culprit {
+            role,
+            address: Some(connection.side(silent).address),
+        }
+    } else {
+        Role::Unknown.into()
+    }
 }
 
 /// The resets one side sent, with their events.

@@ -1,10 +1,10 @@
 //! `tcp.peer-vanished`: from one moment on nothing comes back.
 
-use wirewhy_flow::{Connection, Run, Side, Vantage};
+use wirewhy_flow::{Connection, Run, Side};
 
-use super::path_mtu;
+use super::{blame_for_silence, path_mtu};
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.peer-vanished",
@@ -48,16 +48,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let (own, peer) = (connection.side(from), connection.side(from.other()));
     let outstanding = own.unacknowledged_by(peer);
     let only_fin = own.fin.is_some() && outstanding <= 1;
-    let vantage = connection.vantage();
-    let near_peer = match from {
-        Side::Client => vantage == Vantage::ServerSide,
-        Side::Server => vantage == Vantage::ClientSide,
-    };
-    let role = match (near_peer, from) {
-        (false, _) => Role::Unknown,
-        (true, Side::Client) => Role::Server,
-        (true, Side::Server) => Role::Client,
-    };
+    let culprit = blame_for_silence(connection, from.other());
     let silent = peer.last.map(|heard| connection.heard_after(heard.time));
     let idle = peer.last.map(|heard| first.time.since(heard.time));
     Some(Finding {
@@ -68,10 +59,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             Severity::Error
         },
         confidence: Confidence::Likely,
-        culprit: Culprit {
-            role,
-            address: near_peer.then_some(peer.address),
-        },
+        culprit,
         summary: format!(
             "{} fell silent: {} of {} over {} went unanswered{}{}",
             socket(peer),
@@ -83,7 +71,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             } else {
                 ""
             },
-            if near_peer {
+            if culprit.address.is_some() {
                 "; they reached its side, so it is the host that keeps silent"
             } else {
                 "; the path or the host is gone, which look the same from here"
@@ -104,7 +92,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("silent_seconds", silent)
             .with("idle_before_seconds", idle)
             .with("outstanding_bytes", outstanding)
-            .with("vantage", vantage.name())
+            .with("vantage", connection.vantage().name())
             .with("stage", connection.stage().name()),
         consequence_of: None,
     })
