@@ -2,7 +2,7 @@
 
 use wirewhy_flow::Connection;
 
-use super::{finding, first_of};
+use super::{by_a_device, finding, first_of};
 use crate::resets::{Reason, loses_work};
 use crate::wording::{request, socket, span};
 use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
@@ -51,7 +51,11 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         } else {
             Confidence::Possible
         },
-        summary: format!("{} aborted the connection{words}{after}", socket(own)),
+        summary: format!(
+            "{} aborted the connection{words}{after}{}",
+            socket(own),
+            by_a_device(connection)
+        ),
         consequence_of: Some("tcp.no-response"),
         ..finding(RECORD.code, severity, (&first, &all), connection, limits)
     })
@@ -69,6 +73,23 @@ mod tests {
             "{OPEN}\n 0.04 > PA 1:11(10) ack 1\n 0.06 < A 1:1(0) ack 11\n 2.00 < RA 1:1(0) ack 11"
         ));
         assert_eq!((found.code, found.severity), ("rst.abort", Severity::Error));
+    }
+
+    #[test]
+    fn a_proxy_that_accepts_is_named_and_not_accused() {
+        let lines = |accepting: u8| {
+            format!(
+                "0.00 > S 0:0(0)
+                 0.02 < SA 0:0(0) ack 1 ttl {accepting}
+                 0.03 > A 1:1(0) ack 1
+                 0.04 > PA 1:11(10) ack 1
+                 0.06 < A 1:1(0) ack 11 ttl 57
+                 2.00 < RA 1:1(0) ack 11 ttl 57"
+            )
+        };
+        assert!(only(&lines(60)).summary.contains("SYN proxy"));
+        assert!(!only(&lines(57)).summary.contains("SYN proxy"));
+        assert!(!only(&lines(128)).summary.contains("SYN proxy"));
     }
 
     #[test]

@@ -95,8 +95,29 @@ fn facts(
                 .hops_nearer
                 .map(|hops| Value::Signed(i64::from(hops))),
         )
+        .with("accepted_hops_nearer", accepting_device(connection))
         .with("evidence", origin.facts())
         .with("vantage", connection.vantage().name())
+}
+
+/// How many hops nearer than its other packets the server's first answer came from: a SYN proxy or balancer that accepts
+/// connections in its name, by design. Hop counts of another class are other systems' habits, not a distance.
+fn accepting_device(connection: &Connection) -> Option<u8> {
+    let ttl = connection.server.ttl;
+    let first = ttl
+        .first
+        .filter(|_| connection.handshake.syn_ack.is_some())?;
+    let nearer = first.checked_sub(ttl.min)?;
+    (first == ttl.max && (1..32).contains(&nearer)).then_some(nearer)
+}
+
+/// The device that accepted in the server's name, in words.
+fn by_a_device(connection: &Connection) -> String {
+    accepting_device(connection).map_or(String::new(), |hops| {
+        format!(
+            "; the connection was accepted {hops} hop(s) nearer than that host, by a SYN proxy or balancer in its name"
+        )
+    })
 }
 
 fn position_name(position: Position) -> &'static str {

@@ -2,7 +2,7 @@
 
 use wirewhy_flow::{Connection, Stage};
 
-use super::{finding, first_of};
+use super::{by_a_device, finding, first_of};
 use crate::resets::Reason;
 use crate::wording::socket;
 use crate::{Detector, Finding, Limits, Record, Severity};
@@ -43,8 +43,9 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     };
     Some(Finding {
         summary: format!(
-            "{} answered a packet of this connection as one it does not know; {reading}",
-            socket(own)
+            "{} answered a packet of this connection as one it does not know; {reading}{}",
+            socket(own),
+            by_a_device(connection)
         ),
         // The side that believed a forged reset answers what the other, who knows nothing of it, still sends.
         consequence_of: Some("rst.injected"),
