@@ -90,7 +90,8 @@ impl Pause {
 /// Judges the numbers as the receiver would: RFC 9293 section 3.10.7.3 in SYN-SENT, RFC 5961 section 3 afterwards, with
 /// Linux's allowance for a FIN's own number (macOS).
 fn position(own: &Endpoint, peer: &Endpoint, segment: &Segment) -> Position {
-    if peer.state == EndpointState::SynSent && !own.was_seen() {
+    let said_nothing_else = own.counts.packets == u64::from(own.counts.resets);
+    if peer.state == EndpointState::SynSent && said_nothing_else {
         return match peer.next {
             Some(next) if segment.has_ack() && segment.ack == next => Position::AnswersSyn,
             _ => Position::IgnoredInSynSent,

@@ -3,7 +3,7 @@
 use wirewhy_flow::{Connection, Position, Reset, Side};
 use wirewhy_packet::Interval;
 
-use super::resets;
+use super::{resets, syns};
 use crate::resets::refuses_unseen_syn;
 use crate::wording::{socket, span};
 use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
@@ -44,13 +44,14 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     if connection.handshake.syn_ack.is_some() || connection.handshake.ack.is_some() {
         return None;
     }
-    let (event, reset) = resets(connection, Side::Server).find(|(_, reset)| {
+    let mut refusals = resets(connection, Side::Server).filter(|(_, reset)| {
         reset.position == Position::AnswersSyn || refuses_unseen_syn(connection, reset)
-    })?;
-    let asked = connection
-        .handshake
-        .last_syn
-        .filter(|syn| syn.frame < event.frame);
+    });
+    let (event, reset) = refusals.next()?;
+    // The client may ask again after a refusal: what this one answers is the latest SYN before it.
+    let asked = syns(connection)
+        .filter(|syn| syn.frame < event.frame)
+        .last();
     let delay = asked
         .map(|syn| event.time.since(syn.time))
         .filter(|delay| *delay >= Interval::ZERO);
@@ -92,6 +93,11 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         frames: [Some(event.frame), asked.map(|syn| syn.frame)]
             .into_iter()
             .flatten()
+            .chain(
+                refusals
+                    .map(|(other, _)| other.frame)
+                    .filter(|frame| *frame != event.frame),
+            )
             .collect(),
         facts: Facts::default()
             .with("round_trip_seconds", delay)
@@ -165,6 +171,17 @@ mod tests {
             (Role::Server, Confidence::Likely)
         );
         assert_eq!(found.frames, [2, 1]);
+    }
+
+    #[test]
+    fn a_client_that_asks_again_is_refused_again() {
+        let found = only(
+            "0.00 > S 0:0(0)
+             0.05 < RA 0:0(0) ack 1 abs-seq win 0 id 0
+             0.55 > S 0:0(0)
+             0.60 < RA 0:0(0) ack 1 abs-seq win 0 id 0",
+        );
+        assert_eq!((found.code, found.frames), ("tcp.refused", vec![2, 1, 4]));
     }
 
     #[test]
