@@ -121,6 +121,8 @@ impl Conversation {
             server,
             http: exchanges.facts(),
             awaiting,
+            upgrade: None,
+            tls: None,
         }
     }
 

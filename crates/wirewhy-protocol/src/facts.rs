@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wirewhy_packet::Timestamp;
 
-use crate::Speech;
+use crate::{Speech, TlsFacts, Upgrade};
 
 /// Where in the capture something was seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -16,7 +16,7 @@ pub struct Mark {
 }
 
 /// What both directions of a connection said.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct ConversationFacts {
     /// The client's direction.
     pub client: SideFacts,
@@ -26,6 +26,10 @@ pub struct ConversationFacts {
     pub http: HttpFacts,
     /// The oldest complete request without the start of a final response. `None` too where the answers cannot be read.
     pub awaiting: Option<Awaiting>,
+    /// How the connection changed to TLS, or was to; `None` where nobody spoke of it.
+    pub upgrade: Option<Box<Upgrade>>,
+    /// What was seen of TLS; `None` where neither side spoke it.
+    pub tls: Option<Box<TlsFacts>>,
 }
 
 /// What one direction said.

@@ -12,6 +12,7 @@
 //! This crate refuses to know TCP: sequence numbers, acknowledgements and resets stay with the caller. It interprets no
 //! HTTP header beyond those that frame a message, decompresses and decrypts nothing, and of TLS reads the records only.
 
+mod certificate;
 mod conversation;
 mod exchanges;
 mod facts;
@@ -26,7 +27,13 @@ mod speech;
 mod streams;
 #[cfg(test)]
 mod testing;
+mod tls;
+mod upgrade;
 
+pub use certificate::{
+    Certificate, CertificateFacts, ExtendedKeyUsage, KeyAlgorithm, PublicKey, SignatureAlgorithm,
+    SubjectName,
+};
 pub use conversation::Conversation;
 pub use facts::{
     Awaiting, ConversationFacts, Exchange, Framing, HttpFacts, Lost, Mark, Opening, Request,
@@ -34,3 +41,10 @@ pub use facts::{
 };
 pub use hello::server_name;
 pub use speech::Speech;
+pub use tls::{
+    Alert, AlertDescription, AlertSeen, CertificateRequest, Certificates, CipherSuite, ClientHello,
+    ContentType, ExtensionType, HandshakeType, Incomplete, Message, MessageKind, NamedGroup,
+    ProtocolVersion, RecordTally, Retry, Sealed, Secrets, ServerHello, SignatureScheme, TlsFacts,
+    TlsSide, TlsStage,
+};
+pub use upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};

@@ -1,0 +1,15 @@
+//! TLS as an observer sees it (RFC 8446, RFC 5246 and before).
+
+mod facts;
+mod hello;
+mod ids;
+
+pub use facts::{
+    Alert, AlertSeen, CertificateRequest, Certificates, Incomplete, Message, MessageKind,
+    RecordTally, Retry, Sealed, Secrets, TlsFacts, TlsSide, TlsStage,
+};
+pub use hello::{ClientHello, ServerHello};
+pub use ids::{
+    AlertDescription, CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup,
+    ProtocolVersion, SignatureScheme,
+};
