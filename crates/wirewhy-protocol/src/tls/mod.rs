@@ -1,8 +1,10 @@
 //! TLS as an observer sees it (RFC 8446, RFC 5246 and before).
 
 mod facts;
+mod fingerprint;
 mod hello;
 mod ids;
+mod wire;
 
 pub use facts::{
     Alert, AlertSeen, CertificateRequest, Certificates, Incomplete, Message, MessageKind,
