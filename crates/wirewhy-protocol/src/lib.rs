@@ -31,8 +31,8 @@ mod tls;
 mod upgrade;
 
 pub use certificate::{
-    Certificate, CertificateFacts, ExtendedKeyUsage, KeyAlgorithm, PublicKey, SignatureAlgorithm,
-    SubjectName,
+    Cache as CertificateCache, Certificate, CertificateFacts, ExtendedKeyUsage, KeyAlgorithm,
+    PublicKey, SignatureAlgorithm, SubjectName,
 };
 pub use conversation::Conversation;
 pub use facts::{

@@ -1,8 +1,16 @@
 //! X.509 certificates as facts (RFC 5280).
 
+mod cache;
+mod extensions;
+mod keys;
+mod name;
+mod read;
+
 use std::net::IpAddr;
 
 use wirewhy_packet::Timestamp;
+
+pub use cache::Cache;
 
 /// A certificate as it was sent, and what it says.
 #[derive(Clone, PartialEq, Debug)]
@@ -26,6 +34,14 @@ pub struct CertificateFacts {
     pub subject: Box<str>,
     /// The issuer, in the string form of RFC 4514.
     pub issuer: Box<str>,
+    /// The subject, as encoded.
+    pub subject_der: Box<[u8]>,
+    /// The issuer, as encoded.
+    pub issuer_der: Box<[u8]>,
+    /// The subjectPublicKeyInfo, as encoded.
+    pub key_der: Box<[u8]>,
+    /// Bytes that follow the certificate in what was sent as one.
+    pub trailing_bytes: usize,
     /// The subject's last common name.
     pub common_name: Option<Box<str>>,
     /// The first instant of its validity.
@@ -54,7 +70,8 @@ pub struct CertificateFacts {
     pub must_staple: bool,
     /// Whether subject and issuer are the same, byte for byte.
     pub is_self_issued: bool,
-    /// Whether its signature was made with its own key.
+    /// Whether its signature was made with its own key; where that cannot be computed, whether subject, issuer and key
+    /// identifiers say so.
     pub is_self_signed: bool,
 }
 
