@@ -43,8 +43,9 @@ pub use hello::server_name;
 pub use speech::Speech;
 pub use tls::{
     Alert, AlertDescription, AlertSeen, CertificateRequest, Certificates, CipherSuite, ClientHello,
-    ContentType, ExtensionType, HandshakeType, Incomplete, Message, MessageKind, NamedGroup,
-    ProtocolVersion, RecordTally, Retry, Sealed, Secrets, ServerHello, SignatureScheme, TlsFacts,
-    TlsSide, TlsStage,
+    ConnectionSecrets, ContentType, Decryptor, ExtensionType, HandshakeType, Incomplete, KeyLog,
+    KeyLogLines, Message, MessageKind, NamedGroup, Opened, ProtocolVersion, RecordTally, Retry,
+    Sealed, Secrets, Sender, ServerHello, Settled, SignatureScheme, TlsFacts, TlsSide, TlsStage,
+    TrafficSecret,
 };
 pub use upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};

@@ -1,11 +1,14 @@
 //! TLS as an observer sees it (RFC 8446, RFC 5246 and before).
 
+mod decrypt;
 mod facts;
 mod fingerprint;
 mod hello;
 mod ids;
+mod secrets;
 mod wire;
 
+pub use decrypt::{Decryptor, Opened, Sender, Settled};
 pub use facts::{
     Alert, AlertSeen, CertificateRequest, Certificates, Incomplete, Message, MessageKind,
     RecordTally, Retry, Sealed, Secrets, TlsFacts, TlsSide, TlsStage,
@@ -15,3 +18,4 @@ pub use ids::{
     AlertDescription, CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup,
     ProtocolVersion, SignatureScheme,
 };
+pub use secrets::{ConnectionSecrets, KeyLog, KeyLogLines, TrafficSecret};
