@@ -400,4 +400,6 @@ fn part_of(sender: Sender, block: &[u8], lengths: [usize; 3]) -> Option<[Box<[u8
 }
 
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod tests;
