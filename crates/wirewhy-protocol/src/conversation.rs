@@ -5,7 +5,7 @@ use wirewhy_packet::Timestamp;
 use crate::exchanges::Exchanges;
 use crate::side::{Role, Segment, Side};
 use crate::streams::Streams;
-use crate::{ConversationFacts, Framing, Mark, SideFacts, What};
+use crate::{ConversationFacts, Framing, Mark, SideFacts, What, upgrade};
 
 /// Both directions of one connection's application bytes.
 ///
@@ -28,6 +28,7 @@ struct State {
 pub(crate) struct Dialogue {
     pub(crate) exchanges: Exchanges,
     pub(crate) streams: Streams,
+    pub(crate) upgrade: upgrade::Dialogue,
 }
 
 impl Conversation {
@@ -100,7 +101,11 @@ impl Conversation {
         let Some(state) = &self.state else {
             return ConversationFacts::default();
         };
-        let Dialogue { exchanges, streams } = &state.dialogue;
+        let Dialogue {
+            exchanges,
+            streams,
+            upgrade,
+        } = &state.dialogue;
         let client = state.client.facts(streams);
         let server = state.server.facts(streams);
         let awaiting = match server.framing {
@@ -121,7 +126,7 @@ impl Conversation {
             server,
             http: exchanges.facts(),
             awaiting,
-            upgrade: None,
+            upgrade: upgrade.facts(exchanges.connect()),
             tls: None,
         }
     }
@@ -135,6 +140,7 @@ impl Conversation {
                 + state.server.retained()
                 + state.dialogue.exchanges.retained()
                 + state.dialogue.streams.retained()
+                + state.dialogue.upgrade.retained()
         })
     }
 

@@ -129,6 +129,9 @@ impl Side {
         if !self.stalled {
             return false;
         }
+        if self.reader == Reader::Plain {
+            return self.resume_plain(peer, dialogue);
+        }
         let ready = match self.role {
             Role::Client => dialogue.exchanges.tunnel_decided() || !peer.answers_readably(),
             Role::Server => {
@@ -160,14 +163,31 @@ impl Side {
         true
     }
 
+    /// Lets a direction go on that waited for a word on TLS.
+    fn resume_plain(&mut self, peer: &Side, dialogue: &mut Dialogue) -> bool {
+        let never = peer.lost.is_some() || !matches!(peer.reader, Reader::Plain | Reader::Opening);
+        if !dialogue.upgrade.is_ready(self.role) {
+            if never {
+                self.lose(Lost::Unframed, dialogue);
+            }
+            return never;
+        }
+        self.stalled = false;
+        self.feed(&[], self.latest, dialogue);
+        while let Some(piece) = self.held.take(self.need) {
+            self.deliver(piece.segment(), dialogue);
+        }
+        true
+    }
+
     /// Whether this direction, the server's, has said nothing yet or something that answers requests.
     pub(crate) fn answers_readably(&self) -> bool {
-        self.lost.is_none()
+        self.lost.is_none() && self.reader != Reader::Plain
     }
 
     /// Whether this direction, the client's, may still bring a request.
     fn may_request(&self) -> bool {
-        self.lost.is_none() && !self.is_whole()
+        self.lost.is_none() && self.reader != Reader::Plain && !self.is_whole()
     }
 
     /// Whether every byte up to the end of the stream was seen.
@@ -203,6 +223,9 @@ impl Side {
     fn framing(&self, streams: &Streams) -> Framing {
         if let Some(lost) = self.lost {
             return Framing::Unknown(lost);
+        }
+        if self.reader == Reader::Plain {
+            return Framing::Unknown(Lost::Unframed);
         }
         let upto = self.end.unwrap_or(self.seen);
         if upto > self.need {
@@ -327,6 +350,7 @@ impl Side {
         }
         match Reader::of(speech) {
             Some(reader) => self.reader = reader,
+            None if dialogue.upgrade.begin(self.role, speech) => self.reader = Reader::Plain,
             None => self.lose(Lost::Unframed, dialogue),
         }
     }
@@ -342,7 +366,11 @@ impl Side {
             return;
         }
         self.reader.give_up(self.role, unread, dialogue);
-        self.lost = Some(lost);
+        // Whatever was missing of it, its framing would not have been read.
+        self.lost = match self.reader {
+            Reader::Plain => Some(Lost::Unframed),
+            _ => Some(lost),
+        };
         self.need = u64::MAX;
         self.stalled = false;
         self.pending = Vec::new();

@@ -5,7 +5,7 @@ mod head;
 use crate::exchanges::{Asked, Exchanges, HandsOver, Match, Method};
 use crate::reader::{Input, Step};
 use crate::side::Role;
-use crate::{Framing, Lost, Mark, Unfinished, What};
+use crate::{Framing, Lost, Mark, Unfinished, UpgradeVerdict, What};
 use head::{Body, Parsed};
 
 /// The longest header section read; servers stop at 8 to 64 KiB, clients at 256.
@@ -229,6 +229,13 @@ impl Reader {
             exchanges.interim();
             *self = Reader::new();
             return Outcome::Step(Step::To(after));
+        }
+        if method == Method::Connect {
+            let verdict = match status {
+                200..300 => UpgradeVerdict::Accepted,
+                _ => UpgradeVerdict::Refused,
+            };
+            exchanges.connected(verdict, head::first_line(head), begun);
         }
         // RFC 9110 section 9.3.6: any 2xx to CONNECT.
         if switches || (method == Method::Connect && (200..300).contains(&status)) {

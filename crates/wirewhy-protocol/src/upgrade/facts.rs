@@ -1,4 +1,4 @@
-//! From a plaintext protocol to TLS on the same connection: STARTTLS and its kin, and HTTP CONNECT.
+//! What was said of a change to TLS.
 
 use crate::Mark;
 
@@ -15,7 +15,8 @@ pub struct Upgrade {
     pub answered: Option<Mark>,
     /// What the answer says.
     pub verdict: UpgradeVerdict,
-    /// The answer as it was on the wire, cut at 256 bytes: hostile text. For binary protocols its code in words.
+    /// The answer as it was on the wire, its last line, cut at 256 bytes: hostile text. For binary protocols its code in words. Where
+    /// nobody asked: what the server said instead, if it demanded TLS, or the line of a masked announcement.
     pub reply: Option<Box<str>>,
     /// Where an HTTP proxy is asked to connect to (`host:port`): hostile text.
     pub target: Option<Box<str>>,

@@ -1,0 +1,398 @@
+use crate::testing::{Turn, client, closed_facts, facts_of, open_facts, segments, server};
+use crate::{ConversationFacts, Framing, Speech, Upgrade, UpgradeProtocol, UpgradeVerdict};
+
+const HELLO: &[u8] = b"\x16\x03\x01\x00\x05hello";
+const ANSWER: &[u8] = b"\x16\x03\x03\x00\x07answers";
+
+/// Bytes both sides send in turn, `C` and `S`; after them both speak TLS.
+fn talk(turns: &[(char, &[u8])]) -> Vec<Turn> {
+    turns
+        .iter()
+        .map(|&(role, bytes)| match role {
+            'C' => client(bytes),
+            _ => server(bytes),
+        })
+        .collect()
+}
+
+fn then_tls(mut turns: Vec<Turn>) -> Vec<Turn> {
+    turns.push(client(HELLO));
+    turns.push(server(ANSWER));
+    turns
+}
+
+/// The facts, the same over every segmentation.
+fn facts(turns: &[Turn]) -> ConversationFacts {
+    let whole = closed_facts(turns);
+    let longest = turns.iter().map(|(_, bytes)| bytes.len()).max().unwrap();
+    for size in 1..=longest {
+        let cut = facts_of(&segments(turns, size), turns);
+        assert_eq!(cut, whole, "in segments of {size}");
+    }
+    whole
+}
+
+fn upgrade(turns: &[Turn]) -> Upgrade {
+    *facts(turns).upgrade.expect("somebody spoke of it")
+}
+
+/// A protocol's conversations.
+struct Case {
+    protocol: UpgradeProtocol,
+    /// Up to the question.
+    before: Vec<(char, &'static [u8])>,
+    /// The question.
+    asks: &'static [u8],
+    accepts: &'static [u8],
+    refuses: &'static [u8],
+    offered: Option<bool>,
+    reply: [&'static str; 2],
+}
+
+fn cases() -> Vec<Case> {
+    use UpgradeProtocol as P;
+    let text = |protocol, before: Vec<(char, &'static [u8])>, asks, accepts, refuses, offered| {
+        let reply = |bytes: &'static [u8]| str::from_utf8(bytes).unwrap().lines().last().unwrap();
+        Case {
+            protocol,
+            before,
+            asks,
+            accepts,
+            refuses,
+            offered,
+            reply: [reply(accepts), reply(refuses)],
+        }
+    };
+    vec![
+        text(
+            P::Smtp,
+            vec![
+                ('S', b"220-a.example ESMTP\r\n220 ready\r\n"),
+                ('C', b"EHLO b\r\n"),
+                (
+                    'S',
+                    b"250-a.example\r\n250-SIZE 1\r\n250-STARTTLS\r\n250 8BITMIME\r\n",
+                ),
+            ],
+            b"STARTTLS\r\n",
+            b"220 2.0.0 go ahead\r\n",
+            b"454 4.7.0 not now\r\n",
+            Some(true),
+        ),
+        text(
+            P::Smtp,
+            vec![
+                ('S', b"220 welcome\r\n"),
+                ('C', b"EHLO b\r\n"),
+                ('S', b"250 a.example\r\n"),
+            ],
+            b"starttls\r\n",
+            b"220-go\r\n220 ahead\r\n",
+            b"502 what?\r\n",
+            Some(false),
+        ),
+        text(
+            P::Ftp,
+            vec![
+                ('S', b"220 welcome\r\n"),
+                ('C', b"FEAT\r\n"),
+                (
+                    'S',
+                    b"211-Features:\r\n AUTH TLS;SSL;\r\n PBSZ\r\n211 End\r\n",
+                ),
+            ],
+            b"AUTH TLS\r\n",
+            b"234 proceed\r\n",
+            b"534 no\r\n",
+            Some(true),
+        ),
+        text(
+            P::Ftp,
+            vec![('S', b"220-a\r\n  any text\r\n220 FTP ready\r\n")],
+            b"AUTH SSL\r\n",
+            b"234 proceed\r\n",
+            b"500 what?\r\n",
+            None,
+        ),
+        text(
+            P::Pop3,
+            vec![
+                ('S', b"+OK ready\r\n"),
+                ('C', b"CAPA\r\n"),
+                ('S', b"+OK\r\nTOP\r\nSTLS\r\nUSER\r\n.\r\n"),
+            ],
+            b"STLS\r\n",
+            b"+OK begin\r\n",
+            b"-ERR no\r\n",
+            Some(true),
+        ),
+        text(
+            P::Imap,
+            vec![
+                ('S', b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n"),
+                ('C', b"a1 NOOP\r\n"),
+                ('S', b"a1 OK\r\n"),
+            ],
+            b"a2 STARTTLS\r\n",
+            b"a2 OK begin\r\n",
+            b"a2 BAD no\r\n",
+            Some(true),
+        ),
+        text(
+            P::Nntp,
+            vec![
+                ('S', b"200 ready\r\n"),
+                ('C', b"CAPABILITIES\r\n"),
+                ('S', b"101 list:\r\nVERSION 2\r\nSTARTTLS\r\n.\r\n"),
+            ],
+            b"STARTTLS\r\n",
+            b"382 go\r\n",
+            b"580 no\r\n",
+            Some(true),
+        ),
+        text(
+            P::ManageSieve,
+            vec![(
+                'S',
+                b"\"IMPLEMENTATION\" \"x\"\r\n\"SASL\" \"\"\r\n\"STARTTLS\"\r\nOK\r\n",
+            )],
+            b"STARTTLS\r\n",
+            b"OK \"begin\"\r\n",
+            b"NO \"never\"\r\n",
+            Some(true),
+        ),
+        text(
+            P::Irc,
+            vec![
+                ('S', b":irc.example NOTICE * :hello\r\n"),
+                ('C', b"CAP LS 302\r\n"),
+                ('S', b":irc.example CAP * LS :sasl tls\r\n"),
+            ],
+            b"STARTTLS\r\n",
+            b":irc.example 670 * :go\r\n",
+            b":irc.example 691 * :no\r\n",
+            Some(true),
+        ),
+        Case {
+            protocol: P::Xmpp,
+            before: vec![
+                (
+                    'C',
+                    b"<?xml version='1.0'?><stream:stream to='a' xmlns='jabber:client'>",
+                ),
+                (
+                    'S',
+                    b"<?xml version='1.0'?><stream:stream id=\"a>b\"><stream:features>\
+                    <starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>\
+                    </stream:features>",
+                ),
+            ],
+            asks: b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+            accepts: b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+            refuses: b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>",
+            offered: Some(true),
+            reply: [
+                "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+                "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+            ],
+        },
+        Case {
+            protocol: P::Ldap,
+            before: vec![],
+            asks: b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037",
+            accepts: b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00",
+            refuses: b"\x30\x84\x00\x00\x00\x0e\x02\x01\x01\x78\x09\x0a\x01\x34\x04\x00\x04\x02no",
+            offered: None,
+            reply: ["success", "unavailable: no"],
+        },
+        Case {
+            protocol: P::PostgreSql,
+            before: vec![('C', b"\0\0\0\x08\x04\xd2\x16\x30"), ('S', b"N")],
+            asks: b"\0\0\0\x08\x04\xd2\x16\x2f",
+            accepts: b"S",
+            refuses: b"E\0\0\0\x10SFATAL\0Mno\0\0",
+            offered: None,
+            reply: ["S", "no"],
+        },
+        Case {
+            protocol: P::PostgreSql,
+            before: vec![],
+            asks: b"\0\0\0\x08\x04\xd2\x16\x2f",
+            accepts: b"S",
+            refuses: b"N",
+            offered: None,
+            reply: ["S", "N"],
+        },
+        Case {
+            protocol: P::Rdp,
+            before: vec![],
+            asks: b"\x03\0\0\x1e\x19\xe0\0\0\0\0\0Cookie: a\r\n\x01\0\x08\0\x03\0\0\0",
+            accepts: b"\x03\0\0\x13\x0e\xd0\0\0\x12\x34\0\x02\x0f\x08\0\x01\0\0\0",
+            refuses: b"\x03\0\0\x13\x0e\xd0\0\0\x12\x34\0\x03\0\x08\0\x05\0\0\0",
+            offered: None,
+            reply: ["TLS", "CredSSP required by server"],
+        },
+        Case {
+            protocol: P::Socks,
+            before: vec![('C', b"\x05\x01\0"), ('S', b"\x05\0")],
+            asks: b"\x05\x01\0\x03\x09a.example\x01\xbb",
+            accepts: b"\x05\0\0\x01\x7f\0\0\x01\x01\x02",
+            refuses: b"\x05\x05\0\x01\0\0\0\0\0\0",
+            offered: None,
+            reply: ["succeeded", "connection refused"],
+        },
+        Case {
+            protocol: P::Socks,
+            before: vec![],
+            asks: b"\x04\x01\x01\xbb\0\0\0\x01me\0a.example\0",
+            accepts: b"\0\x5a\0\0\0\0\0\0",
+            refuses: b"\0\x5b\0\0\0\0\0\0",
+            offered: None,
+            reply: ["granted", "rejected or failed"],
+        },
+        Case {
+            protocol: P::HttpConnect,
+            before: vec![],
+            asks: b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
+            accepts: b"HTTP/1.1 200 Connection established\r\n\r\n",
+            refuses: b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n",
+            offered: None,
+            reply: [
+                "HTTP/1.1 200 Connection established",
+                "HTTP/1.1 407 Who are you",
+            ],
+        },
+    ]
+}
+
+impl Case {
+    fn turns(&self, last: &[(char, &[u8])]) -> Vec<Turn> {
+        talk(&[&self.before[..], last].concat())
+    }
+}
+
+#[test]
+fn accepted_and_tls_follows() {
+    for case in cases() {
+        let plain = case.turns(&[('C', case.asks), ('S', case.accepts)]);
+        let last = plain.len() as u64;
+        let facts = facts(&then_tls(plain.clone()));
+        let upgrade = facts.upgrade.clone().expect("asked for");
+        let protocol = case.protocol;
+        assert_eq!(upgrade.protocol, protocol);
+        assert_eq!(upgrade.verdict, UpgradeVerdict::Accepted, "{protocol:?}");
+        assert_eq!(upgrade.offered, case.offered, "{protocol:?}");
+        assert_eq!(
+            upgrade.reply.as_deref(),
+            Some(case.reply[0]),
+            "{protocol:?}"
+        );
+        assert_eq!(
+            upgrade.asked.map(|mark| mark.frame),
+            Some(last - 1),
+            "{protocol:?}"
+        );
+        assert_eq!(
+            upgrade.answered.map(|mark| mark.frame),
+            Some(last),
+            "{protocol:?}"
+        );
+        assert_eq!(facts.client.inner, Some(Speech::Tls), "{protocol:?}");
+        assert_eq!(facts.server.inner, Some(Speech::Tls), "{protocol:?}");
+        assert_eq!(facts.client.framing, Framing::Boundary, "{protocol:?}");
+        assert_eq!(facts.server.framing, Framing::Boundary, "{protocol:?}");
+        let tunnel = matches!(
+            protocol,
+            UpgradeProtocol::HttpConnect | UpgradeProtocol::Socks
+        );
+        assert_eq!(
+            upgrade.target.as_deref(),
+            tunnel.then_some("a.example:443"),
+            "{protocol:?}"
+        );
+    }
+}
+
+#[test]
+fn a_hello_sent_before_the_answer_waits_for_it() {
+    for case in cases() {
+        let asks = [case.asks, HELLO].concat();
+        let turns = case.turns(&[('C', &asks), ('S', case.accepts), ('S', ANSWER)]);
+        let facts = facts(&turns);
+        assert_eq!(facts.client.inner, Some(Speech::Tls), "{:?}", case.protocol);
+        assert_eq!(facts.server.inner, Some(Speech::Tls), "{:?}", case.protocol);
+        let unanswered = case.turns(&[('C', &asks)]);
+        let facts = open_facts(&unanswered);
+        assert_eq!(facts.client.inner, None, "{:?}", case.protocol);
+        let verdict = facts.upgrade.map(|upgrade| upgrade.verdict);
+        assert_eq!(
+            verdict,
+            Some(UpgradeVerdict::Unanswered),
+            "{:?}",
+            case.protocol
+        );
+    }
+}
+
+#[test]
+fn refused_and_said_why() {
+    for case in cases() {
+        let turns = case.turns(&[('C', case.asks), ('S', case.refuses)]);
+        let facts = facts(&turns);
+        let upgrade = facts.upgrade.clone().expect("asked for");
+        let protocol = case.protocol;
+        assert_eq!(upgrade.protocol, protocol);
+        assert_eq!(upgrade.verdict, UpgradeVerdict::Refused, "{protocol:?}");
+        assert_eq!(
+            upgrade.reply.as_deref(),
+            Some(case.reply[1]),
+            "{protocol:?}"
+        );
+        assert_eq!(facts.client.inner, None, "{protocol:?}");
+    }
+}
+
+#[test]
+fn asked_again_after_a_refusal() {
+    for case in cases() {
+        // A refused SOCKS request ends the connection; RDP and PostgreSQL's error do too.
+        if matches!(
+            case.protocol,
+            UpgradeProtocol::Socks | UpgradeProtocol::Rdp | UpgradeProtocol::Xmpp
+        ) {
+            continue;
+        }
+        let again = if case.protocol == UpgradeProtocol::Imap {
+            // Tags are not used twice.
+            [&b"a3 STARTTLS\r\n"[..], b"a3 OK begin\r\n"]
+        } else {
+            [case.asks, case.accepts]
+        };
+        let turns = then_tls(case.turns(&[
+            ('C', case.asks),
+            ('S', case.refuses),
+            ('C', again[0]),
+            ('S', again[1]),
+        ]));
+        let facts = facts(&turns);
+        let verdict = facts.upgrade.map(|upgrade| upgrade.verdict);
+        assert_eq!(
+            verdict,
+            Some(UpgradeVerdict::Accepted),
+            "{:?}",
+            case.protocol
+        );
+        assert_eq!(facts.client.inner, Some(Speech::Tls), "{:?}", case.protocol);
+    }
+}
+
+#[test]
+fn never_asked() {
+    for case in cases().iter().filter(|case| case.offered.is_some()) {
+        let upgrade = upgrade(&case.turns(&[]));
+        assert_eq!(upgrade.protocol, case.protocol);
+        assert_eq!(upgrade.verdict, UpgradeVerdict::NotAsked);
+        assert_eq!(upgrade.offered, case.offered, "{:?}", case.protocol);
+        assert_eq!(upgrade.reply, None);
+    }
+}
