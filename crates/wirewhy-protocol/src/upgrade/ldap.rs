@@ -19,9 +19,7 @@ pub(crate) fn is_message(bytes: &[u8]) -> Option<bool> {
     let Some((0x30, rest)) = bytes.split_first() else {
         return if bytes.is_empty() { None } else { Some(false) };
     };
-    let Some(&length) = rest.first() else {
-        return None;
-    };
+    let &length = rest.first()?;
     let extra = match length {
         0..=0x7f => 0,
         0x81..=0x84 => usize::from(length & 0x0f),
@@ -63,8 +61,16 @@ fn length(first: u8, rest: &[u8]) -> Option<(usize, usize)> {
     Some((length, 2 + count))
 }
 
-/// A message: its number, its operation's tag and content, and its whole length.
-fn message(bytes: &[u8]) -> Result<(&[u8], u8, &[u8], usize), Outcome> {
+struct Message<'a> {
+    number: &'a [u8],
+    /// The operation's tag and content.
+    tag: u8,
+    operation: &'a [u8],
+    /// The length of the whole.
+    used: usize,
+}
+
+fn message(bytes: &[u8]) -> Result<Message<'_>, Outcome> {
     let Some((&[tag, first], rest)) = bytes.split_first_chunk::<2>() else {
         return Err(Outcome::More);
     };
@@ -77,16 +83,26 @@ fn message(bytes: &[u8]) -> Result<(&[u8], u8, &[u8], usize), Outcome> {
         return Err(Outcome::Done);
     }
     let content = bytes.get(header..header + length).ok_or(Outcome::More)?;
-    let (0x02, number, used) = element(content).ok_or(Outcome::Done)? else {
+    let (0x02, number, behind) = element(content).ok_or(Outcome::Done)? else {
         return Err(Outcome::Done);
     };
-    let (tag, operation, _) = element(content.get(used..).unwrap_or(&[])).ok_or(Outcome::Done)?;
-    Ok((number, tag, operation, header + length))
+    let (tag, operation, _) = element(content.get(behind..).unwrap_or(&[])).ok_or(Outcome::Done)?;
+    Ok(Message {
+        number,
+        tag,
+        operation,
+        used: header + length,
+    })
 }
 
 impl Ldap {
     pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
-        let (number, tag, operation, used) = match message(bytes) {
+        let Message {
+            number,
+            tag,
+            operation,
+            used,
+        } = match message(bytes) {
             Ok(message) => message,
             Err(outcome) => return outcome,
         };
@@ -100,7 +116,12 @@ impl Ldap {
     }
 
     pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
-        let (number, tag, operation, used) = match message(bytes) {
+        let Message {
+            number,
+            tag,
+            operation,
+            used,
+        } = match message(bytes) {
             Ok(message) => message,
             Err(outcome) => return outcome,
         };

@@ -13,9 +13,7 @@ pub(super) struct MySql {
 
 /// Whether a server's first bytes are a greeting, or the error sent instead of one; `None` while they may be.
 pub(crate) fn is_greeting(bytes: &[u8]) -> Option<bool> {
-    let Some((&first, rest)) = bytes.split_first() else {
-        return None;
-    };
+    let (&first, rest) = bytes.split_first()?;
     if first == 0 || rest.iter().take(3).any(|&byte| byte != 0) {
         return Some(false);
     }
@@ -50,14 +48,13 @@ impl MySql {
     }
 
     pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
-        let Some((&[low, middle, high, _, flags, more], _)) = bytes.split_first_chunk::<6>() else {
+        let Some((&[low, middle, high, _, _, flags], _)) = bytes.split_first_chunk::<6>() else {
             return Outcome::More;
         };
         let length =
             usize::try_from(u32::from_le_bytes([low, middle, high, 0])).unwrap_or(usize::MAX);
-        let _ = flags;
         // A request for TLS is the reply's start alone: 32 bytes, or 5 before version 4.1.
-        if more & CLIENT_SSL == 0 || !matches!(length, 32 | 5) {
+        if flags & CLIENT_SSL == 0 || !matches!(length, 32 | 5) {
             self.replied = true;
             return Outcome::Done;
         }
