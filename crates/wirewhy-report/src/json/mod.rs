@@ -5,6 +5,7 @@
 
 mod encode;
 mod shape;
+mod tls;
 
 use std::io::{self, Write};
 
