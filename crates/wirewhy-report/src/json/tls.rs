@@ -10,7 +10,7 @@ use wirewhy_protocol::{
 };
 
 use super::Time;
-use crate::words;
+use crate::{progress, words};
 
 /// One TLS connection.
 #[derive(Serialize)]
@@ -51,10 +51,10 @@ impl<'a> TlsShape<'a> {
             client_alpn: hello.map(|hello| hello.alpn().into_iter().map(text).collect()),
             cipher_suite: tls.cipher_suite().map(|suite| suite.to_string()),
             group: tls.group.map(|group| group.to_string()),
-            resumed: tls.resumed(),
+            resumed: progress::resumed(tls),
             early_data_accepted: tls.early_data_accepted,
             retry: tls.retry.as_ref().map(RetryShape::new),
-            stage: tls.stage().name(),
+            stage: progress::stage(tls).name(),
             ja3: hello.map(ClientHello::ja3).filter(|hash| !hash.is_empty()),
             ja4: hello.map(ClientHello::ja4).filter(|hash| !hash.is_empty()),
             certificates: certificates.map(chain),
