@@ -3,7 +3,7 @@
 use jiff::Timestamp as Instant;
 use wirewhy_detect::Value;
 use wirewhy_packet::{Interval, Timestamp};
-use wirewhy_protocol::{KeyAlgorithm, UpgradeProtocol, UpgradeVerdict};
+use wirewhy_protocol::{KeyAlgorithm, MessageKind, UpgradeProtocol, UpgradeVerdict};
 
 use crate::{Names, Safe};
 
@@ -92,6 +92,21 @@ pub(crate) fn alert_level(level: u8) -> String {
         2 => "fatal".to_owned(),
         other => other.to_string(),
     }
+}
+
+/// A kind of TLS message, as the registries name it where they do.
+pub(crate) fn message(kind: MessageKind) -> String {
+    let fixed = match kind {
+        MessageKind::Handshake(kind) => return kind.to_string(),
+        MessageKind::HelloRetryRequest => "hello_retry_request",
+        MessageKind::SslV2ClientHello => "sslv2_client_hello",
+        MessageKind::ChangeCipherSpec => "change_cipher_spec",
+        MessageKind::Alert(_) => "alert",
+        MessageKind::Sealed(_) => "sealed",
+        MessageKind::ApplicationData => "application_data",
+        MessageKind::Heartbeat => "heartbeat",
+    };
+    fixed.to_owned()
 }
 
 /// The algorithm of a public key; of an elliptic curve its name.

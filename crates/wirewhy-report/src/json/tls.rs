@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use wirewhy_flow::Side;
 use wirewhy_protocol::{
-    Alert, AlertSeen, Certificate, CertificateFacts, Certificates, ClientHello, Mark, NamedGroup,
-    PublicKey, Retry, Secrets, SubjectName, TlsFacts, Upgrade,
+    Alert, AlertSeen, Certificate, CertificateFacts, Certificates, ClientHello, Mark, Message,
+    MessageKind, NamedGroup, PublicKey, Retry, Secrets, SubjectName, TlsFacts, Upgrade,
 };
 
 use super::Time;
@@ -34,6 +34,7 @@ pub(super) struct TlsShape<'a> {
     client_certificate_requested: Option<bool>,
     ocsp_stapled: Option<bool>,
     alerts: Vec<AlertShape>,
+    messages: Vec<MessageShape>,
     secrets: &'static str,
     joined_late: bool,
 }
@@ -66,6 +67,7 @@ impl<'a> TlsShape<'a> {
             ocsp_stapled: (tls.ocsp_response.is_some() || certificates.is_some())
                 .then_some(tls.ocsp_response.is_some()),
             alerts: alerts(tls),
+            messages: messages(tls),
             secrets: match tls.secrets {
                 Secrets::Unknown => "unknown",
                 Secrets::Used => "used",
@@ -177,6 +179,34 @@ impl AlertShape {
     }
 }
 
+/// One of a side's first messages. An encrypted one is `sealed`, with the type its record shows.
+#[derive(Serialize)]
+struct MessageShape {
+    from: &'static str,
+    message: String,
+    content: Option<String>,
+    begun_frame: u64,
+    frame: u64,
+    length_bytes: u32,
+}
+
+impl MessageShape {
+    fn new(from: Side, message: &Message) -> MessageShape {
+        let content = match message.what {
+            MessageKind::Sealed(content) => Some(content.to_string()),
+            _ => None,
+        };
+        MessageShape {
+            from: from.name(),
+            message: words::message(message.what),
+            content,
+            begun_frame: message.begun.frame,
+            frame: message.mark.frame,
+            length_bytes: message.length,
+        }
+    }
+}
+
 /// How a plaintext protocol changed to TLS, or was to.
 #[derive(Serialize)]
 pub(super) struct UpgradeShape<'a> {
@@ -217,6 +247,18 @@ fn alerts(tls: &TlsFacts) -> Vec<AlertShape> {
     let mut all = of(Side::Client, &tls.client.alerts);
     all.extend(of(Side::Server, &tls.server.alerts));
     all.sort_by_key(|alert| alert.frame);
+    all
+}
+
+/// The first messages of both sides in the order they were whole.
+fn messages(tls: &TlsFacts) -> Vec<MessageShape> {
+    let of = |side, messages: &[Message]| {
+        let shapes = messages.iter().map(|one| MessageShape::new(side, one));
+        shapes.collect::<Vec<_>>()
+    };
+    let mut all = of(Side::Client, &tls.client.messages);
+    all.extend(of(Side::Server, &tls.server.messages));
+    all.sort_by_key(|message| message.frame);
     all
 }
 

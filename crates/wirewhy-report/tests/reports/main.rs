@@ -8,3 +8,5 @@ mod ladder;
 mod sample;
 #[cfg(test)]
 mod text;
+#[cfg(test)]
+mod tls;
