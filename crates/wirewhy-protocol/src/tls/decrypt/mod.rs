@@ -62,6 +62,8 @@ enum Keys {
         hash: Hash,
         nonce: [u8; 12],
         secret: Box<[u8]>,
+        /// Whether a record's header is authenticated.
+        header: bool,
     },
     /// An authenticated cipher of TLS 1.2, with the fixed part of its nonce.
     Aead { aead: Aead, fixed: Box<[u8]> },
@@ -86,10 +88,20 @@ enum Iv {
 }
 
 impl Decryptor {
-    /// For records of TLS 1.3 under a traffic secret. `None` where the cipher suite is not supported, or the secret has
-    /// not the length of its hash.
+    /// For records of TLS 1.3, or of a draft of it from the 20th on, under a traffic secret. `None` where the version or the
+    /// cipher suite is not supported, or the secret has not the length of its hash.
     #[must_use]
-    pub fn from_traffic_secret(cipher_suite: CipherSuite, secret: &[u8]) -> Option<Decryptor> {
+    pub fn from_traffic_secret(
+        version: ProtocolVersion,
+        cipher_suite: CipherSuite,
+        secret: &[u8],
+    ) -> Option<Decryptor> {
+        let header = match version.0 {
+            0x0304 | 0x7f19..=0x7fff => true,
+            // Before draft 25 it was not authenticated, before draft 20 the keys were derived otherwise.
+            0x7f14..0x7f19 => false,
+            _ => return None,
+        };
         let suite = Suite::new(ProtocolVersion::TLS1_3, cipher_suite)?;
         let Cipher::Aead(aead) = suite.cipher else {
             return None;
@@ -98,7 +110,7 @@ impl Decryptor {
         if secret.len() != hash.length() {
             return None;
         }
-        Decryptor::tls13(aead, hash, suite.key_length, secret.into())
+        Decryptor::tls13(aead, hash, suite.key_length, secret.into(), header)
     }
 
     /// For the records of TLS 1.2, 1.1 or 1.0 after a side's ChangeCipherSpec. `None` where the cipher suite is not
@@ -159,12 +171,19 @@ impl Decryptor {
     pub fn open(&mut self, header: [u8; 5], body: &[u8]) -> Option<Opened> {
         let [kind, ..] = header;
         let kind = ContentType(kind);
-        if let Keys::Tls13 { aead, nonce, .. } = &self.keys {
+        if let Keys::Tls13 {
+            aead,
+            nonce,
+            header: with_header,
+            ..
+        } = &self.keys
+        {
             if kind != ContentType(23) {
                 return None;
             }
             let nonce = numbered(*nonce, self.sequence);
-            let text = aead.open(&self.key, &nonce, &header, body)?;
+            let additional = if *with_header { header.as_slice() } else { &[] };
+            let text = aead.open(&self.key, &nonce, additional, body)?;
             self.sequence = self.sequence.wrapping_add(1);
             return inner(text);
         }
@@ -206,8 +225,38 @@ impl Decryptor {
         self.sequence = self.sequence.wrapping_add(1);
     }
 
+    /// Takes the next keys, as its sender does after a KeyUpdate (RFC 8446 section 7.2). Of TLS 1.3 only: otherwise
+    /// nothing changes.
+    pub fn update(&mut self) {
+        if let Some(renewed) = self.renewed() {
+            *self = renewed;
+        }
+    }
+
+    /// With the keys after a KeyUpdate; `None` before TLS 1.3.
+    pub(super) fn renewed(&self) -> Option<Decryptor> {
+        let Keys::Tls13 {
+            aead,
+            hash,
+            secret,
+            header,
+            ..
+        } = &self.keys
+        else {
+            return None;
+        };
+        let secret = hash.expand_label(secret, b"traffic upd", hash.length())?;
+        Decryptor::tls13(*aead, *hash, self.key.len(), secret.into(), *header)
+    }
+
     /// The keys of RFC 8446 section 7.3.
-    fn tls13(aead: Aead, hash: Hash, key_length: usize, secret: Box<[u8]>) -> Option<Decryptor> {
+    fn tls13(
+        aead: Aead,
+        hash: Hash,
+        key_length: usize,
+        secret: Box<[u8]>,
+        header: bool,
+    ) -> Option<Decryptor> {
         let nonce = hash.expand_label(&secret, b"iv", 12)?;
         Some(Decryptor {
             key: hash.expand_label(&secret, b"key", key_length)?.into(),
@@ -216,22 +265,10 @@ impl Decryptor {
                 hash,
                 nonce: nonce.try_into().ok()?,
                 secret,
+                header,
             },
             sequence: 0,
         })
-    }
-
-    /// Takes the next keys, as its sender does after a KeyUpdate (RFC 8446 section 7.2). Of TLS 1.3 only: otherwise
-    /// nothing changes.
-    pub fn update(&mut self) {
-        if let Keys::Tls13 {
-            aead, hash, secret, ..
-        } = &self.keys
-            && let Some(secret) = hash.expand_label(secret, b"traffic upd", hash.length())
-            && let Some(next) = Decryptor::tls13(*aead, *hash, self.key.len(), secret.into())
-        {
-            *self = next;
-        }
     }
 }
 

@@ -96,8 +96,14 @@ impl Session {
         let suite = self.server_hello().cipher_suite();
         let random = self.client_hello().random();
         let secrets = self.log.connection(&random).unwrap();
-        let decryptor =
-            |of| Decryptor::from_traffic_secret(suite, secrets.traffic(of).unwrap()).unwrap();
+        let decryptor = |of| {
+            Decryptor::from_traffic_secret(
+                ProtocolVersion::TLS1_3,
+                suite,
+                secrets.traffic(of).unwrap(),
+            )
+            .unwrap()
+        };
         let mut current = decryptor(handshake);
         let mut opened = Vec::new();
         for record in self.records(sender) {

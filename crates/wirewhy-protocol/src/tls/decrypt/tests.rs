@@ -39,7 +39,7 @@ mod rfc8448 {
         32 e1 67 c2 95 5d";
 
     fn decryptor(secret: &str) -> Decryptor {
-        Decryptor::from_traffic_secret(SUITE, &bytes(secret)).unwrap()
+        Decryptor::from_traffic_secret(ProtocolVersion::TLS1_3, SUITE, &bytes(secret)).unwrap()
     }
 
     #[test]
@@ -107,7 +107,12 @@ mod rfc8448 {
 #[test]
 fn secrets_of_another_length_or_suite_are_refused() {
     let open = |suite, length| {
-        Decryptor::from_traffic_secret(CipherSuite(suite), &vec![1; length]).is_some()
+        Decryptor::from_traffic_secret(
+            ProtocolVersion::TLS1_3,
+            CipherSuite(suite),
+            &vec![1; length],
+        )
+        .is_some()
     };
     assert!(open(0x1301, 32));
     assert!(open(0x1302, 48));
@@ -117,8 +122,50 @@ fn secrets_of_another_length_or_suite_are_refused() {
     assert!(!open(0x00c6, 32));
 }
 
+/// Until draft 25 nothing but the content was authenticated.
+#[test]
+fn drafts_authenticate_what_they_did_then() {
+    use aes_gcm::aead::{AeadInOut, KeyInit};
+    let suite = CipherSuite(0x1301);
+    let new = |version| Decryptor::from_traffic_secret(ProtocolVersion(version), suite, &[1; 32]);
+    let Some(Decryptor {
+        key,
+        keys: Keys::Tls13 { nonce, .. },
+        ..
+    }) = new(0x0304)
+    else {
+        panic!("not of TLS 1.3");
+    };
+    let seal = |additional: &[u8]| {
+        let mut body = b"\x01\x00\x15".to_vec();
+        aes_gcm::Aes128Gcm::new_from_slice(&key)
+            .unwrap()
+            .encrypt_in_place(&nonce.into(), additional, &mut body)
+            .unwrap();
+        body
+    };
+    let header = [23, 3, 3, 0, 19];
+    let [without, with] = [seal(&[]), seal(&header)];
+    for (version, body, opens) in [
+        (0x0304, &with, true),
+        (0x0304, &without, false),
+        (0x7f1c, &with, true),
+        (0x7f19, &with, true),
+        (0x7f18, &with, false),
+        (0x7f18, &without, true),
+        (0x7f14, &without, true),
+    ] {
+        let opened = new(version).unwrap().open(header, body);
+        assert_eq!(opened.is_some(), opens, "{version:04x}");
+    }
+    assert!(new(0x7f13).is_none());
+    assert!(new(0x0303).is_none());
+}
+
 #[test]
 fn debug_output_holds_no_keys() {
-    let decryptor = Decryptor::from_traffic_secret(CipherSuite(0x1301), &[0xab; 32]).unwrap();
+    let decryptor =
+        Decryptor::from_traffic_secret(ProtocolVersion::TLS1_3, CipherSuite(0x1301), &[0xab; 32])
+            .unwrap();
     assert_eq!(format!("{decryptor:?}"), "Decryptor { sequence: 0, .. }");
 }
