@@ -251,6 +251,9 @@ impl Line {
         if words.next().is_some() {
             return None;
         }
+        if is_pre_master(label, first, second) {
+            return Some(Line::Nothing);
+        }
         if label == b"RSA" {
             return Some(Line::Session {
                 identifier: padded(&bytes(first.strip_prefix(b"Session-ID:")?)?)?,
@@ -287,6 +290,12 @@ fn no_record_secret(label: &[u8]) -> bool {
         b"SERVER_TRAFFIC_SECRET_",
     ];
     PREFIXES.iter().any(|prefix| label.starts_with(prefix))
+}
+
+/// Whether a line has the pre-master secret of an RSA key exchange, found by the first bytes it was encrypted to: older libraries
+/// write it beside the master secret.
+fn is_pre_master(label: &[u8], first: &[u8], second: &[u8]) -> bool {
+    label == b"RSA" && exactly::<8>(first).is_some() && exactly::<MASTER>(second).is_some()
 }
 
 /// A session's identifier as the key of a map: shorter ones end in zeros.
@@ -368,8 +377,11 @@ mod tests {
         let mut log = KeyLog::new();
         let random = hex(1, 32);
         let text = format!(
-            "EXPORTER_SECRET {random} {0}\nEARLY_EXPORTER_SECRET {random} {0}\nECH_SECRET {random} {0}\n",
-            hex(2, 32)
+            "EXPORTER_SECRET {random} {0}\nEARLY_EXPORTER_SECRET {random} {0}\nECH_SECRET {random} {0}\n\
+             RSA {1} {2}\n",
+            hex(2, 32),
+            hex(3, 8),
+            hex(4, 48),
         );
         assert_eq!(log.add(text.as_bytes()), KeyLogLines::default());
         assert!(log.is_empty());
