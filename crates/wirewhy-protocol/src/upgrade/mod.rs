@@ -49,6 +49,8 @@ pub(crate) struct Dialogue {
     talk: Option<Box<Talk>>,
     /// What was agreed on before, by a protocol that carries another one.
     outer: Option<Box<Upgrade>>,
+    /// The directions that have not yet left the protocol that carries the other one.
+    inside: [bool; 2],
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -162,13 +164,14 @@ impl Family {
 impl Dialogue {
     /// A direction begins with this protocol; false where no change to TLS can come of it.
     pub(crate) fn begin(&mut self, role: Role, speech: Speech) -> bool {
-        if let Some(talk) = &self.talk
-            && talk.over.iter().all(|&over| over)
+        if let Some(talk) = &mut self.talk
+            && *own(&mut talk.over, role)
         {
-            // A tunnel: the protocol inside may change to TLS on its own.
+            // A tunnel: the protocol inside may change to TLS on its own. Whoever agreed on TLS speaks that, or nothing known.
             if talk.facts.protocol != UpgradeProtocol::Socks {
                 return false;
             }
+            self.inside = talk.over.map(|over| !over);
             self.outer = self.talk.take().map(|talk| Box::new(talk.facts));
         }
         let Some((family, protocol)) = Family::of(speech) else {
@@ -208,22 +211,20 @@ impl Dialogue {
 
     /// Reads what a direction said, in order.
     pub(crate) fn read(&mut self, role: Role, bytes: &[u8], mark: Mark) -> Outcome {
+        if std::mem::take(own(&mut self.inside, role)) {
+            return Outcome::Over(0);
+        }
         let Some(talk) = &mut self.talk else {
             return Outcome::Done;
         };
         let outcome = talk.read(role, bytes, mark);
-        let [client, server] = &mut talk.over;
-        let [client_read, server_read] = &mut talk.read;
-        let (over, read) = match role {
-            Role::Client => (client, client_read),
-            Role::Server => (server, server_read),
-        };
         match outcome {
             Outcome::Used(used) => {
+                let read = own(&mut talk.read, role);
                 *read = read.saturating_add(used);
                 talk.finished |= *read > MAX_PLAINTEXT;
             }
-            Outcome::Over(_) => *over = true,
+            Outcome::Over(_) => *own(&mut talk.over, role) = true,
             Outcome::Done => talk.finished = true,
             Outcome::More | Outcome::Wait => {}
         }
@@ -281,11 +282,18 @@ impl Talk {
     }
 
     fn read(&mut self, role: Role, bytes: &[u8], mark: Mark) -> Outcome {
+        if self.waits(role) && !self.finished {
+            return Outcome::Wait;
+        }
+        // Some clients shake hands whatever the answer was, or without a question.
+        match is_hello(bytes) {
+            _ if role == Role::Server => {}
+            Some(true) => return Outcome::Over(0),
+            Some(false) => {}
+            None => return Outcome::More,
+        }
         if self.finished {
             return Outcome::Done;
-        }
-        if self.waits(role) {
-            return Outcome::Wait;
         }
         if self.facts.verdict == UpgradeVerdict::Accepted {
             return Outcome::Over(0);
@@ -323,6 +331,30 @@ impl Upgrade {
         self.answered = Some(mark);
         self.verdict = verdict;
         self.reply = reply;
+    }
+}
+
+/// What is a direction's own of both.
+fn own<T>([client, server]: &mut [T; 2], role: Role) -> &mut T {
+    match role {
+        Role::Client => client,
+        Role::Server => server,
+    }
+}
+
+/// Whether the bytes begin a record with a ClientHello, which is no message of any protocol here; `None` while they may.
+fn is_hello(bytes: &[u8]) -> Option<bool> {
+    let fits = bytes.iter().zip(0_u8..6).all(|(&byte, index)| match index {
+        0 => byte == 0x16,
+        1 => byte == 3,
+        2 => byte <= 4,
+        5 => byte == 1,
+        _ => true,
+    });
+    match (fits, bytes.len()) {
+        (false, _) => Some(false),
+        (true, 6..) => Some(true),
+        (true, _) => None,
     }
 }
 

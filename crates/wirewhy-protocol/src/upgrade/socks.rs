@@ -32,10 +32,11 @@ pub(crate) fn is_request(bytes: &[u8]) -> Option<bool> {
     match *bytes {
         // The methods: none, GSSAPI, password; more are assigned and nobody offers many.
         [5, count @ 1..=8, ref methods @ ..] => {
-            if methods.len() > usize::from(count) || methods.iter().any(|&method| method > 9) {
+            let count = usize::from(count);
+            if methods.iter().take(count).any(|&method| method > 9) {
                 return Some(false);
             }
-            (methods.len() == usize::from(count)).then_some(true)
+            (methods.len() >= count).then_some(true)
         }
         [4, 1, high, low, ref rest @ ..] => {
             if (high, low) == (0, 0) {

@@ -396,3 +396,158 @@ fn never_asked() {
         assert_eq!(upgrade.reply, None);
     }
 }
+
+/// A record that holds the start of a ClientHello.
+const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\x06\x01\0\0\x02\x03\x03";
+
+#[test]
+fn a_client_that_shakes_hands_whatever_the_answer_was() {
+    for case in cases() {
+        // What comes after a refused tunnel is not to the same server.
+        if matches!(
+            case.protocol,
+            UpgradeProtocol::HttpConnect | UpgradeProtocol::Socks
+        ) {
+            continue;
+        }
+        let facts = facts(&case.turns(&[
+            ('C', case.asks),
+            ('S', case.refuses),
+            ('C', CLIENT_HELLO),
+            ('S', case.refuses),
+        ]));
+        let upgrade = facts.upgrade.expect("asked for");
+        let protocol = case.protocol;
+        assert_eq!(upgrade.verdict, UpgradeVerdict::Refused, "{protocol:?}");
+        assert_eq!(facts.client.inner, Some(Speech::Tls), "{protocol:?}");
+        assert_eq!(facts.server.inner, None, "{protocol:?}");
+    }
+}
+
+#[test]
+fn a_client_that_shakes_hands_without_a_question() {
+    let mut greetings: Vec<&[u8]> = vec![
+        b"220 a.example ESMTP\r\n",
+        b"220 FTP\r\n",
+        b"220 welcome\r\n",
+        b"+OK ready\r\n",
+        b"* OK ready\r\n",
+        b"200 ready\r\n",
+        b"\"SASL\" \"\"\r\nOK\r\n",
+        b":irc.example NOTICE * :hello\r\n",
+    ];
+    let mysql = [&b"\x19\0\0\0\x0a8.0\0\x01\0\0\0challeng\0\xff\xff\x08\0\0\0\0"[..]].concat();
+    greetings.push(&mysql);
+    for greeting in greetings {
+        let shown = String::from_utf8_lossy(greeting);
+        let facts = facts(&[server(greeting), client(CLIENT_HELLO)]);
+        assert_eq!(facts.client.speaks, Some(Speech::Tls), "{shown}");
+        assert_ne!(facts.server.speaks, Some(Speech::Tls), "{shown}");
+        let asked = facts.upgrade.and_then(|upgrade| upgrade.asked);
+        assert_eq!(asked, None, "{shown}");
+    }
+}
+
+#[test]
+fn a_server_that_agrees_and_speaks_plaintext() {
+    for case in cases() {
+        let turns = case.turns(&[('C', case.asks), ('S', case.accepts), ('S', case.refuses)]);
+        let facts = facts(&turns);
+        let upgrade = facts.upgrade.expect("asked for");
+        let protocol = case.protocol;
+        assert_eq!(upgrade.verdict, UpgradeVerdict::Accepted, "{protocol:?}");
+        assert_eq!(facts.client.inner, None, "{protocol:?}");
+        assert_ne!(facts.server.inner, Some(Speech::Tls), "{protocol:?}");
+    }
+}
+
+#[test]
+fn a_client_that_asks_and_goes_on_in_plaintext() {
+    let plain: [(UpgradeProtocol, &[u8]); 3] = [
+        (UpgradeProtocol::Smtp, b"EHLO b\r\n"),
+        (UpgradeProtocol::Imap, b"a3 LOGIN a b\r\n"),
+        (UpgradeProtocol::Ldap, b"\x30\x05\x02\x01\x02\x42\0"),
+    ];
+    for case in cases() {
+        let Some((protocol, says)) = plain.iter().find(|(known, _)| *known == case.protocol) else {
+            continue;
+        };
+        let facts = facts(&case.turns(&[('C', case.asks), ('S', case.accepts), ('C', says)]));
+        let upgrade = facts.upgrade.expect("asked for");
+        assert_eq!(upgrade.verdict, UpgradeVerdict::Accepted, "{protocol:?}");
+        assert_ne!(facts.client.inner, Some(Speech::Tls), "{protocol:?}");
+    }
+}
+
+#[test]
+fn mail_that_speaks_of_it() {
+    let facts = facts(&talk(&[
+        ('S', b"220 a.example ESMTP\r\n"),
+        ('C', b"HELO b\r\n"),
+        ('S', b"250 a.example\r\n"),
+        ('C', b"MAIL FROM:<a@b>\r\n"),
+        ('S', b"250 ok\r\n"),
+        ('C', b"RCPT TO:<c@a>\r\n"),
+        ('S', b"250 ok\r\n"),
+        ('C', b"DATA\r\n"),
+        ('S', b"354 go\r\n"),
+        ('C', b"Subject: a\r\n\r\nSTARTTLS\r\n.\r\n"),
+        ('S', b"454 no\r\n"),
+    ]));
+    assert_eq!(facts.upgrade, None);
+}
+
+#[test]
+fn a_client_that_sends_all_its_commands_at_once() {
+    let asks: &[u8] = b"EHLO b\r\nSTARTTLS\r\n";
+    let both: &[u8] = b"250-a.example\r\n250 STARTTLS\r\n220 go\r\n";
+    let turns = talk(&[('S', b"220 a.example ESMTP\r\n"), ('C', asks), ('S', both)]);
+    let facts = facts(&then_tls(turns));
+    let upgrade = facts.upgrade.expect("asked for");
+    assert_eq!(upgrade.verdict, UpgradeVerdict::Accepted);
+    assert_eq!(upgrade.offered, Some(true));
+    assert_eq!(facts.client.inner, Some(Speech::Tls));
+    assert_eq!(facts.server.inner, Some(Speech::Tls));
+}
+
+#[test]
+fn mail_through_a_tunnel() {
+    let mail: [(char, &[u8]); 5] = [
+        ('S', b"220 a.example ESMTP\r\n"),
+        ('C', b"EHLO b\r\n"),
+        ('S', b"250-a.example\r\n250 STARTTLS\r\n"),
+        ('C', b"STARTTLS\r\n"),
+        ('S', b"220 go\r\n"),
+    ];
+    for case in cases() {
+        if !matches!(
+            case.protocol,
+            UpgradeProtocol::HttpConnect | UpgradeProtocol::Socks
+        ) {
+            continue;
+        }
+        let before = [&[('C', case.asks), ('S', case.accepts)][..], &mail].concat();
+        let facts = facts(&then_tls(case.turns(&before)));
+        let upgrade = facts.upgrade.expect("asked for");
+        assert_eq!(upgrade.protocol, UpgradeProtocol::Smtp);
+        assert_eq!(upgrade.verdict, UpgradeVerdict::Accepted);
+        assert_eq!(upgrade.target.as_deref(), Some("a.example:443"));
+        assert_eq!(facts.client.inner, Some(Speech::Tls));
+        assert_eq!(facts.server.inner, Some(Speech::Tls));
+    }
+}
+
+#[test]
+fn a_prefix_of_a_proxy_before_tls() {
+    let prefixes: [&[u8]; 2] = [
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 1 443\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\0\x01\x01\xbb",
+    ];
+    for prefix in prefixes {
+        let facts = facts(&[client(prefix), client(HELLO), server(ANSWER)]);
+        assert_eq!(facts.client.speaks, Some(Speech::ProxyProtocol));
+        assert_eq!(facts.client.inner, Some(Speech::Tls));
+        assert_eq!(facts.server.speaks, Some(Speech::Tls));
+        assert_eq!(facts.upgrade, None);
+    }
+}
