@@ -5,6 +5,7 @@ use wirewhy_packet::Timestamp;
 use crate::exchanges::Exchanges;
 use crate::side::{Role, Segment, Side};
 use crate::streams::Streams;
+use crate::tls::{Follow, TlsFacts};
 use crate::{ConversationFacts, Framing, Mark, SideFacts, What, upgrade};
 
 /// Both directions of one connection's application bytes.
@@ -29,6 +30,14 @@ pub(crate) struct Dialogue {
     pub(crate) exchanges: Exchanges,
     pub(crate) streams: Streams,
     pub(crate) upgrade: upgrade::Dialogue,
+    pub(crate) tls: Option<Box<Follow>>,
+}
+
+impl Dialogue {
+    /// The TLS that is spoken on the connection, from now on.
+    pub(crate) fn tls(&mut self) -> &mut Follow {
+        self.tls.get_or_insert_default()
+    }
 }
 
 impl Conversation {
@@ -101,39 +110,19 @@ impl Conversation {
         let Some(state) = &self.state else {
             return ConversationFacts::default();
         };
-        let Dialogue {
-            exchanges,
-            streams,
-            upgrade,
-        } = &state.dialogue;
-        let client = state.client.facts(streams);
-        let server = state.server.facts(streams);
-        let awaiting = match server.framing {
-            Framing::Boundary => exchanges
-                .awaiting()
-                .or_else(|| {
-                    exchanges
-                        .awaiting_leave()
-                        .filter(|_| nothing_of_a_body(&client))
-                })
-                .or_else(|| streams.awaiting()),
-            // Of HTTP/1 an earlier answer is under way; HTTP/2 answers in any order.
-            Framing::Inside(_) => streams.awaiting(),
-            Framing::UntilClose | Framing::Unknown(_) => None,
-        };
-        ConversationFacts {
-            client,
-            server,
-            http: exchanges.facts(),
-            awaiting,
-            upgrade: upgrade.facts(exchanges.connect()),
-            tls: None,
+        if state.client.can_skip() || state.server.can_skip() {
+            // What is missing may still come, so only a copy goes on without it.
+            let mut state = state.clone();
+            state.client.skip_gaps(&mut state.dialogue);
+            state.server.skip_gaps(&mut state.dialogue);
+            return state.facts();
         }
+        state.facts()
     }
 
     /// Bytes of memory held, within a few of the truth.
     #[cfg(test)]
-    fn retained(&self) -> usize {
+    pub(crate) fn retained(&self) -> usize {
         self.state.as_ref().map_or(0, |state| {
             size_of::<State>()
                 + state.client.retained()
@@ -141,6 +130,7 @@ impl Conversation {
                 + state.dialogue.exchanges.retained()
                 + state.dialogue.streams.retained()
                 + state.dialogue.upgrade.retained()
+                + state.dialogue.tls.as_ref().map_or(0, |tls| tls.retained())
         })
     }
 
@@ -167,6 +157,47 @@ fn nothing_of_a_body(side: &SideFacts) -> bool {
 }
 
 impl State {
+    fn facts(&self) -> ConversationFacts {
+        let exchanges = &self.dialogue.exchanges;
+        let streams = &self.dialogue.streams;
+        let client = self.client.facts(streams);
+        let server = self.server.facts(streams);
+        let awaiting = match server.framing {
+            Framing::Boundary => exchanges
+                .awaiting()
+                .or_else(|| {
+                    exchanges
+                        .awaiting_leave()
+                        .filter(|_| nothing_of_a_body(&client))
+                })
+                .or_else(|| streams.awaiting()),
+            // Of HTTP/1 an earlier answer is under way; HTTP/2 answers in any order.
+            Framing::Inside(_) => streams.awaiting(),
+            Framing::UntilClose | Framing::Unknown(_) => None,
+        };
+        ConversationFacts {
+            client,
+            server,
+            http: exchanges.facts(),
+            awaiting,
+            upgrade: self.dialogue.upgrade.facts(exchanges.connect()),
+            tls: self.tls_facts(),
+        }
+    }
+
+    fn tls_facts(&self) -> Option<Box<TlsFacts>> {
+        let mut facts = Box::new(self.dialogue.tls.as_ref()?.facts());
+        for (side, tls) in [
+            (&self.client, &mut facts.client),
+            (&self.server, &mut facts.server),
+        ] {
+            let (stopped, incomplete) = side.tls_end();
+            tls.stopped = tls.stopped.or(stopped);
+            tls.incomplete = incomplete;
+        }
+        Some(facts)
+    }
+
     /// Lets a direction go on that waited for the other one: a response for its request, a tunnel for its answer.
     fn resume(&mut self) {
         loop {

@@ -10,7 +10,7 @@
 //! inside one costs nothing.
 //!
 //! This crate refuses to know TCP: sequence numbers, acknowledgements and resets stay with the caller. It interprets no
-//! HTTP header beyond those that frame a message, decompresses and decrypts nothing, and of TLS reads the records only.
+//! HTTP header beyond those that frame a message, and decompresses and decrypts nothing: of TLS it reads what is in the clear.
 
 mod certificate;
 mod conversation;

@@ -126,7 +126,7 @@ impl Reader {
                 input,
                 (&mut dialogue.streams, &mut dialogue.exchanges.tally),
             ),
-            Reader::Tls(reader) => reader.read(input),
+            Reader::Tls(reader) => reader.read(input, dialogue.tls()),
         }
     }
 
@@ -141,15 +141,33 @@ impl Reader {
     }
 
     /// The byte before `offset`, up to which the reader skipped, was seen.
-    pub(crate) fn reached(&mut self, offset: u64, mark: Mark, dialogue: &mut Dialogue) {
+    pub(crate) fn reached(&mut self, offset: u64, mark: Mark, role: Role, dialogue: &mut Dialogue) {
         match self {
             Reader::Http1(reader) => reader.reached(offset, mark, &mut dialogue.exchanges),
             Reader::Http2(reader) => {
                 let shared = (&mut dialogue.streams, &mut dialogue.exchanges.tally);
                 reader.reached(offset, mark, shared);
             }
-            Reader::Tls(reader) => reader.reached(offset),
+            Reader::Tls(reader) => reader.reached(offset, mark, role, dialogue.tls()),
             Reader::Opening | Reader::Plain | Reader::Proxied => {}
+        }
+    }
+
+    /// Goes on without bytes that the reader needs and will not see: where it needs the next ones, if it can go on at all.
+    pub(crate) fn skip(
+        &mut self,
+        lost: Lost,
+        mark: Mark,
+        role: Role,
+        dialogue: &mut Dialogue,
+    ) -> Option<u64> {
+        match self {
+            Reader::Tls(reader) => reader.skip(lost, role, mark, dialogue.tls()),
+            Reader::Opening
+            | Reader::Plain
+            | Reader::Proxied
+            | Reader::Http1(_)
+            | Reader::Http2(_) => None,
         }
     }
 

@@ -4,6 +4,7 @@ use crate::conversation::Dialogue;
 use crate::held::Held;
 use crate::reader::{Input, Reader, Step};
 use crate::streams::Streams;
+use crate::tls::Incomplete;
 use crate::{Framing, Lost, Mark, Opening, SideFacts, Speech, speech};
 
 /// The most bytes a direction keeps while a header is incomplete or the other direction has to come first.
@@ -96,18 +97,61 @@ impl Side {
         if segment.end < self.need {
             return false;
         }
-        if segment.at > self.need {
-            if !self.held.keep(segment) {
+        let mut advanced = false;
+        while segment.at > self.need {
+            if self.held.keep(segment) {
+                return advanced;
+            }
+            if !self.skip(Lost::Gap, dialogue) {
                 self.lose(Lost::TooMuch, dialogue);
                 return true;
             }
-            return false;
+            advanced = true;
         }
-        let mut advanced = self.deliver(segment, dialogue);
+        advanced |= self.deliver(segment, dialogue);
+        advanced | self.deliver_held(dialogue)
+    }
+
+    /// Delivers what was held and is next; true where there was any.
+    fn deliver_held(&mut self, dialogue: &mut Dialogue) -> bool {
+        let mut advanced = false;
         while let Some(piece) = self.held.take(self.need) {
             advanced |= self.deliver(piece.segment(), dialogue);
         }
         advanced
+    }
+
+    /// Goes on without the bytes that are missing, where the reader can.
+    fn skip(&mut self, lost: Lost, dialogue: &mut Dialogue) -> bool {
+        let Some(end) = self.reader.skip(lost, self.latest, self.role, dialogue) else {
+            return false;
+        };
+        self.need = end;
+        self.deliver_held(dialogue);
+        true
+    }
+
+    /// Whether bytes are missing without which the reader can go on.
+    pub(crate) fn can_skip(&self) -> bool {
+        self.lost.is_none() && self.seen > self.need && matches!(self.reader, Reader::Tls(_))
+    }
+
+    /// Goes on without all bytes that are missing.
+    pub(crate) fn skip_gaps(&mut self, dialogue: &mut Dialogue) {
+        while self.can_skip() && self.skip(Lost::Gap, dialogue) {}
+    }
+
+    /// Why what this side says in TLS cannot be followed to its end, and the record it stops in.
+    pub(crate) fn tls_end(&self) -> (Option<Lost>, Option<Incomplete>) {
+        let Reader::Tls(reader) = &self.reader else {
+            return (None, None);
+        };
+        let upto = self.end.unwrap_or(self.seen);
+        match self.lost {
+            Some(lost) => (Some(lost), None),
+            None if upto > self.need && reader.skips_to().is_none() => (Some(Lost::Gap), None),
+            None => (None, reader.incomplete(upto)),
+        }
     }
 
     /// The stream ends at this offset.
@@ -157,9 +201,7 @@ impl Side {
             return true;
         }
         self.feed(&[], self.latest, dialogue);
-        while let Some(piece) = self.held.take(self.need) {
-            self.deliver(piece.segment(), dialogue);
-        }
+        self.deliver_held(dialogue);
         true
     }
 
@@ -174,9 +216,7 @@ impl Side {
         }
         self.stalled = false;
         self.feed(&[], self.latest, dialogue);
-        while let Some(piece) = self.held.take(self.need) {
-            self.deliver(piece.segment(), dialogue);
-        }
+        self.deliver_held(dialogue);
         true
     }
 
@@ -243,14 +283,17 @@ impl Side {
     /// Gives the reader a segment that begins at or before the byte it needs.
     fn deliver(&mut self, segment: Segment<'_>, dialogue: &mut Dialogue) -> bool {
         if segment.at < self.need && segment.end >= self.need && self.pending.is_empty() {
-            self.reader.reached(self.need, segment.mark, dialogue);
+            self.reader
+                .reached(self.need, segment.mark, self.role, dialogue);
         }
         if segment.end <= self.need {
             return true;
         }
         self.feed(segment.from(self.need), segment.mark, dialogue);
-        if self.need < segment.end {
-            self.lose(Lost::Cut, dialogue);
+        while self.need < segment.end {
+            if !self.skip(Lost::Cut, dialogue) {
+                self.lose(Lost::Cut, dialogue);
+            }
         }
         true
     }

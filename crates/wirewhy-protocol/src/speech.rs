@@ -101,6 +101,7 @@ pub(crate) fn recognise(bytes: &[u8], all: bool) -> Option<Speech> {
     let &first = bytes.first()?;
     let found = match first {
         20..=24 => tls(bytes),
+        0x80.. => ssl2(bytes),
         0 => either(
             http2_settings(bytes),
             of(postgresql::is_request(bytes), Speech::PostgreSql),
@@ -243,6 +244,11 @@ fn tls(bytes: &[u8]) -> Guess {
         },
         None => Guess::Open,
     }
+}
+
+/// A ClientHello in the format of SSL 2.0.
+fn ssl2(bytes: &[u8]) -> Guess {
+    of(records::is_ssl2_hello(bytes), Speech::Tls)
 }
 
 fn http2_settings(bytes: &[u8]) -> Guess {

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use super::handshake::{CERTIFICATE, SERVER_HELLO_DONE, SERVER_KEY_EXCHANGE};
 use super::{
-    AlertDescription, CipherSuite, ClientHello, ContentType, HandshakeType, NamedGroup,
-    ProtocolVersion, ServerHello, SignatureScheme,
+    AlertDescription, CipherSuite, ClientHello, ContentType, ExtensionType, HandshakeType,
+    NamedGroup, ProtocolVersion, ServerHello, SignatureScheme,
 };
 use crate::certificate::Certificate;
 use crate::{Lost, Mark};
+
+/// The extension with which a TLS 1.3 server resumes.
+const PRE_SHARED_KEY: ExtensionType = ExtensionType(41);
 
 /// What both sides of a TLS connection showed.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -58,6 +62,11 @@ pub struct TlsSide {
     pub change_cipher_spec: Option<Mark>,
     /// Its Finished: decrypted, or of TLS 1.2 and before its first encrypted handshake record.
     pub finished: Option<Mark>,
+    /// Of a TLS 1.3 client whose secrets are not known, the encrypted record that most likely carried its Finished, told
+    /// by its size: the first after the ServerHello of exactly a Finished's size (53 bytes with SHA-256, 69 with SHA-384),
+    /// or, without early data, the first that is longer, unless one of the next three has that very size. A client
+    /// certificate makes it longer; an alert is shorter. Padded records (RFC 8446 section 5.4) defeat this.
+    pub likely_finished: Option<Sealed>,
     /// Its first encrypted records, in order: at most [`TlsSide::MAX_SEALED`].
     pub sealed: Vec<Sealed>,
     /// Its last encrypted record.
@@ -65,7 +74,7 @@ pub struct TlsSide {
     /// How many encrypted records it sent.
     pub sealed_count: u64,
     /// Its application data: of TLS 1.2 records of that type after its Finished; of TLS 1.3 encrypted records after the
-    /// handshake, tickets and the like included where no keys are known.
+    /// client's Finished, tickets and the like included where no keys are known, but none that has merely an alert's size.
     pub application_data: RecordTally,
     /// The record whose bytes stop in the middle.
     pub incomplete: Option<Incomplete>,
@@ -273,7 +282,116 @@ impl TlsStage {
     }
 }
 
+impl RecordTally {
+    pub(super) fn add(&mut self, sealed: Sealed) {
+        self.count += 1;
+        self.bytes += u64::from(sealed.length);
+        self.first.get_or_insert(sealed.mark);
+        self.last = Some(sealed.mark);
+    }
+}
+
+impl TlsSide {
+    /// Whether it sent a handshake message of this type that could be read.
+    #[must_use]
+    pub fn sent(&self, kind: HandshakeType) -> bool {
+        self.messages
+            .iter()
+            .any(|message| message.what == MessageKind::Handshake(kind))
+    }
+
+    /// Whether it sent anything at all.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        !self.messages.is_empty() || !self.alerts.is_empty() || self.incomplete.is_some()
+    }
+}
+
 impl TlsFacts {
+    /// How far the handshake got, as far as it can be seen.
+    ///
+    /// Of TLS 1.3 without secrets the server's flight is there with its first encrypted record, both sides have finished
+    /// with [`TlsSide::likely_finished`] of the client, and application data is what the client sends after it: what a
+    /// server sends then may be tickets.
+    #[must_use]
+    pub fn stage(&self) -> TlsStage {
+        let carried = self.client.application_data.count + self.server.application_data.count > 0;
+        let both = self.client.finished.is_some() && self.server.finished.is_some();
+        if self.is_1_3() && self.secrets != Secrets::Used {
+            return self.stage_by_size();
+        }
+        if carried {
+            return TlsStage::ApplicationData;
+        }
+        if both || self.joined_late && self.client.sealed_count + self.server.sealed_count > 0 {
+            return TlsStage::Established;
+        }
+        if self.client.finished.is_some() {
+            return TlsStage::ClientFinished;
+        }
+        // Of TLS 1.3, and behind a HelloRetryRequest, a ChangeCipherSpec says nothing.
+        let changed = self.server.change_cipher_spec.is_some()
+            && self.server_hello.is_some()
+            && !self.is_1_3();
+        let flight =
+            self.server.finished.is_some() || changed || self.server.sent(SERVER_HELLO_DONE);
+        match flight {
+            true => TlsStage::ServerFlight,
+            false => self.stage_of_hellos(),
+        }
+    }
+
+    fn stage_by_size(&self) -> TlsStage {
+        if self.client.application_data.count > 0 {
+            TlsStage::ApplicationData
+        } else if self.client.likely_finished.is_some() {
+            TlsStage::Established
+        } else if self.server.sealed_count > 0 {
+            TlsStage::ServerFlight
+        } else {
+            TlsStage::ServerHello
+        }
+    }
+
+    fn stage_of_hellos(&self) -> TlsStage {
+        if self.server_hello.is_some() {
+            TlsStage::ServerHello
+        } else if self.retry.is_some() {
+            TlsStage::HelloRetryRequest
+        } else if self.client_hello.is_some() || self.server.has_begun() {
+            TlsStage::ClientHello
+        } else {
+            TlsStage::Begun
+        }
+    }
+
+    /// Whether both sides have finished their handshake, by the same rules.
+    #[must_use]
+    pub fn is_established(&self) -> bool {
+        self.stage() >= TlsStage::Established
+    }
+
+    /// Whether TLS 1.3 was settled on, drafts included.
+    #[must_use]
+    pub fn is_1_3(&self) -> bool {
+        self.version().is_some_and(super::follow::is_1_3)
+    }
+
+    /// Whether an earlier session was resumed: of TLS 1.3 where the server takes a pre-shared key, before it where the
+    /// server sends neither certificate nor key exchange before its ChangeCipherSpec. `None` while it cannot be told.
+    #[must_use]
+    pub fn resumed(&self) -> Option<bool> {
+        let hello = self.server_hello.as_ref()?;
+        if self.is_1_3() {
+            return Some(hello.extension(PRE_SHARED_KEY).is_some());
+        }
+        let full = [CERTIFICATE, SERVER_KEY_EXCHANGE, SERVER_HELLO_DONE];
+        if full.into_iter().any(|kind| self.server.sent(kind)) {
+            return Some(false);
+        }
+        (self.server.change_cipher_spec.is_some() && self.server.stopped.is_none()).then_some(true)
+    }
+
     /// The version in use, as the ServerHello settled it.
     #[must_use]
     pub fn version(&self) -> Option<ProtocolVersion> {

@@ -3,8 +3,11 @@
 mod decrypt;
 mod facts;
 mod fingerprint;
+mod follow;
+mod handshake;
 mod hello;
 mod ids;
+mod messages;
 mod secrets;
 mod wire;
 
@@ -13,6 +16,7 @@ pub use facts::{
     Alert, AlertSeen, CertificateRequest, Certificates, Incomplete, Message, MessageKind,
     RecordTally, Retry, Sealed, Secrets, TlsFacts, TlsSide, TlsStage,
 };
+pub(crate) use follow::{Follow, Record};
 pub use hello::{ClientHello, ServerHello};
 pub use ids::{
     AlertDescription, CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup,
