@@ -400,6 +400,37 @@ fn never_asked() {
 /// A record that holds the start of a ClientHello.
 const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\x06\x01\0\0\x02\x03\x03";
 
+/// A whole ClientHello of one cipher suite and no extensions, in one record.
+fn whole_hello() -> Vec<u8> {
+    let mut hello = b"\x16\x03\x01\0\x2d\x01\0\0\x29\x03\x03".to_vec();
+    hello.extend([7; 32]);
+    hello.extend(b"\0\0\x02\xc0\x2b\x01\0");
+    hello
+}
+
+#[test]
+fn the_handshake_inside_is_followed() {
+    let alert = b"\x15\x03\x03\0\x02\x02\x28";
+    for case in cases() {
+        let mut turns = case.turns(&[('C', case.asks), ('S', case.accepts)]);
+        let hello = whole_hello();
+        turns.extend([client(&hello), server(alert)]);
+        let frame = turns.len() as u64;
+        let protocol = case.protocol;
+        let tls = facts(&turns).tls.expect("TLS was spoken");
+        let hello = tls.client_hello.expect("a hello");
+        assert_eq!(hello.cipher_suites().len(), 1, "{protocol:?}");
+        let alerts: Vec<_> = tls
+            .server
+            .alerts
+            .iter()
+            .map(|alert| (alert.description.map(|said| said.0), alert.mark.frame))
+            .collect();
+        assert_eq!(alerts, [(Some(40), frame)], "{protocol:?}");
+        assert!(!tls.joined_late, "{protocol:?}");
+    }
+}
+
 #[test]
 fn a_client_that_shakes_hands_whatever_the_answer_was() {
     for case in cases() {
@@ -549,5 +580,27 @@ fn a_prefix_of_a_proxy_before_tls() {
         assert_eq!(facts.client.inner, Some(Speech::Tls));
         assert_eq!(facts.server.speaks, Some(Speech::Tls));
         assert_eq!(facts.upgrade, None);
+    }
+}
+
+#[test]
+fn no_cut_and_no_changed_byte_panics_or_hangs() {
+    for case in cases() {
+        for answer in [case.accepts, case.refuses] {
+            let turns = then_tls(case.turns(&[('C', case.asks), ('S', answer)]));
+            for turn in 0..turns.len() {
+                for byte in 0..turns[turn].1.len() {
+                    let mut changed = turns.clone();
+                    for bits in [0x01, 0x20, 0x80, 0xff] {
+                        changed[turn].1[byte] = turns[turn].1[byte] ^ bits;
+                        let told = open_facts(&changed).upgrade;
+                        let kept = told.and_then(|told| told.reply);
+                        assert!(kept.is_none_or(|kept| kept.len() <= 3 * 256));
+                    }
+                    changed[turn].1 = turns[turn].1[..byte].to_vec();
+                    open_facts(&changed);
+                }
+            }
+        }
     }
 }
