@@ -18,7 +18,6 @@ mod look;
 mod messages;
 mod names;
 mod packets;
-mod progress;
 mod reporter;
 mod safe;
 mod text;

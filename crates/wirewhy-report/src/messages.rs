@@ -8,7 +8,7 @@ use wirewhy_protocol::{
     ProtocolVersion, TlsFacts, TlsSide,
 };
 
-use crate::{Safe, progress, words};
+use crate::{Safe, words};
 
 /// What each side's frames carry of TLS. Bounded, as the messages kept of a connection are.
 #[derive(Clone, Debug, Default)]
@@ -60,8 +60,8 @@ pub(crate) fn summary(tls: &TlsFacts) -> String {
         tls.group.map(|group| group.to_string()),
         protocol.map(|protocol| format!("ALPN {}", Safe(&protocol))),
         name.map(|name| format!("server name {}", Safe(&name))),
-        (progress::resumed(tls) == Some(true)).then(|| "resumed".to_owned()),
-        Some(format!("reached {}", progress::stage(tls).name())),
+        (tls.resumed() == Some(true)).then(|| "resumed".to_owned()),
+        Some(format!("reached {}", tls.stage().name())),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     parts.join(", ")

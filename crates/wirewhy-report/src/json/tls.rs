@@ -10,7 +10,7 @@ use wirewhy_protocol::{
 };
 
 use super::Time;
-use crate::{progress, words};
+use crate::words;
 
 /// One TLS connection.
 #[derive(Serialize)]
@@ -52,10 +52,10 @@ impl<'a> TlsShape<'a> {
             client_alpn: hello.map(|hello| hello.alpn().into_iter().map(text).collect()),
             cipher_suite: tls.cipher_suite().map(|suite| suite.to_string()),
             group: tls.group.map(|group| group.to_string()),
-            resumed: progress::resumed(tls),
+            resumed: tls.resumed(),
             early_data_accepted: tls.early_data_accepted,
             retry: tls.retry.as_ref().map(RetryShape::new),
-            stage: progress::stage(tls).name(),
+            stage: tls.stage().name(),
             ja3: hello.map(ClientHello::ja3).filter(|hash| !hash.is_empty()),
             ja4: hello.map(ClientHello::ja4).filter(|hash| !hash.is_empty()),
             certificates: certificates.map(chain),
