@@ -40,6 +40,7 @@ pub use facts::{
     SideFacts, Unfinished, What,
 };
 pub use hello::server_name;
+pub use records::{begins_with_records, hello_of};
 pub use speech::Speech;
 pub use tls::{
     Alert, AlertDescription, AlertSeen, CertificateRequest, Certificates, CipherSuite, ClientHello,

@@ -2,7 +2,7 @@
 
 use crate::reader::{Input, Step};
 use crate::side::Role;
-use crate::tls::{ContentType, Follow, Incomplete, Record};
+use crate::tls::{ContentType, Follow, HandshakeType, Incomplete, Record};
 use crate::{Framing, Lost, Mark, Unfinished, What};
 
 const HEADER: usize = 5;
@@ -16,6 +16,52 @@ pub(crate) fn announced(header: [u8; HEADER]) -> Option<u16> {
     let length = u16::from_be_bytes([high, low]);
     // change_cipher_spec to heartbeat; the version's low byte is legacy and never decides.
     ((20..=24).contains(&kind) && major == 0x03 && length <= MAX_LENGTH).then_some(length)
+}
+
+/// Whether bytes from the middle of a stream are plainly TLS records: they begin with a record's header, and where a record
+/// ends within them another one's follows. Fewer bytes than a header has may only begin a handshake.
+#[must_use]
+pub fn begins_with_records(mut bytes: &[u8]) -> bool {
+    let mut whole = 0_usize;
+    while let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() {
+        let Some(length) = plausible(*header) else {
+            return false;
+        };
+        whole += 1;
+        let Some((_, after)) = rest.split_at_checked(usize::from(length)) else {
+            return true;
+        };
+        bytes = after;
+    }
+    if whole > 0 {
+        return bytes.get(1).is_none_or(|&major| major == 0x03);
+    }
+    let begun = [ContentType::HANDSHAKE.0, 0x03];
+    !bytes.is_empty() && bytes.iter().zip(begun).all(|(&byte, begun)| byte == begun)
+}
+
+/// The length of a record that is not only allowed but likely.
+fn plausible(header: [u8; HEADER]) -> Option<u16> {
+    let [kind, _, minor, ..] = header;
+    let length = announced(header).filter(|_| minor <= 0x04)?;
+    match ContentType(kind) {
+        ContentType::CHANGE_CIPHER_SPEC => (length == 1).then_some(length),
+        ContentType::ALERT => (2..=256).contains(&length).then_some(length),
+        _ => (length > 0).then_some(length),
+    }
+}
+
+/// The hello, [`HandshakeType::CLIENT_HELLO`] or [`HandshakeType::SERVER_HELLO`], that these bytes begin with.
+#[must_use]
+pub fn hello_of(bytes: &[u8]) -> Option<HandshakeType> {
+    let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
+    plausible(*header).filter(|_| header[0] == ContentType::HANDSHAKE.0)?;
+    // The message's type, its length, of which the first byte is zero in any hello, and the version.
+    let [kind, 0, _, _, 0x03, _] = *rest.first_chunk::<6>()? else {
+        return None;
+    };
+    let hellos = [HandshakeType::CLIENT_HELLO, HandshakeType::SERVER_HELLO];
+    hellos.into_iter().find(|hello| hello.0 == kind)
 }
 
 /// The records of one direction.
@@ -231,6 +277,46 @@ mod tests {
     use super::*;
     use crate::Speech;
     use crate::testing::{client, closed_facts, open_facts};
+
+    #[test]
+    fn records_are_known_in_the_middle_of_a_stream() {
+        let two = [record(22, 40), record(23, 100)].concat();
+        for cut in [1, 2, 3, 4, 5, 20, 45, 46, 47, 49, 50, 60, 150] {
+            assert!(begins_with_records(&two[..cut]), "cut at {cut}");
+        }
+        let no: [&[u8]; 9] = [
+            b"",
+            b"\x17",
+            b"\x17\x03\x03",
+            b"\x16\x02",
+            b"HTTP/1.1 200 OK",
+            b"\x16\x03\x05\x00\x20",
+            b"\x14\x03\x03\x00\x02\x01\x01",
+            b"\x15\x03\x03\x00\x02\x02\x28GET",
+            b"\x17\x03\x03\x48\x01",
+        ];
+        for bytes in no {
+            assert!(!begins_with_records(bytes), "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn hellos_are_told_by_their_type() {
+        let hello = |kind: u8| [0x16, 3, 1, 0, 0x2d, kind, 0, 0, 0x29, 3, 3];
+        assert_eq!(hello_of(&hello(1)), Some(HandshakeType::CLIENT_HELLO));
+        assert_eq!(hello_of(&hello(2)), Some(HandshakeType::SERVER_HELLO));
+        assert_eq!(hello_of(&hello(11)), None);
+        assert_eq!(hello_of(&hello(1)[..9]), None);
+        // An encrypted handshake message may look like anything.
+        assert_eq!(
+            hello_of(b"\x16\x03\x03\x00\x28\x01\x9c\x11\x22\x03\x03"),
+            None
+        );
+        assert_eq!(
+            hello_of(b"\x17\x03\x03\x00\x28\x01\x00\x00\x22\x03\x03"),
+            None
+        );
+    }
 
     fn record(kind: u8, length: u16) -> Vec<u8> {
         let mut bytes = vec![kind, 3, 3];

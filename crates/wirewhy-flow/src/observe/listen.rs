@@ -1,7 +1,7 @@
 //! Payload on its way to the conversation.
 
 use wirewhy_packet::Seq;
-use wirewhy_protocol::server_name;
+use wirewhy_protocol::{begins_with_records, server_name};
 
 use super::Live;
 use crate::Side;
@@ -15,7 +15,7 @@ impl Live {
             return;
         }
         let first = segment.seq.advance(u32::from(segment.is_syn()));
-        let Some(at) = self.offset(from, first) else {
+        let Some(at) = self.offset(from, first, payload) else {
             return;
         };
         let (len, frame, time) = (segment.payload_len, segment.frame, segment.time);
@@ -36,12 +36,19 @@ impl Live {
     }
 
     /// How many bytes of a side's stream come before a sequence number; `None` where its beginning was not seen.
-    fn offset(&mut self, side: Side, seq: Seq) -> Option<u64> {
+    ///
+    /// Of a stream joined in its middle only TLS can be read: it begins with the first segment that begins with a record.
+    fn offset(&mut self, side: Side, seq: Seq, payload: &[u8]) -> Option<u64> {
         let own = self.connection.side(side);
-        let (isn, next) = (own.isn?, own.next?);
+        let (isn, next) = (own.isn, own.next?);
         let [client, server] = &mut self.places;
         let place = if side == Side::Client { client } else { server };
-        let (at, offset) = place.get_or_insert((isn.advance(1), 0));
+        let (at, offset) = match (place, isn) {
+            (Some(place), _) => place,
+            (place @ None, Some(isn)) => place.insert((isn.advance(1), 0)),
+            (place @ None, None) if begins_with_records(payload) => place.insert((seq, 0)),
+            (None, None) => return None,
+        };
         *offset = offset.saturating_add_signed(i64::from(next.distance_from(*at)));
         *at = next;
         offset.checked_add_signed(i64::from(seq.distance_from(next)))

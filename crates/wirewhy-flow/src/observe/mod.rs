@@ -69,7 +69,7 @@ impl Live {
 
     /// Takes in one segment.
     pub(crate) fn observe(&mut self, from: Side, segment: &Segment, payload: &[u8]) -> Recorded {
-        let from = self.learn_roles(from, segment);
+        let from = self.learn_roles(from, segment, payload);
         let quiet = segment.time.since(self.connection.last.time);
         self.connection.last = segment.mark();
         if self.is_copy(from, segment) {
@@ -200,7 +200,9 @@ impl Live {
         self.client_is_low = !self.client_is_low;
         self.recent.reverse();
         self.flights.reverse();
-        self.places.reverse();
+        // What was read so far was read as the other side's.
+        self.places = [None, None];
+        self.conversation = Conversation::new();
         self.strays.reverse();
         self.connection.flip();
     }
