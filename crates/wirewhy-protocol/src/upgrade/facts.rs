@@ -18,6 +18,8 @@ pub struct Upgrade {
     /// The answer as it was on the wire, its last line, cut at 256 bytes: hostile text. For binary protocols its code in words. Where
     /// nobody asked: what the server said instead, if it demanded TLS, or the line of a masked announcement.
     pub reply: Option<Box<str>>,
+    /// What the client said in the clear after a refusal, if it was more than a farewell: it is content without TLS.
+    pub went_on: Option<Mark>,
     /// Where an HTTP proxy is asked to connect to (`host:port`): hostile text.
     pub target: Option<Box<str>>,
 }

@@ -5,6 +5,7 @@ use crate::Mark;
 
 const OID: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
+const UNBIND_REQUEST: u8 = 0x42;
 const EXTENDED_REQUEST: u8 = 0x77;
 const EXTENDED_RESPONSE: u8 = 0x78;
 
@@ -93,6 +94,11 @@ fn message(bytes: &[u8]) -> Result<Message<'_>, Outcome> {
         operation,
         used: header + length,
     })
+}
+
+/// Whether a message is an UnbindRequest.
+pub(super) fn is_farewell(bytes: &[u8]) -> bool {
+    message(bytes).is_ok_and(|message| message.tag == UNBIND_REQUEST)
 }
 
 impl Ldap {

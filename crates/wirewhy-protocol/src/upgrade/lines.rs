@@ -219,6 +219,32 @@ impl Lines {
         }
     }
 
+    /// Whether a command says goodbye, or asks what the server is and can.
+    pub(super) fn is_small_talk(&self, line: &[u8]) -> bool {
+        const WORDS: [&str; 13] = [
+            "QUIT",
+            "LOGOUT",
+            "NOOP",
+            "RSET",
+            "EHLO",
+            "HELO",
+            "LHLO",
+            "FEAT",
+            "CAPA",
+            "CAPABILITY",
+            "CAPABILITIES",
+            "CAP",
+            "HELP",
+        ];
+        let line = line.trim_ascii();
+        let mut spoken = words(line);
+        let command = match self.kind {
+            Kind::Imap => spoken.nth(1),
+            _ => spoken.next(),
+        };
+        line.is_empty() || is(command, &WORDS)
+    }
+
     /// The answer to the command that asks, if it is the last one given.
     fn judge(&mut self, facts: &mut Upgrade) {
         if facts.verdict != UpgradeVerdict::Unanswered || self.kind == Kind::Imap {

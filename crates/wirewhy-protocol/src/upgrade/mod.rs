@@ -144,6 +144,17 @@ impl Family {
         }
     }
 
+    /// Whether a client's message is a farewell, or a question that shows no more than the wish for an answer.
+    fn is_small_talk(&self, message: &[u8]) -> bool {
+        match self {
+            Family::Lines(lines) => lines.is_small_talk(message),
+            Family::Xmpp(_) => xmpp::is_farewell(message),
+            Family::Ldap(_) => ldap::is_farewell(message),
+            Family::PostgreSql(_) => message.first() == Some(&b'X'),
+            Family::MySql(_) | Family::Rdp(_) | Family::Tds(_) | Family::Socks(_) => false,
+        }
+    }
+
     /// Whether a server's first bytes are an answer in this protocol, in which the client speaks first.
     fn answers(&self, first: u8) -> Option<Speech> {
         let (speech, answers) = match self {
@@ -292,16 +303,25 @@ impl Talk {
             Some(false) => {}
             None => return Outcome::More,
         }
-        if self.finished {
-            return Outcome::Done;
-        }
-        if self.facts.verdict == UpgradeVerdict::Accepted {
-            return Outcome::Over(0);
-        }
-        match role {
+        let refused = self.facts.verdict == UpgradeVerdict::Refused && role == Role::Client;
+        let outcome = match role {
+            _ if self.finished => Outcome::Done,
+            _ if self.facts.verdict == UpgradeVerdict::Accepted => return Outcome::Over(0),
             Role::Client => self.family.client(&mut self.facts, bytes, mark),
             Role::Server => self.family.server(&mut self.facts, bytes, mark),
+        };
+        let said = match outcome {
+            Outcome::Used(used) => bytes.get(..used),
+            Outcome::Done => Some(bytes),
+            Outcome::More | Outcome::Wait | Outcome::Over(_) => None,
+        };
+        if let Some(said) = said.filter(|_| refused)
+            && self.facts.verdict == UpgradeVerdict::Refused
+            && !self.family.is_small_talk(said)
+        {
+            self.facts.went_on.get_or_insert(mark);
         }
+        outcome
     }
 }
 
@@ -315,6 +335,7 @@ impl Upgrade {
             answered: None,
             verdict: UpgradeVerdict::NotAsked,
             reply: None,
+            went_on: None,
             target: None,
         }
     }
@@ -324,6 +345,7 @@ impl Upgrade {
         self.asked = Some(mark);
         self.answered = None;
         self.reply = None;
+        self.went_on = None;
         self.verdict = UpgradeVerdict::Unanswered;
     }
 

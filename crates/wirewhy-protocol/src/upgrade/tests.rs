@@ -604,3 +604,42 @@ fn no_cut_and_no_changed_byte_panics_or_hangs() {
         }
     }
 }
+
+#[test]
+fn who_is_content_without() {
+    let plain: [(UpgradeProtocol, &[u8], &[u8]); 8] = [
+        (UpgradeProtocol::Smtp, b"QUIT\r\n", b"MAIL FROM:<a@b>\r\n"),
+        (UpgradeProtocol::Ftp, b"QUIT\r\n", b"USER anonymous\r\n"),
+        (UpgradeProtocol::Pop3, b"QUIT\r\n", b"USER a\r\n"),
+        (UpgradeProtocol::Imap, b"a9 LOGOUT\r\n", b"a9 LOGIN a b\r\n"),
+        (UpgradeProtocol::Nntp, b"QUIT\r\n", b"GROUP a\r\n"),
+        (
+            UpgradeProtocol::Xmpp,
+            b"</stream:stream>",
+            b"<auth>x</auth>",
+        ),
+        (
+            UpgradeProtocol::Ldap,
+            b"\x30\x05\x02\x01\x02\x42\0",
+            b"\x30\x0c\x02\x01\x02\x60\x07\x02\x01\x03\x04\0\x80\0",
+        ),
+        (
+            UpgradeProtocol::PostgreSql,
+            b"X\0\0\0\x04",
+            b"\0\0\0\x10\0\x03\0\0user\0a\0\0",
+        ),
+    ];
+    for case in cases() {
+        let Some((protocol, leaves, stays)) =
+            plain.iter().find(|(known, ..)| *known == case.protocol)
+        else {
+            continue;
+        };
+        let refused = [('C', case.asks), ('S', case.refuses)];
+        let gone = upgrade(&case.turns(&[&refused[..], &[('C', leaves)]].concat()));
+        assert_eq!(gone.went_on, None, "{protocol:?}");
+        let turns = case.turns(&[&refused[..], &[('C', stays)]].concat());
+        let stayed = upgrade(&turns).went_on.map(|mark| mark.frame);
+        assert_eq!(stayed, Some(turns.len() as u64), "{protocol:?}");
+    }
+}

@@ -51,6 +51,11 @@ fn name(tag: &[u8]) -> &[u8] {
     }
 }
 
+/// Whether what was said ends the stream, or is no element.
+pub(super) fn is_farewell(bytes: &[u8]) -> bool {
+    tag(bytes).map_or(true, |(_, name, _)| name.starts_with(b"/"))
+}
+
 impl Xmpp {
     pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let (_, name, used) = match tag(bytes) {

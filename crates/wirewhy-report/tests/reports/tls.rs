@@ -339,6 +339,7 @@ fn json_tells_a_retry_and_an_upgrade() {
         asked: Some(at(4)),
         answered: Some(at(5)),
         reply: Some("N".into()),
+        went_on: None,
         target: None,
     }));
     let shown = told(judged);
