@@ -1,6 +1,7 @@
 //! All connections being followed.
 
 use wirewhy_packet::{IcmpError, Interval, Packet, Timestamp, Transport};
+use wirewhy_protocol::Library;
 
 use crate::expiry::{Class, Expiry, Handle};
 use crate::observe::{Live, Recorded};
@@ -101,6 +102,7 @@ pub struct Tracker {
     hosts: Hosts,
     now: Timestamp,
     tally: Tally,
+    library: Library,
 }
 
 #[derive(Debug)]
@@ -141,7 +143,13 @@ impl Tracker {
             hosts: Hosts::default(),
             now: Timestamp(i64::MIN),
             tally: Tally::default(),
+            library: Library::default(),
         }
+    }
+
+    /// What the connections share, the secrets to decrypt with among it.
+    pub fn library_mut(&mut self) -> &mut Library {
+        &mut self.library
     }
 
     /// What was counted so far.
@@ -312,7 +320,7 @@ impl Tracker {
     }
 
     /// A connection from its first packet.
-    fn begin(&self, lone: &LoneSyn, payload: &[u8]) -> Live {
+    fn begin(&mut self, lone: &LoneSyn, payload: &[u8]) -> Live {
         let LoneSyn {
             stream,
             earlier_stream,
@@ -350,7 +358,7 @@ impl Tracker {
         if from == Side::Server {
             live.connection.zeek.flip();
         }
-        live.observe(from, segment, payload);
+        live.observe(from, segment, payload, &mut self.library);
         live
     }
 
@@ -391,7 +399,7 @@ impl Tracker {
     }
 
     /// The connection in a slot, grown from its lone SYN if need be.
-    fn grow(&mut self, slot: u32) -> Option<&mut Live> {
+    fn grow(&mut self, slot: u32) -> Option<(&mut Live, &mut Library)> {
         let lone = match &self.occupant(slot)?.occupant {
             Occupant::Syn(lone) => Some(**lone),
             _ => None,
@@ -401,8 +409,9 @@ impl Tracker {
             live.connection.surroundings = self.around(&live.connection);
             self.occupant(slot)?.occupant = Occupant::Connection(Box::new(live));
         }
-        match &mut self.occupant(slot)?.occupant {
-            Occupant::Connection(live) => Some(live),
+        let place = self.slots.get_mut(usize::try_from(slot).ok()?)?;
+        match &mut place.occupant {
+            Occupant::Connection(live) => Some((live, &mut self.library)),
             _ => None,
         }
     }
@@ -418,7 +427,7 @@ impl Tracker {
 
     fn observe_in(&mut self, slot: u32, pair: Pair, segment: &Segment, payload: &[u8]) -> bool {
         let bounds = self.bounds;
-        let Some(live) = self.grow(slot) else {
+        let Some((live, library)) = self.grow(slot) else {
             return false;
         };
         let from = if pair.source_is_low() == live.client_is_low {
@@ -427,7 +436,7 @@ impl Tracker {
             Side::Server
         };
         let was = class_of(live);
-        let recorded = live.observe(from, segment, payload);
+        let recorded = live.observe(from, segment, payload, library);
         let class = class_of(live);
         let quiet = quiet_of(class, &bounds);
         let answered = live.connection.handshake.syn_ack == Some(segment.mark());
@@ -494,7 +503,7 @@ impl Tracker {
         let slot = located
             .and_then(|located| located.attached)
             .filter(|slot| *slot != RELEASED);
-        let Some(live) = slot.and_then(|slot| self.grow(slot)) else {
+        let Some((live, _)) = slot.and_then(|slot| self.grow(slot)) else {
             self.tally.stray_icmp_errors += 1;
             return;
         };

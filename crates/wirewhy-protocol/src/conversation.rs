@@ -5,8 +5,8 @@ use wirewhy_packet::Timestamp;
 use crate::exchanges::Exchanges;
 use crate::side::{Role, Segment, Side};
 use crate::streams::Streams;
-use crate::tls::{Follow, TlsFacts};
-use crate::{ConversationFacts, Framing, Mark, SideFacts, What, upgrade};
+use crate::tls::{Follow, Tls, TlsFacts};
+use crate::{ConversationFacts, Framing, HttpFacts, Library, Mark, SideFacts, What, upgrade};
 
 /// Both directions of one connection's application bytes.
 ///
@@ -31,12 +31,17 @@ pub(crate) struct Dialogue {
     pub(crate) streams: Streams,
     pub(crate) upgrade: upgrade::Dialogue,
     pub(crate) tls: Option<Box<Follow>>,
+    /// Lent while bytes are read, empty otherwise.
+    pub(crate) library: Library,
 }
 
 impl Dialogue {
-    /// The TLS that is spoken on the connection, from now on.
-    pub(crate) fn tls(&mut self) -> &mut Follow {
-        self.tls.get_or_insert_default()
+    /// The TLS that is spoken on the connection, from now on, and the library it looks things up in.
+    pub(crate) fn tls(&mut self) -> Tls<'_> {
+        Tls {
+            follow: self.tls.get_or_insert_default(),
+            library: &mut self.library,
+        }
     }
 }
 
@@ -50,7 +55,7 @@ impl Conversation {
     /// A segment of the client.
     ///
     /// `at` is the offset of its first byte, `bytes` what was captured of it, `wire_len` its length on the wire; the rest was
-    /// cut by the snap length.
+    /// cut by the snap length. The same `library` belongs to all connections of a capture.
     pub fn client_data(
         &mut self,
         at: u64,
@@ -58,12 +63,15 @@ impl Conversation {
         wire_len: u32,
         frame: u64,
         time: Timestamp,
+        library: &mut Library,
     ) {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
         let state = self.state();
-        if state.client.observe(segment, &mut state.dialogue) {
-            state.resume();
-        }
+        state.read_with(library, |state| {
+            if state.client.observe(segment, &mut state.dialogue) {
+                state.resume();
+            }
+        });
     }
 
     /// A segment of the server; arguments as of [`client_data`](Conversation::client_data).
@@ -74,26 +82,29 @@ impl Conversation {
         wire_len: u32,
         frame: u64,
         time: Timestamp,
+        library: &mut Library,
     ) {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
         let state = self.state();
-        if state.server.observe(segment, &mut state.dialogue) {
-            state.resume();
-        }
+        state.read_with(library, |state| {
+            if state.server.observe(segment, &mut state.dialogue) {
+                state.resume();
+            }
+        });
     }
 
     /// The client's stream ends at this offset (FIN).
-    pub fn client_closed(&mut self, at: u64) {
+    pub fn client_closed(&mut self, at: u64, library: &mut Library) {
         let state = self.state();
         state.client.close(at);
-        state.resume();
+        state.read_with(library, State::resume);
     }
 
     /// The server's stream ends at this offset (FIN).
-    pub fn server_closed(&mut self, at: u64) {
+    pub fn server_closed(&mut self, at: u64, library: &mut Library) {
         let state = self.state();
         state.server.close(at);
-        state.resume();
+        state.read_with(library, State::resume);
     }
 
     /// Whether more bytes can still change the facts.
@@ -156,7 +167,31 @@ fn nothing_of_a_body(side: &SideFacts) -> bool {
     )
 }
 
+/// Adds what was decrypted: HTTP, and what it leaves unfinished where whole records end.
+fn tell_plain(facts: &mut ConversationFacts, plain: ConversationFacts) {
+    if plain.http != HttpFacts::default() {
+        facts.http = plain.http;
+        facts.awaiting = plain.awaiting;
+    }
+    for (side, plain) in [
+        (&mut facts.client, plain.client),
+        (&mut facts.server, plain.server),
+    ] {
+        let tells = matches!(plain.framing, Framing::Inside(_) | Framing::UntilClose);
+        if side.framing == Framing::Boundary && tells {
+            side.framing = plain.framing;
+        }
+    }
+}
+
 impl State {
+    /// Lets both directions go on; the library is lent to them for as long.
+    fn read_with(&mut self, library: &mut Library, read: impl FnOnce(&mut State)) {
+        std::mem::swap(library, &mut self.dialogue.library);
+        read(self);
+        std::mem::swap(library, &mut self.dialogue.library);
+    }
+
     fn facts(&self) -> ConversationFacts {
         let exchanges = &self.dialogue.exchanges;
         let streams = &self.dialogue.streams;
@@ -175,14 +210,18 @@ impl State {
             Framing::Inside(_) => streams.awaiting(),
             Framing::UntilClose | Framing::Unknown(_) => None,
         };
-        ConversationFacts {
+        let mut facts = ConversationFacts {
             client,
             server,
             http: exchanges.facts(),
             awaiting,
             upgrade: self.dialogue.upgrade.facts(exchanges.connect()),
             tls: self.tls_facts(),
+        };
+        if let Some(plain) = self.dialogue.tls.as_ref().and_then(|tls| tls.plain()) {
+            tell_plain(&mut facts, plain);
         }
+        facts
     }
 
     fn tls_facts(&self) -> Option<Box<TlsFacts>> {

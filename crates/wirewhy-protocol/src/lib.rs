@@ -10,7 +10,8 @@
 //! inside one costs nothing.
 //!
 //! This crate refuses to know TCP: sequence numbers, acknowledgements and resets stay with the caller. It interprets no
-//! HTTP header beyond those that frame a message, and decompresses and decrypts nothing: of TLS it reads what is in the clear.
+//! HTTP header beyond those that frame a message, and decompresses nothing. Of TLS it reads what is in the clear, and with
+//! the secrets of a [`Library`] what is not; what a key log does not give it never guesses.
 
 mod certificate;
 mod conversation;
@@ -20,6 +21,7 @@ mod held;
 mod hello;
 mod http1;
 mod http2;
+mod library;
 mod reader;
 mod records;
 mod side;
@@ -40,6 +42,7 @@ pub use facts::{
     SideFacts, Unfinished, What,
 };
 pub use hello::server_name;
+pub use library::Library;
 pub use records::{begins_with_records, hello_of};
 pub use speech::Speech;
 pub use tls::{

@@ -126,7 +126,7 @@ impl Reader {
                 input,
                 (&mut dialogue.streams, &mut dialogue.exchanges.tally),
             ),
-            Reader::Tls(reader) => reader.read(input, dialogue.tls()),
+            Reader::Tls(reader) => reader.read(input, &mut dialogue.tls()),
         }
     }
 
@@ -148,7 +148,7 @@ impl Reader {
                 let shared = (&mut dialogue.streams, &mut dialogue.exchanges.tally);
                 reader.reached(offset, mark, shared);
             }
-            Reader::Tls(reader) => reader.reached(offset, mark, role, dialogue.tls()),
+            Reader::Tls(reader) => reader.reached(offset, mark, role, &mut dialogue.tls()),
             Reader::Opening | Reader::Plain | Reader::Proxied => {}
         }
     }
@@ -162,7 +162,7 @@ impl Reader {
         dialogue: &mut Dialogue,
     ) -> Option<u64> {
         match self {
-            Reader::Tls(reader) => reader.skip(lost, role, mark, dialogue.tls()),
+            Reader::Tls(reader) => reader.skip(lost, role, mark, &mut dialogue.tls()),
             Reader::Opening
             | Reader::Plain
             | Reader::Proxied

@@ -2,7 +2,7 @@
 
 use crate::reader::{Input, Step};
 use crate::side::Role;
-use crate::tls::{ContentType, Follow, HandshakeType, Incomplete, Record};
+use crate::tls::{ContentType, HandshakeType, Incomplete, Record, Tls};
 use crate::{Framing, Lost, Mark, Unfinished, What};
 
 const HEADER: usize = 5;
@@ -87,7 +87,7 @@ impl Reader {
         Reader::default()
     }
 
-    pub(crate) fn read(&mut self, input: Input<'_>, tls: &mut Follow) -> Step {
+    pub(crate) fn read(&mut self, input: Input<'_>, tls: &mut Tls<'_>) -> Step {
         if let Some(open) = self.record {
             if input.at < open.end {
                 return self.read_body(open, input, tls);
@@ -132,7 +132,7 @@ impl Reader {
         Step::To(if taken { start } else { end })
     }
 
-    fn read_body(&mut self, open: Open, input: Input<'_>, tls: &mut Follow) -> Step {
+    fn read_body(&mut self, open: Open, input: Input<'_>, tls: &mut Tls<'_>) -> Step {
         if !open.taken {
             return Step::To(open.end);
         }
@@ -146,7 +146,7 @@ impl Reader {
         Step::To(after)
     }
 
-    fn finish(&mut self, record: Record, role: Role, mark: Mark, tls: &mut Follow) {
+    fn finish(&mut self, record: Record, role: Role, mark: Mark, tls: &mut Tls<'_>) {
         tls.end(role, record, mark);
         *self = Reader::default();
     }
@@ -156,7 +156,7 @@ impl Reader {
         input: Input<'_>,
         length: usize,
         begun: Mark,
-        tls: &mut Follow,
+        tls: &mut Tls<'_>,
     ) -> Step {
         // After the length and the message's type.
         let Some(body) = input.bytes.get(3..length) else {
@@ -168,7 +168,7 @@ impl Reader {
     }
 
     /// The byte before `offset`, up to which the reader skipped, was seen.
-    pub(crate) fn reached(&mut self, offset: u64, mark: Mark, role: Role, tls: &mut Follow) {
+    pub(crate) fn reached(&mut self, offset: u64, mark: Mark, role: Role, tls: &mut Tls<'_>) {
         if let Some(open) = self.record
             && open.end == offset
         {
@@ -187,7 +187,7 @@ impl Reader {
         lost: Lost,
         role: Role,
         mark: Mark,
-        tls: &mut Follow,
+        tls: &mut Tls<'_>,
     ) -> Option<u64> {
         let open = self.record.as_mut().filter(|open| open.taken)?;
         open.taken = false;

@@ -72,6 +72,8 @@ pub(crate) struct AnalyzeArgs {
     pub(crate) min_severity: Option<SeverityArg>,
     #[command(flatten)]
     pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// Exit with status 1 if anything found is this severe or worse
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<SeverityArg>,
@@ -104,6 +106,8 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) select: SelectArgs,
     #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
 
@@ -130,6 +134,15 @@ pub(crate) struct SelectArgs {
     /// No findings whose code matches; may be given several times
     #[arg(long, value_name = "CODE-GLOB", value_delimiter = ',')]
     pub(crate) ignore: Vec<String>,
+}
+
+/// What is known of TLS besides the captures.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct TlsArgs {
+    /// Decrypt TLS with the secrets in this file, which the endpoint wrote where SSLKEYLOGFILE says; may be given several
+    /// times. Secrets in a pcapng file are used without asking
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Vec<PathBuf>,
 }
 
 /// Arguments of every command that reads captures.

@@ -1,7 +1,7 @@
 //! Payload on its way to the conversation.
 
 use wirewhy_packet::Seq;
-use wirewhy_protocol::{begins_with_records, server_name};
+use wirewhy_protocol::{Library, begins_with_records, server_name};
 
 use super::Live;
 use crate::Side;
@@ -9,7 +9,13 @@ use crate::segment::Segment;
 
 impl Live {
     /// Hands payload and ends of streams to the conversation, as offsets in the bytes a side sends.
-    pub(super) fn listen(&mut self, from: Side, segment: &Segment, payload: &[u8]) {
+    pub(super) fn listen(
+        &mut self,
+        from: Side,
+        segment: &Segment,
+        payload: &[u8],
+        library: &mut Library,
+    ) {
         let speaks = segment.payload_len > 0 || segment.is_fin();
         if segment.is_rst() || !speaks || !self.conversation.wants() {
             return;
@@ -24,13 +30,17 @@ impl Live {
         }
         let end = at.saturating_add(u64::from(len));
         match from {
-            Side::Client if len > 0 => self.conversation.client_data(at, payload, len, frame, time),
-            Side::Server if len > 0 => self.conversation.server_data(at, payload, len, frame, time),
+            Side::Client if len > 0 => self
+                .conversation
+                .client_data(at, payload, len, frame, time, library),
+            Side::Server if len > 0 => self
+                .conversation
+                .server_data(at, payload, len, frame, time, library),
             _ => {}
         }
         match from {
-            Side::Client if segment.is_fin() => self.conversation.client_closed(end),
-            Side::Server if segment.is_fin() => self.conversation.server_closed(end),
+            Side::Client if segment.is_fin() => self.conversation.client_closed(end, library),
+            Side::Server if segment.is_fin() => self.conversation.server_closed(end, library),
             _ => {}
         }
     }

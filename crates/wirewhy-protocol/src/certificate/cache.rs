@@ -16,7 +16,7 @@ const MAX_KEPT_LEN: usize = 16 * 1024;
 ///
 /// What it answers never depends on what it holds. It keeps at most twice `generation` certificates: when a generation is
 /// full the one before it is dropped, so that those in use stay.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Cache {
     generation: usize,
     young: HashSet<Held, FixedState>,

@@ -315,10 +315,16 @@ impl TlsFacts {
     /// server sends then may be tickets.
     #[must_use]
     pub fn stage(&self) -> TlsStage {
-        let carried = self.client.application_data.count + self.server.application_data.count > 0;
-        let both = self.client.finished.is_some() && self.server.finished.is_some();
-        if self.is_1_3() && self.secrets != Secrets::Used {
-            return self.stage_by_size();
+        let (client, server) = (&self.client, &self.server);
+        let mut carried = client.application_data.count + server.application_data.count > 0;
+        let mut both = client.finished.is_some() && server.finished.is_some();
+        if self.is_1_3() {
+            if self.secrets != Secrets::Used || client.likely_finished.is_some() {
+                return self.stage_by_size();
+            }
+            // The client's comes last, and a server may send data before it.
+            both = client.finished.is_some();
+            carried &= both || client.application_data.count > 0;
         }
         if carried {
             return TlsStage::ApplicationData;

@@ -4,13 +4,14 @@
 use super::facts::TlsFacts;
 use super::handshake::{self as kind, Transcript, Whole};
 use super::messages::{self, Chain};
+use super::open::{Hellos, Opener};
 use super::{
     Alert, AlertDescription, AlertSeen, ClientHello, ContentType, Message, MessageKind,
     ProtocolVersion, Retry, Sealed, ServerHello, TlsSide,
 };
 use crate::side::Role;
 use crate::tls::ExtensionType;
-use crate::{Lost, Mark};
+use crate::{Conversation, ConversationFacts, Library, Lost, Mark};
 
 const CHANGE_CIPHER_SPEC: ContentType = ContentType(20);
 const ALERT: ContentType = ContentType(21);
@@ -39,6 +40,12 @@ pub(crate) struct Record {
     pub(crate) begun: Mark,
 }
 
+/// A TLS connection being followed, and where it looks things up.
+pub(crate) struct Tls<'a> {
+    pub(crate) follow: &'a mut Follow,
+    pub(crate) library: &'a mut Library,
+}
+
 /// What one TLS connection has shown.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Follow {
@@ -49,6 +56,9 @@ pub(crate) struct Follow {
     server: Progress,
     /// Records of a TLS 1.3 client since the first that may have been its Finished.
     since_finished: u8,
+    opener: Opener,
+    /// What was said in application data that were decrypted.
+    plain: Conversation,
 }
 
 /// Where one direction stands.
@@ -61,16 +71,46 @@ struct Progress {
     late: bool,
     /// The first byte of an alert whose second is to come.
     alert: Option<u8>,
+    /// What there is of an encrypted record to be opened.
+    sealed: Option<Vec<u8>>,
+    /// How much application data was decrypted.
+    plain: u64,
 }
 
-impl Follow {
+impl Tls<'_> {
     /// Whether the client has not begun: only then its bytes may be a hello in the format of SSL 2.0.
     pub(crate) fn expects_hello(&self) -> bool {
-        !self.client.begun
+        !self.follow.client.begun
     }
 
     /// A record's header was read; true where its body's bytes are needed.
     pub(crate) fn begin(&mut self, role: Role, record: Record) -> bool {
+        self.follow.begin(role, record, self.library)
+    }
+
+    /// The next bytes of a record whose bytes are needed.
+    pub(crate) fn body(&mut self, role: Role, record: Record, bytes: &[u8], mark: Mark) {
+        self.follow.body(role, record, bytes, mark, self.library);
+    }
+
+    /// Bytes that were needed will not be seen.
+    pub(crate) fn missed(&mut self, role: Role, record: Record, lost: Lost, mark: Mark) {
+        self.follow.missed(role, record, lost, mark);
+    }
+
+    /// A record's last byte was seen.
+    pub(crate) fn end(&mut self, role: Role, record: Record, mark: Mark) {
+        self.follow.end(role, record, mark, self.library);
+    }
+
+    /// A ClientHello in the format of SSL 2.0, its message type left out.
+    pub(crate) fn ssl2_hello(&mut self, body: &[u8], begun: Mark, mark: Mark) {
+        self.follow.ssl2_hello(body, begun, mark);
+    }
+}
+
+impl Follow {
+    fn begin(&mut self, role: Role, record: Record, library: &Library) -> bool {
         let progress = self.progress(role);
         if !progress.begun {
             progress.begun = true;
@@ -82,6 +122,10 @@ impl Follow {
             };
             progress.late = late;
             self.facts.joined_late |= late;
+        }
+        if self.is_sealed(role, record) && self.has_keys(role, library) {
+            self.progress(role).sealed = Some(Vec::new());
+            return true;
         }
         match record.kind {
             ALERT => {
@@ -100,33 +144,51 @@ impl Follow {
         }
     }
 
-    /// The next bytes of a record whose bytes are needed.
-    pub(crate) fn body(&mut self, role: Role, record: Record, bytes: &[u8], mark: Mark) {
+    fn body(
+        &mut self,
+        role: Role,
+        record: Record,
+        bytes: &[u8],
+        mark: Mark,
+        library: &mut Library,
+    ) {
+        if let Some(sealed) = &mut self.progress(role).sealed {
+            return sealed.extend_from_slice(bytes);
+        }
         if record.kind == ALERT {
             return self.alert_body(role, bytes, mark);
         }
+        self.handshake(role, bytes, mark, library);
+    }
+
+    /// The next bytes of the handshake messages of a side.
+    fn handshake(&mut self, role: Role, bytes: &[u8], mark: Mark, library: &mut Library) {
         let progress = self.progress(role);
         if progress.late {
             return;
         }
         let mut transcript = std::mem::take(&mut progress.transcript);
-        transcript.take(bytes, mark, |whole| self.message(role, whole));
+        transcript.take(bytes, mark, |whole| self.message(role, whole, library));
         if self.progress(role).late {
             transcript.stop(None);
         }
         self.progress(role).transcript = transcript;
     }
 
-    /// Bytes that were needed will not be seen.
-    pub(crate) fn missed(&mut self, role: Role, record: Record, lost: Lost, mark: Mark) {
+    fn missed(&mut self, role: Role, record: Record, lost: Lost, mark: Mark) {
+        if self.progress(role).sealed.take().is_some() {
+            return self.missed_sealed(role, record, lost);
+        }
         if record.kind == ALERT {
             return self.alert(role, mark, AlertSeen::Clear, None, None);
         }
         self.progress(role).transcript.stop(Some(lost));
     }
 
-    /// A record's last byte was seen.
-    pub(crate) fn end(&mut self, role: Role, record: Record, mark: Mark) {
+    fn end(&mut self, role: Role, record: Record, mark: Mark, library: &mut Library) {
+        if let Some(body) = self.progress(role).sealed.take() {
+            return self.open(role, record, &body, mark, library);
+        }
         match record.kind {
             CHANGE_CIPHER_SPEC if record.length == 1 => {
                 self.side(role).change_cipher_spec.get_or_insert(mark);
@@ -146,7 +208,14 @@ impl Follow {
         let mut facts = self.facts.clone();
         facts.client.stopped = self.client.transcript.stopped;
         facts.server.stopped = self.server.transcript.stopped;
+        facts.secrets = self.opener.secrets();
         facts
+    }
+
+    /// What was said in application data that were decrypted; `None` where none were.
+    pub(crate) fn plain(&self) -> Option<ConversationFacts> {
+        let any = self.client.plain > 0 || self.server.plain > 0;
+        any.then(|| self.plain.facts())
     }
 
     #[cfg(test)]
@@ -173,6 +242,9 @@ impl Follow {
             + side(&facts.server)
             + self.client.transcript.retained()
             + self.server.transcript.retained()
+            + self.opener.retained()
+            + self.client.sealed.as_ref().map_or(0, Vec::capacity)
+            + self.server.sealed.as_ref().map_or(0, Vec::capacity)
     }
 
     fn progress(&mut self, role: Role) -> &mut Progress {
@@ -277,7 +349,7 @@ impl Follow {
         }
     }
 
-    fn message(&mut self, role: Role, whole: Whole<'_>) {
+    fn message(&mut self, role: Role, whole: Whole<'_>, library: &mut Library) {
         let side = self.side(role);
         let first = match role {
             Role::Client => whole.kind == kind::CLIENT_HELLO,
@@ -291,7 +363,7 @@ impl Follow {
         if self.progress(role).late {
             return;
         }
-        let retry = self.read_message(role, whole);
+        let retry = self.read_message(role, whole, library);
         let length = u32::try_from(whole.body.len()).unwrap_or(u32::MAX);
         let what = match retry {
             true => MessageKind::HelloRetryRequest,
@@ -309,15 +381,15 @@ impl Follow {
     }
 
     /// Takes a message's facts; true where it is a HelloRetryRequest.
-    fn read_message(&mut self, role: Role, whole: Whole<'_>) -> bool {
+    fn read_message(&mut self, role: Role, whole: Whole<'_>, library: &mut Library) -> bool {
         let Whole { body, mark, .. } = whole;
         match (role, whole.kind) {
             (Role::Client, kind::CLIENT_HELLO) => self.client_hello(whole, false),
             (Role::Server, kind::SERVER_HELLO) => return self.server_hello(body, mark),
             (_, kind::CERTIFICATE) => {
                 let chain = match self.is_1_3 {
-                    Some(true) => messages::certificates_1_3(body, mark),
-                    _ => messages::certificates(body, mark),
+                    Some(true) => messages::certificates_1_3(body, mark, library),
+                    _ => messages::certificates(body, mark, library),
                 };
                 self.certificates(role, chain);
             }
@@ -389,11 +461,12 @@ impl Follow {
         {
             retry.answered = Some(whole.mark);
             retry.key_shares = hello.key_shares();
+        } else {
+            self.opener.client_hello_again(hello);
         }
     }
 
-    /// A ClientHello in the format of SSL 2.0, its message type left out.
-    pub(crate) fn ssl2_hello(&mut self, body: &[u8], begun: Mark, mark: Mark) {
+    fn ssl2_hello(&mut self, body: &[u8], begun: Mark, mark: Mark) {
         self.client.begun = true;
         let whole = Whole {
             kind: kind::CLIENT_HELLO,
@@ -437,6 +510,8 @@ impl Follow {
             facts.group = hello.group();
             facts.alpn = hello.alpn().map(Box::from);
             facts.server_hello = Some(Box::new(hello));
+        } else {
+            self.opener.server_hello_again(hello);
         }
         false
     }
@@ -447,124 +522,8 @@ pub(super) fn is_1_3(version: ProtocolVersion) -> bool {
     version == ProtocolVersion::TLS1_3 || version.0 >> 8 == 0x7f || version.0 >> 8 == 0xfb
 }
 
-// What is encrypted.
-impl Follow {
-    /// Every encrypted record of both directions passes here, each direction's in order; a decryptor would be asked here.
-    fn sealed(&mut self, role: Role, record: Record, mark: Mark) {
-        let sealed = Sealed {
-            kind: record.kind,
-            length: record.length,
-            mark,
-        };
-        self.list(role, MessageKind::Sealed(record.kind), record, mark);
-        let side = self.side(role);
-        side.sealed_count += 1;
-        side.last_sealed = Some(sealed);
-        if side.sealed.len() < TlsSide::MAX_SEALED {
-            side.sealed.push(sealed);
-        }
-        match record.kind {
-            ALERT => self.alert(role, mark, AlertSeen::Encrypted, None, None),
-            HANDSHAKE => self.sealed_handshake(role, mark),
-            APPLICATION_DATA if self.is_1_3 == Some(true) => self.sealed_1_3(role, sealed),
-            APPLICATION_DATA => {
-                let late = self.progress(role).late;
-                let side = self.side(role);
-                if side.finished.is_some() || late {
-                    side.application_data.add(sealed);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// An encrypted handshake record of TLS 1.2 or before: the first is the Finished, since nothing else follows a
-    /// ChangeCipherSpec, and any later one belongs to another handshake.
-    fn sealed_handshake(&mut self, role: Role, mark: Mark) {
-        if self.is_1_3 == Some(true) {
-            return;
-        }
-        let TlsSide { finished, .. } = self.side(role);
-        if finished.is_none() && !self.progress(role).late {
-            self.side(role).finished = Some(mark);
-            return;
-        }
-        let facts = &mut self.facts;
-        let both = facts.client.finished.is_some() && facts.server.finished.is_some();
-        let carried = facts.client.application_data.count + facts.server.application_data.count;
-        if both || carried > 0 {
-            facts.renegotiation.get_or_insert(mark);
-        }
-    }
-
-    /// An encrypted record of TLS 1.3 whose secrets are not known.
-    fn sealed_1_3(&mut self, role: Role, sealed: Sealed) {
-        let sizes = Sizes::of(&self.facts);
-        if role == Role::Client && self.takes_for_flight(sealed, sizes) {
-            return;
-        }
-        if self.facts.client.likely_finished.is_some() && sealed.length != sizes.alert {
-            self.side(role).application_data.add(sealed);
-        }
-    }
-
-    /// Whether a record belongs to the client's flight, as far as sizes tell; see [`TlsSide::likely_finished`].
-    fn takes_for_flight(&mut self, sealed: Sealed, sizes: Sizes) -> bool {
-        let early = self
-            .facts
-            .client_hello
-            .as_ref()
-            .is_some_and(|hello| hello.offers_early_data());
-        let exact = sealed.length == sizes.finished;
-        let client = &mut self.facts.client;
-        match client.likely_finished {
-            None if exact || sealed.length > sizes.finished && !early => {
-                self.since_finished = if exact { MAX_FLIGHT } else { 0 };
-                client.likely_finished = Some(sealed);
-                true
-            }
-            // Early data, its end, or an alert in place of a Finished.
-            None => true,
-            Some(_) if exact && self.since_finished < MAX_FLIGHT => {
-                self.since_finished = MAX_FLIGHT;
-                client.likely_finished = Some(sealed);
-                client.application_data = super::RecordTally::default();
-                true
-            }
-            Some(_) => {
-                self.since_finished = self.since_finished.saturating_add(1);
-                false
-            }
-        }
-    }
-}
-
-/// What sizes mean in TLS 1.3 with a cipher suite: a record adds its inner type and a tag (RFC 8446 section 5.2).
-#[derive(Clone, Copy)]
-struct Sizes {
-    finished: u16,
-    alert: u16,
-}
-
-impl Sizes {
-    fn of(facts: &TlsFacts) -> Sizes {
-        let suite = facts.cipher_suite().unwrap_or_default();
-        let tag = match suite.0 {
-            // TLS_AES_128_CCM_8_SHA256
-            0x1305 => 8,
-            _ => 16,
-        };
-        let hash = match suite.0 {
-            // TLS_AES_256_GCM_SHA384
-            0x1302 => 48,
-            _ => 32,
-        };
-        Sizes {
-            finished: 4 + hash + 1 + tag,
-            alert: ALERT_LENGTH + 1 + tag,
-        }
-    }
-}
-
+#[cfg(test)]
+mod decrypted;
+mod sealed;
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,8 @@ use tls_parser::{TlsCipherKx, TlsCipherSuite};
 
 use super::wire::{self, Extensions};
 use super::{CertificateRequest, Certificates, CipherSuite, NamedGroup, SignatureScheme};
-use crate::Mark;
-use crate::certificate::Certificate;
 use crate::tls::ExtensionType;
+use crate::{Library, Mark};
 
 /// The most signature algorithms kept of a CertificateRequest.
 const MAX_SCHEMES: usize = 64;
@@ -30,15 +29,15 @@ pub(super) struct Chain {
 }
 
 /// A Certificate message of TLS 1.2 and before (RFC 5246 section 7.4.2); `None` where it is none.
-pub(super) fn certificates(body: &[u8], mark: Mark) -> Option<Chain> {
-    read_chain(body, body.len(), mark, |_| Some(None))
+pub(super) fn certificates(body: &[u8], mark: Mark, library: &mut Library) -> Option<Chain> {
+    read_chain(body, (body.len(), mark), library, |_| Some(None))
 }
 
 /// A Certificate message of TLS 1.3 (RFC 8446 section 4.4.2); `None` where it is none.
-pub(super) fn certificates_1_3(body: &[u8], mark: Mark) -> Option<Chain> {
+pub(super) fn certificates_1_3(body: &[u8], mark: Mark, library: &mut Library) -> Option<Chain> {
     let mut rest = body;
     let _context = wire::vector8(&mut rest)?;
-    read_chain(rest, body.len(), mark, |rest| {
+    read_chain(rest, (body.len(), mark), library, |rest| {
         Some(extensions(rest)?.find(STATUS_REQUEST))
     })
 }
@@ -46,8 +45,8 @@ pub(super) fn certificates_1_3(body: &[u8], mark: Mark) -> Option<Chain> {
 /// `after` reads what follows each certificate, with the stapled response in it.
 fn read_chain<'a>(
     mut rest: &'a [u8],
-    length: usize,
-    mark: Mark,
+    (length, mark): (usize, Mark),
+    library: &mut Library,
     after: impl Fn(&mut &'a [u8]) -> Option<Option<&'a [u8]>>,
 ) -> Option<Chain> {
     let mut list = vector24(&mut rest)?;
@@ -69,7 +68,7 @@ fn read_chain<'a>(
         let certificates = &mut chain.certificates;
         certificates.count = certificates.count.saturating_add(1);
         if certificates.chain.len() < Certificates::MAX_CHAIN {
-            certificates.chain.push(Arc::new(read_certificate(der)));
+            certificates.chain.push(library.certificate(der));
         }
         match status {
             Some(Some(status)) if certificates.count == 1 => {
@@ -82,14 +81,6 @@ fn read_chain<'a>(
     // Bytes of which no certificate could be made are not the empty chain of somebody who has none.
     let unread = chain.certificates.count == 0 && !list.is_empty();
     (!unread).then_some(chain)
-}
-
-fn read_certificate(der: &[u8]) -> Certificate {
-    Certificate {
-        der: der.into(),
-        sha256: sha2::Digest::finalize(<sha2::Sha256 as sha2::Digest>::new_with_prefix(der)).into(),
-        facts: None,
-    }
 }
 
 /// The OCSP response of a CertificateStatus (RFC 6066 section 8).

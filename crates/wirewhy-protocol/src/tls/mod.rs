@@ -8,6 +8,7 @@ mod handshake;
 mod hello;
 mod ids;
 mod messages;
+mod open;
 mod secrets;
 mod wire;
 
@@ -16,7 +17,7 @@ pub use facts::{
     Alert, AlertSeen, CertificateRequest, Certificates, Incomplete, Message, MessageKind,
     RecordTally, Retry, Sealed, Secrets, TlsFacts, TlsSide, TlsStage,
 };
-pub(crate) use follow::{Follow, Record};
+pub(crate) use follow::{Follow, Record, Tls};
 pub use hello::{ClientHello, ServerHello};
 pub use ids::{
     AlertDescription, CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup,

@@ -15,7 +15,7 @@ const RANDOM: usize = 32;
 const MASTER: usize = 48;
 
 /// The secrets of many connections.
-#[derive(Clone, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct KeyLog {
     connections: Bounded<ConnectionSecrets>,
     /// Master secrets by the session's identifier.
@@ -187,7 +187,7 @@ impl TrafficSecret {
 }
 
 /// At most [`KeyLog::MAX_CONNECTIONS`] entries; the oldest make room.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 struct Bounded<V> {
     entries: HashMap<[u8; RANDOM], V, RandomState>,
     /// The keys from the oldest on.

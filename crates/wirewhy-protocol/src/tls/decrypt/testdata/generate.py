@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Records one small TLS session per class of cipher, with its key log, between OpenSSL and itself.
 
-Needs openssl (3.0 or later) in PATH. Writes NAME.session next to this script: the lines of the key log, then the bytes of
+Makes those named on the command line, or all. Needs openssl (3.0 or later) in PATH. Writes NAME.session next to this script: the lines of the key log, then the bytes of
 the client and those of the server in hex. Every session has the line `ping` from the client, its reversal from the server,
 and close_notify from both; the one named update has a KeyUpdate of the client, which asks for the server's, before a second
-line `pong`.
+line `pong`, and the one named http asks for a page.
 """
 
 import pathlib
@@ -36,6 +36,10 @@ SESSIONS += [(f"{name}-{suite}{''.join(more)}", [*options, *more, "-cipher", f"{
     ("tls12", ["-tls1_2"], ["-no_etm"], "ECDHE-ECDSA-AES256-SHA384"),
     ("tls11", ["-tls1_1"], [], "ECDHE-ECDSA-AES128-SHA"),
     ("tls10", ["-tls1"], ["-no_etm"], "ECDHE-ECDSA-AES128-SHA")]]
+
+# An answer of HTTP, cut short: it announces more than it brings.
+SESSIONS += [("tls13-http", ["-tls1_3", "-ciphersuites", TLS13[0]], ["GET /answer HTTP/1.0\n"])]
+ANSWER = b"HTTP/1.0 503 Later\r\nContent-Length: 1000\r\n\r\nshort"
 
 
 def relay(source, target, seen):
@@ -74,10 +78,12 @@ def connect(port):
 
 def record(name, options, lines, directory):
     log = directory / f"{name}.keys"
+    is_http = lines[0].startswith("GET")
     port = free_port()
     server = subprocess.Popen(
         ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", directory / "cert.pem", "-key",
-         directory / "key.pem", "-rev", "-quiet", *options],
+         directory / "key.pem", "-HTTP" if is_http else "-rev", "-quiet", *options],
+        cwd=directory,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         connect(port)
@@ -87,12 +93,15 @@ def record(name, options, lines, directory):
         relayed.start()
         client = subprocess.Popen(
             ["openssl", "s_client", "-connect", f"127.0.0.1:{listener.getsockname()[1]}", "-servername", "a.example",
-             "-keylogfile", log, *options],
+             "-keylogfile", log, *(["-crlf"] if is_http else []), *options],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for line in [*lines, "Q"]:
             time.sleep(0.7)
-            client.stdin.write(f"{line}\n".encode())
-            client.stdin.flush()
+            try:
+                client.stdin.write(f"{line}\n".encode())
+                client.stdin.flush()
+            except BrokenPipeError:
+                break
         client.wait(20)
         relayed.join(20)
     finally:
@@ -112,8 +121,10 @@ def main():
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
              "/CN=a.example", "-days", "3650", "-keyout", directory / "key.pem", "-out", directory / "cert.pem"],
             check=True, stderr=subprocess.DEVNULL)
+        (directory / "answer").write_bytes(ANSWER)
         for name, options, lines in SESSIONS:
-            record(name, options, lines, directory)
+            if name in (sys.argv[1:] or name):
+                record(name, options, lines, directory)
 
 
 main()
