@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use wirewhy::engine::{EngineOptions, analyze};
 use wirewhy_detect::{GroupFinding, Judged, RECORDS, Totals};
+use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
 
 /// One line of a table: connections to one endpoint in one capture, or a finding beyond connections.
@@ -153,12 +154,25 @@ fn said_of(folder: &Path, capture: &str) -> Collected {
     analyze(
         &mut reader,
         None,
-        &EngineOptions::default(),
+        &EngineOptions {
+            keys: keys(folder, capture),
+            ..EngineOptions::default()
+        },
         &everything,
         &mut collected,
     )
     .expect("collecting does not fail");
     collected
+}
+
+/// The secrets beside a capture.
+fn keys(folder: &Path, capture: &str) -> KeyLog {
+    let mut keys = KeyLog::new();
+    if let Ok(text) = std::fs::read(folder.join(format!("{capture}.keylog"))) {
+        let lines = keys.add(&text);
+        assert!(lines.secrets > 0 && lines.not_understood == 0, "{lines:?}");
+    }
+    keys
 }
 
 impl Expected {
