@@ -69,8 +69,28 @@ macro_rules! narrow {
     )*};
 }
 
-wide! { ProtocolVersion CipherSuite NamedGroup SignatureScheme ExtensionType }
+wide! { CipherSuite NamedGroup SignatureScheme ExtensionType }
 narrow! { AlertDescription ContentType HandshakeType }
+
+impl ProtocolVersion {
+    /// Whether it is one of the values that mean nothing and keep peers tolerant (RFC 8701).
+    #[must_use]
+    pub fn is_grease(self) -> bool {
+        is_grease(self.0)
+    }
+}
+
+impl fmt::Display for ProtocolVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.name(), self.0.to_be_bytes()) {
+            (Some(name), _) => f.write_str(name),
+            // The drafts of TLS 1.3 numbered themselves (draft-ietf-tls-tls13-28 section 4.2.1.1).
+            (None, [0x7f, draft]) => write!(f, "TLS 1.3 draft {draft}"),
+            (None, _) if self.is_grease() => write!(f, "GREASE (0x{:04x})", self.0),
+            (None, _) => write!(f, "0x{:04x}", self.0),
+        }
+    }
+}
 
 /// Whether a value is one of `0x0a0a`, `0x1a1a` to `0xfafa` (RFC 8701 section 2).
 fn is_grease(value: u16) -> bool {
@@ -417,6 +437,9 @@ mod tests {
         assert_eq!(ContentType(21).to_string(), "alert");
         assert_eq!(ExtensionType(43).to_string(), "supported_versions");
         assert_eq!(ProtocolVersion(0x0304).to_string(), "TLS 1.3");
+        assert_eq!(ProtocolVersion(0x7f1c).to_string(), "TLS 1.3 draft 28");
+        assert_eq!(ProtocolVersion(0x0a0a).to_string(), "GREASE (0x0a0a)");
+        assert_eq!(ProtocolVersion(0xfb17).to_string(), "0xfb17");
     }
 
     #[test]
