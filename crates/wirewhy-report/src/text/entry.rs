@@ -104,7 +104,12 @@ impl Entry {
         for service in notable.take(MAX_SERVICES) {
             let (address, port) = service.service;
             let number = words::count(service.tally.connections);
-            let place = service.tally.named(&names.socket(address, port));
+            let place = names.socket(address, port);
+            // One name for all of them was told already.
+            let place = match self.tally.names.as_slice() {
+                [_] => place,
+                _ => service.tally.named(&place),
+            };
             page.labelled("", &format!("{place}: {least}{number}"))?;
             rest = rest.saturating_sub(service.tally.connections);
         }

@@ -104,6 +104,33 @@ fn a_service_is_told_with_the_names_clients_asked_for() {
 }
 
 #[test]
+fn services_are_told_apart_by_name_where_names_differ() {
+    let asked = |stream: u32, name: &str| {
+        let server = format!("10.0.0.{}:443", stream % 4 + 10);
+        let mut judged = unknown_code(refused(stream, "10.0.0.1:40000", &server));
+        judged.connection.server_name = Some(name.into());
+        judged
+    };
+    let same: Vec<Judged> = (0..8).map(|n| asked(n, "www.example.org")).collect();
+    let shown = report(&same, &[], View::default());
+    let place = "
+where    www.example.org at port 443 of 4 hosts, 8 connections from 10.0.0.1
+         10.0.0.10:443: 2
+";
+    assert!(shown.contains(place), "{shown}");
+    let differ: Vec<Judged> = (0..8)
+        .map(|n| asked(n, &format!("{}.example.org", n % 2)))
+        .collect();
+    let shown = report(&differ, &[], View::default());
+    let place = "
+where    0.example.org and 1.example.org at port 443 of 4 hosts, 8 connections from 10.0.0.1
+         0.example.org at 10.0.0.10:443: 2
+         1.example.org at 10.0.0.11:443: 2
+";
+    assert!(shown.contains(place), "{shown}");
+}
+
+#[test]
 fn one_cause_at_many_services_is_one_entry() {
     let mut judged: Vec<Judged> = (0..500_u32)
         .map(|n| {
