@@ -6,6 +6,7 @@
 
 mod detectors;
 mod finding;
+mod handshake;
 mod icmp;
 mod judge;
 mod limits;

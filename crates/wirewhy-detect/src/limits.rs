@@ -33,6 +33,8 @@ pub struct Limits {
     pub no_response: Interval,
     /// How long an application may take to answer before it is slow, the network's round trip subtracted.
     pub slow_response: Interval,
+    /// How long a TLS handshake may stand still before its silence is a finding.
+    pub handshake_silence: Interval,
     /// How long a receiver may keep its window closed, in all.
     pub zero_window: Interval,
     /// How long one half of a connection may stay open and silent: the time Linux itself gives an orphan in FIN-WAIT-2
@@ -97,6 +99,7 @@ impl Default for Limits {
             paws_answers: 2,
             no_response: Interval::from_secs(10),
             slow_response: Interval::from_secs(1),
+            handshake_silence: Interval::from_secs(10),
             zero_window: Interval::from_secs(1),
             half_closed: Interval::from_secs(60),
             lost_segments: 3,

@@ -125,6 +125,7 @@ fn places(limits: &mut Limits) -> Vec<(&'static str, Place<'_>)> {
         paws_answers,
         no_response,
         slow_response,
+        handshake_silence,
         zero_window,
         half_closed,
         lost_segments,
@@ -162,6 +163,10 @@ fn places(limits: &mut Limits) -> Vec<(&'static str, Place<'_>)> {
         ("paws_answers", Place::Count(paws_answers)),
         ("no_response_seconds", Place::Seconds(no_response)),
         ("slow_response_seconds", Place::Seconds(slow_response)),
+        (
+            "handshake_silence_seconds",
+            Place::Seconds(handshake_silence),
+        ),
         ("zero_window_seconds", Place::Seconds(zero_window)),
         ("half_closed_seconds", Place::Seconds(half_closed)),
         ("lost_segments", Place::Count(lost_segments)),

@@ -4,6 +4,7 @@ mod capture;
 mod host;
 mod rst;
 mod tcp;
+mod tls;
 
 use crate::{Detector, Record};
 
@@ -27,6 +28,15 @@ pub(crate) const CONNECTION: &[Detector] = &[
     tcp::closed_without_data::DETECTOR,
     tcp::truncated_response::DETECTOR,
     tcp::half_closed::DETECTOR,
+    tls::not_tls::DETECTOR,
+    tls::version_mismatch::DETECTOR,
+    tls::no_shared_parameters::DETECTOR,
+    tls::alpn_mismatch::DETECTOR,
+    tls::unrecognized_name::DETECTOR,
+    tls::client_cert_missing::DETECTOR,
+    tls::client_cert_rejected::DETECTOR,
+    tls::alert::DETECTOR,
+    tls::encrypted_alert::DETECTOR,
     rst::injected::DETECTOR,
     rst::idle_expired::DETECTOR,
     rst::no_connection::DETECTOR,
@@ -37,6 +47,10 @@ pub(crate) const CONNECTION: &[Detector] = &[
     rst::out_of_window::DETECTOR,
     rst::after_alert::DETECTOR,
     rst::after_close::DETECTOR,
+    tls::client_hello_dropped::DETECTOR,
+    tls::handshake_timeout::DETECTOR,
+    tls::handshake_reset::DETECTOR,
+    tls::handshake_closed::DETECTOR,
     tcp::syn_retransmitted::DETECTOR,
     tcp::slow_handshake::DETECTOR,
     tcp::packet_loss::DETECTOR,
@@ -80,6 +94,19 @@ pub(crate) const RECORDS: &[&Record] = &[
     &tcp::closed_without_data::RECORD,
     &tcp::truncated_response::RECORD,
     &tcp::half_closed::RECORD,
+    &tls::alert::RECORD,
+    &tls::encrypted_alert::RECORD,
+    &tls::version_mismatch::RECORD,
+    &tls::no_shared_parameters::RECORD,
+    &tls::alpn_mismatch::RECORD,
+    &tls::unrecognized_name::RECORD,
+    &tls::client_cert_missing::RECORD,
+    &tls::client_cert_rejected::RECORD,
+    &tls::handshake_timeout::RECORD,
+    &tls::handshake_reset::RECORD,
+    &tls::handshake_closed::RECORD,
+    &tls::client_hello_dropped::RECORD,
+    &tls::not_tls::RECORD,
     &host::idle_timer::RECORD,
     &capture::packets_missing::RECORD,
     &capture::one_direction::RECORD,

@@ -1,0 +1,59 @@
+//! `tls.client-cert-missing`: the server demands a client certificate, and none came.
+
+use wirewhy_flow::{Connection, Side};
+
+use super::{Cause, cause, finding, for_name, party};
+use crate::handshake::{Handshake, culprit};
+use crate::{Detector, Finding, Limits, Record, Severity, Value};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.client-cert-missing",
+    title: "The server demands a client certificate, and the client brought none",
+    severity: Severity::Error,
+    means: "The server asked for a client certificate (mutual TLS) and the client answered with an empty one.",
+    recognised: "The alert certificate_required; or handshake_failure, bad_certificate or no_certificate of the server after its \
+                 CertificateRequest and an empty Certificate of the client.",
+    look_alikes: "A certificate that was sent and not liked: tls.client-cert-rejected. In TLS 1.3 without keys the same failure is an \
+                  encrypted record: tls.encrypted-alert.",
+    check_next: &[
+        "Is a certificate configured in the client, and can it read the key?",
+        "Is it signed by one of the authorities the server names (facts)? Many clients send nothing when none matches.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+    let handshake = Handshake::failed(connection)?;
+    let (Cause::ClientCertificateMissing, from, alert, description) = cause(&handshake)? else {
+        return None;
+    };
+    let found = finding(RECORD.code, &handshake, (from, alert, description));
+    let authorities = handshake
+        .tls
+        .certificate_request
+        .as_ref()
+        .map(|request| request.authorities.as_slice())
+        .unwrap_or_default();
+    Some(Finding {
+        culprit: culprit(connection, Side::Client),
+        summary: format!(
+            "{} demands a client certificate{} and got none: {description}",
+            party(&handshake, from),
+            for_name(&handshake),
+        ),
+        facts: found.facts.clone().with(
+            "accepted_authorities",
+            Value::List(
+                authorities
+                    .iter()
+                    .map(|name| Value::from(&**name))
+                    .collect(),
+            ),
+        ),
+        ..found
+    })
+}

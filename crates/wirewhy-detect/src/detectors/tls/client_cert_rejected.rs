@@ -1,0 +1,55 @@
+//! `tls.client-cert-rejected`: the server refused the client's certificate.
+
+use wirewhy_flow::{Connection, Side};
+
+use super::{Cause, cause, finding, for_name, party};
+use crate::handshake::{Handshake, culprit};
+use crate::{Detector, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.client-cert-rejected",
+    title: "The server refused the client's certificate",
+    severity: Severity::Error,
+    means: "The client presented a certificate (mutual TLS), and the server did not accept it.",
+    recognised: "An alert about certificates from the server, after the client's certificate. In TLS 1.3 it comes a round trip after \
+                 the client believes the handshake is done.",
+    look_alikes: "An empty certificate: tls.client-cert-missing. In TLS 1.3 without keys the alert cannot be read: \
+                  tls.encrypted-alert.",
+    check_next: &[
+        "openssl verify -CAfile SERVER_CLIENT_CA.pem CLIENT.pem: does the chain end where the server expects it?",
+        "Dates, revocation, and extended key usage clientAuth of the client's certificate.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+    let handshake = Handshake::failed(connection)?;
+    let (Cause::ClientCertificateRejected, from, alert, description) = cause(&handshake)? else {
+        return None;
+    };
+    let subject = handshake
+        .tls
+        .client_certificates
+        .as_ref()
+        .and_then(|certificates| certificates.chain.first())
+        .and_then(|leaf| leaf.facts.as_ref())
+        .map(|facts| facts.subject.to_string());
+    let whose = subject
+        .as_deref()
+        .map_or(String::new(), |subject| format!(" of {subject}"));
+    let found = finding(RECORD.code, &handshake, (from, alert, description));
+    Some(Finding {
+        culprit: culprit(connection, Side::Client),
+        summary: format!(
+            "{} refused the client's certificate{whose}{}: {description}",
+            party(&handshake, from),
+            for_name(&handshake),
+        ),
+        facts: found.facts.clone().with("client_subject", subject),
+        ..found
+    })
+}

@@ -1,0 +1,54 @@
+//! `tls.unrecognized-name`: the server does not serve the name asked for.
+
+use wirewhy_flow::{Connection, Side};
+
+use super::{Cause, cause, finding, party};
+use crate::handshake::{Handshake, culprit};
+use crate::{Detector, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.unrecognized-name",
+    title: "The server does not know the name asked for",
+    severity: Severity::Error,
+    means: "The client asked for a host by name (SNI), or sent none, and the server serves no such name.",
+    recognised: "The alert unrecognized_name (RFC 6066 section 3), fatal. The facts hold the name, or that none was sent.",
+    look_alikes: "The same alert as a warning lets the handshake go on. Other servers send handshake_failure, internal_error or close \
+                  without a word for the same fault.",
+    check_next: &[
+        "openssl s_client -connect HOST:PORT -servername NAME: does another name work?",
+        "Is the name configured on that server (server_name, ssl_reject_handshake), and does DNS point at the right one?",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+    let handshake = Handshake::failed(connection)?;
+    let (Cause::Name, from, alert, description) = cause(&handshake)? else {
+        return None;
+    };
+    let name = handshake.tls.client_hello.as_deref()?.server_name();
+    let found = finding(RECORD.code, &handshake, (from, alert, description));
+    let summary = match &name {
+        Some(name) => format!("{} does not serve the name {name}", party(&handshake, from)),
+        None => format!(
+            "{} demands a server name, and the client sent none",
+            party(&handshake, from)
+        ),
+    };
+    Some(Finding {
+        culprit: culprit(
+            connection,
+            if name.is_none() {
+                Side::Client
+            } else {
+                Side::Server
+            },
+        ),
+        summary,
+        ..found
+    })
+}

@@ -1,0 +1,364 @@
+//! How the TLS handshake of a connection ended: one reading, on which every `tls.*` detector rests.
+
+use wirewhy_flow::{Connection, EventKind, Interval, Mark, Side};
+use wirewhy_protocol::{
+    Alert, AlertDescription, AlertSeen, ContentType, ProtocolVersion, Sealed, TlsFacts, TlsSide,
+    TlsStage,
+};
+
+use crate::{Culprit, Facts, Limits, Role, Value};
+
+/// A handshake that was seen from its beginning, and how it ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handshake<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) tls: &'a TlsFacts,
+    pub(crate) stage: TlsStage,
+    pub(crate) end: End,
+}
+
+/// How a handshake ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// Both sides finished.
+    Completed,
+    /// An alert that can be read ended it.
+    Alert {
+        /// Who sent it.
+        from: Side,
+        /// The alert.
+        alert: Alert,
+    },
+    /// A record that is an alert by its type, or by size and place, ended it.
+    SealedAlert {
+        /// Who sent it.
+        from: Side,
+        /// Where.
+        mark: Mark,
+        /// The length its header announces.
+        length: u16,
+        /// The record's type says that it is an alert.
+        by_type: bool,
+    },
+    /// A reset.
+    Reset {
+        /// In whose name.
+        from: Side,
+        /// Where.
+        mark: Mark,
+    },
+    /// A FIN.
+    Closed {
+        /// Who closed first.
+        from: Side,
+        /// Where.
+        mark: Mark,
+    },
+    /// Nothing more came.
+    Silence {
+        /// Whose turn it was.
+        owed_by: Side,
+        /// The last word before.
+        since: Mark,
+        /// How long the capture ran on.
+        waited: Interval,
+    },
+}
+
+/// How soon a FIN or reset must follow a record that has merely an alert's size. Clients close at once; a round trip is
+/// added where one is known.
+const AT_ONCE: Interval = Interval::from_millis(200);
+
+impl<'a> Handshake<'a> {
+    /// The handshake of a connection; `None` where it speaks no TLS or the beginning was not seen, or its bytes could not
+    /// be followed.
+    pub(crate) fn of(connection: &'a Connection) -> Option<Handshake<'a>> {
+        let tls = connection.said.as_deref()?.tls.as_deref()?;
+        if tls.joined_late || tls.client_hello.is_none() {
+            return None;
+        }
+        let stage = tls.stage();
+        let end = end(connection, tls, stage);
+        Some(Handshake {
+            connection,
+            tls,
+            stage,
+            end,
+        })
+    }
+
+    /// The handshake of a connection, unless it was completed.
+    pub(crate) fn failed(connection: &'a Connection) -> Option<Handshake<'a>> {
+        Handshake::of(connection).filter(|handshake| !matches!(handshake.end, End::Completed))
+    }
+
+    /// The alert that ended it, if it can be read.
+    pub(crate) fn alert(&self) -> Option<(Side, Alert, AlertDescription)> {
+        match self.end {
+            End::Alert { from, alert } => Some((from, alert, alert.description?)),
+            _ => None,
+        }
+    }
+
+    /// What every finding about it carries.
+    pub(crate) fn facts(&self) -> Facts {
+        let hello = self.tls.client_hello.as_deref();
+        Facts::default()
+            .with("stage", format!("tls-{}", self.stage.name()))
+            .with("server_name", hello.and_then(|hello| hello.server_name()))
+            .with(
+                "version",
+                self.tls.version().map(|version| version.to_string()),
+            )
+            .with(
+                "cipher_suite",
+                self.tls.cipher_suite().map(|suite| suite.to_string()),
+            )
+            .with("vantage", self.connection.vantage().name())
+    }
+
+    /// Frames of the hellos, behind the decisive ones.
+    pub(crate) fn frames(&self, decisive: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let mut frames: Vec<u64> = decisive.into_iter().collect();
+        let hello = self.tls.client_hello.as_ref().map(|hello| hello.mark.frame);
+        let answer = self.tls.server_hello.as_ref().map(|hello| hello.mark.frame);
+        for frame in [hello, answer].into_iter().flatten() {
+            if !frames.contains(&frame) {
+                frames.push(frame);
+            }
+        }
+        frames
+    }
+}
+
+/// A side as culprit.
+pub(crate) fn culprit(connection: &Connection, side: Side) -> Culprit {
+    Culprit {
+        role: match side {
+            Side::Client => Role::Client,
+            Side::Server => Role::Server,
+        },
+        address: Some(connection.side(side).address),
+    }
+}
+
+/// One side's records.
+pub(crate) fn records(tls: &TlsFacts, side: Side) -> &TlsSide {
+    match side {
+        Side::Client => &tls.client,
+        Side::Server => &tls.server,
+    }
+}
+
+/// Numbers of the protocol in words.
+pub(crate) fn names<T: ToString>(numbers: &[T]) -> Value {
+    Value::List(
+        numbers
+            .iter()
+            .map(|number| Value::Text(number.to_string()))
+            .collect(),
+    )
+}
+
+/// The alert that ends a handshake: not the farewell, and not a warning that lets it go on (RFC 8446 section 6.1, RFC 5246
+/// section 7.2.2).
+fn is_fatal(alert: &Alert, version: Option<ProtocolVersion>) -> bool {
+    let Some(description) = alert.description else {
+        return false;
+    };
+    let farewell = matches!(
+        description,
+        AlertDescription::CLOSE_NOTIFY | AlertDescription::USER_CANCELED
+    );
+    !farewell && (alert.level == Some(2) || version == Some(ProtocolVersion::TLS1_3))
+}
+
+fn end(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> End {
+    let version = tls.version();
+    let readable = [Side::Client, Side::Server]
+        .into_iter()
+        .flat_map(|side| {
+            records(tls, side)
+                .alerts
+                .iter()
+                .filter(|alert| is_fatal(alert, version))
+                .map(move |alert| (side, *alert))
+        })
+        .min_by_key(|(_, alert)| alert.mark.frame);
+    if let Some((from, alert)) = readable {
+        return End::Alert { from, alert };
+    }
+    if let Some(end) = sealed_alert(connection, tls, stage) {
+        return end;
+    }
+    if stage >= TlsStage::Established {
+        return End::Completed;
+    }
+    left(connection, tls, stage)
+}
+
+/// The first of reset and FIN; else silence.
+fn left(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> End {
+    let reset = connection
+        .events
+        .iter()
+        .find(|event| matches!(event.kind, EventKind::Reset(_)))
+        .map(|event| {
+            let mark = Mark {
+                frame: event.frame,
+                time: event.time,
+            };
+            (event.from, mark)
+        });
+    let fin = first_fin(connection);
+    match (reset, fin) {
+        (Some((_, reset)), Some((from, mark))) if mark.frame < reset.frame => {
+            End::Closed { from, mark }
+        }
+        (None, Some((from, mark))) => End::Closed { from, mark },
+        (Some((from, mark)), _) => End::Reset { from, mark },
+        (None, None) => {
+            let owed_by = owed_by(tls, stage);
+            let since = connection.last;
+            End::Silence {
+                owed_by,
+                since,
+                waited: connection.heard_after(since.time),
+            }
+        }
+    }
+}
+
+/// Who closed first.
+pub(crate) fn first_fin(connection: &Connection) -> Option<(Side, Mark)> {
+    [Side::Client, Side::Server]
+        .into_iter()
+        .filter_map(|side| connection.side(side).fin.map(|mark| (side, mark)))
+        .min_by_key(|(_, mark)| mark.frame)
+}
+
+/// Whose turn it is.
+fn owed_by(tls: &TlsFacts, stage: TlsStage) -> Side {
+    match stage {
+        TlsStage::Begun | TlsStage::ServerFlight => Side::Client,
+        TlsStage::HelloRetryRequest => {
+            let answered = tls
+                .retry
+                .as_ref()
+                .is_some_and(|retry| retry.answered.is_some());
+            if answered { Side::Server } else { Side::Client }
+        }
+        TlsStage::ClientHello
+        | TlsStage::ServerHello
+        | TlsStage::ClientFinished
+        | TlsStage::Established
+        | TlsStage::ApplicationData => Side::Server,
+    }
+}
+
+/// The length of a sealed alert in TLS 1.3 (REFERENCE of record formats: RFC 8446 section 5.2): two bytes, the inner type
+/// and a tag of 16 bytes, or of 8 (TLS_AES_128_CCM_8_SHA256).
+fn alert_length(tls: &TlsFacts) -> u16 {
+    const CCM_8: u16 = 0x1305;
+    if tls.cipher_suite().is_some_and(|suite| suite.0 == CCM_8) {
+        11
+    } else {
+        19
+    }
+}
+
+/// A sealed alert that ended the handshake. Before TLS 1.3 the record's type tells; in TLS 1.3 size and place must: the last
+/// record of a side, of an alert's length, with that side's FIN or a reset right behind it, and no data of the application
+/// before it.
+fn sealed_alert(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> Option<End> {
+    if tls.version()? < ProtocolVersion::TLS1_3 {
+        return [Side::Client, Side::Server]
+            .into_iter()
+            .filter_map(|from| {
+                let side = records(tls, from);
+                let alert = side
+                    .alerts
+                    .iter()
+                    .find(|alert| alert.seen == AlertSeen::Encrypted)?;
+                let nothing_carried = tls.client.application_data.count == 0
+                    && tls.server.application_data.count == 0;
+                let sealed = sealed_at(side, alert.mark)?;
+                (nothing_carried
+                    && stage < TlsStage::ApplicationData
+                    && side
+                        .finished
+                        .is_none_or(|finished| finished.frame <= alert.mark.frame)
+                    && peer_unfinished(tls, from))
+                .then_some(End::SealedAlert {
+                    from,
+                    mark: flow_mark(alert.mark),
+                    length: sealed.length,
+                    by_type: true,
+                })
+            })
+            .next();
+    }
+    [Side::Client, Side::Server].into_iter().find_map(|from| {
+        let side = records(tls, from);
+        let last = side.last_sealed?;
+        let fits = last.kind == ContentType::APPLICATION_DATA && last.length == alert_length(tls);
+        let place = match from {
+            // Where the Finished is due: the client's first sealed record.
+            Side::Client => side.sealed_count == 1 && stage <= TlsStage::ServerFlight,
+            // The answer to a client's certificate: all the server says after its own flight.
+            Side::Server => {
+                side.application_data.count <= 1 && tls.client.application_data.count <= 1
+            }
+        };
+        let ended = ends_soon_after(connection, last.mark.time);
+        let only_farewell = from == Side::Server
+            && tls.client.application_data.count == 0
+            && first_fin(connection).is_some_and(|(side, _)| side == Side::Client);
+        (fits && place && ended && !only_farewell).then_some(End::SealedAlert {
+            from,
+            mark: flow_mark(last.mark),
+            length: last.length,
+            by_type: false,
+        })
+    })
+}
+
+fn peer_unfinished(tls: &TlsFacts, from: Side) -> bool {
+    records(tls, from.other()).finished.is_none()
+}
+
+fn sealed_at(side: &TlsSide, mark: wirewhy_protocol::Mark) -> Option<Sealed> {
+    side.sealed
+        .iter()
+        .copied()
+        .chain(side.last_sealed)
+        .find(|sealed| sealed.mark == mark)
+}
+
+fn ends_soon_after(connection: &Connection, time: wirewhy_packet::Timestamp) -> bool {
+    let round_trip = connection.round_trip().handshake.unwrap_or(Interval::ZERO);
+    let within = Interval(AT_ONCE.0.saturating_add(round_trip.0));
+    let fin = first_fin(connection).map(|(_, mark)| mark.time);
+    let reset = connection
+        .events
+        .iter()
+        .find(|event| matches!(event.kind, EventKind::Reset(_)))
+        .map(|event| event.time);
+    [fin, reset]
+        .into_iter()
+        .flatten()
+        .any(|end| end.since(time) >= Interval::ZERO && end.since(time) <= within)
+}
+
+/// The same place, in the tracker's words.
+pub(crate) fn flow_mark(mark: wirewhy_protocol::Mark) -> Mark {
+    Mark {
+        frame: mark.frame,
+        time: mark.time,
+    }
+}
+
+/// Whether the silence of a handshake has lasted.
+pub(crate) fn has_waited(waited: Interval, limits: &Limits) -> bool {
+    waited >= limits.handshake_silence
+}
