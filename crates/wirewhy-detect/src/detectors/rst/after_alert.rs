@@ -3,6 +3,7 @@
 use wirewhy_flow::Connection;
 
 use super::{finding, first_of};
+use crate::detectors::tls;
 use crate::resets::Reason;
 use crate::wording::socket;
 use crate::{Detector, Finding, Limits, Record, Severity};
@@ -41,7 +42,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             socket(own)
         ),
         facts: found.facts.clone().with("alert_frame", alert),
-        consequence_of: Some("tls.alert"),
+        consequence_of: tls::alert_code(connection),
         ..found
     })
 }

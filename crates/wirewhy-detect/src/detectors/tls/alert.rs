@@ -132,3 +132,54 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         ..found
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello, fatal, server_hello};
+    use crate::testing::{codes, only};
+    use crate::{Confidence, Role};
+
+    fn hello() -> Vec<u8> {
+        client_hello("shop.example", &[0x0304, 0x0303], 0)
+    }
+
+    #[test]
+    fn an_internal_error_is_its_senders_fault() {
+        let talk = Talk::open()
+            .client(&hello())
+            .server(&fatal(80))
+            .server_closes();
+        let found = only(&talk.lines());
+        assert_eq!(found.code, "tls.alert");
+        assert_eq!(found.culprit.role, Role::Server);
+        assert_eq!(found.confidence, Confidence::Certain);
+        assert!(
+            found.summary.contains("internal_error"),
+            "{}",
+            found.summary
+        );
+    }
+
+    #[test]
+    fn an_illegal_parameter_is_the_other_sides() {
+        let talk = Talk::open()
+            .client(&hello())
+            .server(&server_hello(0x0303, 0xc02f))
+            .client(&fatal(47))
+            .client_closes();
+        let found = only(&talk.lines());
+        assert_eq!(
+            (found.code, found.culprit.role),
+            ("tls.alert", Role::Server)
+        );
+    }
+
+    #[test]
+    fn a_protocol_version_has_its_own_code() {
+        let talk = Talk::open()
+            .client(&hello())
+            .server(&fatal(70))
+            .server_closes();
+        assert_eq!(codes(&talk.lines()), ["tls.version-mismatch"]);
+    }
+}

@@ -57,3 +57,29 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         ..found
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello, fatal};
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn the_offer_is_named() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server(&fatal(120))
+            .server_closes();
+        let found = only(&talk.lines());
+        assert_eq!(found.code, "tls.alpn-mismatch");
+        assert!(found.summary.contains("h2, http/1.1"), "{}", found.summary);
+    }
+
+    #[test]
+    fn another_alert_is_none() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server(&fatal(110))
+            .server_closes();
+        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+    }
+}

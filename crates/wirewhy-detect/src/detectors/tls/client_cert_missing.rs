@@ -57,3 +57,41 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         ..found
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{
+        Talk, certificate_request, client_hello, fatal, no_certificate, server_hello,
+        server_hello_done,
+    };
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn asked_and_empty() {
+        let flight = [
+            server_hello(0x0303, 0xc02f),
+            certificate_request(),
+            server_hello_done(),
+        ]
+        .concat();
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[], 0))
+            .server(&flight)
+            .client(&no_certificate())
+            .server(&fatal(40))
+            .server_closes();
+        let found = only(&talk.lines());
+        assert_eq!(found.code, "tls.client-cert-missing");
+        assert_eq!(found.culprit.role, Role::Client);
+    }
+
+    #[test]
+    fn handshake_failure_without_a_request_is_none() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[], 0))
+            .server(&fatal(40))
+            .server_closes();
+        assert_eq!(codes(&talk.lines()), ["tls.no-shared-parameters"]);
+    }
+}

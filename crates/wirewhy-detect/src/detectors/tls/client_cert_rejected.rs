@@ -53,3 +53,32 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         ..found
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello, fatal, server_hello};
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn the_server_speaks_of_a_certificate() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[], 0))
+            .server(&server_hello(0x0303, 0xc02f))
+            .server(&fatal(48))
+            .server_closes();
+        let found = only(&talk.lines());
+        assert_eq!(found.code, "tls.client-cert-rejected");
+        assert_eq!(found.culprit.role, Role::Client);
+    }
+
+    #[test]
+    fn the_client_speaks_of_the_servers() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[], 0))
+            .server(&server_hello(0x0303, 0xc02f))
+            .client(&fatal(48))
+            .client_closes();
+        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+    }
+}

@@ -98,3 +98,28 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello};
+    use crate::Confidence;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn two_segments_and_a_fin() {
+        let hello = client_hello("a.example", &[0x0304], 1700);
+        let (first, second) = hello.split_at(1460);
+        let talk = Talk::open().client(first).client(second).server_closes();
+        let found = only(&talk.lines());
+        assert_eq!(found.code, "tls.client-hello-dropped");
+        assert_eq!(found.confidence, Confidence::Possible);
+    }
+
+    #[test]
+    fn one_segment_is_none() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server_closes();
+        assert!(!codes(&talk.lines()).contains(&"tls.client-hello-dropped"));
+    }
+}

@@ -54,3 +54,26 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         consequence_of: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello, fatal};
+    use crate::testing::codes;
+
+    #[test]
+    fn a_fin_instead_of_a_hello() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server_closes();
+        assert!(codes(&talk.lines()).contains(&"tls.handshake-closed"));
+    }
+
+    #[test]
+    fn an_alert_before_the_fin_says_why() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server(&fatal(80))
+            .server_closes();
+        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+    }
+}

@@ -63,3 +63,25 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         consequence_of: cause,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello};
+    use crate::testing::codes;
+
+    #[test]
+    fn a_reset_instead_of_a_hello() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server_resets();
+        assert!(codes(&talk.lines()).contains(&"tls.handshake-reset"));
+    }
+
+    #[test]
+    fn a_fin_is_none() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server_closes();
+        assert!(!codes(&talk.lines()).contains(&"tls.handshake-reset"));
+    }
+}

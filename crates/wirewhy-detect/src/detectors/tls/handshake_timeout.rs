@@ -84,3 +84,24 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         consequence_of: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello};
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn a_hello_nobody_answers() {
+        let talk = Talk::open().client(&client_hello("a.example", &[0x0304], 0));
+        let found = only(&talk.until(30));
+        assert_eq!(found.code, "tls.handshake-timeout");
+        assert_eq!(found.culprit.role, Role::Server);
+    }
+
+    #[test]
+    fn a_recording_that_ends_early_proves_nothing() {
+        let talk = Talk::open().client(&client_hello("a.example", &[0x0304], 0));
+        assert!(codes(&talk.until(5)).is_empty());
+    }
+}

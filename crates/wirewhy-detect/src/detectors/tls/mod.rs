@@ -9,8 +9,12 @@ pub(crate) mod encrypted_alert;
 pub(crate) mod handshake_closed;
 pub(crate) mod handshake_reset;
 pub(crate) mod handshake_timeout;
+pub(crate) mod no_close_notify;
 pub(crate) mod no_shared_parameters;
 pub(crate) mod not_tls;
+pub(crate) mod starttls_refused;
+#[cfg(test)]
+mod traces;
 pub(crate) mod unrecognized_name;
 pub(crate) mod version_mismatch;
 
@@ -94,6 +98,32 @@ fn cause(handshake: &Handshake<'_>) -> Option<(Cause, Side, Alert, AlertDescript
         _ => Cause::AlertItself,
     };
     Some((cause, from, alert, description))
+}
+
+/// The code that tells why a readable alert ended the handshake of a connection.
+pub(crate) fn alert_code(connection: &Connection) -> Option<&'static str> {
+    let (cause, ..) = cause(&Handshake::failed(connection)?)?;
+    Some(match cause {
+        Cause::Version => version_mismatch::RECORD.code,
+        Cause::Parameters => no_shared_parameters::RECORD.code,
+        Cause::Alpn => alpn_mismatch::RECORD.code,
+        Cause::Name => unrecognized_name::RECORD.code,
+        Cause::ClientCertificateMissing => client_cert_missing::RECORD.code,
+        Cause::ClientCertificateRejected => client_cert_rejected::RECORD.code,
+        Cause::AlertItself => alert::RECORD.code,
+    })
+}
+
+/// The code that tells of a TLS handshake the server closed without a word.
+pub(crate) fn closed_code(connection: &Connection, limits: &Limits) -> Option<&'static str> {
+    [
+        &client_hello_dropped::DETECTOR,
+        &handshake_timeout::DETECTOR,
+        &handshake_closed::DETECTOR,
+    ]
+    .into_iter()
+    .find(|detector| (detector.detect)(connection, limits).is_some())
+    .map(|detector| detector.record.code)
 }
 
 /// A finding about an alert, to be completed by its detector.

@@ -62,3 +62,31 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         ..found
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello, fatal, server_hello};
+    use crate::Confidence;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn handshake_failure_in_answer_to_the_hello() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server(&fatal(40))
+            .server_closes();
+        let found = only(&talk.lines());
+        assert_eq!(found.code, "tls.no-shared-parameters");
+        assert_eq!(found.confidence, Confidence::Likely);
+    }
+
+    #[test]
+    fn handshake_failure_of_the_client_after_the_servers_choice_is_none() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[], 0))
+            .server(&server_hello(0x0303, 0xc02f))
+            .client(&fatal(40))
+            .client_closes();
+        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+    }
+}

@@ -86,3 +86,42 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         consequence_of: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello};
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn http_in_answer_to_a_hello() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            .server_closes();
+        let found = codes(&talk.lines());
+        assert!(found.contains(&"tls.not-tls"), "{found:?}");
+    }
+
+    #[test]
+    fn a_plaintext_request_met_with_an_alert() {
+        let talk = Talk::open()
+            .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .server(&[21, 3, 1, 0, 2, 2, 70])
+            .server_closes();
+        let found = only(&talk.lines());
+        assert_eq!(
+            (found.code, found.culprit.role),
+            ("tls.not-tls", Role::Client)
+        );
+    }
+
+    #[test]
+    fn both_in_plain_text_are_silent() {
+        let talk = Talk::open()
+            .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .client_closes();
+        assert!(codes(&talk.lines()).is_empty());
+    }
+}

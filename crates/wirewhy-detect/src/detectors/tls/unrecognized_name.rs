@@ -52,3 +52,34 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         ..found
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello, fatal, sealed, server_hello};
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn a_name_nobody_serves_and_no_name() {
+        for (name, role) in [("a.example", Role::Server), ("", Role::Client)] {
+            let talk = Talk::open()
+                .client(&client_hello(name, &[0x0304], 0))
+                .server(&fatal(112))
+                .server_closes();
+            let found = only(&talk.lines());
+            assert_eq!(found.code, "tls.unrecognized-name");
+            assert_eq!(found.culprit.role, role);
+        }
+    }
+
+    #[test]
+    fn a_warning_lets_the_handshake_go_on() {
+        let warning = [21, 3, 3, 0, 2, 1, 112];
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[], 0))
+            .server(&[&warning[..], &server_hello(0x0303, 0xc02f)].concat())
+            .client(&sealed(22, 40))
+            .client_closes();
+        assert!(!codes(&talk.lines()).contains(&"tls.unrecognized-name"));
+    }
+}

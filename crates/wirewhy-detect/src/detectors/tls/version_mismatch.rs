@@ -75,3 +75,40 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         ..found
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello, fatal, server_hello};
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn an_old_client_meets_a_hardened_server() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[], 0))
+            .server(&fatal(70))
+            .server_closes();
+        let found = only(&talk.lines());
+        assert_eq!(found.code, "tls.version-mismatch");
+        assert_eq!(found.culprit.role, Role::Client);
+    }
+
+    #[test]
+    fn a_strict_client_meets_an_old_server() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server(&server_hello(0x0301, 0xc013))
+            .client(&fatal(70))
+            .client_closes();
+        assert_eq!(codes(&talk.lines()), ["tls.version-mismatch"]);
+    }
+
+    #[test]
+    fn another_alert_is_none() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[], 0))
+            .server(&fatal(50))
+            .server_closes();
+        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+    }
+}
