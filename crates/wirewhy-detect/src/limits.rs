@@ -35,6 +35,10 @@ pub struct Limits {
     pub slow_response: Interval,
     /// How long a TLS handshake may stand still before its silence is a finding.
     pub handshake_silence: Interval,
+    /// How long before its end a certificate's validity is worth a note.
+    pub expiring: Interval,
+    /// The fewest bits of an RSA key that is not weak: NIST SP 800-131A, and what browsers demand.
+    pub rsa_bits: u32,
     /// How long a receiver may keep its window closed, in all.
     pub zero_window: Interval,
     /// How long one half of a connection may stay open and silent: the time Linux itself gives an orphan in FIN-WAIT-2
@@ -100,6 +104,8 @@ impl Default for Limits {
             no_response: Interval::from_secs(10),
             slow_response: Interval::from_secs(1),
             handshake_silence: Interval::from_secs(10),
+            expiring: Interval::from_secs(14 * 24 * 3_600),
+            rsa_bits: 2_048,
             zero_window: Interval::from_secs(1),
             half_closed: Interval::from_secs(60),
             lost_segments: 3,

@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use std::io;
 
 use wirewhy_capture::{CaptureInfo, Filters, Reader, SecretsType};
-use wirewhy_detect::{CaptureFaults, GroupFinding, Judged, Limits, Survey, Totals, judge};
+use wirewhy_detect::{
+    CaptureFaults, GroupFinding, Judged, Limits, Survey, Totals, TrustStore, judge,
+};
 use wirewhy_flow::{Bounds, Connection, Observed, Sample, Tracker};
 use wirewhy_packet::{Decoder, Interval, Packet, Timestamp};
 use wirewhy_protocol::{KeyLog, Library};
@@ -19,6 +21,8 @@ pub struct EngineOptions {
     pub bounds: Bounds,
     /// Thresholds of the detectors.
     pub limits: Limits,
+    /// What the servers' certificates are held against.
+    pub trust: TrustStore,
     /// Which findings count.
     pub selection: Selection,
     /// How many connections wait for what later ones may tell about them.
@@ -32,6 +36,7 @@ impl Default for EngineOptions {
         EngineOptions {
             bounds: Bounds::default(),
             limits: Limits::default(),
+            trust: TrustStore::mozilla(),
             selection: Selection::default(),
             held: 4_096,
             keys: KeyLog::new(),
@@ -216,7 +221,7 @@ impl Analysis {
         connection: Connection,
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
     ) -> io::Result<()> {
-        let judged = judge(connection, &self.options.limits);
+        let judged = judge(connection, &self.options.limits, &self.options.trust);
         self.survey.note(&judged, &self.options.limits);
         if !Survey::may_amend(&judged, &self.options.limits) {
             return self.release(judged, sink);

@@ -6,6 +6,7 @@ mod rst;
 mod tcp;
 mod tls;
 
+use crate::record::CertificateDetector;
 use crate::{Detector, Record};
 
 /// The rules over one connection. Causes stand before what follows from them: of two equally bad findings the earlier is
@@ -60,6 +61,20 @@ pub(crate) const CONNECTION: &[Detector] = &[
     tcp::slow_response::DETECTOR,
 ];
 
+/// The rules over the certificates of one server, causes first.
+pub(crate) const CERTIFICATE: &[CertificateDetector] = &[
+    tls::intercepted::DETECTOR,
+    tls::cert_revoked::DETECTOR,
+    tls::cert_expired::DETECTOR,
+    tls::cert_not_yet_valid::DETECTOR,
+    tls::cert_name_mismatch::DETECTOR,
+    tls::cert_self_signed::DETECTOR,
+    tls::cert_chain_incomplete::DETECTOR,
+    tls::cert_untrusted::DETECTOR,
+    tls::cert_weak::DETECTOR,
+    tls::cert_expiring::DETECTOR,
+];
+
 /// Every record, in the order of `wirewhy explain`.
 pub(crate) const RECORDS: &[&Record] = &[
     &tcp::syn_unanswered::RECORD,
@@ -102,6 +117,15 @@ pub(crate) const RECORDS: &[&Record] = &[
     &tls::no_shared_parameters::RECORD,
     &tls::alpn_mismatch::RECORD,
     &tls::unrecognized_name::RECORD,
+    &tls::cert_expired::RECORD,
+    &tls::cert_not_yet_valid::RECORD,
+    &tls::cert_name_mismatch::RECORD,
+    &tls::cert_self_signed::RECORD,
+    &tls::cert_chain_incomplete::RECORD,
+    &tls::cert_untrusted::RECORD,
+    &tls::cert_revoked::RECORD,
+    &tls::cert_weak::RECORD,
+    &tls::cert_expiring::RECORD,
     &tls::client_cert_missing::RECORD,
     &tls::client_cert_rejected::RECORD,
     &tls::handshake_timeout::RECORD,
@@ -110,6 +134,7 @@ pub(crate) const RECORDS: &[&Record] = &[
     &tls::client_hello_dropped::RECORD,
     &tls::not_tls::RECORD,
     &tls::starttls_refused::RECORD,
+    &tls::intercepted::RECORD,
     &tls::no_close_notify::RECORD,
     &host::idle_timer::RECORD,
     &capture::packets_missing::RECORD,
@@ -129,3 +154,4 @@ pub(crate) use host::idle_timer;
 pub(crate) use rst::{after_close, idle_expired, stray_segment};
 pub(crate) use tcp::peer_vanished;
 pub(crate) use tcp::{handshake_aborted, probe, syn_unanswered, synack_unanswered};
+pub(crate) use tls::certificate;

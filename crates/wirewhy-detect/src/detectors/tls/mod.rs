@@ -2,6 +2,16 @@
 
 pub(crate) mod alert;
 pub(crate) mod alpn_mismatch;
+pub(crate) mod cert_chain_incomplete;
+pub(crate) mod cert_expired;
+pub(crate) mod cert_expiring;
+pub(crate) mod cert_name_mismatch;
+pub(crate) mod cert_not_yet_valid;
+pub(crate) mod cert_revoked;
+pub(crate) mod cert_self_signed;
+pub(crate) mod cert_untrusted;
+pub(crate) mod cert_weak;
+pub(crate) mod certificate;
 pub(crate) mod client_cert_missing;
 pub(crate) mod client_cert_rejected;
 pub(crate) mod client_hello_dropped;
@@ -9,6 +19,7 @@ pub(crate) mod encrypted_alert;
 pub(crate) mod handshake_closed;
 pub(crate) mod handshake_reset;
 pub(crate) mod handshake_timeout;
+pub(crate) mod intercepted;
 pub(crate) mod no_close_notify;
 pub(crate) mod no_shared_parameters;
 pub(crate) mod not_tls;
@@ -16,6 +27,7 @@ pub(crate) mod starttls_refused;
 #[cfg(test)]
 mod traces;
 pub(crate) mod unrecognized_name;
+mod validity;
 pub(crate) mod version_mismatch;
 
 use wirewhy_flow::{Connection, Side};

@@ -29,12 +29,6 @@ impl Talk {
         format!("{}.{:03}", self.millis / 1000, self.millis % 1000)
     }
 
-    /// Lets time pass.
-    pub(crate) fn wait(mut self, millis: u32) -> Talk {
-        self.millis += millis;
-        self
-    }
-
     /// Bytes of the client.
     pub(crate) fn client(mut self, bytes: &[u8]) -> Talk {
         let (from, to) = advance(&mut self.client, bytes.len());
@@ -77,6 +71,14 @@ impl Talk {
             own + 1,
             peer + 1
         ));
+        self
+    }
+
+    /// The client's reset.
+    pub(crate) fn client_resets(mut self) -> Talk {
+        let (own, peer) = (self.client, self.server);
+        let time = self.time();
+        self.line(&format!("{time} > RA {own}:{own}(0) ack {peer}"));
         self
     }
 
@@ -198,6 +200,16 @@ pub(crate) fn server_hello(version: u16, suite: u16) -> Vec<u8> {
 /// An empty Certificate message of TLS 1.2.
 pub(crate) fn no_certificate() -> Vec<u8> {
     message(11, &[0, 0, 0])
+}
+
+/// A Certificate message of TLS 1.2, leaf first.
+pub(crate) fn certificates(chain: &[&[u8]]) -> Vec<u8> {
+    let length = |len: usize| u32::try_from(len).unwrap().to_be_bytes()[1..].to_vec();
+    let list: Vec<u8> = chain
+        .iter()
+        .flat_map(|der| [length(der.len()), der.to_vec()].concat())
+        .collect();
+    message(11, &[length(list.len()), list].concat())
 }
 
 /// A CertificateRequest of TLS 1.2 that names no authority.
