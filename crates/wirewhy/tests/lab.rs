@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use wirewhy::engine::{EngineOptions, analyze};
-use wirewhy_detect::{GroupFinding, Judged, RECORDS, Totals};
+use wirewhy_detect::{GroupFinding, Judged, RECORDS, Totals, TrustStore};
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
 
@@ -151,13 +151,19 @@ fn said_of(folder: &Path, capture: &str) -> Collected {
         all: true,
         ..View::default()
     };
+    let mut options = EngineOptions {
+        keys: keys(folder, capture),
+        ..EngineOptions::default()
+    };
+    if let Ok(roots) = std::fs::read(folder.join("roots.pem")) {
+        let (trust, unusable) = TrustStore::from_pem(&roots);
+        assert!(unusable.is_empty(), "{}: {unusable:?}", folder.display());
+        options.trust = trust;
+    }
     analyze(
         &mut reader,
         None,
-        &EngineOptions {
-            keys: keys(folder, capture),
-            ..EngineOptions::default()
-        },
+        &options,
         &everything,
         &mut collected,
     )
