@@ -160,14 +160,8 @@ fn said_of(folder: &Path, capture: &str) -> Collected {
         assert!(unusable.is_empty(), "{}: {unusable:?}", folder.display());
         options.trust = trust;
     }
-    analyze(
-        &mut reader,
-        None,
-        &options,
-        &everything,
-        &mut collected,
-    )
-    .expect("collecting does not fail");
+    analyze(&mut reader, None, &options, &everything, &mut collected)
+        .expect("collecting does not fail");
     collected
 }
 

@@ -154,4 +154,4 @@ pub(crate) use host::idle_timer;
 pub(crate) use rst::{after_close, idle_expired, stray_segment};
 pub(crate) use tcp::peer_vanished;
 pub(crate) use tcp::{handshake_aborted, probe, syn_unanswered, synack_unanswered};
-pub(crate) use tls::certificate;
+pub(crate) use tls::{certificate, client_hello_dropped};

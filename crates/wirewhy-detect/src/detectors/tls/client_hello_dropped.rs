@@ -103,16 +103,17 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
 mod tests {
     use super::super::traces::{Talk, client_hello};
     use crate::Confidence;
-    use crate::testing::{codes, only};
+    use crate::testing::{codes, judged};
 
     #[test]
     fn two_segments_and_a_fin() {
         let hello = client_hello("a.example", &[0x0304], 1700);
         let (first, second) = hello.split_at(1460);
         let talk = Talk::open().client(first).client(second).server_closes();
-        let found = only(&talk.lines());
-        assert_eq!(found.code, "tls.client-hello-dropped");
-        assert_eq!(found.confidence, Confidence::Possible);
+        let judged = judged(&talk.lines());
+        let root = judged.root_cause().unwrap();
+        assert_eq!(root.code, "tls.client-hello-dropped");
+        assert_eq!(root.confidence, Confidence::Possible);
     }
 
     #[test]
