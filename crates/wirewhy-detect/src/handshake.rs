@@ -2,8 +2,8 @@
 
 use wirewhy_flow::{Connection, EventKind, Interval, Mark, Side};
 use wirewhy_protocol::{
-    Alert, AlertDescription, AlertSeen, ContentType, ProtocolVersion, Sealed, TlsFacts, TlsSide,
-    TlsStage,
+    Alert, AlertDescription, AlertSeen, ContentType, ProtocolVersion, Sealed, Secrets, TlsFacts,
+    TlsSide, TlsStage,
 };
 
 use crate::{Culprit, Facts, Limits, Role, Value};
@@ -68,6 +68,9 @@ pub(crate) enum End {
 /// How soon a FIN or reset must follow a record that has merely an alert's size. Clients close at once; a round trip is
 /// added where one is known.
 const AT_ONCE: Interval = Interval::from_millis(200);
+
+/// How soon a server answers the client's flight, the round trip included.
+const ANSWERED_WITHIN: Interval = Interval::from_secs(2);
 
 impl<'a> Handshake<'a> {
     /// The handshake of a connection; `None` where it speaks no TLS or the beginning was not seen, or its bytes could not
@@ -256,15 +259,79 @@ fn owed_by(tls: &TlsFacts, stage: TlsStage) -> Side {
     }
 }
 
-/// The length of a sealed alert in TLS 1.3 (REFERENCE of record formats: RFC 8446 section 5.2): two bytes, the inner type
-/// and a tag of 16 bytes, or of 8 (TLS_AES_128_CCM_8_SHA256).
-fn alert_length(tls: &TlsFacts) -> u16 {
-    const CCM_8: u16 = 0x1305;
-    if tls.cipher_suite().is_some_and(|suite| suite.0 == CCM_8) {
-        11
-    } else {
-        19
+/// Lengths of sealed records of TLS 1.3 (RFC 8446 section 5.2): their content, one byte of inner type, and a tag.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// What protection adds.
+    added: u16,
+    alert: u16,
+    finished: u16,
+}
+
+impl Sizes {
+    fn of(tls: &TlsFacts) -> Sizes {
+        const AES_256_GCM_SHA384: u16 = 0x1302;
+        const AES_128_CCM_8_SHA256: u16 = 0x1305;
+        let suite = tls.cipher_suite().map(|suite| suite.0);
+        let tag = if suite == Some(AES_128_CCM_8_SHA256) {
+            8
+        } else {
+            16
+        };
+        let hash = if suite == Some(AES_256_GCM_SHA384) {
+            48
+        } else {
+            32
+        };
+        Sizes {
+            added: 1 + tag,
+            alert: 2 + 1 + tag,
+            finished: 4 + hash + 1 + tag,
+        }
     }
+}
+
+/// What a TLS 1.3 client's encrypted flight carried before its Finished, by the lengths of its records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ClientFlight {
+    /// Nothing: no certificate was asked for.
+    Finished,
+    /// A Certificate message without a certificate: the client was asked and had none.
+    EmptyCertificate,
+    /// More than that: a certificate, or several messages that cannot be told apart.
+    More,
+}
+
+/// A Certificate message without a certificate (RFC 8446 section 4.4.2): header, context's length, list's length.
+const EMPTY_CERTIFICATE: u16 = 4 + 1 + 3;
+
+/// The client's flight of TLS 1.3 where no secrets are known; `None` where early data hides it, or there is none.
+pub(crate) fn client_flight(tls: &TlsFacts) -> Option<ClientFlight> {
+    let early = tls
+        .client_hello
+        .as_ref()
+        .is_some_and(|hello| hello.offers_early_data());
+    if !tls.is_1_3() || early || tls.secrets == Secrets::Used {
+        return None;
+    }
+    let sizes = Sizes::of(tls);
+    let last = tls.client.likely_finished?;
+    let lengths: Vec<u16> = tls
+        .client
+        .sealed
+        .iter()
+        .take_while(|sealed| sealed.mark.frame <= last.mark.frame)
+        .map(|sealed| sealed.length)
+        .collect();
+    let empty = EMPTY_CERTIFICATE + sizes.added;
+    Some(match *lengths.as_slice() {
+        [only, ..] if only == sizes.finished => ClientFlight::Finished,
+        [first, second, ..] if first == empty && second == sizes.finished => {
+            ClientFlight::EmptyCertificate
+        }
+        [both, ..] if both == sizes.finished + EMPTY_CERTIFICATE => ClientFlight::EmptyCertificate,
+        _ => ClientFlight::More,
+    })
 }
 
 /// A sealed alert that ended the handshake. Before TLS 1.3 the record's type tells; in TLS 1.3 size and place must: the last
@@ -301,20 +368,22 @@ fn sealed_alert(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> Opt
     [Side::Client, Side::Server].into_iter().find_map(|from| {
         let side = records(tls, from);
         let last = side.last_sealed?;
-        let fits = last.kind == ContentType::APPLICATION_DATA && last.length == alert_length(tls);
+        let fits =
+            last.kind == ContentType::APPLICATION_DATA && last.length == Sizes::of(tls).alert;
         let place = match from {
             // Where the Finished is due: the client's first sealed record.
             Side::Client => side.sealed_count == 1 && stage <= TlsStage::ServerFlight,
-            // The answer to a client's certificate: all the server says after its own flight.
+            // The answer to what the client's flight carried beside its Finished: all the server says after its own.
             Side::Server => {
-                side.application_data.count <= 1 && tls.client.application_data.count <= 1
+                side.application_data.count == 0
+                    && client_flight(tls).is_some_and(|flight| flight != ClientFlight::Finished)
+                    && tls.client.likely_finished.is_some_and(|flight| {
+                        last.mark.time.since(flight.mark.time) <= ANSWERED_WITHIN
+                    })
             }
         };
         let ended = ends_soon_after(connection, last.mark.time);
-        let only_farewell = from == Side::Server
-            && tls.client.application_data.count == 0
-            && first_fin(connection).is_some_and(|(side, _)| side == Side::Client);
-        (fits && place && ended && !only_farewell).then_some(End::SealedAlert {
+        (fits && place && ended).then_some(End::SealedAlert {
             from,
             mark: flow_mark(last.mark),
             length: last.length,

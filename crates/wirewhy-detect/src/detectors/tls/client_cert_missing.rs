@@ -2,9 +2,9 @@
 
 use wirewhy_flow::{Connection, Side};
 
-use super::{Cause, cause, finding, for_name, party};
-use crate::handshake::{Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Severity, Value};
+use super::{Cause, cause, finding, for_name, party, refused_flight};
+use crate::handshake::{ClientFlight, Handshake, culprit};
+use crate::{Confidence, Detector, Finding, Limits, Record, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-cert-missing",
@@ -28,6 +28,26 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let handshake = Handshake::failed(connection)?;
+    if let Some((mark, ClientFlight::EmptyCertificate)) = refused_flight(&handshake) {
+        return Some(Finding {
+            code: RECORD.code,
+            severity: Severity::Error,
+            confidence: Confidence::Likely,
+            culprit: culprit(connection, Side::Client),
+            summary: format!(
+                "{} ended the TLS handshake{} with a record of an encrypted alert's size after the client had answered its demand for \
+                 a certificate with an empty one",
+                party(&handshake, Side::Server),
+                for_name(&handshake),
+            ),
+            frames: handshake.frames([mark.frame]),
+            facts: handshake
+                .facts()
+                .with("alert_frame", mark.frame)
+                .with("known_by", "size and place"),
+            consequence_of: None,
+        });
+    }
     let (Cause::ClientCertificateMissing, from, alert, description) = cause(&handshake)? else {
         return None;
     };

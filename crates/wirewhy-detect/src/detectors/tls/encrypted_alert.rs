@@ -2,7 +2,7 @@
 
 use wirewhy_flow::{Connection, Side};
 
-use super::{for_name, party};
+use super::{for_name, party, refused_flight};
 use crate::handshake::{End, Handshake, culprit};
 use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
 
@@ -38,6 +38,10 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     else {
         return None;
     };
+    // With what the client's flight carried it has a code of its own.
+    if refused_flight(&handshake).is_some() {
+        return None;
+    }
     let about = match from {
         Side::Client => "right after the server's certificate: it most likely refused that",
         Side::Server => {

@@ -30,10 +30,10 @@ pub(crate) mod unrecognized_name;
 mod validity;
 pub(crate) mod version_mismatch;
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::{Connection, Mark, Side};
 use wirewhy_protocol::{Alert, AlertDescription, AlertSeen, TlsStage};
 
-use crate::handshake::{Handshake, culprit, flow_mark};
+use crate::handshake::{ClientFlight, End, Handshake, client_flight, culprit, flow_mark};
 use crate::wording::socket;
 use crate::{Confidence, Finding, Limits, Severity};
 
@@ -110,6 +110,20 @@ fn cause(handshake: &Handshake<'_>) -> Option<(Cause, Side, Alert, AlertDescript
         _ => Cause::AlertItself,
     };
     Some((cause, from, alert, description))
+}
+
+/// A TLS 1.3 server's sealed alert in answer to what the client's flight carried beside its Finished.
+fn refused_flight(handshake: &Handshake<'_>) -> Option<(Mark, ClientFlight)> {
+    let End::SealedAlert {
+        from: Side::Server,
+        mark,
+        by_type: false,
+        ..
+    } = handshake.end
+    else {
+        return None;
+    };
+    Some((mark, client_flight(handshake.tls)?))
 }
 
 /// The code that tells why a readable alert ended the handshake of a connection.
@@ -202,7 +216,7 @@ fn told_otherwise(connection: &Connection, limits: &Limits) -> bool {
 }
 
 /// When a side's first byte of TLS and the end lie how far apart.
-fn hello_mark(handshake: &Handshake<'_>) -> Option<wirewhy_flow::Mark> {
+fn hello_mark(handshake: &Handshake<'_>) -> Option<Mark> {
     handshake
         .tls
         .client_hello
