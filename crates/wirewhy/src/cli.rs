@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use wirewhy_detect::Severity;
 
+use crate::roots::Roots;
 use crate::terminal::ColorChoice;
 
 const AFTER_HELP: &str = "\
@@ -143,6 +144,10 @@ pub(crate) struct TlsArgs {
     /// times. Secrets in a pcapng file are used without asking
     #[arg(long, value_name = "FILE")]
     pub(crate) keylog: Vec<PathBuf>,
+    /// Roots that certificates are held against: a PEM file of those the clients trust, or mozilla for the built-in ones,
+    /// which are the default
+    #[arg(long, value_name = "FILE|mozilla")]
+    pub(crate) roots: Option<Roots>,
 }
 
 /// Arguments of every command that reads captures.
@@ -154,7 +159,7 @@ pub(crate) struct CommonArgs {
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Thresholds, ignored codes and names for addresses, in TOML; else wirewhy/config.toml in $XDG_CONFIG_HOME or
+    /// Thresholds, ignored codes, names for addresses and trusted roots, in TOML; else wirewhy/config.toml in $XDG_CONFIG_HOME or
     /// ~/.config, where there is one
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -230,6 +235,16 @@ mod tests {
             [PathBuf::from("a.pcap"), PathBuf::from("-")]
         );
         assert_eq!(cli.analyze.common.filter.as_deref(), Some("tcp"));
+    }
+
+    #[test]
+    fn roots_are_a_file_or_those_built_in() {
+        let roots = |text: &str| {
+            let cli = Cli::try_parse_from(["wirewhy", "--roots", text, "a.pcap"]).unwrap();
+            cli.analyze.tls.roots
+        };
+        assert_eq!(roots("mozilla"), Some(Roots::Mozilla));
+        assert_eq!(roots("ca.pem"), Some(Roots::File("ca.pem".into())));
     }
 
     #[test]

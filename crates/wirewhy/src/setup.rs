@@ -71,9 +71,14 @@ impl Setup {
             only: select.only.clone(),
             ignore,
         };
+        let (trust, unusable) = tls.roots.as_ref().unwrap_or(&config.roots).load()?;
+        if chatter != Chatter::Errors {
+            unusable.iter().for_each(|root| complain(root));
+        }
         Ok(Setup {
             options: EngineOptions {
                 limits: config.limits,
+                trust,
                 selection,
                 keys,
                 ..EngineOptions::default()
