@@ -3,7 +3,7 @@
 use wirewhy_flow::{Connection, EventKind, Interval, Mark, Side};
 use wirewhy_protocol::{
     Alert, AlertDescription, AlertSeen, ContentType, ProtocolVersion, Sealed, Secrets, TlsFacts,
-    TlsSide, TlsStage,
+    TlsSide, TlsStage, UpgradeVerdict,
 };
 
 use crate::{Culprit, Facts, Limits, Role, Value};
@@ -76,8 +76,14 @@ impl<'a> Handshake<'a> {
     /// The handshake of a connection; `None` where it speaks no TLS or the beginning was not seen, or its bytes could not
     /// be followed.
     pub(crate) fn of(connection: &'a Connection) -> Option<Handshake<'a>> {
-        let tls = connection.said.as_deref()?.tls.as_deref()?;
-        if tls.joined_late || tls.client_hello.is_none() {
+        let said = connection.said.as_deref()?;
+        let tls = said.tls.as_deref()?;
+        // Some clients begin although the change to TLS was refused: nobody meant to answer them.
+        let refused = said
+            .upgrade
+            .as_deref()
+            .is_some_and(|upgrade| upgrade.verdict == UpgradeVerdict::Refused);
+        if refused || tls.joined_late || tls.client_hello.is_none() {
             return None;
         }
         let stage = tls.stage();

@@ -1,7 +1,7 @@
 //! `tls.not-tls`: one side speaks TLS, the other plainly does not.
 
 use wirewhy_flow::{Connection, Side};
-use wirewhy_protocol::Speech;
+use wirewhy_protocol::{ConversationFacts, Speech, Upgrade, UpgradeProtocol, UpgradeVerdict};
 
 use crate::handshake::culprit;
 use crate::wording::socket;
@@ -13,8 +13,8 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "A TLS client reached a plaintext service, or a plaintext client a TLS service: the wrong port, the wrong scheme, or a proxy in \
             between that answers itself.",
-    recognised: "The first bytes of one side are a TLS record, those of the other are plainly another protocol, and nobody had agreed to \
-                 change to TLS (STARTTLS, CONNECT).",
+    recognised: "The first bytes of one side are a TLS record, those of the other are plainly another protocol, and nobody had asked to \
+                 change to TLS (STARTTLS, CONNECT). Or both had agreed to change to it, and one goes on in the clear.",
     look_alikes: "Plaintext before an agreed upgrade is no fault. An answer that is neither TLS nor anything known is not judged.",
     check_next: &[
         "Compare scheme and port on both sides: http against https, smtp 25 or 587 against smtps 465, and so on.",
@@ -38,24 +38,56 @@ fn plain(speech: Option<Speech>) -> Option<&'static str> {
         Speech::SmtpOrFtp => "SMTP or FTP",
         Speech::Pop3 => "POP3",
         Speech::Imap => "IMAP",
+        Speech::Nntp => "NNTP",
+        Speech::ManageSieve => "ManageSieve",
+        Speech::Irc => "IRC",
+        Speech::Xmpp => "XMPP",
+        Speech::Ldap => "LDAP",
+        Speech::PostgreSql => "PostgreSQL",
+        Speech::MySql => "MySQL",
         _ => return None,
     })
 }
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let said = connection.said.as_deref()?;
-    if said.upgrade.is_some() {
+/// Who speaks what else, where TLS was to be spoken.
+fn wrong_side(said: &ConversationFacts) -> Option<(Side, &'static str)> {
+    let (client, server) = (&said.client, &said.server);
+    let upgrade = said.upgrade.as_deref();
+    if upgrade.is_some_and(agreed) {
+        // Whatever follows an agreement and is no TLS is wrong, also where nobody knows what it is.
+        let wrong = |speech: Option<Speech>| {
+            let other = speech.filter(|&speech| speech != Speech::Tls);
+            other.map(|other| plain(Some(other)).unwrap_or("plain text"))
+        };
+        let by_server = || wrong(server.inner).map(|spoke| (Side::Server, spoke));
+        return wrong(client.inner)
+            .map(|spoke| (Side::Client, spoke))
+            .or_else(by_server);
+    }
+    if upgrade.is_some_and(|upgrade| upgrade.asked.is_some()) {
         return None;
     }
-    let (client, server) = (said.client.speaks, said.server.speaks);
     let tls = Some(Speech::Tls);
-    let (wrong, spoke) = if client == tls {
-        (Side::Server, plain(server)?)
-    } else if server == tls {
-        (Side::Client, plain(client)?)
+    if client.speaks == tls {
+        Some((Side::Server, plain(server.speaks)?))
+    } else if server.speaks == tls {
+        Some((Side::Client, plain(client.speaks)?))
     } else {
-        return None;
-    };
+        None
+    }
+}
+
+/// Whether both sides agreed to change to TLS, and not to a tunnel for something else.
+fn agreed(upgrade: &Upgrade) -> bool {
+    let tunnel = matches!(
+        upgrade.protocol,
+        UpgradeProtocol::HttpConnect | UpgradeProtocol::Socks
+    );
+    upgrade.verdict == UpgradeVerdict::Accepted && !tunnel
+}
+
+fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+    let (wrong, spoke) = wrong_side(connection.said.as_deref()?)?;
     let (own, peer) = (connection.side(wrong), connection.side(wrong.other()));
     let summary = match wrong {
         Side::Server => format!(
@@ -114,6 +146,33 @@ mod tests {
             (found.code, found.culprit.role),
             ("tls.not-tls", Role::Client)
         );
+    }
+
+    #[test]
+    fn agreed_and_not_done() {
+        let agreed = || {
+            Talk::open()
+                .server(b"* OK ready\r\n")
+                .client(b"a STARTTLS\r\n")
+                .server(b"a OK begin\r\n")
+        };
+        let by_server = agreed().server(b"* BYE no key\r\n").server_closes();
+        let by_client = agreed().client(b"b LOGIN c d\r\n").server_closes();
+        for (talk, role) in [(by_server, Role::Server), (by_client, Role::Client)] {
+            let found = only(&talk.lines());
+            assert_eq!((found.code, found.culprit.role), ("tls.not-tls", role));
+        }
+    }
+
+    #[test]
+    fn a_hello_to_a_server_that_offers_a_change() {
+        let mysql = b"\x19\0\0\0\x0a8.0\0\x01\0\0\0challeng\0\xff\xff\x08\0\0\0\0";
+        let talk = Talk::open()
+            .server(mysql)
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server_closes();
+        let found = codes(&talk.lines());
+        assert!(found.contains(&"tls.not-tls"), "{found:?}");
     }
 
     #[test]

@@ -45,9 +45,6 @@ fn name(protocol: UpgradeProtocol) -> Option<&'static str> {
     })
 }
 
-/// A client that says no more than farewell after the refusal: `QUIT`, a tagged `LOGOUT`.
-const LONGEST_FAREWELL: u32 = 16;
-
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let upgrade = connection.said.as_deref()?.upgrade.as_deref()?;
     let name = name(upgrade.protocol)?;
@@ -55,11 +52,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         return None;
     }
     let answered = upgrade.answered?;
-    let client = &connection.client;
-    let went_on = client
-        .last_payload
-        .is_some_and(|last| last.frame > answered.frame)
-        && client.last_payload_len > LONGEST_FAREWELL;
+    let went_on = upgrade.went_on.is_some();
     let reply = upgrade.reply.as_deref().unwrap_or_default().trim_end();
     let words = if went_on {
         "; the client went on in plain text"
@@ -96,8 +89,9 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
-    use crate::testing::codes;
+    use super::super::traces::{Talk, client_hello};
+    use crate::Severity;
+    use crate::testing::{codes, only};
 
     fn asked(answer: &[u8]) -> Vec<&'static str> {
         let talk = Talk::open()
@@ -117,6 +111,39 @@ mod tests {
         assert_eq!(
             asked(b"454 TLS not available\r\n"),
             ["tls.starttls-refused"]
+        );
+    }
+
+    #[test]
+    fn a_client_that_shakes_hands_all_the_same() {
+        let hello = client_hello("a.example", &[0x0304], 0);
+        let talk = Talk::open()
+            .server(b"220 mx.example ESMTP\r\n")
+            .client(b"STARTTLS\r\n")
+            .server(b"502 what?\r\n")
+            .client(&hello)
+            .server(b"500 what?\r\n")
+            .client_closes();
+        let found = only(&talk.lines());
+        assert_eq!(
+            (found.code, found.severity),
+            ("tls.starttls-refused", Severity::Error)
+        );
+    }
+
+    #[test]
+    fn a_client_that_is_content_without() {
+        let talk = Talk::open()
+            .client(b"\0\0\0\x08\x04\xd2\x16\x2f")
+            .server(b"N")
+            .client(b"\0\0\0\x0d\0\x03\0\0user\0")
+            .server(b"R\0\0\0\x08\0\0\0\0")
+            .client(b"X\0\0\0\x04")
+            .client_closes();
+        let found = only(&talk.lines());
+        assert_eq!(
+            (found.code, found.severity),
+            ("tls.starttls-refused", Severity::Note)
         );
     }
 
