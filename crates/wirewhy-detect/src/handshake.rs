@@ -195,7 +195,15 @@ fn end(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> End {
         })
         .min_by_key(|(_, alert)| alert.mark.frame);
     if let Some((from, alert)) = readable {
-        return End::Alert { from, alert };
+        return match first_fin(connection) {
+            Some((closed_by, mark)) if complains_of_end(&alert, from, closed_by, mark) => {
+                End::Closed {
+                    from: closed_by,
+                    mark,
+                }
+            }
+            _ => End::Alert { from, alert },
+        };
     }
     if let Some(end) = sealed_alert(connection, tls, stage) {
         return end;
@@ -204,6 +212,13 @@ fn end(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> End {
         return End::Completed;
     }
     left(connection, tls, stage)
+}
+
+/// Whether an alert says no more than that the other side has closed: OpenSSL 3 calls the missing message malformed.
+fn complains_of_end(alert: &Alert, from: Side, closed_by: Side, closed: Mark) -> bool {
+    alert.description == Some(AlertDescription(50))
+        && from != closed_by
+        && closed.frame < alert.mark.frame
 }
 
 /// The first of reset and FIN; else silence.

@@ -69,6 +69,17 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_that_complains_of_the_fin_says_nothing_new() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0303], 0))
+            .server_closes()
+            .client(&fatal(50));
+        let found = codes(&talk.lines());
+        assert!(found.contains(&"tls.handshake-closed"), "{found:?}");
+        assert!(!found.contains(&"tls.alert"), "{found:?}");
+    }
+
+    #[test]
     fn an_alert_before_the_fin_says_why() {
         let talk = Talk::open()
             .client(&client_hello("a.example", &[0x0304], 0))
