@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::{
-    Awaiting, Exchange, HttpFacts, Mark, Request, Upgrade, UpgradeProtocol, UpgradeVerdict,
+    Awaiting, Exchange, HttpFacts, Mark, Request, TlsComplaint, Upgrade, UpgradeProtocol,
+    UpgradeVerdict,
 };
 
 /// The most pipelined requests remembered; servers that pipeline at all stop reading long before.
@@ -77,11 +78,17 @@ pub(crate) struct Tally {
     interim: u64,
     last_request: Option<Arc<Request>>,
     last_status: Option<u16>,
+    complaint: Option<TlsComplaint>,
     last: Option<Exchange>,
     slowest: Option<Exchange>,
 }
 
 impl Exchanges {
+    /// A server complained of TLS.
+    pub(crate) fn complain(&mut self, complaint: TlsComplaint) {
+        self.tally.complaint.get_or_insert(complaint);
+    }
+
     /// A request whose header was read.
     pub(crate) fn ask(&mut self, asked: Asked) {
         let request = Arc::new(asked.request);
@@ -255,6 +262,7 @@ impl Exchanges {
             interim: tally.interim,
             last_request: tally.last_request,
             last_status: tally.last_status,
+            complaint: tally.complaint,
             last: tally.last,
             slowest: tally.slowest,
         }

@@ -189,10 +189,23 @@ pub struct HttpFacts {
     pub last_request: Option<Arc<Request>>,
     /// The last final status, or 101.
     pub last_status: Option<u16>,
+    /// What a 400 said about TLS.
+    pub complaint: Option<TlsComplaint>,
     /// The last request that was answered.
     pub last: Option<Exchange>,
     /// The request that waited longest for its answer.
     pub slowest: Option<Exchange>,
+}
+
+/// What a server answers in HTTP, with status 400, about the TLS around it or the lack of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TlsComplaint {
+    /// The client speaks HTTP where TLS is expected (nginx, Apache, Go).
+    ExpectsTls,
+    /// The client presented no certificate (nginx).
+    NoClientCertificate,
+    /// The client's certificate does not verify (nginx).
+    BadClientCertificate,
 }
 
 /// An HTTP/1 request. The strings are as they were on the wire: hostile, and cut at [`Request::MAX_TEXT`] bytes.

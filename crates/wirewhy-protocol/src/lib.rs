@@ -39,7 +39,7 @@ pub use certificate::{
 pub use conversation::Conversation;
 pub use facts::{
     Awaiting, ConversationFacts, Exchange, Framing, HttpFacts, Lost, Mark, Opening, Request,
-    SideFacts, Unfinished, What,
+    SideFacts, TlsComplaint, Unfinished, What,
 };
 pub use hello::server_name;
 pub use library::Library;
