@@ -20,7 +20,7 @@ pub(crate) use ocsp::revocation;
 pub(crate) use path::{Path, PathEnd};
 pub use trust::{TrustStore, UnusableRoot};
 
-use crate::handshake::{End, Handshake, first_fin, flow_mark};
+use crate::handshake::{End, Handshake, first_fin, flow_mark, records};
 use crate::{Confidence, Limits, Severity};
 
 /// The certificates a server presented on one connection.
@@ -223,20 +223,26 @@ fn unused(handshake: &Handshake<'_>) -> Option<Reaction> {
     // Of TLS 1.3 without secrets records are counted by size only; no certificate is seen then either.
     let silent =
         tls.client.application_data.count == 0 && (tls.secrets == Secrets::Used || !tls.is_1_3());
-    let (from, mark) = left_first(handshake.connection)?;
+    let (from, mark) = left_first(handshake)?;
     let finished = tls.client.finished.or(tls.server.finished)?;
     let soon = mark.time.since(finished.time) <= LEAVES_WITHIN;
     (silent && from == Side::Client && soon).then_some(Reaction::Unused { mark })
 }
 
-/// Who left first, by FIN or reset.
-fn left_first(connection: &Connection) -> Option<(Side, Mark)> {
+/// Who left first, by alert, FIN or reset.
+fn left_first(handshake: &Handshake<'_>) -> Option<(Side, Mark)> {
+    let connection = handshake.connection;
+    let said = [Side::Client, Side::Server].into_iter().filter_map(|side| {
+        let alert = records(handshake.tls, side).alerts.first()?;
+        Some((side, flow_mark(alert.mark)))
+    });
     let reset = connection.events.iter().find_map(|event| {
         matches!(event.kind, EventKind::Reset(_)).then_some((event.from, event.mark()))
     });
     first_fin(connection)
         .into_iter()
         .chain(reset)
+        .chain(said)
         .min_by_key(|(_, mark)| mark.frame)
 }
 

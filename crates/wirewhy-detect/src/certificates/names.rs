@@ -18,10 +18,7 @@ pub(crate) enum NameMatch {
 /// Holds a certificate's names against the one asked for: a host name, or an address in its text form.
 pub(crate) fn match_name(facts: &CertificateFacts, asked: &str) -> NameMatch {
     if let Ok(address) = asked.parse::<IpAddr>() {
-        let listed = facts
-            .names
-            .iter()
-            .any(|name| *name == SubjectName::Ip(address));
+        let listed = facts.names.contains(&SubjectName::Ip(address));
         return if listed {
             NameMatch::Matches
         } else {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage};
 use wirewhy_packet::Timestamp;
-use wirewhy_protocol::{Certificate, CertificateFacts};
+use wirewhy_protocol::{Certificate, KeyAlgorithm};
 
 /// The most certificates followed upwards.
 const MAX_DEPTH: usize = 16;
@@ -85,7 +85,7 @@ fn walk(
         }
         let issuer = chain.iter().enumerate().find(|(place, candidate)| {
             !used.contains(place)
-                && subject_of(candidate) == Some(&facts.issuer_der)
+                && subject_of(candidate) == Some(&*facts.issuer_der)
                 && current.is_signed_by(candidate) != Some(false)
         });
         match issuer {
@@ -145,8 +145,18 @@ fn verifies(chain: &[Arc<Certificate>], anchors: &[TrustAnchor<'static>]) -> Opt
         None,
         None,
     );
+    // The library takes signatures of weak keys and hashes for wrong ones.
+    let weak = chain
+        .iter()
+        .filter_map(|certificate| certificate.facts.as_ref())
+        .any(|facts| {
+            let small = facts.key.algorithm == KeyAlgorithm::Rsa
+                && facts.key.bits.is_some_and(|bits| bits < 2_048);
+            small || facts.signature.is_broken
+        });
     match verified {
         Ok(_) => Some(true),
+        Err(_) if weak => None,
         Err(webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey) => {
             Some(false)
         }
@@ -185,11 +195,9 @@ fn whole(certificate: &Certificate) -> &[u8] {
     certificate.der.get(..length).unwrap_or(&certificate.der)
 }
 
-fn subject_of(certificate: &Certificate) -> Option<&Box<[u8]>> {
-    certificate
-        .facts
-        .as_ref()
-        .map(|facts: &CertificateFacts| &facts.subject_der)
+fn subject_of(certificate: &Certificate) -> Option<&[u8]> {
+    let facts = certificate.facts.as_ref()?;
+    Some(&facts.subject_der)
 }
 
 /// What a DER value holds, its tag and length left out (X.690 section 8.1).

@@ -11,8 +11,8 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "None of the names in the certificate is the server name the client asked for. Clients that verify refuse it.",
     recognised: "The server name of the ClientHello against the subject alternative names: whole names, a wildcard for one label, \
-                 international names as A-labels, addresses by value. A common name counts only where there is no alternative name and \
-                 the client went on.",
+                 international names as A-labels, addresses by value. A common name does not count (RFC 9525 section 6.2): \
+                 some clients still take it, and then it is a warning.",
     look_alikes: "Without a server name in the ClientHello there is nothing to compare: a default certificate is not judged. A client may \
                   verify another name than it asks for.",
     check_next: &[
@@ -32,8 +32,6 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
     let weight = presented.weight(Fault::Name);
     let only_common_name = match matched {
         NameMatch::Matches => return None,
-        // Some clients still take it, and this one did.
-        NameMatch::OnlyCommonName if weight.0 < Severity::Error => return None,
         NameMatch::OnlyCommonName => true,
         NameMatch::Differs => false,
     };
