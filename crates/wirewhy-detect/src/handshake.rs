@@ -6,7 +6,7 @@ use wirewhy_protocol::{
     TlsSide, TlsStage, UpgradeVerdict,
 };
 
-use crate::{Culprit, Facts, Limits, Role, Value};
+use crate::{Confidence, Culprit, Facts, Limits, Role, Value};
 
 /// A handshake that was seen from its beginning, and how it ended.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,16 @@ impl<'a> Handshake<'a> {
             .upgrade
             .as_deref()
             .is_some_and(|upgrade| upgrade.verdict == UpgradeVerdict::Refused);
-        if refused || tls.joined_late || tls.client_hello.is_none() {
+        let begun = tls.client_hello.is_some() || tls.client.incomplete.is_some();
+        // An alert in the clear says how it ended, whatever came before; to a client that said nothing it is no answer.
+        let told = connection.client.first_payload.is_some()
+            && [Side::Client, Side::Server].into_iter().any(|side| {
+                records(tls, side)
+                    .alerts
+                    .iter()
+                    .any(|alert| alert.seen == AlertSeen::Clear && is_fatal(alert, tls.version()))
+            });
+        if refused || !told && (tls.joined_late || !begun) {
             return None;
         }
         let stage = tls.stage();
@@ -105,6 +114,29 @@ impl<'a> Handshake<'a> {
     pub(crate) fn alert(&self) -> Option<(Side, Alert, AlertDescription)> {
         match self.end {
             End::Alert { from, alert } => Some((from, alert, alert.description?)),
+            _ => None,
+        }
+    }
+
+    /// The silence that ended it, if one did: who was to speak, since when, and for how long. A side that closes or resets
+    /// after it has only given up.
+    pub(crate) fn silence(&self) -> Option<(Side, Mark, Interval)> {
+        match self.end {
+            End::Silence {
+                owed_by,
+                since,
+                waited,
+            } => Some((owed_by, since, waited)),
+            End::Closed { mark, .. } | End::Reset { mark, .. } => {
+                let connection = self.connection;
+                let since = [&connection.client, &connection.server]
+                    .into_iter()
+                    .filter_map(|side| side.last_payload)
+                    .filter(|last| last.time <= mark.time)
+                    .max_by_key(|last| last.time)?;
+                let owed_by = owed_by(self.tls, self.stage);
+                Some((owed_by, since, mark.time.since(since.time)))
+            }
             _ => None,
         }
     }
@@ -263,6 +295,13 @@ pub(crate) fn first_fin(connection: &Connection) -> Option<(Side, Mark)> {
 
 /// Whose turn it is.
 fn owed_by(tls: &TlsFacts, stage: TlsStage) -> Side {
+    // Whoever stopped in the middle of a record.
+    if tls.server.incomplete.is_some() {
+        return Side::Server;
+    }
+    if tls.client.incomplete.is_some() {
+        return Side::Client;
+    }
     match stage {
         TlsStage::Begun | TlsStage::ServerFlight => Side::Client,
         TlsStage::HelloRetryRequest => {
@@ -394,6 +433,8 @@ fn sealed_alert(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> Opt
         let place = match from {
             // Where the Finished is due: the client's first sealed record.
             Side::Client => side.sealed_count == 1 && stage <= TlsStage::ServerFlight,
+            // In place of its flight, which is never as short.
+            Side::Server if side.sealed_count == 1 => true,
             // The answer to what the client's flight carried beside its Finished: all the server says after its own.
             Side::Server => {
                 side.application_data.count == 0
@@ -448,7 +489,16 @@ pub(crate) fn flow_mark(mark: wirewhy_protocol::Mark) -> Mark {
     }
 }
 
-/// Whether the silence of a handshake has lasted.
-pub(crate) fn has_waited(waited: Interval, limits: &Limits) -> bool {
-    waited >= limits.handshake_silence
+/// Whether the silence of a handshake has lasted, and how sure that makes: one that the capture's end cut short is less so.
+pub(crate) fn long_enough(
+    handshake: &Handshake<'_>,
+    waited: Interval,
+    limits: &Limits,
+) -> Option<Confidence> {
+    let to_the_end = matches!(handshake.end, End::Silence { .. });
+    if waited >= limits.handshake_silence {
+        Some(Confidence::Likely)
+    } else {
+        (to_the_end && waited >= limits.silence).then_some(Confidence::Possible)
+    }
 }

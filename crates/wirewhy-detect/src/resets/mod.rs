@@ -123,7 +123,8 @@ fn reason(
     }
     // Both may say farewell at once.
     let own_word = reset.unacknowledged_own <= LONGEST_FAREWELL;
-    if own_word && is_farewell(connection, event.from.other(), reset) {
+    let last_words = own_word && is_farewell(connection, event.from.other(), reset);
+    if last_words || both_said_farewell(connection, reset) {
         return Reason::AfterClose;
     }
     if answers_without_state(reset) {
@@ -298,7 +299,7 @@ fn both_said_farewell(connection: &Connection, reset: &Reset) -> bool {
     [&tls.client, &tls.server]
         .into_iter()
         .all(|side| side.last_sealed.is_some_and(is_farewell))
-        && reset.unacknowledged_own.max(reset.unacknowledged_peer) <= LONGEST_FAREWELL
+        && reset.unacknowledged_peer <= LONGEST_FAREWELL
 }
 
 /// The other side had asked and was still waiting for the answer or the rest of it.

@@ -57,7 +57,7 @@ mod tests {
         let codes = codes(&format!(
             "{OPEN}\n 0.04 > PA 1:8(7) ack 1 hex 15030300020230\n 0.05 > RA 8:8(0) ack 1"
         ));
-        assert_eq!(codes, ["rst.after-alert"]);
+        assert_eq!(codes, ["tls.alert", "rst.after-alert"]);
     }
 
     #[test]

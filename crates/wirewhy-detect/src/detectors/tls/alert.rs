@@ -14,9 +14,8 @@ pub(crate) const RECORD: Record = Record {
     means: "One side refused to go on and said why, in one word. The same fault gives other words in other libraries, so the \
             finding lists what the word can mean at that place.",
     recognised: "A TLS alert that can be read, fatal, before both sides had finished.",
-    look_alikes: "A close_notify is no failure. What the handshake before the alert explains further has a code of its own: \
-                  tls.version-mismatch, tls.no-shared-parameters, tls.alpn-mismatch, tls.unrecognized-name, tls.cert-*, \
-                  tls.client-cert-*.",
+    look_alikes: "A close_notify is no failure. What the handshake before the alert explains further has a code of its own: versions, \
+                  parameters, an application protocol, a name or a certificate that did not suit.",
     check_next: &[
         "Look for the alert's name in the log of the side that sent it: it knows the details.",
         "Repeat with openssl s_client -connect HOST:PORT -servername NAME -msg and compare where it stops.",

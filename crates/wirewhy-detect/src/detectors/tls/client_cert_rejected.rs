@@ -1,8 +1,9 @@
 //! `tls.client-cert-rejected`: the server refused the client's certificate.
 
 use wirewhy_flow::{Connection, Side};
+use wirewhy_protocol::TlsComplaint;
 
-use super::{Cause, cause, finding, for_name, party, refused_flight};
+use super::{Cause, cause, complaint, finding, for_name, party, refused_flight};
 use crate::handshake::{ClientFlight, Handshake, culprit};
 use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
 
@@ -27,6 +28,24 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+    if let Some(handshake) = Handshake::of(connection)
+        && let Some((answered, TlsComplaint::BadClientCertificate)) = complaint(&handshake)
+    {
+        return Some(Finding {
+            code: RECORD.code,
+            severity: Severity::Error,
+            confidence: Confidence::Certain,
+            culprit: culprit(connection, Side::Client),
+            summary: format!(
+                "{} finished the TLS handshake{} and then refused the client's certificate, as its answer in HTTP says",
+                party(&handshake, Side::Server),
+                for_name(&handshake),
+            ),
+            frames: handshake.frames([answered.frame]),
+            facts: handshake.facts().with("known_by", "HTTP status 400"),
+            consequence_of: None,
+        });
+    }
     let handshake = Handshake::failed(connection)?;
     if let Some((mark, ClientFlight::More)) = refused_flight(&handshake) {
         return Some(Finding {

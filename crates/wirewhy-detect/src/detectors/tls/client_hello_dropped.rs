@@ -1,9 +1,9 @@
 //! `tls.client-hello-dropped`: a ClientHello of several segments gets no answer.
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::{Connection, Mark, Side};
 
 use super::{for_name, hello_mark};
-use crate::handshake::{End, Handshake, has_waited};
+use crate::handshake::{End, Handshake, long_enough};
 use crate::wording::socket;
 use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
 
@@ -32,42 +32,33 @@ pub(crate) const DETECTOR: Detector = Detector {
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let handshake = Handshake::failed(connection)?;
     let tls = handshake.tls;
-    let hello = tls.client_hello.as_deref()?;
-    let split = hello.begun.frame != hello.mark.frame;
     let answered = connection.server.first_payload.is_some() || tls.retry.is_some();
-    if !split || answered {
+    let hello = LongHello::of(&handshake)?;
+    let how = met_with(&handshake, &hello, limits)?;
+    if answered {
         return None;
     }
-    let how = match handshake.end {
-        End::Reset {
-            from: Side::Server, ..
-        } => "a reset",
-        End::Closed {
-            from: Side::Server, ..
-        } => "a FIN",
-        End::Silence { waited, .. } if has_waited(waited, limits) => "silence",
-        End::Closed {
-            from: Side::Client,
-            mark,
-        }
-        | End::Reset {
-            from: Side::Client,
-            mark,
-        } if has_waited(mark.time.since(hello_mark(&handshake)?.time), limits) => "silence",
-        _ => return None,
-    };
     let server = &connection.server;
     let acknowledged = connection
         .client
         .unacknowledged_by(server)
         .saturating_sub(u32::from(connection.client.fin.is_some()))
         == 0;
+    let whole = hello.missing == 0;
+    let what = if whole {
+        format!("of {} bytes in several segments", hello.bytes)
+    } else {
+        format!(
+            "of {} bytes, of which the last {} never came,",
+            hello.bytes, hello.missing
+        )
+    };
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Error,
         // Without a shorter hello that succeeds it is one reading of several.
         confidence: Confidence::Possible,
-        culprit: if acknowledged {
+        culprit: if acknowledged && whole {
             Culprit {
                 role: Role::Server,
                 address: Some(server.address),
@@ -76,18 +67,14 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             Culprit::from(Role::Path)
         },
         summary: format!(
-            "a ClientHello of {} bytes in several segments{} to {} was met with {how} instead of a ServerHello",
-            hello.length(),
+            "a ClientHello {what}{} to {} was met with {how} instead of a ServerHello",
             for_name(&handshake),
             socket(server),
         ),
-        frames: vec![hello.begun.frame, hello.mark.frame],
+        frames: hello.frames,
         facts: Facts::default()
-            .with(
-                "hello_bytes",
-                u64::try_from(hello.length()).unwrap_or(u64::MAX),
-            )
-            .with("records", hello.records)
+            .with("hello_bytes", hello.bytes)
+            .with("missing_bytes", hello.missing)
             .with("all_acknowledged", acknowledged)
             .with("met_with", how)
             .with("stage", "tls-client-hello"),
@@ -97,6 +84,74 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             Some("tcp.mtu-blackhole")
         },
     })
+}
+
+/// A ClientHello of more than one segment, or the beginning of one.
+struct LongHello {
+    bytes: u64,
+    missing: u64,
+    frames: Vec<u64>,
+    complete: Option<Mark>,
+}
+
+impl LongHello {
+    fn of(handshake: &Handshake<'_>) -> Option<LongHello> {
+        let tls = handshake.tls;
+        if let Some(hello) = tls.client_hello.as_deref() {
+            return (hello.begun.frame != hello.mark.frame).then(|| LongHello {
+                bytes: u64::try_from(hello.length()).unwrap_or(u64::MAX),
+                missing: 0,
+                frames: vec![hello.begun.frame, hello.mark.frame],
+                complete: hello_mark(handshake),
+            });
+        }
+        let connection = handshake.connection;
+        let begun = tls.client.incomplete?;
+        // A client that stops of itself does not fill its segment.
+        let mss = connection
+            .client
+            .offer
+            .mss
+            .min(connection.server.offer.mss)?;
+        let full = begun.received.saturating_add(RECORD_HEADER + OPTIONS) >= u32::from(mss);
+        full.then(|| LongHello {
+            bytes: u64::from(begun.announced),
+            missing: u64::from(begun.announced.saturating_sub(begun.received)),
+            frames: vec![begun.begun.frame],
+            complete: None,
+        })
+    }
+}
+
+/// A TLS record's header.
+const RECORD_HEADER: u32 = 5;
+
+/// What TCP options take of a segment at most.
+const OPTIONS: u32 = 40;
+
+/// What came instead of a ServerHello, in words.
+fn met_with(handshake: &Handshake<'_>, hello: &LongHello, limits: &Limits) -> Option<&'static str> {
+    match handshake.end {
+        End::Reset {
+            from: Side::Server, ..
+        } => Some("a reset"),
+        End::Closed {
+            from: Side::Server, ..
+        } => Some("a FIN"),
+        End::Silence { waited, .. } => long_enough(handshake, waited, limits).map(|_| "silence"),
+        End::Closed {
+            from: Side::Client,
+            mark,
+        }
+        | End::Reset {
+            from: Side::Client,
+            mark,
+        } => {
+            let waited = mark.time.since(hello.complete?.time);
+            (waited >= limits.handshake_silence).then_some("silence")
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use wirewhy_flow::{Connection, Side};
 
 use super::{client_hello_dropped, for_name, party};
-use crate::handshake::{End, Handshake, culprit, has_waited};
+use crate::handshake::{Handshake, culprit, long_enough};
 use crate::wording::span;
-use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
+use crate::{Detector, Finding, Limits, Record, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.handshake-timeout",
@@ -13,8 +13,8 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "One side was to speak and did not, although its kernel had acknowledged everything: its application hangs, waits for \
             something else, or what it should have read never reached it.",
-    recognised: "A handshake that is not finished, everything sent is acknowledged, and silence for 10 s or until the side that waited \
-                 gave up.",
+    recognised: "A handshake that is not finished, everything sent is acknowledged, and silence for 10 s, or for 3 s to the end of the \
+                 capture (possible then).",
     look_alikes: "Bytes that are not acknowledged did not arrive: tcp.peer-vanished, tcp.mtu-blackhole. A ClientHello of several \
                   segments: tls.client-hello-dropped.",
     check_next: &[
@@ -33,30 +33,11 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     if (client_hello_dropped::DETECTOR.detect)(connection, limits).is_some() {
         return None;
     }
-    let (owed_by, since, waited) = match handshake.end {
-        End::Silence {
-            owed_by,
-            since,
-            waited,
-        } => (owed_by, since, waited),
-        // The side that waited gave up.
-        End::Closed { from, mark } | End::Reset { from, mark } => {
-            let owed_by = from.other();
-            let since = connection.side(from).last_payload?;
-            let later = connection
-                .side(owed_by)
-                .last_payload
-                .is_some_and(|last| last.time > since.time);
-            if later {
-                return None;
-            }
-            (owed_by, since, mark.time.since(since.time))
-        }
-        _ => return None,
-    };
+    let (owed_by, since, waited) = handshake.silence()?;
     let (own, peer) = (connection.side(owed_by), connection.side(owed_by.other()));
     let taken = peer.unacknowledged_by(own) <= u32::from(peer.fin.is_some());
-    if !has_waited(waited, limits) || !taken {
+    let confidence = long_enough(&handshake, waited, limits)?;
+    if !taken {
         return None;
     }
     let stage = match owed_by {
@@ -67,7 +48,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Error,
-        confidence: Confidence::Likely,
+        confidence,
         culprit: culprit(connection, owed_by),
         summary: format!(
             "{} {stage}{} in {}",
@@ -102,6 +83,6 @@ mod tests {
     #[test]
     fn a_recording_that_ends_early_proves_nothing() {
         let talk = Talk::open().client(&client_hello("a.example", &[0x0304], 0));
-        assert!(codes(&talk.until(5)).is_empty());
+        assert!(codes(&talk.until(2)).is_empty());
     }
 }

@@ -31,7 +31,7 @@ mod validity;
 pub(crate) mod version_mismatch;
 
 use wirewhy_flow::{Connection, Mark, Side};
-use wirewhy_protocol::{Alert, AlertDescription, AlertSeen, TlsStage};
+use wirewhy_protocol::{Alert, AlertDescription, AlertSeen, TlsComplaint, TlsStage};
 
 use crate::handshake::{ClientFlight, End, Handshake, client_flight, culprit, flow_mark};
 use crate::wording::socket;
@@ -150,6 +150,20 @@ pub(crate) fn closed_code(connection: &Connection, limits: &Limits) -> Option<&'
     .into_iter()
     .find(|detector| (detector.detect)(connection, limits).is_some())
     .map(|detector| detector.record.code)
+}
+
+/// The code that tells of a long ClientHello without an answer.
+pub(crate) fn drops_hello(connection: &Connection, limits: &Limits) -> Option<&'static str> {
+    let dropped = (client_hello_dropped::DETECTOR.detect)(connection, limits)?;
+    Some(dropped.code)
+}
+
+/// What a server said in HTTP about the client's certificate, where it had asked for one.
+fn complaint(handshake: &Handshake<'_>) -> Option<(Mark, TlsComplaint)> {
+    let http = &handshake.connection.said.as_deref()?.http;
+    handshake.tls.certificate_request.as_ref()?;
+    let answered = handshake.connection.server.last_payload?;
+    Some((answered, http.complaint?))
 }
 
 /// A finding about an alert, to be completed by its detector.

@@ -1,7 +1,9 @@
 //! `tls.not-tls`: one side speaks TLS, the other plainly does not.
 
 use wirewhy_flow::{Connection, Side};
-use wirewhy_protocol::{ConversationFacts, Speech, Upgrade, UpgradeProtocol, UpgradeVerdict};
+use wirewhy_protocol::{
+    ConversationFacts, Speech, TlsComplaint, Upgrade, UpgradeProtocol, UpgradeVerdict,
+};
 
 use crate::handshake::culprit;
 use crate::wording::socket;
@@ -66,6 +68,9 @@ fn wrong_side(said: &ConversationFacts) -> Option<(Side, &'static str)> {
     }
     if upgrade.is_some_and(|upgrade| upgrade.asked.is_some()) {
         return None;
+    }
+    if said.http.complaint == Some(TlsComplaint::ExpectsTls) {
+        return Some((Side::Client, plain(client.speaks)?));
     }
     let tls = Some(Speech::Tls);
     if client.speaks == tls {
@@ -146,6 +151,28 @@ mod tests {
             (found.code, found.culprit.role),
             ("tls.not-tls", Role::Client)
         );
+    }
+
+    #[test]
+    fn an_answer_in_http_that_asks_for_tls() {
+        let text = b"<title>400 The plain HTTP request was sent to HTTPS port</title>";
+        let answer = |text: &[u8]| {
+            let head = format!(
+                "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n",
+                text.len()
+            );
+            Talk::open()
+                .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                .server(&[head.as_bytes(), text].concat())
+                .server_closes()
+                .lines()
+        };
+        let found = only(&answer(text));
+        assert_eq!(
+            (found.code, found.culprit.role),
+            ("tls.not-tls", Role::Client)
+        );
+        assert!(codes(&answer(b"no such page")).is_empty());
     }
 
     #[test]
