@@ -6,6 +6,8 @@ use wirewhy_packet::LinkType;
 
 use crate::FilterError;
 use crate::live::MissingRight;
+use crate::live::interface::ANY;
+use crate::live::rights::shell_quoted;
 
 /// Why an interface cannot be captured, or no longer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,11 +51,18 @@ impl fmt::Display for LiveError {
             write!(f, "{}: ", self.interface)?;
         }
         self.kind.fmt(f)?;
-        if self.kind == LiveErrorKind::Down {
-            let quoted = super::rights::shell_quoted(&self.interface);
-            write!(f, "; `sudo ip link set dev {quoted} up` would change that")?;
+        match &self.kind {
+            LiveErrorKind::Down => {
+                let quoted = shell_quoted(&self.interface);
+                write!(f, "; `sudo ip link set dev {quoted} up` would change that")
+            }
+            LiveErrorKind::Filter(error)
+                if self.interface == ANY && error.message.contains("VLAN") =>
+            {
+                write!(f, "; an interface named instead of `any` shows tags")
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

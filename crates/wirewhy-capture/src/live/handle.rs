@@ -46,7 +46,7 @@ impl Handle {
             .open()
             .and_then(Capture::setnonblock);
         let mut capture = capture.map_err(|error| refusal(name, &error))?;
-        let link_type = choose_link_type(&mut capture, name, options.filter.as_deref())?;
+        let link_type = choose_link_type(&mut capture, name)?;
         if let Some(filter) = &options.filter {
             capture
                 .filter(filter, true)
@@ -107,20 +107,12 @@ impl Handle {
 }
 
 /// The link type to capture with: libpcap's own choice, and for cooked captures version 2, which says what interface a
-/// frame passed, unless the filter is impossible on it.
-fn choose_link_type(
-    capture: &mut Capture<Active>,
-    name: &str,
-    filter: Option<&str>,
-) -> Result<LinkType, LiveErrorKind> {
-    const SLL: Linktype = Linktype(113);
+/// frame passed.
+fn choose_link_type(capture: &mut Capture<Active>, name: &str) -> Result<LinkType, LiveErrorKind> {
     const SLL2: Linktype = Linktype(276);
-    if name == ANY && capture.get_datalink() == SLL && capture.set_datalink(SLL2).is_ok() {
-        let impossible = |filter: &str| capture.compile(filter, true).is_err();
-        if filter.is_some_and(impossible) {
-            // A wrong filter is refused on either; the caller finds out.
-            let _ = capture.set_datalink(SLL);
-        }
+    if name == ANY {
+        // libpcap before 1.10 has version 1 only.
+        let _ = capture.set_datalink(SLL2);
     }
     let link_type = match capture.get_datalink() {
         // Filters and handles number raw IP differently than files do.

@@ -22,7 +22,7 @@ const MOST_HELD: usize = 16 << 20;
 const MOST_SPARE: usize = 1 << 20;
 
 /// How often a quiet or missing interface is asked after.
-const CHECK_EVERY: Duration = Duration::from_millis(500);
+pub(super) const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// An interface of a source.
 pub(super) struct Lane {

@@ -10,7 +10,7 @@ use wirewhy_packet::{Frame, Timestamp};
 
 use crate::clock;
 use crate::live::interface::ANY;
-use crate::live::lane::{Lane, Record};
+use crate::live::lane::{CHECK_EVERY, Lane, Record};
 use crate::live::{LiveError, LiveErrorKind, Options};
 use crate::{Interface, InterfaceStatistics};
 
@@ -215,6 +215,7 @@ impl Source {
             }
             let due = self.lanes.iter().filter_map(Lane::due).min();
             let until = due.map_or(deadline, |due| due.min(deadline));
+            let until = until.min(now + CHECK_EVERY);
             if self.sleep(until.saturating_duration_since(now)) == Err(Errno::EINTR) {
                 return Found::Nothing;
             }
