@@ -2,7 +2,8 @@
 //!
 //! [`open`] recognises pcap and pcapng by content, plain or compressed, and gives a [`Reader`] that lends one
 //! [`Frame`](wirewhy_packet::Frame) after another out of its buffer. [`Filters`] selects frames by libpcap's filter
-//! language. [`live`] gives frames as they pass.
+//! language. [`live`] gives frames as they pass, and
+//! [`pcapng::Writer`] writes frames down.
 //!
 //! Guaranteed: every frame before a damaged or missing part is delivered, and [`Reader::problem`] then says what is
 //! wrong and where; memory does not grow with the file; a frame from a pipe is lent as soon as its bytes have arrived.
@@ -19,7 +20,7 @@ mod gzip;
 mod info;
 pub mod live;
 mod pcap_file;
-mod pcapng;
+pub mod pcapng;
 mod problem;
 mod reader;
 mod record;
