@@ -90,7 +90,7 @@ pub struct Handshake {
     pub syn_acks_after_ack: u32,
 }
 
-/// Why the tracker stopped following a connection.
+/// Why the tracker stopped following a connection, if it did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
     /// It closed, by FIN or reset, and stayed quiet.
@@ -101,8 +101,10 @@ pub enum Ended {
     Reused,
     /// The capture ended.
     EndOfCapture,
-    /// The table was full and this one had been quiet longest.
+    /// The table was full and this one was least worth keeping.
     GivenUp,
+    /// It is not over: this is how it stands while it goes on.
+    Followed,
 }
 
 /// How long it took to get across and back.
@@ -145,6 +147,12 @@ impl Connection {
     #[must_use]
     pub fn duration(&self) -> Interval {
         self.last.time.since(self.first.time).max(Interval::ZERO)
+    }
+
+    /// Whether it is not over: shown as it stands.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.ended == Ended::Followed
     }
 
     /// How long the capture ran on after `time`, zero where it did not.

@@ -183,6 +183,11 @@ impl Live {
         missing.saturating_add(beyond)
     }
 
+    /// Whether the bytes still to come can change what they said.
+    pub(crate) fn listens(&self) -> bool {
+        self.conversation != Conversation::new() && self.conversation.wants()
+    }
+
     /// The connection is over: what is still open is settled.
     pub(crate) fn finish(mut self) -> Connection {
         for side in [Side::Client, Side::Server] {
