@@ -158,17 +158,20 @@ impl Survey {
         self.note_faults(connection);
         self.note_probe(connection, limits);
         self.note_idle_end(judged, limits);
-        let aborted = judged
-            .findings
-            .iter()
-            .any(|found| found.code == handshake_aborted::RECORD.code);
-        if connection.handshake.ack.is_some() && !aborted {
+        if opened(judged) {
             self.note_opened(connection);
         }
         if let Some(stray) = Stray::of(connection)
             && self.strays.len() < Self::REMEMBERED
         {
             self.strays.insert(stray.client, stray);
+        }
+    }
+
+    /// Takes in what a connection that goes on shows of attempts that race it. It is still to be noted when it is over.
+    pub fn note_going_on(&mut self, judged: &Judged) {
+        if opened(judged) {
+            self.note_opened(&judged.connection);
         }
     }
 
@@ -362,6 +365,9 @@ impl Survey {
                 continue;
             }
             let recent = self.opened.entry(key).or_default();
+            if recent.iter().any(|known| known.stream == opened.stream) {
+                continue;
+            }
             if recent.len() >= Self::OPENED_BY_ONE {
                 recent.remove(0);
             }
@@ -464,6 +470,15 @@ impl Probes {
             self.frames.clone(),
         )
     }
+}
+
+/// Whether it opened, and stayed so at first.
+fn opened(judged: &Judged) -> bool {
+    let aborted = judged
+        .findings
+        .iter()
+        .any(|found| found.code == handshake_aborted::RECORD.code);
+    judged.connection.handshake.ack.is_some() && !aborted
 }
 
 fn keep(frames: &mut Vec<u64>, mark: Mark) {
