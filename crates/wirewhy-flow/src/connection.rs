@@ -149,6 +149,12 @@ impl Connection {
         self.last.time.since(self.first.time).max(Interval::ZERO)
     }
 
+    /// Segments with bytes that were sent before, of both sides.
+    pub(crate) fn resent(&self) -> u32 {
+        let of = |side: &Endpoint| side.counts.retransmissions;
+        of(&self.client).saturating_add(of(&self.server))
+    }
+
     /// Whether it is not over: shown as it stands.
     #[must_use]
     pub fn goes_on(&self) -> bool {

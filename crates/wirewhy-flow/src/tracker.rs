@@ -84,6 +84,10 @@ impl Sample {
 pub struct Tally {
     /// TCP packets, copies included.
     pub tcp_packets: u64,
+    /// Resets among them.
+    pub resets: u64,
+    /// Segments among them with bytes that were sent before.
+    pub retransmissions: u64,
     /// Packets of connections that were over and no longer followed.
     pub late_packets: u64,
     /// Those of them that are resets.
@@ -194,6 +198,7 @@ impl Tracker {
                 };
                 let located = self.streams.locate(&pair, tcp);
                 let segment = Segment::new(packet, &ip, tcp);
+                self.tally.resets += u64::from(segment.is_rst());
                 Some(self.observe_segment(pair, located, segment, tcp.payload, sink))
             }
             Transport::IcmpError(error) => {
@@ -464,8 +469,13 @@ impl Tracker {
             Side::Server
         };
         let was = class_of(live);
+        let opened = live.connection.handshake.ack;
+        let resent = live.connection.resent();
         let recorded = live.observe(from, segment, payload);
         let class = class_of(live);
+        let resent = live.connection.resent().saturating_sub(resent);
+        let handshake = live.connection.round_trip().handshake;
+        let opens = opened.is_none() && live.connection.handshake.ack.is_some();
         let quiet = quiet_of(class, &bounds);
         let answered = live.connection.handshake.syn_ack == Some(segment.mark());
         if class != was {
@@ -475,6 +485,10 @@ impl Tracker {
         }
         if answered && !recorded.is_copy {
             self.learn_answer(slot, segment);
+        }
+        self.tally.retransmissions += u64::from(resent);
+        if opens && let Some((watch, took)) = self.watch.as_mut().zip(handshake) {
+            watch.handshake(took);
         }
         self.note(recorded, segment.frame);
         self.touch(slot);

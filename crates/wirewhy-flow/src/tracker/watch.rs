@@ -19,6 +19,16 @@ pub(super) struct Watch {
     pub(super) alone: Interval,
     touched: Vec<Handle>,
     alarms: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
+    /// How long handshakes took that were completed since somebody asked.
+    handshakes: Vec<Interval>,
+}
+
+impl Watch {
+    pub(super) fn handshake(&mut self, took: Interval) {
+        if self.handshakes.len() < MOST_HANDSHAKES {
+            self.handshakes.push(took);
+        }
+    }
 }
 
 /// What is remembered of the last look at the occupant of a slot.
@@ -41,6 +51,9 @@ impl Default for Seen {
 
 const NEVER: Timestamp = Timestamp(i64::MAX);
 
+/// How many times of handshakes are kept for somebody to ask for.
+const MOST_HANDSHAKES: usize = 65_536;
+
 /// Room kept for news between two looks.
 const USUAL_NEWS: usize = 4_096;
 
@@ -52,6 +65,7 @@ impl Tracker {
             alone,
             touched: Vec::new(),
             alarms: BinaryHeap::new(),
+            handshakes: Vec::new(),
         }));
     }
 
@@ -80,6 +94,14 @@ impl Tracker {
         while let Some(handle) = self.ringing() {
             self.look_at(handle, look);
         }
+    }
+
+    /// How long the handshakes took that were completed since this was asked last.
+    pub fn handshakes(&mut self) -> impl Iterator<Item = Interval> {
+        let watch = self.watch.as_mut();
+        watch
+            .into_iter()
+            .flat_map(|watch| watch.handshakes.drain(..))
     }
 
     /// When the next connection is to be looked at although nothing happened.
