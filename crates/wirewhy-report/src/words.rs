@@ -79,6 +79,11 @@ pub(crate) fn date_time(time: Timestamp) -> String {
     instant(time).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
 }
 
+/// Time of day in UTC, to the second.
+pub(crate) fn time_of_day(time: Timestamp) -> String {
+    instant(time).strftime("%H:%M:%S").to_string()
+}
+
 /// Every `i64` of nanoseconds lies within jiff's range of years, so the epoch never stands in for another time.
 fn instant(time: Timestamp) -> Instant {
     Instant::from_nanosecond(i128::from(time.0)).unwrap_or(Instant::UNIX_EPOCH)

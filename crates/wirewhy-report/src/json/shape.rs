@@ -171,14 +171,14 @@ impl<'a> ConnectionShape<'a> {
 }
 
 #[derive(Serialize)]
-struct EndpointShape<'a> {
+pub(super) struct EndpointShape<'a> {
     address: IpAddr,
     port: u16,
     name: Option<&'a str>,
 }
 
 impl<'a> EndpointShape<'a> {
-    fn new(endpoint: &Endpoint, names: &'a Names) -> EndpointShape<'a> {
+    pub(super) fn new(endpoint: &Endpoint, names: &'a Names) -> EndpointShape<'a> {
         EndpointShape {
             address: endpoint.address,
             port: endpoint.port,
@@ -270,7 +270,7 @@ impl<'a> GroupShape<'a> {
 }
 
 #[derive(Serialize)]
-struct FindingShape<'a> {
+pub(super) struct FindingShape<'a> {
     code: &'static str,
     severity: &'static str,
     confidence: &'static str,
@@ -282,7 +282,7 @@ struct FindingShape<'a> {
 }
 
 impl<'a> FindingShape<'a> {
-    fn new(finding: &'a Finding) -> FindingShape<'a> {
+    pub(super) fn new(finding: &'a Finding) -> FindingShape<'a> {
         FindingShape {
             code: finding.code,
             severity: finding.severity.name(),

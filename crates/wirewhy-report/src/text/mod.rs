@@ -52,6 +52,11 @@ impl<W: Write> Text<W> {
             quiet: Services::default(),
         }
     }
+
+    /// The writer.
+    pub(crate) fn into_inner(self) -> W {
+        self.out
+    }
 }
 
 impl<W: Write> Reporter for Text<W> {
@@ -245,7 +250,10 @@ fn where_next(page: &mut Page<'_>, capture: &CaptureSummary, entries: &[Entry]) 
     let quoted = shell_word(source);
     let show = format!("wirewhy show {quoted} {}", first.tally.first_stream());
     let explain = format!("wirewhy explain {}", first.code);
-    page.line(&format!("Packet by packet: {show}"))?;
+    // Packets that passed are no file to be shown.
+    if capture.format != "live" {
+        page.line(&format!("Packet by packet: {show}"))?;
+    }
     page.line(&format!("About this code:  {explain}"))
 }
 
