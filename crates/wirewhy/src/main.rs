@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod exit;
+mod measures;
 mod output;
 mod setup;
 mod spelling;

@@ -163,6 +163,11 @@ impl Live {
         self.analysis.tracker.next_look()
     }
 
+    /// How long the TCP handshakes took that were completed since this was asked last.
+    pub fn handshakes(&mut self) -> impl Iterator<Item = Interval> {
+        self.analysis.tracker.handshakes()
+    }
+
     /// How things stand.
     #[must_use]
     pub fn standing(&self) -> Standing {

@@ -1,3 +1,11 @@
 //! Live analysis: against the same packets in a file, and for real in network namespaces.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test fail by panicking"
+)]
+
 mod replay;

@@ -1,0 +1,100 @@
+//! `wirewhy live`: interfaces in, a line a finding, a summary at the end.
+
+mod endpoint;
+mod memory;
+mod session;
+mod signals;
+
+use std::io::{BufWriter, Write};
+use std::sync::Arc;
+
+use wirewhy_capture::live::{Options, Source};
+use wirewhy_detect::Severity;
+use wirewhy_report::{LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View};
+
+use crate::cli::{LiveArgs, RowFormat};
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, complain};
+use crate::setup::Setup;
+use crate::terminal::{self, Target};
+use session::{Plan, Session};
+
+pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
+    let setup = Setup::new(&args.common, &args.select)?;
+    let stop = signals::watch().map_err(Failure::new)?;
+    let metrics = match &args.metrics {
+        Some(address) => {
+            let listener = endpoint::bind(address, args.metrics_allow_remote)?;
+            let limit = u64::try_from(args.max_connections).unwrap_or(u64::MAX);
+            let metrics = Arc::new(Metrics::new(limit));
+            Some((listener, metrics))
+        }
+        None => None,
+    };
+    let source = Source::open(options(args)).map_err(Failure::new)?;
+    let mut output = Output::open(args.common.output.as_deref(), &[])?;
+    if setup.speaks() {
+        complain(&format!(
+            "listening on {}; times are UTC; Ctrl-C ends with a summary",
+            args.interface.join(", ")
+        ));
+    }
+    let metrics = match metrics {
+        Some((listener, metrics)) => {
+            endpoint::serve(listener, Arc::clone(&metrics))?;
+            Some(metrics)
+        }
+        None => None,
+    };
+    let plan = Plan::new(args, &setup, stop);
+    let screen = screen(output.target());
+    let mut reporter = reporter(args, &setup, screen, &mut output);
+    let session = Session::new(plan, source, reporter.as_mut(), metrics, setup.speaks());
+    let ended = session.run();
+    drop(reporter);
+    let worst = ended.map_err(|error| output.failure(&error))?;
+    output.close()?;
+    let fail_on = args.fail_on.map(Severity::from);
+    if fail_on.is_some_and(|least| worst >= Some(least)) {
+        return Ok(Exit::Found);
+    }
+    Ok(Exit::Done)
+}
+
+fn options(args: &LiveArgs) -> Options {
+    Options {
+        interfaces: args.interface.clone(),
+        filter: args.common.filter.clone(),
+        snap_len: args.snaplen,
+        buffer: args.buffer.0,
+        promiscuous: args.promiscuous,
+    }
+}
+
+/// A terminal without a cursor to move is told lines only.
+fn screen(target: Target) -> Screen {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    match target {
+        Target::Terminal if !dumb => Screen::Terminal,
+        _ => Screen::Lines,
+    }
+}
+
+fn reporter<'a>(
+    args: &LiveArgs,
+    setup: &Setup,
+    screen: Screen,
+    output: &'a mut Output,
+) -> Box<dyn LiveReporter + 'a> {
+    let look = terminal::look(output.target(), args.common.color);
+    let view = View {
+        all: args.all,
+        min_severity: args.min_severity.map(Severity::from),
+    };
+    let names = setup.names.clone();
+    let out: &mut BufWriter<Box<dyn Write>> = output.writer();
+    match args.format {
+        RowFormat::Text => Box::new(LiveText::new(out, screen, look, view, names)),
+        RowFormat::Ndjson => Box::new(LiveNdjson::new(out, view, names)),
+    }
+}
