@@ -39,3 +39,4 @@ pub use reporter::Reporter;
 pub use safe::Safe;
 pub use text::Text;
 pub use view::View;
+pub use words::rfc3339;

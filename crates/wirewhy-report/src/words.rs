@@ -1,6 +1,5 @@
 //! Numbers, times and measured values as people read them.
 
-use jiff::Timestamp as Instant;
 use wirewhy_detect::Value;
 use wirewhy_packet::{Interval, Timestamp};
 
@@ -70,7 +69,8 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// RFC 3339 in UTC with nine digits.
-pub(crate) fn rfc3339(time: Timestamp) -> String {
+#[must_use]
+pub fn rfc3339(time: Timestamp) -> String {
     format!("{:.9}", instant(time))
 }
 
@@ -85,8 +85,8 @@ pub(crate) fn time_of_day(time: Timestamp) -> String {
 }
 
 /// Every `i64` of nanoseconds lies within jiff's range of years, so the epoch never stands in for another time.
-fn instant(time: Timestamp) -> Instant {
-    Instant::from_nanosecond(i128::from(time.0)).unwrap_or(Instant::UNIX_EPOCH)
+fn instant(time: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
 }
 
 /// One measured value with its name, units moved from the name to the value: `idle 350.2 s`.
