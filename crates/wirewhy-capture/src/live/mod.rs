@@ -11,6 +11,7 @@ mod error;
 mod handle;
 mod interface;
 mod lane;
+mod privileges;
 mod rights;
 mod source;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use error::{LiveError, LiveErrorKind};
 pub use interface::{Connected, Device, devices};
+pub use privileges::{Keep, Lowered, PrivilegeError, lower_privileges};
 pub use rights::{MissingRight, Remedy, missing_right};
 pub use source::{Change, Pulled, Source, Traffic, Transition};
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
+#[cfg(target_os = "linux")]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A right that capturing needs and this program does not have.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +21,8 @@ pub enum Remedy {
     Command(String),
     /// Another start of the container or service: nothing inside it can have the right.
     Surroundings,
+    /// Another start: it was laid down on purpose.
+    Restart,
     /// A start without the `no_new_privs` flag, or by a service manager that gives the right itself.
     NewPrivileges,
 }
@@ -35,6 +39,7 @@ impl fmt::Display for MissingRight {
                  Podman), securityContext.capabilities.add [NET_RAW] (Kubernetes) or CapabilityBoundingSet=CAP_NET_RAW \
                  (systemd)"
             ),
+            Remedy::Restart => write!(f, "it was laid down after the start"),
             Remedy::NewPrivileges => write!(
                 f,
                 "nor can setcap grant it to a program started with no_new_privs: start it without, or with \
@@ -43,6 +48,10 @@ impl fmt::Display for MissingRight {
         }
     }
 }
+
+/// Whether this program gave up the right itself, so that no advice how to get it is in place.
+#[cfg(target_os = "linux")]
+pub(super) static LAID_DOWN: AtomicBool = AtomicBool::new(false);
 
 /// The right this program lacks to capture; `None` where it has all it needs.
 #[must_use]
@@ -54,7 +63,9 @@ pub fn missing_right() -> Option<MissingRight> {
     if has(CapSet::Effective) || has(CapSet::Permitted) {
         return None;
     }
-    let remedy = if !has(CapSet::Bounding) {
+    let remedy = if LAID_DOWN.load(Ordering::Relaxed) {
+        Remedy::Restart
+    } else if !has(CapSet::Bounding) {
         Remedy::Surroundings
     } else if nix::sys::prctl::get_no_new_privs().unwrap_or(false) {
         Remedy::NewPrivileges
@@ -134,6 +145,7 @@ mod tests {
         for (remedy, expected) in [
             (Remedy::Command("sudo x".to_owned()), "`sudo x`"),
             (Remedy::Surroundings, "--cap-add NET_RAW"),
+            (Remedy::Restart, "laid down"),
             (Remedy::NewPrivileges, "AmbientCapabilities=CAP_NET_RAW"),
         ] {
             let right = "CAP_NET_RAW";
