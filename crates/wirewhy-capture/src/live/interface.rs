@@ -4,8 +4,10 @@ use std::net::IpAddr;
 
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use pcap::ConnectionStatus;
+use wirewhy_packet::LinkType;
 
-use crate::live::{LiveError, LiveErrorKind};
+use crate::live::handle::Handle;
+use crate::live::{LiveError, LiveErrorKind, Options};
 
 /// The name that stands for all interfaces.
 pub(super) const ANY: &str = "any";
@@ -55,6 +57,27 @@ pub fn devices() -> Result<Vec<Device>, LiveError> {
         kind: LiveErrorKind::Other(words(&error)),
     })?;
     Ok(listed.into_iter().map(device).collect())
+}
+
+/// Tries whether something can be captured from, by opening it for a moment, and gives the link type of its frames.
+///
+/// # Errors
+///
+/// Why it cannot be captured.
+pub fn probe(name: &str) -> Result<LinkType, LiveError> {
+    let options = Options {
+        snap_len: 64,
+        // The kernel's least.
+        buffer: 1,
+        ..Options::default()
+    };
+    match Handle::open(name, &options) {
+        Ok(handle) => Ok(handle.link_type),
+        Err(kind) => Err(LiveError {
+            interface: name.to_owned(),
+            kind,
+        }),
+    }
 }
 
 fn device(listed: pcap::Device) -> Device {

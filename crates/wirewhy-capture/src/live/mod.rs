@@ -20,7 +20,7 @@ mod tests;
 use std::time::Duration;
 
 pub use error::{LiveError, LiveErrorKind};
-pub use interface::{Connected, Device, devices};
+pub use interface::{Connected, Device, devices, probe};
 pub use privileges::{Keep, Lowered, PrivilegeError, lower_privileges};
 pub use rights::{MissingRight, Remedy, missing_right};
 pub use source::{Change, Pulled, Source, Traffic, Transition};

@@ -340,6 +340,12 @@ fn what_cannot_be_captured_is_refused_with_the_reason() {
         refused(options(&["lower"])).to_string(),
         "lower: the interface is down; `sudo ip link set dev lower up` would change that"
     );
+    assert_eq!(probe("lower").unwrap_err().kind, LiveErrorKind::Down);
+    assert_eq!(probe("lo"), Ok(LinkType::ETHERNET));
+    assert_eq!(probe("any"), Ok(LinkType::LINUX_SLL2));
+    ip("tuntap add dev tunnel mode tun");
+    ip("link set tunnel up");
+    assert_eq!(probe("tunnel"), Ok(LinkType::RAW));
     assert_eq!(refused(options(&[])).kind, LiveErrorKind::NoneNamed);
     assert_eq!(
         refused(options(&["any", "lo"])).kind,
