@@ -140,7 +140,7 @@ impl Evidence {
             return Ok(None);
         }
         if !self.allowance.take(now) {
-            self.counts.passed_over = self.counts.passed_over.saturating_add(1);
+            self.pass_over();
             return Ok(None);
         }
         match self.write(case) {
@@ -158,6 +158,11 @@ impl Evidence {
                 }
             }
         }
+    }
+
+    /// Counts a connection that is to have no file because there are too many at once.
+    pub fn pass_over(&mut self) {
+        self.counts.passed_over = self.counts.passed_over.saturating_add(1);
     }
 
     /// What became of the failed connections.

@@ -1,6 +1,7 @@
 //! The last frames, in a ring of bytes, linked by connection.
 
-use wirewhy_packet::{Frame, LinkType, Timestamp};
+use wirewhy_flow::Observed;
+use wirewhy_packet::{Frame, LinkType, Packet, Timestamp, Transport};
 
 /// What a frame bears on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,6 +11,25 @@ pub enum Concerns {
     /// None by itself, and perhaps one that a finding cites it for: an ICMP error, a DNS answer, an ARP request.
     Any,
 }
+
+impl Concerns {
+    /// What a packet bears on, after the tracker saw it; `None` for one that no finding can cite, which is not worth the
+    /// room.
+    #[must_use]
+    pub fn of(packet: &Packet<'_>, observed: Option<Observed>) -> Option<Concerns> {
+        if let Some(observed) = observed {
+            return Some(Concerns::Stream(observed.stream));
+        }
+        let cited = match &packet.transport {
+            Transport::IcmpError(_) | Transport::Arp(_) | Transport::NeighborDiscovery(_) => true,
+            Transport::Udp(udp) => [udp.source_port, udp.destination_port].contains(&DNS),
+            _ => false,
+        };
+        cited.then_some(Concerns::Any)
+    }
+}
+
+const DNS: u16 = 53;
 
 /// The last frames that were seen, as many as find room.
 ///
