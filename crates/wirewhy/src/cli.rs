@@ -143,6 +143,28 @@ pub(crate) struct LiveArgs {
     /// Let other hosts than this one ask for metrics
     #[arg(long, requires = "metrics")]
     pub(crate) metrics_allow_remote: bool,
+    /// Write the packets of each failed connection into this folder: a pcapng with the findings as comments
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Keep the last packets in this much memory, so that evidence begins before the failure
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "64M",
+        requires = "evidence"
+    )]
+    pub(crate) evidence_buffer: Bytes,
+    /// Keep at most this many files of evidence; beyond it the oldest of the most frequent cause give way
+    #[arg(
+        long,
+        value_name = "FILES",
+        default_value = "1000",
+        requires = "evidence"
+    )]
+    pub(crate) evidence_max: usize,
+    /// Become this user once the interfaces are open
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

@@ -24,17 +24,12 @@ const BEYOND_EVERY: Interval = Interval::from_secs(1);
 
 /// Who is told what is found.
 pub trait Listener {
-    /// A finding about a connection, the moment it is settled. The connection may go on.
+    /// A finding about a connection, the moment it is settled. The connection may go on; `judged` is how it stands.
     ///
     /// # Errors
     ///
     /// Whatever ends the analysis.
-    fn finding(
-        &mut self,
-        at: Timestamp,
-        connection: &Connection,
-        finding: &Finding,
-    ) -> io::Result<()>;
+    fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()>;
 
     /// A finding about a host or a service.
     ///
@@ -244,7 +239,7 @@ impl Live {
             let mut amended = judged.clone();
             self.analysis.survey.adjust(&mut amended, limits);
             for finding in &amended.findings {
-                self.tell(now, &mut case, &amended.connection, finding, listener)?;
+                self.tell(now, &mut case, (&amended, finding), listener)?;
             }
         }
         let held = Held {
@@ -268,7 +263,7 @@ impl Live {
         let judged = self.analysis.settle(held.judged);
         for finding in &judged.findings {
             if !held.told.contains(&finding.code) {
-                listener.finding(now, &judged.connection, finding)?;
+                listener.finding(now, &judged, finding)?;
             }
         }
         listener.connection(&judged)
@@ -278,15 +273,14 @@ impl Live {
         &mut self,
         now: Timestamp,
         case: &mut Case,
-        connection: &Connection,
-        finding: &Finding,
+        (judged, finding): (&Judged, &Finding),
         listener: &mut dyn Listener,
     ) -> io::Result<()> {
         let counts = self.analysis.options.selection.counts(finding.code);
         if !case.tell(finding, counts, &mut self.failed) {
             return Ok(());
         }
-        listener.finding(now, connection, finding)
+        listener.finding(now, judged, finding)
     }
 
     /// Visits the connections with news.
@@ -407,7 +401,7 @@ impl Look<'_> {
             }
             let counts = self.options.selection.counts(finding.code);
             if case.tell(finding, counts, self.failed) {
-                listener.finding(now, &judged.connection, finding)?;
+                listener.finding(now, &judged, finding)?;
             }
         }
         known.extend(&case.told);

@@ -8,4 +8,8 @@
     reason = "the helpers of a test fail by panicking"
 )]
 
+#[cfg(target_os = "linux")]
+mod network;
 mod replay;
+#[cfg(target_os = "linux")]
+mod world;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use wirewhy::engine::{Analysis, EngineOptions, Listener, Live};
 use wirewhy_capture::Reader;
 use wirewhy_detect::{CaptureFaults, Finding, GroupFinding, Judged};
-use wirewhy_flow::Connection;
 use wirewhy_packet::{Decoder, Interval, Timestamp};
 
 type Said = BTreeSet<(u32, &'static str)>;
@@ -42,13 +41,8 @@ impl Heard {
 }
 
 impl Listener for Heard {
-    fn finding(
-        &mut self,
-        at: Timestamp,
-        connection: &Connection,
-        finding: &Finding,
-    ) -> io::Result<()> {
-        let key = (connection.stream, finding.code);
+    fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()> {
+        let key = (judged.connection.stream, finding.code);
         if self.told.insert(key, at).is_some() {
             self.twice.push(key);
         }

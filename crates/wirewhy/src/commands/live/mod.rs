@@ -1,14 +1,17 @@
 //! `wirewhy live`: interfaces in, a line a finding, a summary at the end.
 
+mod ears;
 mod endpoint;
 mod memory;
 mod session;
 mod signals;
 
 use std::io::{BufWriter, Write};
+use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 
-use wirewhy_capture::live::{Options, Source};
+use wirewhy_capture::live::{Keep, Options, Source, lower_privileges};
 use wirewhy_detect::Severity;
 use wirewhy_report::{LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View};
 
@@ -17,40 +20,38 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, complain};
 use crate::setup::Setup;
 use crate::terminal::{self, Target};
+use ears::{Ears, Keeper};
 use session::{Plan, Session};
 
 pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
     let setup = Setup::new(&args.common, &args.select)?;
     let stop = signals::watch().map_err(Failure::new)?;
-    let metrics = match &args.metrics {
-        Some(address) => {
-            let listener = endpoint::bind(address, args.metrics_allow_remote)?;
-            let limit = u64::try_from(args.max_connections).unwrap_or(u64::MAX);
-            let metrics = Arc::new(Metrics::new(limit));
-            Some((listener, metrics))
-        }
+    let listener = match &args.metrics {
+        Some(address) => Some(endpoint::bind(address, args.metrics_allow_remote)?),
         None => None,
     };
     let source = Source::open(options(args)).map_err(Failure::new)?;
     let mut output = Output::open(args.common.output.as_deref(), &[])?;
+    lay_down_rights(args)?;
+    let keeper = match &args.evidence {
+        Some(folder) => Some(keeper(args, folder)?),
+        None => None,
+    };
+    let metrics = match listener {
+        Some(listener) => Some(serve(args, listener)?),
+        None => None,
+    };
     if setup.speaks() {
         complain(&format!(
             "listening on {}; times are UTC; Ctrl-C ends with a summary",
             args.interface.join(", ")
         ));
     }
-    let metrics = match metrics {
-        Some((listener, metrics)) => {
-            endpoint::serve(listener, Arc::clone(&metrics))?;
-            Some(metrics)
-        }
-        None => None,
-    };
     let plan = Plan::new(args, &setup, stop);
     let screen = screen(output.target());
     let mut reporter = reporter(args, &setup, screen, &mut output);
-    let session = Session::new(plan, source, reporter.as_mut(), metrics, setup.speaks());
-    let ended = session.run();
+    let ears = Ears::new(reporter.as_mut(), metrics, keeper);
+    let ended = Session::new(plan, source, ears, setup.speaks()).run();
     drop(reporter);
     let worst = ended.map_err(|error| output.failure(&error))?;
     output.close()?;
@@ -59,6 +60,33 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Found);
     }
     Ok(Exit::Done)
+}
+
+/// Everything is open that takes rights to open. Before any thread begins: rights belong to threads.
+fn lay_down_rights(args: &LiveArgs) -> Result<(), Failure> {
+    let user = args.user.as_deref();
+    // Root without its rights cannot write into the folders of others.
+    if user.is_none() && args.evidence.is_some() {
+        return Ok(());
+    }
+    match lower_privileges(user, Keep::Reopening) {
+        Err(error) if user.is_some() => Err(Failure::new(format!("--user: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+fn keeper(args: &LiveArgs, folder: &Path) -> Result<Keeper, Failure> {
+    let memory = usize::try_from(args.evidence_buffer.0).unwrap_or(usize::MAX);
+    let filter = args.common.filter.clone();
+    Keeper::open(folder, args.evidence_max, memory, filter)
+        .map_err(|error| Failure::new(format!("--evidence: {error}")))
+}
+
+fn serve(args: &LiveArgs, listener: TcpListener) -> Result<Arc<Metrics>, Failure> {
+    let limit = u64::try_from(args.max_connections).unwrap_or(u64::MAX);
+    let metrics = Arc::new(Metrics::new(limit));
+    endpoint::serve(listener, Arc::clone(&metrics))?;
+    Ok(metrics)
 }
 
 fn options(args: &LiveArgs) -> Options {

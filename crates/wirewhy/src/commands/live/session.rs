@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use wirewhy::engine::{EngineOptions, Listener, Live};
+use wirewhy::engine::{EngineOptions, Live};
+use wirewhy::evidence::Concerns;
 use wirewhy_capture::live::{Change, MOST_DELAY, Pulled, Source, Transition};
 use wirewhy_capture::{InterfaceStatistics, now};
-use wirewhy_detect::{CaptureFaults, Finding, GroupFinding, Judged, Severity};
-use wirewhy_flow::{Bounds, Connection};
-use wirewhy_packet::{Decoder, Interval, Timestamp};
-use wirewhy_report::{CaptureSummary, LiveReporter, Look, Metrics, Status, Sums};
+use wirewhy_detect::{CaptureFaults, Severity};
+use wirewhy_flow::Bounds;
+use wirewhy_packet::{Decoder, Interval, Timestamp, Transport};
+use wirewhy_report::{CaptureSummary, Look, Status, Sums};
 
+use super::ears::Ears;
 use super::memory;
 use crate::cli::LiveArgs;
-use crate::output::complain;
 use crate::setup::Setup;
 
 /// How often the analysis looks around, and so how late a finding can be told.
@@ -81,32 +82,15 @@ pub(super) struct Session<'a> {
     speaks: bool,
 }
 
-/// Who is told.
-struct Ears<'a> {
-    reporter: &'a mut dyn LiveReporter,
-    metrics: Option<Arc<Metrics>>,
-    worst: Option<Severity>,
-}
-
 impl<'a> Session<'a> {
-    pub(super) fn new(
-        plan: Plan,
-        source: Source,
-        reporter: &'a mut dyn LiveReporter,
-        metrics: Option<Arc<Metrics>>,
-        speaks: bool,
-    ) -> Session<'a> {
+    pub(super) fn new(plan: Plan, source: Source, ears: Ears<'a>, speaks: bool) -> Session<'a> {
         let never = Timestamp(i64::MIN);
         Session {
             live: Live::new(plan.options.clone()),
             plan,
             source,
             decoder: Decoder::new(),
-            ears: Ears {
-                reporter,
-                metrics,
-                worst: None,
-            },
+            ears,
             latest: never,
             looked: never,
             asked: never,
@@ -153,15 +137,25 @@ impl<'a> Session<'a> {
             Pulled::Frame(frame) => {
                 self.latest = self.latest.max(frame.time);
                 let (live, ears) = (&mut self.live, &mut self.ears);
-                self.decoder
-                    .decode_with(&frame, |packet| live.observe(packet, ears).map(drop))?;
+                let mut concerns = None;
+                self.decoder.decode_with(&frame, |packet| {
+                    let observed = live.observe(packet, ears)?;
+                    concerns = match (observed, &packet.transport) {
+                        (Some(observed), _) => Some(Concerns::Stream(observed.stream)),
+                        (None, Transport::IcmpError(_)) => Some(Concerns::Any),
+                        (None, _) => concerns,
+                    };
+                    io::Result::Ok(())
+                })?;
+                if let Some(concerns) = concerns {
+                    ears.record(&frame, concerns);
+                }
                 Ok(Came::Frame)
             }
             Pulled::Idle => Ok(Came::Nothing),
             Pulled::Change(change) => {
                 if self.speaks {
-                    self.ears.reporter.make_room()?;
-                    complain(&in_words(&change));
+                    self.ears.say(&in_words(&change))?;
                 }
                 Ok(Came::Nothing)
             }
@@ -183,10 +177,11 @@ impl<'a> Session<'a> {
             self.asked = time;
             self.statistics = self.source.statistics();
             self.memory = memory::resident();
+            self.ears.know(self.source.interfaces());
         }
         self.count();
         let status = self.status();
-        self.ears.reporter.pulse(time, &status)
+        self.ears.pulse(time, &status)
     }
 
     fn status(&self) -> Status {
@@ -204,7 +199,7 @@ impl<'a> Session<'a> {
     }
 
     fn count(&mut self) {
-        let Some(metrics) = &self.ears.metrics else {
+        let Some(metrics) = self.ears.metrics() else {
             self.live.handshakes().for_each(drop);
             return;
         };
@@ -251,10 +246,7 @@ impl<'a> Session<'a> {
             ..CaptureFaults::default()
         };
         let (totals, group) = self.live.finish(recording, &mut self.ears)?;
-        let ears = self.ears;
-        let beyond = group.iter().map(|found| found.finding.severity).max();
-        ears.reporter.finish(&summary, &totals, &group)?;
-        Ok(ears.worst.max(beyond))
+        self.ears.finish(&summary, &totals, &group, self.speaks)
     }
 }
 
@@ -263,35 +255,6 @@ impl<'a> Session<'a> {
 enum Came {
     Frame,
     Nothing,
-}
-
-impl Listener for Ears<'_> {
-    fn finding(
-        &mut self,
-        at: Timestamp,
-        connection: &Connection,
-        finding: &Finding,
-    ) -> io::Result<()> {
-        self.worst = self.worst.max(Some(finding.severity));
-        if let Some(metrics) = &self.metrics {
-            metrics.finding(finding);
-        }
-        self.reporter.finding(at, connection, finding)
-    }
-
-    fn beyond(&mut self, at: Timestamp, found: &GroupFinding) -> io::Result<()> {
-        if let Some(metrics) = &self.metrics {
-            metrics.finding(&found.finding);
-        }
-        self.reporter.beyond(at, found)
-    }
-
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        if let Some(metrics) = &self.metrics {
-            metrics.connection(judged);
-        }
-        self.reporter.connection(judged)
-    }
 }
 
 /// Whether something that was done at `last` is to be done again. A clock that was set back holds up nothing.
