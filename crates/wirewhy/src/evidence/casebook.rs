@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wirewhy_capture::Interface;
 use wirewhy_detect::{Finding, Judged, Outcome, Severity};
-use wirewhy_flow::Connection;
 use wirewhy_packet::{Frame, Interval, Timestamp};
 
 use super::file::Case;
@@ -55,23 +54,17 @@ impl Casebook {
         self.recorder.record(frame, concerns);
     }
 
-    /// Takes note of a finding about a connection that may go on.
-    pub fn finding(&mut self, at: Timestamp, connection: &Connection, finding: &Finding) {
-        let stream = connection.stream;
-        if let Some((_, judged)) = self.waiting.get_mut(&stream) {
-            judged.connection = connection.clone();
-            judged.findings.push(finding.clone());
-            return;
-        }
-        if finding.severity < Severity::Error || self.written.contains(&stream) {
-            return;
-        }
-        if self.has_room() {
-            let judged = Judged {
-                connection: connection.clone(),
-                findings: vec![finding.clone()],
-            };
-            self.waiting.insert(stream, (at.after(AFTERMATH), judged));
+    /// Takes note of a finding about a connection that may go on; `judged` is how it stands.
+    pub fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) {
+        let stream = judged.connection.stream;
+        if let Some((_, waiting)) = self.waiting.get_mut(&stream) {
+            waiting.clone_from(judged);
+        } else if finding.severity >= Severity::Error
+            && !self.written.contains(&stream)
+            && self.has_room()
+        {
+            let due = at.after(AFTERMATH);
+            self.waiting.insert(stream, (due, judged.clone()));
         }
     }
 
@@ -162,13 +155,8 @@ mod tests {
     struct Notes(Casebook);
 
     impl Listener for Notes {
-        fn finding(
-            &mut self,
-            at: Timestamp,
-            connection: &Connection,
-            finding: &Finding,
-        ) -> io::Result<()> {
-            self.0.finding(at, connection, finding);
+        fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()> {
+            self.0.finding(at, judged, finding);
             Ok(())
         }
 

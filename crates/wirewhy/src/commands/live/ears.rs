@@ -1,12 +1,10 @@
 //! Who is told what a session finds: the person or program that reads, Prometheus, the folder of evidence.
 
-use std::collections::HashSet;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use wirewhy::engine::Listener;
-use wirewhy::evidence::{Case, Concerns, Evidence, EvidenceError, Recorder};
+use wirewhy::evidence::{Casebook, Concerns, Counts, EvidenceError};
 use wirewhy_capture::Interface;
 use wirewhy_detect::{Finding, GroupFinding, Judged, Severity, Totals};
 use wirewhy_packet::{Frame, Timestamp};
@@ -18,81 +16,20 @@ use crate::output::complain;
 pub(super) struct Ears<'a> {
     reporter: &'a mut dyn LiveReporter,
     metrics: Option<Arc<Metrics>>,
-    keeper: Option<Keeper>,
+    casebook: Option<Casebook>,
     worst: Option<Severity>,
-}
-
-/// The flight recorder, and where its packets go when a connection fails.
-pub(super) struct Keeper {
-    evidence: Evidence,
-    recorder: Recorder,
-    filter: Option<String>,
-    interfaces: Vec<Interface>,
-    /// Connections that have their file, or were passed over, and are not over yet.
-    seen: HashSet<u32>,
-}
-
-impl Keeper {
-    /// Opens the folder.
-    pub(super) fn open(
-        folder: &Path,
-        most: usize,
-        memory: usize,
-        filter: Option<String>,
-    ) -> Result<Keeper, EvidenceError> {
-        Ok(Keeper {
-            evidence: Evidence::open(folder, most)?,
-            recorder: Recorder::new(memory),
-            filter,
-            interfaces: Vec::new(),
-            seen: HashSet::new(),
-        })
-    }
-
-    /// Writes the file of a connection that failed, once.
-    fn keep(&mut self, at: Timestamp, judged: &Judged) -> Result<(), EvidenceError> {
-        if !self.seen.insert(judged.connection.stream) {
-            return Ok(());
-        }
-        let case = Case {
-            judged,
-            recorder: &self.recorder,
-            interfaces: &self.interfaces,
-            filter: self.filter.as_deref(),
-        };
-        self.evidence.keep(&case, at).map(drop)
-    }
-
-    fn in_words(&self) -> Option<String> {
-        let counts = self.evidence.counts();
-        let mut parts = Vec::new();
-        for (count, what) in [
-            (counts.written, "written"),
-            (counts.removed, "removed to make room"),
-            (
-                counts.passed_over,
-                "not written because too many came at once",
-            ),
-            (counts.failed, "not written because writing failed"),
-        ] {
-            if count > 0 {
-                parts.push(format!("{count} {what}"));
-            }
-        }
-        (!parts.is_empty()).then(|| format!("evidence files: {}", parts.join(", ")))
-    }
 }
 
 impl<'a> Ears<'a> {
     pub(super) fn new(
         reporter: &'a mut dyn LiveReporter,
         metrics: Option<Arc<Metrics>>,
-        keeper: Option<Keeper>,
+        casebook: Option<Casebook>,
     ) -> Ears<'a> {
         Ears {
             reporter,
             metrics,
-            keeper,
+            casebook,
             worst: None,
         }
     }
@@ -103,17 +40,38 @@ impl<'a> Ears<'a> {
 
     /// Keeps a frame for the evidence.
     pub(super) fn record(&mut self, frame: &Frame<'_>, concerns: Concerns) {
-        if let Some(keeper) = &mut self.keeper {
-            keeper.recorder.record(frame, concerns);
+        if let Some(casebook) = &mut self.casebook {
+            casebook.record(frame, concerns);
         }
     }
 
-    /// Frames come from these interfaces.
-    pub(super) fn know(&mut self, interfaces: &[Interface]) {
-        if let Some(keeper) = &mut self.keeper {
-            keeper.interfaces.clear();
-            keeper.interfaces.extend_from_slice(interfaces);
+    /// Writes what evidence is due. Frames come from these interfaces.
+    pub(super) fn write_evidence(
+        &mut self,
+        now: Timestamp,
+        interfaces: &[Interface],
+    ) -> io::Result<()> {
+        let casebook = self.casebook.as_mut();
+        let errors = casebook.map(|casebook| casebook.write_due(now, interfaces));
+        self.complain_of(errors)
+    }
+
+    /// Writes all evidence there is: nothing more will come.
+    pub(super) fn write_last_evidence(
+        &mut self,
+        now: Timestamp,
+        interfaces: &[Interface],
+    ) -> io::Result<()> {
+        let casebook = self.casebook.as_mut();
+        let errors = casebook.map(|casebook| casebook.finish(now, interfaces));
+        self.complain_of(errors)
+    }
+
+    fn complain_of(&mut self, errors: Option<Vec<EvidenceError>>) -> io::Result<()> {
+        for error in errors.into_iter().flatten() {
+            self.say(&format!("evidence: {error}"))?;
         }
+        Ok(())
     }
 
     /// A line on standard error.
@@ -136,7 +94,8 @@ impl<'a> Ears<'a> {
         speaks: bool,
     ) -> io::Result<Option<Severity>> {
         self.reporter.finish(summary, totals, group)?;
-        let kept = self.keeper.as_ref().and_then(Keeper::in_words);
+        let kept = self.casebook.as_ref();
+        let kept = kept.and_then(|casebook| in_words(casebook.counts()));
         if let Some(kept) = kept.filter(|_| speaks) {
             self.say(&kept)?;
         }
@@ -151,11 +110,8 @@ impl Listener for Ears<'_> {
         if let Some(metrics) = &self.metrics {
             metrics.finding(finding);
         }
-        if finding.severity == Severity::Error
-            && let Some(keeper) = &mut self.keeper
-            && let Err(error) = keeper.keep(at, judged)
-        {
-            self.say(&format!("evidence: {error}"))?;
+        if let Some(casebook) = &mut self.casebook {
+            casebook.finding(at, judged, finding);
         }
         self.reporter.finding(at, &judged.connection, finding)
     }
@@ -171,9 +127,27 @@ impl Listener for Ears<'_> {
         if let Some(metrics) = &self.metrics {
             metrics.connection(judged);
         }
-        if let Some(keeper) = &mut self.keeper {
-            keeper.seen.remove(&judged.connection.stream);
+        if let Some(casebook) = &mut self.casebook {
+            casebook.connection(judged);
         }
         self.reporter.connection(judged)
     }
+}
+
+fn in_words(counts: Counts) -> Option<String> {
+    let mut parts = Vec::new();
+    for (count, what) in [
+        (counts.written, "written"),
+        (counts.removed, "removed to make room"),
+        (
+            counts.passed_over,
+            "not written because too many came at once",
+        ),
+        (counts.failed, "not written because writing failed"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    (!parts.is_empty()).then(|| format!("evidence files: {}", parts.join(", ")))
 }

@@ -11,6 +11,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
+use wirewhy::evidence::{Casebook, Evidence, Recorder};
 use wirewhy_capture::live::{Keep, Options, Source, lower_privileges};
 use wirewhy_detect::Severity;
 use wirewhy_report::{LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View};
@@ -20,7 +21,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, complain};
 use crate::setup::Setup;
 use crate::terminal::{self, Target};
-use ears::{Ears, Keeper};
+use ears::Ears;
 use session::{Plan, Session};
 
 pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
@@ -33,8 +34,8 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
     let source = Source::open(options(args)).map_err(Failure::new)?;
     let mut output = Output::open(args.common.output.as_deref(), &[])?;
     lay_down_rights(args)?;
-    let keeper = match &args.evidence {
-        Some(folder) => Some(keeper(args, folder)?),
+    let casebook = match &args.evidence {
+        Some(folder) => Some(casebook(args, folder)?),
         None => None,
     };
     let metrics = match listener {
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
     let plan = Plan::new(args, &setup, stop);
     let screen = screen(output.target());
     let mut reporter = reporter(args, &setup, screen, &mut output);
-    let ears = Ears::new(reporter.as_mut(), metrics, keeper);
+    let ears = Ears::new(reporter.as_mut(), metrics, casebook);
     let ended = Session::new(plan, source, ears, setup.speaks()).run();
     drop(reporter);
     let worst = ended.map_err(|error| output.failure(&error))?;
@@ -75,11 +76,12 @@ fn lay_down_rights(args: &LiveArgs) -> Result<(), Failure> {
     }
 }
 
-fn keeper(args: &LiveArgs, folder: &Path) -> Result<Keeper, Failure> {
+fn casebook(args: &LiveArgs, folder: &Path) -> Result<Casebook, Failure> {
     let memory = usize::try_from(args.evidence_buffer.0).unwrap_or(usize::MAX);
     let filter = args.common.filter.clone();
-    Keeper::open(folder, args.evidence_max, memory, filter)
-        .map_err(|error| Failure::new(format!("--evidence: {error}")))
+    let evidence = Evidence::open(folder, args.evidence_max)
+        .map_err(|error| Failure::new(format!("--evidence: {error}")))?;
+    Ok(Casebook::new(Recorder::new(memory), evidence, filter))
 }
 
 fn serve(args: &LiveArgs, listener: TcpListener) -> Result<Arc<Metrics>, Failure> {

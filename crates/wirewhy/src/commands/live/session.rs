@@ -11,7 +11,7 @@ use wirewhy_capture::live::{Change, MOST_DELAY, Pulled, Source, Transition};
 use wirewhy_capture::{InterfaceStatistics, now};
 use wirewhy_detect::{CaptureFaults, Severity};
 use wirewhy_flow::Bounds;
-use wirewhy_packet::{Decoder, Interval, Timestamp, Transport};
+use wirewhy_packet::{Decoder, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, Look, Status, Sums};
 
 use super::ears::Ears;
@@ -137,15 +137,9 @@ impl<'a> Session<'a> {
             Pulled::Frame(frame) => {
                 self.latest = self.latest.max(frame.time);
                 let (live, ears) = (&mut self.live, &mut self.ears);
-                let mut concerns = None;
-                self.decoder.decode_with(&frame, |packet| {
+                let concerns = self.decoder.decode_with(&frame, |packet| {
                     let observed = live.observe(packet, ears)?;
-                    concerns = match (observed, &packet.transport) {
-                        (Some(observed), _) => Some(Concerns::Stream(observed.stream)),
-                        (None, Transport::IcmpError(_)) => Some(Concerns::Any),
-                        (None, _) => concerns,
-                    };
-                    io::Result::Ok(())
+                    io::Result::Ok(Concerns::of(packet, observed))
                 })?;
                 if let Some(concerns) = concerns {
                     ears.record(&frame, concerns);
@@ -177,8 +171,8 @@ impl<'a> Session<'a> {
             self.asked = time;
             self.statistics = self.source.statistics();
             self.memory = memory::resident();
-            self.ears.know(self.source.interfaces());
         }
+        self.ears.write_evidence(passed, self.source.interfaces())?;
         self.count();
         let status = self.status();
         self.ears.pulse(time, &status)
@@ -246,6 +240,8 @@ impl<'a> Session<'a> {
             ..CaptureFaults::default()
         };
         let (totals, group) = self.live.finish(recording, &mut self.ears)?;
+        self.ears
+            .write_last_evidence(time, self.source.interfaces())?;
         self.ears.finish(&summary, &totals, &group, self.speaks)
     }
 }
