@@ -56,4 +56,39 @@ mod tests {
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{said}");
     }
+
+    /// What stands behind `WIREWHY_OPTIONS=`, in the unit and in the example of its head.
+    fn options() -> Vec<Vec<&'static str>> {
+        let values = UNIT
+            .lines()
+            .filter_map(|line| line.split_once("WIREWHY_OPTIONS="));
+        values
+            .map(|(_, value)| value.trim_matches('"').split(' ').collect())
+            .collect()
+    }
+
+    #[test]
+    fn the_command_understands_the_options() {
+        let all = options();
+        assert_eq!(all.len(), 2, "{all:?}");
+        let folder = tempfile::tempdir().unwrap();
+        for options in all {
+            // The same options for interfaces that are not there: what is refused then is not the options.
+            let mut command = Command::new(env!("CARGO_BIN_EXE_wirewhy"));
+            command.arg("live");
+            let mut last = "";
+            for option in options {
+                match last {
+                    "-i" => command.arg("no-such-name"),
+                    "--evidence" => command.arg(folder.path()),
+                    "--metrics" => command.arg("127.0.0.1:0"),
+                    _ => command.arg(option),
+                };
+                last = option;
+            }
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("no-such-name: no such interface"), "{said}");
+        }
+    }
 }
