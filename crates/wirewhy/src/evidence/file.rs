@@ -202,7 +202,7 @@ fn in_full(finding: &Finding, records: &[Record]) -> String {
     );
     if let Some(cause) = finding.consequence_of {
         // Writing into a string cannot fail.
-        let _ = write!(text, " Consequence of {cause}.");
+        let _ = write!(text, "; a consequence of {cause}");
     }
     let proof: Vec<String> = finding
         .frames
@@ -211,7 +211,7 @@ fn in_full(finding: &Finding, records: &[Record]) -> String {
         .map(|packet| packet.to_string())
         .collect();
     if !proof.is_empty() {
-        let _ = write!(text, " Packets {}.", proof.join(", "));
+        let _ = write!(text, "; packets {}", proof.join(", "));
     }
     text
 }

@@ -182,7 +182,7 @@ fn tshark_shows_the_findings_on_their_packets() {
     let decisive = "eth7|2|·······A·R··|tcp.refused (error, ";
     assert!(lines[1].starts_with(decisive), "{shown}");
     assert!(lines[1].contains("culprit: server"), "{shown}");
-    assert!(lines[1].ends_with("Packets 2, 1."), "{shown}");
+    assert!(lines[1].ends_with("; packets 2, 1"), "{shown}");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn only_the_opening_the_end_and_the_proof_of_a_large_connection_are_written() {
     let text = fs::read(path).unwrap();
     let text = String::from_utf8_lossy(&text);
     assert!(text.contains("244 packets after the opening are left out"));
-    assert!(text.contains("Packets 17."));
+    assert!(text.contains("; packets 17"));
 }
 
 #[test]
