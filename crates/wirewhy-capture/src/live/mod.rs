@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub use error::{LiveError, LiveErrorKind};
 pub use interface::{Connected, Device, devices, probe};
-pub use privileges::{Keep, Lowered, PrivilegeError, lower_privileges};
+pub use privileges::{Keep, Lowered, PrivilegeError, is_root, lower_privileges};
 pub use rights::{MissingRight, Remedy, missing_right};
 pub use source::{Change, Pulled, Source, Traffic, Transition};
 

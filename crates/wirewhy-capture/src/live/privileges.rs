@@ -73,6 +73,12 @@ impl fmt::Display for PrivilegeError {
 
 impl std::error::Error for PrivilegeError {}
 
+/// Whether this program runs as root, whatever rights that has here.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
 #[cfg(target_os = "linux")]
 pub use linux::lower_privileges;
 

@@ -18,8 +18,8 @@ const OVER: Timestamp = Timestamp(i64::MIN);
 /// How many failures wait at most; further ones are passed over, as most of these would be.
 const MOST_WAITING: usize = 512;
 
-/// How many connections that go on after their file was written are remembered.
-const MOST_WRITTEN: usize = 65_536;
+/// How many connections are remembered that go on after their file was written.
+const MOST_SETTLED: usize = 65_536;
 
 /// Keeps the last packets, and writes a file for each connection that fails.
 ///
@@ -32,8 +32,8 @@ pub struct Casebook {
     filter: Option<String>,
     /// Failures that wait, by stream, with the time from which they need not.
     waiting: BTreeMap<u32, (Timestamp, Judged)>,
-    /// Streams that have their file and may fail again.
-    written: BTreeSet<u32>,
+    /// Streams that have their file or were passed over, and may fail again.
+    settled: BTreeSet<u32>,
 }
 
 impl Casebook {
@@ -45,7 +45,7 @@ impl Casebook {
             evidence,
             filter,
             waiting: BTreeMap::new(),
-            written: BTreeSet::new(),
+            settled: BTreeSet::new(),
         }
     }
 
@@ -59,23 +59,27 @@ impl Casebook {
         let stream = judged.connection.stream;
         if let Some((_, waiting)) = self.waiting.get_mut(&stream) {
             waiting.clone_from(judged);
-        } else if finding.severity >= Severity::Error
-            && !self.written.contains(&stream)
-            && self.has_room()
-        {
+            return;
+        }
+        if finding.severity < Severity::Error || self.settled.contains(&stream) {
+            return;
+        }
+        if self.has_room() {
             let due = at.after(AFTERMATH);
             self.waiting.insert(stream, (due, judged.clone()));
+        } else {
+            self.settle(stream);
         }
     }
 
     /// Takes note of a connection that is over.
     pub fn connection(&mut self, judged: &Judged) {
         let stream = judged.connection.stream;
-        let has_file = self.written.remove(&stream);
+        let is_settled = self.settled.remove(&stream);
         if judged.outcome() != Outcome::Failed {
             // What it was taken for has been taken back.
             self.waiting.remove(&stream);
-        } else if !has_file && (self.waiting.contains_key(&stream) || self.has_room()) {
+        } else if !is_settled && (self.waiting.contains_key(&stream) || self.has_room()) {
             self.waiting.insert(stream, (OVER, judged.clone()));
         }
     }
@@ -94,7 +98,7 @@ impl Casebook {
                 continue;
             };
             if time != OVER {
-                self.remember(stream);
+                self.settle(stream);
             }
             let case = Case {
                 judged: &judged,
@@ -130,12 +134,12 @@ impl Casebook {
         has_room
     }
 
-    fn remember(&mut self, stream: u32) {
-        if self.written.len() >= MOST_WRITTEN {
+    fn settle(&mut self, stream: u32) {
+        if self.settled.len() >= MOST_SETTLED {
             // The oldest: stream numbers count up.
-            self.written.pop_first();
+            self.settled.pop_first();
         }
-        self.written.insert(stream);
+        self.settled.insert(stream);
     }
 }
 
@@ -173,6 +177,10 @@ mod tests {
     /// Runs a trace as the loop would, with a tick every tenth of a second, and gives for each file its name, how many
     /// seconds into the trace it was there, and how many packets it holds.
     fn files(lines: &str) -> Vec<(String, i64, usize)> {
+        run(lines).0
+    }
+
+    fn run(lines: &str) -> (Vec<(String, i64, usize)>, Counts) {
         let folder = tempfile::tempdir().unwrap();
         let evidence = Evidence::open(folder.path(), 100).unwrap();
         let book = Casebook::new(Recorder::new(1 << 20), evidence, None);
@@ -213,7 +221,7 @@ mod tests {
         live.finish(CaptureFaults::default(), &mut notes).unwrap();
         assert!(notes.0.finish(time, &[]).is_empty());
         look(time);
-        found
+        (found, notes.0.counts())
     }
 
     #[test]
@@ -236,6 +244,19 @@ mod tests {
         assert!(name.ends_with("_tcp.refused.pcapng"), "{name}");
         assert!((1..=3).contains(second), "{found:?}");
         assert_eq!(*packets, 2);
+    }
+
+    #[test]
+    fn each_failure_of_a_storm_is_counted_once() {
+        let mut lines = String::new();
+        for connection in 1..=2_000 {
+            lines.push_str(&format!("+0.0001 #{connection} > S 0:0(0)\n"));
+            lines.push_str(&format!("+0.0001 #{connection} < RA 0:0(0) ack 1 win 0\n"));
+        }
+        let (found, counts) = run(&lines);
+        assert_eq!(found.len() as u64, counts.written);
+        assert!(counts.written >= 64, "{counts:?}");
+        assert_eq!(counts.written + counts.passed_over, 2_000, "{counts:?}");
     }
 
     #[test]

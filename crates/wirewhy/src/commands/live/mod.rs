@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wirewhy::evidence::{Casebook, Evidence, Recorder};
-use wirewhy_capture::live::{Keep, Options, Source, lower_privileges};
+use wirewhy_capture::live::{Keep, Options, Source, is_root, lower_privileges};
 use wirewhy_detect::Severity;
 use wirewhy_report::{LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View};
 
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
 fn lay_down_rights(args: &LiveArgs) -> Result<(), Failure> {
     let user = args.user.as_deref();
     // Root without its rights cannot write into the folders of others.
-    if user.is_none() && args.evidence.is_some() {
+    if user.is_none() && args.evidence.is_some() && is_root() {
         return Ok(());
     }
     match lower_privileges(user, Keep::Reopening) {
