@@ -1,5 +1,6 @@
 //! What only shows over many connections, and what the recording itself could not carry.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
@@ -105,7 +106,7 @@ pub struct CaptureFaults {
     pub two_sided: u64,
 }
 
-/// Gathers what shows only over many connections: bounded tables, first come first kept.
+/// Gathers what shows only over many connections, in bounded tables: a full one forgets the half it has known longest.
 #[derive(Debug, Default)]
 pub struct Survey {
     probes: IndexMap<(IpAddr, IpAddr, u16), Probes>,
@@ -141,12 +142,13 @@ struct Opened {
     stream: u32,
 }
 
+/// How many entries each table has.
+const REMEMBERED: usize = 16_384;
+
 /// How many packets of one side must be seen before the absence of the other means something: a handshake and a word.
 const ENOUGH_TO_MISS_THE_OTHER: u64 = 3;
 
 impl Survey {
-    /// How many source and service pairs, and how many opened connections, are remembered.
-    const REMEMBERED: usize = 16_384;
     /// How many opened connections are remembered of one client and port.
     const OPENED_BY_ONE: usize = 32;
     /// How many idle ends are remembered of one server.
@@ -161,9 +163,8 @@ impl Survey {
         if opened(judged) {
             self.note_opened(connection);
         }
-        if let Some(stray) = Stray::of(connection)
-            && self.strays.len() < Self::REMEMBERED
-        {
+        if let Some(stray) = Stray::of(connection) {
+            make_room(&mut self.strays, &stray.client);
             self.strays.insert(stray.client, stray);
         }
     }
@@ -320,9 +321,7 @@ impl Survey {
             return;
         };
         let server = judged.connection.server.address;
-        if self.idle.len() >= Self::REMEMBERED && !self.idle.contains_key(&server) {
-            return;
-        }
+        make_room(&mut self.idle, &server);
         let ends = self.idle.entry(server).or_default();
         if ends.len() < Self::IDLE_ENDS {
             ends.push(IdleEnd {
@@ -361,9 +360,7 @@ impl Survey {
             .into_iter()
             .flatten()
         {
-            if self.opened.len() >= Self::REMEMBERED && !self.opened.contains_key(&key) {
-                continue;
-            }
+            make_room(&mut self.opened, &key);
             let recent = self.opened.entry(key).or_default();
             if recent.iter().any(|known| known.stream == opened.stream) {
                 continue;
@@ -377,12 +374,10 @@ impl Survey {
 
     fn note_probe(&mut self, connection: &Connection, limits: &Limits) {
         let key = probe_key(connection);
-        if self.probes.len() >= Self::REMEMBERED && !self.probes.contains_key(&key) {
-            return;
-        }
         if connection.handshake.syn_ack.is_none() {
             return;
         }
+        make_room(&mut self.probes, &key);
         let start = connection.first.time;
         let probes = self.probes.entry(key).or_insert_with(|| Probes::new(start));
         if !is_probe_like(connection, limits) {
@@ -469,6 +464,13 @@ impl Probes {
             Interval(self.sum.0 / pauses),
             self.frames.clone(),
         )
+    }
+}
+
+/// Sees to it that a table can take one more.
+fn make_room<K: Hash + Eq, V>(table: &mut IndexMap<K, V>, key: &K) {
+    if table.len() >= REMEMBERED && !table.contains_key(key) {
+        table.drain(..REMEMBERED / 2);
     }
 }
 
