@@ -347,6 +347,7 @@ pub fn summarize(reader: &Reader) -> CaptureSummary {
         first_time: info.first_time,
         last_time: info.last_time,
         dropped_packets: info.dropped_packets(),
+        given_up: 0,
         problem: reader.problem().map(ToString::to_string),
     }
 }

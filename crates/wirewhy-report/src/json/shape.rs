@@ -58,6 +58,8 @@ pub(super) struct CaptureShape<'a> {
     last_time: Option<Time>,
     duration_seconds: Seconds,
     dropped_packets: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_up_connections: Option<u64>,
     problem: Option<&'a str>,
 }
 
@@ -74,6 +76,7 @@ impl<'a> CaptureShape<'a> {
             last_time: capture.last_time.map(Time),
             duration_seconds: Seconds(capture.duration()),
             dropped_packets: capture.dropped_packets,
+            given_up_connections: Some(capture.given_up).filter(|count| *count > 0),
             problem: capture.problem.as_deref(),
         }
     }

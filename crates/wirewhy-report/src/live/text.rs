@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use wirewhy_detect::{Finding, GroupFinding, Judged, Severity, Totals};
 use wirewhy_flow::Connection;
-use wirewhy_packet::Timestamp;
+use wirewhy_packet::{Interval, Timestamp};
 
 use super::fold::{Due, Folds};
 use super::{LiveReporter, Status};
@@ -32,9 +32,13 @@ pub struct LiveText<W> {
     latest: Timestamp,
     /// The status line as it stands on the screen.
     drawn: Option<String>,
+    drawn_at: Timestamp,
     summary: Text<Vec<u8>>,
     view: View,
 }
+
+/// How often the status line is drawn at most.
+const DRAWN_EVERY: Interval = Interval::from_millis(250);
 
 /// Back to the first column, and away with what stands from there on.
 const WIPE: &[u8] = b"\r\x1b[J";
@@ -57,6 +61,7 @@ impl<W: Write> LiveText<W> {
             folds: Folds::default(),
             latest: Timestamp::default(),
             drawn: None,
+            drawn_at: Timestamp::default(),
             view,
         }
     }
@@ -105,7 +110,13 @@ impl<W: Write> LiveText<W> {
         self.line(now, (fold.severity, kind.code), &who, &why)
     }
 
-    fn draw(&mut self, status: &Status) -> io::Result<()> {
+    fn draw(&mut self, now: Timestamp, status: &Status) -> io::Result<()> {
+        let since = now.since(self.drawn_at);
+        // Numbers that change faster than that are not read.
+        if self.drawn.is_some() && (Interval::ZERO..DRAWN_EVERY).contains(&since) {
+            return Ok(());
+        }
+        self.drawn_at = now;
         // The last column stays free: a terminal that wraps there would scroll.
         let line = shortened(&standing(status), status.columns.saturating_sub(1));
         if self.drawn.as_ref() == Some(&line) {
@@ -174,7 +185,7 @@ impl<W: Write> LiveReporter for LiveText<W> {
             self.repeated(now, &due)?;
         }
         if self.screen == Screen::Terminal {
-            self.draw(status)?;
+            self.draw(now, status)?;
         }
         self.out.flush()
     }
@@ -198,8 +209,7 @@ impl<W: Write> LiveReporter for LiveText<W> {
             self.repeated(now, &due)?;
         }
         self.make_room()?;
-        let view = View { ..self.view };
-        let fresh = Text::new(Vec::new(), self.look, view, self.names.clone());
+        let fresh = Text::new(Vec::new(), self.look, self.view, self.names.clone());
         let mut summary = std::mem::replace(&mut self.summary, fresh);
         summary.finish(capture, totals, group)?;
         self.out.write_all(b"\n")?;

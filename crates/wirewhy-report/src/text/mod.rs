@@ -127,6 +127,12 @@ fn about(page: &mut Page<'_>, capture: &CaptureSummary, group: &[GroupFinding]) 
             words::counted(dropped, "packet")
         ))?;
     }
+    if capture.given_up > 0 {
+        page.text(&format!(
+            "{} given up before the end because the table was full (--max-connections): what came later is not in this report.",
+            words::counted(capture.given_up, "connection")
+        ))?;
+    }
     Ok(())
 }
 

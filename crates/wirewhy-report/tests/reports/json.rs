@@ -16,7 +16,7 @@ fn validator() -> jsonschema::Validator {
 }
 
 #[track_caller]
-fn assert_valid(value: &Json) {
+pub(crate) fn assert_valid(value: &Json) {
     let validator = validator();
     let errors: Vec<String> = validator
         .iter_errors(value)

@@ -4,6 +4,7 @@
 mod json;
 #[cfg(test)]
 mod ladder;
+mod live;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]

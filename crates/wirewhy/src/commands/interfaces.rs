@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use wirewhy_capture::live::{Connected, Device, devices, missing_right};
+use wirewhy_capture::live::{Connected, Device, LiveErrorKind, devices, missing_right, probe};
 use wirewhy_report::Safe;
 
 use crate::cli::InterfacesArgs;
@@ -30,6 +30,20 @@ pub(crate) fn run(args: &InterfacesArgs) -> Result<Exit, Failure> {
     }
 }
 
+/// Why it cannot be captured, where that is not plain from its state.
+fn hindrance(device: &Device) -> Option<String> {
+    if !device.up || missing_right().is_some() {
+        return None;
+    }
+    match probe(&device.name) {
+        Ok(_) => None,
+        Err(error) => match error.kind {
+            LiveErrorKind::Down => None,
+            kind => Some(kind.to_string()),
+        },
+    }
+}
+
 /// State, addresses and what the system says of it.
 fn about(device: &Device) -> String {
     let mut parts = vec![state(device).to_owned()];
@@ -42,6 +56,7 @@ fn about(device: &Device) -> String {
     if let Some(description) = &device.description {
         parts.push(Safe(description).to_string());
     }
+    parts.extend(hindrance(device));
     parts.join("  ")
 }
 

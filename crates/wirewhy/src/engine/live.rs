@@ -22,6 +22,9 @@ const HELD_FOR: Interval = Interval::from_secs(10);
 /// How often the findings beyond single connections are looked for.
 const BEYOND_EVERY: Interval = Interval::from_secs(1);
 
+/// How many findings beyond single connections are remembered as told.
+const MOST_BEYOND: usize = 65_536;
+
 /// Who is told what is found.
 pub trait Listener {
     /// A finding about a connection, the moment it is settled. The connection may go on; `judged` is how it stands.
@@ -314,6 +317,10 @@ impl Live {
     fn look_beyond(&mut self, now: Timestamp, listener: &mut dyn Listener) -> io::Result<()> {
         self.looked_beyond = now;
         self.ended_since = 0;
+        // After as many, what is told once more is the least trouble.
+        if self.told_beyond.len() > MOST_BEYOND {
+            self.told_beyond.clear();
+        }
         for found in self.analysis.beyond(CaptureFaults::default()) {
             // What the recording could not carry is told once, at the end, when it is known how much it was.
             if found.scope == Scope::Capture {

@@ -13,4 +13,6 @@
 mod network;
 mod replay;
 #[cfg(target_os = "linux")]
+mod screen;
+#[cfg(target_os = "linux")]
 mod world;

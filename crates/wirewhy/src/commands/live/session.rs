@@ -233,7 +233,10 @@ impl<'a> Session<'a> {
         let time = now();
         self.asked = Timestamp(i64::MIN);
         self.look(time, Came::Nothing)?;
-        let summary = summary(&self.plan.interfaces, &self.source, &self.statistics);
+        let summary = CaptureSummary {
+            given_up: self.live.standing().given_up,
+            ..summary(&self.plan.interfaces, &self.source, &self.statistics)
+        };
         let recording = CaptureFaults {
             source: summary.source.clone(),
             dropped_packets: summary.dropped_packets,
@@ -293,6 +296,7 @@ fn summary(names: &[String], source: &Source, statistics: &InterfaceStatistics) 
         first_time: traffic.first_time,
         last_time: traffic.last_time,
         dropped_packets: statistics.dropped(),
+        given_up: 0,
         problem: None,
     }
 }
