@@ -4,6 +4,7 @@
 mod json;
 #[cfg(test)]
 mod ladder;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod sample;

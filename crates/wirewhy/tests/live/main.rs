@@ -1,18 +1,13 @@
 //! Live analysis: against the same packets in a file, and for real in network namespaces.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    clippy::indexing_slicing,
-    reason = "the helpers of a test fail by panicking"
-)]
-
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod network;
+#[cfg(test)]
 mod replay;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod screen;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod world;
