@@ -1,6 +1,8 @@
 //! Live analysis: against the same packets in a file, and for real in network namespaces.
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod network;
 #[cfg(test)]

@@ -418,3 +418,28 @@ fn evidence_holds_the_packets_from_before_the_failure() {
         "{said}"
     );
 }
+
+#[test]
+fn interfaces_are_listed_with_what_is_known_of_them() {
+    if !in_namespace() {
+        return;
+    }
+    let _neighbour = Neighbour::new();
+    ip("link add idle type veth peer name idler");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_wirewhy"))
+        .arg("interfaces")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = |name: &str| {
+        let lead = format!("{name} ");
+        let line = text.lines().find(|line| line.starts_with(&lead));
+        line.unwrap_or_else(|| panic!("no {name} in\n{text}"))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(line("near")[1..3], ["up", "10.0.1.1/24"]);
+    assert_eq!(line("idle")[1], "down");
+    assert_eq!(line("any")[1], "up");
+}
