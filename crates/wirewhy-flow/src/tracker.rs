@@ -474,8 +474,10 @@ impl Tracker {
         let recorded = live.observe(from, segment, payload);
         let class = class_of(live);
         let resent = live.connection.resent().saturating_sub(resent);
-        let handshake = live.connection.round_trip().handshake;
         let opens = opened.is_none() && live.connection.handshake.ack.is_some();
+        let handshake = opens
+            .then(|| live.connection.round_trip().handshake)
+            .flatten();
         let quiet = quiet_of(class, &bounds);
         let answered = live.connection.handshake.syn_ack == Some(segment.mark());
         if class != was {
@@ -487,7 +489,7 @@ impl Tracker {
             self.learn_answer(slot, segment);
         }
         self.tally.retransmissions += u64::from(resent);
-        if opens && let Some((watch, took)) = self.watch.as_mut().zip(handshake) {
+        if let Some((watch, took)) = self.watch.as_mut().zip(handshake) {
             watch.handshake(took);
         }
         self.note(recorded, segment.frame);
