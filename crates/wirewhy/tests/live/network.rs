@@ -420,6 +420,31 @@ fn evidence_holds_the_packets_from_before_the_failure() {
 }
 
 #[test]
+fn rights_are_laid_down_and_it_listens_on() {
+    if !in_namespace() {
+        return;
+    }
+    let mut watch = Watch::records("lo", &["--user", "nobody", "--metrics", "127.0.0.1:9101"]);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", watch.id())).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().split_whitespace().next().unwrap().to_owned()
+    };
+    assert_ne!(field("Uid:"), "0");
+    assert_eq!(u64::from_str_radix(&field("CapEff:"), 16), Ok(0));
+    assert_eq!(
+        u64::from_str_radix(&field("CapPrm:"), 16),
+        Ok(1 << 13),
+        "CAP_NET_RAW, asleep"
+    );
+    assert!(connect("127.0.0.1:9").is_none());
+    watch.finding("tcp.refused", 9);
+    assert!(ask("127.0.0.1:9101", "/", "").starts_with("HTTP/1.1 200 "));
+    let (status, ..) = watch.terminate();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
 fn interfaces_are_listed_with_what_is_known_of_them() {
     if !in_namespace() {
         return;

@@ -193,6 +193,10 @@ impl Watch {
         self.lines.recv_timeout(PATIENCE).expect("a line").1
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         kill(pid, signal).unwrap();
