@@ -1,22 +1,26 @@
-//! Frames from a capture file or a pipe.
+//! Frames from a capture file, a pipe or an interface.
 //!
 //! [`open`] recognises pcap and pcapng by content, plain or compressed, and gives a [`Reader`] that lends one
 //! [`Frame`](wirewhy_packet::Frame) after another out of its buffer. [`Filters`] selects frames by libpcap's filter
-//! language.
+//! language. [`live`] gives frames as they pass, and
+//! [`pcapng::Writer`] writes frames down.
 //!
 //! Guaranteed: every frame before a damaged or missing part is delivered, and [`Reader::problem`] then says what is
 //! wrong and where; memory does not grow with the file; a frame from a pipe is lent as soon as its bytes have arrived.
 //! Lengths and counts in the file are claims, and nothing is allocated on the word of one.
 //!
-//! This crate refuses to know what is inside a frame, and it gives time as the file tells it, unsorted.
+//! This crate refuses to know what is inside a frame, and it gives time as the file tells it, unsorted. It has
+//! the only clock: [`now`].
 
 mod bpf;
+mod clock;
 mod compression;
 mod filter;
 mod gzip;
 mod info;
+pub mod live;
 mod pcap_file;
-mod pcapng;
+pub mod pcapng;
 mod problem;
 mod reader;
 mod record;
@@ -30,6 +34,7 @@ mod oracles;
 #[cfg(test)]
 mod testbytes;
 
+pub use clock::now;
 pub use compression::Compression;
 pub use filter::{Filter, FilterError, Filters};
 pub use info::{

@@ -172,6 +172,11 @@ impl<'a> Handshake<'a> {
     }
 }
 
+/// Whether a TLS handshake is under way and nobody has left.
+pub(crate) fn is_pending(connection: &Connection) -> bool {
+    Handshake::of(connection).is_some_and(|handshake| matches!(handshake.end, End::Silence { .. }))
+}
+
 /// A side as culprit.
 pub(crate) fn culprit(connection: &Connection, side: Side) -> Culprit {
     Culprit {

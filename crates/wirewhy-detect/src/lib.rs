@@ -13,6 +13,7 @@ mod judge;
 mod limits;
 mod record;
 mod resets;
+mod settle;
 mod signature;
 mod survey;
 #[cfg(test)]
@@ -25,5 +26,6 @@ pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Va
 pub use judge::{Judged, Outcome, judge};
 pub use limits::Limits;
 pub use record::{DETECTORS, Detector, RECORDS, Record, record_of};
+pub use settle::{outlook, settles};
 pub use signature::signature;
 pub use survey::{CaptureFaults, GroupFinding, Survey, Totals};

@@ -2,6 +2,7 @@
 
 mod hellos;
 
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use hellos::Hellos;
@@ -108,7 +109,7 @@ pub struct CaptureFaults {
     pub two_sided: u64,
 }
 
-/// Gathers what shows only over many connections: bounded tables, first come first kept.
+/// Gathers what shows only over many connections, in bounded tables: a full one forgets the half it has known longest.
 #[derive(Debug, Default)]
 pub struct Survey {
     probes: IndexMap<(IpAddr, IpAddr, u16), Probes>,
@@ -145,12 +146,13 @@ struct Opened {
     stream: u32,
 }
 
+/// How many entries each table has.
+const REMEMBERED: usize = 16_384;
+
 /// How many packets of one side must be seen before the absence of the other means something: a handshake and a word.
 const ENOUGH_TO_MISS_THE_OTHER: u64 = 3;
 
 impl Survey {
-    /// How many source and service pairs, and how many opened connections, are remembered.
-    const REMEMBERED: usize = 16_384;
     /// How many opened connections are remembered of one client and port.
     const OPENED_BY_ONE: usize = 32;
     /// How many idle ends are remembered of one server.
@@ -163,17 +165,19 @@ impl Survey {
         self.hellos.note(connection);
         self.note_probe(connection, limits);
         self.note_idle_end(judged, limits);
-        let aborted = judged
-            .findings
-            .iter()
-            .any(|found| found.code == handshake_aborted::RECORD.code);
-        if connection.handshake.ack.is_some() && !aborted {
+        if opened(judged) {
             self.note_opened(connection);
         }
-        if let Some(stray) = Stray::of(connection)
-            && self.strays.len() < Self::REMEMBERED
-        {
+        if let Some(stray) = Stray::of(connection) {
+            make_room(&mut self.strays, &stray.client);
             self.strays.insert(stray.client, stray);
+        }
+    }
+
+    /// Takes in what a connection that goes on shows of attempts that race it. It is still to be noted when it is over.
+    pub fn note_going_on(&mut self, judged: &Judged) {
+        if opened(judged) {
+            self.note_opened(&judged.connection);
         }
     }
 
@@ -325,9 +329,7 @@ impl Survey {
             return;
         };
         let server = judged.connection.server.address;
-        if self.idle.len() >= Self::REMEMBERED && !self.idle.contains_key(&server) {
-            return;
-        }
+        make_room(&mut self.idle, &server);
         let ends = self.idle.entry(server).or_default();
         if ends.len() < Self::IDLE_ENDS {
             ends.push(IdleEnd {
@@ -366,10 +368,11 @@ impl Survey {
             .into_iter()
             .flatten()
         {
-            if self.opened.len() >= Self::REMEMBERED && !self.opened.contains_key(&key) {
+            make_room(&mut self.opened, &key);
+            let recent = self.opened.entry(key).or_default();
+            if recent.iter().any(|known| known.stream == opened.stream) {
                 continue;
             }
-            let recent = self.opened.entry(key).or_default();
             if recent.len() >= Self::OPENED_BY_ONE {
                 recent.remove(0);
             }
@@ -379,12 +382,10 @@ impl Survey {
 
     fn note_probe(&mut self, connection: &Connection, limits: &Limits) {
         let key = probe_key(connection);
-        if self.probes.len() >= Self::REMEMBERED && !self.probes.contains_key(&key) {
-            return;
-        }
         if connection.handshake.syn_ack.is_none() {
             return;
         }
+        make_room(&mut self.probes, &key);
         let start = connection.first.time;
         let probes = self.probes.entry(key).or_insert_with(|| Probes::new(start));
         if !is_probe_like(connection, limits) {
@@ -472,6 +473,22 @@ impl Probes {
             self.frames.clone(),
         )
     }
+}
+
+/// Sees to it that a table can take one more.
+fn make_room<K: Hash + Eq, V>(table: &mut IndexMap<K, V>, key: &K) {
+    if table.len() >= REMEMBERED && !table.contains_key(key) {
+        table.drain(..REMEMBERED / 2);
+    }
+}
+
+/// Whether it opened, and stayed so at first.
+fn opened(judged: &Judged) -> bool {
+    let aborted = judged
+        .findings
+        .iter()
+        .any(|found| found.code == handshake_aborted::RECORD.code);
+    judged.connection.handshake.ack.is_some() && !aborted
 }
 
 fn keep(frames: &mut Vec<u64>, mark: Mark) {

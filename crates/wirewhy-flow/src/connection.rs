@@ -92,7 +92,7 @@ pub struct Handshake {
     pub syn_acks_after_ack: u32,
 }
 
-/// Why the tracker stopped following a connection.
+/// Why the tracker stopped following a connection, if it did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
     /// It closed, by FIN or reset, and stayed quiet.
@@ -103,8 +103,10 @@ pub enum Ended {
     Reused,
     /// The capture ended.
     EndOfCapture,
-    /// The table was full and this one had been quiet longest.
+    /// The table was full and this one was least worth keeping.
     GivenUp,
+    /// It is not over: this is how it stands while it goes on.
+    Followed,
 }
 
 /// How long it took to get across and back.
@@ -147,6 +149,18 @@ impl Connection {
     #[must_use]
     pub fn duration(&self) -> Interval {
         self.last.time.since(self.first.time).max(Interval::ZERO)
+    }
+
+    /// Segments with bytes that were sent before, of both sides.
+    pub(crate) fn resent(&self) -> u32 {
+        let of = |side: &Endpoint| side.counts.retransmissions;
+        of(&self.client).saturating_add(of(&self.server))
+    }
+
+    /// Whether it is not over: shown as it stands.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.ended == Ended::Followed
     }
 
     /// How long the capture ran on after `time`, zero where it did not.

@@ -65,9 +65,24 @@ impl Expiry {
         Some(handle)
     }
 
-    /// Takes the connection that has stood longest in a queue.
-    pub(crate) fn oldest(&mut self, class: Class) -> Option<Handle> {
-        self.queue(class).pop_front().map(|(_, handle)| handle)
+    /// Takes the connection that has stood longest in a queue, with the time it would come due.
+    pub(crate) fn oldest(&mut self, class: Class) -> Option<(Timestamp, Handle)> {
+        self.queue(class).pop_front()
+    }
+
+    /// How many places are taken in a queue, those left behind included.
+    pub(crate) fn standing(&mut self, class: Class) -> usize {
+        self.queue(class).len()
+    }
+
+    /// Takes a whole queue out.
+    pub(crate) fn take(&mut self, class: Class) -> VecDeque<(Timestamp, Handle)> {
+        std::mem::take(self.queue(class))
+    }
+
+    /// Puts a queue taken out back in.
+    pub(crate) fn put_back(&mut self, class: Class, queue: VecDeque<(Timestamp, Handle)>) {
+        *self.queue(class) = queue;
     }
 }
 
@@ -99,7 +114,7 @@ mod tests {
         let due: Vec<_> =
             std::iter::from_fn(|| expiry.due(Class::Opening, at(71), QUIET)).collect();
         assert_eq!(due, [handle(0), handle(1)]);
-        assert_eq!(expiry.oldest(Class::Opening), Some(handle(2)));
+        assert_eq!(expiry.oldest(Class::Opening), Some((at(72), handle(2))));
         assert_eq!(expiry.oldest(Class::Opening), None);
     }
 

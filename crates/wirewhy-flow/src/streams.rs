@@ -68,6 +68,8 @@ pub struct Streams {
     v4: IndexMap<(Ipv4Addr, Ipv4Addr, u16, u16), Entry, FixedState>,
     v6: IndexMap<(Ipv6Addr, Ipv6Addr, u16, u16), Entry, FixedState>,
     next: u32,
+    /// Where each table is looked at next for what can be forgotten.
+    hands: [usize; 2],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,6 +89,16 @@ struct Option32 {
 
 const NOT_ATTACHED: u32 = u32::MAX;
 
+/// To attach to a stream whose connection was followed to its end.
+pub(crate) const RELEASED: u32 = u32::MAX - 1;
+
+/// Released, and passed over once in search of what can be forgotten.
+const FADING: u32 = u32::MAX - 2;
+
+/// How many entries are looked at for each new one when there are too many: each is passed over once, and half of them may
+/// be in use.
+const LOOKED_AT: u32 = 4;
+
 impl Streams {
     /// No conversations.
     #[must_use]
@@ -98,6 +110,12 @@ impl Streams {
     #[must_use]
     pub fn count(&self) -> u32 {
         self.next
+    }
+
+    /// How many pairs are remembered.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.v4.len() + self.v6.len()
     }
 
     /// Finds the stream of a segment, or opens one.
@@ -156,6 +174,17 @@ impl Streams {
         }
     }
 
+    /// Forgets streams whose connection is over, a few at a time, where a table holds more than `limit`.
+    pub(crate) fn forget_beyond(&mut self, limit: usize) {
+        let [v4, v6] = &mut self.hands;
+        if self.v4.len() > limit {
+            sweep(&mut self.v4, v4);
+        }
+        if self.v6.len() > limit {
+            sweep(&mut self.v6, v6);
+        }
+    }
+
     fn count_up(&mut self, located: Located) -> Located {
         if matches!(located.opened, Opened::First | Opened::Reused) {
             self.next = self.next.wrapping_add(1);
@@ -188,11 +217,32 @@ fn enter<K: Hash + Eq, R>(
     }
 }
 
+/// Moves the hand on by a few entries. One that is released fades first and goes when the hand comes round again, so that
+/// its late packets still find it.
+fn sweep<K: Hash + Eq>(map: &mut IndexMap<K, Entry, FixedState>, hand: &mut usize) {
+    for _ in 0..LOOKED_AT {
+        if *hand >= map.len() {
+            *hand = 0;
+        }
+        let Some((_, entry)) = map.get_index_mut(*hand) else {
+            return;
+        };
+        match entry.attached {
+            RELEASED => entry.attached = FADING,
+            FADING | NOT_ATTACHED => {
+                map.swap_remove_index(*hand);
+            }
+            _ => {}
+        }
+        *hand += 1;
+    }
+}
+
 impl Located {
     /// Adds what was attached before, if a new stream took the place of the one it was attached to.
     fn replacing(mut self, before: u32) -> Located {
         let left_behind = self.opened == Opened::Reused && before != NOT_ATTACHED;
-        self.replaced = left_behind.then_some(before);
+        self.replaced = left_behind.then_some(settled(before));
         self
     }
 }
@@ -209,7 +259,7 @@ impl Entry {
         };
         Located {
             stream: self.stream,
-            attached: kept.then_some(self.attached),
+            attached: kept.then_some(settled(self.attached)),
             replaced: None,
             opened,
             sender_base,
@@ -266,6 +316,14 @@ impl Entry {
                 known: true,
             };
         }
+    }
+}
+
+fn settled(attached: u32) -> u32 {
+    if attached == FADING {
+        RELEASED
+    } else {
+        attached
     }
 }
 

@@ -34,7 +34,7 @@ pub struct AcceptedTimestamp {
     pub answered: u32,
 }
 
-/// Host facts gathered from answered SYNs; each table stops growing at [`Hosts::LIMIT`].
+/// Host facts gathered from answered SYNs. A table that holds [`Hosts::LIMIT`] forgets the half it has known longest.
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
     by_address: IndexMap<IpAddr, HostSeen, FixedState>,
@@ -69,11 +69,11 @@ impl Hosts {
         ttl: u8,
         round_trip: Option<Interval>,
     ) {
-        if self.services.len() < Self::LIMIT {
-            self.services.insert(server);
+        if self.services.insert(server) && self.services.len() > Self::LIMIT {
+            self.services.drain(..Self::LIMIT / 2);
         }
         if self.by_address.len() >= Self::LIMIT && !self.by_address.contains_key(&server.0) {
-            return;
+            self.by_address.drain(..Self::LIMIT / 2);
         }
         let seen = self.by_address.entry(server.0).or_default();
         seen.ttl.add(ttl);
@@ -93,7 +93,7 @@ impl Hosts {
     ) {
         let key = (client, service);
         if self.accepted.len() >= Self::LIMIT && !self.accepted.contains_key(&key) {
-            return;
+            self.accepted.drain(..Self::LIMIT / 2);
         }
         let accepted = self.accepted.entry(key).or_insert(Accepted {
             recent: [None; 4],
@@ -144,5 +144,25 @@ impl Hosts {
             accepted,
             earlier_stream: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_full_table_forgets_what_it_has_known_longest() {
+        let mut hosts = Hosts::default();
+        let server = |number: u32| (IpAddr::V4(Ipv4Addr::from_bits(number)), 443);
+        let most = u32::try_from(Hosts::LIMIT).unwrap();
+        for number in 0..=most {
+            hosts.learn_answer(server(number), 64, None);
+        }
+        assert!(hosts.services.len() <= Hosts::LIMIT);
+        assert!(hosts.by_address.len() <= Hosts::LIMIT);
+        assert!(hosts.is_service(server(most)));
+        assert!(!hosts.is_service(server(0)));
     }
 }

@@ -1,15 +1,21 @@
 //! All connections being followed.
 
+mod retire;
+mod watch;
+
 use wirewhy_packet::{IcmpError, Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::Library;
 
+use self::retire::{class_of, quiet_of};
+use self::watch::{Seen, Watch};
 use crate::expiry::{Class, Expiry, Handle};
 use crate::observe::{Live, Recorded};
 use crate::segment::Segment;
+use crate::streams::RELEASED;
 use crate::surroundings::Hosts;
 use crate::{
-    Connection, Ended, Endpoint, EndpointState, Event, EventKind, Events, Exchange, Handshake,
-    Icmp, Located, Opened, Pair, Roles, Side, Streams, Surroundings, Zeek,
+    Connection, Ended, Endpoint, Event, EventKind, Events, Exchange, Handshake, Icmp, Located,
+    Opened, Pair, Roles, Side, Streams, Surroundings, Zeek,
 };
 
 /// How much a tracker holds, and for how long.
@@ -25,6 +31,10 @@ pub struct Bounds {
     pub reset_quiet: Interval,
     /// How long an attempt to open is followed on: the longest pause between two SYNs of Linux is 64 s.
     pub unopened_quiet: Interval,
+    /// Pairs of addresses and ports remembered, for each version of IP, so that a late packet finds its stream; beyond it
+    /// those whose connections are over are forgotten, the longest over first as far as that costs nothing. The numbers
+    /// of streams are Wireshark's only while none is forgotten.
+    pub max_streams: usize,
 }
 
 impl Default for Bounds {
@@ -34,6 +44,7 @@ impl Default for Bounds {
             closed_quiet: Interval::from_secs(2),
             reset_quiet: Interval::from_secs(15),
             unopened_quiet: Interval::from_secs(70),
+            max_streams: usize::MAX,
         }
     }
 }
@@ -74,6 +85,10 @@ impl Sample {
 pub struct Tally {
     /// TCP packets, copies included.
     pub tcp_packets: u64,
+    /// Resets among them.
+    pub resets: u64,
+    /// Segments among them with bytes that were sent before.
+    pub retransmissions: u64,
     /// Packets of connections that were over and no longer followed.
     pub late_packets: u64,
     /// Those of them that are resets.
@@ -103,12 +118,16 @@ pub struct Tracker {
     now: Timestamp,
     tally: Tally,
     library: Library,
+    /// How many slots hold a SYN and nothing else.
+    alone: usize,
+    watch: Option<Box<Watch>>,
 }
 
 #[derive(Debug)]
 struct Slot {
     generation: u32,
     occupant: Occupant,
+    seen: Seen,
 }
 
 #[derive(Debug)]
@@ -127,9 +146,6 @@ struct LoneSyn {
     segment: Segment,
 }
 
-/// Attached to a stream whose connection was followed to its end.
-const RELEASED: u32 = u32::MAX - 1;
-
 impl Tracker {
     /// A tracker that has seen nothing.
     #[must_use]
@@ -144,6 +160,8 @@ impl Tracker {
             now: Timestamp(i64::MIN),
             tally: Tally::default(),
             library: Library::default(),
+            alone: 0,
+            watch: None,
         }
     }
 
@@ -164,13 +182,19 @@ impl Tracker {
         self.slots.len() - self.free.len()
     }
 
+    /// How many pairs of addresses and ports are remembered.
+    #[must_use]
+    pub fn remembered_streams(&self) -> usize {
+        self.streams.remembered()
+    }
+
     /// Takes in one packet; hands connections that are over to `sink`. Returns what became of it if it was TCP.
     pub fn observe(
         &mut self,
         packet: &Packet<'_>,
         sink: &mut impl FnMut(Connection),
     ) -> Option<Observed> {
-        self.advance(packet.time);
+        self.step(packet.time);
         self.expire(sink);
         let ip = packet.ip?;
         match &packet.transport {
@@ -182,6 +206,7 @@ impl Tracker {
                 };
                 let located = self.streams.locate(&pair, tcp);
                 let segment = Segment::new(packet, &ip, tcp);
+                self.tally.resets += u64::from(segment.is_rst());
                 Some(self.observe_segment(pair, located, segment, tcp.payload, sink))
             }
             Transport::IcmpError(error) => {
@@ -228,7 +253,7 @@ impl Tracker {
 
     /// Time runs forward; a step back of an hour or more is believed, so that one frame with a time far ahead does not make
     /// everything after it look old.
-    fn advance(&mut self, time: Timestamp) {
+    fn step(&mut self, time: Timestamp) {
         if time > self.now || self.now.since(time) > Expiry::FARTHEST {
             self.now = time;
         }
@@ -277,6 +302,7 @@ impl Tracker {
         if self.following() >= self.bounds.max_connections {
             self.give_up_one(sink);
         }
+        self.tidy();
         let LoneSyn { pair, segment, .. } = lone;
         let alone = segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin();
         let occupant = if alone && segment.payload_len == 0 {
@@ -291,9 +317,21 @@ impl Tracker {
             }
             Occupant::Syn(_) | Occupant::None => (Class::Opening, self.bounds.unopened_quiet),
         };
+        let stands_alone = matches!(occupant, Occupant::Syn(_));
         let handle = self.place(occupant);
         self.expiry.enter(class, segment.time.after(quiet), handle);
+        if stands_alone {
+            self.alone += 1;
+            let alone = self
+                .watch
+                .as_ref()
+                .map_or(Interval::ZERO, |watch| watch.alone);
+            self.remind(handle, segment.time.after(alone));
+        } else {
+            self.touch(handle.slot);
+        }
         self.streams.attach(&pair, Some(handle.slot));
+        self.streams.forget_beyond(self.bounds.max_streams);
     }
 
     fn place(&mut self, occupant: Occupant) -> Handle {
@@ -312,6 +350,7 @@ impl Tracker {
         self.slots.push(Slot {
             generation: 0,
             occupant,
+            seen: Seen::default(),
         });
         Handle {
             slot,
@@ -407,7 +446,10 @@ impl Tracker {
         if let Some(lone) = lone {
             let mut live = self.begin(&lone, &[]);
             live.connection.surroundings = self.around(&live.connection);
-            self.occupant(slot)?.occupant = Occupant::Connection(Box::new(live));
+            self.alone = self.alone.saturating_sub(1);
+            let place = self.occupant(slot)?;
+            place.seen = Seen::default();
+            place.occupant = Occupant::Connection(Box::new(live));
         }
         let place = self.slots.get_mut(usize::try_from(slot).ok()?)?;
         match &mut place.occupant {
@@ -436,8 +478,15 @@ impl Tracker {
             Side::Server
         };
         let was = class_of(live);
+        let opened = live.connection.handshake.ack;
+        let resent = live.connection.resent();
         let recorded = live.observe(from, segment, payload, library);
         let class = class_of(live);
+        let resent = live.connection.resent().saturating_sub(resent);
+        let opens = opened.is_none() && live.connection.handshake.ack.is_some();
+        let handshake = opens
+            .then(|| live.connection.round_trip().handshake)
+            .flatten();
         let quiet = quiet_of(class, &bounds);
         let answered = live.connection.handshake.syn_ack == Some(segment.mark());
         if class != was {
@@ -448,7 +497,12 @@ impl Tracker {
         if answered && !recorded.is_copy {
             self.learn_answer(slot, segment);
         }
+        self.tally.retransmissions += u64::from(resent);
+        if let Some((watch, took)) = self.watch.as_mut().zip(handshake) {
+            watch.handshake(took);
+        }
         self.note(recorded, segment.frame);
+        self.touch(slot);
         recorded.is_copy
     }
 
@@ -546,68 +600,8 @@ impl Tracker {
             from,
             kind: EventKind::Icmp(Box::new(icmp)),
         });
-    }
-
-    fn expire(&mut self, sink: &mut impl FnMut(Connection)) {
-        for class in [Class::Over, Class::Cut, Class::Opening] {
-            let quiet = quiet_of(class, &self.bounds);
-            while let Some(handle) = self.expiry.due(class, self.now, quiet) {
-                self.expire_one(class, handle, sink);
-            }
-        }
-    }
-
-    fn expire_one(&mut self, class: Class, handle: Handle, sink: &mut impl FnMut(Connection)) {
-        let (now, bounds) = (self.now, self.bounds);
-        let Some(place) = self.occupant(handle.slot) else {
-            return;
-        };
-        if place.generation != handle.generation {
-            return;
-        }
-        let (active, quiet, stands_in) = match &place.occupant {
-            Occupant::None => return,
-            Occupant::Syn(lone) => (lone.segment.time, bounds.unopened_quiet, Class::Opening),
-            Occupant::Connection(live) => {
-                let class = class_of(live);
-                (live.connection.last.time, quiet_of(class, &bounds), class)
-            }
-        };
-        if stands_in != class {
-            return;
-        }
-        // Where time stepped back its packets lie ahead of now: looked at again all the same.
-        let due = active.after(quiet);
-        if due > now {
-            self.expiry.enter(class, due.min(now.after(quiet)), handle);
-            return;
-        }
-        let ended = if matches!(class, Class::Over | Class::Cut) {
-            Ended::Closed
-        } else {
-            Ended::NeverOpened
-        };
-        self.release(handle.slot, ended, sink);
-    }
-
-    /// Gives up what is least worth keeping: what is over, else what has been followed longest.
-    fn give_up_one(&mut self, sink: &mut impl FnMut(Connection)) {
-        for class in [Class::Over, Class::Cut, Class::Open, Class::Opening] {
-            while let Some(handle) = self.expiry.oldest(class) {
-                let is_current = self.occupant(handle.slot).is_some_and(|place| {
-                    place.generation == handle.generation
-                        && match &place.occupant {
-                            Occupant::None => false,
-                            Occupant::Syn(_) => class == Class::Opening,
-                            Occupant::Connection(live) => class_of(live) == class,
-                        }
-                });
-                if is_current {
-                    self.tally.given_up += 1;
-                    self.release(handle.slot, Ended::GivenUp, sink);
-                    return;
-                }
-            }
+        if let Some(slot) = slot {
+            self.touch(slot);
         }
     }
 
@@ -620,18 +614,25 @@ impl Tracker {
             return;
         };
         place.generation = place.generation.wrapping_add(1);
-        let Occupant::Connection(mut live) = std::mem::replace(&mut place.occupant, Occupant::None)
+        place.seen = Seen::default();
+        let Occupant::Connection(live) = std::mem::replace(&mut place.occupant, Occupant::None)
         else {
             return;
         };
         self.free.push(slot);
-        self.mend_guess(&mut live);
-        let mut connection = live.finish();
+        let connection = self.hand_over(*live, ended);
         let pair = Pair {
             source: (connection.client.address, connection.client.port),
             destination: (connection.server.address, connection.server.port),
         };
         self.streams.attach(&pair, Some(RELEASED));
+        sink(connection);
+    }
+
+    /// The facts of a connection as they stand, with what the rest of the capture tells.
+    fn hand_over(&self, mut live: Live, ended: Ended) -> Connection {
+        self.mend_guess(&mut live);
+        let mut connection = live.finish();
         connection.ended = ended;
         connection.observed_until = self.now;
         let then = connection.surroundings.accepted;
@@ -642,7 +643,7 @@ impl Tracker {
         } else {
             connection.surroundings.accepted = connection.surroundings.accepted.or(then);
         }
-        sink(connection);
+        connection
     }
 
     /// A guess about who is who is mended by what became known later.
@@ -660,41 +661,5 @@ impl Tracker {
         if client_serves {
             live.flip();
         }
-    }
-}
-
-/// A reset behind a FIN, or with nothing on the way, is the end; any other may be forged or missed, and its connection go
-/// on.
-fn class_of(live: &Live) -> Class {
-    let Connection {
-        client,
-        server,
-        handshake,
-        ..
-    } = &live.connection;
-    if live.is_over() {
-        let closing = client.fin.is_some() || server.fin.is_some();
-        let outstanding = client.unacknowledged_by(server) + server.unacknowledged_by(client);
-        let goes_on = handshake.ack.is_some() && !closing && outstanding > 0;
-        return if goes_on { Class::Cut } else { Class::Over };
-    }
-    let opening = |state| {
-        matches!(
-            state,
-            EndpointState::Silent | EndpointState::SynSent | EndpointState::SynReceived
-        )
-    };
-    if opening(client.state) && opening(server.state) {
-        Class::Opening
-    } else {
-        Class::Open
-    }
-}
-
-fn quiet_of(class: Class, bounds: &Bounds) -> Interval {
-    match class {
-        Class::Over => bounds.closed_quiet,
-        Class::Cut => bounds.reset_quiet,
-        Class::Opening | Class::Open => bounds.unopened_quiet,
     }
 }

@@ -23,6 +23,8 @@ pub struct CaptureSummary {
     pub last_time: Option<Timestamp>,
     /// Packets the file or the kernel says were lost while capturing.
     pub dropped_packets: Option<u64>,
+    /// Connections that were no longer followed because there were too many; their findings may lack what came later.
+    pub given_up: u64,
     /// Why reading ended early, in one line.
     pub problem: Option<String>,
 }

@@ -1,6 +1,5 @@
 //! Numbers, times and measured values as people read them.
 
-use jiff::Timestamp as Instant;
 use wirewhy_detect::Value;
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{KeyAlgorithm, MessageKind, UpgradeProtocol, UpgradeVerdict};
@@ -71,7 +70,8 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// RFC 3339 in UTC with nine digits.
-pub(crate) fn rfc3339(time: Timestamp) -> String {
+#[must_use]
+pub fn rfc3339(time: Timestamp) -> String {
     format!("{:.9}", instant(time))
 }
 
@@ -80,9 +80,14 @@ pub(crate) fn date_time(time: Timestamp) -> String {
     instant(time).strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
 }
 
+/// Time of day in UTC, to the second.
+pub(crate) fn time_of_day(time: Timestamp) -> String {
+    instant(time).strftime("%H:%M:%S").to_string()
+}
+
 /// Every `i64` of nanoseconds lies within jiff's range of years, so the epoch never stands in for another time.
-fn instant(time: Timestamp) -> Instant {
-    Instant::from_nanosecond(i128::from(time.0)).unwrap_or(Instant::UNIX_EPOCH)
+fn instant(time: Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
 }
 
 /// The level of a TLS alert (RFC 8446 section 6).

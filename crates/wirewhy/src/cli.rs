@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use wirewhy_detect::Severity;
 
+use crate::measures::{Bytes, Span, at_least_one};
 use crate::roots::Roots;
 use crate::terminal::ColorChoice;
 
@@ -17,6 +18,14 @@ Exit status:
   3  done, but some input was unreadable or cut short
 
 `wirewhy FILE...` is the same as `wirewhy analyze FILE...`.";
+
+const LIVE_HELP: &str = "\
+SIGINT and SIGTERM end it with the summary and every file whole; a second one ends it at once.
+
+Exit status:
+  0  done
+  1  there is a finding at or above --fail-on
+  2  wrong usage, or nothing could be captured or written";
 
 /// Why TCP and TLS connections fail, from packets alone
 ///
@@ -38,6 +47,11 @@ pub(crate) enum Command {
     /// Analyse saved captures and print a report
     #[command(after_help = AFTER_HELP)]
     Analyze(AnalyzeArgs),
+    /// Listen on interfaces: a line per finding the moment it is known, a summary at the end
+    #[command(after_help = LIVE_HELP)]
+    Live(LiveArgs),
+    /// List the interfaces that can be captured, and what is missing where none can
+    Interfaces(InterfacesArgs),
     /// Print one line per TCP frame, with its analysis marks
     Packets(PacketsArgs),
     /// Show one connection in full: every packet, its numbers, its findings
@@ -80,6 +94,92 @@ pub(crate) struct AnalyzeArgs {
     pub(crate) fail_on: Option<SeverityArg>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+}
+
+/// Arguments of `wirewhy live`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LiveArgs {
+    /// The interface to listen on; may be given several times; 'any' stands for all
+    #[arg(
+        short,
+        long,
+        value_name = "IFACE",
+        required = true,
+        value_delimiter = ','
+    )]
+    pub(crate) interface: Vec<String>,
+    /// How findings are told
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: RowFormat,
+    /// Notes too, and at the end healthy connections
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Leave out what is less severe
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) min_severity: Option<SeverityArg>,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    /// Exit with status 1 if anything found is this severe or worse
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<SeverityArg>,
+    /// End after this time, as in 90s, 15m or 2h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) duration: Option<Span>,
+    /// End after this many packets
+    #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Follow at most this many connections at once; beyond it healthy and old ones are given up, and counted
+    #[arg(long, value_name = "CONNECTIONS", default_value = "262144", value_parser = at_least_one)]
+    pub(crate) max_connections: usize,
+    /// Let the kernel hold this many bytes for each interface, as in 64M
+    #[arg(long, value_name = "BYTES", default_value = "64M")]
+    pub(crate) buffer: Bytes,
+    /// Capture at most this many bytes of each packet
+    #[arg(long, value_name = "BYTES", default_value = "262144", value_parser = clap::value_parser!(u32).range(64..=262_144))]
+    pub(crate) snaplen: u32,
+    /// Ask the interface for packets that are not meant for this host
+    #[arg(short, long)]
+    pub(crate) promiscuous: bool,
+    /// Give metrics to Prometheus at http://ADDRESS:PORT/metrics
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<String>,
+    /// Let other hosts than this one ask for metrics
+    #[arg(long, requires = "metrics")]
+    pub(crate) metrics_allow_remote: bool,
+    /// Write the packets of each failed connection into this folder: a pcapng with the findings as comments
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Keep the last packets in this much memory, so that evidence begins before the failure
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value = "64M",
+        requires = "evidence"
+    )]
+    pub(crate) evidence_buffer: Bytes,
+    /// Keep at most this many files of evidence; beyond it the oldest of the most frequent cause give way
+    #[arg(
+        long,
+        value_name = "FILES",
+        default_value = "1000",
+        requires = "evidence"
+    )]
+    pub(crate) evidence_max: usize,
+    /// Become this user once the interfaces are open
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Arguments of `wirewhy interfaces`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct InterfacesArgs {
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Arguments of `wirewhy packets`.

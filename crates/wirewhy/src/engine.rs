@@ -2,6 +2,8 @@
 //!
 //! Modes differ in where frames come from and who listens; what happens in between is here and only here.
 
+mod live;
+
 use std::collections::VecDeque;
 use std::io;
 
@@ -13,6 +15,8 @@ use wirewhy_flow::{Bounds, Connection, Observed, Sample, Tracker};
 use wirewhy_packet::{Decoder, Interval, Packet, Timestamp};
 use wirewhy_protocol::{KeyLog, Library};
 use wirewhy_report::{CaptureSummary, Reporter, View};
+
+pub use live::{Listener, Live, Standing};
 
 /// What an analysis is to do.
 #[derive(Clone, Debug)]
@@ -89,12 +93,21 @@ pub struct Analysis {
     blocks: usize,
     survey: Survey,
     ended: Vec<Connection>,
-    held: VecDeque<Judged>,
+    held: VecDeque<Held>,
     totals: Totals,
     frames: u64,
     latest: Option<Timestamp>,
     backwards: Sample,
     largest_step_back: Interval,
+}
+
+/// A judged connection that waits for what others may tell about it.
+#[derive(Debug)]
+struct Held {
+    judged: Judged,
+    /// The codes of its findings that were told already.
+    told: Vec<&'static str>,
+    since: Timestamp,
 }
 
 impl Analysis {
@@ -176,14 +189,27 @@ impl Analysis {
             }
         });
         failed?;
-        while let Some(judged) = self.held.pop_front() {
-            self.release(judged, sink)?;
+        self.tracker = tracker;
+        while let Some(held) = self.held.pop_front() {
+            sink(self.settle(held.judged))?;
         }
-        let tally = tracker.tally();
+        Ok(self.conclude(recording))
+    }
+
+    /// The totals and the findings beyond single connections, once every connection is settled.
+    fn conclude(mut self, recording: CaptureFaults) -> (Totals, Vec<GroupFinding>) {
+        self.totals.tcp_packets = self.tracker.tally().tcp_packets;
+        let found = self.beyond(recording);
+        (self.totals, found)
+    }
+
+    /// The findings beyond single connections, as far as the connections that are over show them.
+    fn beyond(&self, recording: CaptureFaults) -> Vec<GroupFinding> {
+        let tally = self.tracker.tally();
         let faults = CaptureFaults {
             frames: self.frames,
             tcp_packets: tally.tcp_packets,
-            backwards: self.backwards,
+            backwards: self.backwards.clone(),
             largest_step_back: self.largest_step_back,
             late_resets: tally.late_resets.clone(),
             copies: tally.copies.clone(),
@@ -193,8 +219,7 @@ impl Analysis {
         };
         let mut found = self.survey.finish(faults, &self.options.limits);
         found.retain(|found| self.options.selection.counts(found.finding.code));
-        self.totals.tcp_packets = tally.tcp_packets;
-        Ok((self.totals, found))
+        found
     }
 
     fn note_time(&mut self, packet: &Packet<'_>) {
@@ -223,23 +248,33 @@ impl Analysis {
     ) -> io::Result<()> {
         let judged = judge(connection, &self.options.limits, &self.options.trust);
         self.survey.note(&judged, &self.options.limits);
-        if !Survey::may_amend(&judged, &self.options.limits) {
-            return self.release(judged, sink);
+        let since = judged.connection.observed_until;
+        let held = Held {
+            judged,
+            told: Vec::new(),
+            since,
+        };
+        match self.hold(held) {
+            Some(due) => sink(self.settle(due.judged)),
+            None => Ok(()),
         }
-        self.held.push_back(judged);
-        if self.held.len() > self.options.held
-            && let Some(oldest) = self.held.pop_front()
-        {
-            return self.release(oldest, sink);
-        }
-        Ok(())
     }
 
-    fn release(
-        &mut self,
-        mut judged: Judged,
-        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
-    ) -> io::Result<()> {
+    /// Lets a connection wait for what others may tell about it. Returns the one whose turn it is, if it is any's: itself
+    /// where nothing could be told.
+    fn hold(&mut self, held: Held) -> Option<Held> {
+        if !Survey::may_amend(&held.judged, &self.options.limits) {
+            return Some(held);
+        }
+        self.held.push_back(held);
+        if self.held.len() > self.options.held {
+            return self.held.pop_front();
+        }
+        None
+    }
+
+    /// What is concluded of a connection in the end.
+    fn settle(&mut self, mut judged: Judged) -> Judged {
         self.survey.adjust(&mut judged, &self.options.limits);
         if !self.options.selection.counts_all() {
             judged
@@ -247,7 +282,7 @@ impl Analysis {
                 .retain(|finding| self.options.selection.counts(finding.code));
         }
         self.totals.add(&judged);
-        sink(judged)
+        judged
     }
 }
 
@@ -339,6 +374,7 @@ pub fn summarize(reader: &Reader) -> CaptureSummary {
         first_time: info.first_time,
         last_time: info.last_time,
         dropped_packets: info.dropped_packets(),
+        given_up: 0,
         problem: reader.problem().map(ToString::to_string),
     }
 }

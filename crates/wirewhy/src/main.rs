@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod exit;
 mod keylog;
+mod measures;
 mod output;
 mod roots;
 mod setup;

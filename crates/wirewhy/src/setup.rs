@@ -89,6 +89,11 @@ impl Setup {
         })
     }
 
+    /// Whether anything but errors is said on standard error.
+    pub(crate) fn speaks(&self) -> bool {
+        self.chatter != Chatter::Errors
+    }
+
     /// Says what was wrong with a capture that was read to where it could be read. Returns whether all of it was.
     pub(crate) fn wrap_up(&self, reader: &Reader, filters: Option<&Filters>) -> Completeness {
         let source = spoken(&reader.info().source);

@@ -6,8 +6,11 @@ mod options;
 mod packets;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use wirewhy_packet::LinkType;
+
+pub use self::writer::{Notes, Section, Writer};
 
 use self::clock::Clock;
 use self::packets::{Packet, SectionInterface, enhanced, obsolete, simple};

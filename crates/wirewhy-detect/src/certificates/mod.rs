@@ -50,6 +50,8 @@ pub(crate) enum Reaction {
     Ended { mark: Mark },
     /// It finished the handshake and left without having used it.
     Unused { mark: Mark },
+    /// What it did is not in the capture.
+    Unseen,
     /// It went on, or failed for another reason.
     Accepted,
 }
@@ -151,7 +153,7 @@ impl<'a> Presented<'a> {
             Reaction::Refused { mark, .. }
             | Reaction::Ended { mark }
             | Reaction::Unused { mark } => Some(mark.frame),
-            Reaction::Accepted => None,
+            Reaction::Unseen | Reaction::Accepted => None,
         };
         self.handshake
             .frames(decisive.into_iter().chain([self.certificates.mark.frame]))
@@ -160,6 +162,7 @@ impl<'a> Presented<'a> {
     /// What the client made of it, for the end of a sentence.
     pub(crate) fn reaction_words(&self, severity: Severity) -> String {
         match self.reaction {
+            Reaction::Unseen => "; what the client made of it was not captured".to_owned(),
             _ if severity < Severity::Error => "; the client went on all the same".to_owned(),
             Reaction::Refused { alert, .. } => format!("; the client refused it ({alert})"),
             Reaction::Ended { .. } => {
@@ -221,6 +224,7 @@ fn reaction(handshake: &Handshake<'_>) -> Reaction {
             from: Side::Client,
             mark,
         } if handshake.stage >= TlsStage::ServerHello => Reaction::Ended { mark },
+        End::Silence { .. } => Reaction::Unseen,
         End::Completed => unused(handshake).unwrap_or(Reaction::Accepted),
         _ => Reaction::Accepted,
     }

@@ -10,4 +10,5 @@ mod probes;
 mod traces;
 mod tracker;
 mod vantage;
+mod watch;
 mod zeek;

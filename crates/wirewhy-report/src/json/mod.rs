@@ -4,17 +4,22 @@
 //! `capture`, `totals` and `findings` stand behind `connections`.
 
 mod encode;
+mod live;
 mod shape;
 mod tls;
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{GroupFinding, Judged, Totals};
+use wirewhy_detect::{Finding, GroupFinding, Judged, Severity, Totals};
+use wirewhy_flow::Connection;
+use wirewhy_packet::Timestamp;
 
 pub(crate) use encode::encode;
+use live::{TimedGroupShape, ToldShape};
 pub(crate) use shape::Time;
 use shape::{CaptureShape, ConnectionShape, GroupShape, Tagged, Tool, TotalsShape};
 
+use crate::live::{LiveReporter, Status};
 use crate::{CaptureSummary, Names, Reporter, View};
 
 /// The name of the shape; it changes when a member is removed or means something else.
@@ -133,6 +138,74 @@ impl<W: Write> Reporter for Ndjson<W> {
         self.record("capture", &CaptureShape::new(capture))?;
         self.record("totals", &TotalsShape::new(totals))?;
         self.out.flush()
+    }
+}
+
+/// Records as things happen: each finding the moment it is settled, each connection when it is over, at the end what
+/// [`Ndjson`] says.
+#[derive(Debug)]
+pub struct LiveNdjson<W> {
+    records: Ndjson<W>,
+    least: Severity,
+}
+
+impl<W: Write> LiveNdjson<W> {
+    /// Nothing told yet.
+    pub fn new(out: W, view: View, names: Names) -> LiveNdjson<W> {
+        let least = match (view.min_severity, view.all) {
+            (Some(least), _) => least,
+            (None, true) => Severity::Note,
+            (None, false) => Severity::Warning,
+        };
+        LiveNdjson {
+            records: Ndjson::new(out, view, names),
+            least,
+        }
+    }
+}
+
+impl<W: Write> LiveReporter for LiveNdjson<W> {
+    fn finding(
+        &mut self,
+        at: Timestamp,
+        connection: &Connection,
+        finding: &Finding,
+    ) -> io::Result<()> {
+        if finding.severity < self.least {
+            return Ok(());
+        }
+        let shape = ToldShape::new(at, connection, finding, &self.records.names);
+        encode(&mut self.records.out, &Tagged::new("finding", &shape))?;
+        self.records.out.write_all(b"\n")
+    }
+
+    fn beyond(&mut self, at: Timestamp, found: &GroupFinding) -> io::Result<()> {
+        if found.finding.severity < self.least {
+            return Ok(());
+        }
+        self.records
+            .record("finding", &TimedGroupShape::new(at, found))
+    }
+
+    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+        self.records.connection(judged)
+    }
+
+    fn pulse(&mut self, _: Timestamp, _: &Status) -> io::Result<()> {
+        self.records.out.flush()
+    }
+
+    fn make_room(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(
+        &mut self,
+        capture: &CaptureSummary,
+        totals: &Totals,
+        group: &[GroupFinding],
+    ) -> io::Result<()> {
+        self.records.finish(capture, totals, group)
     }
 }
 

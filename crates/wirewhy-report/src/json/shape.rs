@@ -61,6 +61,8 @@ pub(super) struct CaptureShape<'a> {
     last_time: Option<Time>,
     duration_seconds: Seconds,
     dropped_packets: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_up_connections: Option<u64>,
     problem: Option<&'a str>,
 }
 
@@ -77,6 +79,7 @@ impl<'a> CaptureShape<'a> {
             last_time: capture.last_time.map(Time),
             duration_seconds: Seconds(capture.duration()),
             dropped_packets: capture.dropped_packets,
+            given_up_connections: Some(capture.given_up).filter(|count| *count > 0),
             problem: capture.problem.as_deref(),
         }
     }
@@ -178,14 +181,14 @@ impl<'a> ConnectionShape<'a> {
 }
 
 #[derive(Serialize)]
-struct EndpointShape<'a> {
+pub(super) struct EndpointShape<'a> {
     address: IpAddr,
     port: u16,
     name: Option<Cow<'a, str>>,
 }
 
 impl<'a> EndpointShape<'a> {
-    fn new(endpoint: &Endpoint, names: &'a Names) -> EndpointShape<'a> {
+    pub(super) fn new(endpoint: &Endpoint, names: &'a Names) -> EndpointShape<'a> {
         EndpointShape {
             address: endpoint.address,
             port: endpoint.port,
@@ -277,7 +280,7 @@ impl<'a> GroupShape<'a> {
 }
 
 #[derive(Serialize)]
-struct FindingShape<'a> {
+pub(super) struct FindingShape<'a> {
     code: &'static str,
     severity: &'static str,
     confidence: &'static str,
@@ -289,7 +292,7 @@ struct FindingShape<'a> {
 }
 
 impl<'a> FindingShape<'a> {
-    fn new(finding: &'a Finding) -> FindingShape<'a> {
+    pub(super) fn new(finding: &'a Finding) -> FindingShape<'a> {
         FindingShape {
             code: finding.code,
             severity: finding.severity.name(),

@@ -52,6 +52,11 @@ impl<W: Write> Text<W> {
             quiet: Services::default(),
         }
     }
+
+    /// The writer.
+    pub(crate) fn into_inner(self) -> W {
+        self.out
+    }
 }
 
 impl<W: Write> Reporter for Text<W> {
@@ -120,6 +125,12 @@ fn about(page: &mut Page<'_>, capture: &CaptureSummary, group: &[GroupFinding]) 
         page.text(&format!(
             "{} lost while capturing.",
             words::counted(dropped, "packet")
+        ))?;
+    }
+    if capture.given_up > 0 {
+        page.text(&format!(
+            "{} given up before the end because the table was full (--max-connections): what came later is not in this report.",
+            words::counted(capture.given_up, "connection")
         ))?;
     }
     Ok(())
@@ -245,7 +256,10 @@ fn where_next(page: &mut Page<'_>, capture: &CaptureSummary, entries: &[Entry]) 
     let quoted = shell_word(source);
     let show = format!("wirewhy show {quoted} {}", first.tally.first_stream());
     let explain = format!("wirewhy explain {}", first.code);
-    page.line(&format!("Packet by packet: {show}"))?;
+    // Packets that passed are no file to be shown.
+    if capture.format != "live" {
+        page.line(&format!("Packet by packet: {show}"))?;
+    }
     page.line(&format!("About this code:  {explain}"))
 }
 

@@ -5,6 +5,8 @@ mod json;
 #[cfg(test)]
 mod ladder;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod text;

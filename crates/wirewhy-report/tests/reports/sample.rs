@@ -92,6 +92,7 @@ pub(crate) fn capture() -> CaptureSummary {
         first_time: Some(first),
         last_time: Some(first.after(Interval::from_millis(61_234))),
         dropped_packets: None,
+        given_up: 0,
         problem: None,
     }
 }

@@ -3,6 +3,8 @@
 mod analyze;
 mod completions;
 mod explain;
+mod interfaces;
+mod live;
 mod man;
 mod packets;
 mod show;
@@ -16,6 +18,8 @@ pub(crate) fn run(cli: Cli) -> Exit {
     let done = match cli.command {
         None => analyze::run(&cli.analyze),
         Some(Command::Analyze(args)) => analyze::run(&args),
+        Some(Command::Live(args)) => live::run(&args),
+        Some(Command::Interfaces(args)) => interfaces::run(&args),
         Some(Command::Packets(args)) => packets::run(&args),
         Some(Command::Show(args)) => show::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),

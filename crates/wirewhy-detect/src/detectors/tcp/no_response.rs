@@ -92,10 +92,10 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             socket(server),
             request(connection),
             span(waited),
-            if gave_up {
-                "; the client gave up"
-            } else {
-                "; the client was still waiting when the capture ended"
+            match (gave_up, connection.goes_on()) {
+                (true, _) => "; the client gave up",
+                (false, true) => "; the client is still waiting",
+                (false, false) => "; the client was still waiting when the capture ended",
             },
         ),
         frames: [Some(asked), connection.client.fin, server.last]

@@ -51,11 +51,16 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let vantage = connection.vantage();
     let at_server = vantage == Vantage::ServerSide;
     let summary = format!(
-        "{} to {} from {} got no answer of any kind{}; the capture ran on for {} after the last one{}",
+        "{} to {} from {} got no answer of any kind{}; {} for {} after the last one{}",
         count(u64::from(handshake.syns), "SYN"),
         socket(server),
         connection.client.address,
         over(&gaps),
+        if connection.goes_on() {
+            "nothing came"
+        } else {
+            "the capture ran on"
+        },
         span(listened),
         match (host_answers, at_server) {
             (_, true) =>

@@ -75,6 +75,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             span(total),
             match (abandoned, window.closed_since.is_some()) {
                 (true, _) => ", and the connection ended that way",
+                (false, true) if connection.goes_on() => "; it is still closed",
                 (false, true) => "; it was still closed when the capture ended",
                 _ => "; it went on afterwards",
             },

@@ -36,7 +36,7 @@ fn detect(presented: &Presented<'_>, limits: &Limits) -> Option<Finding> {
     );
     // What the client did has other reasons.
     let summary = match presented.reaction {
-        Reaction::Accepted => noted
+        Reaction::Unseen | Reaction::Accepted => noted
             .summary
             .replace(&presented.reaction_words(Severity::Note), ""),
         _ => noted.summary,

@@ -28,6 +28,11 @@ pub(crate) fn judge(
     findings.splice(0..0, found);
 }
 
+/// Whether a code is about a server's certificates.
+pub(crate) fn concerns(code: &str) -> bool {
+    code.starts_with("tls.cert-") || code == super::intercepted::RECORD.code
+}
+
 /// The finding that explains why the client ended the handshake: the worst, and a weakness where nothing worse fits the
 /// alert.
 fn cause_of(found: &[Finding], reaction: Reaction) -> Option<&'static str> {
@@ -61,7 +66,7 @@ fn explain(findings: &mut Vec<Finding>, cause: &'static str, reaction: Reaction)
     if is_error && matches!(reaction, Reaction::Refused { .. }) {
         findings.retain(|finding| finding.code != told);
     }
-    let by_client = !matches!(reaction, Reaction::Accepted);
+    let by_client = !matches!(reaction, Reaction::Unseen | Reaction::Accepted);
     for finding in findings {
         let is_end = ends.contains(&finding.code) || finding.code == told;
         let follows = finding
@@ -124,6 +129,7 @@ fn common(presented: &Presented<'_>) -> Facts {
                 Reaction::Refused { .. } => "refused",
                 Reaction::Ended { .. } => "ended the handshake",
                 Reaction::Unused { .. } => "left unused",
+                Reaction::Unseen => "not captured",
                 Reaction::Accepted => "went on",
             },
         )

@@ -1,0 +1,162 @@
+//! When a connection is no longer followed: it has been quiet long enough, or the table is full.
+
+use wirewhy_packet::{Interval, Timestamp};
+
+use super::{Bounds, Occupant, Tracker};
+use crate::expiry::{Class, Handle};
+use crate::observe::Live;
+use crate::{Connection, Ended, EndpointState};
+
+impl Tracker {
+    pub(super) fn expire(&mut self, sink: &mut impl FnMut(Connection)) {
+        for class in [Class::Over, Class::Cut, Class::Opening] {
+            let quiet = quiet_of(class, &self.bounds);
+            while let Some(handle) = self.expiry.due(class, self.now, quiet) {
+                self.expire_one(class, handle, sink);
+            }
+        }
+    }
+
+    fn expire_one(&mut self, class: Class, handle: Handle, sink: &mut impl FnMut(Connection)) {
+        let (now, bounds) = (self.now, self.bounds);
+        let Some(place) = self.occupant(handle.slot) else {
+            return;
+        };
+        if place.generation != handle.generation {
+            return;
+        }
+        let (active, quiet, stands_in) = match &place.occupant {
+            Occupant::None => return,
+            Occupant::Syn(lone) => (lone.segment.time, bounds.unopened_quiet, Class::Opening),
+            Occupant::Connection(live) => {
+                let class = class_of(live);
+                (live.connection.last.time, quiet_of(class, &bounds), class)
+            }
+        };
+        if stands_in != class {
+            return;
+        }
+        // Where time stepped back its packets lie ahead of now: looked at again all the same.
+        let due = active.after(quiet);
+        if due > now {
+            self.expiry.enter(class, due.min(now.after(quiet)), handle);
+            return;
+        }
+        let ended = if matches!(class, Class::Over | Class::Cut) {
+            Ended::Closed
+        } else {
+            Ended::NeverOpened
+        };
+        self.release(handle.slot, ended, sink);
+    }
+
+    /// Gives up what is least worth keeping: what is over; in a flood of SYNs the oldest of them; else what is open, healthy
+    /// and idle; else what has been followed longest.
+    pub(super) fn give_up_one(&mut self, sink: &mut impl FnMut(Connection)) {
+        let flooded = self.alone > self.bounds.max_connections / 2;
+        let order = if flooded {
+            [Class::Over, Class::Cut, Class::Opening, Class::Open]
+        } else {
+            [Class::Over, Class::Cut, Class::Open, Class::Opening]
+        };
+        for class in order {
+            let mut chances = SECOND_CHANCES;
+            while let Some((due, handle)) = self.expiry.oldest(class) {
+                if !self.stands_in(handle, class) {
+                    continue;
+                }
+                if class == Class::Open
+                    && chances > 0
+                    && let Some(later) = self.worth_keeping(handle, due)
+                {
+                    chances -= 1;
+                    self.expiry.enter(class, later, handle);
+                    continue;
+                }
+                self.tally.given_up += 1;
+                self.release(handle.slot, Ended::GivenUp, sink);
+                return;
+            }
+        }
+    }
+
+    /// Forgets the places that connections have left behind in the queues, once they are most of one.
+    pub(super) fn tidy(&mut self) {
+        let most = 2 * self.slots.len() + 1_024;
+        for class in [Class::Over, Class::Cut, Class::Opening, Class::Open] {
+            if self.expiry.standing(class) > most {
+                let mut queue = self.expiry.take(class);
+                queue.retain(|(_, handle)| self.stands_in(*handle, class));
+                self.expiry.put_back(class, queue);
+            }
+        }
+    }
+
+    fn stands_in(&self, handle: Handle, class: Class) -> bool {
+        let place = usize::try_from(handle.slot)
+            .ok()
+            .and_then(|at| self.slots.get(at));
+        place.is_some_and(|place| {
+            place.generation == handle.generation
+                && match &place.occupant {
+                    Occupant::None => false,
+                    Occupant::Syn(_) => class == Class::Opening,
+                    Occupant::Connection(live) => class_of(live) == class,
+                }
+        })
+    }
+
+    /// Where an open connection has been active since it was queued, or is in trouble: its new place in the queue.
+    fn worth_keeping(&mut self, handle: Handle, due: Timestamp) -> Option<Timestamp> {
+        let quiet = self.bounds.unopened_quiet;
+        let Occupant::Connection(live) = &self.occupant(handle.slot)?.occupant else {
+            return None;
+        };
+        let connection = &live.connection;
+        let active = connection.last.time.after(quiet);
+        let troubled = [&connection.client, &connection.server]
+            .into_iter()
+            .any(|side| side.trouble().is_some() || side.fin.is_some());
+        (active > due || troubled).then_some(active.max(due))
+    }
+}
+
+/// How many open connections that are active or in trouble are passed over in search of one that is neither. Beyond it the
+/// search would cost more than the packet.
+const SECOND_CHANCES: u32 = 32;
+
+/// A reset behind a FIN, or with nothing on the way, is the end; any other may be forged or missed, and its connection go
+/// on.
+pub(super) fn class_of(live: &Live) -> Class {
+    let Connection {
+        client,
+        server,
+        handshake,
+        ..
+    } = &live.connection;
+    if live.is_over() {
+        let closing = client.fin.is_some() || server.fin.is_some();
+        let outstanding = client.unacknowledged_by(server) + server.unacknowledged_by(client);
+        let goes_on = handshake.ack.is_some() && !closing && outstanding > 0;
+        return if goes_on { Class::Cut } else { Class::Over };
+    }
+    let opening = |state| {
+        matches!(
+            state,
+            EndpointState::Silent | EndpointState::SynSent | EndpointState::SynReceived
+        )
+    };
+    if opening(client.state) && opening(server.state) {
+        Class::Opening
+    } else {
+        Class::Open
+    }
+}
+
+pub(super) fn quiet_of(class: Class, bounds: &Bounds) -> Interval {
+    match class {
+        Class::Over => bounds.closed_quiet,
+        Class::Cut => bounds.reset_quiet,
+        Class::Opening | Class::Open => bounds.unopened_quiet,
+    }
+}

@@ -1,0 +1,307 @@
+//! What is new since somebody last looked, for those who cannot wait until a connection is over.
+//!
+//! A look costs as much as there is news: connections at rest are not visited, and cost nothing.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use wirewhy_packet::{Interval, Timestamp};
+
+use super::{Occupant, Tracker};
+use crate::expiry::Handle;
+use crate::observe::Live;
+use crate::{Connection, Ended, Endpoint, EndpointState};
+
+/// Connections with news, and those to be looked at when a time has come.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// How long a SYN stands alone before it is looked at.
+    pub(super) alone: Interval,
+    touched: Vec<Handle>,
+    alarms: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
+    /// How long handshakes took that were completed since somebody asked.
+    handshakes: Vec<Interval>,
+}
+
+impl Watch {
+    pub(super) fn handshake(&mut self, took: Interval) {
+        if self.handshakes.len() < MOST_HANDSHAKES {
+            self.handshakes.push(took);
+        }
+    }
+}
+
+/// What is remembered of the last look at the occupant of a slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    touched: bool,
+    told: u64,
+    alarm: Timestamp,
+}
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen {
+            touched: false,
+            told: 0,
+            alarm: NEVER,
+        }
+    }
+}
+
+const NEVER: Timestamp = Timestamp(i64::MAX);
+
+/// How many times of handshakes are kept for somebody to ask for.
+const MOST_HANDSHAKES: usize = 65_536;
+
+/// Room kept for news between two looks.
+const USUAL_NEWS: usize = 4_096;
+
+impl Tracker {
+    /// From now on keeps account of which connections have news for [`visit`](Tracker::visit). A SYN that nothing followed
+    /// is news only after `alone`: most of a flood never costs more.
+    pub fn watch(&mut self, alone: Interval) {
+        self.watch = Some(Box::new(Watch {
+            alone,
+            touched: Vec::new(),
+            alarms: BinaryHeap::new(),
+            handshakes: Vec::new(),
+        }));
+    }
+
+    /// Lets time pass without a packet: connections that have been quiet long enough are handed to `sink`.
+    pub fn advance(&mut self, now: Timestamp, sink: &mut impl FnMut(Connection)) {
+        self.step(now);
+        self.expire(sink);
+    }
+
+    /// Shows `look` each connection that changed since the last visit in more than its counts of bytes, and each whose time
+    /// to be looked at again has come. It is shown as it would be handed over now, with [`Ended::Followed`].
+    ///
+    /// `look` says when to show the connection again although nothing happened to it.
+    pub fn visit(&mut self, look: &mut impl FnMut(Connection) -> Option<Timestamp>) {
+        let Some(watch) = &mut self.watch else { return };
+        let mut touched = std::mem::take(&mut watch.touched);
+        for handle in touched.drain(..) {
+            if self.has_news(handle) {
+                self.look_at(handle, look);
+            }
+        }
+        touched.shrink_to(USUAL_NEWS);
+        if let Some(watch) = &mut self.watch {
+            watch.touched = touched;
+        }
+        while let Some(handle) = self.ringing() {
+            self.look_at(handle, look);
+        }
+    }
+
+    /// How long the handshakes took that were completed since this was asked last.
+    pub fn handshakes(&mut self) -> impl Iterator<Item = Interval> {
+        let watch = self.watch.as_mut();
+        watch
+            .into_iter()
+            .flat_map(|watch| watch.handshakes.drain(..))
+    }
+
+    /// When the next connection is to be looked at although nothing happened.
+    #[must_use]
+    pub fn next_look(&self) -> Option<Timestamp> {
+        let Reverse((due, _, _)) = self.watch.as_ref()?.alarms.peek()?;
+        Some(*due)
+    }
+
+    /// A packet came for the occupant of a slot.
+    pub(super) fn touch(&mut self, slot: u32) {
+        let Some(watch) = &mut self.watch else { return };
+        let place = usize::try_from(slot)
+            .ok()
+            .and_then(|at| self.slots.get_mut(at));
+        let Some(place) = place.filter(|place| !place.seen.touched) else {
+            return;
+        };
+        place.seen.touched = true;
+        watch.touched.push(Handle {
+            slot,
+            generation: place.generation,
+        });
+    }
+
+    /// The occupant of a slot is to be looked at again by `due`.
+    pub(super) fn remind(&mut self, handle: Handle, due: Timestamp) {
+        let Some(watch) = &mut self.watch else { return };
+        let place = usize::try_from(handle.slot)
+            .ok()
+            .and_then(|at| self.slots.get_mut(at));
+        // One that rings earlier stays: what is seen then decides anew, and no connection has more than a few.
+        let Some(place) = place.filter(|place| due < place.seen.alarm) else {
+            return;
+        };
+        place.seen.alarm = due;
+        if watch.alarms.len() > 2 * self.slots.len() + USUAL_NEWS {
+            watch.alarms.retain(|Reverse((due, slot, generation))| {
+                let place = usize::try_from(*slot)
+                    .ok()
+                    .and_then(|at| self.slots.get(at));
+                place.is_some_and(|place| {
+                    place.generation == *generation && place.seen.alarm == *due
+                })
+            });
+        }
+        watch
+            .alarms
+            .push(Reverse((due, handle.slot, handle.generation)));
+    }
+
+    /// Takes the next connection whose time has come.
+    fn ringing(&mut self) -> Option<Handle> {
+        loop {
+            let now = self.now;
+            let alarms = &mut self.watch.as_mut()?.alarms;
+            let Reverse((due, slot, generation)) = *alarms.peek()?;
+            if due > now {
+                return None;
+            }
+            alarms.pop();
+            let Some(place) = self.occupant(slot) else {
+                continue;
+            };
+            if place.generation == generation && place.seen.alarm == due {
+                place.seen.alarm = NEVER;
+                return Some(Handle { slot, generation });
+            }
+        }
+    }
+
+    /// Whether a connection that was touched tells anything else than when it was looked at last.
+    fn has_news(&mut self, handle: Handle) -> bool {
+        let Some(place) = self.occupant(handle.slot) else {
+            return false;
+        };
+        if place.generation != handle.generation {
+            return false;
+        }
+        place.seen.touched = false;
+        let telling = match &place.occupant {
+            Occupant::None => return false,
+            Occupant::Syn(_) => 0,
+            Occupant::Connection(live) => telling(live),
+        };
+        std::mem::replace(&mut place.seen.told, telling) != telling
+    }
+
+    fn look_at(&mut self, handle: Handle, look: &mut impl FnMut(Connection) -> Option<Timestamp>) {
+        let Some(connection) = self.snapshot(handle) else {
+            return;
+        };
+        if let Some(due) = look(connection) {
+            self.remind(handle, due);
+        }
+    }
+
+    /// A connection as it would be handed over now.
+    fn snapshot(&mut self, handle: Handle) -> Option<Connection> {
+        let place = self.slots.get(usize::try_from(handle.slot).ok()?)?;
+        if place.generation != handle.generation {
+            return None;
+        }
+        let live = match &place.occupant {
+            Occupant::None => return None,
+            Occupant::Syn(lone) => {
+                let lone = **lone;
+                self.begin(&lone, &[])
+            }
+            Occupant::Connection(live) => live.as_it_stands(),
+        };
+        Some(self.hand_over(live, Ended::Followed))
+    }
+}
+
+/// Everything about a connection that a judgement could rest on, besides how much has been sent and when: two looks that
+/// find the same number see the same story.
+fn telling(live: &Live) -> u64 {
+    let connection = &live.connection;
+    let handshake = &connection.handshake;
+    let exchange = &connection.exchange;
+    let mut digest = Digest(0xcbf2_9ce4_8422_2325);
+    digest.add(handshake.syns);
+    digest.add(handshake.syn_acks);
+    digest.add(handshake.syn_acks_after_ack);
+    digest.add(handshake.ack.is_some());
+    digest.add(exchange.answers);
+    digest.add(exchange.pushes);
+    digest.add(exchange.asked.is_some());
+    let kept = u32::try_from(connection.events.as_slice().len()).unwrap_or(u32::MAX);
+    digest.add(kept);
+    digest.add(connection.events.left_out());
+    for side in [&connection.client, &connection.server] {
+        endpoint(&mut digest, side);
+        if live.listens() {
+            digest.add(read_closely(side.counts.payload_packets));
+        }
+    }
+    digest.0
+}
+
+/// While bytes are read, each of the first packets with payload may say something. Behind an opening and a few turns it is
+/// turns, alerts and ends that do, which are noted by themselves.
+fn read_closely(packets: u64) -> u64 {
+    const OPENING: u64 = 64;
+    match packets.checked_ilog2() {
+        Some(doublings) if packets > OPENING => OPENING + u64::from(doublings),
+        _ => packets,
+    }
+}
+
+fn endpoint(digest: &mut Digest, side: &Endpoint) {
+    let (state, acknowledged) = match side.state {
+        EndpointState::Silent => (0_u32, false),
+        EndpointState::SynSent => (1, false),
+        EndpointState::SynReceived => (2, false),
+        EndpointState::Established => (3, false),
+        EndpointState::JoinedLate => (4, false),
+        EndpointState::Closing { acknowledged } => (5, acknowledged),
+        EndpointState::Reset => (6, false),
+    };
+    digest.add(state);
+    digest.add(acknowledged);
+    digest.add(side.fin.is_some());
+    digest.add(side.alert.is_some());
+    digest.add(side.after_reset.map_or(0, |after| after.mark.frame));
+    digest.add(side.first_payload.is_some());
+    digest.add(side.counts.resets);
+    digest.add(side.counts.unseen_bytes);
+    let Some(trouble) = side.trouble() else {
+        return;
+    };
+    for count in [
+        trouble.losses(),
+        trouble.spurious,
+        trouble.reordered,
+        trouble.reported_duplicates,
+        trouble.unanswered.count,
+        trouble.unanswered_keep_alives.count,
+        trouble.window.episodes,
+        trouble.window_probes,
+        trouble.stuck.map_or(0, |stuck| stuck.sent),
+        trouble.hole.map_or(0, |hole| hole.asked.saturating_add(1)),
+    ] {
+        digest.add(count);
+    }
+    digest.add(trouble.window.closed_since.is_some());
+    digest.add(
+        trouble
+            .stuck
+            .is_some_and(|stuck| stuck.acknowledged.is_some()),
+    );
+}
+
+/// FNV-1a over words: what collides is looked at a packet later.
+struct Digest(u64);
+
+impl Digest {
+    fn add(&mut self, word: impl Into<u64>) {
+        self.0 = (self.0 ^ word.into()).wrapping_mul(0x0100_0000_01b3);
+        self.0 ^= self.0 >> 29;
+    }
+}

@@ -1,0 +1,64 @@
+//! The records that only a live analysis writes.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+use wirewhy_detect::{Finding, GroupFinding};
+use wirewhy_flow::Connection;
+use wirewhy_packet::Timestamp;
+
+use super::shape::{EndpointShape, FindingShape, GroupShape, Time};
+use crate::{Names, community_id};
+
+/// A finding about one connection, told before the connection is.
+#[derive(Serialize)]
+pub(super) struct ToldShape<'a> {
+    time: Time,
+    scope: &'static str,
+    subject: String,
+    stream: u32,
+    community_id: String,
+    client: EndpointShape<'a>,
+    server: EndpointShape<'a>,
+    #[serde(flatten)]
+    finding: FindingShape<'a>,
+}
+
+impl<'a> ToldShape<'a> {
+    pub(super) fn new(
+        at: Timestamp,
+        connection: &Connection,
+        finding: &'a Finding,
+        names: &'a Names,
+    ) -> ToldShape<'a> {
+        let (client, server) = (&connection.client, &connection.server);
+        let service = SocketAddr::new(server.address, server.port);
+        ToldShape {
+            time: Time(at),
+            scope: "connection",
+            subject: service.to_string(),
+            stream: connection.stream,
+            community_id: community_id(SocketAddr::new(client.address, client.port), service),
+            client: EndpointShape::new(client, names),
+            server: EndpointShape::new(server, names),
+            finding: FindingShape::new(finding),
+        }
+    }
+}
+
+/// A finding beyond one connection, with the time it was told at.
+#[derive(Serialize)]
+pub(super) struct TimedGroupShape<'a> {
+    time: Time,
+    #[serde(flatten)]
+    found: GroupShape<'a>,
+}
+
+impl<'a> TimedGroupShape<'a> {
+    pub(super) fn new(at: Timestamp, found: &'a GroupFinding) -> TimedGroupShape<'a> {
+        TimedGroupShape {
+            time: Time(at),
+            found: GroupShape::new(found),
+        }
+    }
+}

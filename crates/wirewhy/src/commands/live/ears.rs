@@ -1,0 +1,153 @@
+//! Who is told what a session finds: the person or program that reads, Prometheus, the folder of evidence.
+
+use std::io;
+use std::sync::Arc;
+
+use wirewhy::engine::Listener;
+use wirewhy::evidence::{Casebook, Concerns, Counts, EvidenceError};
+use wirewhy_capture::Interface;
+use wirewhy_detect::{Finding, GroupFinding, Judged, Severity, Totals};
+use wirewhy_packet::{Frame, Timestamp};
+use wirewhy_report::{CaptureSummary, LiveReporter, Metrics, Status};
+
+use crate::output::complain;
+
+/// Everyone who listens.
+pub(super) struct Ears<'a> {
+    reporter: &'a mut dyn LiveReporter,
+    metrics: Option<Arc<Metrics>>,
+    casebook: Option<Casebook>,
+    worst: Option<Severity>,
+}
+
+impl<'a> Ears<'a> {
+    pub(super) fn new(
+        reporter: &'a mut dyn LiveReporter,
+        metrics: Option<Arc<Metrics>>,
+        casebook: Option<Casebook>,
+    ) -> Ears<'a> {
+        Ears {
+            reporter,
+            metrics,
+            casebook,
+            worst: None,
+        }
+    }
+
+    pub(super) fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_deref()
+    }
+
+    /// Keeps a frame for the evidence.
+    pub(super) fn record(&mut self, frame: &Frame<'_>, concerns: Concerns) {
+        if let Some(casebook) = &mut self.casebook {
+            casebook.record(frame, concerns);
+        }
+    }
+
+    /// Writes what evidence is due. Frames come from these interfaces.
+    pub(super) fn write_evidence(
+        &mut self,
+        now: Timestamp,
+        interfaces: &[Interface],
+    ) -> io::Result<()> {
+        let casebook = self.casebook.as_mut();
+        let errors = casebook.map(|casebook| casebook.write_due(now, interfaces));
+        self.complain_of(errors)
+    }
+
+    /// Writes all evidence there is: nothing more will come.
+    pub(super) fn write_last_evidence(
+        &mut self,
+        now: Timestamp,
+        interfaces: &[Interface],
+    ) -> io::Result<()> {
+        let casebook = self.casebook.as_mut();
+        let errors = casebook.map(|casebook| casebook.finish(now, interfaces));
+        self.complain_of(errors)
+    }
+
+    fn complain_of(&mut self, errors: Option<Vec<EvidenceError>>) -> io::Result<()> {
+        for error in errors.into_iter().flatten() {
+            self.say(&format!("evidence: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// A line on standard error.
+    pub(super) fn say(&mut self, message: &str) -> io::Result<()> {
+        self.reporter.make_room()?;
+        complain(message);
+        Ok(())
+    }
+
+    pub(super) fn pulse(&mut self, now: Timestamp, status: &Status) -> io::Result<()> {
+        self.reporter.pulse(now, status)
+    }
+
+    /// The end. Returns the worst severity found.
+    pub(super) fn finish(
+        mut self,
+        summary: &CaptureSummary,
+        totals: &Totals,
+        group: &[GroupFinding],
+        speaks: bool,
+    ) -> io::Result<Option<Severity>> {
+        self.reporter.finish(summary, totals, group)?;
+        let kept = self.casebook.as_ref();
+        let kept = kept.and_then(|casebook| in_words(casebook.counts()));
+        if let Some(kept) = kept.filter(|_| speaks) {
+            self.say(&kept)?;
+        }
+        let beyond = group.iter().map(|found| found.finding.severity).max();
+        Ok(self.worst.max(beyond))
+    }
+}
+
+impl Listener for Ears<'_> {
+    fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()> {
+        self.worst = self.worst.max(Some(finding.severity));
+        if let Some(metrics) = &self.metrics {
+            metrics.finding(finding);
+        }
+        if let Some(casebook) = &mut self.casebook {
+            casebook.finding(at, judged, finding);
+        }
+        self.reporter.finding(at, &judged.connection, finding)
+    }
+
+    fn beyond(&mut self, at: Timestamp, found: &GroupFinding) -> io::Result<()> {
+        if let Some(metrics) = &self.metrics {
+            metrics.finding(&found.finding);
+        }
+        self.reporter.beyond(at, found)
+    }
+
+    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+        if let Some(metrics) = &self.metrics {
+            metrics.connection(judged);
+        }
+        if let Some(casebook) = &mut self.casebook {
+            casebook.connection(judged);
+        }
+        self.reporter.connection(judged)
+    }
+}
+
+fn in_words(counts: Counts) -> Option<String> {
+    let mut parts = Vec::new();
+    for (count, what) in [
+        (counts.written, "written"),
+        (counts.removed, "removed to make room"),
+        (
+            counts.passed_over,
+            "not written because too many came at once",
+        ),
+        (counts.failed, "not written because writing failed"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    (!parts.is_empty()).then(|| format!("evidence files: {}", parts.join(", ")))
+}

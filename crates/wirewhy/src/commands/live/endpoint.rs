@@ -1,0 +1,259 @@
+//! Metrics over HTTP/1.1: one resource, read only.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use wirewhy_report::Metrics;
+
+use crate::exit::{Failure, in_words};
+
+/// How many scrapes are answered at once.
+const MOST_AT_ONCE: usize = 16;
+
+/// How many bytes the head of a request may have.
+const LONGEST_HEAD: usize = 8 << 10;
+
+/// How many header fields a request may have.
+const MOST_FIELDS: usize = 64;
+
+/// How long one read or write may take, and how many reads a head may need.
+const PATIENCE: Duration = Duration::from_secs(2);
+const MOST_READS: usize = 16;
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// Takes an address to be asked at. Others than this host's own are refused unless `remote` is allowed: what fails here
+/// is nobody else's business by default.
+pub(super) fn bind(address: &str, remote: bool) -> Result<TcpListener, Failure> {
+    let refuse = |words: &str| Failure::new(format!("--metrics {address}: {words}"));
+    let addresses: Vec<SocketAddr> = address
+        .to_socket_addrs()
+        .map_err(|_| refuse("is no ADDRESS:PORT, as in 127.0.0.1:9100"))?
+        .collect();
+    if !remote && !addresses.iter().all(|address| address.ip().is_loopback()) {
+        return Err(refuse(
+            "can be reached from other hosts; --metrics-allow-remote says that this is meant",
+        ));
+    }
+    TcpListener::bind(addresses.as_slice()).map_err(|error| refuse(&in_words(&error)))
+}
+
+/// Answers from a thread of its own.
+pub(super) fn serve(listener: TcpListener, metrics: Arc<Metrics>) -> Result<(), Failure> {
+    let busy = Arc::new(AtomicUsize::new(0));
+    let accept = move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else {
+                // Out of descriptors, most likely: they come back.
+                thread::sleep(Duration::from_millis(100));
+                continue;
+            };
+            if busy.fetch_add(1, Ordering::AcqRel) >= MOST_AT_ONCE {
+                busy.fetch_sub(1, Ordering::AcqRel);
+                continue;
+            }
+            let (metrics, done) = (Arc::clone(&metrics), Arc::clone(&busy));
+            let answer = move || {
+                // Who asked and left is not told.
+                let _ = answer(stream, &metrics);
+                done.fetch_sub(1, Ordering::AcqRel);
+            };
+            if thread::Builder::new().spawn(answer).is_err() {
+                busy.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("metrics".to_owned())
+        .spawn(accept)
+        .map(drop)
+        .map_err(|error| Failure::new(format!("--metrics: {}", in_words(&error))))
+}
+
+/// What is said to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Response {
+    status: &'static str,
+    content_type: &'static str,
+    /// A header line of its own, with its end.
+    more: &'static str,
+    body: String,
+    /// Whether the request asked for the head only.
+    head_only: bool,
+}
+
+impl Response {
+    fn error(status: &'static str) -> Response {
+        Response {
+            status,
+            content_type: PLAIN,
+            more: "",
+            body: format!("{status}\n"),
+            head_only: false,
+        }
+    }
+}
+
+fn answer(mut stream: TcpStream, metrics: &Metrics) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut head = Vec::new();
+    let mut chunk = [0; 2048];
+    let mut reads = 0;
+    let response = loop {
+        if let Some(response) = respond(&head, metrics) {
+            break response;
+        }
+        reads += 1;
+        if reads > MOST_READS {
+            break Response::error("408 Request Timeout");
+        }
+        let read = stream.read(&mut chunk)?;
+        if read == 0 {
+            return Ok(());
+        }
+        head.extend(chunk.iter().take(read));
+    };
+    let Response {
+        status,
+        content_type,
+        more,
+        body,
+        head_only,
+    } = response;
+    let length = body.len();
+    let lead = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n{more}Connection: close\r\n\r\n"
+    );
+    stream.write_all(lead.as_bytes())?;
+    if !head_only {
+        stream.write_all(body.as_bytes())?;
+    }
+    stream.shutdown(std::net::Shutdown::Write)?;
+    // Closing with unread input would reset the connection before the answer is read.
+    let _ = stream.read(&mut chunk);
+    Ok(())
+}
+
+/// The answer to a request, once enough of it has come.
+fn respond(head: &[u8], metrics: &Metrics) -> Option<Response> {
+    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+    let mut request = httparse::Request::new(&mut fields);
+    match request.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) if head.len() < LONGEST_HEAD => return None,
+        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+            return Some(Response::error("431 Request Header Fields Too Large"));
+        }
+        Err(_) => return Some(Response::error("400 Bad Request")),
+    }
+    let head_only = match request.method {
+        Some("GET") => false,
+        Some("HEAD") => true,
+        _ => {
+            return Some(Response {
+                more: "Allow: GET, HEAD\r\n",
+                ..Response::error("405 Method Not Allowed")
+            });
+        }
+    };
+    let path = request.path.unwrap_or_default();
+    let path = path.split('?').next().unwrap_or_default();
+    let response = match path {
+        "/metrics" => {
+            let accepts = request
+                .headers
+                .iter()
+                .filter(|field| field.name.eq_ignore_ascii_case("accept"))
+                .any(|field| {
+                    String::from_utf8_lossy(field.value).contains("application/openmetrics-text")
+                });
+            let (content_type, body) = if accepts {
+                (OPENMETRICS, metrics.openmetrics())
+            } else {
+                (CLASSIC, metrics.text())
+            };
+            Response {
+                status: "200 OK",
+                content_type,
+                more: "Vary: Accept\r\n",
+                body,
+                head_only,
+            }
+        }
+        "/" => Response {
+            status: "200 OK",
+            content_type: PLAIN,
+            more: "",
+            body: "wirewhy: metrics are at /metrics\n".to_owned(),
+            head_only,
+        },
+        _ => Response {
+            head_only,
+            ..Response::error("404 Not Found")
+        },
+    };
+    Some(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(request: &str) -> Option<Response> {
+        respond(request.as_bytes(), &Metrics::new(10))
+    }
+
+    fn status(request: &str) -> &'static str {
+        said(request).unwrap().status
+    }
+
+    #[test]
+    fn an_unfinished_request_is_waited_for() {
+        assert_eq!(said(""), None);
+        assert_eq!(said("GET /metrics HTTP/1.1\r\nHost: x\r\n"), None);
+    }
+
+    #[test]
+    fn what_is_asked_for_decides_the_format() {
+        let classic = said("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        assert_eq!((classic.status, classic.content_type), ("200 OK", CLASSIC));
+        assert!(
+            classic
+                .body
+                .contains("# TYPE wirewhy_packets_total counter")
+        );
+        let accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
+        let open = said(&format!("GET /metrics HTTP/1.1\r\n{accept}\r\n\r\n")).unwrap();
+        assert_eq!(open.content_type, OPENMETRICS);
+        assert!(open.body.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn everything_else_is_refused_by_its_proper_name() {
+        assert_eq!(status("GET /other HTTP/1.1\r\n\r\n"), "404 Not Found");
+        assert_eq!(
+            status("POST /metrics HTTP/1.1\r\n\r\n"),
+            "405 Method Not Allowed"
+        );
+        assert_eq!(status("nonsense\r\n\r\n"), "400 Bad Request");
+        let long = format!("GET /metrics HTTP/1.1\r\nX: {}", "y".repeat(LONGEST_HEAD));
+        assert_eq!(status(&long), "431 Request Header Fields Too Large");
+        assert!(said("HEAD /metrics HTTP/1.1\r\n\r\n").unwrap().head_only);
+    }
+
+    #[test]
+    fn other_hosts_may_ask_only_where_that_is_meant() {
+        assert!(bind("127.0.0.1:0", false).is_ok());
+        assert!(bind("[::1]:0", false).is_ok() || bind("[::1]:0", true).is_err());
+        assert!(bind("0.0.0.0:0", false).is_err());
+        assert!(bind("0.0.0.0:0", true).is_ok());
+        assert!(bind("9100", true).is_err());
+    }
+}

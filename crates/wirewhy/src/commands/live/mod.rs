@@ -1,0 +1,130 @@
+//! `wirewhy live`: interfaces in, a line a finding, a summary at the end.
+
+mod ears;
+mod endpoint;
+mod memory;
+mod session;
+mod signals;
+
+use std::io::{BufWriter, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use wirewhy::evidence::{Casebook, Evidence, Recorder};
+use wirewhy_capture::live::{Keep, Options, Source, is_root, lower_privileges};
+use wirewhy_detect::Severity;
+use wirewhy_report::{LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View};
+
+use crate::cli::{LiveArgs, RowFormat};
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, complain};
+use crate::setup::Setup;
+use crate::terminal::{self, Target};
+use ears::Ears;
+use session::{Plan, Session};
+
+pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
+    let setup = Setup::new(&args.common, &args.select, &args.tls)?;
+    let stop = signals::watch().map_err(Failure::new)?;
+    let listener = match &args.metrics {
+        Some(address) => Some(endpoint::bind(address, args.metrics_allow_remote)?),
+        None => None,
+    };
+    let source = Source::open(options(args)).map_err(Failure::new)?;
+    let mut output = Output::open(args.common.output.as_deref(), &[])?;
+    lay_down_rights(args)?;
+    let casebook = match &args.evidence {
+        Some(folder) => Some(casebook(args, folder)?),
+        None => None,
+    };
+    let metrics = match listener {
+        Some(listener) => Some(serve(args, listener)?),
+        None => None,
+    };
+    if setup.speaks() {
+        complain(&format!(
+            "listening on {}; times are UTC; Ctrl-C ends with a summary",
+            args.interface.join(", ")
+        ));
+    }
+    let plan = Plan::new(args, &setup, stop);
+    let screen = screen(output.target());
+    let mut reporter = reporter(args, &setup, screen, &mut output);
+    let ears = Ears::new(reporter.as_mut(), metrics, casebook);
+    let ended = Session::new(plan, source, ears, setup.speaks()).run();
+    drop(reporter);
+    let worst = ended.map_err(|error| output.failure(&error))?;
+    output.close()?;
+    let fail_on = args.fail_on.map(Severity::from);
+    if fail_on.is_some_and(|least| worst >= Some(least)) {
+        return Ok(Exit::Found);
+    }
+    Ok(Exit::Done)
+}
+
+/// Everything is open that takes rights to open. Before any thread begins: rights belong to threads.
+fn lay_down_rights(args: &LiveArgs) -> Result<(), Failure> {
+    let user = args.user.as_deref();
+    // Root without its rights cannot write into the folders of others.
+    if user.is_none() && args.evidence.is_some() && is_root() {
+        return Ok(());
+    }
+    match lower_privileges(user, Keep::Reopening) {
+        Err(error) if user.is_some() => Err(Failure::new(format!("--user: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+fn casebook(args: &LiveArgs, folder: &Path) -> Result<Casebook, Failure> {
+    let memory = usize::try_from(args.evidence_buffer.0).unwrap_or(usize::MAX);
+    let filter = args.common.filter.clone();
+    let evidence = Evidence::open(folder, args.evidence_max)
+        .map_err(|error| Failure::new(format!("--evidence: {error}")))?;
+    Ok(Casebook::new(Recorder::new(memory), evidence, filter))
+}
+
+fn serve(args: &LiveArgs, listener: TcpListener) -> Result<Arc<Metrics>, Failure> {
+    let limit = u64::try_from(args.max_connections).unwrap_or(u64::MAX);
+    let metrics = Arc::new(Metrics::new(limit));
+    endpoint::serve(listener, Arc::clone(&metrics))?;
+    Ok(metrics)
+}
+
+fn options(args: &LiveArgs) -> Options {
+    Options {
+        interfaces: args.interface.clone(),
+        filter: args.common.filter.clone(),
+        snap_len: args.snaplen,
+        buffer: args.buffer.0,
+        promiscuous: args.promiscuous,
+    }
+}
+
+/// A terminal without a cursor to move is told lines only.
+fn screen(target: Target) -> Screen {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    match target {
+        Target::Terminal if !dumb => Screen::Terminal,
+        _ => Screen::Lines,
+    }
+}
+
+fn reporter<'a>(
+    args: &LiveArgs,
+    setup: &Setup,
+    screen: Screen,
+    output: &'a mut Output,
+) -> Box<dyn LiveReporter + 'a> {
+    let look = terminal::look(output.target(), args.common.color);
+    let view = View {
+        all: args.all,
+        min_severity: args.min_severity.map(Severity::from),
+    };
+    let names = setup.names.clone();
+    let out: &mut BufWriter<Box<dyn Write>> = output.writer();
+    match args.format {
+        RowFormat::Text => Box::new(LiveText::new(out, screen, look, view, names)),
+        RowFormat::Ndjson => Box::new(LiveNdjson::new(out, view, names)),
+    }
+}

@@ -1,0 +1,302 @@
+//! The loop from the first packet to the summary.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use wirewhy::engine::{EngineOptions, Live};
+use wirewhy::evidence::Concerns;
+use wirewhy_capture::live::{Change, MOST_DELAY, Pulled, Source, Transition};
+use wirewhy_capture::{InterfaceStatistics, now};
+use wirewhy_detect::{CaptureFaults, Severity};
+use wirewhy_flow::Bounds;
+use wirewhy_packet::{Decoder, Interval, Timestamp};
+use wirewhy_report::{CaptureSummary, Look, Status, Sums};
+
+use super::ears::Ears;
+use super::memory;
+use crate::cli::LiveArgs;
+use crate::setup::Setup;
+
+/// How often the analysis looks around, and so how late a finding can be told.
+const TICK: Interval = Interval::from_millis(100);
+
+/// How often the kernel is asked for its counters.
+const ASK: Interval = Interval::from_secs(1);
+
+/// How long to wait for a frame.
+const WAIT: Duration = Duration::from_millis(50);
+
+/// How many frames are taken in between two looks at the clock.
+const FRAMES_A_LOOK: u32 = 64;
+
+/// How far a clock may lie behind the time something is due at before it is taken to have been set back.
+const SET_BACK: Interval = Interval::from_secs(5);
+
+/// What a session is to do, and when to end.
+pub(super) struct Plan {
+    options: EngineOptions,
+    interfaces: Vec<String>,
+    duration: Option<Interval>,
+    count: Option<u64>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Plan {
+    pub(super) fn new(args: &LiveArgs, setup: &Setup, stop: Arc<AtomicBool>) -> Plan {
+        let connections = args.max_connections;
+        Plan {
+            options: EngineOptions {
+                bounds: Bounds {
+                    max_connections: connections,
+                    // As many again for packets that come late.
+                    max_streams: connections.saturating_mul(2).max(LEAST_STREAMS),
+                    ..Bounds::default()
+                },
+                ..setup.options.clone()
+            },
+            interfaces: args.interface.clone(),
+            duration: args.duration.map(|duration| duration.0),
+            count: args.count,
+            stop,
+        }
+    }
+}
+
+/// Pairs of addresses and ports that are remembered at least: a small table may see many short connections.
+const LEAST_STREAMS: usize = 65_536;
+
+/// Interfaces being listened to.
+pub(super) struct Session<'a> {
+    plan: Plan,
+    source: Source,
+    live: Live,
+    decoder: Decoder,
+    ears: Ears<'a>,
+    latest: Timestamp,
+    looked: Timestamp,
+    asked: Timestamp,
+    statistics: InterfaceStatistics,
+    memory: Option<u64>,
+    speaks: bool,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(plan: Plan, source: Source, ears: Ears<'a>, speaks: bool) -> Session<'a> {
+        let never = Timestamp(i64::MIN);
+        Session {
+            live: Live::new(plan.options.clone()),
+            plan,
+            source,
+            decoder: Decoder::new(),
+            ears,
+            latest: never,
+            looked: never,
+            asked: never,
+            statistics: InterfaceStatistics::default(),
+            memory: None,
+            speaks,
+        }
+    }
+
+    /// Listens until it is to stop, and tells the summary. Returns the worst severity found.
+    pub(super) fn run(mut self) -> io::Result<Option<Severity>> {
+        let end = self.plan.duration.map(|duration| now().after(duration));
+        let mut unlooked = 0;
+        let mut counted = false;
+        while !self.plan.stop.load(Ordering::Relaxed) && !counted {
+            let pulled = self.pull(WAIT)?;
+            counted = self
+                .plan
+                .count
+                .is_some_and(|count| self.source.traffic().packets >= count);
+            unlooked += 1;
+            if pulled == Came::Frame && unlooked < FRAMES_A_LOOK {
+                continue;
+            }
+            unlooked = 0;
+            let time = now();
+            if is_due(self.looked, TICK, time) {
+                self.looked = time;
+                self.look(time, pulled)?;
+            }
+            if end.is_some_and(|end| time >= end) {
+                break;
+            }
+        }
+        if !counted {
+            self.drain()?;
+        }
+        self.finish()
+    }
+
+    /// Takes in what comes next.
+    fn pull(&mut self, wait: Duration) -> io::Result<Came> {
+        match self.source.next(wait) {
+            Pulled::Frame(frame) => {
+                self.latest = self.latest.max(frame.time);
+                let (live, ears) = (&mut self.live, &mut self.ears);
+                let concerns = self.decoder.decode_with(&frame, |packet| {
+                    let observed = live.observe(packet, ears)?;
+                    io::Result::Ok(Concerns::of(packet, observed))
+                })?;
+                if let Some(concerns) = concerns {
+                    ears.record(&frame, concerns);
+                }
+                Ok(Came::Frame)
+            }
+            Pulled::Idle => Ok(Came::Nothing),
+            Pulled::Change(change) => {
+                if self.speaks {
+                    self.ears.say(&in_words(&change))?;
+                }
+                Ok(Came::Nothing)
+            }
+        }
+    }
+
+    /// Tells what is settled by now, and how things stand.
+    fn look(&mut self, time: Timestamp, came: Came) -> io::Result<()> {
+        // Where frames wait, only as much time has passed as they tell; where none do, all but what they may take.
+        let passed = match came {
+            Came::Frame => self.latest,
+            Came::Nothing => {
+                let delay = i64::try_from(MOST_DELAY.as_nanos()).unwrap_or(i64::MAX);
+                self.latest.max(time.after(Interval(-delay)))
+            }
+        };
+        self.live.tick(passed, &mut self.ears)?;
+        if is_due(self.asked, ASK, time) {
+            self.asked = time;
+            self.statistics = self.source.statistics();
+            self.memory = memory::resident();
+        }
+        self.ears.write_evidence(passed, self.source.interfaces())?;
+        self.count();
+        let status = self.status();
+        self.ears.pulse(time, &status)
+    }
+
+    fn status(&self) -> Status {
+        let standing = self.live.standing();
+        Status {
+            packets: self.source.traffic().packets,
+            following: standing.following,
+            failed: standing.failed,
+            dropped: self.statistics.dropped().unwrap_or(0),
+            given_up: standing.given_up,
+            memory: self.memory,
+            columns: terminal_size::terminal_size()
+                .map_or(Look::MAX_WIDTH, |(width, _)| usize::from(width.0)),
+        }
+    }
+
+    fn count(&mut self) {
+        let Some(metrics) = self.ears.metrics() else {
+            self.live.handshakes().for_each(drop);
+            return;
+        };
+        for took in self.live.handshakes() {
+            metrics.tcp_handshake(took);
+        }
+        let standing = self.live.standing();
+        let tally = self.live.tally();
+        metrics.update(&Sums {
+            packets: self.source.traffic().packets,
+            tcp_packets: tally.tcp_packets,
+            resets: tally.resets,
+            retransmissions: tally.retransmissions,
+            kernel_dropped: self.statistics.dropped_by_system.unwrap_or(0),
+            interface_dropped: self.statistics.dropped_by_interface.unwrap_or(0),
+            given_up: standing.given_up,
+            followed: standing.following,
+            memory: self.memory,
+        });
+    }
+
+    /// Takes in what passed before now and is still on its way.
+    fn drain(&mut self) -> io::Result<()> {
+        let until = now();
+        let delay = Interval(i64::try_from(MOST_DELAY.as_nanos()).unwrap_or(i64::MAX));
+        let last = until.after(delay).after(delay);
+        while self.latest <= until {
+            let came = self.pull(WAIT)?;
+            if came == Came::Nothing && now() > until.after(delay) || now() > last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<Option<Severity>> {
+        let time = now();
+        self.asked = Timestamp(i64::MIN);
+        self.look(time, Came::Nothing)?;
+        let summary = CaptureSummary {
+            given_up: self.live.standing().given_up,
+            ..summary(&self.plan.interfaces, &self.source, &self.statistics)
+        };
+        let recording = CaptureFaults {
+            source: summary.source.clone(),
+            dropped_packets: summary.dropped_packets,
+            ..CaptureFaults::default()
+        };
+        let (totals, group) = self.live.finish(recording, &mut self.ears)?;
+        self.ears
+            .write_last_evidence(time, self.source.interfaces())?;
+        self.ears.finish(&summary, &totals, &group, self.speaks)
+    }
+}
+
+/// What waiting brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Came {
+    Frame,
+    Nothing,
+}
+
+/// Whether something that was done at `last` is to be done again. A clock that was set back holds up nothing.
+fn is_due(last: Timestamp, every: Interval, time: Timestamp) -> bool {
+    time.since(last) >= every || last.since(time) > SET_BACK
+}
+
+fn in_words(change: &Change) -> String {
+    let Change {
+        interface,
+        transition,
+    } = change;
+    match transition {
+        Transition::Down => format!("{interface}: the interface went down; waiting for it"),
+        Transition::Lost(kind) => format!("{interface}: {kind}; waiting for it"),
+        Transition::Refused(kind) => format!("{interface}: is back, but {kind}; trying again"),
+        Transition::Back => format!("{interface}: is back"),
+    }
+}
+
+fn summary(names: &[String], source: &Source, statistics: &InterfaceStatistics) -> CaptureSummary {
+    let traffic = source.traffic();
+    let mut link_types = Vec::new();
+    for interface in source.interfaces() {
+        let link = interface.link_type;
+        let name = link
+            .name()
+            .map_or_else(|| format!("LINKTYPE_{}", link.0), str::to_owned);
+        if !link_types.contains(&name) {
+            link_types.push(name);
+        }
+    }
+    CaptureSummary {
+        source: names.join(", "),
+        format: "live".to_owned(),
+        compression: None,
+        link_types,
+        packets: traffic.packets,
+        bytes: traffic.bytes,
+        first_time: traffic.first_time,
+        last_time: traffic.last_time,
+        dropped_packets: statistics.dropped(),
+        given_up: 0,
+        problem: None,
+    }
+}

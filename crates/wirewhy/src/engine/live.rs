@@ -1,0 +1,425 @@
+//! The loop for those who cannot wait: findings while connections go on.
+//!
+//! The same tracker, detectors and survey as over files; what differs is when a finding is told. It is told once for each
+//! connection and code, when the packets or the silence behind it can hardly be turned over any more. In the end every
+//! connection is judged as it would be in a file.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+
+use wirewhy_detect::{
+    CaptureFaults, Finding, GroupFinding, Judged, Scope, Severity, Survey, Totals, judge, outlook,
+    settles,
+};
+use wirewhy_flow::{Connection, Observed, Tally, Tracker};
+use wirewhy_packet::{Interval, Packet, Timestamp};
+
+use super::{Analysis, EngineOptions, Held};
+
+/// How long a connection that is over waits for what others may tell about it.
+const HELD_FOR: Interval = Interval::from_secs(10);
+
+/// How often the findings beyond single connections are looked for.
+const BEYOND_EVERY: Interval = Interval::from_secs(1);
+
+/// How many findings beyond single connections are remembered as told.
+const MOST_BEYOND: usize = 65_536;
+
+/// Who is told what is found.
+pub trait Listener {
+    /// A finding about a connection, the moment it is settled. The connection may go on; `judged` is how it stands.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the analysis.
+    fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()>;
+
+    /// A finding about a host or a service.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the analysis.
+    fn beyond(&mut self, at: Timestamp, found: &GroupFinding) -> io::Result<()>;
+
+    /// A connection that is over, with everything that is concluded about it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever ends the analysis.
+    fn connection(&mut self, judged: &Judged) -> io::Result<()>;
+}
+
+/// How things stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Standing {
+    /// Packets taken in.
+    pub packets: u64,
+    /// TCP packets among them.
+    pub tcp_packets: u64,
+    /// Connections being followed.
+    pub following: u64,
+    /// Pairs of addresses and ports remembered.
+    pub remembered: u64,
+    /// Connections met so far.
+    pub connections: u64,
+    /// Connections about which an error was told.
+    pub failed: u64,
+    /// Connections given up because the table was full.
+    pub given_up: u64,
+}
+
+/// An analysis of packets as they come.
+#[derive(Debug)]
+pub struct Live {
+    analysis: Analysis,
+    cases: HashMap<u32, Case>,
+    told_beyond: BTreeSet<(&'static str, String, &'static str)>,
+    looked_beyond: Timestamp,
+    /// Connections that ended since the findings beyond them were looked for.
+    ended_since: u64,
+    ended: u64,
+    failed: u64,
+}
+
+/// What was told of a connection, and what waits to be.
+#[derive(Debug, Default)]
+struct Case {
+    told: Vec<&'static str>,
+    /// Findings that could still be taken back, and since when they have held.
+    held: Vec<(&'static str, Timestamp)>,
+    failed: bool,
+}
+
+impl Live {
+    /// An analysis that has seen nothing.
+    #[must_use]
+    pub fn new(options: EngineOptions) -> Live {
+        let mut analysis = Analysis::new(options);
+        let silence = analysis.options.limits.silence;
+        analysis.tracker.watch(silence);
+        Live {
+            analysis,
+            cases: HashMap::new(),
+            told_beyond: BTreeSet::new(),
+            looked_beyond: Timestamp(i64::MIN),
+            ended_since: 0,
+            ended: 0,
+            failed: 0,
+        }
+    }
+
+    /// Takes in one packet. What it settles is told at the next [`tick`](Live::tick), unless it ends a connection.
+    ///
+    /// # Errors
+    ///
+    /// What `listener` returns.
+    pub fn observe(
+        &mut self,
+        packet: &Packet<'_>,
+        listener: &mut dyn Listener,
+    ) -> io::Result<Option<Observed>> {
+        self.analysis.note_time(packet);
+        let ended = &mut self.analysis.ended;
+        let observed = self
+            .analysis
+            .tracker
+            .observe(packet, &mut |connection| ended.push(connection));
+        self.take_ended(listener)?;
+        Ok(observed)
+    }
+
+    /// Lets time pass, and tells what it and the packets since the last tick have settled. Costs as much as there is news:
+    /// connections at rest cost nothing.
+    ///
+    /// # Errors
+    ///
+    /// What `listener` returns.
+    pub fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) -> io::Result<()> {
+        let ended = &mut self.analysis.ended;
+        self.analysis
+            .tracker
+            .advance(now, &mut |connection| ended.push(connection));
+        self.take_ended(listener)?;
+        self.look_around(listener)?;
+        while let Some(held) = self.analysis.held.front()
+            && now.since(held.since) >= HELD_FOR
+        {
+            let Some(held) = self.analysis.held.pop_front() else {
+                break;
+            };
+            self.settle(now, held, listener)?;
+        }
+        if self.ended_since > 0 && now.since(self.looked_beyond) >= BEYOND_EVERY {
+            self.look_beyond(now, listener)?;
+        }
+        Ok(())
+    }
+
+    /// When time alone settles something next.
+    #[must_use]
+    pub fn due(&self) -> Option<Timestamp> {
+        self.analysis.tracker.next_look()
+    }
+
+    /// How long the TCP handshakes took that were completed since this was asked last.
+    pub fn handshakes(&mut self) -> impl Iterator<Item = Interval> {
+        self.analysis.tracker.handshakes()
+    }
+
+    /// How things stand.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let tracker = &self.analysis.tracker;
+        let following = count(tracker.following());
+        Standing {
+            packets: self.analysis.frames,
+            tcp_packets: tracker.tally().tcp_packets,
+            following,
+            remembered: count(tracker.remembered_streams()),
+            connections: self.ended.saturating_add(following),
+            failed: self.failed,
+            given_up: tracker.tally().given_up,
+        }
+    }
+
+    /// What was counted beside the connections.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        self.analysis.tracker.tally()
+    }
+
+    /// Ends the analysis: every connection left is judged as it stands and handed over. Returns what
+    /// [`Analysis::finish`] would.
+    ///
+    /// # Errors
+    ///
+    /// What `listener` returns.
+    pub fn finish(
+        mut self,
+        recording: CaptureFaults,
+        listener: &mut dyn Listener,
+    ) -> io::Result<(Totals, Vec<GroupFinding>)> {
+        let bounds = self.analysis.options.bounds;
+        let mut tracker = std::mem::replace(&mut self.analysis.tracker, Tracker::new(bounds));
+        let mut failed = Ok(());
+        tracker.finish(&mut |connection| {
+            if failed.is_ok() {
+                failed = self.close(connection, listener);
+            }
+        });
+        failed?;
+        self.analysis.tracker = tracker;
+        while let Some(held) = self.analysis.held.pop_front() {
+            let now = held.since;
+            self.settle(now, held, listener)?;
+        }
+        Ok(self.analysis.conclude(recording))
+    }
+
+    /// Judges the connections that are over.
+    fn take_ended(&mut self, listener: &mut dyn Listener) -> io::Result<()> {
+        if self.analysis.ended.is_empty() {
+            return Ok(());
+        }
+        let mut ended = std::mem::take(&mut self.analysis.ended);
+        for connection in ended.drain(..) {
+            self.close(connection, listener)?;
+        }
+        self.analysis.ended = ended;
+        Ok(())
+    }
+
+    fn close(&mut self, connection: Connection, listener: &mut dyn Listener) -> io::Result<()> {
+        let now = connection.observed_until;
+        self.ended = self.ended.saturating_add(1);
+        self.ended_since = self.ended_since.saturating_add(1);
+        let mut case = self.cases.remove(&connection.stream).unwrap_or_default();
+        let limits = &self.analysis.options.limits;
+        let judged = judge(connection, limits, &self.analysis.options.trust);
+        self.analysis.survey.note(&judged, limits);
+        let untold = |finding: &Finding| !case.told.contains(&finding.code);
+        if judged.findings.iter().any(untold) {
+            let mut amended = judged.clone();
+            self.analysis.survey.adjust(&mut amended, limits);
+            for finding in &amended.findings {
+                self.tell(now, &mut case, (&amended, finding), listener)?;
+            }
+        }
+        let held = Held {
+            judged,
+            told: case.told,
+            since: now,
+        };
+        match self.analysis.hold(held) {
+            Some(due) => self.settle(now, due, listener),
+            None => Ok(()),
+        }
+    }
+
+    /// The last word on a connection, with what others have told about it since.
+    fn settle(
+        &mut self,
+        now: Timestamp,
+        held: Held,
+        listener: &mut dyn Listener,
+    ) -> io::Result<()> {
+        let judged = self.analysis.settle(held.judged);
+        for finding in &judged.findings {
+            if !held.told.contains(&finding.code) {
+                listener.finding(now, &judged, finding)?;
+            }
+        }
+        listener.connection(&judged)
+    }
+
+    fn tell(
+        &mut self,
+        now: Timestamp,
+        case: &mut Case,
+        (judged, finding): (&Judged, &Finding),
+        listener: &mut dyn Listener,
+    ) -> io::Result<()> {
+        let counts = self.analysis.options.selection.counts(finding.code);
+        if !case.tell(finding, counts, &mut self.failed) {
+            return Ok(());
+        }
+        listener.finding(now, judged, finding)
+    }
+
+    /// Visits the connections with news.
+    fn look_around(&mut self, listener: &mut dyn Listener) -> io::Result<()> {
+        let Analysis {
+            tracker,
+            survey,
+            options,
+            ..
+        } = &mut self.analysis;
+        let (cases, failed) = (&mut self.cases, &mut self.failed);
+        let mut done = Ok(());
+        tracker.visit(&mut |connection| {
+            if done.is_err() {
+                return None;
+            }
+            let look = Look {
+                survey,
+                options,
+                cases,
+                failed,
+            };
+            look.at(connection, listener).unwrap_or_else(|error| {
+                done = Err(error);
+                None
+            })
+        });
+        done
+    }
+
+    fn look_beyond(&mut self, now: Timestamp, listener: &mut dyn Listener) -> io::Result<()> {
+        self.looked_beyond = now;
+        self.ended_since = 0;
+        // After as many, what is told once more is the least trouble.
+        if self.told_beyond.len() > MOST_BEYOND {
+            self.told_beyond.clear();
+        }
+        for found in self.analysis.beyond(CaptureFaults::default()) {
+            // What the recording could not carry is told once, at the end, when it is known how much it was.
+            if found.scope == Scope::Capture {
+                continue;
+            }
+            let key = (
+                found.scope.name(),
+                found.subject.clone(),
+                found.finding.code,
+            );
+            if self.told_beyond.insert(key) {
+                listener.beyond(now, &found)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Case {
+    /// Notes that a finding is told. Returns whether it is to be: for the first time, and selected.
+    fn tell(&mut self, finding: &Finding, counts: bool, failed: &mut u64) -> bool {
+        if self.told.contains(&finding.code) {
+            return false;
+        }
+        self.told.push(finding.code);
+        if counts && finding.severity == Severity::Error && !self.failed {
+            self.failed = true;
+            *failed = failed.saturating_add(1);
+        }
+        counts
+    }
+
+    /// Since when a finding has held.
+    fn holds(&mut self, code: &'static str, now: Timestamp) -> Timestamp {
+        if let Some((_, since)) = self.held.iter().find(|(known, _)| *known == code) {
+            return *since;
+        }
+        self.held.push((code, now));
+        now
+    }
+
+    fn is_empty(&self) -> bool {
+        self.told.is_empty() && self.held.is_empty()
+    }
+}
+
+/// One look at a connection that goes on.
+struct Look<'a> {
+    survey: &'a mut Survey,
+    options: &'a EngineOptions,
+    cases: &'a mut HashMap<u32, Case>,
+    failed: &'a mut u64,
+}
+
+impl Look<'_> {
+    /// Tells what is settled. Returns when to look again though no packet came.
+    fn at(
+        self,
+        connection: Connection,
+        listener: &mut dyn Listener,
+    ) -> io::Result<Option<Timestamp>> {
+        let limits = &self.options.limits;
+        let now = connection.observed_until;
+        let stream = connection.stream;
+        let mut judged = judge(connection, limits, &self.options.trust);
+        self.survey.note_going_on(&judged);
+        self.survey.adjust(&mut judged, limits);
+        let mut case = self.cases.remove(&stream).unwrap_or_default();
+        let mut known: Vec<&'static str> = judged.findings.iter().map(|found| found.code).collect();
+        case.held.retain(|(code, _)| known.contains(code));
+        let mut again: Option<Timestamp> = None;
+        for finding in &judged.findings {
+            if case.told.contains(&finding.code) {
+                continue;
+            }
+            let due = settles(
+                finding.code,
+                &judged.connection,
+                case.holds(finding.code, now),
+                limits,
+            );
+            if due > now {
+                again = Some(again.map_or(due, |again| again.min(due)));
+                continue;
+            }
+            let counts = self.options.selection.counts(finding.code);
+            if case.tell(finding, counts, self.failed) {
+                listener.finding(now, &judged, finding)?;
+            }
+        }
+        known.extend(&case.told);
+        let coming = outlook(&mut judged.connection, &known, limits);
+        if !case.is_empty() {
+            self.cases.insert(stream, case);
+        }
+        Ok([again, coming].into_iter().flatten().min())
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,278 @@
+//! Evidence of a capture that is running: when to write what.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wirewhy_capture::Interface;
+use wirewhy_detect::{Finding, Judged, Outcome, Severity};
+use wirewhy_packet::{Frame, Interval, Timestamp};
+
+use super::file::Case;
+use super::{Concerns, Counts, Evidence, EvidenceError, Recorder};
+
+/// How long a failure waits for what follows it: the answer to it, and findings that explain it.
+const AFTERMATH: Interval = Interval::from_secs(1);
+
+/// The time from which the failure of a connection that is over need not wait.
+const OVER: Timestamp = Timestamp(i64::MIN);
+
+/// How many failures wait at most; further ones are passed over, as most of these would be.
+const MOST_WAITING: usize = 512;
+
+/// How many connections are remembered that go on after their file was written.
+const MOST_SETTLED: usize = 65_536;
+
+/// Keeps the last packets, and writes a file for each connection that fails.
+///
+/// The loop tells it of every packet, finding and ended connection, and lets it write now and then. Nothing is written
+/// in between, so that the packet that settled a finding is there when its file is written.
+#[derive(Debug)]
+pub struct Casebook {
+    recorder: Recorder,
+    evidence: Evidence,
+    filter: Option<String>,
+    /// Failures that wait, by stream, with the time from which they need not.
+    waiting: BTreeMap<u32, (Timestamp, Judged)>,
+    /// Streams that have their file or were passed over, and may fail again.
+    settled: BTreeSet<u32>,
+}
+
+impl Casebook {
+    /// A casebook that has seen nothing. `filter` is what packets had to pass to be captured.
+    #[must_use]
+    pub fn new(recorder: Recorder, evidence: Evidence, filter: Option<String>) -> Casebook {
+        Casebook {
+            recorder,
+            evidence,
+            filter,
+            waiting: BTreeMap::new(),
+            settled: BTreeSet::new(),
+        }
+    }
+
+    /// Keeps a frame.
+    pub fn record(&mut self, frame: &Frame<'_>, concerns: Concerns) {
+        self.recorder.record(frame, concerns);
+    }
+
+    /// Takes note of a finding about a connection that may go on; `judged` is how it stands.
+    pub fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) {
+        let stream = judged.connection.stream;
+        if let Some((_, waiting)) = self.waiting.get_mut(&stream) {
+            waiting.clone_from(judged);
+            return;
+        }
+        if finding.severity < Severity::Error || self.settled.contains(&stream) {
+            return;
+        }
+        if self.has_room() {
+            let due = at.after(AFTERMATH);
+            self.waiting.insert(stream, (due, judged.clone()));
+        } else {
+            self.settle(stream);
+        }
+    }
+
+    /// Takes note of a connection that is over.
+    pub fn connection(&mut self, judged: &Judged) {
+        let stream = judged.connection.stream;
+        let is_settled = self.settled.remove(&stream);
+        if judged.outcome() != Outcome::Failed {
+            // What it was taken for has been taken back.
+            self.waiting.remove(&stream);
+        } else if !is_settled && (self.waiting.contains_key(&stream) || self.has_room()) {
+            self.waiting.insert(stream, (OVER, judged.clone()));
+        }
+    }
+
+    /// Writes the files that are due at `now`, in the order of their streams, and gives what went wrong.
+    /// `interfaces` are those of the capture, as frames number them.
+    pub fn write_due(&mut self, now: Timestamp, interfaces: &[Interface]) -> Vec<EvidenceError> {
+        let waiting = self.waiting.iter();
+        let due: Vec<u32> = waiting
+            .filter(|(_, (time, _))| *time <= now)
+            .map(|(stream, _)| *stream)
+            .collect();
+        let mut errors = Vec::new();
+        for stream in due {
+            let Some((time, judged)) = self.waiting.remove(&stream) else {
+                continue;
+            };
+            if time != OVER {
+                self.settle(stream);
+            }
+            let case = Case {
+                judged: &judged,
+                recorder: &self.recorder,
+                interfaces,
+                filter: self.filter.as_deref(),
+            };
+            errors.extend(self.evidence.keep(&case, now).err());
+        }
+        errors
+    }
+
+    /// Writes everything that waits: the capture is over.
+    pub fn finish(&mut self, now: Timestamp, interfaces: &[Interface]) -> Vec<EvidenceError> {
+        for (time, _) in self.waiting.values_mut() {
+            *time = OVER;
+        }
+        self.write_due(now, interfaces)
+    }
+
+    /// What became of the failed connections.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.evidence.counts()
+    }
+
+    /// Whether one more failure may wait; if not, it is counted as passed over.
+    fn has_room(&mut self) -> bool {
+        let has_room = self.waiting.len() < MOST_WAITING;
+        if !has_room {
+            self.evidence.pass_over();
+        }
+        has_room
+    }
+
+    fn settle(&mut self, stream: u32) {
+        if self.settled.len() >= MOST_SETTLED {
+            // The oldest: stream numbers count up.
+            self.settled.pop_first();
+        }
+        self.settled.insert(stream);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io;
+
+    use wirewhy_detect::{CaptureFaults, GroupFinding};
+    use wirewhy_packet::Decoder;
+    use wirewhy_testkit::trace;
+
+    use super::*;
+    use crate::engine::{EngineOptions, Listener, Live};
+
+    /// A listener that only takes notes.
+    struct Notes(Casebook);
+
+    impl Listener for Notes {
+        fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()> {
+            self.0.finding(at, judged, finding);
+            Ok(())
+        }
+
+        fn beyond(&mut self, _: Timestamp, _: &GroupFinding) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+            self.0.connection(judged);
+            Ok(())
+        }
+    }
+
+    /// Runs a trace as the loop would, with a tick every tenth of a second, and gives for each file its name, how many
+    /// seconds into the trace it was there, and how many packets it holds.
+    fn files(lines: &str) -> Vec<(String, i64, usize)> {
+        run(lines).0
+    }
+
+    fn run(lines: &str) -> (Vec<(String, i64, usize)>, Counts) {
+        let folder = tempfile::tempdir().unwrap();
+        let evidence = Evidence::open(folder.path(), 100).unwrap();
+        let book = Casebook::new(Recorder::new(1 << 20), evidence, None);
+        let mut notes = Notes(book);
+        let mut live = Live::new(EngineOptions::default());
+        let mut decoder = Decoder::new();
+        let mut found = Vec::new();
+        let frames = trace(lines);
+        let start = frames[0].time;
+        let mut time = start;
+        let mut look = |now: Timestamp| {
+            for entry in fs::read_dir(folder.path()).unwrap() {
+                let path = entry.unwrap().path();
+                let mut reader = wirewhy_capture::open(&path).unwrap();
+                let mut packets = 0;
+                while reader.next().is_some() {
+                    packets += 1;
+                }
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                found.push((name, now.since(start).0 / 1_000_000_000, packets));
+                fs::remove_file(path).unwrap();
+            }
+        };
+        for frame in &frames {
+            while time < frame.time {
+                live.tick(time, &mut notes).unwrap();
+                assert!(notes.0.write_due(time, &[]).is_empty());
+                look(time);
+                time = time.after(Interval::from_millis(100));
+            }
+            let frame = frame.as_frame();
+            let packet = decoder.decode(&frame);
+            let observed = live.observe(&packet, &mut notes).unwrap();
+            if let Some(concerns) = Concerns::of(&packet, observed) {
+                notes.0.record(&frame, concerns);
+            }
+        }
+        live.finish(CaptureFaults::default(), &mut notes).unwrap();
+        assert!(notes.0.finish(time, &[]).is_empty());
+        look(time);
+        (found, notes.0.counts())
+    }
+
+    #[test]
+    fn a_failure_has_its_file_soon_after_and_only_once() {
+        let found = files(
+            "
+            0.000 #1 > S 0:0(0) win 64240
+            0.010 #1 < RA 0:0(0) ack 1 win 0
+            5.000 #2 > S 0:0(0) win 64240
+            5.010 #2 < SA 0:0(0) ack 1
+            5.020 #2 > A 1:1(0) ack 1
+            5.030 #2 > PA 1:5(4) ack 1
+            5.040 #2 < A 1:1(0) ack 5
+            400.0 end
+            ",
+        );
+        let [(name, second, packets)] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert!(name.ends_with("_tcp.refused.pcapng"), "{name}");
+        assert!((1..=3).contains(second), "{found:?}");
+        assert_eq!(*packets, 2);
+    }
+
+    #[test]
+    fn each_failure_of_a_storm_is_counted_once() {
+        let mut lines = String::new();
+        for connection in 1..=2_000 {
+            lines.push_str(&format!("+0.0001 #{connection} > S 0:0(0)\n"));
+            lines.push_str(&format!("+0.0001 #{connection} < RA 0:0(0) ack 1 win 0\n"));
+        }
+        let (found, counts) = run(&lines);
+        assert_eq!(found.len() as u64, counts.written);
+        assert!(counts.written >= 64, "{counts:?}");
+        assert_eq!(counts.written + counts.passed_over, 2_000, "{counts:?}");
+    }
+
+    #[test]
+    fn what_still_waits_is_written_at_the_end() {
+        let found = files("0.000 > S 0:0(0)\n0.010 < RA 0:0(0) ack 1 win 0\n");
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn strangers_are_not_kept() {
+        let frames = trace("0.000 > S 0:0(0)\n0.100 arp client asks server\n0.200 end\n");
+        let mut decoder = Decoder::new();
+        let all: Vec<_> = frames
+            .iter()
+            .map(|frame| Concerns::of(&decoder.decode(&frame.as_frame()), None))
+            .collect();
+        assert_eq!(all, [None, Some(Concerns::Any), None]);
+    }
+}

@@ -1,0 +1,109 @@
+//! Times and sizes on the command line.
+
+use std::str::FromStr;
+
+use wirewhy_packet::Interval;
+
+/// A span of time: a number of seconds, or one with a unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Span(pub(crate) Interval);
+
+/// A number of bytes, with a binary unit or without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Bytes(pub(crate) u32);
+
+const NO_SPAN: &str = "a time is a number with s, m, h or d behind it, as in 90s";
+const NO_SIZE: &str = "a size is a number of bytes, or one with K, M or G behind it, as in 64M";
+
+impl FromStr for Span {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Span, &'static str> {
+        let (number, unit) = split(text);
+        let unit = match unit {
+            "" | "s" => 1.0,
+            "ms" => 0.001,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            "d" => 86_400.0,
+            _ => return Err(NO_SPAN),
+        };
+        let number: f64 = number.parse().map_err(|_| NO_SPAN)?;
+        let millis = (number * unit * 1_000.0).ceil();
+        if !(1.0..=1e13).contains(&millis) {
+            return Err("a time must be longer than nothing, and shorter than a life");
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a whole number within the bounds just checked"
+        )]
+        let millis = millis as i64;
+        Ok(Span(Interval::from_millis(millis)))
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Bytes, &'static str> {
+        let (number, unit) = split(text);
+        let unit: u64 = match unit.to_ascii_uppercase().trim_end_matches("IB") {
+            "" | "B" => 1,
+            "K" => 1 << 10,
+            "M" => 1 << 20,
+            "G" => 1 << 30,
+            _ => return Err(NO_SIZE),
+        };
+        let number: u64 = number.parse().map_err(|_| NO_SIZE)?;
+        let bytes = number.checked_mul(unit).filter(|bytes| *bytes > 0);
+        bytes
+            .and_then(|bytes| u32::try_from(bytes).ok())
+            .filter(|bytes| i32::try_from(*bytes).is_ok())
+            .map(Bytes)
+            .ok_or("a size lies between one byte and just below 2G")
+    }
+}
+
+/// A count that is not zero.
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a number above 0".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+/// The number at the beginning, and what follows it.
+fn split(text: &str) -> (&str, &str) {
+    let at = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    text.split_at(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        let seconds = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs_f64());
+        assert_eq!(seconds("90"), Ok(90.0));
+        assert_eq!(seconds("1.5m"), Ok(90.0));
+        assert_eq!(seconds("200ms"), Ok(0.2));
+        assert_eq!(seconds("2h"), Ok(7_200.0));
+        for wrong in ["", "0", "-1", "s", "5 m", "1w", "1e99", "99999999999d"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        let bytes = |text: &str| text.parse::<Bytes>().map(|bytes| bytes.0);
+        assert_eq!(bytes("4096"), Ok(4_096));
+        assert_eq!(bytes("64M"), Ok(64 << 20));
+        assert_eq!(bytes("1GiB"), Ok(1 << 30));
+        for wrong in ["", "0", "M", "2G", "-1", "1.5M", "1T"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+}

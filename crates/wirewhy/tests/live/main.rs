@@ -1,0 +1,15 @@
+//! Live analysis: against the same packets in a file, and for real in network namespaces.
+
+#[cfg(test)]
+mod bounds;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod network;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod screen;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod world;
