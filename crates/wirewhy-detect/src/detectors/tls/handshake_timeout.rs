@@ -35,7 +35,10 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     }
     let (owed_by, since, waited) = handshake.silence()?;
     let (own, peer) = (connection.side(owed_by), connection.side(owed_by.other()));
-    let taken = peer.unacknowledged_by(own) <= u32::from(peer.fin.is_some());
+    // What was said once the silence was over need not have been taken.
+    let over = since.time.after(waited);
+    let said_later = peer.last_payload.is_some_and(|last| last.time > over);
+    let taken = said_later || peer.unacknowledged_by(own) <= u32::from(peer.fin.is_some());
     let confidence = long_enough(&handshake, waited, limits)?;
     if !taken {
         return None;
