@@ -146,6 +146,12 @@ impl Reader {
     )]
     #[inline]
     pub fn next(&mut self) -> Option<Frame<'_>> {
+        self.next_with_info().map(|(frame, _)| frame)
+    }
+
+    /// The next frame, and what is known of the capture where it stands: everything up to it, and nothing after it.
+    #[inline]
+    pub fn next_with_info(&mut self) -> Option<(Frame<'_>, &CaptureInfo)> {
         if self.ended {
             return None;
         }
@@ -166,14 +172,15 @@ impl Reader {
         self.number = self.number.saturating_add(1);
         let time = self.ledger.count(&record).unwrap_or(self.last_time);
         self.last_time = time;
-        Some(Frame {
+        let frame = Frame {
             number: self.number,
             time,
             link_type: record.link_type,
             interface: record.interface,
             original_len: record.original_len,
             data: self.window.lend(record.place),
-        })
+        };
+        Some((frame, &self.ledger.info))
     }
 
     /// What is known of the capture so far.

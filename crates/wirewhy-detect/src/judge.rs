@@ -3,7 +3,8 @@
 use wirewhy_flow::{Connection, Ended, EndpointState, EventKind};
 use wirewhy_packet::Interval;
 
-use crate::{Confidence, DETECTORS, Finding, Limits, Severity};
+use crate::detectors::certificate;
+use crate::{Confidence, DETECTORS, Finding, Limits, Severity, TrustStore};
 
 /// A connection with what was concluded about it.
 #[derive(Clone, PartialEq, Debug)]
@@ -40,13 +41,15 @@ impl Outcome {
     }
 }
 
-/// Runs every detector over a connection and ties causes to consequences.
+/// Runs every detector over a connection and ties causes to consequences. `trust` is what the server's certificates are held
+/// against.
 #[must_use]
-pub fn judge(connection: Connection, limits: &Limits) -> Judged {
+pub fn judge(connection: Connection, limits: &Limits, trust: &TrustStore) -> Judged {
     let mut findings: Vec<Finding> = DETECTORS
         .iter()
         .filter_map(|detector| (detector.detect)(&connection, limits))
         .collect();
+    certificate::judge(&connection, limits, trust, &mut findings);
     let codes: Vec<&'static str> = findings.iter().map(|finding| finding.code).collect();
     let unseen = connection.client.counts.unseen_bytes + connection.server.counts.unseen_bytes;
     for finding in &mut findings {

@@ -4,8 +4,10 @@
 //! many of them. Detectors are pure functions over finished facts: they keep no state, see no bytes and write nothing.
 //! Every word a user reads about a finding stands in its [`Record`].
 
+mod certificates;
 mod detectors;
 mod finding;
+mod handshake;
 mod icmp;
 mod judge;
 mod limits;
@@ -19,6 +21,7 @@ mod testing;
 mod timers;
 mod wording;
 
+pub use certificates::{TrustStore, UnusableRoot};
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use judge::{Judged, Outcome, judge};
 pub use limits::Limits;

@@ -33,6 +33,12 @@ pub struct Limits {
     pub no_response: Interval,
     /// How long an application may take to answer before it is slow, the network's round trip subtracted.
     pub slow_response: Interval,
+    /// How long a TLS handshake may stand still before its silence is a finding.
+    pub handshake_silence: Interval,
+    /// How long before its end a certificate's validity is worth a note.
+    pub expiring: Interval,
+    /// The fewest bits of an RSA key that is not weak: NIST SP 800-131A, and what browsers demand.
+    pub rsa_bits: u32,
     /// How long a receiver may keep its window closed, in all.
     pub zero_window: Interval,
     /// How long one half of a connection may stay open and silent: the time Linux itself gives an orphan in FIN-WAIT-2
@@ -97,6 +103,9 @@ impl Default for Limits {
             paws_answers: 2,
             no_response: Interval::from_secs(10),
             slow_response: Interval::from_secs(1),
+            handshake_silence: Interval::from_secs(10),
+            expiring: Interval::from_secs(14 * 24 * 3_600),
+            rsa_bits: 2_048,
             zero_window: Interval::from_secs(1),
             half_closed: Interval::from_secs(60),
             lost_segments: 3,

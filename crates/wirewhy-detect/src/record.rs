@@ -2,6 +2,7 @@
 
 use wirewhy_flow::Connection;
 
+use crate::certificates::Presented;
 use crate::{Finding, Limits, Severity, detectors};
 
 /// Everything a user reads about one code: `wirewhy explain`, the README's table and the tests read the same text.
@@ -31,6 +32,9 @@ pub struct Detector {
     /// Its verdict on a connection.
     pub detect: fn(&Connection, &Limits) -> Option<Finding>,
 }
+
+/// A rule over the certificates that a server presented on one connection.
+pub(crate) type CertificateDetector = fn(&Presented<'_>, &Limits) -> Option<Finding>;
 
 /// The rules over one connection, in the order their findings are listed.
 pub const DETECTORS: &[Detector] = detectors::CONNECTION;

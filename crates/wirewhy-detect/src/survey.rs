@@ -1,8 +1,11 @@
 //! What only shows over many connections, and what the recording itself could not carry.
 
+mod hellos;
+
 use std::hash::Hash;
 use std::net::IpAddr;
 
+use hellos::Hellos;
 use indexmap::IndexMap;
 use wirewhy_flow::{Connection, EndpointState, EventKind, Mark, Sample};
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
@@ -10,9 +13,9 @@ use wirewhy_packet::{Interval, MacAddr, Timestamp};
 use crate::detectors::idle_timer::{self, IdleEnd};
 use crate::detectors::stray_segment::Stray;
 use crate::detectors::{
-    after_close, cut_short, duplicate_packets, handshake_aborted, idle_expired, offload,
-    one_direction, packets_missing, peer_vanished, probe, stray_segment, syn_unanswered,
-    synack_unanswered, time_backwards, truncated_packets,
+    after_close, client_hello_dropped, cut_short, duplicate_packets, handshake_aborted,
+    idle_expired, offload, one_direction, packets_missing, peer_vanished, probe, stray_segment,
+    syn_unanswered, synack_unanswered, time_backwards, truncated_packets,
 };
 use crate::wording::socket_of;
 use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope, Severity, Value};
@@ -113,6 +116,7 @@ pub struct Survey {
     opened: IndexMap<OpenedBy, Vec<Opened>>,
     idle: IndexMap<IpAddr, Vec<IdleEnd>>,
     strays: IndexMap<(IpAddr, u16), Stray>,
+    hellos: Hellos,
     faults: CaptureFaults,
 }
 
@@ -158,6 +162,7 @@ impl Survey {
     pub fn note(&mut self, judged: &Judged, limits: &Limits) {
         let connection = &judged.connection;
         self.note_faults(connection);
+        self.hellos.note(connection);
         self.note_probe(connection, limits);
         self.note_idle_end(judged, limits);
         if opened(judged) {
@@ -187,6 +192,9 @@ impl Survey {
         let one_direction = one_direction::applies(&self.faults, limits);
         let probe = self.is_probe(&judged.connection, limits);
         for finding in &mut judged.findings {
+            if finding.code == client_hello_dropped::RECORD.code {
+                self.hellos.amend(&judged.connection, finding);
+            }
             let silence = [syn_unanswered::RECORD.code, synack_unanswered::RECORD.code];
             if one_direction && silence.contains(&finding.code) {
                 finding.confidence = Confidence::Possible;

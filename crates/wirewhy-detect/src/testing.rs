@@ -4,10 +4,15 @@ use wirewhy_flow::{Bounds, Connection, Tracker};
 use wirewhy_packet::Decoder;
 use wirewhy_testkit::trace;
 
-use crate::{CaptureFaults, Finding, GroupFinding, Judged, Limits, Survey, judge};
+use crate::{CaptureFaults, Finding, GroupFinding, Judged, Limits, Survey, TrustStore, judge};
 
 /// Every connection of a trace, judged, amended by the survey, by stream number; and the findings beyond them.
 fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
+    run_with(lines, &TrustStore::mozilla())
+}
+
+/// The same, with other roots.
+fn run_with(lines: &str, trust: &TrustStore) -> (Vec<Judged>, Vec<GroupFinding>) {
     let limits = Limits::default();
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
@@ -21,7 +26,7 @@ fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
     let mut survey = Survey::default();
     let mut judged: Vec<Judged> = connections
         .into_iter()
-        .map(|connection| judge(connection, &limits))
+        .map(|connection| judge(connection, &limits, trust))
         .collect();
     for judged in &judged {
         survey.note(judged, &limits);
@@ -44,6 +49,15 @@ fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
 /// Every connection of a trace, judged.
 pub(crate) fn judge_all(lines: &str) -> Vec<Judged> {
     run(lines).0
+}
+
+/// The findings of a trace whose servers are held against these roots.
+pub(crate) fn findings_with(lines: &str, trust: &TrustStore) -> Vec<Finding> {
+    run_with(lines, trust)
+        .0
+        .into_iter()
+        .flat_map(|judged| judged.findings)
+        .collect()
 }
 
 /// The only connection of a trace, judged.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_flow::{Connection, Endpoint};
-use wirewhy_packet::Interval;
+use wirewhy_packet::{Interval, Timestamp};
 
 /// `10.0.0.9:443`, `[2001:db8::9]:443`.
 pub(crate) fn socket(endpoint: &Endpoint) -> String {
@@ -25,6 +25,25 @@ pub(crate) fn span(interval: Interval) -> String {
         s if s >= 0.001 => format!("{:.1} ms", seconds * 1e3),
         _ => format!("{:.0} µs", seconds * 1e6),
     }
+}
+
+/// A long span for a sentence: `3 days`, `5 h`, and shorter ones as [`span`] words them.
+pub(crate) fn long_span(interval: Interval) -> String {
+    const HOUR: i64 = 3_600;
+    match interval.0 / 1_000_000_000 {
+        seconds if seconds >= 48 * HOUR => format!("{} days", seconds / (24 * HOUR)),
+        seconds if seconds >= 2 * HOUR => format!("{} h", seconds / HOUR),
+        seconds if seconds >= 120 => format!("{} min", seconds / 60),
+        _ => span(interval),
+    }
+}
+
+/// A time for a sentence, in UTC: `2026-01-02 03:04:05 UTC`.
+pub(crate) fn instant(time: Timestamp) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(time.0))
+        .unwrap_or_default()
+        .strftime("%Y-%m-%d %H:%M:%S UTC")
+        .to_string()
 }
 
 /// `1 SYN`, `3 SYNs`.

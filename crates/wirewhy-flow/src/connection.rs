@@ -55,6 +55,8 @@ pub enum Roles {
     Simultaneous,
     /// Neither was seen: the server is an endpoint that answered other connections of the capture.
     KnownService,
+    /// Neither was seen: the client is who sent a TLS ClientHello, or was sent a ServerHello.
+    Hello,
     /// Neither was seen: a guess.
     Guessed,
 }

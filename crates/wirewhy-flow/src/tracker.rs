@@ -4,6 +4,7 @@ mod retire;
 mod watch;
 
 use wirewhy_packet::{IcmpError, Interval, Packet, Timestamp, Transport};
+use wirewhy_protocol::Library;
 
 use self::retire::{class_of, quiet_of};
 use self::watch::{Seen, Watch};
@@ -119,6 +120,7 @@ pub struct Tracker {
     /// How many slots hold a SYN and nothing else.
     alone: usize,
     watch: Option<Box<Watch>>,
+    library: Library,
 }
 
 #[derive(Debug)]
@@ -159,7 +161,13 @@ impl Tracker {
             tally: Tally::default(),
             alone: 0,
             watch: None,
+            library: Library::default(),
         }
+    }
+
+    /// What the connections share, the secrets to decrypt with among it.
+    pub fn library_mut(&mut self) -> &mut Library {
+        &mut self.library
     }
 
     /// What was counted so far.
@@ -351,7 +359,7 @@ impl Tracker {
     }
 
     /// A connection from its first packet.
-    fn begin(&self, lone: &LoneSyn, payload: &[u8]) -> Live {
+    fn begin(&mut self, lone: &LoneSyn, payload: &[u8]) -> Live {
         let LoneSyn {
             stream,
             earlier_stream,
@@ -389,7 +397,7 @@ impl Tracker {
         if from == Side::Server {
             live.connection.zeek.flip();
         }
-        live.observe(from, segment, payload);
+        live.observe(from, segment, payload, &mut self.library);
         live
     }
 
@@ -430,7 +438,7 @@ impl Tracker {
     }
 
     /// The connection in a slot, grown from its lone SYN if need be.
-    fn grow(&mut self, slot: u32) -> Option<&mut Live> {
+    fn grow(&mut self, slot: u32) -> Option<(&mut Live, &mut Library)> {
         let lone = match &self.occupant(slot)?.occupant {
             Occupant::Syn(lone) => Some(**lone),
             _ => None,
@@ -443,8 +451,9 @@ impl Tracker {
             place.seen = Seen::default();
             place.occupant = Occupant::Connection(Box::new(live));
         }
-        match &mut self.occupant(slot)?.occupant {
-            Occupant::Connection(live) => Some(live),
+        let place = self.slots.get_mut(usize::try_from(slot).ok()?)?;
+        match &mut place.occupant {
+            Occupant::Connection(live) => Some((live, &mut self.library)),
             _ => None,
         }
     }
@@ -460,7 +469,7 @@ impl Tracker {
 
     fn observe_in(&mut self, slot: u32, pair: Pair, segment: &Segment, payload: &[u8]) -> bool {
         let bounds = self.bounds;
-        let Some(live) = self.grow(slot) else {
+        let Some((live, library)) = self.grow(slot) else {
             return false;
         };
         let from = if pair.source_is_low() == live.client_is_low {
@@ -471,7 +480,7 @@ impl Tracker {
         let was = class_of(live);
         let opened = live.connection.handshake.ack;
         let resent = live.connection.resent();
-        let recorded = live.observe(from, segment, payload);
+        let recorded = live.observe(from, segment, payload, library);
         let class = class_of(live);
         let resent = live.connection.resent().saturating_sub(resent);
         let opens = opened.is_none() && live.connection.handshake.ack.is_some();
@@ -548,7 +557,7 @@ impl Tracker {
         let slot = located
             .and_then(|located| located.attached)
             .filter(|slot| *slot != RELEASED);
-        let Some(live) = slot.and_then(|slot| self.grow(slot)) else {
+        let Some((live, _)) = slot.and_then(|slot| self.grow(slot)) else {
             self.tally.stray_icmp_errors += 1;
             return;
         };

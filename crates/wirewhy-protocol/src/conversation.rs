@@ -5,7 +5,8 @@ use wirewhy_packet::Timestamp;
 use crate::exchanges::Exchanges;
 use crate::side::{Role, Segment, Side};
 use crate::streams::Streams;
-use crate::{ConversationFacts, Framing, Mark, SideFacts, What};
+use crate::tls::{Follow, Tls, TlsFacts};
+use crate::{ConversationFacts, Framing, HttpFacts, Library, Mark, SideFacts, What, upgrade};
 
 /// Both directions of one connection's application bytes.
 ///
@@ -28,6 +29,20 @@ struct State {
 pub(crate) struct Dialogue {
     pub(crate) exchanges: Exchanges,
     pub(crate) streams: Streams,
+    pub(crate) upgrade: upgrade::Dialogue,
+    pub(crate) tls: Option<Box<Follow>>,
+    /// Lent while bytes are read, empty otherwise.
+    pub(crate) library: Library,
+}
+
+impl Dialogue {
+    /// The TLS that is spoken on the connection, from now on, and the library it looks things up in.
+    pub(crate) fn tls(&mut self) -> Tls<'_> {
+        Tls {
+            follow: self.tls.get_or_insert_default(),
+            library: &mut self.library,
+        }
+    }
 }
 
 impl Conversation {
@@ -40,7 +55,7 @@ impl Conversation {
     /// A segment of the client.
     ///
     /// `at` is the offset of its first byte, `bytes` what was captured of it, `wire_len` its length on the wire; the rest was
-    /// cut by the snap length.
+    /// cut by the snap length. The same `library` belongs to all connections of a capture.
     pub fn client_data(
         &mut self,
         at: u64,
@@ -48,12 +63,15 @@ impl Conversation {
         wire_len: u32,
         frame: u64,
         time: Timestamp,
+        library: &mut Library,
     ) {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
         let state = self.state();
-        if state.client.observe(segment, &mut state.dialogue) {
-            state.resume();
-        }
+        state.read_with(library, |state| {
+            if state.client.observe(segment, &mut state.dialogue) {
+                state.resume();
+            }
+        });
     }
 
     /// A segment of the server; arguments as of [`client_data`](Conversation::client_data).
@@ -64,26 +82,29 @@ impl Conversation {
         wire_len: u32,
         frame: u64,
         time: Timestamp,
+        library: &mut Library,
     ) {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
         let state = self.state();
-        if state.server.observe(segment, &mut state.dialogue) {
-            state.resume();
-        }
+        state.read_with(library, |state| {
+            if state.server.observe(segment, &mut state.dialogue) {
+                state.resume();
+            }
+        });
     }
 
     /// The client's stream ends at this offset (FIN).
-    pub fn client_closed(&mut self, at: u64) {
+    pub fn client_closed(&mut self, at: u64, library: &mut Library) {
         let state = self.state();
         state.client.close(at);
-        state.resume();
+        state.read_with(library, State::resume);
     }
 
     /// The server's stream ends at this offset (FIN).
-    pub fn server_closed(&mut self, at: u64) {
+    pub fn server_closed(&mut self, at: u64, library: &mut Library) {
         let state = self.state();
         state.server.close(at);
-        state.resume();
+        state.read_with(library, State::resume);
     }
 
     /// Whether more bytes can still change the facts.
@@ -100,39 +121,27 @@ impl Conversation {
         let Some(state) = &self.state else {
             return ConversationFacts::default();
         };
-        let Dialogue { exchanges, streams } = &state.dialogue;
-        let client = state.client.facts(streams);
-        let server = state.server.facts(streams);
-        let awaiting = match server.framing {
-            Framing::Boundary => exchanges
-                .awaiting()
-                .or_else(|| {
-                    exchanges
-                        .awaiting_leave()
-                        .filter(|_| nothing_of_a_body(&client))
-                })
-                .or_else(|| streams.awaiting()),
-            // Of HTTP/1 an earlier answer is under way; HTTP/2 answers in any order.
-            Framing::Inside(_) => streams.awaiting(),
-            Framing::UntilClose | Framing::Unknown(_) => None,
-        };
-        ConversationFacts {
-            client,
-            server,
-            http: exchanges.facts(),
-            awaiting,
+        if state.client.can_skip() || state.server.can_skip() {
+            // What is missing may still come, so only a copy goes on without it.
+            let mut state = state.clone();
+            state.client.skip_gaps(&mut state.dialogue);
+            state.server.skip_gaps(&mut state.dialogue);
+            return state.facts();
         }
+        state.facts()
     }
 
     /// Bytes of memory held, within a few of the truth.
     #[cfg(test)]
-    fn retained(&self) -> usize {
+    pub(crate) fn retained(&self) -> usize {
         self.state.as_ref().map_or(0, |state| {
             size_of::<State>()
                 + state.client.retained()
                 + state.server.retained()
                 + state.dialogue.exchanges.retained()
                 + state.dialogue.streams.retained()
+                + state.dialogue.upgrade.retained()
+                + state.dialogue.tls.as_ref().map_or(0, |tls| tls.retained())
         })
     }
 
@@ -158,7 +167,76 @@ fn nothing_of_a_body(side: &SideFacts) -> bool {
     )
 }
 
+/// Adds what was decrypted: HTTP, and what it leaves unfinished where whole records end.
+fn tell_plain(facts: &mut ConversationFacts, plain: ConversationFacts) {
+    if plain.http != HttpFacts::default() {
+        facts.http = plain.http;
+        facts.awaiting = plain.awaiting;
+    }
+    for (side, plain) in [
+        (&mut facts.client, plain.client),
+        (&mut facts.server, plain.server),
+    ] {
+        let tells = matches!(plain.framing, Framing::Inside(_) | Framing::UntilClose);
+        if side.framing == Framing::Boundary && tells {
+            side.framing = plain.framing;
+        }
+    }
+}
+
 impl State {
+    /// Lets both directions go on; the library is lent to them for as long.
+    fn read_with(&mut self, library: &mut Library, read: impl FnOnce(&mut State)) {
+        std::mem::swap(library, &mut self.dialogue.library);
+        read(self);
+        std::mem::swap(library, &mut self.dialogue.library);
+    }
+
+    fn facts(&self) -> ConversationFacts {
+        let exchanges = &self.dialogue.exchanges;
+        let streams = &self.dialogue.streams;
+        let client = self.client.facts(streams);
+        let server = self.server.facts(streams);
+        let awaiting = match server.framing {
+            Framing::Boundary => exchanges
+                .awaiting()
+                .or_else(|| {
+                    exchanges
+                        .awaiting_leave()
+                        .filter(|_| nothing_of_a_body(&client))
+                })
+                .or_else(|| streams.awaiting()),
+            // Of HTTP/1 an earlier answer is under way; HTTP/2 answers in any order.
+            Framing::Inside(_) => streams.awaiting(),
+            Framing::UntilClose | Framing::Unknown(_) => None,
+        };
+        let mut facts = ConversationFacts {
+            client,
+            server,
+            http: exchanges.facts(),
+            awaiting,
+            upgrade: self.dialogue.upgrade.facts(exchanges.connect()),
+            tls: self.tls_facts(),
+        };
+        if let Some(plain) = self.dialogue.tls.as_ref().and_then(|tls| tls.plain()) {
+            tell_plain(&mut facts, plain);
+        }
+        facts
+    }
+
+    fn tls_facts(&self) -> Option<Box<TlsFacts>> {
+        let mut facts = Box::new(self.dialogue.tls.as_ref()?.facts());
+        for (side, tls) in [
+            (&self.client, &mut facts.client),
+            (&self.server, &mut facts.server),
+        ] {
+            let (stopped, incomplete) = side.tls_end();
+            tls.stopped = tls.stopped.or(stopped);
+            tls.incomplete = incomplete;
+        }
+        Some(facts)
+    }
+
     /// Lets a direction go on that waited for the other one: a response for its request, a tunnel for its answer.
     fn resume(&mut self) {
         loop {

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::{Awaiting, Exchange, HttpFacts, Mark, Request};
+use crate::{
+    Awaiting, Exchange, HttpFacts, Mark, Request, TlsComplaint, Upgrade, UpgradeProtocol,
+    UpgradeVerdict,
+};
 
 /// The most pipelined requests remembered; servers that pipeline at all stop reading long before.
 const MAX_WAITING: usize = 128;
@@ -15,6 +18,8 @@ pub(crate) struct Exchanges {
     tunnel: Tunnel,
     /// Set where more requests came than are remembered: answers can no longer be matched.
     overflowed: bool,
+    /// The last request to a proxy for a tunnel.
+    connect: Option<Box<Upgrade>>,
     pub(crate) tally: Tally,
 }
 
@@ -73,11 +78,17 @@ pub(crate) struct Tally {
     interim: u64,
     last_request: Option<Arc<Request>>,
     last_status: Option<u16>,
+    complaint: Option<TlsComplaint>,
     last: Option<Exchange>,
     slowest: Option<Exchange>,
 }
 
 impl Exchanges {
+    /// A server complained of TLS.
+    pub(crate) fn complain(&mut self, complaint: TlsComplaint) {
+        self.tally.complaint.get_or_insert(complaint);
+    }
+
     /// A request whose header was read.
     pub(crate) fn ask(&mut self, asked: Asked) {
         let request = Arc::new(asked.request);
@@ -85,6 +96,14 @@ impl Exchanges {
         self.tally.last_request = Some(Arc::clone(&request));
         if asked.asks_tunnel {
             self.tunnel = Tunnel::Asked;
+        }
+        if asked.method == Method::Connect {
+            self.connect = Some(Box::new(Upgrade {
+                target: Some(request.target.clone()),
+                asked: Some(request.begun),
+                verdict: UpgradeVerdict::Unanswered,
+                ..Upgrade::new(UpgradeProtocol::HttpConnect)
+            }));
         }
         if self.waiting.len() >= MAX_WAITING {
             self.overflowed = true;
@@ -108,6 +127,11 @@ impl Exchanges {
         {
             waiting.sent = Some(mark);
             waiting.continues = None;
+            if waiting.method == Method::Connect
+                && let Some(connect) = &mut self.connect
+            {
+                connect.asked = Some(mark);
+            }
         }
     }
 
@@ -156,6 +180,20 @@ impl Exchanges {
         }
         self.tally
             .answered(waiting.request, waiting.sent, begun, Some(status));
+    }
+
+    /// The final answer to a CONNECT, as its status line has it.
+    pub(crate) fn connected(&mut self, verdict: UpgradeVerdict, line: Box<str>, begun: Mark) {
+        if let Some(connect) = &mut self.connect {
+            connect.answered = Some(begun);
+            connect.verdict = verdict;
+            connect.reply = Some(line);
+        }
+    }
+
+    /// What became of the last request for a tunnel.
+    pub(crate) fn connect(&self) -> Option<&Upgrade> {
+        self.connect.as_deref()
     }
 
     /// Whether the answer to the request for a tunnel is known.
@@ -209,7 +247,11 @@ impl Exchanges {
             .chain(kept)
             .map(text)
             .sum();
-        self.waiting.capacity() * size_of::<Waiting>() + texts
+        let connect = self.connect.as_ref().map_or(0, |connect| {
+            let texts = [&connect.target, &connect.reply].into_iter().flatten();
+            size_of::<Upgrade>() + texts.map(|text| text.len()).sum::<usize>()
+        });
+        self.waiting.capacity() * size_of::<Waiting>() + texts + connect
     }
 
     pub(crate) fn facts(&self) -> HttpFacts {
@@ -220,6 +262,7 @@ impl Exchanges {
             interim: tally.interim,
             last_request: tally.last_request,
             last_status: tally.last_status,
+            complaint: tally.complaint,
             last: tally.last,
             slowest: tally.slowest,
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wirewhy_packet::Timestamp;
 
-use crate::Speech;
+use crate::{Speech, TlsFacts, Upgrade};
 
 /// Where in the capture something was seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -16,7 +16,7 @@ pub struct Mark {
 }
 
 /// What both directions of a connection said.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct ConversationFacts {
     /// The client's direction.
     pub client: SideFacts,
@@ -26,6 +26,10 @@ pub struct ConversationFacts {
     pub http: HttpFacts,
     /// The oldest complete request without the start of a final response. `None` too where the answers cannot be read.
     pub awaiting: Option<Awaiting>,
+    /// How the connection changed to TLS, or was to; `None` where nobody spoke of it.
+    pub upgrade: Option<Box<Upgrade>>,
+    /// What was seen of TLS; `None` where neither side spoke it.
+    pub tls: Option<Box<TlsFacts>>,
 }
 
 /// What one direction said.
@@ -185,10 +189,23 @@ pub struct HttpFacts {
     pub last_request: Option<Arc<Request>>,
     /// The last final status, or 101.
     pub last_status: Option<u16>,
+    /// What a 400 said about TLS.
+    pub complaint: Option<TlsComplaint>,
     /// The last request that was answered.
     pub last: Option<Exchange>,
     /// The request that waited longest for its answer.
     pub slowest: Option<Exchange>,
+}
+
+/// What a server answers in HTTP, with status 400, about the TLS around it or the lack of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TlsComplaint {
+    /// The client speaks HTTP where TLS is expected (nginx, Apache, Go).
+    ExpectsTls,
+    /// The client presented no certificate (nginx).
+    NoClientCertificate,
+    /// The client's certificate does not verify (nginx).
+    BadClientCertificate,
 }
 
 /// An HTTP/1 request. The strings are as they were on the wire: hostile, and cut at [`Request::MAX_TEXT`] bytes.

@@ -10,8 +10,10 @@
 //! inside one costs nothing.
 //!
 //! This crate refuses to know TCP: sequence numbers, acknowledgements and resets stay with the caller. It interprets no
-//! HTTP header beyond those that frame a message, decompresses and decrypts nothing, and of TLS reads the records only.
+//! HTTP header beyond those that frame a message, and decompresses nothing. Of TLS it reads what is in the clear, and with
+//! the secrets of a [`Library`] what is not; what a key log does not give it never guesses.
 
+mod certificate;
 mod conversation;
 mod exchanges;
 mod facts;
@@ -19,6 +21,7 @@ mod held;
 mod hello;
 mod http1;
 mod http2;
+mod library;
 mod reader;
 mod records;
 mod side;
@@ -26,11 +29,27 @@ mod speech;
 mod streams;
 #[cfg(test)]
 mod testing;
+mod tls;
+mod upgrade;
 
+pub use certificate::{
+    Cache as CertificateCache, Certificate, CertificateFacts, ExtendedKeyUsage, KeyAlgorithm,
+    PublicKey, SignatureAlgorithm, SubjectName,
+};
 pub use conversation::Conversation;
 pub use facts::{
     Awaiting, ConversationFacts, Exchange, Framing, HttpFacts, Lost, Mark, Opening, Request,
-    SideFacts, Unfinished, What,
+    SideFacts, TlsComplaint, Unfinished, What,
 };
 pub use hello::server_name;
+pub use library::Library;
+pub use records::{begins_with_records, hello_of};
 pub use speech::Speech;
+pub use tls::{
+    Alert, AlertDescription, AlertSeen, CertificateRequest, Certificates, CipherSuite, ClientHello,
+    ConnectionSecrets, ContentType, Decryptor, ExtensionType, HandshakeType, Incomplete, KeyLog,
+    KeyLogLines, Message, MessageKind, NamedGroup, Opened, ProtocolVersion, RecordTally, Retry,
+    Sealed, Secrets, Sender, ServerHello, Settled, SignatureScheme, TlsFacts, TlsSide, TlsStage,
+    TrafficSecret,
+};
+pub use upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};

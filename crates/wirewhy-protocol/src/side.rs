@@ -4,6 +4,7 @@ use crate::conversation::Dialogue;
 use crate::held::Held;
 use crate::reader::{Input, Reader, Step};
 use crate::streams::Streams;
+use crate::tls::Incomplete;
 use crate::{Framing, Lost, Mark, Opening, SideFacts, Speech, speech};
 
 /// The most bytes a direction keeps while a header is incomplete or the other direction has to come first.
@@ -96,18 +97,61 @@ impl Side {
         if segment.end < self.need {
             return false;
         }
-        if segment.at > self.need {
-            if !self.held.keep(segment) {
+        let mut advanced = false;
+        while segment.at > self.need {
+            if self.held.keep(segment) {
+                return advanced;
+            }
+            if !self.skip(Lost::Gap, dialogue) {
                 self.lose(Lost::TooMuch, dialogue);
                 return true;
             }
-            return false;
+            advanced = true;
         }
-        let mut advanced = self.deliver(segment, dialogue);
+        advanced |= self.deliver(segment, dialogue);
+        advanced | self.deliver_held(dialogue)
+    }
+
+    /// Delivers what was held and is next; true where there was any.
+    fn deliver_held(&mut self, dialogue: &mut Dialogue) -> bool {
+        let mut advanced = false;
         while let Some(piece) = self.held.take(self.need) {
             advanced |= self.deliver(piece.segment(), dialogue);
         }
         advanced
+    }
+
+    /// Goes on without the bytes that are missing, where the reader can.
+    fn skip(&mut self, lost: Lost, dialogue: &mut Dialogue) -> bool {
+        let Some(end) = self.reader.skip(lost, self.latest, self.role, dialogue) else {
+            return false;
+        };
+        self.need = end;
+        self.deliver_held(dialogue);
+        true
+    }
+
+    /// Whether bytes are missing without which the reader can go on.
+    pub(crate) fn can_skip(&self) -> bool {
+        self.lost.is_none() && self.seen > self.need && matches!(self.reader, Reader::Tls(_))
+    }
+
+    /// Goes on without all bytes that are missing.
+    pub(crate) fn skip_gaps(&mut self, dialogue: &mut Dialogue) {
+        while self.can_skip() && self.skip(Lost::Gap, dialogue) {}
+    }
+
+    /// Why what this side says in TLS cannot be followed to its end, and the record it stops in.
+    pub(crate) fn tls_end(&self) -> (Option<Lost>, Option<Incomplete>) {
+        let Reader::Tls(reader) = &self.reader else {
+            return (None, None);
+        };
+        let upto = self.end.unwrap_or(self.seen);
+        match self.lost {
+            Some(lost) => (Some(lost), None),
+            None if upto > self.need && reader.skips_to().is_none() => (Some(Lost::Gap), None),
+            None => (None, reader.incomplete(upto)),
+        }
     }
 
     /// The stream ends at this offset.
@@ -128,6 +172,9 @@ impl Side {
     pub(crate) fn resume(&mut self, peer: &Side, dialogue: &mut Dialogue) -> bool {
         if !self.stalled {
             return false;
+        }
+        if self.reader == Reader::Plain {
+            return self.resume_plain(peer, dialogue);
         }
         let ready = match self.role {
             Role::Client => dialogue.exchanges.tunnel_decided() || !peer.answers_readably(),
@@ -154,20 +201,33 @@ impl Side {
             return true;
         }
         self.feed(&[], self.latest, dialogue);
-        while let Some(piece) = self.held.take(self.need) {
-            self.deliver(piece.segment(), dialogue);
+        self.deliver_held(dialogue);
+        true
+    }
+
+    /// Lets a direction go on that waited for a word on TLS.
+    fn resume_plain(&mut self, peer: &Side, dialogue: &mut Dialogue) -> bool {
+        let never = peer.lost.is_some() || !matches!(peer.reader, Reader::Plain | Reader::Opening);
+        if !dialogue.upgrade.is_ready(self.role) {
+            if never {
+                self.lose(Lost::Unframed, dialogue);
+            }
+            return never;
         }
+        self.stalled = false;
+        self.feed(&[], self.latest, dialogue);
+        self.deliver_held(dialogue);
         true
     }
 
     /// Whether this direction, the server's, has said nothing yet or something that answers requests.
     pub(crate) fn answers_readably(&self) -> bool {
-        self.lost.is_none()
+        self.lost.is_none() && self.reader != Reader::Plain
     }
 
     /// Whether this direction, the client's, may still bring a request.
     fn may_request(&self) -> bool {
-        self.lost.is_none() && !self.is_whole()
+        self.lost.is_none() && self.reader != Reader::Plain && !self.is_whole()
     }
 
     /// Whether every byte up to the end of the stream was seen.
@@ -204,6 +264,9 @@ impl Side {
         if let Some(lost) = self.lost {
             return Framing::Unknown(lost);
         }
+        if self.reader == Reader::Plain {
+            return Framing::Unknown(Lost::Unframed);
+        }
         let upto = self.end.unwrap_or(self.seen);
         if upto > self.need {
             return Framing::Unknown(Lost::Gap);
@@ -220,14 +283,17 @@ impl Side {
     /// Gives the reader a segment that begins at or before the byte it needs.
     fn deliver(&mut self, segment: Segment<'_>, dialogue: &mut Dialogue) -> bool {
         if segment.at < self.need && segment.end >= self.need && self.pending.is_empty() {
-            self.reader.reached(self.need, segment.mark, dialogue);
+            self.reader
+                .reached(self.need, segment.mark, self.role, dialogue);
         }
         if segment.end <= self.need {
             return true;
         }
         self.feed(segment.from(self.need), segment.mark, dialogue);
-        if self.need < segment.end {
-            self.lose(Lost::Cut, dialogue);
+        while self.need < segment.end {
+            if !self.skip(Lost::Cut, dialogue) {
+                self.lose(Lost::Cut, dialogue);
+            }
         }
         true
     }
@@ -327,6 +393,7 @@ impl Side {
         }
         match Reader::of(speech) {
             Some(reader) => self.reader = reader,
+            None if dialogue.upgrade.begin(self.role, speech) => self.reader = Reader::Plain,
             None => self.lose(Lost::Unframed, dialogue),
         }
     }
@@ -342,7 +409,11 @@ impl Side {
             return;
         }
         self.reader.give_up(self.role, unread, dialogue);
-        self.lost = Some(lost);
+        // Whatever was missing of it, its framing would not have been read.
+        self.lost = match self.reader {
+            Reader::Plain => Some(Lost::Unframed),
+            _ => Some(lost),
+        };
         self.need = u64::MAX;
         self.stalled = false;
         self.pending = Vec::new();

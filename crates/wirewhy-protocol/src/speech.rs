@@ -1,5 +1,7 @@
 //! What the first bytes of a direction plainly are.
 
+use crate::upgrade::proxy::{self, Prefix};
+use crate::upgrade::{ldap, mysql, postgresql, rdp, socks, tds};
 use crate::{http2, records};
 
 /// A protocol, as recognised from the first bytes of one direction.
@@ -27,6 +29,28 @@ pub enum Speech {
     Pop3,
     /// An IMAP greeting.
     Imap,
+    /// An NNTP greeting.
+    Nntp,
+    /// The capabilities with which a ManageSieve server begins.
+    ManageSieve,
+    /// An IRC client's first command, or a server's notice.
+    Irc,
+    /// The start of an XML stream.
+    Xmpp,
+    /// An LDAP message.
+    Ldap,
+    /// A PostgreSQL client's request for encryption, and the answer to it.
+    PostgreSql,
+    /// A MySQL or MariaDB greeting.
+    MySql,
+    /// An RDP connection request, and the answer to it.
+    Rdp,
+    /// A PRELOGIN message of Microsoft SQL Server, and the answer to it.
+    Tds,
+    /// A SOCKS greeting, and the answer to it.
+    Socks,
+    /// The prefix of the PROXY protocol.
+    ProxyProtocol,
     /// None of these.
     Unknown,
 }
@@ -77,11 +101,25 @@ pub(crate) fn recognise(bytes: &[u8], all: bool) -> Option<Speech> {
     let &first = bytes.first()?;
     let found = match first {
         20..=24 => tls(bytes),
-        0 => http2_settings(bytes),
+        0x80.. => ssl2(bytes),
+        0 => either(
+            http2_settings(bytes),
+            of(postgresql::is_request(bytes), Speech::PostgreSql),
+        ),
+        3 => of(rdp::is_request(bytes), Speech::Rdp),
+        4 | 5 => of(socks::is_request(bytes), Speech::Socks),
+        0x12 => of(tds::is_request(bytes), Speech::Tds),
+        0x30 => either(greeting(bytes), of(ldap::is_message(bytes), Speech::Ldap)),
         b'0'..=b'9' | b'+' | b'*' => greeting(bytes),
-        b'\r' | b'\n' => empty_lines(bytes),
+        b'\r' | b'\n' => either(empty_lines(bytes), proxied(bytes)),
+        b'P' => either(words(bytes), proxied(bytes)),
+        b'"' => sieve(bytes),
+        b':' => notice(bytes),
+        b'<' => stream(bytes),
         _ => words(bytes),
     };
+    // The first byte of a MySQL greeting is the lowest of its length: any.
+    let found = either(found, of(mysql::is_greeting(bytes), Speech::MySql));
     match found {
         Guess::Is(speech) => Some(speech),
         Guess::Open if all => Some(Speech::Unknown),
@@ -98,6 +136,88 @@ enum Guess {
 impl Guess {
     fn no() -> Guess {
         Guess::Is(Speech::Unknown)
+    }
+}
+
+/// Both guesses: what is known, else what may be.
+fn either(one: Guess, other: Guess) -> Guess {
+    match (one, other) {
+        (Guess::Is(Speech::Unknown), other) => other,
+        (Guess::Open, found @ Guess::Is(speech)) if speech != Speech::Unknown => found,
+        (one, _) => one,
+    }
+}
+
+/// What a test says that may not be decided yet.
+fn of(test: Option<bool>, speech: Speech) -> Guess {
+    match test {
+        Some(true) => Guess::Is(speech),
+        Some(false) => Guess::no(),
+        None => Guess::Open,
+    }
+}
+
+fn proxied(bytes: &[u8]) -> Guess {
+    match proxy::prefix(bytes) {
+        Prefix::Is(_) => Guess::Is(Speech::ProxyProtocol),
+        Prefix::Open => Guess::Open,
+        Prefix::Not => Guess::no(),
+    }
+}
+
+/// What begins with one of several words.
+fn one_of(bytes: &[u8], words: &[&str], speech: Speech) -> Guess {
+    words
+        .iter()
+        .map(|word| compare(bytes, word.as_bytes(), speech))
+        .fold(Guess::no(), either)
+}
+
+/// The capabilities of RFC 5804 section 1.7; a server names itself first, or nearly so.
+fn sieve(bytes: &[u8]) -> Guess {
+    let names = [
+        "\"IMPLEMENTATION\"",
+        "\"SASL\"",
+        "\"SIEVE\"",
+        "\"STARTTLS\"",
+        "\"VERSION\"",
+        "\"NOTIFY\"",
+    ];
+    one_of(bytes, &names, Speech::ManageSieve)
+}
+
+/// The stream header of RFC 6120 section 4.7, behind an XML declaration perhaps.
+fn stream(bytes: &[u8]) -> Guess {
+    let bytes = bytes.get(..MAX_LINE).unwrap_or(bytes);
+    let rest = match compare(bytes, b"<?xml", Speech::Xmpp) {
+        Guess::Is(Speech::Xmpp) => {
+            let Some(end) = bytes.iter().position(|&byte| byte == b'>') else {
+                return if bytes.len() < MAX_LINE {
+                    Guess::Open
+                } else {
+                    Guess::no()
+                };
+            };
+            bytes.get(end + 1..).unwrap_or(&[]).trim_ascii_start()
+        }
+        Guess::Is(_) => bytes,
+        Guess::Open => return Guess::Open,
+    };
+    if rest.is_empty() && bytes.len() < MAX_LINE {
+        return Guess::Open;
+    }
+    compare(rest, b"<stream:stream", Speech::Xmpp)
+}
+
+/// An IRC server's notice before anything else.
+fn notice(bytes: &[u8]) -> Guess {
+    let line = bytes.get(..MAX_LINE).unwrap_or(bytes);
+    let mut words = line.split_inclusive(|&byte| byte == b' ').skip(1);
+    match words.next() {
+        Some(b"NOTICE " | b"CAP ") => Guess::Is(Speech::Irc),
+        Some(word) if word.ends_with(b" ") => Guess::no(),
+        _ if bytes.len() < MAX_LINE && !bytes.contains(&b'\n') => Guess::Open,
+        _ => Guess::no(),
     }
 }
 
@@ -124,6 +244,11 @@ fn tls(bytes: &[u8]) -> Guess {
         },
         None => Guess::Open,
     }
+}
+
+/// A ClientHello in the format of SSL 2.0.
+fn ssl2(bytes: &[u8]) -> Guess {
+    of(records::is_ssl2_hello(bytes), Speech::Tls)
 }
 
 fn http2_settings(bytes: &[u8]) -> Guess {
@@ -163,6 +288,10 @@ fn greeting(bytes: &[u8]) -> Guess {
     {
         return Guess::Is(Speech::Imap);
     }
+    // RFC 3977 section 5.1: posting allowed, or not.
+    if upper.starts_with(b"200 ") || upper.starts_with(b"201 ") {
+        return Guess::Is(Speech::Nntp);
+    }
     // 220 ready, 421 not available, 554 no service (RFC 5321 section 3.1); 120 and 421 of FTP (RFC 959 section 5.4).
     let code = upper.first_chunk::<3>().map(|code| &code[..]);
     let after = upper.get(3);
@@ -181,7 +310,7 @@ fn greeting(bytes: &[u8]) -> Guess {
 
 /// A protocol that begins with a word.
 fn words(bytes: &[u8]) -> Guess {
-    let fixed: [(&[u8], Speech); 5] = [
+    let fixed: [(&[u8], Speech); 9] = [
         (b"HTTP/1.", Speech::Http1Response),
         (b"SSH-", Speech::Ssh),
         (
@@ -190,6 +319,10 @@ fn words(bytes: &[u8]) -> Guess {
         ),
         (b"EHLO ", Speech::Smtp),
         (b"HELO ", Speech::Smtp),
+        (b"CAP LS", Speech::Irc),
+        (b"CAP REQ", Speech::Irc),
+        (b"NICK ", Speech::Irc),
+        (b"NOTICE AUTH ", Speech::Irc),
     ];
     let mut open = false;
     for (pattern, speech) in fixed {

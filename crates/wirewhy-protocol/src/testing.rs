@@ -3,7 +3,7 @@
 use wirewhy_packet::Timestamp;
 
 use crate::side::Role::{self, Client, Server};
-use crate::{Conversation, ConversationFacts};
+use crate::{Conversation, ConversationFacts, Library};
 
 /// What one side says before the other goes on.
 pub(crate) type Turn = (Role, Vec<u8>);
@@ -57,10 +57,14 @@ pub(crate) fn segments(turns: &[Turn], size: usize) -> Vec<Piece> {
 }
 
 pub(crate) fn feed(talk: &mut Conversation, piece: &Piece) {
+    feed_with(talk, piece, &mut Library::default());
+}
+
+pub(crate) fn feed_with(talk: &mut Conversation, piece: &Piece, library: &mut Library) {
     let time = Timestamp::from_secs_nanos(i64::try_from(piece.turn).unwrap(), 0);
     match piece.role {
-        Client => talk.client_data(piece.at, &piece.bytes, 0, piece.turn, time),
-        Server => talk.server_data(piece.at, &piece.bytes, 0, piece.turn, time),
+        Client => talk.client_data(piece.at, &piece.bytes, 0, piece.turn, time, library),
+        Server => talk.server_data(piece.at, &piece.bytes, 0, piece.turn, time, library),
     }
 }
 
@@ -72,8 +76,8 @@ pub(crate) fn close(talk: &mut Conversation, turns: &[Turn]) {
             .map(|(_, bytes)| bytes.len() as u64)
             .sum()
     };
-    talk.server_closed(total(Server));
-    talk.client_closed(total(Client));
+    talk.server_closed(total(Server), &mut Library::default());
+    talk.client_closed(total(Client), &mut Library::default());
 }
 
 /// The facts while the connection is open.

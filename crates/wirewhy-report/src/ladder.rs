@@ -6,8 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use wirewhy_detect::{Judged, Severity};
 use wirewhy_flow::{Connection, Endpoint, Side};
 use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_protocol::TlsFacts;
 
 use crate::look::{Page, wrap};
+use crate::messages::{self, Messages};
 use crate::text::entry;
 use crate::{Look, Names, PacketRow, words};
 
@@ -79,6 +81,7 @@ pub struct Ladder<W> {
     out: W,
     look: Look,
     names: Names,
+    messages: Messages,
     first: Option<Timestamp>,
     latest: Timestamp,
 }
@@ -90,6 +93,7 @@ impl<W: Write> Ladder<W> {
             out,
             look,
             names,
+            messages: Messages::default(),
             first: None,
             latest: Timestamp::default(),
         }
@@ -129,6 +133,11 @@ impl<W: Write> Ladder<W> {
         )
     }
 
+    /// What the packets carry of TLS; to be told before the first row.
+    pub fn messages(&mut self, tls: &TlsFacts) {
+        self.messages = Messages::new(tls);
+    }
+
     /// One TCP packet.
     pub fn packet(&mut self, row: &PacketRow<'_>) -> io::Result<()> {
         self.silence(row.time)?;
@@ -141,6 +150,8 @@ impl<W: Write> Ladder<W> {
         }
         label.push_str(&format!("  win {}", row.window));
         self.rung(row.frame, row.time, &arrow(&label, row.from, self.lane()))?;
+        // What a packet repeats was named where it was seen first.
+        self.remarks(&self.messages.of(row.frame, row.from), row.from)?;
         self.remarks(&row.marks.join(", ").replace('_', " "), row.from)
     }
 
@@ -268,6 +279,13 @@ fn numbers(page: &mut Page<'_>, judged: &Judged, names: &Names) -> io::Result<()
     page.labelled("client", &side(client, names))?;
     page.labelled("server", &side(server, names))?;
     page.labelled("state", &state(connection))?;
+    if let Some(tls) = connection
+        .said
+        .as_deref()
+        .and_then(|said| said.tls.as_deref())
+    {
+        page.labelled("tls", &messages::summary(tls))?;
+    }
     if let Some(round_trip) = round_trip(connection) {
         page.labelled("rtt", &round_trip)?;
     }

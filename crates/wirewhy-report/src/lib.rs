@@ -16,6 +16,7 @@ mod json;
 mod ladder;
 mod live;
 mod look;
+mod messages;
 mod metrics;
 mod names;
 mod packets;

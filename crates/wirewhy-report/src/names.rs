@@ -1,7 +1,10 @@
-//! Names the user gave to addresses.
+//! Names the user gave to addresses, and those that clients ask for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+
+use wirewhy_flow::Connection;
 
 /// Names for addresses, to be shown beside them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -36,4 +39,12 @@ impl FromIterator<(IpAddr, String)> for Names {
     fn from_iter<I: IntoIterator<Item = (IpAddr, String)>>(names: I) -> Names {
         Names(names.into_iter().collect())
     }
+}
+
+/// The name the client asked for in its TLS hello.
+pub(crate) fn server_name(connection: &Connection) -> Option<Cow<'_, str>> {
+    let said = connection.said.as_deref();
+    said.and_then(|said| said.tls.as_deref()?.client_hello.as_ref()?.server_name())
+        .map(Cow::Owned)
+        .or_else(|| connection.server_name.as_deref().map(Cow::Borrowed))
 }

@@ -2,6 +2,7 @@
 
 use wirewhy_detect::Value;
 use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_protocol::{KeyAlgorithm, MessageKind, UpgradeProtocol, UpgradeVerdict};
 
 use crate::{Names, Safe};
 
@@ -87,6 +88,72 @@ pub(crate) fn time_of_day(time: Timestamp) -> String {
 /// Every `i64` of nanoseconds lies within jiff's range of years, so the epoch never stands in for another time.
 fn instant(time: Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_nanosecond(i128::from(time.0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+}
+
+/// The level of a TLS alert (RFC 8446 section 6).
+pub(crate) fn alert_level(level: u8) -> String {
+    match level {
+        1 => "warning".to_owned(),
+        2 => "fatal".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A kind of TLS message, as the registries name it where they do.
+pub(crate) fn message(kind: MessageKind) -> String {
+    let fixed = match kind {
+        MessageKind::Handshake(kind) => return kind.to_string(),
+        MessageKind::HelloRetryRequest => "hello_retry_request",
+        MessageKind::SslV2ClientHello => "sslv2_client_hello",
+        MessageKind::ChangeCipherSpec => "change_cipher_spec",
+        MessageKind::Alert(_) => "alert",
+        MessageKind::Sealed(_) => "sealed",
+        MessageKind::ApplicationData => "application_data",
+        MessageKind::Heartbeat => "heartbeat",
+    };
+    fixed.to_owned()
+}
+
+/// The algorithm of a public key; of an elliptic curve its name.
+pub(crate) fn key_algorithm(algorithm: &KeyAlgorithm) -> &str {
+    match algorithm {
+        KeyAlgorithm::Rsa => "RSA",
+        KeyAlgorithm::Dsa => "DSA",
+        KeyAlgorithm::Ed25519 => "Ed25519",
+        KeyAlgorithm::Ed448 => "Ed448",
+        KeyAlgorithm::Ec(name) | KeyAlgorithm::Other(name) => name,
+    }
+}
+
+/// A protocol that changes to TLS.
+pub(crate) fn upgrade_protocol(protocol: UpgradeProtocol) -> &'static str {
+    match protocol {
+        UpgradeProtocol::Smtp => "smtp",
+        UpgradeProtocol::Imap => "imap",
+        UpgradeProtocol::Pop3 => "pop3",
+        UpgradeProtocol::Nntp => "nntp",
+        UpgradeProtocol::Ftp => "ftp",
+        UpgradeProtocol::ManageSieve => "managesieve",
+        UpgradeProtocol::Xmpp => "xmpp",
+        UpgradeProtocol::Ldap => "ldap",
+        UpgradeProtocol::PostgreSql => "postgresql",
+        UpgradeProtocol::MySql => "mysql",
+        UpgradeProtocol::Rdp => "rdp",
+        UpgradeProtocol::Tds => "tds",
+        UpgradeProtocol::Irc => "irc",
+        UpgradeProtocol::HttpConnect => "http-connect",
+        UpgradeProtocol::Socks => "socks",
+    }
+}
+
+/// What became of a request to change to TLS.
+pub(crate) fn upgrade_verdict(verdict: UpgradeVerdict) -> &'static str {
+    match verdict {
+        UpgradeVerdict::NotAsked => "not-asked",
+        UpgradeVerdict::Unanswered => "unanswered",
+        UpgradeVerdict::Accepted => "accepted",
+        UpgradeVerdict::Refused => "refused",
+    }
 }
 
 /// One measured value with its name, units moved from the name to the value: `idle 350.2 s`.

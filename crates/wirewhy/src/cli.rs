@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use wirewhy_detect::Severity;
 
 use crate::measures::{Bytes, Span, at_least_one};
+use crate::roots::Roots;
 use crate::terminal::ColorChoice;
 
 const AFTER_HELP: &str = "\
@@ -86,6 +87,8 @@ pub(crate) struct AnalyzeArgs {
     pub(crate) min_severity: Option<SeverityArg>,
     #[command(flatten)]
     pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// Exit with status 1 if anything found is this severe or worse
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<SeverityArg>,
@@ -202,6 +205,8 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) select: SelectArgs,
     #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
 
@@ -230,6 +235,19 @@ pub(crate) struct SelectArgs {
     pub(crate) ignore: Vec<String>,
 }
 
+/// What is known of TLS besides the captures.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct TlsArgs {
+    /// Decrypt TLS with the secrets in this file, which the endpoint wrote where SSLKEYLOGFILE says; may be given several
+    /// times. Secrets in a pcapng file are used without asking
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Vec<PathBuf>,
+    /// Roots that certificates are held against: a PEM file of those the clients trust, or mozilla for the built-in ones,
+    /// which are the default
+    #[arg(long, value_name = "FILE|mozilla")]
+    pub(crate) roots: Option<Roots>,
+}
+
 /// Arguments of every command that reads captures.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CommonArgs {
@@ -239,7 +257,7 @@ pub(crate) struct CommonArgs {
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Thresholds, ignored codes and names for addresses, in TOML; else wirewhy/config.toml in $XDG_CONFIG_HOME or
+    /// Thresholds, ignored codes, names for addresses and trusted roots, in TOML; else wirewhy/config.toml in $XDG_CONFIG_HOME or
     /// ~/.config, where there is one
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -315,6 +333,16 @@ mod tests {
             [PathBuf::from("a.pcap"), PathBuf::from("-")]
         );
         assert_eq!(cli.analyze.common.filter.as_deref(), Some("tcp"));
+    }
+
+    #[test]
+    fn roots_are_a_file_or_those_built_in() {
+        let roots = |text: &str| {
+            let cli = Cli::try_parse_from(["wirewhy", "--roots", text, "a.pcap"]).unwrap();
+            cli.analyze.tls.roots
+        };
+        assert_eq!(roots("mozilla"), Some(Roots::Mozilla));
+        assert_eq!(roots("ca.pem"), Some(Roots::File("ca.pem".into())));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! The configuration file: thresholds, ignored codes, names for addresses.
+//! The configuration file: thresholds, ignored codes, names for addresses, trusted roots.
 //!
 //! ```toml
 //! ignore = ["tcp.probe"]
+//! roots = "our-authority.pem"
 //!
 //! [limits]
 //! slow_handshake_seconds = 0.5
@@ -11,6 +12,7 @@
 //! ```
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -21,6 +23,7 @@ use wirewhy_detect::Limits;
 use wirewhy_flow::Interval;
 
 use crate::exit::{Failure, in_words};
+use crate::roots::Roots;
 use crate::spelling::hint;
 
 /// What the user set once for all runs.
@@ -32,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) ignore: Vec<String>,
     /// Names for addresses.
     pub(crate) names: Vec<(IpAddr, String)>,
+    /// What certificates are held against.
+    pub(crate) roots: Roots,
 }
 
 impl Config {
@@ -57,8 +62,12 @@ impl Config {
                 )));
             }
         };
-        Config::parse(&text)
-            .map_err(|message| Failure::new(format!("{}: {message}", path.display())))
+        let config = Config::parse(&text)
+            .map_err(|message| Failure::new(format!("{}: {message}", path.display())))?;
+        Ok(Config {
+            roots: config.roots.beside(&path),
+            ..config
+        })
     }
 
     fn parse(text: &str) -> Result<Config, String> {
@@ -75,10 +84,14 @@ impl Config {
                 ("limits", Value::Table(limits)) => set_limits(&mut config.limits, limits)?,
                 ("ignore", Value::Array(globs)) => config.ignore = strings("ignore", globs)?,
                 ("names", Value::Table(names)) => config.names = addresses(names)?,
+                ("roots", Value::String(roots)) => config.roots = OsString::from(roots).into(),
                 ("limits" | "names", _) => return Err(format!("{key} must be a table")),
                 ("ignore", _) => return Err("ignore must be a list of codes".to_owned()),
+                ("roots", _) => {
+                    return Err("roots must be the name of a PEM file, or mozilla".to_owned());
+                }
                 _ => {
-                    let hint = hint(key, ["limits", "ignore", "names"]);
+                    let hint = hint(key, ["limits", "ignore", "names", "roots"]);
                     return Err(format!("unknown key {key}{hint}"));
                 }
             }
@@ -125,6 +138,9 @@ fn places(limits: &mut Limits) -> Vec<(&'static str, Place<'_>)> {
         paws_answers,
         no_response,
         slow_response,
+        handshake_silence,
+        expiring,
+        rsa_bits,
         zero_window,
         half_closed,
         lost_segments,
@@ -162,6 +178,12 @@ fn places(limits: &mut Limits) -> Vec<(&'static str, Place<'_>)> {
         ("paws_answers", Place::Count(paws_answers)),
         ("no_response_seconds", Place::Seconds(no_response)),
         ("slow_response_seconds", Place::Seconds(slow_response)),
+        (
+            "handshake_silence_seconds",
+            Place::Seconds(handshake_silence),
+        ),
+        ("expiring_seconds", Place::Seconds(expiring)),
+        ("rsa_bits", Place::Count(rsa_bits)),
         ("zero_window_seconds", Place::Seconds(zero_window)),
         ("half_closed_seconds", Place::Seconds(half_closed)),
         ("lost_segments", Place::Count(lost_segments)),
@@ -277,6 +299,7 @@ mod tests {
     fn everything_can_be_set() {
         let text = r#"
             ignore = ["tcp.probe", "capture.*"]
+            roots = "ca.pem"
             [limits]
             slow_handshake_seconds = 0.5
             silence_seconds = 10
@@ -300,6 +323,7 @@ mod tests {
         };
         assert_eq!(config.limits, expected);
         assert_eq!(config.ignore, ["tcp.probe", "capture.*"]);
+        assert_eq!(config.roots, Roots::File("ca.pem".into()));
         let mut names = config.names;
         names.sort();
         assert_eq!(names[0], ("10.0.0.9".parse().unwrap(), "db1".to_owned()));
@@ -369,6 +393,10 @@ mod tests {
             ("ignore = [1]", "ignore must hold nothing but strings"),
             ("ignore = 1", "ignore must be a list of codes"),
             ("names = 1", "names must be a table"),
+            (
+                "roots = []",
+                "roots must be the name of a PEM file, or mozilla",
+            ),
             ("[names]\nhost = \"x\"", "names: \"host\" is no IP address"),
             (
                 "[names]\n\"::1\" = 1",

@@ -7,10 +7,13 @@ mod live;
 use std::collections::VecDeque;
 use std::io;
 
-use wirewhy_capture::{Filters, Reader};
-use wirewhy_detect::{CaptureFaults, GroupFinding, Judged, Limits, Survey, Totals, judge};
+use wirewhy_capture::{CaptureInfo, Filters, Reader, SecretsType};
+use wirewhy_detect::{
+    CaptureFaults, GroupFinding, Judged, Limits, Survey, Totals, TrustStore, judge,
+};
 use wirewhy_flow::{Bounds, Connection, Observed, Sample, Tracker};
 use wirewhy_packet::{Decoder, Interval, Packet, Timestamp};
+use wirewhy_protocol::{KeyLog, Library};
 use wirewhy_report::{CaptureSummary, Reporter, View};
 
 pub use live::{Listener, Live, Standing};
@@ -22,10 +25,14 @@ pub struct EngineOptions {
     pub bounds: Bounds,
     /// Thresholds of the detectors.
     pub limits: Limits,
+    /// What the servers' certificates are held against.
+    pub trust: TrustStore,
     /// Which findings count.
     pub selection: Selection,
     /// How many connections wait for what later ones may tell about them.
     pub held: usize,
+    /// Secrets to decrypt TLS with, besides those in the captures themselves.
+    pub keys: KeyLog,
 }
 
 impl Default for EngineOptions {
@@ -33,8 +40,10 @@ impl Default for EngineOptions {
         EngineOptions {
             bounds: Bounds::default(),
             limits: Limits::default(),
+            trust: TrustStore::mozilla(),
             selection: Selection::default(),
             held: 4_096,
+            keys: KeyLog::new(),
         }
     }
 }
@@ -80,6 +89,8 @@ pub fn glob_matches(glob: &str, text: &str) -> bool {
 pub struct Analysis {
     options: EngineOptions,
     tracker: Tracker,
+    /// Blocks of secrets taken from the capture so far.
+    blocks: usize,
     survey: Survey,
     ended: Vec<Connection>,
     held: VecDeque<Held>,
@@ -103,9 +114,13 @@ impl Analysis {
     /// An analysis that has seen nothing.
     #[must_use]
     pub fn new(options: EngineOptions) -> Analysis {
+        let mut options = options;
+        let mut tracker = Tracker::new(options.bounds);
+        *tracker.library_mut() = Library::new(std::mem::take(&mut options.keys));
         Analysis {
-            tracker: Tracker::new(options.bounds),
+            tracker,
             options,
+            blocks: 0,
             survey: Survey::default(),
             ended: Vec::new(),
             held: VecDeque::new(),
@@ -136,6 +151,17 @@ impl Analysis {
             self.judge_ended(sink)?;
         }
         Ok(observed)
+    }
+
+    /// Takes the secrets that a capture holds itself, as far as it was read.
+    pub fn learn_secrets(&mut self, info: &CaptureInfo) {
+        let fresh = info.secrets.get(self.blocks..).unwrap_or_default();
+        self.blocks = info.secrets.len();
+        for block in fresh {
+            if block.kind == SecretsType::TLS_KEY_LOG {
+                self.tracker.library_mut().keys_mut().add(&block.data);
+            }
+        }
     }
 
     /// Passes over a packet a filter leaves out: it keeps its stream number and is not analysed.
@@ -220,7 +246,7 @@ impl Analysis {
         connection: Connection,
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
     ) -> io::Result<()> {
-        let judged = judge(connection, &self.options.limits);
+        let judged = judge(connection, &self.options.limits, &self.options.trust);
         self.survey.note(&judged, &self.options.limits);
         let since = judged.connection.observed_until;
         let held = Held {
@@ -294,7 +320,8 @@ pub fn analyze(
             Ok(())
         }
     };
-    while let Some(frame) = reader.next() {
+    while let Some((frame, info)) = reader.next_with_info() {
+        analysis.learn_secrets(info);
         let passes = filters
             .as_mut()
             .is_none_or(|filters| filters.matches(&frame));

@@ -5,11 +5,13 @@ use std::path::Path;
 use wirewhy::engine::{EngineOptions, Selection, glob_matches};
 use wirewhy_capture::{Filters, Reader};
 use wirewhy_detect::RECORDS;
+use wirewhy_protocol::KeyLog;
 use wirewhy_report::Names;
 
-use crate::cli::{CommonArgs, SelectArgs};
+use crate::cli::{CommonArgs, SelectArgs, TlsArgs};
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::keylog;
 use crate::output::complain;
 use crate::spelling::hint;
 
@@ -33,7 +35,16 @@ enum Chatter {
 }
 
 impl Setup {
-    pub(crate) fn new(common: &CommonArgs, select: &SelectArgs) -> Result<Setup, Failure> {
+    pub(crate) fn new(
+        common: &CommonArgs,
+        select: &SelectArgs,
+        tls: &TlsArgs,
+    ) -> Result<Setup, Failure> {
+        let chatter = match (common.quiet, common.verbose) {
+            (true, _) => Chatter::Errors,
+            (false, false) => Chatter::Warnings,
+            (false, true) => Chatter::Oddities,
+        };
         let config = Config::load(common.config.as_deref())?;
         for glob in select
             .only
@@ -47,25 +58,34 @@ impl Setup {
             Some(expression) => Some(Filters::new(expression).map_err(Failure::new)?),
             None => None,
         };
+        let mut keys = KeyLog::new();
+        for path in &tls.keylog {
+            let warning = keylog::read(path, &mut keys)?;
+            if let Some(warning) = warning.filter(|_| chatter != Chatter::Errors) {
+                complain(&warning);
+            }
+        }
         let mut ignore = config.ignore;
         ignore.extend(select.ignore.iter().cloned());
         let selection = Selection {
             only: select.only.clone(),
             ignore,
         };
+        let (trust, unusable) = tls.roots.as_ref().unwrap_or(&config.roots).load()?;
+        if chatter != Chatter::Errors {
+            unusable.iter().for_each(|root| complain(root));
+        }
         Ok(Setup {
             options: EngineOptions {
                 limits: config.limits,
+                trust,
                 selection,
+                keys,
                 ..EngineOptions::default()
             },
             names: config.names.into_iter().collect(),
             filters,
-            chatter: match (common.quiet, common.verbose) {
-                (true, _) => Chatter::Errors,
-                (false, false) => Chatter::Warnings,
-                (false, true) => Chatter::Oddities,
-            },
+            chatter,
         })
     }
 

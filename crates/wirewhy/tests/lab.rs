@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use wirewhy::engine::{EngineOptions, analyze};
-use wirewhy_detect::{GroupFinding, Judged, RECORDS, Totals};
+use wirewhy_detect::{GroupFinding, Judged, RECORDS, Totals, TrustStore};
+use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
 
 /// One line of a table: connections to one endpoint in one capture, or a finding beyond connections.
@@ -150,15 +151,28 @@ fn said_of(folder: &Path, capture: &str) -> Collected {
         all: true,
         ..View::default()
     };
-    analyze(
-        &mut reader,
-        None,
-        &EngineOptions::default(),
-        &everything,
-        &mut collected,
-    )
-    .expect("collecting does not fail");
+    let mut options = EngineOptions {
+        keys: keys(folder, capture),
+        ..EngineOptions::default()
+    };
+    if let Ok(roots) = std::fs::read(folder.join("roots.pem")) {
+        let (trust, unusable) = TrustStore::from_pem(&roots);
+        assert!(unusable.is_empty(), "{}: {unusable:?}", folder.display());
+        options.trust = trust;
+    }
+    analyze(&mut reader, None, &options, &everything, &mut collected)
+        .expect("collecting does not fail");
     collected
+}
+
+/// The secrets beside a capture.
+fn keys(folder: &Path, capture: &str) -> KeyLog {
+    let mut keys = KeyLog::new();
+    if let Ok(text) = std::fs::read(folder.join(format!("{capture}.keylog"))) {
+        let lines = keys.add(&text);
+        assert!(lines.secrets > 0 && lines.not_understood == 0, "{lines:?}");
+    }
+    keys
 }
 
 impl Expected {

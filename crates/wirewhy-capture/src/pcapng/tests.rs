@@ -175,6 +175,22 @@ fn names_and_secrets_are_kept() {
 }
 
 #[test]
+fn a_frame_comes_with_what_stands_before_it() {
+    let mut file = file(ByteOrder::Little);
+    let mut secrets = file.body();
+    secrets.u32(0x544c_534b).u32(5).raw(b"CLIEN");
+    file.enhanced(0, 1, b"abc")
+        .block(10, &secrets)
+        .enhanced(0, 2, b"def");
+    let mut reader = reader(&file.bytes).unwrap();
+    let mut known = Vec::new();
+    while let Some((frame, info)) = reader.next_with_info() {
+        known.push((frame.number, info.secrets.len()));
+    }
+    assert_eq!(known, [(1, 0), (2, 1)]);
+}
+
+#[test]
 fn what_is_kept_is_bounded() {
     let mut file = file(ByteOrder::Little);
     let mut names = file.body();

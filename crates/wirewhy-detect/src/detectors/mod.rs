@@ -4,7 +4,9 @@ mod capture;
 mod host;
 mod rst;
 mod tcp;
+mod tls;
 
+use crate::record::CertificateDetector;
 use crate::{Detector, Record};
 
 /// The rules over one connection. Causes stand before what follows from them: of two equally bad findings the earlier is
@@ -27,6 +29,16 @@ pub(crate) const CONNECTION: &[Detector] = &[
     tcp::closed_without_data::DETECTOR,
     tcp::truncated_response::DETECTOR,
     tcp::half_closed::DETECTOR,
+    tls::starttls_refused::DETECTOR,
+    tls::not_tls::DETECTOR,
+    tls::version_mismatch::DETECTOR,
+    tls::no_shared_parameters::DETECTOR,
+    tls::alpn_mismatch::DETECTOR,
+    tls::unrecognized_name::DETECTOR,
+    tls::client_cert_missing::DETECTOR,
+    tls::client_cert_rejected::DETECTOR,
+    tls::alert::DETECTOR,
+    tls::encrypted_alert::DETECTOR,
     rst::injected::DETECTOR,
     rst::idle_expired::DETECTOR,
     rst::no_connection::DETECTOR,
@@ -37,11 +49,30 @@ pub(crate) const CONNECTION: &[Detector] = &[
     rst::out_of_window::DETECTOR,
     rst::after_alert::DETECTOR,
     rst::after_close::DETECTOR,
+    tls::client_hello_dropped::DETECTOR,
+    tls::handshake_timeout::DETECTOR,
+    tls::handshake_reset::DETECTOR,
+    tls::handshake_closed::DETECTOR,
+    tls::no_close_notify::DETECTOR,
     tcp::syn_retransmitted::DETECTOR,
     tcp::slow_handshake::DETECTOR,
     tcp::packet_loss::DETECTOR,
     tcp::reordering::DETECTOR,
     tcp::slow_response::DETECTOR,
+];
+
+/// The rules over the certificates of one server, causes first.
+pub(crate) const CERTIFICATE: &[CertificateDetector] = &[
+    tls::intercepted::DETECTOR,
+    tls::cert_revoked::DETECTOR,
+    tls::cert_expired::DETECTOR,
+    tls::cert_not_yet_valid::DETECTOR,
+    tls::cert_name_mismatch::DETECTOR,
+    tls::cert_self_signed::DETECTOR,
+    tls::cert_chain_incomplete::DETECTOR,
+    tls::cert_untrusted::DETECTOR,
+    tls::cert_weak::DETECTOR,
+    tls::cert_expiring::DETECTOR,
 ];
 
 /// Every record, in the order of `wirewhy explain`.
@@ -80,6 +111,31 @@ pub(crate) const RECORDS: &[&Record] = &[
     &tcp::closed_without_data::RECORD,
     &tcp::truncated_response::RECORD,
     &tcp::half_closed::RECORD,
+    &tls::alert::RECORD,
+    &tls::encrypted_alert::RECORD,
+    &tls::version_mismatch::RECORD,
+    &tls::no_shared_parameters::RECORD,
+    &tls::alpn_mismatch::RECORD,
+    &tls::unrecognized_name::RECORD,
+    &tls::cert_expired::RECORD,
+    &tls::cert_not_yet_valid::RECORD,
+    &tls::cert_name_mismatch::RECORD,
+    &tls::cert_self_signed::RECORD,
+    &tls::cert_chain_incomplete::RECORD,
+    &tls::cert_untrusted::RECORD,
+    &tls::cert_revoked::RECORD,
+    &tls::cert_weak::RECORD,
+    &tls::cert_expiring::RECORD,
+    &tls::client_cert_missing::RECORD,
+    &tls::client_cert_rejected::RECORD,
+    &tls::handshake_timeout::RECORD,
+    &tls::handshake_reset::RECORD,
+    &tls::handshake_closed::RECORD,
+    &tls::client_hello_dropped::RECORD,
+    &tls::not_tls::RECORD,
+    &tls::starttls_refused::RECORD,
+    &tls::intercepted::RECORD,
+    &tls::no_close_notify::RECORD,
     &host::idle_timer::RECORD,
     &capture::packets_missing::RECORD,
     &capture::one_direction::RECORD,
@@ -98,3 +154,4 @@ pub(crate) use host::idle_timer;
 pub(crate) use rst::{after_close, idle_expired, stray_segment};
 pub(crate) use tcp::peer_vanished;
 pub(crate) use tcp::{handshake_aborted, probe, syn_unanswered, synack_unanswered};
+pub(crate) use tls::{certificate, client_hello_dropped};

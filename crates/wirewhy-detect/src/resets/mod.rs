@@ -3,7 +3,7 @@
 mod origin;
 
 use wirewhy_flow::{Connection, Event, EventKind, Interval, Position, Reset, Side};
-use wirewhy_protocol::{Framing, Speech};
+use wirewhy_protocol::{ContentType, Framing, Sealed, Speech};
 
 use crate::Limits;
 pub(crate) use origin::origin;
@@ -123,7 +123,8 @@ fn reason(
     }
     // Both may say farewell at once.
     let own_word = reset.unacknowledged_own <= LONGEST_FAREWELL;
-    if own_word && is_farewell(connection, event.from.other(), reset) {
+    let last_words = own_word && is_farewell(connection, event.from.other(), reset);
+    if last_words || both_said_farewell(connection, reset) {
         return Reason::AfterClose;
     }
     if answers_without_state(reset) {
@@ -264,23 +265,41 @@ fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reaso
 /// The longest record that holds a close_notify: CBC suites pad.
 const LONGEST_FAREWELL: u32 = 69;
 
+const ALERT: ContentType = ContentType(21);
+
 /// TLS's last word, `close_notify`: a record too small to be anything else worth waiting for. Header, padding, MAC or tag
 /// around an alert of two bytes make 24 bytes in TLS 1.3, 31 in TLS 1.2 and, with its CBC suites, up to 69; those could be
 /// a short request too, unless a FIN follows.
 fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
     let said = connection.said.as_deref();
-    let (speaks, heard) = match (side, said) {
-        (Side::Client, Some(said)) => {
-            (said.client.speaks, connection.server.counts.payload_packets)
-        }
-        (Side::Server, Some(said)) => {
-            (said.server.speaks, connection.client.counts.payload_packets)
-        }
+    let (speaker, heard) = match (side, said) {
+        (Side::Client, Some(said)) => (&said.client, connection.server.counts.payload_packets),
+        (Side::Server, Some(said)) => (&said.server, connection.client.counts.payload_packets),
         (_, None) => return false,
     };
     let closing = reset.before.peer_fin.is_some() || reset.before.own_fin.is_some();
     let longest = if closing { LONGEST_FAREWELL } else { 31 };
-    speaks == Some(Speech::Tls) && heard > 1 && reset.before.peer_payload_len <= longest
+    // Behind STARTTLS, a proxy's answer or its prefix TLS is what is spoken inside.
+    speaker.inner.or(speaker.speaks) == Some(Speech::Tls)
+        && heard > 1
+        && reset.before.peer_payload_len <= longest
+}
+
+/// Both sides have said `close_notify`: what is still on the way is no more than that, and nobody waits for it.
+fn both_said_farewell(connection: &Connection, reset: &Reset) -> bool {
+    let said = connection.said.as_deref();
+    let Some(tls) = said.and_then(|said| said.tls.as_deref()) else {
+        return false;
+    };
+    // An alert of two bytes and its type, with a tag of 16 bytes or 8 (RFC 8446 section 5.2); before TLS 1.3 its type is seen.
+    let is_farewell = |last: Sealed| match last.kind {
+        ALERT => true,
+        _ => tls.is_1_3() && matches!(last.length, 19 | 11),
+    };
+    [&tls.client, &tls.server]
+        .into_iter()
+        .all(|side| side.last_sealed.is_some_and(is_farewell))
+        && reset.unacknowledged_peer <= LONGEST_FAREWELL
 }
 
 /// The other side had asked and was still waiting for the answer or the rest of it.
@@ -307,6 +326,9 @@ pub(crate) fn owes_answer(connection: &Connection, event: &Event, reset: &Reset)
 
 /// Work was outstanding: an answer owed, bytes on the way, a message begun.
 pub(crate) fn loses_work(connection: &Connection, event: &Event, reset: &Reset) -> bool {
+    if both_said_farewell(connection, reset) {
+        return false;
+    }
     let said = connection.said.as_deref();
     let halfway = said.is_some_and(|said| {
         matches!(said.server.framing, Framing::Inside(_))

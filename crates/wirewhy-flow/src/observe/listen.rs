@@ -1,7 +1,7 @@
 //! Payload on its way to the conversation.
 
 use wirewhy_packet::Seq;
-use wirewhy_protocol::server_name;
+use wirewhy_protocol::{Library, begins_with_records, server_name};
 
 use super::Live;
 use crate::Side;
@@ -9,13 +9,19 @@ use crate::segment::Segment;
 
 impl Live {
     /// Hands payload and ends of streams to the conversation, as offsets in the bytes a side sends.
-    pub(super) fn listen(&mut self, from: Side, segment: &Segment, payload: &[u8]) {
+    pub(super) fn listen(
+        &mut self,
+        from: Side,
+        segment: &Segment,
+        payload: &[u8],
+        library: &mut Library,
+    ) {
         let speaks = segment.payload_len > 0 || segment.is_fin();
         if segment.is_rst() || !speaks || !self.conversation.wants() {
             return;
         }
         let first = segment.seq.advance(u32::from(segment.is_syn()));
-        let Some(at) = self.offset(from, first) else {
+        let Some(at) = self.offset(from, first, payload) else {
             return;
         };
         let (len, frame, time) = (segment.payload_len, segment.frame, segment.time);
@@ -24,24 +30,35 @@ impl Live {
         }
         let end = at.saturating_add(u64::from(len));
         match from {
-            Side::Client if len > 0 => self.conversation.client_data(at, payload, len, frame, time),
-            Side::Server if len > 0 => self.conversation.server_data(at, payload, len, frame, time),
+            Side::Client if len > 0 => self
+                .conversation
+                .client_data(at, payload, len, frame, time, library),
+            Side::Server if len > 0 => self
+                .conversation
+                .server_data(at, payload, len, frame, time, library),
             _ => {}
         }
         match from {
-            Side::Client if segment.is_fin() => self.conversation.client_closed(end),
-            Side::Server if segment.is_fin() => self.conversation.server_closed(end),
+            Side::Client if segment.is_fin() => self.conversation.client_closed(end, library),
+            Side::Server if segment.is_fin() => self.conversation.server_closed(end, library),
             _ => {}
         }
     }
 
     /// How many bytes of a side's stream come before a sequence number; `None` where its beginning was not seen.
-    fn offset(&mut self, side: Side, seq: Seq) -> Option<u64> {
+    ///
+    /// Of a stream joined in its middle only TLS can be read: it begins with the first segment that begins with a record.
+    fn offset(&mut self, side: Side, seq: Seq, payload: &[u8]) -> Option<u64> {
         let own = self.connection.side(side);
-        let (isn, next) = (own.isn?, own.next?);
+        let (isn, next) = (own.isn, own.next?);
         let [client, server] = &mut self.places;
         let place = if side == Side::Client { client } else { server };
-        let (at, offset) = place.get_or_insert((isn.advance(1), 0));
+        let (at, offset) = match (place, isn) {
+            (Some(place), _) => place,
+            (place @ None, Some(isn)) => place.insert((isn.advance(1), 0)),
+            (place @ None, None) if begins_with_records(payload) => place.insert((seq, 0)),
+            (None, None) => return None,
+        };
         *offset = offset.saturating_add_signed(i64::from(next.distance_from(*at)));
         *at = next;
         offset.checked_add_signed(i64::from(seq.distance_from(next)))

@@ -6,7 +6,7 @@ mod reset;
 mod stray;
 
 use wirewhy_packet::{Seq, TcpFlags};
-use wirewhy_protocol::Conversation;
+use wirewhy_protocol::{Conversation, Library};
 
 use self::stray::Stray;
 use crate::copies::Recent;
@@ -68,8 +68,14 @@ impl Live {
     }
 
     /// Takes in one segment.
-    pub(crate) fn observe(&mut self, from: Side, segment: &Segment, payload: &[u8]) -> Recorded {
-        let from = self.learn_roles(from, segment);
+    pub(crate) fn observe(
+        &mut self,
+        from: Side,
+        segment: &Segment,
+        payload: &[u8],
+        library: &mut Library,
+    ) -> Recorded {
+        let from = self.learn_roles(from, segment, payload);
         let quiet = segment.time.since(self.connection.last.time);
         self.connection.last = segment.mark();
         if self.is_copy(from, segment) {
@@ -125,7 +131,7 @@ impl Live {
         } else {
             self.observe_ordinary(from, segment, gap);
         }
-        self.listen(from, segment, payload);
+        self.listen(from, segment, payload, library);
         let side = self.connection.side_mut(from);
         side.last = Some(segment.mark());
         side.last_ack = segment.has_ack().then_some(segment.ack);
@@ -205,7 +211,9 @@ impl Live {
         self.client_is_low = !self.client_is_low;
         self.recent.reverse();
         self.flights.reverse();
-        self.places.reverse();
+        // What was read so far was read as the other side's.
+        self.places = [None, None];
+        self.conversation = Conversation::new();
         self.strays.reverse();
         self.connection.flip();
     }

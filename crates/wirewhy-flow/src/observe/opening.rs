@@ -1,6 +1,7 @@
 //! SYNs and their answers.
 
 use wirewhy_packet::Seq;
+use wirewhy_protocol::{HandshakeType, hello_of};
 
 use super::{Live, answers_syn, offer};
 use crate::segment::Segment;
@@ -145,11 +146,14 @@ impl Live {
         }
     }
 
-    /// A SYN-ACK or SYN shows who opened; where the connection was joined without it, the guess is mended. Returns the
-    /// side the segment comes from after that.
-    pub(super) fn learn_roles(&mut self, from: Side, segment: &Segment) -> Side {
-        if !segment.is_syn() || segment.is_rst() || self.connection.roles.are_known() {
+    /// A SYN-ACK, a SYN or a hello of TLS shows who opened; where the connection was joined without it, the guess is mended.
+    /// Returns the side the segment comes from after that.
+    pub(super) fn learn_roles(&mut self, from: Side, segment: &Segment, payload: &[u8]) -> Side {
+        if segment.is_rst() || self.connection.roles.are_known() {
             return from;
+        }
+        if !segment.is_syn() {
+            return self.learn_from_hello(from, payload);
         }
         let opener = if segment.has_ack() {
             from.other()
@@ -166,5 +170,21 @@ impl Live {
         }
         self.flip();
         from.other()
+    }
+
+    fn learn_from_hello(&mut self, from: Side, payload: &[u8]) -> Side {
+        if self.connection.roles == Roles::Hello {
+            return from;
+        }
+        let sender = match hello_of(payload) {
+            Some(HandshakeType::CLIENT_HELLO) => Side::Client,
+            Some(_) => Side::Server,
+            None => return from,
+        };
+        self.connection.roles = Roles::Hello;
+        if sender != from {
+            self.flip();
+        }
+        sender
     }
 }

@@ -100,6 +100,57 @@ fn a_conversation_joined_late_says_so_and_guesses_by_the_port() {
     assert!(late.is_open());
 }
 
+/// A whole ClientHello of TLS 1.2 for one cipher suite, and a ServerHello that takes it, as records.
+fn hellos() -> [String; 2] {
+    let random = "5a".repeat(32);
+    [
+        format!("160301002d010000290303{random}000002c02f0100"),
+        format!("160303002a020000260303{random}00c02f00"),
+    ]
+}
+
+#[test]
+fn tls_is_read_from_the_first_record_on_and_tells_the_client() {
+    let [client_hello, server_hello] = hellos();
+    let late = only(&format!(
+        "client 192.0.2.1:443
+         server 198.51.100.1:40000
+         0.00 > PA 1:301(300) ack 1
+         0.01 > PA 301:351(50) ack 1 hex {client_hello}
+         0.02 < PA 1:48(47) ack 351 hex {server_hello}
+         0.03 < PA 48:55(7) ack 351 hex 15030300020228"
+    ));
+    assert_eq!((late.roles, late.client.port), (Roles::Hello, 443));
+    assert!(!late.roles.are_known());
+    assert_eq!(late.client.counts.payload_bytes, 350);
+    let tls = late.said.and_then(|said| said.tls).expect("TLS");
+    assert_eq!(tls.client_hello.map(|hello| hello.mark.frame), Some(2));
+    assert_eq!(tls.server_hello.map(|hello| hello.mark.frame), Some(3));
+    assert_eq!(tls.server.alerts.len(), 1);
+}
+
+#[test]
+fn a_server_hello_tells_the_server_too() {
+    let [_, server_hello] = hellos();
+    let late = only(&format!(
+        "client 192.0.2.1:443
+         server 198.51.100.1:40000
+         0.02 < PA 1:48(47) ack 1 hex {server_hello}"
+    ));
+    assert_eq!((late.roles, late.server.port), (Roles::Hello, 40_000));
+    let tls = late.said.and_then(|said| said.tls).expect("TLS");
+    assert!(tls.server_hello.is_some());
+}
+
+#[test]
+fn nothing_but_tls_is_read_in_the_middle_of_a_stream() {
+    let late = only(
+        "0.00 > PA 1:17(16) ack 1 \"GET / HTTP/1.0\\r\\n\"
+         0.01 < PA 1:17(16) ack 17 \"HTTP/1.0 200 OK\\n\"",
+    );
+    assert_eq!(late.said, None);
+}
+
 #[test]
 fn an_endpoint_that_answered_others_is_known_for_a_service() {
     let (connections, _) = tracked(

@@ -256,13 +256,13 @@ proptest! {
         let mut talk = Conversation::new();
         for (from_client, at, bytes, wire_len) in &segments {
             match from_client {
-                true => talk.client_data(*at, bytes, *wire_len, 1, Timestamp(0)),
-                false => talk.server_data(*at, bytes, *wire_len, 1, Timestamp(0)),
+                true => talk.client_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut Library::default()),
+                false => talk.server_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut Library::default()),
             }
             prop_assert!(talk.retained() < BOUND);
         }
-        talk.client_closed(ends.0);
-        talk.server_closed(ends.1);
+        talk.client_closed(ends.0, &mut Library::default());
+        talk.server_closed(ends.1, &mut Library::default());
         let _ = talk.facts();
     }
 
@@ -304,13 +304,20 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
 
 fn download(body: &[(u64, u32)], end: u64) -> ConversationFacts {
     let mut talk = Conversation::new();
-    talk.client_data(0, GET, 0, 1, Timestamp(1));
-    talk.server_data(0, ANSWER, 0, 2, Timestamp(2));
+    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut Library::default());
+    talk.server_data(0, ANSWER, 0, 2, Timestamp(2), &mut Library::default());
     let start = ANSWER.len() as u64;
     for &(at, wire_len) in body {
-        talk.server_data(start + at, b"ab", wire_len, 3, Timestamp(3));
+        talk.server_data(
+            start + at,
+            b"ab",
+            wire_len,
+            3,
+            Timestamp(3),
+            &mut Library::default(),
+        );
     }
-    talk.server_closed(start + end);
+    talk.server_closed(start + end, &mut Library::default());
     talk.facts()
 }
 
@@ -346,10 +353,24 @@ fn gaps_inside_chunks_and_bodies_until_close_cost_nothing() {
         ("HTTP/1.0 200 OK\r\n\r\n", "end", Framing::UntilClose),
     ] {
         let mut talk = Conversation::new();
-        talk.client_data(0, GET, 0, 1, Timestamp(1));
-        talk.server_data(0, head.as_bytes(), 0, 2, Timestamp(2));
+        talk.client_data(0, GET, 0, 1, Timestamp(1), &mut Library::default());
+        talk.server_data(
+            0,
+            head.as_bytes(),
+            0,
+            2,
+            Timestamp(2),
+            &mut Library::default(),
+        );
         let after = head.len() as u64 + 0x4000;
-        talk.server_data(after, tail.as_bytes(), 0, 3, Timestamp(3));
+        talk.server_data(
+            after,
+            tail.as_bytes(),
+            0,
+            3,
+            Timestamp(3),
+            &mut Library::default(),
+        );
         assert_eq!(talk.facts().server.framing, framing, "{head}");
     }
 }
@@ -367,8 +388,15 @@ fn a_frame_whose_last_byte_was_not_captured_is_not_judged() {
     assert_eq!(facts.server.framing, Framing::Unknown(Lost::Gap));
     // A record has nothing to tell at its end.
     let mut talk = Conversation::new();
-    talk.server_data(0, b"\x17\x03\x03\x00\x10", 0, 1, Timestamp(1));
-    talk.server_closed(21);
+    talk.server_data(
+        0,
+        b"\x17\x03\x03\x00\x10",
+        0,
+        1,
+        Timestamp(1),
+        &mut Library::default(),
+    );
+    talk.server_closed(21, &mut Library::default());
     assert_eq!(talk.facts().server.framing, Framing::Boundary);
 }
 
@@ -379,26 +407,54 @@ fn much_reordering_is_followed_as_long_as_little_waits() {
     for pair in 0..500 {
         // The first of each pair comes last, and every header is needed.
         for index in [1, 0] {
-            talk.server_data((pair * 2 + index) * 1024, &record, 0, 1, Timestamp(1));
+            talk.server_data(
+                (pair * 2 + index) * 1024,
+                &record,
+                0,
+                1,
+                Timestamp(1),
+                &mut Library::default(),
+            );
         }
     }
-    talk.server_closed(1024 * 1000);
+    talk.server_closed(1024 * 1000, &mut Library::default());
     assert_eq!(talk.facts().server.framing, Framing::Boundary);
 }
 
 #[test]
 fn a_gap_where_a_header_belongs_is_not_called_truncation() {
     let mut talk = Conversation::new();
-    talk.client_data(0, GET, 0, 1, Timestamp(1));
-    talk.server_data(0, &ANSWER[..20], 0, 2, Timestamp(2));
-    talk.server_data(25, &ANSWER[25..], 0, 3, Timestamp(3));
-    talk.server_closed(ANSWER.len() as u64);
+    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut Library::default());
+    talk.server_data(
+        0,
+        &ANSWER[..20],
+        0,
+        2,
+        Timestamp(2),
+        &mut Library::default(),
+    );
+    talk.server_data(
+        25,
+        &ANSWER[25..],
+        0,
+        3,
+        Timestamp(3),
+        &mut Library::default(),
+    );
+    talk.server_closed(ANSWER.len() as u64, &mut Library::default());
     let facts = talk.facts();
     assert_eq!(facts.server.framing, Framing::Unknown(Lost::Gap));
     assert_eq!(facts.server.truncated(), None);
     assert_eq!(facts.awaiting, None);
     assert!(talk.wants());
-    talk.server_data(20, &ANSWER[20..25], 0, 4, Timestamp(4));
+    talk.server_data(
+        20,
+        &ANSWER[20..25],
+        0,
+        4,
+        Timestamp(4),
+        &mut Library::default(),
+    );
     assert!(talk.facts().server.truncated().is_some());
     assert!(talk.facts().http.responses == 1);
 }
@@ -406,8 +462,8 @@ fn a_gap_where_a_header_belongs_is_not_called_truncation() {
 #[test]
 fn a_connection_joined_late_is_unknown() {
     let mut talk = Conversation::new();
-    talk.server_data(5000, ANSWER, 0, 1, Timestamp(1));
-    talk.server_closed(6000);
+    talk.server_data(5000, ANSWER, 0, 1, Timestamp(1), &mut Library::default());
+    talk.server_closed(6000, &mut Library::default());
     assert_eq!(talk.facts().server.framing, Framing::Unknown(Lost::Gap));
     assert_eq!(talk.facts().server.speaks, None);
     assert_eq!(talk.facts().server.opening.bytes(), b"");
@@ -416,7 +472,7 @@ fn a_connection_joined_late_is_unknown() {
 #[test]
 fn a_header_cut_by_the_snap_length_still_names_the_request() {
     let mut talk = Conversation::new();
-    talk.client_data(0, &GET[..20], 28, 1, Timestamp(1));
+    talk.client_data(0, &GET[..20], 28, 1, Timestamp(1), &mut Library::default());
     let facts = talk.facts();
     assert_eq!(facts.client.framing, Framing::Unknown(Lost::Cut));
     assert_eq!(&*facts.http.last_request.unwrap().target, "/");
@@ -448,8 +504,8 @@ fn flood(segments: impl Iterator<Item = (bool, u64, Vec<u8>)>) -> usize {
     let mut most = 0;
     for (from_client, at, bytes) in segments {
         match from_client {
-            true => talk.client_data(at, &bytes, 0, 1, Timestamp(1)),
-            false => talk.server_data(at, &bytes, 0, 1, Timestamp(1)),
+            true => talk.client_data(at, &bytes, 0, 1, Timestamp(1), &mut Library::default()),
+            false => talk.server_data(at, &bytes, 0, 1, Timestamp(1), &mut Library::default()),
         }
         most = most.max(talk.retained());
     }
@@ -490,8 +546,8 @@ fn floods_stay_inside_the_bound() {
 fn nothing_is_held_in_the_usual_case() {
     let mut talk = Conversation::new();
     assert!(size_of::<Conversation>() <= 16);
-    talk.client_data(0, GET, 0, 1, Timestamp(1));
-    talk.server_data(0, ANSWER, 0, 2, Timestamp(2));
+    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut Library::default());
+    talk.server_data(0, ANSWER, 0, 2, Timestamp(2), &mut Library::default());
     let before = talk.retained();
     for index in 0..60 {
         talk.server_data(
@@ -500,6 +556,7 @@ fn nothing_is_held_in_the_usual_case() {
             0,
             3,
             Timestamp(3),
+            &mut Library::default(),
         );
     }
     assert_eq!(talk.retained(), before);

@@ -116,6 +116,12 @@ pub(super) fn status_line(bytes: &[u8]) -> Option<u16> {
     parsed.code
 }
 
+/// The first line without its end, a bounded copy.
+pub(super) fn first_line(head: &[u8]) -> Box<str> {
+    let end = head.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    text(head.get(..end.unwrap_or(head.len())).unwrap_or(head))
+}
+
 /// Whether the first line is whole and names no version: HTTP/0.9, whose requests are one line and are not followed.
 pub(super) fn has_no_version(bytes: &[u8]) -> bool {
     let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {

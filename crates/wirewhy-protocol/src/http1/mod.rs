@@ -5,7 +5,7 @@ mod head;
 use crate::exchanges::{Asked, Exchanges, HandsOver, Match, Method};
 use crate::reader::{Input, Step};
 use crate::side::Role;
-use crate::{Framing, Lost, Mark, Unfinished, What};
+use crate::{Framing, Lost, Mark, TlsComplaint, Unfinished, UpgradeVerdict, What};
 use head::{Body, Parsed};
 
 /// The longest header section read; servers stop at 8 to 64 KiB, clients at 256.
@@ -13,6 +13,34 @@ const MAX_HEAD: usize = 64 * 1024;
 
 /// The longest line of a chunk's size with its extensions, or of a trailer.
 const MAX_LINE: usize = 8 * 1024;
+
+/// The longest text of a refusal that is read.
+const MAX_REFUSAL: u64 = 2 * 1024;
+
+/// What servers write in a 400 about TLS: nginx, Apache and Go to a client that speaks HTTP where they expect TLS, nginx
+/// about the client's certificate.
+const COMPLAINTS: [(&[u8], TlsComplaint); 5] = [
+    (
+        b"plain HTTP request was sent to HTTPS port",
+        TlsComplaint::ExpectsTls,
+    ),
+    (
+        b"speaking plain HTTP to an SSL-enabled server port",
+        TlsComplaint::ExpectsTls,
+    ),
+    (
+        b"Client sent an HTTP request to an HTTPS server",
+        TlsComplaint::ExpectsTls,
+    ),
+    (
+        b"No required SSL certificate was sent",
+        TlsComplaint::NoClientCertificate,
+    ),
+    (
+        b"The SSL certificate error",
+        TlsComplaint::BadClientCertificate,
+    ),
+];
 
 /// One direction's messages.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -34,6 +62,8 @@ enum State {
     Head,
     /// Inside a body of known length.
     Sized { start: u64, end: u64 },
+    /// Inside the text of a refusal, which is read.
+    Refusal { start: u64, end: u64 },
     /// Before a chunk's size, after `received` bytes of the body.
     ChunkSize { received: u64 },
     /// Inside a chunk.
@@ -65,6 +95,7 @@ impl Reader {
             State::Head => return self.read_head(input, exchanges),
             State::Tunnel => return self.read_tunnel(input, exchanges),
             State::Sized { end, .. } => self.read_sized(input, end, exchanges),
+            State::Refusal { end, .. } => self.read_refusal(input, end, exchanges),
             State::ChunkSize { received } => self.read_chunk_size(input, received),
             State::Chunk { end, .. } => {
                 if input.at >= end {
@@ -85,6 +116,7 @@ impl Reader {
             State::Sized { end, .. } | State::Chunk { end, .. } => Some(end),
             State::UntilClose => Some(u64::MAX),
             State::Head
+            | State::Refusal { .. }
             | State::ChunkSize { .. }
             | State::ChunkEnd { .. }
             | State::Trailers { .. }
@@ -112,7 +144,7 @@ impl Reader {
             State::UntilClose => return Framing::UntilClose,
             State::Head if !pending => return Framing::Boundary,
             State::Head => What::Header,
-            State::Sized { start, end } => What::ContentLength {
+            State::Sized { start, end } | State::Refusal { start, end } => What::ContentLength {
                 announced: end - start,
                 received: upto.saturating_sub(start),
             },
@@ -230,12 +262,27 @@ impl Reader {
             *self = Reader::new();
             return Outcome::Step(Step::To(after));
         }
+        if method == Method::Connect {
+            let verdict = match status {
+                200..300 => UpgradeVerdict::Accepted,
+                _ => UpgradeVerdict::Refused,
+            };
+            exchanges.connected(verdict, head::first_line(head), begun);
+        }
         // RFC 9110 section 9.3.6: any 2xx to CONNECT.
         if switches || (method == Method::Connect && (200..300).contains(&status)) {
             exchanges.answered(status, begun, HandsOver::Yes);
             return Outcome::HandedOver(after);
         }
         exchanges.answered(status, begun, HandsOver::No);
+        if status == 400
+            && let Body::Length(length @ 1..=MAX_REFUSAL) = parsed.body
+            && let Some(end) = after.checked_add(length)
+        {
+            self.searched = 0;
+            self.state = State::Refusal { start: after, end };
+            return Outcome::Step(Step::To(after));
+        }
         let body = match (method, status) {
             (Method::Head, _) | (_, 204 | 304) => Body::None,
             _ => parsed.body,
@@ -272,6 +319,21 @@ impl Reader {
             self.finish(input.mark, exchanges);
             return Step::To(end);
         }
+        Step::To(end)
+    }
+
+    /// Waits for the whole text: what is found in it must not hang on how it was cut into segments.
+    fn read_refusal(&mut self, input: Input<'_>, end: u64, exchanges: &mut Exchanges) -> Step {
+        if input.end() < end {
+            return Step::More;
+        }
+        let length = usize::try_from(end.saturating_sub(input.at)).unwrap_or(usize::MAX);
+        let text = input.bytes.get(..length).unwrap_or(input.bytes);
+        let says = |words: &[u8]| text.windows(words.len()).any(|window| window == words);
+        if let Some((_, complaint)) = COMPLAINTS.iter().find(|(words, _)| says(words)) {
+            exchanges.complain(*complaint);
+        }
+        self.finish(input.mark, exchanges);
         Step::To(end)
     }
 

@@ -6,6 +6,7 @@
 mod encode;
 mod live;
 mod shape;
+mod tls;
 
 use std::io::{self, Write};
 

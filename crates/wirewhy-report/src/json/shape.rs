@@ -1,5 +1,6 @@
 //! The members of the JSON output, and their order.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -9,6 +10,8 @@ use wirewhy_flow::{Connection, Endpoint, RoundTrip};
 use wirewhy_packet::{Interval, Timestamp};
 
 use super::SCHEMA;
+use super::tls::{TlsShape, UpgradeShape};
+use crate::names::server_name;
 use crate::view::View;
 use crate::{CaptureSummary, Names, community_id, words};
 
@@ -130,7 +133,8 @@ pub(super) struct ConnectionShape<'a> {
     rtt_seconds: RttShape,
     client_to_server: DirectionShape,
     server_to_client: DirectionShape,
-    tls: Option<()>,
+    tls: Option<TlsShape<'a>>,
+    upgrade: Option<UpgradeShape<'a>>,
     findings: Vec<FindingShape<'a>>,
 }
 
@@ -138,6 +142,7 @@ impl<'a> ConnectionShape<'a> {
     pub(super) fn new(judged: &'a Judged, view: View, names: &'a Names) -> ConnectionShape<'a> {
         let connection = &judged.connection;
         let (client, server) = (&connection.client, &connection.server);
+        let said = connection.said.as_deref();
         let socket = |end: &Endpoint| SocketAddr::new(end.address, end.port);
         ConnectionShape {
             stream: connection.stream,
@@ -146,7 +151,8 @@ impl<'a> ConnectionShape<'a> {
             server: EndpointShape {
                 name: names
                     .name(server.address)
-                    .or(connection.server_name.as_deref()),
+                    .map(Cow::Borrowed)
+                    .or_else(|| server_name(connection)),
                 ..EndpointShape::new(server, names)
             },
             start: Time(connection.first.time),
@@ -164,7 +170,8 @@ impl<'a> ConnectionShape<'a> {
             rtt_seconds: RttShape::new(connection),
             client_to_server: DirectionShape::new(client),
             server_to_client: DirectionShape::new(server),
-            tls: None,
+            tls: said.and_then(|said| Some(TlsShape::new(said.tls.as_deref()?))),
+            upgrade: said.and_then(|said| Some(UpgradeShape::new(said.upgrade.as_deref()?))),
             findings: view
                 .findings(&judged.findings)
                 .map(FindingShape::new)
@@ -177,7 +184,7 @@ impl<'a> ConnectionShape<'a> {
 pub(super) struct EndpointShape<'a> {
     address: IpAddr,
     port: u16,
-    name: Option<&'a str>,
+    name: Option<Cow<'a, str>>,
 }
 
 impl<'a> EndpointShape<'a> {
@@ -185,7 +192,7 @@ impl<'a> EndpointShape<'a> {
         EndpointShape {
             address: endpoint.address,
             port: endpoint.port,
-            name: names.name(endpoint.address),
+            name: names.name(endpoint.address).map(Cow::Borrowed),
         }
     }
 }

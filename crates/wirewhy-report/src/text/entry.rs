@@ -76,7 +76,7 @@ impl Entry {
 
     /// A line in place of the whole entry.
     pub(super) fn write_short(&self, page: &mut Page<'_>, names: &Names) -> io::Result<()> {
-        let place = self.place.named(names);
+        let place = self.tally.named(&self.place.named(names));
         let connections = words::counted(self.tally.connections, "connection");
         let first = self.tally.first_stream();
         let text = format!("{place}: {connections}, first is stream {first}");
@@ -86,7 +86,7 @@ impl Entry {
     fn write_where(&self, page: &mut Page<'_>, names: &Names) -> io::Result<()> {
         let clients = self.clients(names);
         let connections = words::counted(self.tally.connections, "connection");
-        let place = self.place.named(names);
+        let place = self.tally.named(&self.place.named(names));
         page.labelled("where", &format!("{place}, {connections} from {clients}"))?;
         let Place::Many {
             services, about, ..
@@ -105,6 +105,11 @@ impl Entry {
             let (address, port) = service.service;
             let number = words::count(service.tally.connections);
             let place = names.socket(address, port);
+            // One name for all of them was told already.
+            let place = match self.tally.names.as_slice() {
+                [_] => place,
+                _ => service.tally.named(&place),
+            };
             page.labelled("", &format!("{place}: {least}{number}"))?;
             rest = rest.saturating_sub(service.tally.connections);
         }
@@ -395,7 +400,7 @@ fn filter(streams: &[u32]) -> String {
     filter.replace(' ', &JOINED.to_string())
 }
 
-fn enumerated(items: &[String]) -> String {
+pub(super) fn enumerated(items: &[String]) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),

@@ -70,7 +70,7 @@ impl Services {
         for ((address, port), count) in self.services.iter().take(MAX_LISTED) {
             let mut line = format!(
                 "{}: {}, {} of payload",
-                names.socket(*address, *port),
+                count.tally.named(&names.socket(*address, *port)),
                 words::counted(count.tally.connections, "connection"),
                 words::size(count.payload_bytes),
             );

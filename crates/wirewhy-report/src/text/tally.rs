@@ -8,7 +8,9 @@ use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 
 use super::distinct::Distinct;
-use super::entry::{Entry, Place};
+use super::entry::{Entry, Place, enumerated};
+use crate::Safe;
+use crate::names::server_name;
 use crate::view::chain;
 
 /// How many services are kept apart, over all causes. When more come, those with the fewest connections are folded
@@ -29,6 +31,10 @@ const MAX_STREAMS: usize = 6;
 
 /// How many clients are named.
 const MAX_CLIENTS: usize = 3;
+
+/// How many names of servers are listed, and how much of each: a host's name has 255 bytes at most (RFC 1035 section 2.3.4).
+const MAX_NAMES: usize = 3;
+const MAX_NAME: usize = 255;
 
 /// Everything that went wrong so far.
 #[derive(Debug)]
@@ -75,6 +81,9 @@ pub(super) struct Tally {
     pub(super) last: Timestamp,
     pub(super) clients: Vec<IpAddr>,
     pub(super) more_clients: bool,
+    /// The names the clients asked for. Hostile text.
+    pub(super) names: Vec<Box<str>>,
+    pub(super) more_names: bool,
 }
 
 /// What was said about them.
@@ -309,6 +318,7 @@ impl Tally {
             self.last = begun;
         }
         self.connections += 1;
+        self.count_name(connection);
         let client = connection.client.address;
         if self.more_clients || self.clients.contains(&client) {
             return;
@@ -317,6 +327,40 @@ impl Tally {
             self.clients.push(client);
         } else {
             self.more_clients = true;
+        }
+    }
+
+    fn count_name(&mut self, connection: &Connection) {
+        if self.more_names {
+            return;
+        }
+        let Some(name) = server_name(connection) else {
+            return;
+        };
+        let name: String = name.chars().take(MAX_NAME).collect();
+        if name.is_empty() || self.names.iter().any(|known| **known == *name) {
+            return;
+        }
+        if self.names.len() < MAX_NAMES {
+            self.names.push(name.into());
+        } else {
+            self.more_names = true;
+        }
+    }
+
+    /// A place with the names before it that clients asked for there: `www.example.org at 192.0.2.1:443`.
+    pub(super) fn named(&self, place: &str) -> String {
+        let mut names: Vec<String> = self
+            .names
+            .iter()
+            .map(|name| Safe(name).to_string())
+            .collect();
+        if self.more_names {
+            names.push("others".to_owned());
+        }
+        match names.as_slice() {
+            [] => place.to_owned(),
+            names => format!("{} at {place}", enumerated(names)),
         }
     }
 

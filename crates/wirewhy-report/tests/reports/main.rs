@@ -10,3 +10,5 @@ mod live;
 mod sample;
 #[cfg(test)]
 mod text;
+#[cfg(test)]
+mod tls;

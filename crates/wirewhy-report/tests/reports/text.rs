@@ -83,6 +83,54 @@ warning  capture.packets-missing";
 }
 
 #[test]
+fn a_service_is_told_with_the_names_clients_asked_for() {
+    let asked = |stream: u32, name: &str| {
+        let mut judged = unknown_code(refused(stream, "10.0.0.1:40000", "10.0.0.7:443"));
+        judged.connection.server_name = Some(name.into());
+        judged
+    };
+    let mut judged = vec![asked(0, "www.example.org"), asked(1, "www.example.org")];
+    let shown = report(&judged, &[], View::default());
+    let place = "\nwhere    www.example.org at 10.0.0.7:443 (db1), 2 connections from 10.0.0.1\n";
+    assert!(shown.contains(place), "{shown}");
+    judged.push(asked(2, "a\u{1b}[2J\u{202e}b"));
+    let shown = report(&judged, &[], View::default());
+    let place = "www.example.org and a\\u{1b}[2J\\u{202e}b at 10.0.0.7:443 (db1)";
+    assert!(shown.contains(place), "{shown}");
+    judged.extend((3..100).map(|n| asked(n, &format!("{n}.{}", "x".repeat(60_000)))));
+    let shown = report(&judged, &[], View::default());
+    assert!(shown.contains("xxx and others at"), "{shown}");
+    assert!(shown.len() < 3_000, "{shown}");
+}
+
+#[test]
+fn services_are_told_apart_by_name_where_names_differ() {
+    let asked = |stream: u32, name: &str| {
+        let server = format!("10.0.0.{}:443", stream % 4 + 10);
+        let mut judged = unknown_code(refused(stream, "10.0.0.1:40000", &server));
+        judged.connection.server_name = Some(name.into());
+        judged
+    };
+    let same: Vec<Judged> = (0..8).map(|n| asked(n, "www.example.org")).collect();
+    let shown = report(&same, &[], View::default());
+    let place = "
+where    www.example.org at port 443 of 4 hosts, 8 connections from 10.0.0.1
+         10.0.0.10:443: 2
+";
+    assert!(shown.contains(place), "{shown}");
+    let differ: Vec<Judged> = (0..8)
+        .map(|n| asked(n, &format!("{}.example.org", n % 2)))
+        .collect();
+    let shown = report(&differ, &[], View::default());
+    let place = "
+where    0.example.org and 1.example.org at port 443 of 4 hosts, 8 connections from 10.0.0.1
+         0.example.org at 10.0.0.10:443: 2
+         1.example.org at 10.0.0.11:443: 2
+";
+    assert!(shown.contains(place), "{shown}");
+}
+
+#[test]
 fn one_cause_at_many_services_is_one_entry() {
     let mut judged: Vec<Judged> = (0..500_u32)
         .map(|n| {

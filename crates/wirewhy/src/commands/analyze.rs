@@ -18,7 +18,7 @@ use crate::terminal;
 
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
     let files = files(args);
-    let setup = Setup::new(&args.common, &args.select)?;
+    let setup = Setup::new(&args.common, &args.select, &args.tls)?;
     let mut output = Output::open(args.common.output.as_deref(), &files)?;
     let look = terminal::look(output.target(), args.common.color);
     let mut came_to = CameTo::default();

@@ -8,7 +8,7 @@ use wirewhy_flow::{Bounds, Tracker};
 use wirewhy_packet::{Decoder, Packet, TcpHeader, Transport};
 use wirewhy_report::{PacketRow, PacketsNdjson, PacketsText};
 
-use crate::cli::{PacketsArgs, RowFormat, SelectArgs};
+use crate::cli::{PacketsArgs, RowFormat, SelectArgs, TlsArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::setup::{Completeness, Setup, open};
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &PacketsArgs) -> Result<Exit, Failure> {
         only: Vec::new(),
         ignore: Vec::new(),
     };
-    let setup = Setup::new(&args.common, &every)?;
+    let setup = Setup::new(&args.common, &every, &TlsArgs::default())?;
     let mut reader = open(&args.file)?;
     let mut filters = setup.filters.clone();
     let mut output = Output::open(

@@ -23,7 +23,7 @@ use crate::terminal;
 const DRAWN: usize = 50_000;
 
 pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
-    let setup = Setup::new(&args.common, &args.select)?;
+    let setup = Setup::new(&args.common, &args.select, &args.tls)?;
     let mut reader = open(&args.file)?;
     let mut filters = setup.filters.clone();
     let found = find(&mut reader, filters.as_mut(), &setup, args.stream).map_err(Failure::new)?;
@@ -121,7 +121,8 @@ fn find(
         }
         Ok(())
     };
-    while let Some(frame) = reader.next() {
+    while let Some((frame, info)) = reader.next_with_info() {
+        analysis.learn_secrets(info);
         let passes = filters
             .as_mut()
             .is_none_or(|filters| filters.matches(&frame));
@@ -171,6 +172,13 @@ fn row(packet: &Packet<'_>, marked: Marked, is_copy: bool) -> Option<Row> {
 fn draw(ladder: &mut Ladder<impl io::Write>, judged: &Judged, rows: &Rows) -> io::Result<()> {
     let connection = &judged.connection;
     ladder.columns(socket(&connection.client), socket(&connection.server))?;
+    if let Some(tls) = connection
+        .said
+        .as_deref()
+        .and_then(|said| said.tls.as_deref())
+    {
+        ladder.messages(tls);
+    }
     let mut icmp = icmp_rows(connection).into_iter().peekable();
     let mut marks = Vec::new();
     for (index, row) in rows.first.iter().chain(&rows.last).enumerate() {

@@ -321,3 +321,28 @@ fn the_users_own_configuration_is_found() {
     bench.file("wirewhy/config.toml", "ignore = [\"tcp.refused\"]");
     assert!(!bench.run(&["a.pcap"]).out.contains("tcp.refused"));
 }
+
+#[test]
+fn roots_come_from_the_option_or_the_configuration() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    let missing = bench.run(&["--roots", "no.pem", "a.pcap"]);
+    assert_eq!(
+        (missing.status, missing.err.as_str()),
+        (Some(2), "wirewhy: no.pem: No such file or directory\n")
+    );
+    std::fs::create_dir(bench.path("etc")).unwrap();
+    bench.file("etc/c.toml", "roots = \"ca.pem\"");
+    bench.file("etc/ca.pem", "no root");
+    let empty = bench.run(&["show", "--config", "etc/c.toml", "a.pcap", "0"]);
+    assert_eq!(
+        (empty.status, empty.err.as_str()),
+        (
+            Some(2),
+            "wirewhy: etc/ca.pem: holds no certificate in PEM\n"
+        )
+    );
+    let named = ["--config", "etc/c.toml", "--roots", "mozilla", "a.pcap"];
+    let built_in = bench.run(&named);
+    assert_eq!((built_in.status, built_in.err.as_str()), (Some(0), ""));
+}

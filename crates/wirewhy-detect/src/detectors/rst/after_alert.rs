@@ -3,6 +3,7 @@
 use wirewhy_flow::Connection;
 
 use super::{finding, first_of};
+use crate::detectors::tls;
 use crate::resets::Reason;
 use crate::wording::socket;
 use crate::{Detector, Finding, Limits, Record, Severity};
@@ -41,7 +42,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             socket(own)
         ),
         facts: found.facts.clone().with("alert_frame", alert),
-        consequence_of: Some("tls.alert"),
+        consequence_of: tls::alert_code(connection),
         ..found
     })
 }
@@ -56,7 +57,7 @@ mod tests {
         let codes = codes(&format!(
             "{OPEN}\n 0.04 > PA 1:8(7) ack 1 hex 15030300020230\n 0.05 > RA 8:8(0) ack 1"
         ));
-        assert_eq!(codes, ["rst.after-alert"]);
+        assert_eq!(codes, ["tls.alert", "rst.after-alert"]);
     }
 
     #[test]

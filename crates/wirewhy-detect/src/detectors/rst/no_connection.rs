@@ -3,6 +3,7 @@
 use wirewhy_flow::{Connection, Stage};
 
 use super::{by_a_device, finding, first_of};
+use crate::detectors::tls;
 use crate::resets::Reason;
 use crate::wording::socket;
 use crate::{Detector, Finding, Limits, Record, Severity};
@@ -47,8 +48,9 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             socket(own),
             by_a_device(connection)
         ),
-        // The side that believed a forged reset answers what the other, who knows nothing of it, still sends.
-        consequence_of: Some("rst.injected"),
+        // A host that has just acknowledged part of a long hello knows the connection; and the side that believed a forged
+        // reset answers what the other, who knows nothing of it, still sends.
+        consequence_of: tls::drops_hello(connection, limits).or(Some("rst.injected")),
         ..finding(
             RECORD.code,
             Severity::Error,

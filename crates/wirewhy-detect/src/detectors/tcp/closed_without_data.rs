@@ -2,6 +2,7 @@
 
 use wirewhy_flow::{Connection, Interval};
 
+use crate::detectors::tls;
 use crate::wording::{request, socket, span};
 use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
 
@@ -29,7 +30,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 /// How soon after accepting a close counts as refusal rather than as the end of patience.
 const AT_ONCE: Interval = Interval::from_secs(5);
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let (client, server) = (&connection.client, &connection.server);
     let fin = server.fin?;
     let opened = connection.handshake.ack?;
@@ -88,7 +89,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
                     "established-no-data"
                 },
             ),
-        consequence_of: None,
+        // Of TLS the handshake tells more.
+        consequence_of: tls::closed_code(connection, limits),
     })
 }
 

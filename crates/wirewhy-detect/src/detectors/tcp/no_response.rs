@@ -51,7 +51,9 @@ fn waiting(connection: &Connection, limits: &Limits) -> Option<(Mark, Interval)>
         .min()
         .unwrap_or(connection.observed_until);
     let waited = until.since(asked.time);
-    (taken && server.fin.is_none() && waited >= limits.no_response).then_some((asked, waited))
+    // A server that closes behind the client's end has not answered either.
+    let open = server.fin.is_none_or(|fin| fin.time >= until);
+    (taken && open && waited >= limits.no_response).then_some((asked, waited))
 }
 
 /// The question that waits for its answer: an HTTP request, or a turn in a conversation of turns.

@@ -1,0 +1,22 @@
+//! `tls.cert-not-yet-valid`: a certificate was presented before its validity began.
+
+use super::validity::{self, Edge};
+use crate::record::CertificateDetector;
+use crate::{Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.cert-not-yet-valid",
+    title: "The server's certificate was not valid yet",
+    severity: Severity::Error,
+    means: "The server presented a certificate, or one of its chain, whose validity had not begun when it was captured. Clients that \
+            verify refuse it.",
+    recognised: "notBefore of the leaf, or of a certificate its chain needs, after the time of the packet that carried it.",
+    look_alikes: "A recording host whose clock is behind: then every certificate looks younger; compare with the times of other captures.",
+    check_next: &[
+        "Which clock is wrong: that of the authority that issued it, of the server, or of the recording host?",
+        "openssl s_client -connect HOST:PORT -servername NAME </dev/null | openssl x509 -noout -dates",
+    ],
+};
+
+pub(crate) const DETECTOR: CertificateDetector =
+    |presented, _| validity::detect(&RECORD, presented, Edge::Beginning);

@@ -1,0 +1,38 @@
+//! `tls.cert-self-signed`: the server's certificate is its own issuer.
+
+use super::certificate::finding;
+use crate::certificates::{Fault, PathEnd, Presented};
+use crate::record::CertificateDetector;
+use crate::{Facts, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.cert-self-signed",
+    title: "The server's certificate is self-signed",
+    severity: Severity::Error,
+    means: "The certificate is signed with its own key: nobody vouches for it. Clients trust it only if they were given that very \
+            certificate.",
+    recognised: "The leaf's signature verifies with the leaf's own key, and it is not among the roots.",
+    look_alikes: "A root of a private authority that is sent behind the leaf: tls.cert-untrusted.",
+    check_next: &[
+        "Is it the server's placeholder certificate? Then the real one is not configured for that name or address.",
+        "If it is meant to be so, give it to the clients, and to wirewhy with --roots.",
+    ],
+};
+
+pub(crate) const DETECTOR: CertificateDetector = detect;
+
+fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
+    if presented.path.end != PathEnd::SelfSigned {
+        return None;
+    }
+    Some(finding(
+        &RECORD,
+        presented,
+        presented.weight(Fault::SelfSigned),
+        &format!(
+            "presented a self-signed certificate ({})",
+            presented.leaf.subject
+        ),
+        Facts::default(),
+    ))
+}

@@ -1,0 +1,59 @@
+//! `tls.cert-untrusted`: the chain ends in a root that the store does not hold.
+
+use super::certificate::finding;
+use super::intercepted;
+use crate::certificates::{Fault, PathEnd, Presented};
+use crate::record::CertificateDetector;
+use crate::{Confidence, Facts, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.cert-untrusted",
+    title: "The server's chain ends in an unknown root",
+    severity: Severity::Error,
+    means: "The chain is whole, and its end is an authority that the trust store does not hold: a private one, or a public one that is \
+            not trusted any more. Clients without that root refuse it.",
+    recognised: "Names and signatures lead from the leaf to a root, or to an issuer whose root was not sent, that is not in the store: the \
+                 one given with --roots, else Mozilla's.",
+    look_alikes: "A missing intermediate: tls.cert-chain-incomplete. Without --roots a private authority that the client went on with is \
+                  taken to be known to it. A proxy that intercepts TLS: tls.intercepted.",
+    check_next: &[
+        "Should the client trust that authority? Then install its root there; containers and Java keep stores of their own.",
+        "Should it not? Then find out who presents that certificate: the server, or a proxy on the way.",
+        "Pass the roots your clients trust with --roots.",
+    ],
+};
+
+pub(crate) const DETECTOR: CertificateDetector = detect;
+
+fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
+    let (root, was_sent) = match &presented.path.end {
+        PathEnd::UnknownRoot(root) => (root, true),
+        PathEnd::UnknownIssuer(issuer) => (issuer, false),
+        _ => return None,
+    };
+    let (severity, confidence) = presented.weight(Fault::Trust);
+    if severity < Severity::Error && !presented.roots_given {
+        return None;
+    }
+    let (store, confidence) = if presented.roots_given {
+        ("given", confidence)
+    } else {
+        ("public", confidence.min(Confidence::Likely))
+    };
+    let sent = if was_sent { "" } else { ", which was not sent" };
+    let what =
+        format!("presented a chain that ends in {root}{sent}, which is none of the {store} roots");
+    let cause = intercepted::product(presented).map(|_| intercepted::RECORD.code);
+    Some(Finding {
+        consequence_of: cause.filter(|_| severity == Severity::Error),
+        ..finding(
+            &RECORD,
+            presented,
+            (severity, confidence),
+            &what,
+            Facts::default()
+                .with("root", &**root)
+                .with("root_sent", was_sent),
+        )
+    })
+}

@@ -1,0 +1,62 @@
+//! `tls.cert-weak`: a key or signature of the chain that is too weak.
+
+use wirewhy_protocol::{CertificateFacts, KeyAlgorithm};
+
+use super::certificate::finding;
+use crate::certificates::{Fault, Presented};
+use crate::record::CertificateDetector;
+use crate::{Confidence, Facts, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.cert-weak",
+    title: "The server's chain is weak",
+    severity: Severity::Warning,
+    means: "A certificate has an RSA key of fewer than 2048 bits, or is signed over MD5 or SHA-1. Present clients refuse such chains by \
+            default; those that still take them can be deceived.",
+    recognised: "Size of the keys of the certificates sent, and the signature algorithm of each but a root, whose own signature nobody \
+                 relies on.",
+    look_alikes: "An old root signed over SHA-1 is no weakness.",
+    check_next: &[
+        "Reissue the certificate: RSA with 2048 bits or more, or ECDSA, signed over SHA-256.",
+        "openssl s_client -connect HOST:PORT -servername NAME -showcerts </dev/null",
+    ],
+};
+
+pub(crate) const DETECTOR: CertificateDetector = detect;
+
+fn detect(presented: &Presented<'_>, limits: &Limits) -> Option<Finding> {
+    let (place, facts, weakness) = presented.used().find_map(|(place, certificate)| {
+        let facts = certificate.facts.as_ref()?;
+        Some((place, facts, weakness(facts, limits)?))
+    })?;
+    let whose = if place == 0 {
+        "presented a certificate".to_owned()
+    } else {
+        format!(
+            "sent a chain whose certificate {} ({}) is",
+            place + 1,
+            facts.subject
+        )
+    };
+    let (_, confidence) = presented.weight(Fault::Weak);
+    Some(finding(
+        &RECORD,
+        presented,
+        (Severity::Warning, confidence.max(Confidence::Likely)),
+        &format!("{whose} {weakness}"),
+        Facts::default()
+            .with("place_in_chain", u64::try_from(place).unwrap_or(u64::MAX))
+            .with("key_bits", facts.key.bits)
+            .with("signature", &*facts.signature.name),
+    ))
+}
+
+fn weakness(facts: &CertificateFacts, limits: &Limits) -> Option<String> {
+    let is_root = facts.is_self_signed && facts.is_authority == Some(true);
+    if facts.signature.is_broken && !is_root {
+        return Some(format!("signed with {}", facts.signature.name));
+    }
+    let measured = matches!(facts.key.algorithm, KeyAlgorithm::Rsa | KeyAlgorithm::Dsa);
+    let bits = facts.key.bits.filter(|_| measured)?;
+    (bits < limits.rsa_bits).then(|| format!("with a key of {bits} bits only"))
+}

@@ -1,0 +1,136 @@
+//! `tls.client-cert-missing`: the server demands a client certificate, and none came.
+
+use wirewhy_flow::{Connection, Side};
+use wirewhy_protocol::TlsComplaint;
+
+use super::{Cause, cause, complaint, finding, for_name, party, refused_flight};
+use crate::handshake::{ClientFlight, Handshake, culprit};
+use crate::{Confidence, Detector, Finding, Limits, Record, Severity, Value};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.client-cert-missing",
+    title: "The server demands a client certificate, and the client brought none",
+    severity: Severity::Error,
+    means: "The server asked for a client certificate (mutual TLS) and the client answered with an empty one.",
+    recognised: "The alert certificate_required; or handshake_failure, bad_certificate or no_certificate of the server after its \
+                 CertificateRequest and an empty Certificate of the client.",
+    look_alikes: "A certificate that was sent and not liked: tls.client-cert-rejected. In TLS 1.3 without keys the same failure is an \
+                  encrypted record: tls.encrypted-alert.",
+    check_next: &[
+        "Is a certificate configured in the client, and can it read the key?",
+        "Is it signed by one of the authorities the server names (facts)? Many clients send nothing when none matches.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+    if let Some(handshake) = Handshake::of(connection)
+        && let Some((answered, TlsComplaint::NoClientCertificate)) = complaint(&handshake)
+    {
+        return Some(Finding {
+            code: RECORD.code,
+            severity: Severity::Error,
+            confidence: Confidence::Certain,
+            culprit: culprit(connection, Side::Client),
+            summary: format!(
+                "{} finished the TLS handshake{} and then missed a client certificate, as its answer in HTTP says",
+                party(&handshake, Side::Server),
+                for_name(&handshake),
+            ),
+            frames: handshake.frames([answered.frame]),
+            facts: handshake.facts().with("known_by", "HTTP status 400"),
+            consequence_of: None,
+        });
+    }
+    let handshake = Handshake::failed(connection)?;
+    if let Some((mark, ClientFlight::EmptyCertificate)) = refused_flight(&handshake) {
+        return Some(Finding {
+            code: RECORD.code,
+            severity: Severity::Error,
+            confidence: Confidence::Likely,
+            culprit: culprit(connection, Side::Client),
+            summary: format!(
+                "{} ended the TLS handshake{} with a record of an encrypted alert's size after the client had answered its demand for \
+                 a certificate with an empty one",
+                party(&handshake, Side::Server),
+                for_name(&handshake),
+            ),
+            frames: handshake.frames([mark.frame]),
+            facts: handshake
+                .facts()
+                .with("alert_frame", mark.frame)
+                .with("known_by", "size and place"),
+            consequence_of: None,
+        });
+    }
+    let (Cause::ClientCertificateMissing, from, alert, description) = cause(&handshake)? else {
+        return None;
+    };
+    let found = finding(RECORD.code, &handshake, (from, alert, description));
+    let authorities = handshake
+        .tls
+        .certificate_request
+        .as_ref()
+        .map(|request| request.authorities.as_slice())
+        .unwrap_or_default();
+    Some(Finding {
+        culprit: culprit(connection, Side::Client),
+        summary: format!(
+            "{} demands a client certificate{} and got none: {description}",
+            party(&handshake, from),
+            for_name(&handshake),
+        ),
+        facts: found.facts.clone().with(
+            "accepted_authorities",
+            Value::List(
+                authorities
+                    .iter()
+                    .map(|name| Value::from(&**name))
+                    .collect(),
+            ),
+        ),
+        ..found
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{
+        Talk, certificate_request, client_hello, fatal, no_certificate, server_hello,
+        server_hello_done,
+    };
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn asked_and_empty() {
+        let flight = [
+            server_hello(0x0303, 0xc02f),
+            certificate_request(),
+            server_hello_done(),
+        ]
+        .concat();
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[], 0))
+            .server(&flight)
+            .client(&no_certificate())
+            .server(&fatal(40))
+            .server_closes();
+        let found = only(&talk.lines());
+        assert_eq!(found.code, "tls.client-cert-missing");
+        assert_eq!(found.culprit.role, Role::Client);
+    }
+
+    #[test]
+    fn handshake_failure_without_a_request_is_none() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[], 0))
+            .server(&fatal(40))
+            .server_closes();
+        assert_eq!(codes(&talk.lines()), ["tls.no-shared-parameters"]);
+    }
+}

@@ -1,0 +1,181 @@
+//! `tls.client-hello-dropped`: a ClientHello of several segments gets no answer.
+
+use wirewhy_flow::{Connection, Mark, Side};
+
+use super::{for_name, hello_mark};
+use crate::handshake::{End, Handshake, long_enough};
+use crate::wording::socket;
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.client-hello-dropped",
+    title: "A ClientHello of several segments gets no answer",
+    severity: Severity::Error,
+    means: "The client's hello did not fit one segment, as with post-quantum key shares, and it was not answered: a server or a device on \
+            the way takes only what comes in the first segment, or the path drops full-size packets.",
+    recognised: "The TCP handshake worked, the ClientHello takes two segments or more, and a reset, a FIN or silence follows instead of \
+                 a ServerHello.",
+    look_alikes: "A server that is busy or does not serve TLS ends a short hello the same way: a second connection of the same client \
+                  with a hello of one segment that succeeds is the proof. A full-size segment that is never acknowledged: \
+                  tcp.mtu-blackhole.",
+    check_next: &[
+        "Repeat with a short hello: openssl s_client -groups X25519 -connect HOST:PORT. Does it work then?",
+        "Update or bypass the firewall or balancer in front of the server; capture on both sides of it.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let handshake = Handshake::failed(connection)?;
+    let tls = handshake.tls;
+    let answered = connection.server.first_payload.is_some() || tls.retry.is_some();
+    let hello = LongHello::of(&handshake)?;
+    let how = met_with(&handshake, &hello, limits)?;
+    if answered {
+        return None;
+    }
+    let server = &connection.server;
+    let acknowledged = connection
+        .client
+        .unacknowledged_by(server)
+        .saturating_sub(u32::from(connection.client.fin.is_some()))
+        == 0;
+    let whole = hello.missing == 0;
+    let what = if whole {
+        format!("of {} bytes in several segments", hello.bytes)
+    } else {
+        format!(
+            "of {} bytes, of which the last {} never came,",
+            hello.bytes, hello.missing
+        )
+    };
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        // Without a shorter hello that succeeds it is one reading of several.
+        confidence: Confidence::Possible,
+        culprit: if acknowledged && whole {
+            Culprit {
+                role: Role::Server,
+                address: Some(server.address),
+            }
+        } else {
+            Culprit::from(Role::Path)
+        },
+        summary: format!(
+            "a ClientHello {what}{} to {} was met with {how} instead of a ServerHello",
+            for_name(&handshake),
+            socket(server),
+        ),
+        frames: hello.frames,
+        facts: Facts::default()
+            .with("hello_bytes", hello.bytes)
+            .with("missing_bytes", hello.missing)
+            .with("all_acknowledged", acknowledged)
+            .with("met_with", how)
+            .with("stage", "tls-client-hello"),
+        consequence_of: if acknowledged {
+            None
+        } else {
+            Some("tcp.mtu-blackhole")
+        },
+    })
+}
+
+/// A ClientHello of more than one segment, or the beginning of one.
+struct LongHello {
+    bytes: u64,
+    missing: u64,
+    frames: Vec<u64>,
+    complete: Option<Mark>,
+}
+
+impl LongHello {
+    fn of(handshake: &Handshake<'_>) -> Option<LongHello> {
+        let tls = handshake.tls;
+        if let Some(hello) = tls.client_hello.as_deref() {
+            return (hello.begun.frame != hello.mark.frame).then(|| LongHello {
+                bytes: u64::try_from(hello.length()).unwrap_or(u64::MAX),
+                missing: 0,
+                frames: vec![hello.begun.frame, hello.mark.frame],
+                complete: hello_mark(handshake),
+            });
+        }
+        let connection = handshake.connection;
+        let begun = tls.client.incomplete?;
+        // A client that stops of itself does not fill its segment.
+        let mss = connection
+            .client
+            .offer
+            .mss
+            .min(connection.server.offer.mss)?;
+        let full = begun.received.saturating_add(RECORD_HEADER + OPTIONS) >= u32::from(mss);
+        full.then(|| LongHello {
+            bytes: u64::from(begun.announced),
+            missing: u64::from(begun.announced.saturating_sub(begun.received)),
+            frames: vec![begun.begun.frame],
+            complete: None,
+        })
+    }
+}
+
+/// A TLS record's header.
+const RECORD_HEADER: u32 = 5;
+
+/// What TCP options take of a segment at most.
+const OPTIONS: u32 = 40;
+
+/// What came instead of a ServerHello, in words.
+fn met_with(handshake: &Handshake<'_>, hello: &LongHello, limits: &Limits) -> Option<&'static str> {
+    match handshake.end {
+        End::Reset {
+            from: Side::Server, ..
+        } => Some("a reset"),
+        End::Closed {
+            from: Side::Server, ..
+        } => Some("a FIN"),
+        End::Silence { waited, .. } => long_enough(handshake, waited, limits).map(|_| "silence"),
+        End::Closed {
+            from: Side::Client,
+            mark,
+        }
+        | End::Reset {
+            from: Side::Client,
+            mark,
+        } => {
+            let waited = mark.time.since(hello.complete?.time);
+            (waited >= limits.handshake_silence).then_some("silence")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello};
+    use crate::Confidence;
+    use crate::testing::{codes, judged};
+
+    #[test]
+    fn two_segments_and_a_fin() {
+        let hello = client_hello("a.example", &[0x0304], 1700);
+        let (first, second) = hello.split_at(1460);
+        let talk = Talk::open().client(first).client(second).server_closes();
+        let judged = judged(&talk.lines());
+        let root = judged.root_cause().unwrap();
+        assert_eq!(root.code, "tls.client-hello-dropped");
+        assert_eq!(root.confidence, Confidence::Possible);
+    }
+
+    #[test]
+    fn one_segment_is_none() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server_closes();
+        assert!(!codes(&talk.lines()).contains(&"tls.client-hello-dropped"));
+    }
+}

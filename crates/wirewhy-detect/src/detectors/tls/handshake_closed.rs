@@ -1,0 +1,90 @@
+//! `tls.handshake-closed`: a FIN in the middle of the handshake.
+
+use wirewhy_flow::{Connection, Side};
+use wirewhy_protocol::TlsStage;
+
+use super::{for_name, party, told_otherwise};
+use crate::handshake::{End, Handshake, culprit};
+use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.handshake-closed",
+    title: "The connection was closed in the middle of the TLS handshake",
+    severity: Severity::Error,
+    means: "One side closed before the handshake was done, and no alert says why.",
+    recognised: "A FIN while the handshake was under way, without a fatal alert before it.",
+    look_alikes: "A reset at the same place: tls.handshake-reset. After long silence: tls.handshake-timeout. A client that closes right \
+                  after a plainly bad certificate: that certificate is the cause.",
+    check_next: &[
+        "Closed by the server right after the ClientHello: is TLS served on that port, for that name? See its log.",
+        "Closed by the client after the server's certificate: it most likely did not like it; check it with openssl s_client.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let handshake = Handshake::failed(connection)?;
+    let End::Closed { from, mark } = handshake.end else {
+        return None;
+    };
+    if told_otherwise(connection, limits) {
+        return None;
+    }
+    let hint = match (from, handshake.stage) {
+        (Side::Server, TlsStage::ClientHello) => ", right after the ClientHello",
+        (Side::Client, TlsStage::ServerFlight) => ", right after the server's certificate",
+        _ => "",
+    };
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence: Confidence::Certain,
+        culprit: culprit(connection, from),
+        summary: format!(
+            "{} closed the connection in the middle of the TLS handshake{}{hint}, without an alert",
+            party(&handshake, from),
+            for_name(&handshake),
+        ),
+        frames: handshake.frames([mark.frame]),
+        facts: handshake.facts().with("closed_by", from.name()),
+        consequence_of: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello, fatal};
+    use crate::testing::codes;
+
+    #[test]
+    fn a_fin_instead_of_a_hello() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server_closes();
+        assert!(codes(&talk.lines()).contains(&"tls.handshake-closed"));
+    }
+
+    #[test]
+    fn an_alert_that_complains_of_the_fin_says_nothing_new() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0303], 0))
+            .server_closes()
+            .client(&fatal(50));
+        let found = codes(&talk.lines());
+        assert!(found.contains(&"tls.handshake-closed"), "{found:?}");
+        assert!(!found.contains(&"tls.alert"), "{found:?}");
+    }
+
+    #[test]
+    fn an_alert_before_the_fin_says_why() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server(&fatal(80))
+            .server_closes();
+        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+    }
+}

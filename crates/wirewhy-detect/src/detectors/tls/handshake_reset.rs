@@ -1,0 +1,87 @@
+//! `tls.handshake-reset`: a reset in the middle of the handshake.
+
+use wirewhy_flow::Connection;
+
+use super::{for_name, party, told_otherwise};
+use crate::handshake::{End, Handshake, culprit};
+use crate::resets::{Reason, judged};
+use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.handshake-reset",
+    title: "A reset ended the TLS handshake",
+    severity: Severity::Error,
+    means: "The connection was reset before the handshake was done, and no alert says why. Where the reset itself is explained, that is \
+            the cause.",
+    recognised: "A RST while the handshake was under way, without an alert before it.",
+    look_alikes: "A FIN at the same place: tls.handshake-closed. A reset behind an alert: the alert is the cause.",
+    check_next: &[
+        "After the ClientHello: does the same client succeed with another server name? Then a filter by name, at the server or on the way.",
+        "After the server's certificate: the client gave up on it without saying so (pinning, a scanner, a closed tab).",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let handshake = Handshake::failed(connection)?;
+    let End::Reset { from, mark } = handshake.end else {
+        return None;
+    };
+    if told_otherwise(connection, limits) {
+        return None;
+    }
+    let reason = judged(connection, limits)
+        .into_iter()
+        .find(|judged| judged.event.frame == mark.frame)
+        .map(|judged| judged.reason);
+    let cause = match reason {
+        Some(Reason::Injected) => Some("rst.injected"),
+        Some(Reason::GaveUp) => Some("rst.gave-up"),
+        Some(Reason::NoConnection) => Some("rst.no-connection"),
+        Some(Reason::IdleExpired) => Some("rst.idle-expired"),
+        Some(Reason::UnreadData) => Some("rst.unread-data"),
+        Some(Reason::OutOfWindow) => return None,
+        _ => None,
+    };
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence: Confidence::Certain,
+        culprit: culprit(connection, from),
+        summary: format!(
+            "{} reset the connection in the middle of the TLS handshake{}, at the stage {}, without an alert",
+            party(&handshake, from),
+            for_name(&handshake),
+            handshake.stage.name(),
+        ),
+        frames: handshake.frames([mark.frame]),
+        facts: handshake.facts().with("reset_by", from.name()),
+        consequence_of: cause,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello};
+    use crate::testing::codes;
+
+    #[test]
+    fn a_reset_instead_of_a_hello() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server_resets();
+        assert!(codes(&talk.lines()).contains(&"tls.handshake-reset"));
+    }
+
+    #[test]
+    fn a_fin_is_none() {
+        let talk = Talk::open()
+            .client(&client_hello("a.example", &[0x0304], 0))
+            .server_closes();
+        assert!(!codes(&talk.lines()).contains(&"tls.handshake-reset"));
+    }
+}

@@ -1,0 +1,88 @@
+//! `tls.handshake-timeout`: the handshake stops, and nothing more comes.
+
+use wirewhy_flow::{Connection, Side};
+
+use super::{client_hello_dropped, for_name, party};
+use crate::handshake::{Handshake, culprit, long_enough};
+use crate::wording::span;
+use crate::{Detector, Finding, Limits, Record, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tls.handshake-timeout",
+    title: "The TLS handshake stopped, and nothing more came",
+    severity: Severity::Error,
+    means: "One side was to speak and did not, although its kernel had acknowledged everything: its application hangs, waits for \
+            something else, or what it should have read never reached it.",
+    recognised: "A handshake that is not finished, everything sent is acknowledged, and silence for 10 s, or for 3 s to the end of the \
+                 capture (possible then).",
+    look_alikes: "Bytes that are not acknowledged did not arrive: tcp.peer-vanished, tcp.mtu-blackhole. A ClientHello of several \
+                  segments: tls.client-hello-dropped.",
+    check_next: &[
+        "Server silent: is the port served by something that waits for the client to speak another protocol first, or out of workers?",
+        "Client silent after the server's certificate: is it checking revocation over a network it cannot reach, or asking a person?",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    detect,
+};
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let handshake = Handshake::failed(connection)?;
+    if (client_hello_dropped::DETECTOR.detect)(connection, limits).is_some() {
+        return None;
+    }
+    let (owed_by, since, waited) = handshake.silence()?;
+    let (own, peer) = (connection.side(owed_by), connection.side(owed_by.other()));
+    let taken = peer.unacknowledged_by(own) <= u32::from(peer.fin.is_some());
+    let confidence = long_enough(&handshake, waited, limits)?;
+    if !taken {
+        return None;
+    }
+    let stage = match owed_by {
+        Side::Server if handshake.tls.server_hello.is_none() => "did not answer the ClientHello",
+        Side::Server => "did not go on with the handshake",
+        Side::Client => "did not answer the server's flight",
+    };
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence,
+        culprit: culprit(connection, owed_by),
+        summary: format!(
+            "{} {stage}{} in {}",
+            party(&handshake, owed_by),
+            for_name(&handshake),
+            span(waited),
+        ),
+        frames: handshake.frames([since.frame]),
+        facts: handshake
+            .facts()
+            .with("silent", owed_by.name())
+            .with("waited_seconds", waited)
+            .with("threshold_seconds", limits.handshake_silence),
+        consequence_of: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{Talk, client_hello};
+    use crate::Role;
+    use crate::testing::{codes, only};
+
+    #[test]
+    fn a_hello_nobody_answers() {
+        let talk = Talk::open().client(&client_hello("a.example", &[0x0304], 0));
+        let found = only(&talk.until(30));
+        assert_eq!(found.code, "tls.handshake-timeout");
+        assert_eq!(found.culprit.role, Role::Server);
+    }
+
+    #[test]
+    fn a_recording_that_ends_early_proves_nothing() {
+        let talk = Talk::open().client(&client_hello("a.example", &[0x0304], 0));
+        assert!(codes(&talk.until(2)).is_empty());
+    }
+}

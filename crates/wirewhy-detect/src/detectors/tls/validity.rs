@@ -1,0 +1,80 @@
+//! Which certificate of a chain was outside its validity when it was presented.
+
+use wirewhy_flow::Interval;
+use wirewhy_protocol::CertificateFacts;
+
+use super::certificate::finding;
+use crate::certificates::{Fault, Outside, PathEnd, Presented, Reaction, outside_validity};
+use crate::wording::{instant, long_span};
+use crate::{Facts, Finding, Record};
+
+/// Which side of its validity a certificate is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Edge {
+    /// After its end.
+    End,
+    /// Before its beginning.
+    Beginning,
+}
+
+/// A finding where a certificate that the client had to rely on was beyond that edge.
+pub(super) fn detect(
+    record: &'static Record,
+    presented: &Presented<'_>,
+    edge: Edge,
+) -> Option<Finding> {
+    let (place, facts, beyond) = first_beyond(presented, edge)?;
+    let whose = if place == 0 {
+        "its certificate".to_owned()
+    } else {
+        format!("certificate {} of its chain ({})", place + 1, facts.subject)
+    };
+    let what = match edge {
+        Edge::End => format!(
+            "sent a chain in which {whose} had expired {} before, on {}",
+            long_span(beyond),
+            instant(facts.not_after),
+        ),
+        Edge::Beginning => format!(
+            "sent a chain in which {whose} was valid only {} later, from {}",
+            long_span(beyond),
+            instant(facts.not_before),
+        ),
+    };
+    Some(finding(
+        record,
+        presented,
+        presented.weight(Fault::Validity),
+        &what,
+        Facts::default()
+            .with("place_in_chain", u64::try_from(place).unwrap_or(u64::MAX))
+            .with("subject_at_fault", &*facts.subject)
+            .with("valid_from", instant(facts.not_before))
+            .with("valid_until", instant(facts.not_after))
+            .with("beyond_seconds", beyond),
+    ))
+}
+
+/// The first certificate of the chain beyond the edge. One that no way to a trusted root needs counts only where the client
+/// refused the chain: old clients stumble over it.
+fn first_beyond<'a>(
+    presented: &Presented<'a>,
+    edge: Edge,
+) -> Option<(usize, &'a CertificateFacts, Interval)> {
+    let refused = matches!(presented.reaction, Reaction::Refused { .. });
+    let trusted = presented.path.end == PathEnd::Trusted;
+    presented
+        .certificates
+        .chain
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| refused || !trusted || presented.path.used.contains(place))
+        .find_map(|(place, certificate)| {
+            let facts = certificate.facts.as_ref()?;
+            match (edge, outside_validity(facts, presented.time)?) {
+                (Edge::End, Outside::Expired(beyond))
+                | (Edge::Beginning, Outside::NotYet(beyond)) => Some((place, facts, beyond)),
+                _ => None,
+            }
+        })
+}

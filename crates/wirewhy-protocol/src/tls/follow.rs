@@ -1,0 +1,529 @@
+//! Both directions of a TLS connection, record by record: which are in the clear, what those say, and what the others show
+//! by their type, size and place.
+
+use super::facts::TlsFacts;
+use super::handshake::{self as kind, Transcript, Whole};
+use super::messages::{self, Chain};
+use super::open::{Hellos, Opener};
+use super::{
+    Alert, AlertDescription, AlertSeen, ClientHello, ContentType, Message, MessageKind,
+    ProtocolVersion, Retry, Sealed, ServerHello, TlsSide,
+};
+use crate::side::Role;
+use crate::tls::ExtensionType;
+use crate::{Conversation, ConversationFacts, Library, Lost, Mark};
+
+const CHANGE_CIPHER_SPEC: ContentType = ContentType(20);
+const ALERT: ContentType = ContentType(21);
+const HANDSHAKE: ContentType = ContentType(22);
+const APPLICATION_DATA: ContentType = ContentType(23);
+const HEARTBEAT: ContentType = ContentType(24);
+
+const COOKIE: ExtensionType = ExtensionType(44);
+
+/// An alert is two bytes, and with its protection always more.
+const ALERT_LENGTH: u16 = 2;
+
+/// A client's second ClientHello follows a ChangeCipherSpec as a Finished does, which is never as long.
+const LONGER_THAN_FINISHED: u16 = 128;
+
+/// Of a TLS 1.3 client's last flight at most this many records come before its Finished and are longer: a certificate, its
+/// signature, and one more.
+const MAX_FLIGHT: u8 = 3;
+
+/// A record's header, and where it began.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Record {
+    pub(crate) kind: ContentType,
+    pub(crate) version: u16,
+    pub(crate) length: u16,
+    pub(crate) begun: Mark,
+}
+
+/// A TLS connection being followed, and where it looks things up.
+pub(crate) struct Tls<'a> {
+    pub(crate) follow: &'a mut Follow,
+    pub(crate) library: &'a mut Library,
+}
+
+/// What one TLS connection has shown.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Follow {
+    facts: TlsFacts,
+    /// Whether it is TLS 1.3, once the server has settled it.
+    is_1_3: Option<bool>,
+    client: Progress,
+    server: Progress,
+    /// Records of a TLS 1.3 client since the first that may have been its Finished.
+    since_finished: u8,
+    opener: Opener,
+    /// What was said in application data that were decrypted.
+    plain: Conversation,
+}
+
+/// Where one direction stands.
+#[derive(Clone, PartialEq, Debug, Default)]
+struct Progress {
+    transcript: Transcript,
+    /// It has begun.
+    begun: bool,
+    /// It was seen from its middle on.
+    late: bool,
+    /// The first byte of an alert whose second is to come.
+    alert: Option<u8>,
+    /// What there is of an encrypted record to be opened.
+    sealed: Option<Vec<u8>>,
+    /// How much application data was decrypted.
+    plain: u64,
+}
+
+impl Tls<'_> {
+    /// Whether the client has not begun: only then its bytes may be a hello in the format of SSL 2.0.
+    pub(crate) fn expects_hello(&self) -> bool {
+        !self.follow.client.begun
+    }
+
+    /// A record's header was read; true where its body's bytes are needed.
+    pub(crate) fn begin(&mut self, role: Role, record: Record) -> bool {
+        self.follow.begin(role, record, self.library)
+    }
+
+    /// The next bytes of a record whose bytes are needed.
+    pub(crate) fn body(&mut self, role: Role, record: Record, bytes: &[u8], mark: Mark) {
+        self.follow.body(role, record, bytes, mark, self.library);
+    }
+
+    /// Bytes that were needed will not be seen.
+    pub(crate) fn missed(&mut self, role: Role, record: Record, lost: Lost, mark: Mark) {
+        self.follow.missed(role, record, lost, mark);
+    }
+
+    /// A record's last byte was seen.
+    pub(crate) fn end(&mut self, role: Role, record: Record, mark: Mark) {
+        self.follow.end(role, record, mark, self.library);
+    }
+
+    /// A ClientHello in the format of SSL 2.0, its message type left out.
+    pub(crate) fn ssl2_hello(&mut self, body: &[u8], begun: Mark, mark: Mark) {
+        self.follow.ssl2_hello(body, begun, mark);
+    }
+}
+
+impl Follow {
+    fn begin(&mut self, role: Role, record: Record, library: &Library) -> bool {
+        let progress = self.progress(role);
+        if !progress.begun {
+            progress.begun = true;
+            // What no side begins with.
+            let late = match record.kind {
+                HANDSHAKE => false,
+                ALERT => record.length != ALERT_LENGTH,
+                _ => true,
+            };
+            progress.late = late;
+            self.facts.joined_late |= late;
+        }
+        if self.is_sealed(role, record) && self.has_keys(role, library) {
+            self.progress(role).sealed = Some(Vec::new());
+            return true;
+        }
+        match record.kind {
+            ALERT => {
+                self.progress(role).alert = None;
+                record.length == ALERT_LENGTH
+            }
+            HANDSHAKE => {
+                let clear = self.is_clear(role, record.length);
+                let transcript = &mut self.progress(role).transcript;
+                if clear {
+                    transcript.record(record.version);
+                }
+                clear && transcript.stopped.is_none()
+            }
+            _ => false,
+        }
+    }
+
+    fn body(
+        &mut self,
+        role: Role,
+        record: Record,
+        bytes: &[u8],
+        mark: Mark,
+        library: &mut Library,
+    ) {
+        if let Some(sealed) = &mut self.progress(role).sealed {
+            return sealed.extend_from_slice(bytes);
+        }
+        if record.kind == ALERT {
+            return self.alert_body(role, bytes, mark);
+        }
+        self.handshake(role, bytes, mark, library);
+    }
+
+    /// The next bytes of the handshake messages of a side.
+    fn handshake(&mut self, role: Role, bytes: &[u8], mark: Mark, library: &mut Library) {
+        let progress = self.progress(role);
+        if progress.late {
+            return;
+        }
+        let mut transcript = std::mem::take(&mut progress.transcript);
+        transcript.take(bytes, mark, |whole| self.message(role, whole, library));
+        if self.progress(role).late {
+            transcript.stop(None);
+        }
+        self.progress(role).transcript = transcript;
+    }
+
+    fn missed(&mut self, role: Role, record: Record, lost: Lost, mark: Mark) {
+        if self.progress(role).sealed.take().is_some() {
+            return self.missed_sealed(role, record, lost);
+        }
+        if record.kind == ALERT {
+            return self.alert(role, mark, AlertSeen::Clear, None, None);
+        }
+        self.progress(role).transcript.stop(Some(lost));
+    }
+
+    fn end(&mut self, role: Role, record: Record, mark: Mark, library: &mut Library) {
+        if let Some(body) = self.progress(role).sealed.take() {
+            return self.open(role, record, &body, mark, library);
+        }
+        match record.kind {
+            CHANGE_CIPHER_SPEC if record.length == 1 => {
+                self.side(role).change_cipher_spec.get_or_insert(mark);
+                self.list(role, MessageKind::ChangeCipherSpec, record, mark);
+            }
+            ALERT if record.length == ALERT_LENGTH => {}
+            HANDSHAKE if self.is_clear(role, record.length) => {}
+            HEARTBEAT if !self.is_protected(role) => {
+                self.list(role, MessageKind::Heartbeat, record, mark);
+            }
+            _ => self.sealed(role, record, mark),
+        }
+    }
+
+    /// The facts; `stopped` where the directions' bytes can no longer be followed.
+    pub(crate) fn facts(&self) -> TlsFacts {
+        let mut facts = self.facts.clone();
+        facts.client.stopped = self.client.transcript.stopped;
+        facts.server.stopped = self.server.transcript.stopped;
+        facts.secrets = self.opener.secrets();
+        facts
+    }
+
+    /// What was said in application data that were decrypted; `None` where none were.
+    pub(crate) fn plain(&self) -> Option<ConversationFacts> {
+        let any = self.client.plain > 0 || self.server.plain > 0;
+        any.then(|| self.plain.facts())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retained(&self) -> usize {
+        let hello = |raw: Option<&[u8]>| raw.map_or(0, <[u8]>::len);
+        let chain = |chain: &Option<super::Certificates>| {
+            chain
+                .as_ref()
+                .map_or(0, |chain| usize::try_from(chain.length).unwrap())
+        };
+        let side = |side: &TlsSide| {
+            side.messages.capacity() * size_of::<Message>()
+                + side.alerts.capacity() * size_of::<Alert>()
+                + side.sealed.capacity() * size_of::<Sealed>()
+        };
+        let facts = &self.facts;
+        size_of::<Follow>()
+            + hello(facts.client_hello.as_ref().map(|hello| &*hello.raw))
+            + hello(facts.server_hello.as_ref().map(|hello| &*hello.raw))
+            + hello(facts.ocsp_response.as_deref())
+            + chain(&facts.server_certificates)
+            + chain(&facts.client_certificates)
+            + side(&facts.client)
+            + side(&facts.server)
+            + self.client.transcript.retained()
+            + self.server.transcript.retained()
+            + self.opener.retained()
+            + self.client.sealed.as_ref().map_or(0, Vec::capacity)
+            + self.server.sealed.as_ref().map_or(0, Vec::capacity)
+    }
+
+    fn progress(&mut self, role: Role) -> &mut Progress {
+        match role {
+            Role::Client => &mut self.client,
+            Role::Server => &mut self.server,
+        }
+    }
+
+    fn side(&mut self, role: Role) -> &mut TlsSide {
+        match role {
+            Role::Client => &mut self.facts.client,
+            Role::Server => &mut self.facts.server,
+        }
+    }
+
+    /// Whether the records of a direction are protected by their type alone: from the ChangeCipherSpec on, which in TLS 1.3
+    /// changes nothing (RFC 8446 section 5).
+    fn is_protected(&self, role: Role) -> bool {
+        let (side, late) = match role {
+            Role::Client => (&self.facts.client, self.client.late),
+            Role::Server => (&self.facts.server, self.server.late),
+        };
+        late || side.change_cipher_spec.is_some() && self.is_1_3 != Some(true)
+    }
+
+    /// Whether a handshake record is in the clear.
+    fn is_clear(&self, role: Role, length: u16) -> bool {
+        let answers_retry = role == Role::Client
+            && self.is_1_3.is_none()
+            && !self.client.late
+            && (self.facts.retry.is_some() || length >= LONGER_THAN_FINISHED);
+        // A HelloRetryRequest may have a ChangeCipherSpec behind it, too (RFC 8446 appendix D.4).
+        let follows_retry =
+            role == Role::Server && self.is_1_3.is_none() && self.facts.retry.is_some();
+        !self.is_protected(role) || answers_retry || follows_retry
+    }
+
+    fn list(&mut self, role: Role, what: MessageKind, record: Record, mark: Mark) {
+        self.push(
+            role,
+            Message {
+                what,
+                begun: record.begun,
+                mark,
+                length: u32::from(record.length),
+            },
+        );
+    }
+
+    fn push(&mut self, role: Role, message: Message) {
+        let messages = &mut self.side(role).messages;
+        if messages.len() < TlsSide::MAX_MESSAGES {
+            messages.push(message);
+        }
+    }
+}
+
+// What is in the clear.
+impl Follow {
+    fn alert_body(&mut self, role: Role, bytes: &[u8], mark: Mark) {
+        let level = self.progress(role).alert.take();
+        match (level, bytes) {
+            (Some(level), &[description, ..]) | (None, &[level, description, ..]) => {
+                let description = Some(AlertDescription(description));
+                self.alert(role, mark, AlertSeen::Clear, Some(level), description);
+            }
+            (None, &[level]) => self.progress(role).alert = Some(level),
+            (_, []) => {}
+        }
+    }
+
+    fn alert(
+        &mut self,
+        role: Role,
+        mark: Mark,
+        seen: AlertSeen,
+        level: Option<u8>,
+        description: Option<AlertDescription>,
+    ) {
+        let alerts = &mut self.side(role).alerts;
+        if alerts.len() < TlsSide::MAX_ALERTS {
+            alerts.push(Alert {
+                mark,
+                level,
+                description,
+                seen,
+            });
+        }
+        if let Some(description) = description {
+            let what = MessageKind::Alert(description);
+            let length = u32::from(ALERT_LENGTH);
+            self.push(
+                role,
+                Message {
+                    what,
+                    begun: mark,
+                    mark,
+                    length,
+                },
+            );
+        }
+    }
+
+    fn message(&mut self, role: Role, whole: Whole<'_>, library: &mut Library) {
+        let side = self.side(role);
+        let first = match role {
+            Role::Client => whole.kind == kind::CLIENT_HELLO,
+            Role::Server => matches!(whole.kind, kind::SERVER_HELLO | kind::HELLO_REQUEST),
+        };
+        if !first && side.messages.is_empty() {
+            // Whatever these bytes are, the hello came before.
+            self.facts.joined_late = true;
+            self.progress(role).late = true;
+        }
+        if self.progress(role).late {
+            return;
+        }
+        let retry = self.read_message(role, whole, library);
+        let length = u32::try_from(whole.body.len()).unwrap_or(u32::MAX);
+        let what = match retry {
+            true => MessageKind::HelloRetryRequest,
+            false => MessageKind::Handshake(whole.kind),
+        };
+        self.push(
+            role,
+            Message {
+                what,
+                begun: whole.begun,
+                mark: whole.mark,
+                length: length.saturating_add(4),
+            },
+        );
+    }
+
+    /// Takes a message's facts; true where it is a HelloRetryRequest.
+    fn read_message(&mut self, role: Role, whole: Whole<'_>, library: &mut Library) -> bool {
+        let Whole { body, mark, .. } = whole;
+        match (role, whole.kind) {
+            (Role::Client, kind::CLIENT_HELLO) => self.client_hello(whole, false),
+            (Role::Server, kind::SERVER_HELLO) => return self.server_hello(body, mark),
+            (_, kind::CERTIFICATE) => {
+                let chain = match self.is_1_3 {
+                    Some(true) => messages::certificates_1_3(body, mark, library),
+                    _ => messages::certificates(body, mark, library),
+                };
+                self.certificates(role, chain);
+            }
+            (Role::Server, kind::CERTIFICATE_STATUS) => {
+                let response = messages::certificate_status(body);
+                self.facts.ocsp_response = self.facts.ocsp_response.take().or(response);
+            }
+            (Role::Server, kind::SERVER_KEY_EXCHANGE) => {
+                let suite = self.facts.cipher_suite().unwrap_or_default();
+                let group = messages::exchange_group(body, suite);
+                self.facts.group = self.facts.group.or(group);
+            }
+            (Role::Server, kind::CERTIFICATE_REQUEST) => {
+                let request = match self.facts.version() {
+                    Some(ProtocolVersion::TLS1_3) => messages::certificate_request_1_3(body, mark),
+                    version => {
+                        let schemes = version == Some(ProtocolVersion::TLS1_2);
+                        messages::certificate_request(body, schemes, mark)
+                    }
+                };
+                self.facts.certificate_request = request.or(self.facts.certificate_request.take());
+            }
+            (Role::Server, kind::ENCRYPTED_EXTENSIONS) => {
+                if let Some((alpn, early_data)) = messages::encrypted_extensions(body) {
+                    self.facts.alpn = alpn;
+                    self.facts.early_data_accepted = Some(early_data);
+                }
+            }
+            // In the clear only where nothing is encrypted, or decrypted.
+            (_, kind::FINISHED) => {
+                self.side(role).finished.get_or_insert(mark);
+            }
+            _ => {}
+        }
+        false
+    }
+
+    fn certificates(&mut self, role: Role, chain: Option<Chain>) {
+        let Some(chain) = chain else {
+            return;
+        };
+        let facts = &mut self.facts;
+        let certificates = match role {
+            Role::Client => &mut facts.client_certificates,
+            Role::Server => &mut facts.server_certificates,
+        };
+        // Of a handshake after the first one nothing changes here.
+        if certificates.is_none() {
+            *certificates = Some(chain.certificates);
+            if role == Role::Server {
+                facts.ocsp_response = facts.ocsp_response.take().or(chain.ocsp_response);
+            }
+        }
+    }
+
+    fn client_hello(&mut self, whole: Whole<'_>, is_ssl2: bool) {
+        let hello = ClientHello {
+            begun: whole.begun,
+            mark: whole.mark,
+            record_version: ProtocolVersion(whole.record_version),
+            is_ssl2,
+            records: whole.records,
+            raw: whole.body.into(),
+        };
+        if self.facts.client_hello.is_none() {
+            self.facts.client_hello = Some(Box::new(hello));
+        } else if let Some(retry) = &mut self.facts.retry
+            && retry.answered.is_none()
+        {
+            retry.answered = Some(whole.mark);
+            retry.key_shares = hello.key_shares();
+        } else {
+            self.opener.client_hello_again(hello);
+        }
+    }
+
+    fn ssl2_hello(&mut self, body: &[u8], begun: Mark, mark: Mark) {
+        self.client.begun = true;
+        let whole = Whole {
+            kind: kind::CLIENT_HELLO,
+            body,
+            records: 1,
+            record_version: 0x0002,
+            begun,
+            mark,
+        };
+        self.client_hello(whole, true);
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        self.push(
+            Role::Client,
+            Message {
+                what: MessageKind::SslV2ClientHello,
+                begun,
+                mark,
+                length: length.saturating_add(1),
+            },
+        );
+    }
+
+    fn server_hello(&mut self, body: &[u8], mark: Mark) -> bool {
+        let hello = ServerHello {
+            mark,
+            raw: body.into(),
+        };
+        let facts = &mut self.facts;
+        if hello.is_retry_request() {
+            facts.retry.get_or_insert_with(|| Retry {
+                mark,
+                group: hello.group(),
+                cookie: hello.extension(COOKIE).is_some(),
+                answered: None,
+                key_shares: Vec::new(),
+            });
+            return true;
+        }
+        if facts.server_hello.is_none() {
+            self.is_1_3 = Some(is_1_3(hello.version()));
+            facts.group = hello.group();
+            facts.alpn = hello.alpn().map(Box::from);
+            facts.server_hello = Some(Box::new(hello));
+        } else {
+            self.opener.server_hello_again(hello);
+        }
+        false
+    }
+}
+
+/// TLS 1.3 or one of its drafts, which differ in nothing an observer sees.
+pub(super) fn is_1_3(version: ProtocolVersion) -> bool {
+    version == ProtocolVersion::TLS1_3 || version.0 >> 8 == 0x7f || version.0 >> 8 == 0xfb
+}
+
+#[cfg(test)]
+mod decrypted;
+mod sealed;
+#[cfg(test)]
+mod tests;

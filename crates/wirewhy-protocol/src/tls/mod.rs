@@ -1,0 +1,26 @@
+//! TLS as an observer sees it (RFC 8446, RFC 5246 and before).
+
+mod decrypt;
+mod facts;
+mod fingerprint;
+mod follow;
+mod handshake;
+mod hello;
+mod ids;
+mod messages;
+mod open;
+mod secrets;
+mod wire;
+
+pub use decrypt::{Decryptor, Opened, Sender, Settled};
+pub use facts::{
+    Alert, AlertSeen, CertificateRequest, Certificates, Incomplete, Message, MessageKind,
+    RecordTally, Retry, Sealed, Secrets, TlsFacts, TlsSide, TlsStage,
+};
+pub(crate) use follow::{Follow, Record, Tls};
+pub use hello::{ClientHello, ServerHello};
+pub use ids::{
+    AlertDescription, CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup,
+    ProtocolVersion, SignatureScheme,
+};
+pub use secrets::{ConnectionSecrets, KeyLog, KeyLogLines, TrafficSecret};

@@ -1,0 +1,73 @@
+//! What was said of a change to TLS.
+
+use crate::Mark;
+
+/// What was said about changing to TLS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Upgrade {
+    /// The protocol that changes.
+    pub protocol: UpgradeProtocol,
+    /// Whether the server announced that it can, where its protocol has such an announcement and it was seen.
+    pub offered: Option<bool>,
+    /// The client's request.
+    pub asked: Option<Mark>,
+    /// The server's answer to it.
+    pub answered: Option<Mark>,
+    /// What the answer says.
+    pub verdict: UpgradeVerdict,
+    /// The answer as it was on the wire, its last line, cut at 256 bytes: hostile text. For binary protocols its code in words. Where
+    /// nobody asked: what the server said instead, if it demanded TLS, or the line of a masked announcement.
+    pub reply: Option<Box<str>>,
+    /// What the client said in the clear after a refusal, if it was more than a farewell: it is content without TLS.
+    pub went_on: Option<Mark>,
+    /// Where an HTTP proxy is asked to connect to (`host:port`): hostile text.
+    pub target: Option<Box<str>>,
+}
+
+/// A protocol with a way to change to TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum UpgradeProtocol {
+    /// RFC 3207.
+    Smtp,
+    /// RFC 9051 section 6.2.1.
+    Imap,
+    /// RFC 2595 section 4.
+    Pop3,
+    /// RFC 4642.
+    Nntp,
+    /// RFC 4217.
+    Ftp,
+    /// RFC 5804 section 2.2.
+    ManageSieve,
+    /// RFC 6120 section 5.
+    Xmpp,
+    /// RFC 4511 section 4.14.
+    Ldap,
+    /// The SSLRequest of PostgreSQL's protocol.
+    PostgreSql,
+    /// The SSLRequest of the MySQL and MariaDB protocol.
+    MySql,
+    /// MS-RDPBCGR section 2.2.1.1.1.
+    Rdp,
+    /// MS-TDS section 2.2.6.5.
+    Tds,
+    /// The STARTTLS of IRC.
+    Irc,
+    /// RFC 9110 section 9.3.6.
+    HttpConnect,
+    /// RFC 1928, and its predecessor SOCKS 4.
+    Socks,
+}
+
+/// What became of a request to change to TLS.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum UpgradeVerdict {
+    /// Nobody asked.
+    NotAsked,
+    /// The server has not answered.
+    Unanswered,
+    /// The server agreed, or the protocol needs no answer.
+    Accepted,
+    /// The server refused.
+    Refused,
+}

@@ -1,0 +1,129 @@
+//! RDP's negotiation of its security (MS-RDPBCGR section 2.2.1.1 and 2.2.1.2): X.224 in TPKT.
+
+use super::{Outcome, Upgrade, UpgradeVerdict, whole};
+use crate::Mark;
+
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Rdp;
+
+/// Whether a client's first bytes are a connection request; `None` while they may be.
+pub(crate) fn is_request(bytes: &[u8]) -> Option<bool> {
+    let fits = bytes.iter().zip(0_u8..6).all(|(&byte, index)| match index {
+        0 => byte == 3,
+        1 | 2 => byte == 0,
+        5 => byte & 0xf0 == 0xe0,
+        _ => true,
+    });
+    match (fits, bytes.len()) {
+        (false, _) => Some(false),
+        (true, 6..) => Some(true),
+        (true, _) => None,
+    }
+}
+
+/// The X.224 message in a TPKT: its code, and what follows its fixed part.
+fn message(bytes: &[u8]) -> Result<(usize, u8, &[u8]), Outcome> {
+    let Some((&[version, _, high, low], _)) = bytes.split_first_chunk::<4>() else {
+        return Err(Outcome::More);
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    if version != 3 || length < 11 {
+        return Err(Outcome::Done);
+    }
+    let message = whole(bytes, length)?;
+    let code = message.get(5).copied().unwrap_or(0);
+    Ok((length, code & 0xf0, message.get(11..).unwrap_or(&[])))
+}
+
+/// The negotiation at the end of a message: its type and its value.
+fn negotiation(rest: &[u8]) -> Option<(u8, u32)> {
+    // Of a request a cookie or routing token may stand in front; the correlation info behind it is 36 bytes.
+    let at = if rest.first().is_some_and(|&kind| matches!(kind, 1..=3)) {
+        0
+    } else {
+        rest.windows(2)
+            .position(|end| end == b"\r\n")?
+            .checked_add(2)?
+    };
+    let (&[kind, _, 8, 0, a, b, c, d], _) = rest.get(at..)?.split_first_chunk::<8>()? else {
+        return None;
+    };
+    Some((kind, u32::from_le_bytes([a, b, c, d])))
+}
+
+/// The protocol chosen (section 2.2.1.2.1).
+fn protocol(chosen: u32) -> String {
+    let words = match chosen {
+        1 => "TLS",
+        2 => "CredSSP",
+        4 => "RDSTLS",
+        8 => "CredSSP with early user authorization",
+        16 => "RDS-AAD-Auth",
+        _ => return format!("protocol {chosen}"),
+    };
+    words.to_owned()
+}
+
+/// What a failure code says (section 2.2.1.2.2).
+fn failure(code: u32) -> String {
+    let words = match code {
+        1 => "TLS required by server",
+        2 => "TLS not allowed by server",
+        3 => "no TLS certificate on server",
+        4 => "inconsistent flags",
+        5 => "CredSSP required by server",
+        6 => "TLS with user authentication required by server",
+        _ => return format!("failure {code}"),
+    };
+    words.to_owned()
+}
+
+impl Rdp {
+    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+        let (length, code, rest) = match message(bytes) {
+            Ok(message) => message,
+            Err(outcome) => return outcome,
+        };
+        if code != 0xe0 {
+            return Outcome::Done;
+        }
+        // Every bit asks for a protocol on top of TLS; none of them is RDP's own security.
+        if let Some((1, 1..)) = negotiation(rest) {
+            facts.ask(mark);
+        }
+        Outcome::Used(length)
+    }
+
+    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+        let (length, code, rest) = match message(bytes) {
+            Ok(message) => message,
+            Err(outcome) => return outcome,
+        };
+        if code != 0xd0 {
+            return Outcome::Done;
+        }
+        let asked = facts.verdict == UpgradeVerdict::Unanswered;
+        match negotiation(rest) {
+            Some((2, chosen @ 1..)) if asked => {
+                let reply = Some(protocol(chosen).into());
+                facts.answer(UpgradeVerdict::Accepted, reply, mark);
+                Outcome::Over(length)
+            }
+            Some((3, code)) => {
+                let reply = Some(failure(code).into());
+                if asked {
+                    facts.answer(UpgradeVerdict::Refused, reply, mark);
+                } else {
+                    facts.reply = reply;
+                }
+                Outcome::Used(length)
+            }
+            _ if asked => {
+                let reply = Some("standard RDP security".into());
+                facts.answer(UpgradeVerdict::Refused, reply, mark);
+                Outcome::Used(length)
+            }
+            _ => Outcome::Done,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! SOCKS 4, 4a and 5 (RFC 1928, RFC 1929): a tunnel like HTTP's CONNECT.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::{Outcome, Upgrade, UpgradeVerdict, text};
+use crate::Mark;
+
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(super) struct Socks {
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+enum Stage {
+    /// Before the client's first message.
+    #[default]
+    Begin,
+    /// Before the server's choice of a way to authenticate.
+    Choice,
+    /// Before the client's name and password.
+    Password,
+    /// Before the answer to them.
+    Checked,
+    /// Before the client's request.
+    Request,
+    /// Before the answer to it, of this version.
+    Answer(u8),
+}
+
+/// Whether a client's first bytes are a greeting; `None` while they may be.
+pub(crate) fn is_request(bytes: &[u8]) -> Option<bool> {
+    match *bytes {
+        // The methods: none, GSSAPI, password; more are assigned and nobody offers many.
+        [5, count @ 1..=8, ref methods @ ..] => {
+            let count = usize::from(count);
+            if methods.iter().take(count).any(|&method| method > 9) {
+                return Some(false);
+            }
+            (methods.len() >= count).then_some(true)
+        }
+        [4, 1, high, low, ref rest @ ..] => {
+            if (high, low) == (0, 0) {
+                return Some(false);
+            }
+            // The user's name follows the address, as text.
+            let user = rest.get(4..).unwrap_or(&[]);
+            let end = user.iter().position(|&byte| byte == 0);
+            let name = user.get(..end.unwrap_or(user.len())).unwrap_or(user);
+            match end {
+                _ if name.len() > 64 || !name.iter().all(u8::is_ascii_graphic) => Some(false),
+                Some(_) => Some(true),
+                None => None,
+            }
+        }
+        [4 | 5] | [4, 1] | [4, 1, _] => None,
+        _ => Some(false),
+    }
+}
+
+impl Socks {
+    /// What a client says next may depend on the server's choice.
+    pub(super) fn client_waits(&self) -> bool {
+        matches!(self.stage, Stage::Choice | Stage::Checked)
+    }
+
+    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+        match self.stage {
+            Stage::Begin => match *bytes {
+                [4, ..] => self.request_4(facts, bytes, mark),
+                [5, count, ref rest @ ..] => {
+                    if rest.len() < usize::from(count) {
+                        return Outcome::More;
+                    }
+                    self.stage = Stage::Choice;
+                    Outcome::Used(usize::from(count) + 2)
+                }
+                [5] => Outcome::More,
+                _ => Outcome::Done,
+            },
+            Stage::Password => {
+                let Some(length) = password(bytes) else {
+                    return Outcome::More;
+                };
+                self.stage = Stage::Checked;
+                Outcome::Used(length)
+            }
+            Stage::Request => self.request_5(facts, bytes, mark),
+            // A refused request ends the connection.
+            Stage::Choice | Stage::Checked | Stage::Answer(_) => Outcome::Done,
+        }
+    }
+
+    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+        match (self.stage, bytes) {
+            (Stage::Choice | Stage::Checked, [_]) | (Stage::Answer(_), [_]) => Outcome::More,
+            (Stage::Choice, &[5, method, ..]) => {
+                self.stage = match method {
+                    0 => Stage::Request,
+                    2 => Stage::Password,
+                    _ => {
+                        let reply = if method == 0xff {
+                            "no acceptable method"
+                        } else {
+                            "a method that is not read"
+                        };
+                        facts.reply = Some(reply.into());
+                        return Outcome::Done;
+                    }
+                };
+                Outcome::Used(2)
+            }
+            (Stage::Checked, &[_, 0, ..]) => {
+                self.stage = Stage::Request;
+                Outcome::Used(2)
+            }
+            (Stage::Checked, _) => {
+                facts.reply = Some("authentication failed".into());
+                Outcome::Done
+            }
+            (Stage::Answer(4), _) => answer_4(facts, bytes, mark),
+            (Stage::Answer(_), _) => answer_5(facts, bytes, mark),
+            _ => Outcome::Done,
+        }
+    }
+
+    fn request_4(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+        let Some((&[_, command, p, q, a, b, c, d], rest)) = bytes.split_first_chunk::<8>() else {
+            return Outcome::More;
+        };
+        let port = u16::from_be_bytes([p, q]);
+        let mut texts = rest.split_inclusive(|&byte| byte == 0);
+        let Some(user) = texts.next().filter(|user| user.ends_with(&[0])) else {
+            return more(bytes);
+        };
+        let mut length = 8 + user.len();
+        // 4a: an impossible address says that a name follows.
+        facts.target = Some(if [a, b, c] == [0; 3] && d != 0 {
+            let Some([name @ .., 0]) = texts.next() else {
+                return more(bytes);
+            };
+            length += name.len() + 1;
+            text(format!("{}:{port}", String::from_utf8_lossy(name)).as_bytes())
+        } else {
+            format!("{}:{port}", Ipv4Addr::new(a, b, c, d)).into()
+        });
+        if command != 1 {
+            return Outcome::Done;
+        }
+        facts.ask(mark);
+        self.stage = Stage::Answer(4);
+        Outcome::Used(length)
+    }
+
+    fn request_5(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+        let Some((&[5, command, _, kind], rest)) = bytes.split_first_chunk::<4>() else {
+            return if bytes.len() < 4 {
+                Outcome::More
+            } else {
+                Outcome::Done
+            };
+        };
+        let Some((host, port, length)) = address(kind, rest) else {
+            return if matches!(kind, 1 | 3 | 4) {
+                Outcome::More
+            } else {
+                Outcome::Done
+            };
+        };
+        if command != 1 {
+            return Outcome::Done;
+        }
+        facts.target = Some(text(format!("{host}:{port}").as_bytes()));
+        facts.ask(mark);
+        self.stage = Stage::Answer(5);
+        Outcome::Used(4 + length)
+    }
+}
+
+/// More of a message that has an end somewhere, up to a bound.
+fn more(bytes: &[u8]) -> Outcome {
+    if bytes.len() > 1024 {
+        Outcome::Done
+    } else {
+        Outcome::More
+    }
+}
+
+/// The length of a name and password (RFC 1929).
+fn password(bytes: &[u8]) -> Option<usize> {
+    let name = usize::from(*bytes.get(1)?);
+    let password = usize::from(*bytes.get(name + 2)?);
+    let length = name + password + 3;
+    (bytes.len() >= length).then_some(length)
+}
+
+/// An address of RFC 1928 section 5 with its port, and the length of both.
+fn address(kind: u8, rest: &[u8]) -> Option<(String, u16, usize)> {
+    let (host, length) = match kind {
+        1 => {
+            let address: [u8; 4] = *rest.first_chunk()?;
+            (Ipv4Addr::from(address).to_string(), 4)
+        }
+        4 => {
+            let address: [u8; 16] = *rest.first_chunk()?;
+            (format!("[{}]", Ipv6Addr::from(address)), 16)
+        }
+        3 => {
+            let (&length, rest) = rest.split_first()?;
+            let name = rest.get(..usize::from(length))?;
+            (
+                String::from_utf8_lossy(name).into_owned(),
+                usize::from(length) + 1,
+            )
+        }
+        _ => return None,
+    };
+    let port = rest.get(length..)?.first_chunk()?;
+    Some((host, u16::from_be_bytes(*port), length + 2))
+}
+
+fn answer_4(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    let Some((&[_, code, ..], _)) = bytes.split_first_chunk::<8>() else {
+        return Outcome::More;
+    };
+    let words = match code {
+        0x5a => {
+            facts.answer(UpgradeVerdict::Accepted, Some("granted".into()), mark);
+            return Outcome::Over(8);
+        }
+        0x5b => "rejected or failed",
+        0x5c => "identd not reachable",
+        0x5d => "identd names another user",
+        _ => "refused",
+    };
+    facts.answer(UpgradeVerdict::Refused, Some(words.into()), mark);
+    Outcome::Done
+}
+
+fn answer_5(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    let words = match bytes.get(1) {
+        Some(0) => {
+            let Some((&[_, _, _, kind], rest)) = bytes.split_first_chunk::<4>() else {
+                return Outcome::More;
+            };
+            let Some((_, _, length)) = address(kind, rest) else {
+                return if matches!(kind, 1 | 3 | 4) {
+                    Outcome::More
+                } else {
+                    Outcome::Done
+                };
+            };
+            facts.answer(UpgradeVerdict::Accepted, Some("succeeded".into()), mark);
+            return Outcome::Over(4 + length);
+        }
+        Some(1) => "general failure",
+        Some(2) => "not allowed by ruleset",
+        Some(3) => "network unreachable",
+        Some(4) => "host unreachable",
+        Some(5) => "connection refused",
+        Some(6) => "TTL expired",
+        Some(7) => "command not supported",
+        Some(8) => "address type not supported",
+        _ => "refused",
+    };
+    facts.answer(UpgradeVerdict::Refused, Some(words.into()), mark);
+    Outcome::Done
+}

@@ -1,0 +1,99 @@
+//! XMPP (RFC 6120 section 5): one element asks, one answers.
+
+use super::{MAX_MESSAGE, Outcome, Upgrade, UpgradeVerdict, text};
+use crate::Mark;
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Xmpp {
+    /// Whether the server's features are being listed, and TLS not yet.
+    listing: bool,
+}
+
+/// A tag, whitespace and text in front of it passed over: the whole of it, its name, and how many bytes were used.
+fn tag(bytes: &[u8]) -> Result<(&[u8], &[u8], usize), Outcome> {
+    let Some(start) = bytes.iter().position(|&byte| byte == b'<') else {
+        return Err(Outcome::Used(bytes.len()));
+    };
+    let mut quote = None;
+    let inside = bytes.get(start..).unwrap_or(&[]);
+    for (index, &byte) in inside.iter().enumerate() {
+        match (quote, byte) {
+            (Some(mark), _) if mark == byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, b'>') => {
+                let tag = inside.get(..=index).unwrap_or(inside);
+                return Ok((tag, name(tag), start + index + 1));
+            }
+            (None, _) => {}
+        }
+    }
+    if inside.len() > MAX_MESSAGE {
+        return Err(Outcome::Done);
+    }
+    Err(if start > 0 {
+        Outcome::Used(start)
+    } else {
+        Outcome::More
+    })
+}
+
+/// A tag's name without its prefix; an end tag's begins with a slash.
+fn name(tag: &[u8]) -> &[u8] {
+    let inside = tag.get(1..).unwrap_or(&[]);
+    let end = inside.iter().enumerate().position(|(index, &byte)| {
+        byte.is_ascii_whitespace() || byte == b'>' || byte == b'/' && index > 0
+    });
+    let name = inside.get(..end.unwrap_or(inside.len())).unwrap_or(inside);
+    match name.iter().position(|&byte| byte == b':') {
+        Some(colon) if !name.starts_with(b"/") => name.get(colon + 1..).unwrap_or(name),
+        _ => name,
+    }
+}
+
+/// Whether what was said ends the stream, or is no element.
+pub(super) fn is_farewell(bytes: &[u8]) -> bool {
+    tag(bytes).map_or(true, |(_, name, _)| name.starts_with(b"/"))
+}
+
+impl Xmpp {
+    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+        let (_, name, used) = match tag(bytes) {
+            Ok(tag) => tag,
+            Err(outcome) => return outcome,
+        };
+        match name {
+            b"starttls" => facts.ask(mark),
+            // Whoever authenticates or talks in plaintext does not ask any more.
+            b"auth" | b"iq" | b"message" | b"presence" => return Outcome::Done,
+            _ => {}
+        }
+        Outcome::Used(used)
+    }
+
+    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+        let (tag, name, used) = match tag(bytes) {
+            Ok(tag) => tag,
+            Err(outcome) => return outcome,
+        };
+        let asked = facts.verdict == UpgradeVerdict::Unanswered;
+        match name {
+            b"features" => {
+                self.listing = !tag.ends_with(b"/>");
+                facts.offered = Some(false);
+            }
+            b"starttls" if self.listing => facts.offered = Some(true),
+            b"required" if self.listing && facts.offered == Some(true) => {}
+            b"proceed" if asked => {
+                facts.answer(UpgradeVerdict::Accepted, Some(text(tag)), mark);
+                return Outcome::Over(used);
+            }
+            b"failure" | b"error" if asked => {
+                facts.answer(UpgradeVerdict::Refused, Some(text(tag)), mark);
+            }
+            _ if name.starts_with(b"/") && name.ends_with(b"features") => self.listing = false,
+            _ => {}
+        }
+        Outcome::Used(used)
+    }
+}

@@ -1,0 +1,203 @@
+//! TLS messages by the frames they were seen in, as the ladder names them.
+
+use std::collections::BTreeMap;
+
+use wirewhy_flow::Side;
+use wirewhy_protocol::{
+    ClientHello, ContentType, HandshakeType, Incomplete, Mark, Message, MessageKind,
+    ProtocolVersion, TlsFacts, TlsSide,
+};
+
+use crate::{Safe, words};
+
+/// What each side's frames carry of TLS. Bounded, as the messages kept of a connection are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Messages(BTreeMap<(u64, bool), Vec<String>>);
+
+impl Messages {
+    pub(crate) fn new(tls: &TlsFacts) -> Messages {
+        let mut messages = Messages::default();
+        for (from, side) in [(Side::Client, &tls.client), (Side::Server, &tls.server)] {
+            for message in &side.messages {
+                messages.add(from, message, &name(tls, side, message));
+            }
+            if let Some(incomplete) = &side.incomplete {
+                messages.say(from, incomplete.begun, unfinished(incomplete));
+            }
+        }
+        messages
+    }
+
+    /// What a frame carries; empty where that is nothing of TLS, or nothing that was kept.
+    pub(crate) fn of(&self, frame: u64, from: Side) -> String {
+        let found = self.0.get(&(frame, from == Side::Server));
+        found.map(|names| names.join(", ")).unwrap_or_default()
+    }
+
+    /// A message that takes several frames is named where it ends, and announced where it begins.
+    fn add(&mut self, from: Side, message: &Message, name: &str) {
+        if message.begun.frame != message.mark.frame {
+            let plain = kind(message.what);
+            self.say(from, message.begun, format!("{plain} begins"));
+        }
+        self.say(from, message.mark, name.to_owned());
+    }
+
+    fn say(&mut self, from: Side, at: Mark, text: String) {
+        let names = self.0.entry((at.frame, from == Side::Server)).or_default();
+        names.push(text);
+    }
+}
+
+/// What both sides agreed on, and how far they got.
+pub(crate) fn summary(tls: &TlsFacts) -> String {
+    let hello = tls.client_hello.as_deref();
+    let name = hello.and_then(ClientHello::server_name);
+    let protocol = tls.alpn.as_deref().map(String::from_utf8_lossy);
+    let parts = [
+        tls.version().map(|version| version.to_string()),
+        tls.cipher_suite().map(|suite| suite.to_string()),
+        tls.group.map(|group| group.to_string()),
+        protocol.map(|protocol| format!("ALPN {}", Safe(&protocol))),
+        name.map(|name| format!("server name {}", Safe(&name))),
+        (tls.resumed() == Some(true)).then(|| "resumed".to_owned()),
+        Some(format!("reached {}", tls.stage().name())),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    parts.join(", ")
+}
+
+/// A message with what matters most in it.
+fn name(tls: &TlsFacts, side: &TlsSide, message: &Message) -> String {
+    let plain = kind(message.what);
+    let details = match message.what {
+        MessageKind::Handshake(HandshakeType::CLIENT_HELLO) | MessageKind::SslV2ClientHello => {
+            client_hello(tls, message.mark)
+        }
+        MessageKind::Handshake(HandshakeType::SERVER_HELLO) => server_hello(tls, message.mark),
+        MessageKind::Handshake(HandshakeType::CERTIFICATE) => certificate(tls, message.mark),
+        MessageKind::HelloRetryRequest => retry(tls),
+        MessageKind::Alert(description) => {
+            let alert = side
+                .alerts
+                .iter()
+                .find(|alert| alert.mark == message.mark && alert.description == Some(description));
+            let level = alert.and_then(|alert| alert.level);
+            let level = level.map(|level| format!("{} ", words::alert_level(level)));
+            return format!("{plain}: {}{description}", level.unwrap_or_default());
+        }
+        MessageKind::Sealed(content) => {
+            let what = sealed(tls.version(), content);
+            return format!("{what}, {}", words::size(u64::from(message.length)));
+        }
+        MessageKind::ApplicationData => vec![words::size(u64::from(message.length))],
+        _ => Vec::new(),
+    };
+    if details.is_empty() {
+        plain
+    } else {
+        format!("{plain} ({})", details.join(", "))
+    }
+}
+
+/// A kind of message, in words: `Client Hello`.
+fn kind(what: MessageKind) -> String {
+    match what {
+        MessageKind::Handshake(kind) => match kind.name() {
+            Some(name) => title(name),
+            None => format!("Handshake message of type {}", kind.0),
+        },
+        MessageKind::HelloRetryRequest => "Hello Retry Request".to_owned(),
+        MessageKind::SslV2ClientHello => "SSL 2.0 Client Hello".to_owned(),
+        MessageKind::ChangeCipherSpec => "Change Cipher Spec".to_owned(),
+        MessageKind::Alert(_) => "Alert".to_owned(),
+        MessageKind::Sealed(content) => sealed(None, content),
+        MessageKind::ApplicationData => "Application Data".to_owned(),
+        MessageKind::Heartbeat => "Heartbeat".to_owned(),
+    }
+}
+
+/// An encrypted record. Its type speaks only before TLS 1.3, where all of them look like application data.
+fn sealed(version: Option<ProtocolVersion>, content: ContentType) -> String {
+    let before_1_3 = version.is_some_and(|version| version < ProtocolVersion::TLS1_3);
+    match content {
+        ContentType::APPLICATION_DATA if before_1_3 => "Application Data".to_owned(),
+        ContentType::APPLICATION_DATA => "sealed".to_owned(),
+        other => format!("sealed {}", other.to_string().replace('_', " ")),
+    }
+}
+
+fn client_hello(tls: &TlsFacts, at: Mark) -> Vec<String> {
+    let Some(hello) = tls.client_hello.as_deref().filter(|hello| hello.mark == at) else {
+        return Vec::new();
+    };
+    let name = hello.server_name();
+    let mut details: Vec<String> = name.iter().map(|n| format!("SNI={}", Safe(n))).collect();
+    details.extend(hello.has_ech().then(|| "ECH".to_owned()));
+    details
+}
+
+fn server_hello(tls: &TlsFacts, at: Mark) -> Vec<String> {
+    let Some(hello) = tls.server_hello.as_deref().filter(|hello| hello.mark == at) else {
+        return Vec::new();
+    };
+    vec![
+        hello.version().to_string(),
+        hello.cipher_suite().to_string(),
+    ]
+}
+
+fn retry(tls: &TlsFacts) -> Vec<String> {
+    let retry = tls.retry.iter();
+    retry
+        .filter_map(|retry| Some(retry.group?.to_string()))
+        .collect()
+}
+
+fn certificate(tls: &TlsFacts, at: Mark) -> Vec<String> {
+    let sent = [&tls.server_certificates, &tls.client_certificates];
+    let Some(sent) = sent.into_iter().flatten().find(|sent| sent.mark == at) else {
+        return Vec::new();
+    };
+    let Some(leaf) = sent.chain.first() else {
+        return vec!["none".to_owned()];
+    };
+    let subject = leaf.facts.as_ref().map(|facts| &*facts.subject);
+    let named = subject.filter(|subject| !subject.is_empty());
+    let mut details: Vec<String> = named
+        .map(|name| Safe(name).to_string())
+        .into_iter()
+        .collect();
+    if sent.count > 1 {
+        details.push(format!("{} certificates", sent.count));
+    }
+    details
+}
+
+fn unfinished(incomplete: &Incomplete) -> String {
+    let Incomplete {
+        kind,
+        announced,
+        received,
+        ..
+    } = *incomplete;
+    match kind {
+        Some(kind) => format!(
+            "unfinished {} record, {} of {}",
+            kind.to_string().replace('_', " "),
+            words::count(u64::from(received)),
+            words::counted(u64::from(announced), "byte"),
+        ),
+        None => "unfinished record".to_owned(),
+    }
+}
+
+/// A registered name as a heading: `client_hello` to `Client Hello`.
+fn title(name: &str) -> String {
+    let words = name.split('_').map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
