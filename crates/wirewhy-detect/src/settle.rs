@@ -41,6 +41,8 @@ pub fn settles(code: &str, connection: &Connection, held: Timestamp, limits: &Li
             held.after(limits.silence).after(SECOND_THOUGHTS)
         }
         "tcp.peer-vanished" => after(first_unanswered(connection), limits.silence),
+        // More attempts tell a path that drops by size, or is gone, from one that drops this hello.
+        "tls.client-hello-dropped" => held.after(limits.silence),
         "tcp.packet-loss" | "tcp.reordering" => held.after(RATE),
         _ => held.after(SECOND_THOUGHTS),
     }

@@ -169,6 +169,8 @@ pub(crate) struct LiveArgs {
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
     #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use indexmap::IndexMap;
 use wirewhy_flow::Connection;
 
-use super::Survey;
+use super::make_room;
 use crate::{Confidence, Finding};
 
 /// ClientHellos that were answered, by client and service.
@@ -28,9 +28,7 @@ impl Hellos {
             return;
         };
         let key = key(connection);
-        if self.0.len() >= Survey::REMEMBERED && !self.0.contains_key(&key) {
-            return;
-        }
+        make_room(&mut self.0, &key);
         let answered = self.0.entry(key).or_default();
         let place = if long {
             &mut answered.long

@@ -6,7 +6,7 @@ mod reset;
 mod stray;
 
 use wirewhy_packet::{Seq, TcpFlags};
-use wirewhy_protocol::{Conversation, Library};
+use wirewhy_protocol::{Conversation, ConversationFacts, Library};
 
 use self::stray::Stray;
 use crate::copies::Recent;
@@ -194,15 +194,36 @@ impl Live {
         self.conversation != Conversation::new() && self.conversation.wants()
     }
 
+    /// A copy to be handed over while this one goes on. What was said is in it already: what was read it from is not
+    /// copied, and may be large.
+    pub(crate) fn as_it_stands(&self) -> Live {
+        let mut connection = self.connection.clone();
+        connection.said = self.said();
+        Live {
+            connection,
+            client_is_low: self.client_is_low,
+            recent: self.recent,
+            flights: self.flights.clone(),
+            conversation: Conversation::new(),
+            places: self.places,
+            pause: self.pause,
+            rival: self.rival.clone(),
+            strays: self.strays,
+        }
+    }
+
+    fn said(&self) -> Option<Box<ConversationFacts>> {
+        let spoken = self.conversation != Conversation::new();
+        spoken.then(|| Box::new(self.conversation.facts()))
+    }
+
     /// The connection is over: what is still open is settled.
     pub(crate) fn finish(mut self) -> Connection {
         for side in [Side::Client, Side::Server] {
             let (flight, own, _) = self.flight(side);
             flight.finish(own);
         }
-        if self.conversation != Conversation::new() {
-            self.connection.said = Some(Box::new(self.conversation.facts()));
-        }
+        self.connection.said = self.connection.said.take().or_else(|| self.said());
         self.connection
     }
 
@@ -214,6 +235,7 @@ impl Live {
         // What was read so far was read as the other side's.
         self.places = [None, None];
         self.conversation = Conversation::new();
+        self.connection.said = None;
         self.strays.reverse();
         self.connection.flip();
     }

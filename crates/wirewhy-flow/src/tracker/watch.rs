@@ -200,15 +200,18 @@ impl Tracker {
     }
 
     /// A connection as it would be handed over now.
-    fn snapshot(&self, handle: Handle) -> Option<Connection> {
+    fn snapshot(&mut self, handle: Handle) -> Option<Connection> {
         let place = self.slots.get(usize::try_from(handle.slot).ok()?)?;
         if place.generation != handle.generation {
             return None;
         }
         let live = match &place.occupant {
             Occupant::None => return None,
-            Occupant::Syn(lone) => self.begin(lone, &[]),
-            Occupant::Connection(live) => (**live).clone(),
+            Occupant::Syn(lone) => {
+                let lone = **lone;
+                self.begin(&lone, &[])
+            }
+            Occupant::Connection(live) => live.as_it_stands(),
         };
         Some(self.hand_over(live, Ended::Followed))
     }

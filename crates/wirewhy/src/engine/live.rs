@@ -235,7 +235,7 @@ impl Live {
         self.ended_since = self.ended_since.saturating_add(1);
         let mut case = self.cases.remove(&connection.stream).unwrap_or_default();
         let limits = &self.analysis.options.limits;
-        let judged = judge(connection, limits);
+        let judged = judge(connection, limits, &self.analysis.options.trust);
         self.analysis.survey.note(&judged, limits);
         let untold = |finding: &Finding| !case.told.contains(&finding.code);
         if judged.findings.iter().any(untold) {
@@ -385,7 +385,7 @@ impl Look<'_> {
         let limits = &self.options.limits;
         let now = connection.observed_until;
         let stream = connection.stream;
-        let mut judged = judge(connection, limits);
+        let mut judged = judge(connection, limits, &self.options.trust);
         self.survey.note_going_on(&judged);
         self.survey.adjust(&mut judged, limits);
         let mut case = self.cases.remove(&stream).unwrap_or_default();

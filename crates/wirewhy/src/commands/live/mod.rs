@@ -25,7 +25,7 @@ use ears::Ears;
 use session::{Plan, Session};
 
 pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
-    let setup = Setup::new(&args.common, &args.select)?;
+    let setup = Setup::new(&args.common, &args.select, &args.tls)?;
     let stop = signals::watch().map_err(Failure::new)?;
     let listener = match &args.metrics {
         Some(address) => Some(endpoint::bind(address, args.metrics_allow_remote)?),
