@@ -236,12 +236,21 @@ fn telling(live: &Live) -> u64 {
     digest.add(connection.events.left_out());
     for side in [&connection.client, &connection.server] {
         endpoint(&mut digest, side);
-        // While its bytes are read every one of them may say something.
         if live.listens() {
-            digest.add(side.counts.payload_packets);
+            digest.add(read_closely(side.counts.payload_packets));
         }
     }
     digest.0
+}
+
+/// While bytes are read, each of the first packets with payload may say something. Behind an opening and a few turns it is
+/// turns, alerts and ends that do, which are noted by themselves.
+fn read_closely(packets: u64) -> u64 {
+    const OPENING: u64 = 64;
+    match packets.checked_ilog2() {
+        Some(doublings) if packets > OPENING => OPENING + u64::from(doublings),
+        _ => packets,
+    }
 }
 
 fn endpoint(digest: &mut Digest, side: &Endpoint) {
