@@ -1,7 +1,8 @@
 //! Connections that fail for real while `wirewhy live` watches.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -152,7 +153,7 @@ fn silence_is_told_by_the_clock() {
 /// The link address of the neighbour's end of the cable.
 fn mac_of(neighbour: &Neighbour) -> Option<String> {
     let told = neighbour.run(|| {
-        std::process::Command::new("ip")
+        Command::new("ip")
             .args(["-o", "link", "show", "far"])
             .output()
     });
@@ -206,13 +207,7 @@ fn a_second_signal_ends_it_at_once() {
         return;
     }
     // Nobody reads: when the pipe is full the program waits in the middle of a line.
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wirewhy"));
-    command.args(["live", "-i", "lo", "--format", "ndjson", "-q"]);
-    let mut child = command
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(Duration::from_millis(500));
+    let (mut child, _said) = unread(&["-i", "lo", "--format", "ndjson"]);
     for _ in 0..600 {
         assert!(connect("127.0.0.1:9").is_none());
     }
@@ -230,19 +225,29 @@ fn a_reader_that_leaves_ends_it_quietly() {
     if !in_namespace() {
         return;
     }
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wirewhy"));
-    command.args(["live", "-i", "lo", "-q"]);
-    command.stderr(std::process::Stdio::piped());
-    let mut child = command
-        .stdout(std::process::Stdio::piped())
+    let (mut child, mut said) = unread(&["-i", "lo"]);
+    drop(child.stdout.take());
+    assert!(connect("127.0.0.1:9").is_none());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+}
+
+/// A `wirewhy live` that listens, its output yet to be read.
+fn unread(arguments: &[&str]) -> (Child, BufReader<ChildStderr>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wirewhy"))
+        .arg("live")
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    drop(child.stdout.take());
-    std::thread::sleep(Duration::from_millis(500));
-    assert!(connect("127.0.0.1:9").is_none());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("listening on"), "{line}");
+    (child, said)
 }
 
 #[test]
@@ -375,7 +380,7 @@ fn counts_and_durations_end_it_and_wrong_wishes_are_refused() {
         &["-i", "lo", "--user", "nobody-of-that-name"],
         &[],
     ] {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wirewhy"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wirewhy"));
         let output = command.arg("live").args(wrong).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong:?}: {output:?}");
     }
@@ -408,7 +413,7 @@ fn evidence_holds_the_packets_from_before_the_failure() {
     assert!(reader.problem().is_none());
     // The handshake, the request, its acknowledgement and the reset.
     assert_eq!(frames, 6);
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_wirewhy"))
+    let output = Command::new(env!("CARGO_BIN_EXE_wirewhy"))
         .args(["--format", "ndjson", file.to_str().unwrap()])
         .output()
         .unwrap();
@@ -451,7 +456,7 @@ fn interfaces_are_listed_with_what_is_known_of_them() {
     }
     let _neighbour = Neighbour::new();
     ip("link add idle type veth peer name idler");
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_wirewhy"))
+    let output = Command::new(env!("CARGO_BIN_EXE_wirewhy"))
         .arg("interfaces")
         .output()
         .unwrap();

@@ -66,6 +66,20 @@ impl Terminal {
         }
     }
 
+    /// Lets connections be refused until this is shown: nothing says when it listens.
+    fn provoke(&mut self, words: &str) {
+        for _ in 0..100 {
+            assert!(TcpStream::connect("127.0.0.1:9").is_err());
+            while let Ok(bytes) = self.shown.recv_timeout(Duration::from_millis(200)) {
+                self.text.push_str(&String::from_utf8_lossy(&bytes));
+            }
+            if self.text.contains(words) {
+                return;
+            }
+        }
+        panic!("{words} is not in {:?}", self.text);
+    }
+
     /// Everything shown until the end.
     fn interrupt(mut self) -> String {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
@@ -122,9 +136,7 @@ fn a_dumb_terminal_gets_lines() {
         return;
     }
     let mut terminal = Terminal::new(100, &[("TERM", "dumb")]);
-    std::thread::sleep(Duration::from_millis(500));
-    assert!(TcpStream::connect("127.0.0.1:9").is_err());
-    terminal.wait_for("tcp.refused");
+    terminal.provoke("tcp.refused");
     let shown = terminal.interrupt();
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
 }
