@@ -36,10 +36,14 @@ fn main() -> io::Result<()> {
         .filter(|argument| !argument.starts_with('-'))
         .collect();
     let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/captures");
+    let healthy = std::fs::read(lab.join("tls-healthy-kinds/client.pcap"))?;
     let workloads = [
         Workload::synthetic(Mix::Web, 2_000),
         Workload::synthetic(Mix::Small, 30_000),
         Workload::synthetic(Mix::Scan, 300_000),
+        // A healthy handshake with a certificate and 1 to 2 kB of data, in TLS 1.2 and in TLS 1.3.
+        Workload::repeated("tls12", &healthy, 159..=175, 20_000),
+        Workload::repeated("tls13", &healthy, 193..=211, 20_000),
         Workload::below(&lab)?,
     ];
     let mut out = io::stdout().lock();
@@ -72,9 +76,13 @@ fn measure(workload: &Workload, out: &mut dyn Write) -> io::Result<()> {
         let nanos = median.as_secs_f64() * 1e9;
         writeln!(
             out,
-            "  {name:<24} {:8.1} ns/packet {:8.3} ns/byte",
+            "  {name:<24} {:8.1} ns/packet {:8.3} ns/byte{}",
             nanos / workload.packets as f64,
-            nanos / workload.bytes as f64
+            nanos / workload.bytes as f64,
+            workload.connections.map_or(String::new(), |count| format!(
+                " {:8.2} µs/connection",
+                nanos / 1e3 / f64::from(count)
+            ))
         )?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub struct Workload {
     pub name: &'static str,
     /// Each a whole pcap file in little-endian order.
     pub files: Vec<Arc<[u8]>>,
+    /// Connections in all of them, where that is known.
+    pub connections: Option<u32>,
     /// Packets in all of them.
     pub packets: u64,
     /// Captured bytes in all of them, without the file's own headers.
@@ -78,11 +81,56 @@ impl Workload {
                 _ => &template,
             };
             let begin = Interval(gap.0.saturating_mul(i64::from(number)));
-            frames.extend(pattern.iter().map(|frame| stamped(frame, number, begin)));
+            frames.extend(
+                pattern
+                    .iter()
+                    .map(|frame| stamped(frame, CLIENT, number, begin)),
+            );
         }
         frames.sort_by_key(|frame| frame.time);
         let file = to_pcap(&frames).into();
-        Workload::of(name, vec![file])
+        Workload {
+            connections: Some(conversations),
+            ..Workload::of(name, vec![file])
+        }
+    }
+
+    /// One connection of a recorded pcap file, given by the numbers of its frames, over and over with other clients.
+    #[must_use]
+    pub fn repeated(
+        name: &'static str,
+        file: &[u8],
+        wanted: RangeInclusive<u64>,
+        times: u32,
+    ) -> Workload {
+        let recorded: Vec<OwnedFrame> = frames(file)
+            .filter(|frame| wanted.contains(&frame.number))
+            .map(|frame| OwnedFrame {
+                number: frame.number,
+                time: frame.time,
+                link_type: frame.link_type,
+                original_len: frame.original_len,
+                data: frame.data.to_vec(),
+            })
+            .collect();
+        let client = recorded
+            .first()
+            .and_then(|frame| frame.data.get(IP_SOURCE..)?.first_chunk::<4>().copied())
+            .unwrap_or(CLIENT);
+        let mut all = Vec::new();
+        for number in 0..times {
+            let begin = Interval(400_000i64.saturating_mul(i64::from(number)));
+            all.extend(
+                recorded
+                    .iter()
+                    .map(|frame| stamped(frame, client, number, begin)),
+            );
+        }
+        all.sort_by_key(|frame| frame.time);
+        Workload {
+            connections: Some(times),
+            ..Workload::of(name, vec![to_pcap(&all).into()])
+        }
     }
 
     /// Every plain pcap file below a folder.
@@ -113,6 +161,7 @@ impl Workload {
         let mut workload = Workload {
             name,
             files: Vec::new(),
+            connections: None,
             packets: 0,
             bytes: 0,
         };
@@ -161,12 +210,12 @@ pub fn frames(file: &[u8]) -> impl Iterator<Item = Frame<'_>> {
 }
 
 /// The frame, from or to another client and at another time.
-fn stamped(frame: &OwnedFrame, number: u32, later: Interval) -> OwnedFrame {
+fn stamped(frame: &OwnedFrame, client: [u8; 4], number: u32, later: Interval) -> OwnedFrame {
     let mut data = frame.data.clone();
     let [_, a, b, c] = number.to_be_bytes();
     let address = [10, a, b, c];
     let port = (1024 + number.wrapping_mul(7919) % 60_000).to_be_bytes();
-    let from_client = data.get(IP_SOURCE..IP_SOURCE + 4) == Some(&CLIENT);
+    let from_client = data.get(IP_SOURCE..IP_SOURCE + 4) == Some(&client);
     let (address_at, port_at) = if from_client {
         (IP_SOURCE, SOURCE_PORT)
     } else {

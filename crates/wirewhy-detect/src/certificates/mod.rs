@@ -127,6 +127,15 @@ impl<'a> Presented<'a> {
         }
     }
 
+    /// How sure a missing trust is where nobody said whom the client trusts: an alert that can be read says more than an end
+    /// without a word.
+    pub(crate) fn doubted(&self, confidence: Confidence) -> Confidence {
+        confidence.min(match self.reaction {
+            Reaction::Refused { .. } => Confidence::Likely,
+            _ => Confidence::Possible,
+        })
+    }
+
     /// Whether a fault shows without knowing whom the client trusts.
     fn is_plain(&self, fault: Fault) -> bool {
         match fault {

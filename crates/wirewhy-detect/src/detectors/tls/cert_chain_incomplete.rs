@@ -3,7 +3,7 @@
 use super::certificate::finding;
 use crate::certificates::{Fault, PathEnd, Presented};
 use crate::record::CertificateDetector;
-use crate::{Confidence, Facts, Finding, Limits, Record, Severity};
+use crate::{Facts, Finding, Limits, Record, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-chain-incomplete",
@@ -39,7 +39,7 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
     let confidence = if sure {
         confidence
     } else {
-        confidence.min(Confidence::Likely)
+        presented.doubted(confidence)
     };
     let private = if sure {
         ""

@@ -4,7 +4,7 @@ use super::certificate::finding;
 use super::intercepted;
 use crate::certificates::{Fault, PathEnd, Presented};
 use crate::record::CertificateDetector;
-use crate::{Confidence, Facts, Finding, Limits, Record, Severity};
+use crate::{Facts, Finding, Limits, Record, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-untrusted",
@@ -38,7 +38,7 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
     let (store, confidence) = if presented.roots_given {
         ("given", confidence)
     } else {
-        ("public", confidence.min(Confidence::Likely))
+        ("public", presented.doubted(confidence))
     };
     let sent = if was_sent { "" } else { ", which was not sent" };
     let what =

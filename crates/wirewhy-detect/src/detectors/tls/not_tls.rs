@@ -72,6 +72,14 @@ fn wrong_side(said: &ConversationFacts) -> Option<(Side, &'static str)> {
     if said.http.complaint == Some(TlsComplaint::ExpectsTls) {
         return Some((Side::Client, plain(client.speaks)?));
     }
+    let went_on = said
+        .tls
+        .as_deref()
+        .is_some_and(|tls| tls.client.change_cipher_spec.is_some() || tls.client.sealed_count > 0);
+    if went_on {
+        // Whoever answered speaks it, too: an agreement before was not seen.
+        return None;
+    }
     let tls = Some(Speech::Tls);
     if client.speaks == tls {
         Some((Side::Server, plain(server.speaks)?))
