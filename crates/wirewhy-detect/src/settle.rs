@@ -55,6 +55,8 @@ pub fn settles(code: &str, connection: &Connection, held: Timestamp, limits: &Li
         "tls.handshake-timeout" | "tls.client-hello-dropped" if is_pending(connection) => {
             after(Some(connection.last), limits.handshake_silence)
         }
+        // More attempts tell a path that drops by size, or is gone, from one that drops this hello.
+        "tls.client-hello-dropped" => held.after(limits.silence),
         "tcp.packet-loss" | "tcp.reordering" => held.after(RATE),
         _ => held.after(SECOND_THOUGHTS),
     }

@@ -119,8 +119,6 @@ pub(crate) struct LiveArgs {
     pub(crate) min_severity: Option<SeverityArg>,
     #[command(flatten)]
     pub(crate) select: SelectArgs,
-    #[command(flatten)]
-    pub(crate) tls: TlsArgs,
     /// Exit with status 1 if anything found is this severe or worse
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<SeverityArg>,
@@ -170,6 +168,8 @@ pub(crate) struct LiveArgs {
     /// Become this user once the interfaces are open
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

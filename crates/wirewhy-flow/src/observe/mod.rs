@@ -235,6 +235,7 @@ impl Live {
         // What was read so far was read as the other side's.
         self.places = [None, None];
         self.conversation = Conversation::new();
+        self.connection.said = None;
         self.strays.reverse();
         self.connection.flip();
     }

@@ -7,7 +7,8 @@ use wirewhy::engine::Listener;
 use wirewhy::evidence::{Casebook, Concerns, Counts, EvidenceError};
 use wirewhy_capture::Interface;
 use wirewhy_detect::{Finding, GroupFinding, Judged, Severity, Totals};
-use wirewhy_packet::{Frame, Timestamp};
+use wirewhy_flow::Connection;
+use wirewhy_packet::{Frame, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, LiveReporter, Metrics, Status};
 
 use crate::output::complain;
@@ -126,6 +127,9 @@ impl Listener for Ears<'_> {
     fn connection(&mut self, judged: &Judged) -> io::Result<()> {
         if let Some(metrics) = &self.metrics {
             metrics.connection(judged);
+            if let Some(took) = tls_handshake(&judged.connection) {
+                metrics.tls_handshake(took);
+            }
         }
         if let Some(casebook) = &mut self.casebook {
             casebook.connection(judged);
@@ -150,4 +154,13 @@ fn in_words(counts: Counts) -> Option<String> {
         }
     }
     (!parts.is_empty()).then(|| format!("evidence files: {}", parts.join(", ")))
+}
+
+/// From the ClientHello to the client's Finished, or to the record that most likely carried it.
+fn tls_handshake(connection: &Connection) -> Option<Interval> {
+    let tls = connection.said.as_deref()?.tls.as_deref()?;
+    let begun = tls.client.messages.first()?.begun;
+    let likely = tls.client.likely_finished.as_ref();
+    let finished = tls.client.finished.or(likely.map(|record| record.mark))?;
+    Some(finished.time.since(begun.time)).filter(|took| *took >= Interval::ZERO)
 }
