@@ -41,17 +41,22 @@ pub(super) fn detect(
             instant(facts.not_before),
         ),
     };
+    let at_fault =
+        Facts::default().with("place_in_chain", u64::try_from(place).unwrap_or(u64::MAX));
+    // Those of the leaf are told anyway.
+    let at_fault = match place {
+        0 => at_fault,
+        _ => at_fault
+            .with("subject_at_fault", &*facts.subject)
+            .with("valid_from", instant(facts.not_before))
+            .with("valid_until", instant(facts.not_after)),
+    };
     Some(finding(
         record,
         presented,
         presented.weight(Fault::Validity),
         &what,
-        Facts::default()
-            .with("place_in_chain", u64::try_from(place).unwrap_or(u64::MAX))
-            .with("subject_at_fault", &*facts.subject)
-            .with("valid_from", instant(facts.not_before))
-            .with("valid_until", instant(facts.not_after))
-            .with("beyond_seconds", beyond),
+        at_fault.with("beyond_seconds", beyond),
     ))
 }
 
