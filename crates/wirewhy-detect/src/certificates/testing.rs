@@ -55,6 +55,14 @@ impl Authority {
             .to_vec()
     }
 
+    /// A server's certificate that is marked as an authority's.
+    pub(crate) fn issue_as_authority(&self, name: &str) -> Vec<u8> {
+        let mut params = params(name, &[name], VALID);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        params.signed_by(&key, &self.0).unwrap().der().to_vec()
+    }
+
     /// Its own certificate.
     pub(crate) fn der(&self) -> Vec<u8> {
         self.0.der().to_vec()

@@ -113,6 +113,34 @@ fn a_private_chain_that_a_client_takes_is_silent_without_roots() {
 }
 
 #[test]
+fn a_leaf_marked_as_an_authority_is_not_untrusted() {
+    // The library that verifies chains refuses such a leaf, most clients do not.
+    let lab = Lab::new();
+    let chain = vec![lab.middle.issue_as_authority(NAME), lab.middle.der()];
+    assert_eq!(findings_with(&used(flight(NAME, &chain)), &lab.trust()), []);
+}
+
+#[test]
+fn every_fault_of_a_chain_is_told() {
+    // The library names the first only.
+    let lab = Lab::new();
+    let chain = vec![lab.middle.issue(&["www.shop.test"], EXPIRED)];
+    let found = findings_with(&refused(flight(NAME, &chain), 42), &lab.trust());
+    assert_eq!(
+        summary(&found)
+            .into_iter()
+            .map(|(code, _)| code)
+            .filter(|code| code.starts_with("tls.cert-"))
+            .collect::<Vec<_>>(),
+        [
+            "tls.cert-expired",
+            "tls.cert-name-mismatch",
+            "tls.cert-chain-incomplete"
+        ]
+    );
+}
+
+#[test]
 fn an_expired_certificate_is_the_cause_where_the_client_left_over_it() {
     let lab = Lab::new();
     let chain = lab.chain(&[NAME], EXPIRED);
