@@ -90,6 +90,11 @@ pub(crate) fn only(lines: &str) -> Finding {
     found.remove(0)
 }
 
+/// The findings beyond single connections.
+pub(crate) fn group(lines: &str) -> Vec<GroupFinding> {
+    run(lines).1
+}
+
 /// The codes of the findings beyond single connections.
 pub(crate) fn group_codes(lines: &str) -> Vec<&'static str> {
     run(lines)

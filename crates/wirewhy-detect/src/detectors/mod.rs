@@ -3,6 +3,7 @@
 mod capture;
 mod host;
 mod rst;
+mod service;
 mod tcp;
 mod tls;
 
@@ -136,6 +137,10 @@ pub(crate) const RECORDS: &[&Record] = &[
     &tls::starttls_refused::RECORD,
     &tls::intercepted::RECORD,
     &tls::no_close_notify::RECORD,
+    &service::down::RECORD,
+    &service::flaky::RECORD,
+    &host::syn_flood::RECORD,
+    &host::port_scan::RECORD,
     &host::idle_timer::RECORD,
     &capture::packets_missing::RECORD,
     &capture::one_direction::RECORD,
@@ -150,8 +155,10 @@ pub(crate) use capture::{
     cut_short, duplicate_packets, offload, one_direction, packets_missing, time_backwards,
     truncated_packets,
 };
-pub(crate) use host::idle_timer;
+pub(crate) use host::{idle_timer, port_scan, syn_flood};
 pub(crate) use rst::{after_close, idle_expired, stray_segment};
+pub(crate) use service::{down, flaky};
 pub(crate) use tcp::peer_vanished;
+pub(crate) use tcp::{half_closed, keepalive_unanswered, refused, unreachable};
 pub(crate) use tcp::{handshake_aborted, probe, syn_unanswered, synack_unanswered};
 pub(crate) use tls::{certificate, client_hello_dropped};

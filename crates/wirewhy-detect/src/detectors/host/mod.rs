@@ -1,3 +1,5 @@
 //! What many connections to one host show together.
 
 pub(crate) mod idle_timer;
+pub(crate) mod port_scan;
+pub(crate) mod syn_flood;
