@@ -91,6 +91,16 @@ pub struct Limits {
     pub scan_window: Interval,
     /// The share of a source's attempts that must have found nothing before it scans.
     pub scan_share: f64,
+    /// How often an address must pass back to a link address that had it, and within what time, before two are said to claim
+    /// it: a failover goes there and back once.
+    pub conflict_returns: u32,
+    /// See `conflict_returns`.
+    pub conflict_window: Interval,
+    /// Requests without an answer before an address is missed: more than the 3 of one failed attempt of Linux
+    /// (`neigh/*/mcast_solicit`); twice as many where it answered in the end.
+    pub arp_requests: u32,
+    /// The same for an address that had been there.
+    pub arp_requests_known: u32,
     /// How much evidence, in tenths, makes another sender of a reset possible, likely and certain. One sign that no stack
     /// gives counts 30 to 40, one with innocent explanations 5 to 25.
     pub foreign_possible: i32,
@@ -149,6 +159,10 @@ impl Default for Limits {
             scan_hosts: 25,
             scan_window: Interval::from_secs(300),
             scan_share: 0.9,
+            conflict_returns: 2,
+            conflict_window: Interval::from_secs(60),
+            arp_requests: 5,
+            arp_requests_known: 3,
             foreign_possible: 20,
             foreign_likely: 35,
             foreign_certain: 60,

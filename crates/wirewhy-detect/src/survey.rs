@@ -5,6 +5,7 @@ mod attempts;
 mod distinct;
 mod flood;
 mod hellos;
+mod link;
 mod service;
 mod source;
 mod table;
@@ -28,7 +29,8 @@ use crate::detectors::{
 use crate::wording::socket_of;
 use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope, Severity, Value};
 
-pub(crate) use flood::{Flood, Recorded};
+pub(crate) use flood::Recorded;
+pub use link::about_link;
 pub(crate) use service::{Failures, ServiceTally};
 pub(crate) use source::{Scan, SourceTally, Tried};
 

@@ -1,5 +1,6 @@
 //! The detectors, one file each, named after its code.
 
+mod arp;
 mod capture;
 mod host;
 mod rst;
@@ -142,6 +143,8 @@ pub(crate) const RECORDS: &[&Record] = &[
     &host::syn_flood::RECORD,
     &host::port_scan::RECORD,
     &host::idle_timer::RECORD,
+    &host::address_conflict::RECORD,
+    &arp::unanswered::RECORD,
     &capture::packets_missing::RECORD,
     &capture::one_direction::RECORD,
     &capture::truncated_packets::RECORD,
@@ -151,11 +154,12 @@ pub(crate) const RECORDS: &[&Record] = &[
     &capture::offload::RECORD,
 ];
 
+pub(crate) use arp::unanswered;
 pub(crate) use capture::{
     cut_short, duplicate_packets, offload, one_direction, packets_missing, time_backwards,
     truncated_packets,
 };
-pub(crate) use host::{idle_timer, port_scan, syn_flood};
+pub(crate) use host::{address_conflict, idle_timer, port_scan, syn_flood};
 pub(crate) use rst::{after_close, idle_expired, stray_segment};
 pub(crate) use service::{down, flaky};
 pub(crate) use tcp::peer_vanished;

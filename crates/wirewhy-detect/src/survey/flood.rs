@@ -51,8 +51,10 @@ pub(crate) struct Peak {
 }
 
 impl Flood {
-    /// Length of a stretch in seconds.
-    pub(crate) const WINDOW: i64 = 10;
+    /// Length of a stretch in seconds; two that follow one another are looked at together.
+    const WINDOW: i64 = 5;
+    /// How many stretches are remembered.
+    const WINDOWS: i64 = 16;
 
     pub(super) fn new() -> Flood {
         Flood {
@@ -70,20 +72,21 @@ impl Flood {
 
     pub(super) fn add(&mut self, client: IpAddr, start: Mark, silent: Option<Silent>) {
         let number = start.time.secs_nanos().0.div_euclid(Self::WINDOW);
-        let places = i64::try_from(self.windows.len()).unwrap_or(1);
-        let Some(window) = usize::try_from(number.rem_euclid(places))
-            .ok()
-            .and_then(|at| self.windows.get_mut(at))
-        else {
+        let place = Self::place(number);
+        if let Some(old) = self.windows.get(place).copied()
+            && old.number < number
+        {
+            self.past = self.past.or(self.peak_from(&old));
+            if let Some(window) = self.windows.get_mut(place) {
+                *window = Window {
+                    number,
+                    ..Window::default()
+                };
+            }
+        }
+        let Some(window) = self.windows.get_mut(place) else {
             return;
         };
-        if window.number < number {
-            self.past = self.past.or(Peak::of(window));
-            *window = Window {
-                number,
-                ..Window::default()
-            };
-        }
         let is_current = window.number == number;
         match silent {
             Some(_) if is_current => window.silent = window.silent.saturating_add(1),
@@ -105,9 +108,31 @@ impl Flood {
         }
     }
 
-    /// The stretch with the most half-open attempts, among those where they are the greater part.
+    /// The ten seconds with the most half-open attempts, among those where they are no fewer than the others.
     pub(crate) fn peak(&self) -> Peak {
-        self.windows.iter().map(Peak::of).fold(self.past, Peak::or)
+        self.windows
+            .iter()
+            .map(|window| self.peak_from(window))
+            .fold(self.past, Peak::or)
+    }
+
+    /// A stretch together with the one that follows it.
+    fn peak_from(&self, window: &Window) -> Peak {
+        let next = self
+            .windows
+            .get(Self::place(window.number + 1))
+            .filter(|next| next.number == window.number + 1);
+        let sum = |of: fn(&Window) -> u32| of(window).saturating_add(next.map_or(0, of));
+        let (silent, others) = (sum(|window| window.silent), sum(|window| window.others));
+        if silent >= others {
+            Peak { silent, others }
+        } else {
+            Peak::default()
+        }
+    }
+
+    fn place(number: i64) -> usize {
+        usize::try_from(number.rem_euclid(Self::WINDOWS)).unwrap_or(0)
     }
 
     /// Half-open attempts in all.
@@ -140,17 +165,6 @@ impl Flood {
 }
 
 impl Peak {
-    fn of(window: &Window) -> Peak {
-        if window.silent >= window.others {
-            Peak {
-                silent: window.silent,
-                others: window.others,
-            }
-        } else {
-            Peak::default()
-        }
-    }
-
     fn or(self, other: Peak) -> Peak {
         if other.silent > self.silent {
             other

@@ -2,7 +2,7 @@
 
 use wirewhy_packet::Interval;
 
-use crate::survey::{Flood, Recorded, ServiceTally};
+use crate::survey::{Recorded, ServiceTally};
 use crate::wording::span;
 use crate::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
 
@@ -59,12 +59,11 @@ pub(crate) fn find(
         // The addresses are most likely forged: none is named.
         culprit: Role::Client.into(),
         summary: format!(
-            "{half_open} half-open attempts from {} sources over {}, up to {} in {} s ({answers}); \
+            "{half_open} half-open attempts from {} sources over {}, up to {} in ten seconds ({answers}); \
              {} other attempts worked meanwhile or before",
             flood.sources.words(),
             span(took),
             peak.silent,
-            Flood::WINDOW,
             service.worked,
         ),
         frames: flood.frames.clone(),
