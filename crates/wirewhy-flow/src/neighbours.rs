@@ -35,8 +35,7 @@ pub struct Neighbour {
     pub contested: Option<Contest>,
     /// Its latest sign of life: a claim, or a packet with it as the source.
     pub alive: Option<Mark>,
-    asked: Option<(Timestamp, MacAddr)>,
-    answered: Option<(Timestamp, MacAddr)>,
+    answered: Option<(Timestamp, MacAddr, IpAddr)>,
     probed: Option<(Mark, MacAddr)>,
     latest: Option<MacAddr>,
     is_wanted: bool,
@@ -53,7 +52,7 @@ pub struct Claimant {
     pub last: Mark,
     /// Answers to requests.
     pub answers: u32,
-    /// Requests in that name, announcements, answers nobody asked for.
+    /// Requests in that name, and announcements.
     pub own: u32,
 }
 
@@ -288,9 +287,16 @@ impl Neighbours {
         let (sender, target) = (IpAddr::V4(arp.sender_ip), IpAddr::V4(arp.target_ip));
         let is_request = arp.operation == 1;
         let is_probe = arp.sender_ip.is_unspecified();
-        if !is_probe && (is_request || arp.operation == 2) {
-            let answers = !is_request && arp.target_ip != arp.sender_ip;
-            self.claim(packet, sender, arp.sender_mac, answers);
+        // Damaged, or said by somebody on another's behalf.
+        let own_words = packet
+            .link
+            .source
+            .is_none_or(|source| source == arp.sender_mac);
+        if own_words && !is_probe && (is_request || arp.operation == 2) {
+            let destination = packet.link.destination;
+            let to_one = destination.is_none_or(|destination| destination.0[0] & 1 == 0);
+            let answers = !is_request && to_one && arp.target_ip != arp.sender_ip;
+            self.claim(packet, sender, arp.sender_mac, answers.then_some(target));
         }
         // RFC 5227 section 1.1: a probe has no sender, an announcement names its sender as the target.
         if is_request && is_probe {
@@ -309,7 +315,8 @@ impl Neighbours {
         if message.advertisement {
             // Section 7.2.4: without the override flag it speaks for others, or for one of many.
             if message.override_flag {
-                self.claim(packet, target, mac, message.solicited);
+                let answers = message.solicited.then_some(ip.destination);
+                self.claim(packet, target, mac, answers);
             } else {
                 self.see_alive(packet, target);
             }
@@ -319,7 +326,7 @@ impl Neighbours {
             }
         } else {
             if message.mac.is_some() {
-                self.claim(packet, ip.source, mac, false);
+                self.claim(packet, ip.source, mac, None);
             }
             self.ask(packet, (ip.source, mac), target);
         }
@@ -333,7 +340,13 @@ impl Neighbours {
         Some(self.hosts.entry(key).or_default())
     }
 
-    fn claim(&mut self, packet: &Packet<'_>, address: IpAddr, mac: MacAddr, answers: bool) {
+    fn claim(
+        &mut self,
+        packet: &Packet<'_>,
+        address: IpAddr,
+        mac: MacAddr,
+        answers: Option<IpAddr>,
+    ) {
         let mark = mark_of(packet);
         let Some(host) = self.entry(packet, address) else {
             return;
@@ -361,7 +374,6 @@ impl Neighbours {
         let Some(host) = self.entry(packet, target) else {
             return;
         };
-        host.asked = Some((mark.time, asker.1));
         let newly_wanted = !std::mem::replace(&mut host.is_wanted, true);
         let alive = host.alive;
         if newly_wanted {
@@ -386,20 +398,18 @@ impl Neighbours {
 }
 
 impl Neighbour {
-    fn claim(&mut self, mark: Mark, mac: MacAddr, answers: bool) {
+    /// Two answers to one host at once answer one request, also where the capture has them before it.
+    fn claim(&mut self, mark: Mark, mac: MacAddr, answers: Option<IpAddr>) {
         let within = |since: Timestamp| mark.time.since(since).abs() <= Self::ANSWER;
-        let answers = answers && self.asked.is_some_and(|(asked, _)| within(asked));
-        if answers {
-            let other = self.answered.filter(|(time, known)| {
-                *known != mac
-                    && within(*time)
-                    && self.asked.is_some_and(|(asked, _)| *time >= asked)
-            });
+        if let Some(asker) = answers {
+            let earlier = self.answered.replace((mark.time, mac, asker));
+            let other = earlier
+                .filter(|(time, known, whom)| *known != mac && *whom == asker && within(*time));
             if other.is_some() {
                 self.answered_twice.add(mark.frame);
             }
-            self.answered = Some((mark.time, mac));
         }
+        let answers = answers.is_some();
         if let Some((probe, prober)) = self.probed
             && prober != mac
             && within(probe.time)

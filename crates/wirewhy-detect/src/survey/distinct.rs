@@ -6,7 +6,7 @@ use foldhash::quality::FixedState;
 
 /// Counts different values in bounded memory: the first [`Distinct::EXACT`] exactly, more by a HyperLogLog sketch
 /// (Flajolet et al. 2007) whose standard error is 6.5 %.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Distinct {
     exact: Vec<u64>,
     /// The highest rank seen of each register; empty while counting is exact.
@@ -86,6 +86,51 @@ impl Distinct {
     pub(crate) fn words(&self) -> String {
         let about = if self.is_exact() { "" } else { "about " };
         format!("{about}{}", self.count())
+    }
+}
+
+/// How many different values went with a key, for the few keys that had the most.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaders<K, V> {
+    leaders: Vec<(K, Distinct)>,
+    values: std::marker::PhantomData<V>,
+}
+
+impl<K, V> Default for Leaders<K, V> {
+    fn default() -> Self {
+        Leaders {
+            leaders: Vec::new(),
+            values: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<K: Eq, V: Hash> Leaders<K, V> {
+    const KEPT: usize = 4;
+
+    /// A new key takes the place of the one with the fewest values.
+    pub(super) fn add(&mut self, key: K, value: V) {
+        if let Some((_, values)) = self.leaders.iter_mut().find(|(known, _)| *known == key) {
+            values.add(value);
+            return;
+        }
+        let mut values = Distinct::new();
+        values.add(value);
+        if self.leaders.len() < Self::KEPT {
+            self.leaders.push((key, values));
+        } else if let Some(least) = self
+            .leaders
+            .iter_mut()
+            .min_by_key(|(_, known)| known.count())
+        {
+            *least = (key, values);
+        }
+    }
+
+    /// The most values that went with one key.
+    pub(crate) fn most(&self) -> u64 {
+        let counts = self.leaders.iter().map(|(_, values)| values.count());
+        counts.max().unwrap_or(0)
     }
 }
 

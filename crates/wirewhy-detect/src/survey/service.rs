@@ -102,7 +102,7 @@ impl Worth for ServiceTally {
 }
 
 impl ServiceTally {
-    /// Attempts before half-open ones are looked at: below it nothing is a flood.
+    /// Attempts before they are counted by time: what came before a first half-open one matters only where it was more.
     const MANY: u32 = 32;
 
     pub(super) fn add(&mut self, connection: &Connection, went: Option<Went>) {
@@ -136,7 +136,7 @@ impl ServiceTally {
         if silent.is_none() && went.is_none() {
             return;
         }
-        if self.flood.is_none() && self.attempts >= Self::MANY {
+        if self.flood.is_none() && (silent.is_some() || self.attempts >= Self::MANY) {
             self.flood = Some(Box::new(Flood::new()));
         }
         if let Some(flood) = &mut self.flood {

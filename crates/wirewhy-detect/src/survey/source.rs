@@ -6,7 +6,7 @@ use wirewhy_flow::{Connection, Mark};
 use wirewhy_packet::Timestamp;
 
 use super::attempt::Fruitless;
-use super::distinct::Distinct;
+use super::distinct::{Distinct, Leaders};
 use super::flood::Recorded;
 use super::table::Worth;
 use crate::{Finding, Limits};
@@ -20,7 +20,9 @@ pub(crate) struct SourceTally {
     pub(crate) attempts: u32,
     /// Those that found nothing.
     pub(crate) fruitless: u32,
-    /// What they tried; kept once there were a few.
+    /// Addresses with ports where something was found.
+    pub(crate) fruitful: Distinct,
+    /// What fruitless attempts tried.
     pub(crate) tried: Option<Box<Tried>>,
     /// Whether it was seen to scan.
     found: bool,
@@ -35,6 +37,10 @@ pub(crate) struct Tried {
     pub(crate) hosts: Distinct,
     /// Ports.
     pub(crate) ports: Distinct,
+    /// The ports tried at a few hosts, and the hosts tried at a few ports: those with the most.
+    pub(crate) most_ports: Leaders<IpAddr, u16>,
+    /// See `most_ports`.
+    pub(crate) most_hosts: Leaders<u16, IpAddr>,
     /// The first address, and the first port.
     pub(crate) example: (IpAddr, u16),
     /// How many found what.
@@ -87,9 +93,12 @@ impl SourceTally {
             }
         }
         self.attempts = self.attempts.saturating_add(1);
-        let Some(fruitless) = fruitless else { return };
-        self.fruitless = self.fruitless.saturating_add(1);
         let target = (connection.server.address, connection.server.port);
+        let Some(fruitless) = fruitless else {
+            self.fruitful.add(target);
+            return;
+        };
+        self.fruitless = self.fruitless.saturating_add(1);
         self.tried
             .get_or_insert_with(|| Box::new(Tried::new(target, start)))
             .add(target, start, fruitless);
@@ -98,19 +107,19 @@ impl SourceTally {
     /// What kind of scan the attempts make.
     pub(crate) fn scan(&self, limits: &Limits) -> Option<Scan> {
         let tried = self.tried.as_deref()?;
-        let share = f64::from(self.fruitless) / f64::from(self.attempts.max(1));
-        if share < limits.scan_share {
+        let (targets, found) = (tried.targets.count(), self.fruitful.count());
+        // Exact far beyond any number of targets.
+        let share = targets as f64 / (targets + found).max(1) as f64;
+        // Who asks for the same again and again waits for it.
+        let insists = u64::from(self.fruitless) > targets.saturating_mul(4);
+        if share < limits.scan_share || insists {
             return None;
         }
-        let targets = tried.targets.count();
-        // Who asks the same again and again waits for it.
-        if u64::from(self.fruitless) > targets.saturating_mul(4) {
-            return None;
-        }
-        let per = |many: u64, limit: u32| targets >= many.saturating_mul(u64::from(limit));
-        if per(tried.hosts.count(), limits.scan_ports) {
+        let (ports, hosts) = (u64::from(limits.scan_ports), u64::from(limits.scan_hosts));
+        let average = |many: u64, limit: u64| targets >= many.saturating_mul(limit);
+        if tried.most_ports.most() >= ports || average(tried.hosts.count(), ports) {
             Some(Scan::Ports)
-        } else if per(tried.ports.count(), limits.scan_hosts) {
+        } else if tried.most_hosts.most() >= hosts || average(tried.ports.count(), hosts) {
             Some(Scan::Hosts)
         } else {
             None
@@ -133,6 +142,8 @@ impl Tried {
             targets: Distinct::new(),
             hosts: Distinct::new(),
             ports: Distinct::new(),
+            most_ports: Leaders::default(),
+            most_hosts: Leaders::default(),
             example,
             unanswered: 0,
             refused: 0,
@@ -148,6 +159,8 @@ impl Tried {
         self.targets.add(target);
         self.hosts.add(target.0);
         self.ports.add(target.1);
+        self.most_ports.add(target.0, target.1);
+        self.most_hosts.add(target.1, target.0);
         let count = match fruitless {
             Fruitless::Unanswered => &mut self.unanswered,
             Fruitless::Refused => &mut self.refused,

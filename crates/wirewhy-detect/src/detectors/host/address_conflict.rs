@@ -28,8 +28,12 @@ pub(crate) const RECORD: Record = Record {
     ],
 };
 
-/// Addresses one link address must answer or probe for before it is taken for a proxy, or for a sweep.
+/// Addresses one link address must dispute with others, or probe for, before it is taken for a proxy, or for a sweep.
 const MANY: usize = 4;
+
+/// Addresses one link address must answer for, and never speak for of its own accord, before it is taken for a proxy: more
+/// than a host has.
+const MORE_THAN_ITS_OWN: usize = 32;
 
 /// Two link addresses at one IP address, and what shows it.
 struct Conflict<'a> {
@@ -72,6 +76,7 @@ fn is_link_local(address: IpAddr) -> bool {
 #[derive(Default)]
 struct Roles {
     answers_for: IndexMap<(Place, MacAddr), usize>,
+    disputes: IndexMap<(Place, MacAddr), usize>,
     probes_for: IndexMap<(Place, MacAddr), usize>,
 }
 
@@ -80,7 +85,11 @@ impl Roles {
         let mut roles = Roles::default();
         for (place, _, host) in neighbours.hosts() {
             for claimant in host.claimants.iter().filter(|claimant| claimant.own == 0) {
-                *roles.answers_for.entry((place, claimant.mac)).or_default() += 1;
+                let key = (place, claimant.mac);
+                *roles.answers_for.entry(key).or_default() += 1;
+                if host.claimants.len() > 1 {
+                    *roles.disputes.entry(key).or_default() += 1;
+                }
             }
             if let Some(contest) = &host.contested {
                 *roles.probes_for.entry((place, contest.prober)).or_default() += 1;
@@ -90,8 +99,12 @@ impl Roles {
     }
 
     fn is_proxy(&self, place: Place, claimant: &Claimant) -> bool {
-        let answers = self.answers_for.get(&(place, claimant.mac));
-        claimant.own == 0 && answers.is_some_and(|many| *many >= MANY)
+        let key = (place, claimant.mac);
+        let many = |table: &IndexMap<(Place, MacAddr), usize>, least| {
+            table.get(&key).is_some_and(|count| *count >= least)
+        };
+        claimant.own == 0
+            && (many(&self.disputes, MANY) || many(&self.answers_for, MORE_THAN_ITS_OWN))
     }
 
     fn sweeps(&self, place: Place, prober: MacAddr) -> bool {
@@ -133,7 +146,8 @@ impl<'a> Conflict<'a> {
                     how: How::Both,
                 });
             }
-            let back = host.returns.iter();
+            let twice = |claimant: &Claimant| claimant.answers.saturating_add(claimant.own) > 1;
+            let back = host.returns.iter().filter(|_| twice(one) && twice(other));
             let returns = back
                 .filter(|back| back.after <= limits.conflict_window)
                 .count();

@@ -14,8 +14,8 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Warning,
     means: "One address tries one port after another, or one host after another, and nearly nothing comes of it: a scanner, a worm, or \
             an inventory or monitoring system that sweeps.",
-    recognised: "Within five minutes one source tries at least 15 ports a host, or 25 hosts a port, and at least nine attempts in ten \
-                 are refused, turned away by ICMP, left half-way, or unanswered and given up after one or two SYNs.",
+    recognised: "Within five minutes one source tries at least 15 ports of a host, or a port of at least 25 hosts, and at least nine in ten \
+                 of all that it tries refuse it, are unreachable, are left half-way, or stay silent and are given up after one or two SYNs.",
     look_alikes: "Browsers and crawlers talk to many hosts, and most of them answer. A host cut off from the network repeats its SYNs \
                   for each destination. Peer-to-peer clients try many hosts, each at a port of its own. A client whose service is \
                   down asks for the same again and again (service.down).",
@@ -62,6 +62,7 @@ pub(crate) fn find(
             .with("kind", kind)
             .with("attempts", tally.attempts)
             .with("fruitless", tally.fruitless)
+            .with("targets_found", tally.fruitful.count())
             .with("targets", tried.targets.count())
             .with("hosts", tried.hosts.count())
             .with("ports", tried.ports.count())
