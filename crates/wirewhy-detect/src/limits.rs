@@ -70,6 +70,37 @@ pub struct Limits {
     pub idle: Interval,
     /// How many connections must have died at one idle time before it is called a timer.
     pub idle_timer_ends: u32,
+    /// How many attempts must have failed alike before a service is called down.
+    pub down_attempts: u32,
+    /// Failed attempts, and the share of all attempts, before a service is called flaky: fewer than three prove no rate, and
+    /// up to one in twenty is what clients on the move lose.
+    pub flaky_failures: u32,
+    /// See `flaky_failures`.
+    pub flaky_share: f64,
+    /// Half-open attempts within ten seconds, and their sources, that make a flood: the smallest SYN backlog of Linux is 128
+    /// (`tcp_max_syn_backlog`), and one client opens no more than a browser's few connections to one service.
+    pub flood_attempts: u32,
+    /// See `flood_attempts`.
+    pub flood_sources: u32,
+    /// Ports of a host, and hosts at a port, that make a scan, and how soon after one another: the defaults of Zeek's
+    /// `policy/misc/scan.zeek`.
+    pub scan_ports: u32,
+    /// See `scan_ports`.
+    pub scan_hosts: u32,
+    /// See `scan_ports`.
+    pub scan_window: Interval,
+    /// The share of a source's attempts that must have found nothing before it scans.
+    pub scan_share: f64,
+    /// How often an address must pass back to a link address that had it, and within what time, before two are said to claim
+    /// it: a failover goes there and back once.
+    pub conflict_returns: u32,
+    /// See `conflict_returns`.
+    pub conflict_window: Interval,
+    /// Requests without an answer before an address is missed: more than the 3 of one failed attempt of Linux
+    /// (`neigh/*/mcast_solicit`); twice as many where it answered in the end.
+    pub arp_requests: u32,
+    /// The same for an address that had been there.
+    pub arp_requests_known: u32,
     /// How much evidence, in tenths, makes another sender of a reset possible, likely and certain. One sign that no stack
     /// gives counts 30 to 40, one with innocent explanations 5 to 25.
     pub foreign_possible: i32,
@@ -119,6 +150,19 @@ impl Default for Limits {
             large_packet: 576,
             idle: Interval::from_secs(15),
             idle_timer_ends: 3,
+            down_attempts: 3,
+            flaky_failures: 3,
+            flaky_share: 0.05,
+            flood_attempts: 128,
+            flood_sources: 64,
+            scan_ports: 15,
+            scan_hosts: 25,
+            scan_window: Interval::from_secs(300),
+            scan_share: 0.9,
+            conflict_returns: 2,
+            conflict_window: Interval::from_secs(60),
+            arp_requests: 5,
+            arp_requests_known: 3,
             foreign_possible: 20,
             foreign_likely: 35,
             foreign_certain: 60,

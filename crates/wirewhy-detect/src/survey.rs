@@ -1,10 +1,19 @@
 //! What only shows over many connections, and what the recording itself could not carry.
 
+mod attempt;
+mod attempts;
+mod distinct;
+mod flood;
 mod hellos;
+mod link;
+mod service;
+mod source;
+mod table;
 
 use std::hash::Hash;
 use std::net::IpAddr;
 
+use attempts::Attempts;
 use hellos::Hellos;
 use indexmap::IndexMap;
 use wirewhy_flow::{Connection, EndpointState, EventKind, Mark, Sample};
@@ -19,6 +28,11 @@ use crate::detectors::{
 };
 use crate::wording::socket_of;
 use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope, Severity, Value};
+
+pub(crate) use flood::Recorded;
+pub use link::about_link;
+pub(crate) use service::{Failures, ServiceTally};
+pub(crate) use source::{Scan, SourceTally, Tried};
 
 /// Sums over the connections of one capture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -117,6 +131,7 @@ pub struct Survey {
     idle: IndexMap<IpAddr, Vec<IdleEnd>>,
     strays: IndexMap<(IpAddr, u16), Stray>,
     hellos: Hellos,
+    attempts: Attempts,
     faults: CaptureFaults,
 }
 
@@ -163,6 +178,7 @@ impl Survey {
         let connection = &judged.connection;
         self.note_faults(connection);
         self.hellos.note(connection);
+        self.attempts.note(judged, limits);
         self.note_probe(connection, limits);
         self.note_idle_end(judged, limits);
         if opened(judged) {
@@ -276,6 +292,9 @@ impl Survey {
                 finding,
             })
         });
+        let about_attempts = self
+            .attempts
+            .finish(one_direction::applies(&faults, limits), limits);
         let source = faults.source.clone();
         about_capture
             .into_iter()
@@ -287,6 +306,7 @@ impl Survey {
             })
             .chain(about_services)
             .chain(about_timers)
+            .chain(about_attempts)
             .collect()
     }
 

@@ -14,6 +14,7 @@ mod event;
 mod exchange;
 mod expiry;
 mod gaps;
+mod neighbours;
 mod observe;
 mod resets;
 mod segment;
@@ -30,6 +31,9 @@ pub use delivery::{Delivery, Hole, Run, Smoothed, Stuck, Trouble, WindowStall};
 pub use endpoint::{AfterReset, Counts, Endpoint, EndpointState, Offer, TtlSeen};
 pub use event::{BeforeReset, Event, EventKind, Events, Icmp, Mark, Position, Reset};
 pub use exchange::{Answer, Exchange};
+pub use neighbours::{
+    Asking, Claimant, Contest, Hearing, Neighbour, Neighbours, Place, Requests, Return,
+};
 pub use side::Side;
 pub use streams::{Located, Opened, Pair, Streams};
 pub use surroundings::{AcceptedTimestamp, Surroundings};

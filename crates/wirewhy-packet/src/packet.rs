@@ -38,6 +38,8 @@ pub struct Link {
     pub vlan: Option<u16>,
     /// Whether the capturing host itself sent the frame; only cooked captures tell.
     pub outgoing: Option<bool>,
+    /// The interface the frame was captured at, counted or numbered as the capture does; 0 where it does not tell.
+    pub interface: u32,
 }
 
 /// A 48-bit link-layer address.
@@ -190,6 +192,10 @@ pub struct Arp {
 pub struct NeighborDiscovery {
     /// Whether it is an advertisement.
     pub advertisement: bool,
+    /// Whether an advertisement says that it answers a solicitation.
+    pub solicited: bool,
+    /// Whether an advertisement says that it overrides what was known: proxies and anycast hosts do not.
+    pub override_flag: bool,
     /// The address asked for or advertised.
     pub target: std::net::Ipv6Addr,
     /// The link address in the source or target link-layer address option.

@@ -9,9 +9,9 @@ use std::io;
 
 use wirewhy_capture::{CaptureInfo, Filters, Reader, SecretsType};
 use wirewhy_detect::{
-    CaptureFaults, GroupFinding, Judged, Limits, Survey, Totals, TrustStore, judge,
+    CaptureFaults, GroupFinding, Judged, Limits, Survey, Totals, TrustStore, about_link, judge,
 };
-use wirewhy_flow::{Bounds, Connection, Observed, Sample, Tracker};
+use wirewhy_flow::{Bounds, Connection, Neighbours, Observed, Sample, Tracker};
 use wirewhy_packet::{Decoder, Interval, Packet, Timestamp};
 use wirewhy_protocol::{KeyLog, Library};
 use wirewhy_report::{CaptureSummary, Reporter, View};
@@ -91,6 +91,7 @@ pub struct Analysis {
     tracker: Tracker,
     /// Blocks of secrets taken from the capture so far.
     blocks: usize,
+    neighbours: Neighbours,
     survey: Survey,
     ended: Vec<Connection>,
     held: VecDeque<Held>,
@@ -121,6 +122,7 @@ impl Analysis {
             tracker,
             options,
             blocks: 0,
+            neighbours: Neighbours::default(),
             survey: Survey::default(),
             ended: Vec::new(),
             held: VecDeque::new(),
@@ -143,6 +145,7 @@ impl Analysis {
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
     ) -> io::Result<Option<Observed>> {
         self.note_time(packet);
+        self.neighbours.observe(packet);
         let ended = &mut self.ended;
         let observed = self
             .tracker
@@ -218,6 +221,7 @@ impl Analysis {
             ..recording
         };
         let mut found = self.survey.finish(faults, &self.options.limits);
+        found.extend(about_link(&self.neighbours, &self.options.limits));
         found.retain(|found| self.options.selection.counts(found.finding.code));
         found
     }

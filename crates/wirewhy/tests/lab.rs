@@ -16,7 +16,8 @@ use wirewhy_detect::{GroupFinding, Judged, RECORDS, Totals, TrustStore};
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
 
-/// One line of a table: connections to one endpoint in one capture, or a finding beyond connections.
+/// One line of a table: connections to one endpoint in one capture, or a finding beyond connections that must be there, or must
+/// not.
 #[derive(Clone, Debug)]
 enum Row {
     Connections {
@@ -29,6 +30,19 @@ enum Row {
         capture: String,
         code: String,
     },
+    Without {
+        capture: String,
+        code: String,
+    },
+}
+
+impl Row {
+    fn capture(&self) -> &str {
+        let (Row::Connections { capture, .. }
+        | Row::Finding { capture, .. }
+        | Row::Without { capture, .. }) = self;
+        capture
+    }
 }
 
 /// What is accepted of a connection; each a list of alternatives.
@@ -110,6 +124,10 @@ fn parse(table: &str) -> Vec<Row> {
             let fields: Vec<&str> = line.split_whitespace().collect();
             match fields.as_slice() {
                 [capture, "finding", code] => Row::Finding {
+                    capture: (*capture).to_owned(),
+                    code: (*code).to_owned(),
+                },
+                [capture, "without", code] => Row::Without {
                     capture: (*capture).to_owned(),
                     code: (*code).to_owned(),
                 },
@@ -234,8 +252,8 @@ fn complaints(folder: &Path) -> Vec<String> {
     let rows = parse(&table);
     let mut captures: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
     for row in &rows {
-        let (Row::Connections { capture, .. } | Row::Finding { capture, .. }) = row;
-        captures.entry(capture.clone()).or_default().push(row);
+        let capture = row.capture();
+        captures.entry(capture.to_owned()).or_default().push(row);
     }
     let mut wrong = Vec::new();
     for (capture, rows) in captures {
@@ -249,7 +267,12 @@ fn complaints(folder: &Path) -> Vec<String> {
                         collected.group
                     ));
                 }
-                Row::Finding { .. } => {}
+                Row::Without { code, .. } if collected.group.contains(&code.as_str()) => {
+                    wrong.push(format!(
+                        "{name}/{capture}: {code} is found, and is not there"
+                    ));
+                }
+                Row::Finding { .. } | Row::Without { .. } => {}
                 Row::Connections {
                     server,
                     count,
@@ -320,8 +343,8 @@ fn every_code_is_found_in_some_real_capture() {
     for folder in scenarios() {
         let table = std::fs::read_to_string(folder.join("expected")).expect("a table");
         for row in parse(&table) {
-            let (Row::Connections { capture, .. } | Row::Finding { capture, .. }) = row;
-            let collected = said_of(&folder, &capture);
+            let capture = row.capture();
+            let collected = said_of(&folder, capture);
             found.extend(collected.group);
             found.extend(collected.connections.iter().flat_map(|said| &said.codes));
         }

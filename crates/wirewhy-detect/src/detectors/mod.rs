@@ -1,8 +1,10 @@
 //! The detectors, one file each, named after its code.
 
+mod arp;
 mod capture;
 mod host;
 mod rst;
+mod service;
 mod tcp;
 mod tls;
 
@@ -136,7 +138,13 @@ pub(crate) const RECORDS: &[&Record] = &[
     &tls::starttls_refused::RECORD,
     &tls::intercepted::RECORD,
     &tls::no_close_notify::RECORD,
+    &service::down::RECORD,
+    &service::flaky::RECORD,
+    &host::syn_flood::RECORD,
+    &host::port_scan::RECORD,
     &host::idle_timer::RECORD,
+    &host::address_conflict::RECORD,
+    &arp::unanswered::RECORD,
     &capture::packets_missing::RECORD,
     &capture::one_direction::RECORD,
     &capture::truncated_packets::RECORD,
@@ -146,12 +154,15 @@ pub(crate) const RECORDS: &[&Record] = &[
     &capture::offload::RECORD,
 ];
 
+pub(crate) use arp::unanswered;
 pub(crate) use capture::{
     cut_short, duplicate_packets, offload, one_direction, packets_missing, time_backwards,
     truncated_packets,
 };
-pub(crate) use host::idle_timer;
+pub(crate) use host::{address_conflict, idle_timer, port_scan, syn_flood};
 pub(crate) use rst::{after_close, idle_expired, stray_segment};
+pub(crate) use service::{down, flaky};
 pub(crate) use tcp::peer_vanished;
+pub(crate) use tcp::{half_closed, keepalive_unanswered, refused, unreachable};
 pub(crate) use tcp::{handshake_aborted, probe, syn_unanswered, synack_unanswered};
 pub(crate) use tls::{certificate, client_hello_dropped};

@@ -29,6 +29,7 @@ impl<'a> Walk<'a, '_> {
         };
         let protocol = u16::from_be_bytes([h[0], h[1]]);
         let hardware = u16::from_be_bytes([h[8], h[9]]);
+        self.packet.link.interface = u32::from_be_bytes([h[4], h[5], h[6], h[7]]);
         let address = [h[12], h[13], h[14], h[15], h[16], h[17]];
         self.cooked(h[10] == 4, h[11] == 6, address);
         self.cooked_protocol(hardware, protocol, view.skip(20))

@@ -103,6 +103,7 @@ impl<'a> Walk<'a, '_> {
 
     /// RFC 4861 sections 4.3 and 4.4.
     fn neighbor(&mut self, view: View<'a>, kind: u8, code: u8) -> Next<'a> {
+        let flags = view.byte(4).unwrap_or(0);
         let message = view.skip(HEADER);
         let advertisement = kind == icmpv6::TYPE_NEIGHBOR_ADVERTISEMENT;
         let read = if advertisement {
@@ -121,6 +122,8 @@ impl<'a> Walk<'a, '_> {
         };
         self.packet.transport = Transport::NeighborDiscovery(NeighborDiscovery {
             advertisement,
+            solicited: advertisement && flags & 0x40 != 0,
+            override_flag: advertisement && flags & 0x20 != 0,
             target,
             mac: link_address(options, advertisement),
         });
@@ -449,6 +452,8 @@ mod tests {
                 panic!("{packet:?}");
             };
             assert_eq!(neighbor.advertisement, is_advertisement);
+            assert_eq!(neighbor.solicited, is_advertisement);
+            assert_eq!(neighbor.override_flag, is_advertisement);
             assert_eq!(neighbor.target, Ipv6Addr::from(target));
             assert_eq!(neighbor.mac, Some(MacAddr([2, 0, 0, 0, 0, last])));
         }

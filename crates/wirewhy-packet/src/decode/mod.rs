@@ -106,7 +106,10 @@ fn blank<'a>(frame: &Frame<'_>) -> Packet<'a> {
         frame: frame.number,
         time: frame.time,
         wire_len: frame.original_len,
-        link: Link::default(),
+        link: Link {
+            interface: frame.interface,
+            ..Link::default()
+        },
         ip: None,
         tunnels: 0,
         transport: Transport::None,

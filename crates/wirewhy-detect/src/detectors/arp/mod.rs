@@ -1,0 +1,3 @@
+//! Addresses that nobody answers for on the link.
+
+pub(crate) mod unanswered;

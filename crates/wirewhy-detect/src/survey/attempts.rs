@@ -1,0 +1,103 @@
+//! The attempts of a capture by service and by source, and what they show together.
+
+use std::net::IpAddr;
+
+use super::GroupFinding;
+use super::attempt;
+use super::flood::Recorded;
+use super::service::ServiceTally;
+use super::source::SourceTally;
+use super::table::Table;
+use crate::detectors::{down, flaky, port_scan, syn_flood};
+use crate::wording::socket_of;
+use crate::{Confidence, Finding, Judged, Limits, Scope};
+
+/// Gathers attempts by service and by source.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    services: Table<(IpAddr, u16), ServiceTally>,
+    sources: Table<IpAddr, SourceTally>,
+    recorded: Recorded,
+}
+
+impl Attempts {
+    /// Takes in one connection.
+    pub(super) fn note(&mut self, judged: &Judged, limits: &Limits) {
+        let connection = &judged.connection;
+        let handshake = &connection.handshake;
+        self.recorded.syn_acks |= handshake.syn_acks > 0;
+        let (client, server) = (&connection.client.counts, &connection.server.counts);
+        self.recorded.beyond_syns |= client.packets > u64::from(handshake.syns)
+            || server.packets > u64::from(handshake.syn_acks);
+        if handshake.first_syn.is_none() || connection.is_one_sided() {
+            return;
+        }
+        let went = attempt::went(judged);
+        let address = (connection.server.address, connection.server.port);
+        if let Some(service) = self.services.entry(address) {
+            service.add(connection, went);
+        }
+        if went.is_some()
+            && let Some(source) = self.sources.entry(connection.client.address)
+        {
+            source.add(connection, attempt::fruitless(judged, limits), limits);
+        }
+    }
+
+    /// What the attempts show together.
+    pub(super) fn finish(&self, one_direction: bool, limits: &Limits) -> Vec<GroupFinding> {
+        let mut found: Vec<GroupFinding> = Vec::new();
+        for (source, tally) in self.sources.iter() {
+            found.extend(
+                port_scan::find(*source, tally, &self.recorded, limits).map(|finding| {
+                    GroupFinding {
+                        scope: Scope::Host,
+                        subject: source.to_string(),
+                        finding,
+                    }
+                }),
+            );
+        }
+        for ((address, port), service) in self.services.iter() {
+            let flood = syn_flood::find(service, &self.recorded, limits);
+            let about = |finding| GroupFinding {
+                scope: Scope::Service,
+                subject: socket_of(*address, *port),
+                finding,
+            };
+            let verdict = if flood.is_some() || self.is_scanned(service, limits) {
+                None
+            } else {
+                down::find(service, &self.recorded, limits).or_else(|| flaky::find(service, limits))
+            };
+            found.extend(flood.into_iter().chain(verdict).map(about));
+        }
+        if one_direction {
+            for found in &mut found {
+                found.finding.confidence = Confidence::Possible;
+            }
+        }
+        found.sort_by_key(|found| {
+            let finding = &found.finding;
+            (std::cmp::Reverse(finding.severity), first_frame(finding))
+        });
+        found
+    }
+
+    /// Whether all the failed attempts at a service are those of scanners.
+    fn is_scanned(&self, service: &ServiceTally, limits: &Limits) -> bool {
+        let is_scanner = |client: &IpAddr| {
+            self.sources
+                .value(client)
+                .is_some_and(|source| source.scan(limits).is_some())
+        };
+        service
+            .failures
+            .as_deref()
+            .is_some_and(|failures| failures.known_clients.iter().all(is_scanner))
+    }
+}
+
+fn first_frame(finding: &Finding) -> u64 {
+    finding.frames.first().copied().unwrap_or(u64::MAX)
+}

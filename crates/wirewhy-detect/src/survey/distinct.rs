@@ -1,0 +1,191 @@
+//! How many different values there were: exactly while they are few, about while they are many.
+
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::quality::FixedState;
+
+/// Counts different values in bounded memory: the first [`Distinct::EXACT`] exactly, more by a HyperLogLog sketch
+/// (Flajolet et al. 2007) whose standard error is 6.5 %.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Distinct {
+    exact: Vec<u64>,
+    /// The highest rank seen of each register; empty while counting is exact.
+    sketch: Vec<u8>,
+}
+
+impl Distinct {
+    const EXACT: usize = 64;
+    const REGISTERS: usize = 256;
+    /// The constant of a sketch of 256 registers (section 4): 0.7213 / (1 + 1.079 / 256).
+    const ALPHA: f64 = 0.718_27;
+
+    pub(super) fn new() -> Distinct {
+        Distinct {
+            exact: Vec::new(),
+            sketch: Vec::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, value: impl Hash) {
+        let hash = FixedState::with_seed(0).hash_one(value);
+        if !self.sketch.is_empty() {
+            self.rank(hash);
+            return;
+        }
+        if self.exact.contains(&hash) {
+            return;
+        }
+        self.exact.push(hash);
+        if self.exact.len() > Self::EXACT {
+            self.sketch = vec![0; Self::REGISTERS];
+            for hash in std::mem::take(&mut self.exact) {
+                self.rank(hash);
+            }
+        }
+    }
+
+    fn rank(&mut self, hash: u64) {
+        let [register, rest @ ..] = hash.to_be_bytes();
+        let [a, b, c, d, e, f, g] = rest;
+        let zeros = u64::from_be_bytes([a, b, c, d, e, f, g, 0xff]).leading_zeros();
+        let rank = u8::try_from(zeros + 1).unwrap_or(u8::MAX);
+        if let Some(known) = self.sketch.get_mut(usize::from(register)) {
+            *known = rank.max(*known);
+        }
+    }
+
+    /// Whether [`Distinct::count`] is exact.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.sketch.is_empty()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        if self.is_exact() {
+            return u64::try_from(self.exact.len()).unwrap_or(u64::MAX);
+        }
+        let registers = 256.0;
+        let sum: f64 = self
+            .sketch
+            .iter()
+            .map(|rank| f64::from(*rank))
+            .map(|rank| (-rank).exp2())
+            .sum();
+        let raw = Self::ALPHA * registers * registers / sum;
+        let empty = self.sketch.iter().filter(|rank| **rank == 0).count();
+        let empty = u32::try_from(empty).unwrap_or(0);
+        // The small range of section 4: empty registers tell more.
+        let estimate = if raw <= 2.5 * registers && empty > 0 {
+            registers * (registers / f64::from(empty)).ln()
+        } else {
+            raw
+        };
+        two_digits(estimate)
+    }
+
+    /// The count for a sentence: `12`, `about 1300`.
+    pub(crate) fn words(&self) -> String {
+        let about = if self.is_exact() { "" } else { "about " };
+        format!("{about}{}", self.count())
+    }
+}
+
+/// How many different values went with a key, for the few keys that had the most.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaders<K, V> {
+    leaders: Vec<(K, Distinct)>,
+    values: std::marker::PhantomData<V>,
+}
+
+impl<K, V> Default for Leaders<K, V> {
+    fn default() -> Self {
+        Leaders {
+            leaders: Vec::new(),
+            values: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<K: Eq, V: Hash> Leaders<K, V> {
+    const KEPT: usize = 4;
+
+    /// A new key takes the place of the one with the fewest values.
+    pub(super) fn add(&mut self, key: K, value: V) {
+        if let Some((_, values)) = self.leaders.iter_mut().find(|(known, _)| *known == key) {
+            values.add(value);
+            return;
+        }
+        let mut values = Distinct::new();
+        values.add(value);
+        if self.leaders.len() < Self::KEPT {
+            self.leaders.push((key, values));
+        } else if let Some(least) = self
+            .leaders
+            .iter_mut()
+            .min_by_key(|(_, known)| known.count())
+        {
+            *least = (key, values);
+        }
+    }
+
+    /// The most values that went with one key.
+    pub(crate) fn most(&self) -> u64 {
+        let counts = self.leaders.iter().map(|(_, values)| values.count());
+        counts.max().unwrap_or(0)
+    }
+}
+
+/// An estimate to the two digits it is worth.
+fn two_digits(estimate: f64) -> u64 {
+    let mut unit = 1_u64;
+    // Far above any count of a capture; the loop ends.
+    while estimate / to_float(unit) >= 100.0 && unit < 1_000_000_000_000_000 {
+        unit *= 10;
+    }
+    let mut digits = 0_u64;
+    while digits < 100 && to_float(digits) + 0.5 <= estimate / to_float(unit) {
+        digits += 1;
+    }
+    digits * unit
+}
+
+fn to_float(number: u64) -> f64 {
+    // Exact up to 2^53.
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: impl Iterator<Item = u32>) -> Distinct {
+        let mut distinct = Distinct::new();
+        values.for_each(|value| distinct.add(value));
+        distinct
+    }
+
+    #[test]
+    fn few_are_counted_exactly() {
+        let distinct = of((0..60).chain(0..60));
+        assert_eq!((distinct.count(), distinct.is_exact()), (60, true));
+        assert_eq!(distinct.words(), "60");
+    }
+
+    #[test]
+    fn many_are_counted_within_a_fifth() {
+        for many in [100, 300, 1_000, 30_000, 1_000_000] {
+            let count = of((0..many).chain(0..many)).count();
+            let (low, high) = (u64::from(many) * 4 / 5, u64::from(many) * 6 / 5);
+            assert!((low..=high).contains(&count), "{many}: {count}");
+        }
+        assert_eq!(
+            of(0..1_000).words(),
+            format!("about {}", of(0..1_000).count())
+        );
+    }
+
+    #[test]
+    fn estimates_keep_two_digits() {
+        let rounded = [99.4, 104.0, 1_251.0, 98_765.0].map(two_digits);
+        assert_eq!(rounded, [99, 100, 1_300, 99_000]);
+    }
+}
