@@ -9,6 +9,7 @@
 //!
 //! This crate refuses to judge: it never looks at packets and adds no conclusion of its own.
 
+mod archive;
 mod capture;
 mod community_id;
 mod explain;
@@ -24,6 +25,9 @@ mod text;
 mod view;
 mod words;
 
+pub use archive::{
+    Archive, Digest, Digester, Extent, Scanned, write_error_ndjson, write_error_text,
+};
 pub use capture::CaptureSummary;
 pub use community_id::community_id;
 pub use explain::{explain, list_codes};

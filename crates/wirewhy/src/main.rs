@@ -6,6 +6,7 @@ mod config;
 mod exit;
 mod keylog;
 mod output;
+mod scan;
 mod setup;
 mod spelling;
 mod terminal;

@@ -5,6 +5,7 @@ mod completions;
 mod explain;
 mod man;
 mod packets;
+mod scan;
 mod show;
 
 use crate::cli::{Cli, Command};
@@ -16,6 +17,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
     let done = match cli.command {
         None => analyze::run(&cli.analyze),
         Some(Command::Analyze(args)) => analyze::run(&args),
+        Some(Command::Scan(args)) => scan::run(&args),
         Some(Command::Packets(args)) => packets::run(&args),
         Some(Command::Show(args)) => show::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),

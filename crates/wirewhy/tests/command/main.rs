@@ -7,4 +7,6 @@ mod manners;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod scan;
+#[cfg(test)]
 mod usage;

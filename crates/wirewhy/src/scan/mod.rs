@@ -1,0 +1,7 @@
+//! `wirewhy scan`: many captures, examined side by side, reported in the order of their names.
+
+pub(crate) mod examine;
+pub(crate) mod order;
+pub(crate) mod progress;
+pub(crate) mod spill;
+pub(crate) mod walk;
