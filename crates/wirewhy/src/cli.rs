@@ -103,6 +103,10 @@ pub(crate) struct ScanArgs {
     /// How many captures are analysed at once; as many as there are processors by default
     #[arg(short, long, value_name = "NUMBER")]
     pub(crate) jobs: Option<NonZero<usize>>,
+    /// Remember in this file what is done: a scan that was killed goes on where it was, and the next one analyses only
+    /// what is new or has changed, and says what it found new
+    #[arg(long, value_name = "FILE", requires = "output")]
+    pub(crate) state: Option<PathBuf>,
     /// How results are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ScanFormat,

@@ -50,7 +50,7 @@ pub struct Archive {
     cut_short: u64,
     unreadable: u64,
     skipped: u64,
-    /// Captures scanned before, and unreadable ones.
+    /// Captures of earlier scans; nothing where there was none.
     before: Option<u64>,
     packets: u64,
     bytes: u64,
@@ -105,11 +105,6 @@ impl Default for Archive {
 }
 
 impl Archive {
-    /// Says that there was a scan before this one, against which new things are new.
-    pub fn compare(&mut self) {
-        self.before.get_or_insert(0);
-    }
-
     /// Counts a capture.
     pub fn add(&mut self, source: &str, digest: &Digest, scanned: Scanned) {
         let known = scanned == Scanned::Before;
@@ -175,6 +170,12 @@ impl Archive {
     #[must_use]
     pub fn captures(&self) -> u64 {
         self.captures
+    }
+
+    /// Files that could not be read.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
     }
 
     /// Files that are no captures.

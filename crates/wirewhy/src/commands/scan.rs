@@ -22,6 +22,7 @@ use crate::scan::examine::{Done, Examined, Examiner, What};
 use crate::scan::order::in_order;
 use crate::scan::progress::Progress;
 use crate::scan::spill::Spill;
+use crate::scan::state::{Due, Entry, Known, Made, State, spelled};
 use crate::scan::walk::Walk;
 use crate::setup::Setup;
 use crate::terminal;
@@ -35,7 +36,15 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     }
     let setup = Setup::new(&args.common, &args.select, &args.tls)?;
     let walk = Walk::new(args)?;
-    let output = output(args)?;
+    let mut archive = Archive::default();
+    let mut came_to = CameTo::default();
+    let Opened {
+        output,
+        state,
+        known,
+    } = open(args, &setup, &mut |entry, made| {
+        recall(&mut archive, &mut came_to, &entry, made);
+    })?;
     let look = terminal::look(output.target(), args.common.color);
     let stop = stop_on_signals()?;
     let progress = Arc::new(if args.common.quiet {
@@ -53,17 +62,19 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         format: args.format,
         look,
         spill: &spill,
+        known: &known,
         progress: progress.clone(),
         stop: stop.clone(),
     };
     let mut scan = Scan {
         output,
+        state,
         format: args.format,
         look,
         names: &setup.names,
         progress: &progress,
-        archive: Archive::default(),
-        came_to: CameTo::default(),
+        archive,
+        came_to,
     };
     let extent = thread::scope(|scope| {
         if progress.is_seen() && Walk::is_repeatable(args) {
@@ -77,7 +88,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         ended
     })?;
     scan.sum_up(extent)?;
-    Ok(scan.came_to.exit(args.fail_on.map(Severity::from), extent))
+    Ok(scan.exit(args.fail_on.map(Severity::from), extent))
 }
 
 fn jobs(args: &ScanArgs) -> usize {
@@ -85,11 +96,67 @@ fn jobs(args: &ScanArgs) -> usize {
     args.jobs.map_or_else(all, NonZero::get)
 }
 
-fn output(args: &ScanArgs) -> Result<Output, Failure> {
-    if let Some(path) = &args.common.output {
+/// Where results go, and what is done already.
+struct Opened {
+    output: Output,
+    state: Option<State>,
+    known: Known,
+}
+
+fn open(
+    args: &ScanArgs,
+    setup: &Setup,
+    replay: &mut dyn FnMut(Entry, Made),
+) -> Result<Opened, Failure> {
+    let path = args.common.output.as_deref();
+    if let Some(path) = path {
         spare(path)?;
     }
-    Output::open(args.common.output.as_deref(), &[])
+    let (Some(journal), Some(path)) = (&args.state, path) else {
+        return Ok(Opened {
+            output: Output::open(path, &[])?,
+            state: None,
+            known: Known::default(),
+        });
+    };
+    let (state, known) = State::open(journal, path, &depends_on(args, setup), replay)?;
+    let file = state
+        .output()
+        .map_err(|error| Failure::writing(&path.display().to_string(), &error))?;
+    Ok(Opened {
+        output: Output::into_file(file, path),
+        state: Some(state),
+        known,
+    })
+}
+
+/// Everything besides the captures that results depend on.
+fn depends_on(args: &ScanArgs, setup: &Setup) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let view = (args.format, args.all, args.min_severity);
+    let selection = &setup.options.selection;
+    let limits = &setup.options.limits;
+    let given = (&args.tls.keylog, &args.common.filter, &setup.names);
+    format!("{version} {view:?} {selection:?} {limits:?} {given:?}")
+}
+
+/// Counts what an earlier process did.
+fn recall(archive: &mut Archive, came_to: &mut CameTo, entry: &Entry, made: Made) {
+    let scanned = match made {
+        Made::Earlier => Scanned::Before,
+        Made::Now => Scanned::Now,
+    };
+    match &entry.digest {
+        Some(digest) => archive.add(&entry.source, digest, scanned),
+        None => archive.add_unreadable(),
+    }
+    if made == Made::Now {
+        let worst = [Severity::Note, Severity::Warning, Severity::Error]
+            .into_iter()
+            .find(|severity| Some(severity.name()) == entry.worst.as_deref());
+        came_to.worst = came_to.worst.max(worst);
+        came_to.partial += u64::from(!entry.whole);
+    }
 }
 
 /// A capture is never written over: the archive may hold the very file.
@@ -119,6 +186,7 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
 /// A scan under way: results go out in order, and into the summary.
 struct Scan<'a> {
     output: Output,
+    state: Option<State>,
     format: ScanFormat,
     look: Look,
     names: &'a Names,
@@ -160,36 +228,56 @@ impl Scan<'_> {
     }
 
     fn take(&mut self, done: Done<'_>) -> Result<(), End> {
-        let source = done.path.display().to_string();
-        match done.what {
+        let Done { path, what } = done;
+        match what {
             What::Abandoned => return Err(End::Stopped),
             What::Failed(error) => return Err(End::Failed(Failure::new(error))),
             What::Other => self.archive.add_skipped(1),
-            What::Unreadable(message) => self.unreadable(&source, &message)?,
-            What::Capture(examined) => self.capture(&source, examined)?,
+            What::Known => {}
+            What::Unreadable(_) | What::Capture(_) if self.is_repeated(&path) => {}
+            What::Unreadable(message) => self.unreadable(&path, &message)?,
+            What::Capture(examined) => self.capture(&path, examined)?,
         }
         Ok(())
     }
 
-    fn unreadable(&mut self, source: &str, message: &str) -> Result<(), Failure> {
+    fn is_repeated(&mut self, path: &Path) -> bool {
+        let state = self.state.as_mut();
+        state.is_some_and(|state| !state.is_first(path))
+    }
+
+    fn unreadable(&mut self, path: &Path, message: &str) -> Result<(), Failure> {
+        let source = path.display().to_string();
         self.archive.add_unreadable();
-        self.came_to.unreadable += 1;
-        let out = self.output.writer();
-        match self.format {
-            ScanFormat::Text => write_error_text(out, self.look, source, message),
+        self.came_to.partial += 1;
+        let mut record = Vec::new();
+        let written = match self.format {
+            ScanFormat::Text => write_error_text(&mut record, self.look, &source, message),
             ScanFormat::Ndjson => {
                 self.progress
                     .aside(|| complain(&format!("{source}: {message}")));
-                write_error_ndjson(out, source, message)
+                write_error_ndjson(&mut record, &source, message)
             }
-        }
-        .map_err(|error| self.output.failure(&error))?;
-        self.show()
+        };
+        written
+            .and_then(|()| self.output.writer().write_all(&record))
+            .map_err(|error| self.output.failure(&error))?;
+        let entry = Entry {
+            path: spelled(path),
+            source,
+            identity: None,
+            end: 0,
+            digest: None,
+            worst: None,
+            whole: false,
+        };
+        self.remember(record.len() as u64, entry)
     }
 
-    fn capture(&mut self, source: &str, examined: Examined<'_>) -> Result<(), Failure> {
-        self.came_to.read += 1;
-        self.came_to.partial += u64::from(examined.is_partial());
+    fn capture(&mut self, path: &Path, examined: Examined<'_>) -> Result<(), Failure> {
+        let source = path.display().to_string();
+        let whole = !examined.is_partial();
+        self.came_to.partial += u64::from(!whole);
         self.came_to.worst = self.came_to.worst.max(examined.worst);
         let remarks = &examined.remarks;
         // In the text the line of the capture tells of the problem.
@@ -198,12 +286,41 @@ impl Scan<'_> {
         for remark in problem.chain(&remarks.others) {
             self.progress.aside(|| complain(remark));
         }
+        let (len, identity, worst) = (examined.output_len, examined.identity, examined.worst);
         let out = self.output.writer();
         let digest = examined
             .deliver(&mut |piece| out.write_all(piece))
             .map_err(|error| self.output.failure(&error))?;
-        self.archive.add(source, &digest, Scanned::Now);
+        self.archive.add(&source, &digest, Scanned::Now);
+        let entry = Entry {
+            path: spelled(path),
+            source,
+            identity: Some(identity),
+            end: 0,
+            digest: Some(digest),
+            worst: worst.map(|worst| worst.name().to_owned()),
+            whole,
+        };
+        self.remember(len, entry)
+    }
+
+    fn remember(&mut self, len: u64, entry: Entry) -> Result<(), Failure> {
+        if let Some(state) = &mut self.state
+            && state.note(len, entry)? == Due::Now
+        {
+            self.commit()?;
+        }
         self.show()
+    }
+
+    /// Promises what was written.
+    fn commit(&mut self) -> Result<(), Failure> {
+        let flushed = self.output.writer().flush();
+        flushed.map_err(|error| self.output.failure(&error))?;
+        match &mut self.state {
+            Some(state) => state.commit(),
+            None => Ok(()),
+        }
     }
 
     /// A person sees each result as it comes, and with the bar out of its way.
@@ -218,7 +335,7 @@ impl Scan<'_> {
     }
 
     fn sum_up(&mut self, extent: Extent) -> Result<(), Failure> {
-        if extent == Extent::Whole && self.archive.captures() == 0 && self.came_to.unreadable == 0 {
+        if extent == Extent::Whole && self.archive.captures() + self.archive.unreadable() == 0 {
             let skipped = match self.archive.skipped() {
                 0 => String::new(),
                 1 => ", but 1 other file".to_owned(),
@@ -226,8 +343,30 @@ impl Scan<'_> {
             };
             return Err(Failure::new(format!("no capture found{skipped}")));
         }
+        self.commit()?;
         self.write_summary(extent)
-            .map_err(|error| self.output.failure(&error))
+            .map_err(|error| self.output.failure(&error))?;
+        match &mut self.state {
+            Some(state) if extent == Extent::Whole => state.end(),
+            _ => Ok(()),
+        }
+    }
+
+    fn exit(&self, fail_on: Option<Severity>, extent: Extent) -> Exit {
+        if extent == Extent::Part {
+            return Exit::Interrupted;
+        }
+        if self.archive.captures() == 0 {
+            return Exit::Failed;
+        }
+        // What was asked for comes before what was not.
+        if fail_on.is_some_and(|least| self.came_to.worst >= Some(least)) {
+            return Exit::Found;
+        }
+        if self.came_to.partial > 0 {
+            return Exit::Partial;
+        }
+        Exit::Done
     }
 
     fn write_summary(&mut self, extent: Extent) -> io::Result<()> {
@@ -244,30 +383,10 @@ impl Scan<'_> {
     }
 }
 
-/// What all captures together came to.
+/// What the captures of this scan came to, earlier ones apart.
 #[derive(Debug, Default)]
 struct CameTo {
-    read: u64,
-    unreadable: u64,
+    /// Those that could not be read, or not to their end.
     partial: u64,
     worst: Option<Severity>,
-}
-
-impl CameTo {
-    fn exit(&self, fail_on: Option<Severity>, extent: Extent) -> Exit {
-        if extent == Extent::Part {
-            return Exit::Interrupted;
-        }
-        if self.read == 0 {
-            return Exit::Failed;
-        }
-        // What was asked for comes before what was not.
-        if fail_on.is_some_and(|least| self.worst >= Some(least)) {
-            return Exit::Found;
-        }
-        if self.unreadable + self.partial > 0 {
-            return Exit::Partial;
-        }
-        Exit::Done
-    }
 }

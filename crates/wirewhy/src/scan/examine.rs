@@ -13,6 +13,7 @@ use wirewhy_report::{CaptureSummary, Digest, Digester, Look, Ndjson, Reporter, V
 
 use super::progress::Progress;
 use super::spill::{Spill, Spool, Spooled};
+use super::state::{Identity, Known};
 use super::walk::{Found, message_of};
 use crate::cli::ScanFormat;
 use crate::setup::{Completeness, Remarks, Setup};
@@ -33,6 +34,8 @@ pub(crate) enum What<'a> {
     Unreadable(String),
     /// No capture.
     Other,
+    /// Done by an earlier run.
+    Known,
     /// The scan was told to stop before this one was done.
     Abandoned,
     /// The result could not be kept.
@@ -44,7 +47,9 @@ pub(crate) struct Examined<'a> {
     /// The output, and behind it the digest as JSON.
     result: Spooled<'a>,
     /// How much of it is output.
-    output_len: u64,
+    pub(crate) output_len: u64,
+    /// What the file was like when it was opened.
+    pub(crate) identity: Identity,
     /// The worst severity found.
     pub(crate) worst: Option<Severity>,
     /// What should be said on standard error.
@@ -77,6 +82,8 @@ pub(crate) struct Examiner<'a> {
     pub(crate) format: ScanFormat,
     pub(crate) look: Look,
     pub(crate) spill: &'a Spill,
+    /// What is done already.
+    pub(crate) known: &'a Known,
     pub(crate) progress: Arc<Progress>,
     /// Set when the scan is to stop.
     pub(crate) stop: Arc<AtomicBool>,
@@ -87,10 +94,13 @@ impl<'a> Examiner<'a> {
     pub(crate) fn examine(&self, found: Found) -> Done<'a> {
         let (path, what) = match found {
             Found::Other => (PathBuf::new(), What::Other),
+            Found::Unreadable { path, .. } if self.known.has(&path, None) => (path, What::Known),
             Found::Unreadable { path, message } => (path, What::Unreadable(message)),
             Found::File(path) => {
                 let what = if self.is_stopped() {
                     What::Abandoned
+                } else if self.is_known(&path) {
+                    What::Known
                 } else {
                     self.file(&path)
                 };
@@ -105,20 +115,31 @@ impl<'a> Examiner<'a> {
         self.stop.load(Ordering::Relaxed)
     }
 
+    fn is_known(&self, path: &Path) -> bool {
+        if self.known.is_empty() {
+            return false;
+        }
+        let data = std::fs::metadata(path).ok();
+        let known = self.known.has(path, data.as_ref().map(Identity::from));
+        if known {
+            self.progress.read(data.map_or(0, |data| data.len()));
+        }
+        known
+    }
+
     fn file(&self, path: &Path) -> What<'a> {
-        let (file, len) = match File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)))
-        {
-            Ok((len, file)) => (file, len),
+        let (data, file) = match File::open(path).and_then(|file| Ok((file.metadata()?, file))) {
+            Ok(opened) => opened,
             Err(error) => return What::Unreadable(message_of(&error)),
         };
         let source = Watched {
             file,
-            left: len,
+            left: data.len(),
             progress: self.progress.clone(),
             stop: self.stop.clone(),
         };
         let what = match Reader::new(Box::new(source), path.display().to_string()) {
-            Ok(reader) => self.capture(reader),
+            Ok(reader) => self.capture(reader, Identity::from(&data)),
             Err(error) => match error.kind {
                 OpenErrorKind::NotACapture { .. }
                 | OpenErrorKind::Directory
@@ -133,14 +154,14 @@ impl<'a> Examiner<'a> {
         what
     }
 
-    fn capture(&self, mut reader: Reader) -> What<'a> {
-        match self.analyzed(&mut reader) {
+    fn capture(&self, mut reader: Reader, identity: Identity) -> What<'a> {
+        match self.analyzed(&mut reader, identity) {
             Ok(examined) => What::Capture(examined),
             Err(error) => What::Failed(error),
         }
     }
 
-    fn analyzed(&self, reader: &mut Reader) -> io::Result<Examined<'a>> {
+    fn analyzed(&self, reader: &mut Reader, identity: Identity) -> io::Result<Examined<'a>> {
         let source = reader.info().source.clone();
         let mut filters = self.setup.filters.clone();
         let mut spool = Spool::new(self.spill);
@@ -167,6 +188,7 @@ impl<'a> Examiner<'a> {
         Ok(Examined {
             result: spool.finish()?,
             output_len,
+            identity,
             worst: analyzed.worst,
             remarks: self.setup.remarks(reader, filters.as_ref()),
         })

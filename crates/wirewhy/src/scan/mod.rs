@@ -4,4 +4,5 @@ pub(crate) mod examine;
 pub(crate) mod order;
 pub(crate) mod progress;
 pub(crate) mod spill;
+pub(crate) mod state;
 pub(crate) mod walk;

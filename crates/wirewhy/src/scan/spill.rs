@@ -191,7 +191,9 @@ mod tests {
     use super::*;
 
     fn bytes(seed: usize, len: usize) -> Vec<u8> {
-        (0..len).map(|at| ((at * 31 + seed) % 251).to_le_bytes()[0]).collect()
+        (0..len)
+            .map(|at| ((at * 31 + seed) % 251).to_le_bytes()[0])
+            .collect()
     }
 
     fn drained(spooled: Spooled<'_>) -> Vec<u8> {

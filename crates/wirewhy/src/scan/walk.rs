@@ -62,6 +62,7 @@ impl Walk {
             None => Box::new(named),
             Some(list) => Box::new(named.chain(listed(list, args.null)?)),
         };
+        let outputs = [args.common.output.as_ref(), args.state.as_ref()];
         Ok(Walk {
             roots,
             tree: None,
@@ -70,7 +71,7 @@ impl Walk {
             } else {
                 Links::Skipped
             },
-            ours: args.common.output.iter().cloned().collect(),
+            ours: outputs.into_iter().flatten().cloned().collect(),
         })
     }
 

@@ -5,6 +5,8 @@ mod keylog;
 #[cfg(test)]
 mod manners;
 #[cfg(test)]
+mod resume;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod scan;
