@@ -233,6 +233,8 @@ pub(crate) enum ScanFormat {
     Text,
     /// JSON, one record a line, each with the name of its capture; the summary is the last
     Ndjson,
+    /// Parquet, one row a connection, in parts in the folder that --output names; the summary is text
+    Parquet,
 }
 
 /// How rows are written.

@@ -20,9 +20,11 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, complain};
 use crate::scan::examine::{Done, Examined, Examiner, What};
 use crate::scan::order::in_order;
+use crate::scan::parts::Parts;
 use crate::scan::progress::Progress;
+use crate::scan::spelled::spelled;
 use crate::scan::spill::Spill;
-use crate::scan::state::{Due, Entry, Known, Made, State, spelled};
+use crate::scan::state::{Due, Entry, Known, Made, Place, State};
 use crate::scan::walk::Walk;
 use crate::setup::Setup;
 use crate::terminal;
@@ -40,6 +42,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     let mut came_to = CameTo::default();
     let Opened {
         output,
+        parts,
         state,
         known,
     } = open(args, &setup, &mut |entry, made| {
@@ -68,6 +71,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     };
     let mut scan = Scan {
         output,
+        parts,
         state,
         format: args.format,
         look,
@@ -99,6 +103,7 @@ fn jobs(args: &ScanArgs) -> usize {
 /// Where results go, and what is done already.
 struct Opened {
     output: Output,
+    parts: Option<Parts>,
     state: Option<State>,
     known: Known,
 }
@@ -112,20 +117,52 @@ fn open(
     if let Some(path) = path {
         spare(path)?;
     }
-    let (Some(journal), Some(path)) = (&args.state, path) else {
+    let is_folder = args.format == ScanFormat::Parquet;
+    let Some(path) = path else {
+        if is_folder {
+            let message = "parquet goes into a folder: name it with --output";
+            Cli::command()
+                .error(ErrorKind::MissingRequiredArgument, message)
+                .exit();
+        }
         return Ok(Opened {
-            output: Output::open(path, &[])?,
+            output: Output::open(None, &[])?,
+            parts: None,
             state: None,
             known: Known::default(),
         });
     };
-    let (state, known) = State::open(journal, path, &depends_on(args, setup), replay)?;
-    let file = state
-        .output()
-        .map_err(|error| Failure::writing(&path.display().to_string(), &error))?;
+    let place = if is_folder {
+        Place::Folder(path)
+    } else {
+        Place::File(path)
+    };
+    let (state, known) = match &args.state {
+        None => (None, Known::default()),
+        Some(journal) => {
+            let options = depends_on(args, setup);
+            let (state, known) = State::open(journal, place, &options, replay)?;
+            (Some(state), known)
+        }
+    };
+    let fail = |error: io::Error| Failure::writing(&path.display().to_string(), &error);
+    let parts = match (is_folder, &state) {
+        (false, _) => None,
+        (true, None) => Some(Parts::begin(path).map_err(fail)?),
+        (true, Some(state)) => {
+            let next = state.next_part();
+            let is_kept = |part| state.has_part(part);
+            Some(Parts::go_on(path, next, is_kept).map_err(fail)?)
+        }
+    };
+    let output = match state.as_ref().and_then(State::output) {
+        Some(file) => Output::into_file(file.map_err(fail)?, path),
+        None => Output::open(Some(path).filter(|_| !is_folder), &[])?,
+    };
     Ok(Opened {
-        output: Output::into_file(file, path),
-        state: Some(state),
+        output,
+        parts,
+        state,
         known,
     })
 }
@@ -185,7 +222,9 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
 
 /// A scan under way: results go out in order, and into the summary.
 struct Scan<'a> {
+    /// Of Parquet it takes the summary only.
     output: Output,
+    parts: Option<Parts>,
     state: Option<State>,
     format: ScanFormat,
     look: Look,
@@ -253,15 +292,20 @@ impl Scan<'_> {
         let mut record = Vec::new();
         let written = match self.format {
             ScanFormat::Text => write_error_text(&mut record, self.look, &source, message),
-            ScanFormat::Ndjson => {
-                self.progress
-                    .aside(|| complain(&format!("{source}: {message}")));
-                write_error_ndjson(&mut record, &source, message)
-            }
+            ScanFormat::Ndjson => write_error_ndjson(&mut record, &source, message),
+            ScanFormat::Parquet => Ok(()),
         };
+        if self.format != ScanFormat::Text {
+            self.progress
+                .aside(|| complain(&format!("{source}: {message}")));
+        }
         written
             .and_then(|()| self.output.writer().write_all(&record))
             .map_err(|error| self.output.failure(&error))?;
+        // No row tells of it, so there is nothing that could be doubled.
+        if self.parts.is_some() {
+            return self.show();
+        }
         let entry = Entry {
             path: spelled(path),
             source,
@@ -288,9 +332,13 @@ impl Scan<'_> {
         }
         let (len, identity, worst) = (examined.output_len, examined.identity, examined.worst);
         let out = self.output.writer();
+        let parts = &mut self.parts;
         let digest = examined
-            .deliver(&mut |piece| out.write_all(piece))
-            .map_err(|error| self.output.failure(&error))?;
+            .deliver(&mut |piece| match parts {
+                Some(parts) => parts.records(piece),
+                None => out.write_all(piece),
+            })
+            .map_err(|error| self.failure(&error))?;
         self.archive.add(&source, &digest, Scanned::Now);
         let entry = Entry {
             path: spelled(path),
@@ -305,9 +353,16 @@ impl Scan<'_> {
     }
 
     fn remember(&mut self, len: u64, entry: Entry) -> Result<(), Failure> {
-        if let Some(state) = &mut self.state
-            && state.note(len, entry)? == Due::Now
-        {
+        let bytes = entry.digest.as_ref().map_or(0, |digest| digest.bytes);
+        let is_full = self.parts.as_mut().map(|parts| parts.capture(bytes));
+        let part = self.parts.as_ref().map(Parts::number);
+        let mut due = Due::Later;
+        if let Some(state) = &mut self.state {
+            let end = part.unwrap_or_else(|| state.results_end() + len);
+            due = state.note(Entry { end, ..entry })?;
+        }
+        // A part decides for itself: what is in it is safe no sooner than it is closed.
+        if is_full.unwrap_or(due == Due::Now) {
             self.commit()?;
         }
         self.show()
@@ -317,9 +372,21 @@ impl Scan<'_> {
     fn commit(&mut self) -> Result<(), Failure> {
         let flushed = self.output.writer().flush();
         flushed.map_err(|error| self.output.failure(&error))?;
+        if let Some(parts) = self.parts.as_mut().filter(|parts| parts.has_some()) {
+            let closed = parts.close();
+            closed.map_err(|error| self.failure(&error))?;
+        }
         match &mut self.state {
             Some(state) => state.commit(),
             None => Ok(()),
+        }
+    }
+
+    /// What writing failed with.
+    fn failure(&self, error: &io::Error) -> Failure {
+        match &self.parts {
+            Some(parts) => Failure::writing(&parts.name(), error),
+            None => self.output.failure(error),
         }
     }
 
@@ -372,8 +439,10 @@ impl Scan<'_> {
     fn write_summary(&mut self, extent: Extent) -> io::Result<()> {
         let out = self.output.writer();
         match self.format {
-            ScanFormat::Text => {
-                out.write_all(b"\n")?;
+            ScanFormat::Text | ScanFormat::Parquet => {
+                if self.parts.is_none() {
+                    out.write_all(b"\n")?;
+                }
                 self.archive
                     .write_text(out, self.look, self.names, extent)?;
             }

@@ -168,7 +168,7 @@ impl<'a> Examiner<'a> {
         let mut digester = Digester::default();
         let records = match self.format {
             ScanFormat::Text => None,
-            ScanFormat::Ndjson => Some(
+            ScanFormat::Ndjson | ScanFormat::Parquet => Some(
                 Ndjson::new(&mut spool, self.view, self.setup.names.clone()).naming(source.clone()),
             ),
         };

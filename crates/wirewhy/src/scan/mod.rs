@@ -2,7 +2,9 @@
 
 pub(crate) mod examine;
 pub(crate) mod order;
+pub(crate) mod parts;
 pub(crate) mod progress;
+pub(crate) mod spelled;
 pub(crate) mod spill;
 pub(crate) mod state;
 pub(crate) mod walk;

@@ -8,13 +8,14 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wirewhy_report::Digest;
 
+use super::parts::part_path;
+use super::spelled::{spelled, unspelled};
 use crate::exit::{Failure, in_words};
 
 /// As much work as is done again at most: so many captures, or so many bytes in them.
@@ -44,7 +45,7 @@ pub(crate) struct Entry {
     pub(crate) source: String,
     /// What it was like when it was opened; nothing where it could not be.
     pub(crate) identity: Option<Identity>,
-    /// Where its results end in the output.
+    /// Where its results end in the output; the part they are in where there are parts.
     pub(crate) end: u64,
     /// What the summary needs to know; nothing where it could not be read.
     pub(crate) digest: Option<Digest>,
@@ -70,6 +71,15 @@ impl From<&Metadata> for Identity {
             nanoseconds: data.mtime_nsec(),
         }
     }
+}
+
+/// Where results go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// One after another into a file.
+    File(&'a Path),
+    /// Into a folder, in parts.
+    Folder(&'a Path),
 }
 
 /// When an entry was made.
@@ -110,13 +120,16 @@ fn hashed(thing: &impl Hash) -> u64 {
 pub(crate) struct State {
     path: PathBuf,
     journal: File,
-    output: File,
+    /// Nothing where there are parts: a part is safe once it is closed.
+    output: Option<File>,
     /// Lines that wait for their results to be safe.
     waiting: Vec<u8>,
     files: usize,
     bytes: u64,
     /// Where the results end.
     end: u64,
+    /// Where there are parts: those that were promised.
+    parts: HashSet<u64>,
     /// Files of which results were taken by this very process.
     taken: HashSet<u64>,
 }
@@ -136,7 +149,7 @@ impl State {
     /// Opens a journal and the output beside it, and cuts off what was not promised. Tells `replay` of what is done.
     pub(crate) fn open(
         path: &Path,
-        output: &Path,
+        place: Place<'_>,
         options: &str,
         replay: &mut dyn FnMut(Entry, Made),
     ) -> Result<(State, Known), Failure> {
@@ -151,18 +164,20 @@ impl State {
             )));
         }
         journal.set_len(past.len).map_err(fail)?;
-        finish_rewriting(output, past.rewritten)?;
+        finish_rewriting(place, past.rewritten)?;
         let stale = stale(&journal, &past).map_err(fail)?;
         if !stale.is_empty() {
-            rewrite(path, output, &journal, &stale, &past)?;
+            rewrite(path, place, &journal, &stale, &past)?;
             journal = locked(path)?;
             past = look_back(path, &journal)?;
         }
         let mut known = Known::default();
         let mut end = 0;
+        let mut parts = HashSet::new();
         read(&journal, &mut |line, made| {
             if let Line::File(entry) = line {
                 end = entry.end;
+                parts.insert(end);
                 let identity = entry.identity.map(|identity| hashed(&identity));
                 known.0.insert(hashed(&entry.path), identity);
                 replay(*entry, made);
@@ -170,7 +185,16 @@ impl State {
             Ok(())
         })
         .map_err(fail)?;
-        let output = resumed(output, end)?;
+        let output = match place {
+            Place::File(output) => Some(resumed(output, end)?),
+            Place::Folder(folder) => {
+                let is_lost = |part: &&u64| !part_path(folder, **part).is_file();
+                if parts.iter().any(|part| is_lost(&part)) {
+                    return Err(lacks(folder));
+                }
+                None
+            }
+        };
         let mut state = State {
             path: path.to_path_buf(),
             journal,
@@ -179,6 +203,7 @@ impl State {
             files: 0,
             bytes: 0,
             end,
+            parts,
             taken: HashSet::new(),
         };
         if past.options.is_none() {
@@ -196,9 +221,24 @@ impl State {
         Ok((state, known))
     }
 
-    /// The output, as far as it is promised.
-    pub(crate) fn output(&self) -> io::Result<File> {
-        self.output.try_clone()
+    /// The output, as far as it is promised; nothing where there are parts.
+    pub(crate) fn output(&self) -> Option<io::Result<File>> {
+        self.output.as_ref().map(File::try_clone)
+    }
+
+    /// Whether a part was promised.
+    pub(crate) fn has_part(&self, part: u64) -> bool {
+        self.parts.contains(&part)
+    }
+
+    /// The number of the first part that comes after all that were promised.
+    pub(crate) fn next_part(&self) -> u64 {
+        self.parts.iter().max().map_or(0, |last| last + 1)
+    }
+
+    /// Where the results end.
+    pub(crate) fn results_end(&self) -> u64 {
+        self.end
     }
 
     /// Whether a path comes for the first time: one that is named twice is reported once.
@@ -206,13 +246,13 @@ impl State {
         self.taken.insert(hashed(&spelled(path)))
     }
 
-    /// Notes a file whose results of `len` bytes were written. Whether it is time to make them safe.
-    pub(crate) fn note(&mut self, len: u64, entry: Entry) -> Result<Due, Failure> {
-        self.end += len;
+    /// Notes a file whose results were written. Whether it is time to make them safe.
+    pub(crate) fn note(&mut self, entry: Entry) -> Result<Due, Failure> {
         self.files += 1;
-        self.bytes += entry.digest.as_ref().map_or(0, |digest| digest.bytes) + len;
-        let end = self.end;
-        self.line(&Line::File(Box::new(Entry { end, ..entry })))?;
+        self.bytes += entry.digest.as_ref().map_or(0, |digest| digest.bytes);
+        self.bytes += entry.end.saturating_sub(self.end);
+        self.end = entry.end;
+        self.line(&Line::File(Box::new(entry)))?;
         Ok(
             if self.files >= FILES_AT_ONCE || self.bytes >= BYTES_AT_ONCE {
                 Due::Now
@@ -224,8 +264,9 @@ impl State {
 
     /// Promises everything noted. The results must have been handed to the system.
     pub(crate) fn commit(&mut self) -> Result<(), Failure> {
-        self.output
-            .sync_data()
+        let output = self.output.as_ref();
+        output
+            .map_or(Ok(()), File::sync_data)
             .and_then(|()| self.journal.seek(SeekFrom::End(0)).map(drop))
             .and_then(|()| self.journal.write_all(&self.waiting))
             .and_then(|()| self.journal.sync_data())
@@ -298,13 +339,18 @@ fn resumed(path: &Path, end: u64) -> Result<File, Failure> {
         )));
     }
     if data.len() < end {
-        return Err(Failure::new(format!(
-            "{name}: lacks results that the state remembers; remove the state to scan everything anew"
-        )));
+        return Err(lacks(path));
     }
     file.set_len(end).map_err(fail)?;
     file.seek(SeekFrom::Start(end)).map_err(fail)?;
     Ok(file)
+}
+
+fn lacks(output: &Path) -> Failure {
+    let name = output.display();
+    Failure::new(format!(
+        "{name}: lacks results that the state remembers; remove the state to scan everything anew"
+    ))
 }
 
 /// Calls `each` with every whole line and when it was made; returns how many bytes they are. Ends at the first that is
@@ -420,19 +466,17 @@ fn stale(journal: &File, past: &Past) -> io::Result<HashSet<u64>> {
 /// the output, which a scan that finds only the first done makes up for.
 fn rewrite(
     path: &Path,
-    output: &Path,
+    place: Place<'_>,
     journal: &File,
     stale: &HashSet<u64>,
     past: &Past,
 ) -> Result<(), Failure> {
     let next = past.rewritten + 1;
-    let (new_journal, new_output) = (beside(path, next), beside(output, next));
-    let fail = |error: io::Error| Failure::new(format!("{}: {}", path.display(), in_words(&error)));
+    let new_journal = beside(path, next);
     let write = || -> io::Result<()> {
-        let mut old = File::open(output)?;
-        let mut results = File::create(&new_output)?;
         let mut entries = BufWriter::new(File::create(&new_journal)?);
-        let (mut number, mut begin, mut end) = (0, 0, 0);
+        let mut keep = Keeper::new(place, next, journal, stale)?;
+        let mut number = 0;
         lines(journal, &mut |line| {
             let line = match line {
                 Line::State { options, .. } => Line::State {
@@ -440,31 +484,103 @@ fn rewrite(
                     rewritten: next,
                 },
                 Line::File(entry) => {
-                    let (from, len) = (begin, entry.end.saturating_sub(begin));
-                    begin = entry.end;
                     number += 1;
-                    if stale.contains(&(number - 1)) {
-                        return Ok(());
+                    match keep.kept(*entry, stale.contains(&(number - 1)))? {
+                        Some(entry) => Line::File(Box::new(entry)),
+                        None => return Ok(()),
                     }
-                    old.seek(SeekFrom::Start(from))?;
-                    io::copy(&mut io::Read::take(&mut old, len), &mut results)?;
-                    end += len;
-                    Line::File(Box::new(Entry { end, ..*entry }))
                 }
                 other => other,
             };
             write_line(&mut entries, &line)
         })?;
-        results.sync_all()?;
+        keep.finish()?;
         entries.into_inner()?.sync_all()?;
         fs::rename(&new_journal, path)
     };
-    write().map_err(fail)?;
-    finish_rewriting(output, next)
+    write().map_err(|error| Failure::new(format!("{}: {}", path.display(), in_words(&error))))?;
+    finish_rewriting(place, next)
+}
+
+/// Keeps the results that hold.
+enum Keeper {
+    /// Copies them from the old file to the new.
+    File {
+        old: File,
+        new: File,
+        begin: u64,
+        end: u64,
+    },
+    /// Gives up these parts whole, with all that is in them: a part cannot be cut. Those that nobody promises any more are
+    /// removed by whoever goes on in the folder.
+    Folder { given_up: HashSet<u64> },
+}
+
+impl Keeper {
+    fn new(
+        place: Place<'_>,
+        next: u64,
+        journal: &File,
+        stale: &HashSet<u64>,
+    ) -> io::Result<Keeper> {
+        if let Place::File(output) = place {
+            return Ok(Keeper::File {
+                old: File::open(output)?,
+                new: File::create(beside(output, next))?,
+                begin: 0,
+                end: 0,
+            });
+        }
+        let (mut given_up, mut number) = (HashSet::new(), 0);
+        lines(journal, &mut |line| {
+            if let Line::File(entry) = line {
+                if stale.contains(&number) && entry.digest.is_some() {
+                    given_up.insert(entry.end);
+                }
+                number += 1;
+            }
+            Ok(())
+        })?;
+        Ok(Keeper::Folder { given_up })
+    }
+
+    fn kept(&mut self, entry: Entry, is_stale: bool) -> io::Result<Option<Entry>> {
+        match self {
+            Keeper::File {
+                old,
+                new,
+                begin,
+                end,
+            } => {
+                let (from, len) = (*begin, entry.end.saturating_sub(*begin));
+                *begin = entry.end;
+                if is_stale {
+                    return Ok(None);
+                }
+                old.seek(SeekFrom::Start(from))?;
+                io::copy(&mut io::Read::take(old, len), new)?;
+                *end += len;
+                Ok(Some(Entry { end: *end, ..entry }))
+            }
+            Keeper::Folder { given_up } => {
+                Ok((!is_stale && !given_up.contains(&entry.end)).then_some(entry))
+            }
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Keeper::File { new, .. } => new.sync_all(),
+            Keeper::Folder { .. } => Ok(()),
+        }
+    }
 }
 
 /// Puts an output that was rewritten into its place, if it is not there yet.
-fn finish_rewriting(output: &Path, rewritten: u64) -> Result<(), Failure> {
+fn finish_rewriting(place: Place<'_>, rewritten: u64) -> Result<(), Failure> {
+    let Place::File(output) = place else {
+        return Ok(());
+    };
     match fs::rename(beside(output, rewritten), output) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::new(format!(
             "{}: {}",
@@ -480,66 +596,4 @@ fn beside(path: &Path, number: u64) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}.new"));
     PathBuf::from(name)
-}
-
-/// A name that no other path has, and that any text file can hold.
-pub(crate) fn spelled(path: &Path) -> String {
-    let mut spelled = String::new();
-    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        spelled.push_str(&chunk.valid().replace('\\', "\\\\"));
-        for byte in chunk.invalid() {
-            spelled.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    spelled
-}
-
-/// The path of a name.
-fn unspelled(spelled: &str) -> PathBuf {
-    let mut bytes = Vec::with_capacity(spelled.len());
-    let mut parts = spelled.split('\\');
-    bytes.extend(parts.next().unwrap_or_default().bytes());
-    while let Some(part) = parts.next() {
-        let byte = part
-            .get(1..3)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match byte.filter(|_| part.starts_with('x')) {
-            Some(byte) => {
-                bytes.push(byte);
-                bytes.extend(part.bytes().skip(3));
-            }
-            // Two backslashes: nothing between them, and the second begins a part of its own.
-            None => {
-                bytes.push(b'\\');
-                bytes.extend(part.bytes());
-                bytes.extend(parts.next().unwrap_or_default().bytes());
-            }
-        }
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_two_paths_are_spelled_alike_and_each_is_found_again() {
-        let paths: [&[u8]; 7] = [
-            b"a\xff",
-            b"a\\xff",
-            "a\u{fffd}".as_bytes(),
-            b"a\xfe\\",
-            b"a",
-            b"\\\\x41\\y",
-            b"\\",
-        ];
-        let mut all = HashSet::new();
-        for bytes in paths {
-            let path = Path::new(std::ffi::OsStr::from_bytes(bytes));
-            let spelled = spelled(path);
-            assert_eq!(unspelled(&spelled), path);
-            assert!(all.insert(spelled));
-        }
-    }
 }

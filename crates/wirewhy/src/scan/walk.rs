@@ -88,18 +88,18 @@ impl Walk {
                 && matches!((fs::canonicalize(ours), fs::canonicalize(path)), (Ok(a), Ok(b)) if a == b)
         })
     }
+}
 
-    fn visit(&self, entry: &walkdir::DirEntry) -> Option<Found> {
-        let kind = entry.file_type();
-        if kind.is_dir() || self.is_ours(entry.path()) {
-            return None;
-        }
-        // What was named is read whatever it is: a pipe, the device of a shell's `<(...)`.
-        if kind.is_file() || entry.depth() == 0 {
-            return Some(Found::File(entry.path().to_path_buf()));
-        }
-        Some(Found::Other)
+fn visit(entry: &walkdir::DirEntry) -> Option<Found> {
+    let kind = entry.file_type();
+    if kind.is_dir() {
+        return None;
     }
+    // What was named is read whatever it is: a pipe, the device of a shell's `<(...)`.
+    if kind.is_file() || entry.depth() == 0 {
+        return Some(Found::File(entry.path().to_path_buf()));
+    }
+    Some(Found::Other)
 }
 
 impl Iterator for Walk {
@@ -108,7 +108,13 @@ impl Iterator for Walk {
     fn next(&mut self) -> Option<Result<Found, Failure>> {
         loop {
             match self.tree.as_mut().and_then(Iterator::next) {
-                Some(Ok(entry)) => match self.visit(&entry) {
+                Some(Ok(entry)) if self.is_ours(entry.path()) => {
+                    if let Some(tree) = self.tree.as_mut().filter(|_| entry.file_type().is_dir()) {
+                        tree.skip_current_dir();
+                    }
+                    continue;
+                }
+                Some(Ok(entry)) => match visit(&entry) {
                     Some(found) => return Some(Ok(found)),
                     None => continue,
                 },

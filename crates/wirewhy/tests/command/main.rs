@@ -5,6 +5,8 @@ mod keylog;
 #[cfg(test)]
 mod manners;
 #[cfg(test)]
+mod parquet;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod run;
