@@ -6,11 +6,11 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use ::parquet::basic::Compression;
-use ::parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
-use ::parquet::file::properties::WriterProperties;
-use ::parquet::file::writer::SerializedFileWriter;
-use ::parquet::schema::parser::parse_message_type;
+use parquet::basic::Compression;
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use serde_json::Value as Json;
 
 mod shred;
@@ -133,9 +133,9 @@ impl<W: Write + Send> std::fmt::Debug for Parquet<W> {
 }
 
 /// The writer's own error where there is one: a full disk is told as such.
-fn io_error(error: ::parquet::errors::ParquetError) -> io::Error {
+fn io_error(error: parquet::errors::ParquetError) -> io::Error {
     match error {
-        ::parquet::errors::ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+        parquet::errors::ParquetError::External(cause) => match cause.downcast::<io::Error>() {
             Ok(error) => *error,
             Err(cause) => io::Error::other(cause),
         },
@@ -236,8 +236,8 @@ fn bytes(text: impl Into<Vec<u8>>) -> ByteArray {
 
 #[cfg(test)]
 mod tests {
-    use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
-    use ::parquet::record::{ListAccessor as _, RowAccessor as _};
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    use parquet::record::{ListAccessor as _, RowAccessor as _};
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! Records to columns, by the levels of Dremel (Melnik and others, 2010).
 
-use ::parquet::data_type::ByteArray;
 use jiff::Timestamp;
+use parquet::data_type::ByteArray;
 use serde_json::Value as Json;
 
 use super::bytes;
