@@ -9,6 +9,7 @@
 //!
 //! This crate refuses to judge: it never looks at packets and adds no conclusion of its own.
 
+mod archive;
 mod capture;
 mod community_id;
 mod explain;
@@ -21,11 +22,15 @@ mod metrics;
 mod names;
 mod packets;
 mod reporter;
+mod rows;
 mod safe;
 mod text;
 mod view;
 mod words;
 
+pub use archive::{
+    Archive, Digest, Digester, Extent, Scanned, write_error_ndjson, write_error_text,
+};
 pub use capture::CaptureSummary;
 pub use community_id::community_id;
 pub use explain::{explain, list_codes};
@@ -37,6 +42,7 @@ pub use metrics::{Metrics, Sums};
 pub use names::Names;
 pub use packets::{PacketRow, PacketsNdjson, PacketsText};
 pub use reporter::Reporter;
+pub use rows::Parquet;
 pub use safe::Safe;
 pub use text::Text;
 pub use view::View;

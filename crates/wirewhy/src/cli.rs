@@ -1,5 +1,6 @@
 //! The arguments. Help, man pages and completions come from here.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -47,6 +48,9 @@ pub(crate) enum Command {
     /// Analyse saved captures and print a report
     #[command(after_help = AFTER_HELP)]
     Analyze(AnalyzeArgs),
+    /// Analyse whole archives of captures in parallel
+    #[command(after_help = AFTER_HELP)]
+    Scan(ScanArgs),
     /// Listen on interfaces: a line per finding the moment it is known, a summary at the end
     #[command(after_help = LIVE_HELP)]
     Live(LiveArgs),
@@ -182,6 +186,48 @@ pub(crate) struct InterfacesArgs {
     pub(crate) output: Option<PathBuf>,
 }
 
+/// Arguments of `wirewhy scan`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ScanArgs {
+    /// Folders to walk, captures, and globs for the program to expand ('2026-*/*.pcap')
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Read more paths from this file, one a line; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) files_from: Option<PathBuf>,
+    /// The paths in --files-from end with a zero byte, as `find -print0` writes them
+    #[arg(short = '0', long, requires = "files_from")]
+    pub(crate) null: bool,
+    /// Follow symbolic links inside folders; those named are always followed
+    #[arg(short = 'L', long)]
+    pub(crate) follow: bool,
+    /// How many captures are analysed at once; as many as there are processors by default
+    #[arg(short, long, value_name = "NUMBER")]
+    pub(crate) jobs: Option<NonZero<usize>>,
+    /// Remember in this file what is done: a scan that was killed goes on where it was, and the next one analyses only
+    /// what is new or has changed, and says what it found new
+    #[arg(long, value_name = "FILE", requires = "output")]
+    pub(crate) state: Option<PathBuf>,
+    /// How results are written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: ScanFormat,
+    /// Healthy connections and captures too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Leave out what is less severe
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) min_severity: Option<SeverityArg>,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    /// Exit with status 1 if anything found is this severe or worse
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<SeverityArg>,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
 /// Arguments of `wirewhy packets`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PacketsArgs {
@@ -283,6 +329,17 @@ pub(crate) enum Format {
     Json,
     /// JSON, one record a line
     Ndjson,
+}
+
+/// How the results of a scan are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum ScanFormat {
+    /// For a person: a line for each capture with trouble in it, and a summary over all
+    Text,
+    /// JSON, one record a line, each with the name of its capture; the summary is the last
+    Ndjson,
+    /// Parquet, one row a connection, in parts in the folder that --output names; the summary is text
+    Parquet,
 }
 
 /// How rows are written.

@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Failed,
     /// Done, but some input was unreadable or cut short.
     Partial,
+    /// A signal ended it before it was done.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -24,6 +26,8 @@ impl From<Exit> for ExitCode {
             Exit::Found => 1,
             Exit::Failed => 2,
             Exit::Partial => 3,
+            // As shells count an interrupt.
+            Exit::Interrupted => 130,
         })
     }
 }

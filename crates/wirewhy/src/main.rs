@@ -8,6 +8,7 @@ mod keylog;
 mod measures;
 mod output;
 mod roots;
+mod scan;
 mod setup;
 mod spelling;
 mod terminal;

@@ -42,6 +42,15 @@ impl Output {
         }
     }
 
+    /// Output into a file that is open, from where it stands.
+    pub(crate) fn into_file(file: File, path: &Path) -> Output {
+        Output {
+            writer: buffered(Box::new(file)),
+            name: path.display().to_string(),
+            target: Target::Elsewhere,
+        }
+    }
+
     pub(crate) fn target(&self) -> Target {
         self.target
     }

@@ -96,41 +96,70 @@ impl Setup {
 
     /// Says what was wrong with a capture that was read to where it could be read. Returns whether all of it was.
     pub(crate) fn wrap_up(&self, reader: &Reader, filters: Option<&Filters>) -> Completeness {
-        let source = spoken(&reader.info().source);
-        let mut whole = Completeness::Whole;
-        let mut warnings = Vec::new();
-        if let Some(problem) = reader.problem() {
-            whole = Completeness::Partial;
-            warnings.push(format!("{source}: {problem}"));
+        let remarks = self.remarks(reader, filters);
+        for remark in remarks.problem.iter().chain(&remarks.others) {
+            complain(remark);
         }
-        for error in filters.into_iter().flat_map(Filters::errors) {
-            whole = Completeness::Partial;
-            warnings.push(format!("{source}: {error}"));
-        }
-        if self.chatter != Chatter::Errors {
-            warnings.iter().for_each(|warning| complain(warning));
-        }
-        if self.chatter == Chatter::Oddities {
-            self.tell_oddities(source, reader);
-        }
-        whole
+        remarks.completeness
     }
 
-    fn tell_oddities(&self, source: &str, reader: &Reader) {
-        let oddities = reader.oddities();
-        for oddity in &oddities.listed {
-            complain(&format!("{source}: {oddity}"));
+    /// What the user wants to be told of a capture that was read to where it could be read.
+    pub(crate) fn remarks(&self, reader: &Reader, filters: Option<&Filters>) -> Remarks {
+        let source = spoken(&reader.info().source);
+        let problem = reader
+            .problem()
+            .map(|problem| format!("{source}: {problem}"));
+        let mut others: Vec<String> = filters
+            .into_iter()
+            .flat_map(Filters::errors)
+            .map(|error| format!("{source}: {error}"))
+            .collect();
+        let completeness = if problem.is_some() || !others.is_empty() {
+            Completeness::Partial
+        } else {
+            Completeness::Whole
+        };
+        if self.chatter == Chatter::Oddities {
+            others.extend(oddities(source, reader));
         }
-        let unlisted = oddities.count.saturating_sub(oddities.listed.len() as u64);
-        if unlisted > 0 {
-            complain(&format!("{source}: and {unlisted} more of the kind"));
+        let is_told = self.chatter != Chatter::Errors;
+        others.retain(|_| is_told);
+        Remarks {
+            completeness,
+            problem: problem.filter(|_| is_told),
+            others,
         }
-        let info = reader.info();
-        complain(&format!(
-            "{source}: read {} packets, {} bytes",
-            info.packets, info.bytes
-        ));
     }
+}
+
+fn oddities(source: &str, reader: &Reader) -> Vec<String> {
+    let oddities = reader.oddities();
+    let mut told: Vec<String> = oddities
+        .listed
+        .iter()
+        .map(|oddity| format!("{source}: {oddity}"))
+        .collect();
+    let unlisted = oddities.count.saturating_sub(oddities.listed.len() as u64);
+    if unlisted > 0 {
+        told.push(format!("{source}: and {unlisted} more of the kind"));
+    }
+    let info = reader.info();
+    told.push(format!(
+        "{source}: read {} packets, {} bytes",
+        info.packets, info.bytes
+    ));
+    told
+}
+
+/// What should be said of a capture.
+#[derive(Debug)]
+pub(crate) struct Remarks {
+    /// Whether all of it could be read.
+    pub(crate) completeness: Completeness,
+    /// Why reading ended early.
+    pub(crate) problem: Option<String>,
+    /// What else there is.
+    pub(crate) others: Vec<String>,
 }
 
 /// Whether all of a capture could be read.

@@ -16,8 +16,8 @@ use wirewhy_packet::Timestamp;
 
 pub(crate) use encode::encode;
 use live::{TimedGroupShape, ToldShape};
-pub(crate) use shape::Time;
-use shape::{CaptureShape, ConnectionShape, GroupShape, Tagged, Tool, TotalsShape};
+use shape::{CaptureShape, ConnectionShape, GroupShape, Tool};
+pub(crate) use shape::{Tagged, Time, TotalsShape};
 
 use crate::live::{LiveReporter, Status};
 use crate::{CaptureSummary, Names, Reporter, View};
@@ -102,16 +102,32 @@ pub struct Ndjson<W> {
     out: W,
     view: View,
     names: Names,
+    source: Option<String>,
 }
 
 impl<W: Write> Ndjson<W> {
     /// Records about one capture or several.
     pub fn new(out: W, view: View, names: Names) -> Ndjson<W> {
-        Ndjson { out, view, names }
+        Ndjson {
+            out,
+            view,
+            names,
+            source: None,
+        }
+    }
+
+    /// Names the capture in every record, for streams in which the records of many captures stand.
+    #[must_use]
+    pub fn naming(self, source: String) -> Ndjson<W> {
+        Ndjson {
+            source: Some(source),
+            ..self
+        }
     }
 
     fn record(&mut self, kind: &'static str, record: &impl serde::Serialize) -> io::Result<()> {
-        encode(&mut self.out, &Tagged::new(kind, record))?;
+        let tagged = Tagged::new(kind, record).about(self.source.as_deref());
+        encode(&mut self.out, &tagged)?;
         self.out.write_all(b"\n")
     }
 }
@@ -122,7 +138,8 @@ impl<W: Write> Reporter for Ndjson<W> {
             return Ok(());
         }
         let shape = ConnectionShape::new(judged, self.view, &self.names);
-        encode(&mut self.out, &Tagged::new("connection", &shape))?;
+        let tagged = Tagged::new("connection", &shape).about(self.source.as_deref());
+        encode(&mut self.out, &tagged)?;
         self.out.write_all(b"\n")
     }
 
@@ -135,7 +152,12 @@ impl<W: Write> Reporter for Ndjson<W> {
         for finding in shown(group, self.view) {
             self.record("finding", &GroupShape::new(finding))?;
         }
-        self.record("capture", &CaptureShape::new(capture))?;
+        // It has its source anyway.
+        encode(
+            &mut self.out,
+            &Tagged::new("capture", &CaptureShape::new(capture)),
+        )?;
+        self.out.write_all(b"\n")?;
         self.record("totals", &TotalsShape::new(totals))?;
         self.out.flush()
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use wirewhy_detect::{Culprit, Facts, Finding, GroupFinding, Judged, Totals, Value};
 use wirewhy_flow::{Connection, Endpoint, RoundTrip};
 use wirewhy_packet::{Interval, Timestamp};
@@ -31,21 +31,29 @@ impl Tool {
 
 /// A record of a stream of records.
 #[derive(Serialize)]
-pub(super) struct Tagged<'a, T> {
+pub(crate) struct Tagged<'a, T> {
     #[serde(rename = "type")]
     kind: &'static str,
     schema: &'static str,
+    /// Where captures share a stream: which one it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
     #[serde(flatten)]
     record: &'a T,
 }
 
 impl<'a, T> Tagged<'a, T> {
-    pub(super) fn new(kind: &'static str, record: &'a T) -> Tagged<'a, T> {
+    pub(crate) fn new(kind: &'static str, record: &'a T) -> Tagged<'a, T> {
         Tagged {
             kind,
             schema: SCHEMA,
+            source: None,
             record,
         }
+    }
+
+    pub(super) fn about(self, source: Option<&'a str>) -> Tagged<'a, T> {
+        Tagged { source, ..self }
     }
 }
 
@@ -85,20 +93,35 @@ impl<'a> CaptureShape<'a> {
     }
 }
 
-#[derive(Serialize)]
-pub(super) struct TotalsShape {
-    connections: u64,
-    failed: u64,
-    degraded: u64,
-    ok: u64,
-    undecided: u64,
-    tcp_packets: u64,
-    resets: u64,
-    retransmissions: u64,
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct TotalsShape {
+    pub(crate) connections: u64,
+    pub(crate) failed: u64,
+    pub(crate) degraded: u64,
+    pub(crate) ok: u64,
+    pub(crate) undecided: u64,
+    pub(crate) tcp_packets: u64,
+    pub(crate) resets: u64,
+    pub(crate) retransmissions: u64,
 }
 
 impl TotalsShape {
-    pub(super) fn new(totals: &Totals) -> TotalsShape {
+    pub(crate) fn add(&mut self, other: &TotalsShape) {
+        for (sum, number) in [
+            (&mut self.connections, other.connections),
+            (&mut self.failed, other.failed),
+            (&mut self.degraded, other.degraded),
+            (&mut self.ok, other.ok),
+            (&mut self.undecided, other.undecided),
+            (&mut self.tcp_packets, other.tcp_packets),
+            (&mut self.resets, other.resets),
+            (&mut self.retransmissions, other.retransmissions),
+        ] {
+            *sum = sum.saturating_add(number);
+        }
+    }
+
+    pub(crate) fn new(totals: &Totals) -> TotalsShape {
         TotalsShape {
             connections: totals.connections,
             failed: totals.failed,

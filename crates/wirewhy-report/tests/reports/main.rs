@@ -1,6 +1,8 @@
 //! What the reporters write, held against its promises.
 
 #[cfg(test)]
+mod archive;
+#[cfg(test)]
 mod json;
 #[cfg(test)]
 mod ladder;

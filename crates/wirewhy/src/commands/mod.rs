@@ -7,6 +7,7 @@ mod interfaces;
 mod live;
 mod man;
 mod packets;
+mod scan;
 mod show;
 
 use crate::cli::{Cli, Command};
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Some(Command::Analyze(args)) => analyze::run(&args),
         Some(Command::Live(args)) => live::run(&args),
         Some(Command::Interfaces(args)) => interfaces::run(&args),
+        Some(Command::Scan(args)) => scan::run(&args),
         Some(Command::Packets(args)) => packets::run(&args),
         Some(Command::Show(args)) => show::run(&args),
         Some(Command::Explain(args)) => explain::run(&args),

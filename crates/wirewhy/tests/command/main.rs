@@ -5,6 +5,12 @@ mod keylog;
 #[cfg(test)]
 mod manners;
 #[cfg(test)]
+mod parquet;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
 mod run;
+#[cfg(test)]
+mod scan;
 #[cfg(test)]
 mod usage;

@@ -1,0 +1,291 @@
+//! The summary, and the lines before it, for a person.
+
+use std::io::{self, Write};
+
+use wirewhy_detect::{Severity, record_of};
+
+use super::{Archive, Cause, Digest, Extent, digest, time};
+use crate::look::Page;
+use crate::{Look, Names, Safe, words};
+
+/// How many causes, services and clients are listed.
+const CAUSES: usize = 12;
+const SERVICES_OF_A_CAUSE: usize = 3;
+const LISTED: usize = 5;
+const BEYOND: usize = 10;
+
+/// How many causes of one capture are named in its line.
+const CAUSES_OF_A_CAPTURE: usize = 3;
+
+pub(super) fn write_capture(
+    digest: &Digest,
+    out: &mut dyn Write,
+    look: Look,
+    source: &str,
+) -> io::Result<()> {
+    let totals = &digest.totals;
+    let mut line = format!(
+        "{}: {}",
+        look.strong(&Safe(source).to_string()),
+        words::counted(totals.connections, "connection")
+    );
+    for (number, word, severity) in [
+        (totals.failed, "failed", Severity::Error),
+        (totals.degraded, "degraded", Severity::Warning),
+    ] {
+        if number > 0 {
+            let text = format!("{} {word}", words::count(number));
+            line.push_str(&format!(", {}", look.severity(severity, &text)));
+        }
+    }
+    let mut lead = ": ";
+    for cause in digest.causes.iter().take(CAUSES_OF_A_CAPTURE) {
+        line.push_str(&format!(
+            "{lead}{} {}",
+            cause.code,
+            words::count(cause.number)
+        ));
+        lead = ", ";
+    }
+    if digest.causes.len() > CAUSES_OF_A_CAPTURE {
+        line.push_str(", ...");
+    }
+    if let Some(problem) = &digest.problem {
+        line.push_str(&format!("; reading ended early: {}", Safe(problem)));
+    }
+    writeln!(out, "{line}")
+}
+
+pub(super) fn write_error(
+    out: &mut dyn Write,
+    look: Look,
+    source: &str,
+    message: &str,
+) -> io::Result<()> {
+    let source = look.strong(&Safe(source).to_string());
+    let word = look.severity(Severity::Error, "unreadable");
+    writeln!(out, "{source}: {word}: {}", Safe(message))
+}
+
+pub(super) fn write(
+    archive: &Archive,
+    out: &mut dyn Write,
+    look: Look,
+    names: &Names,
+    extent: Extent,
+) -> io::Result<()> {
+    let mut page = Page::new(out, look);
+    about(&mut page, archive, extent)?;
+    causes(&mut page, archive, names)?;
+    beyond(&mut page, archive)?;
+    places(&mut page, archive, names)?;
+    news(&mut page, archive, names)
+}
+
+fn about(page: &mut Page<'_>, archive: &Archive, extent: Extent) -> io::Result<()> {
+    if extent == Extent::Part {
+        page.text("Interrupted: this is the part that was scanned.")?;
+    }
+    let mut line = words::counted(archive.captures, "capture");
+    let parts = [
+        (archive.cut_short, "cut short"),
+        (archive.unreadable, "unreadable beside them"),
+        (archive.skipped, "other files skipped"),
+    ];
+    for (number, word) in parts.iter().filter(|(number, _)| *number > 0) {
+        let word = if *number == 1 {
+            word.replace("files", "file")
+        } else {
+            (*word).to_owned()
+        };
+        line.push_str(&format!(", {} {word}", words::count(*number)));
+    }
+    line.push_str(&format!(
+        "; {}, {}",
+        words::counted(archive.packets, "packet"),
+        words::size(archive.bytes)
+    ));
+    if let (Some(first), Some(last)) = (archive.first_time, archive.last_time) {
+        line.push_str(&format!(
+            ", from {} to {} UTC",
+            words::date_time(time(first)),
+            words::date_time(time(last))
+        ));
+    }
+    page.text(&line)?;
+    let totals = &archive.totals;
+    page.text(&format!(
+        "{}: {} failed, {} degraded, {} ok, {} undecided",
+        words::counted(totals.connections, "connection"),
+        words::count(totals.failed),
+        words::count(totals.degraded),
+        words::count(totals.ok),
+        words::count(totals.undecided)
+    ))
+}
+
+fn causes(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<()> {
+    let ranked = archive.ranked();
+    let (full, more) = ranked.split_at(ranked.len().min(CAUSES));
+    for (code, cause) in full {
+        page.blank()?;
+        write_cause(page, archive, code, cause, names)?;
+    }
+    if more.is_empty() {
+        return Ok(());
+    }
+    page.blank()?;
+    page.line("Also:")?;
+    for (code, cause) in more {
+        page.headline(severity_of(cause), code, &occurrences(cause))?;
+    }
+    Ok(())
+}
+
+fn write_cause(
+    page: &mut Page<'_>,
+    archive: &Archive,
+    code: &str,
+    cause: &Cause,
+    names: &Names,
+) -> io::Result<()> {
+    let title = record_of(code).map_or("", |record| record.title);
+    page.headline(severity_of(cause), code, title)?;
+    page.labelled("where", &occurrences(cause))?;
+    // Where each service has one connection, some of them say nothing.
+    let notable = archive
+        .services_of(code, SERVICES_OF_A_CAUSE)
+        .into_iter()
+        .filter(|(_, tally)| tally.number > 1 || cause.connections == 1);
+    let least = at_least(archive.services.folded);
+    for ((_, address, port), tally) in notable {
+        let place = names.socket(*address, *port);
+        page.labelled(
+            "",
+            &format!("{place}: {least}{}", words::count(tally.number)),
+        )?;
+    }
+    page.labelled(
+        "began",
+        &format!(
+            "{} UTC, in {}; last {} UTC",
+            words::date_time(time(cause.first)),
+            Safe(&cause.first_source),
+            words::date_time(time(cause.last))
+        ),
+    )
+}
+
+fn occurrences(cause: &Cause) -> String {
+    format!(
+        "{} in {}",
+        words::counted(cause.connections, "connection"),
+        words::counted(cause.captures, "capture")
+    )
+}
+
+fn severity_of(cause: &Cause) -> Severity {
+    if cause.failed {
+        Severity::Error
+    } else {
+        Severity::Warning
+    }
+}
+
+fn at_least(folded: bool) -> &'static str {
+    if folded { "at least " } else { "" }
+}
+
+/// Findings about services, hosts, lookups and recordings.
+fn beyond(page: &mut Page<'_>, archive: &Archive) -> io::Result<()> {
+    let mut found = archive.beyond.largest(usize::MAX);
+    if found.is_empty() {
+        return Ok(());
+    }
+    found.sort_by_key(|((severity, ..), tally)| std::cmp::Reverse((*severity, tally.number)));
+    page.blank()?;
+    page.line("Beyond single connections:")?;
+    for ((severity, code, _, subject), tally) in found.iter().take(BEYOND) {
+        let about = subject
+            .as_ref()
+            .map(|subject| format!("{}: ", Safe(subject)))
+            .unwrap_or_default();
+        let captures = words::counted(tally.number, "capture");
+        let title = record_of(code).map_or("", |record| record.title);
+        page.headline(digest::severity(*severity), code, title)?;
+        page.labelled("", &format!("{about}in {captures}"))?;
+    }
+    match found.len().saturating_sub(BEYOND) {
+        0 => Ok(()),
+        more => page.text(&format!(
+            "And {} more: see --format ndjson.",
+            words::count(more as u64)
+        )),
+    }
+}
+
+fn places(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<()> {
+    let services: Vec<String> = archive
+        .places
+        .largest(LISTED)
+        .into_iter()
+        .map(|((address, port), tally)| {
+            let least = at_least(archive.places.folded);
+            format!(
+                "{least}{} {}",
+                words::count(tally.number),
+                names.socket(address, port)
+            )
+        })
+        .collect();
+    let clients: Vec<String> = archive
+        .clients
+        .largest(LISTED)
+        .into_iter()
+        .map(|(address, tally)| {
+            let least = at_least(archive.clients.folded);
+            format!(
+                "{least}{} {}",
+                words::count(tally.number),
+                names.host(address)
+            )
+        })
+        .collect();
+    if services.is_empty() {
+        return Ok(());
+    }
+    page.blank()?;
+    page.line("Services with most connections in trouble, and clients:")?;
+    page.table("services", &services)?;
+    page.table("clients", &clients)
+}
+
+fn news(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<()> {
+    let Some(news) = archive.news() else {
+        return Ok(());
+    };
+    page.blank()?;
+    page.line("New since the last scan:")?;
+    page.labelled("captures", &words::count(news.captures))?;
+    if news.causes.is_empty() && news.services.is_empty() {
+        return page.labelled("", "no cause and no service that was not met before");
+    }
+    for code in &news.causes {
+        let title = record_of(code).map_or("", |record| record.title);
+        page.labelled("cause", &format!("{code}  {title}"))?;
+    }
+    for ((code, address, port), tally) in news.services.iter().take(LISTED) {
+        let place = names.socket(*address, *port);
+        page.labelled(
+            "service",
+            &format!(
+                "{place}: {code}, {}",
+                words::counted(tally.number, "connection")
+            ),
+        )?;
+    }
+    match news.services.len().saturating_sub(LISTED) {
+        0 => Ok(()),
+        more => page.labelled("", &format!("and {} more", words::count(more as u64))),
+    }
+}

@@ -1,0 +1,304 @@
+//! Rows for columnar readers: one a connection, in the shape of the JSON records.
+//!
+//! Rows come as the records that [`Ndjson`](crate::Ndjson) writes, so that both outputs hold the same. They stream: what
+//! is kept is one row group.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use serde_json::Value as Json;
+
+mod shred;
+
+use shred::{Column, Field, Kind, Values, columns, shred};
+
+/// A row group is written when it has so many rows, or so many bytes.
+const ROWS: usize = 1 << 16;
+const BYTES: usize = 32 << 20;
+
+/// Parquet, one row a connection.
+pub struct Parquet<W: Write + Send> {
+    file: SerializedFileWriter<W>,
+    columns: Vec<Column>,
+    /// Rows and bytes of the row group that is kept.
+    kept: usize,
+    bytes: usize,
+    rows: u64,
+}
+
+impl<W: Write + Send> Parquet<W> {
+    /// A file without rows.
+    ///
+    /// # Errors
+    ///
+    /// What `out` returns.
+    pub fn new(out: W) -> io::Result<Parquet<W>> {
+        let schema = parse_message_type(&schema()).map_err(io::Error::other)?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_created_by(concat!("wirewhy ", env!("CARGO_PKG_VERSION")).to_owned())
+            .build();
+        let file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties))
+            .map_err(io_error)?;
+        Ok(Parquet {
+            file,
+            columns: columns(FIELDS),
+            kept: 0,
+            bytes: 0,
+            rows: 0,
+        })
+    }
+
+    /// Adds a record of NDJSON if it is about a connection; others are passed over.
+    ///
+    /// # Errors
+    ///
+    /// What the writer returns, and where the record is no JSON.
+    pub fn record(&mut self, record: &[u8]) -> io::Result<()> {
+        let row: Json = serde_json::from_slice(record)?;
+        if row.get("type").and_then(Json::as_str) != Some("connection") {
+            return Ok(());
+        }
+        let mut rest = self.columns.as_mut_slice();
+        for field in FIELDS {
+            rest = shred(field, row.get(field.name()), 0, 0, 0, rest);
+        }
+        self.kept += 1;
+        self.rows += 1;
+        self.bytes += record.len();
+        if self.kept >= ROWS || self.bytes >= BYTES {
+            self.write_group()?;
+        }
+        Ok(())
+    }
+
+    /// How many rows there are so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Writes what is left and the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// What the writer returns.
+    pub fn finish(mut self) -> io::Result<W> {
+        if self.kept > 0 {
+            self.write_group()?;
+        }
+        self.file.into_inner().map_err(io_error)
+    }
+
+    fn write_group(&mut self) -> io::Result<()> {
+        let mut group = self.file.next_row_group().map_err(io_error)?;
+        for column in &mut self.columns {
+            let Some(mut writer) = group.next_column().map_err(io_error)? else {
+                break;
+            };
+            let (definitions, repetitions) = (&column.definitions, &column.repetitions);
+            let (def, rep) = (Some(definitions.as_slice()), Some(repetitions.as_slice()));
+            match &column.values {
+                Values::Bytes(values) => writer
+                    .typed::<ByteArrayType>()
+                    .write_batch(values, def, rep),
+                Values::Integers(values) => {
+                    writer.typed::<Int64Type>().write_batch(values, def, rep)
+                }
+                Values::Numbers(values) => {
+                    writer.typed::<DoubleType>().write_batch(values, def, rep)
+                }
+                Values::Flags(values) => writer.typed::<BoolType>().write_batch(values, def, rep),
+            }
+            .map_err(io_error)?;
+            writer.close().map_err(io_error)?;
+            column.clear();
+        }
+        group.close().map_err(io_error)?;
+        (self.kept, self.bytes) = (0, 0);
+        Ok(())
+    }
+}
+
+impl<W: Write + Send> std::fmt::Debug for Parquet<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parquet")
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The writer's own error where there is one: a full disk is told as such.
+fn io_error(error: parquet::errors::ParquetError) -> io::Error {
+    match error {
+        parquet::errors::ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+            Ok(error) => *error,
+            Err(cause) => io::Error::other(cause),
+        },
+        other => io::Error::other(other),
+    }
+}
+
+const fn text(name: &'static str) -> Field {
+    Field::Leaf(name, Kind::Text)
+}
+
+const fn maybe(name: &'static str) -> Field {
+    Field::Maybe(name, Kind::Text)
+}
+
+const fn integer(name: &'static str) -> Field {
+    Field::Leaf(name, Kind::Integer)
+}
+
+const fn seconds(name: &'static str) -> Field {
+    Field::Maybe(name, Kind::Number)
+}
+
+const ENDPOINT: &[Field] = &[text("address"), integer("port"), maybe("name")];
+
+const DIRECTION: &[Field] = &[
+    integer("packets"),
+    integer("bytes"),
+    integer("payload_bytes"),
+    integer("retransmissions"),
+    integer("fast_retransmissions"),
+    integer("spurious_retransmissions"),
+    integer("out_of_order"),
+    integer("duplicate_acks"),
+    integer("zero_windows"),
+    integer("resets"),
+];
+
+/// The columns, as the members of a connection's record.
+const FIELDS: &[Field] = &[
+    text("source"),
+    integer("stream"),
+    text("community_id"),
+    Field::Group("client", ENDPOINT),
+    Field::Group("server", ENDPOINT),
+    Field::Leaf("start", Kind::Time),
+    Field::Leaf("duration_seconds", Kind::Number),
+    integer("first_frame"),
+    integer("last_frame"),
+    text("outcome"),
+    maybe("root_cause"),
+    text("stage"),
+    text("vantage"),
+    Field::Leaf("roles_known", Kind::Flag),
+    maybe("signature"),
+    text("conn_state"),
+    text("history"),
+    Field::Group(
+        "rtt_seconds",
+        &[
+            seconds("handshake"),
+            seconds("to_server"),
+            seconds("to_client"),
+            seconds("smoothed"),
+        ],
+    ),
+    Field::Group("client_to_server", DIRECTION),
+    Field::Group("server_to_client", DIRECTION),
+    Field::Maybe("tls", Kind::Json),
+    Field::Maybe("upgrade", Kind::Json),
+    Field::List(
+        "findings",
+        &Field::Group(
+            "element",
+            &[
+                text("code"),
+                text("severity"),
+                text("confidence"),
+                Field::Group("culprit", &[text("role"), maybe("address")]),
+                text("summary"),
+                Field::List("frames", &integer("element")),
+                Field::Leaf("facts", Kind::Json),
+                maybe("consequence_of"),
+            ],
+        ),
+    ),
+];
+
+fn schema() -> String {
+    let fields: String = FIELDS.iter().map(Field::declared).collect();
+    format!("message connection {{ {fields} }}")
+}
+
+/// A value of a column of bytes.
+fn bytes(text: impl Into<Vec<u8>>) -> ByteArray {
+    ByteArray::from(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    use parquet::record::{ListAccessor as _, RowAccessor as _};
+
+    use super::*;
+
+    fn record(number: u64, findings: &Json) -> Vec<u8> {
+        let direction: Json = DIRECTION
+            .iter()
+            .map(|field| (field.name().to_owned(), Json::from(number)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        let end = serde_json::json!({"address": "10.0.0.1", "port": 80, "name": null});
+        serde_json::to_vec(&serde_json::json!({
+            "type": "connection", "source": "a".repeat(10_000), "stream": number, "community_id": "1:x",
+            "client": end, "server": end, "start": "2026-01-02T03:04:05.123456789Z",
+            "duration_seconds": 1.5, "first_frame": 1, "last_frame": 2, "outcome": "failed",
+            "root_cause": if number.is_multiple_of(2) { Json::from("tcp.refused") } else { Json::Null },
+            "stage": "syn", "vantage": "unknown", "roles_known": true, "signature": null,
+            "conn_state": "REJ", "history": "Sr",
+            "rtt_seconds": {"handshake": 0.25, "to_server": null, "to_client": null, "smoothed": null},
+            "client_to_server": direction, "server_to_client": direction,
+            "tls": null, "upgrade": {"protocol": "smtp"}, "findings": findings,
+        }))
+        .unwrap()
+    }
+
+    fn finding(frames: &[u64]) -> Json {
+        serde_json::json!({"code": "tcp.refused", "severity": "error", "confidence": "certain",
+            "culprit": {"role": "server", "address": null}, "summary": "s", "frames": frames,
+            "facts": {"n": 1}, "consequence_of": null})
+    }
+
+    #[test]
+    fn rows_come_back_as_they_went_in_over_several_row_groups() {
+        let mut file = Parquet::new(tempfile::tempfile().unwrap()).unwrap();
+        let number = 2 + (BYTES / 10_000) as u64;
+        for row in 0..number {
+            let findings = match row % 3 {
+                0 => serde_json::json!([]),
+                1 => serde_json::json!([finding(&[1, 2])]),
+                _ => serde_json::json!([finding(&[]), finding(&[7])]),
+            };
+            file.record(&record(row, &findings)).unwrap();
+        }
+        file.record(b"{\"type\":\"totals\"}").unwrap();
+        assert_eq!(file.rows(), number);
+        let reader = SerializedFileReader::new(file.finish().unwrap()).unwrap();
+        assert_eq!(reader.num_row_groups(), 2);
+        let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
+        let mut read = 0;
+        for (at, row) in rows.enumerate() {
+            assert_eq!(row.get_long(1).unwrap(), i64::try_from(at).unwrap());
+            assert_eq!(row.get_string(10).is_err(), at % 2 == 1, "root_cause");
+            assert_eq!(row.get_group(3).unwrap().get_long(1).unwrap(), 80);
+            assert_eq!(row.get_group(17).unwrap().get_double(0).unwrap(), 0.25);
+            let found = row.get_list(22).unwrap();
+            assert_eq!(found.len(), at % 3);
+            let frames: Vec<usize> = (0..found.len())
+                .map(|one| found.get_group(one).unwrap().get_list(5).unwrap().len())
+                .collect();
+            assert_eq!(frames, [vec![], vec![2], vec![0, 1]][at % 3]);
+            read += 1;
+        }
+        assert_eq!(read, number);
+    }
+}

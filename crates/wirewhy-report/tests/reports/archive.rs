@@ -1,0 +1,113 @@
+//! The summary over many captures.
+
+use serde_json::Value as Json;
+use wirewhy_detect::{GroupFinding, Judged};
+use wirewhy_report::{
+    Archive, Digest, Digester, Extent, Look, Names, Ndjson, Scanned, View, write_error_ndjson,
+};
+
+use crate::json::assert_valid;
+use crate::sample::{caveat, healthy, refused, tell};
+
+fn digest(judged: &[Judged], group: &[GroupFinding]) -> Digest {
+    let mut digester = Digester::default();
+    tell(&mut digester, judged, group);
+    let digest = digester.into_digest();
+    let written = serde_json::to_string(&digest).unwrap();
+    assert_eq!(serde_json::from_str::<Digest>(&written).unwrap(), digest);
+    digest
+}
+
+fn summary(archive: &Archive) -> Json {
+    let mut out = Vec::new();
+    archive
+        .write_ndjson(&mut out, &Names::default(), Extent::Whole)
+        .unwrap();
+    let summary = serde_json::from_slice(&out).unwrap();
+    assert_valid(&summary);
+    summary
+}
+
+fn text(archive: &Archive, extent: Extent) -> String {
+    let mut out = Vec::new();
+    archive
+        .write_text(&mut out, Look::default(), &Names::default(), extent)
+        .unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn trouble() -> Vec<Judged> {
+    vec![
+        refused(0, "10.0.0.1:40000", "10.0.0.9:443"),
+        refused(1, "10.0.0.1:40001", "10.0.0.9:443"),
+        refused(2, "10.0.0.2:40001", "10.0.0.8:443"),
+        healthy(3),
+    ]
+}
+
+#[test]
+fn counts_add_up_over_captures() {
+    let mut archive = Archive::default();
+    let digest = digest(&trouble(), &[caveat()]);
+    archive.add("a.pcap", &digest, Scanned::Now);
+    archive.add("b.pcap", &digest, Scanned::Now);
+    archive.add_unreadable();
+    archive.add_skipped(3);
+    let summary = summary(&archive);
+    assert_eq!(
+        summary["captures"],
+        serde_json::json!({"read": 2, "cut_short": 0, "unreadable": 1, "skipped": 3})
+    );
+    let cause = &summary["causes"][0];
+    assert_eq!(cause["code"], "tcp.refused");
+    assert_eq!(
+        (&cause["connections"], &cause["captures"]),
+        (&6.into(), &2.into())
+    );
+    assert_eq!(cause["first_source"], "a.pcap");
+    assert_eq!(cause["services"][0]["address"], "10.0.0.9");
+    assert_eq!(cause["services"][0]["connections"], 4);
+    assert_eq!(summary["clients"][0]["address"], "10.0.0.1");
+    assert_eq!(summary["findings"][0]["captures"], 2);
+    assert_eq!(summary["new"], Json::Null);
+    let text = text(&archive, Extent::Part);
+    assert!(text.starts_with("Interrupted"), "{text}");
+    assert!(text.contains("6 connections in 2 captures"), "{text}");
+    assert!(text.contains("10.0.0.9:443: 4"), "{text}");
+    assert!(text.contains("3 other files skipped"), "{text}");
+}
+
+#[test]
+fn new_is_what_no_earlier_scan_met() {
+    let mut archive = Archive::default();
+    archive.add("a.pcap", &digest(&trouble(), &[]), Scanned::Before);
+    archive.add(
+        "b.pcap",
+        &digest(&[refused(0, "10.0.0.1:1", "10.0.0.7:443")], &[]),
+        Scanned::Now,
+    );
+    let summary = summary(&archive);
+    assert_eq!(summary["new"]["captures"], 1);
+    assert_eq!(summary["new"]["causes"], serde_json::json!([]));
+    let services = summary["new"]["services"].as_array().unwrap();
+    assert_eq!(services.len(), 1);
+    assert_eq!(services[0]["address"], "10.0.0.7");
+    assert!(text(&archive, Extent::Whole).contains("10.0.0.7:443: tcp.refused, 1 connection"));
+}
+
+#[test]
+fn records_of_a_shared_stream_name_their_capture_and_keep_to_the_schema() {
+    let mut out = Vec::new();
+    let view = View::default();
+    let mut records = Ndjson::new(&mut out, view, Names::default()).naming("a.pcap".to_owned());
+    tell(&mut records, &trouble(), &[caveat()]);
+    write_error_ndjson(&mut out, "b.pcap", "permission denied").unwrap();
+    let mut number = 0;
+    for line in String::from_utf8(out).unwrap().lines() {
+        let record: Json = serde_json::from_str(line).unwrap();
+        assert_valid(&record);
+        assert!(record["source"].is_string(), "{line}");
+        number += 1;
+    }
+    assert_eq!(number, 3 + 1 + 2 + 1);
+}

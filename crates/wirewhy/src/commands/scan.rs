@@ -1,0 +1,461 @@
+//! `wirewhy scan`: an archive in, one stream of results and one summary out.
+
+use std::io::{self, Write as _};
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use wirewhy_detect::Severity;
+use wirewhy_report::{
+    Archive, Extent, Look, Names, Scanned, View, write_error_ndjson, write_error_text,
+};
+
+use crate::cli::{Cli, ScanArgs, ScanFormat};
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, complain};
+use crate::scan::examine::{Done, Examined, Examiner, What};
+use crate::scan::order::in_order;
+use crate::scan::parts::Parts;
+use crate::scan::progress::Progress;
+use crate::scan::spelled::spelled;
+use crate::scan::spill::Spill;
+use crate::scan::state::{Due, Entry, Known, Made, Place, State};
+use crate::scan::walk::Walk;
+use crate::setup::Setup;
+use crate::terminal;
+
+pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
+    if args.paths.is_empty() && args.files_from.is_none() {
+        let message = "nothing to scan: name a PATH, or a list of paths with --files-from";
+        Cli::command()
+            .error(ErrorKind::MissingRequiredArgument, message)
+            .exit();
+    }
+    let setup = Setup::new(&args.common, &args.select, &args.tls)?;
+    let walk = Walk::new(args)?;
+    let mut archive = Archive::default();
+    let mut came_to = CameTo::default();
+    let Opened {
+        output,
+        parts,
+        state,
+        known,
+    } = open(args, &setup, &mut |entry, made| {
+        recall(&mut archive, &mut came_to, &entry, made);
+    })?;
+    let look = terminal::look(output.target(), args.common.color);
+    let stop = stop_on_signals()?;
+    let progress = Arc::new(if args.common.quiet {
+        Progress::silent()
+    } else {
+        Progress::on_terminal()
+    });
+    let spill = Spill::default();
+    let examiner = Examiner {
+        setup: &setup,
+        view: View {
+            all: args.all,
+            min_severity: args.min_severity.map(Severity::from),
+        },
+        format: args.format,
+        look,
+        spill: &spill,
+        known: &known,
+        progress: progress.clone(),
+        stop: stop.clone(),
+    };
+    let mut scan = Scan {
+        output,
+        parts,
+        state,
+        format: args.format,
+        look,
+        names: &setup.names,
+        progress: &progress,
+        archive,
+        came_to,
+    };
+    let extent = thread::scope(|scope| {
+        if progress.is_seen() && Walk::is_repeatable(args) {
+            let walk = Walk::new(args)?;
+            scope.spawn(|| progress.count(walk, || stop.load(Ordering::Relaxed)));
+        }
+        let ended = scan.through(walk, jobs(args), &examiner);
+        // Nobody looks at the count any more.
+        stop.store(true, Ordering::Relaxed);
+        progress.end();
+        ended
+    })?;
+    scan.sum_up(extent)?;
+    Ok(scan.exit(args.fail_on.map(Severity::from), extent))
+}
+
+fn jobs(args: &ScanArgs) -> usize {
+    let all = || thread::available_parallelism().map_or(1, NonZero::get);
+    args.jobs.map_or_else(all, NonZero::get)
+}
+
+/// Where results go, and what is done already.
+struct Opened {
+    output: Output,
+    parts: Option<Parts>,
+    state: Option<State>,
+    known: Known,
+}
+
+fn open(
+    args: &ScanArgs,
+    setup: &Setup,
+    replay: &mut dyn FnMut(Entry, Made),
+) -> Result<Opened, Failure> {
+    let path = args.common.output.as_deref();
+    if let Some(path) = path {
+        spare(path)?;
+    }
+    let is_folder = args.format == ScanFormat::Parquet;
+    let Some(path) = path else {
+        if is_folder {
+            let message = "parquet goes into a folder: name it with --output";
+            Cli::command()
+                .error(ErrorKind::MissingRequiredArgument, message)
+                .exit();
+        }
+        return Ok(Opened {
+            output: Output::open(None, &[])?,
+            parts: None,
+            state: None,
+            known: Known::default(),
+        });
+    };
+    let place = if is_folder {
+        Place::Folder(path)
+    } else {
+        Place::File(path)
+    };
+    let (state, known) = match &args.state {
+        None => (None, Known::default()),
+        Some(journal) => {
+            let options = depends_on(args, setup);
+            let (state, known) = State::open(journal, place, &options, replay)?;
+            (Some(state), known)
+        }
+    };
+    let fail = |error: io::Error| Failure::writing(&path.display().to_string(), &error);
+    let parts = match (is_folder, &state) {
+        (false, _) => None,
+        (true, None) => Some(Parts::begin(path).map_err(fail)?),
+        (true, Some(state)) => {
+            let next = state.next_part();
+            let is_kept = |part| state.has_part(part);
+            Some(Parts::go_on(path, next, is_kept).map_err(fail)?)
+        }
+    };
+    let output = match state.as_ref().and_then(State::output) {
+        Some(file) => Output::into_file(file.map_err(fail)?, path),
+        None => Output::open(Some(path).filter(|_| !is_folder), &[])?,
+    };
+    Ok(Opened {
+        output,
+        parts,
+        state,
+        known,
+    })
+}
+
+/// Everything besides the captures that results depend on.
+fn depends_on(args: &ScanArgs, setup: &Setup) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let view = (args.format, args.all, args.min_severity);
+    let selection = &setup.options.selection;
+    let limits = &setup.options.limits;
+    let given = (&args.tls.keylog, &args.common.filter, &setup.names);
+    format!("{version} {view:?} {selection:?} {limits:?} {given:?}")
+}
+
+/// Counts what an earlier process did.
+fn recall(archive: &mut Archive, came_to: &mut CameTo, entry: &Entry, made: Made) {
+    let scanned = match made {
+        Made::Earlier => Scanned::Before,
+        Made::Now => Scanned::Now,
+    };
+    match &entry.digest {
+        Some(digest) => archive.add(&entry.source, digest, scanned),
+        None => archive.add_unreadable(),
+    }
+    if made == Made::Now {
+        let worst = [Severity::Note, Severity::Warning, Severity::Error]
+            .into_iter()
+            .find(|severity| Some(severity.name()) == entry.worst.as_deref());
+        came_to.worst = came_to.worst.max(worst);
+        came_to.partial += u64::from(!entry.whole);
+    }
+}
+
+/// A capture is never written over: the archive may hold the very file.
+fn spare(path: &Path) -> Result<(), Failure> {
+    let is_file = std::fs::metadata(path).is_ok_and(|data| data.is_file());
+    if is_file && wirewhy_capture::open(path).is_ok() {
+        let name = path.display();
+        return Err(Failure::new(format!(
+            "{name}: is a capture, and would be lost"
+        )));
+    }
+    Ok(())
+}
+
+/// The first signal asks the scan to stop with whole results; the second ends the program at once.
+fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let at_once = 128 + signal;
+        signal_hook::flag::register_conditional_shutdown(signal, at_once, stop.clone())
+            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
+            .map_err(Failure::new)?;
+    }
+    Ok(stop)
+}
+
+/// A scan under way: results go out in order, and into the summary.
+struct Scan<'a> {
+    /// Of Parquet it takes the summary only.
+    output: Output,
+    parts: Option<Parts>,
+    state: Option<State>,
+    format: ScanFormat,
+    look: Look,
+    names: &'a Names,
+    progress: &'a Progress,
+    archive: Archive,
+    came_to: CameTo,
+}
+
+/// Why results are no longer taken.
+enum End {
+    Stopped,
+    Failed(Failure),
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> End {
+        End::Failed(failure)
+    }
+}
+
+impl Scan<'_> {
+    fn through(
+        &mut self,
+        walk: Walk,
+        jobs: usize,
+        examiner: &Examiner<'_>,
+    ) -> Result<Extent, Failure> {
+        let work = |found| match found {
+            Ok(found) => Ok(examiner.examine(found)),
+            Err(failure) => Err(End::Failed(failure)),
+        };
+        let take = |done: Result<Done<'_>, End>| self.take(done?);
+        let give_up = || examiner.stop.store(true, Ordering::Relaxed);
+        match in_order(walk, jobs, work, take, give_up) {
+            Ok(()) => Ok(Extent::Whole),
+            Err(End::Stopped) => Ok(Extent::Part),
+            Err(End::Failed(failure)) => Err(failure),
+        }
+    }
+
+    fn take(&mut self, done: Done<'_>) -> Result<(), End> {
+        let Done { path, what } = done;
+        match what {
+            What::Abandoned => return Err(End::Stopped),
+            What::Failed(error) => return Err(End::Failed(Failure::new(error))),
+            What::Other => self.archive.add_skipped(1),
+            What::Known => {}
+            What::Unreadable(_) | What::Capture(_) if self.is_repeated(&path) => {}
+            What::Unreadable(message) => self.unreadable(&path, &message)?,
+            What::Capture(examined) => self.capture(&path, examined)?,
+        }
+        Ok(())
+    }
+
+    fn is_repeated(&mut self, path: &Path) -> bool {
+        let state = self.state.as_mut();
+        state.is_some_and(|state| !state.is_first(path))
+    }
+
+    fn unreadable(&mut self, path: &Path, message: &str) -> Result<(), Failure> {
+        let source = path.display().to_string();
+        self.archive.add_unreadable();
+        self.came_to.partial += 1;
+        let mut record = Vec::new();
+        let written = match self.format {
+            ScanFormat::Text => write_error_text(&mut record, self.look, &source, message),
+            ScanFormat::Ndjson => write_error_ndjson(&mut record, &source, message),
+            ScanFormat::Parquet => Ok(()),
+        };
+        if self.format != ScanFormat::Text {
+            self.progress
+                .aside(|| complain(&format!("{source}: {message}")));
+        }
+        written
+            .and_then(|()| self.output.writer().write_all(&record))
+            .map_err(|error| self.output.failure(&error))?;
+        // No row tells of it, so there is nothing that could be doubled.
+        if self.parts.is_some() {
+            return self.show();
+        }
+        let entry = Entry {
+            path: spelled(path),
+            source,
+            identity: None,
+            end: 0,
+            digest: None,
+            worst: None,
+            whole: false,
+        };
+        self.remember(record.len() as u64, entry)
+    }
+
+    fn capture(&mut self, path: &Path, examined: Examined<'_>) -> Result<(), Failure> {
+        let source = path.display().to_string();
+        let whole = !examined.is_partial();
+        self.came_to.partial += u64::from(!whole);
+        self.came_to.worst = self.came_to.worst.max(examined.worst);
+        let remarks = &examined.remarks;
+        // In the text the line of the capture tells of the problem.
+        let told = self.format == ScanFormat::Text;
+        let problem = remarks.problem.iter().filter(|_| !told);
+        for remark in problem.chain(&remarks.others) {
+            self.progress.aside(|| complain(remark));
+        }
+        let (len, identity, worst) = (examined.output_len, examined.identity, examined.worst);
+        let out = self.output.writer();
+        let parts = &mut self.parts;
+        let digest = examined
+            .deliver(&mut |piece| match parts {
+                Some(parts) => parts.records(piece),
+                None => out.write_all(piece),
+            })
+            .map_err(|error| self.failure(&error))?;
+        self.archive.add(&source, &digest, Scanned::Now);
+        let entry = Entry {
+            path: spelled(path),
+            source,
+            identity: Some(identity),
+            end: 0,
+            digest: Some(digest),
+            worst: worst.map(|worst| worst.name().to_owned()),
+            whole,
+        };
+        self.remember(len, entry)
+    }
+
+    fn remember(&mut self, len: u64, entry: Entry) -> Result<(), Failure> {
+        let bytes = entry.digest.as_ref().map_or(0, |digest| digest.bytes);
+        let is_full = self.parts.as_mut().map(|parts| parts.capture(bytes));
+        let part = self.parts.as_ref().map(Parts::number);
+        let mut due = Due::Later;
+        if let Some(state) = &mut self.state {
+            let end = part.unwrap_or_else(|| state.results_end() + len);
+            due = state.note(Entry { end, ..entry })?;
+        }
+        // A part decides for itself: what is in it is safe no sooner than it is closed.
+        if is_full.unwrap_or(due == Due::Now) {
+            self.commit()?;
+        }
+        self.show()
+    }
+
+    /// Promises what was written.
+    fn commit(&mut self) -> Result<(), Failure> {
+        let flushed = self.output.writer().flush();
+        flushed.map_err(|error| self.output.failure(&error))?;
+        if let Some(parts) = self.parts.as_mut().filter(|parts| parts.has_some()) {
+            let closed = parts.close();
+            closed.map_err(|error| self.failure(&error))?;
+        }
+        match &mut self.state {
+            Some(state) => state.commit(),
+            None => Ok(()),
+        }
+    }
+
+    /// What writing failed with.
+    fn failure(&self, error: &io::Error) -> Failure {
+        match &self.parts {
+            Some(parts) => Failure::writing(&parts.name(), error),
+            None => self.output.failure(error),
+        }
+    }
+
+    /// A person sees each result as it comes, and with the bar out of its way.
+    fn show(&mut self) -> Result<(), Failure> {
+        if !self.progress.is_seen() || self.output.target() != terminal::Target::Terminal {
+            return Ok(());
+        }
+        let output = &mut self.output;
+        self.progress
+            .aside(|| output.writer().flush())
+            .map_err(|error| output.failure(&error))
+    }
+
+    fn sum_up(&mut self, extent: Extent) -> Result<(), Failure> {
+        if extent == Extent::Whole && self.archive.captures() + self.archive.unreadable() == 0 {
+            let skipped = match self.archive.skipped() {
+                0 => String::new(),
+                1 => ", but 1 other file".to_owned(),
+                files => format!(", but {files} other files"),
+            };
+            return Err(Failure::new(format!("no capture found{skipped}")));
+        }
+        self.commit()?;
+        self.write_summary(extent)
+            .map_err(|error| self.output.failure(&error))?;
+        match &mut self.state {
+            Some(state) if extent == Extent::Whole => state.end(),
+            _ => Ok(()),
+        }
+    }
+
+    fn exit(&self, fail_on: Option<Severity>, extent: Extent) -> Exit {
+        if extent == Extent::Part {
+            return Exit::Interrupted;
+        }
+        if self.archive.captures() == 0 {
+            return Exit::Failed;
+        }
+        // What was asked for comes before what was not.
+        if fail_on.is_some_and(|least| self.came_to.worst >= Some(least)) {
+            return Exit::Found;
+        }
+        if self.came_to.partial > 0 {
+            return Exit::Partial;
+        }
+        Exit::Done
+    }
+
+    fn write_summary(&mut self, extent: Extent) -> io::Result<()> {
+        let out = self.output.writer();
+        match self.format {
+            ScanFormat::Text | ScanFormat::Parquet => {
+                if self.parts.is_none() {
+                    out.write_all(b"\n")?;
+                }
+                self.archive
+                    .write_text(out, self.look, self.names, extent)?;
+            }
+            ScanFormat::Ndjson => self.archive.write_ndjson(out, self.names, extent)?,
+        }
+        out.flush()
+    }
+}
+
+/// What the captures of this scan came to, earlier ones apart.
+#[derive(Debug, Default)]
+struct CameTo {
+    /// Those that could not be read, or not to their end.
+    partial: u64,
+    worst: Option<Severity>,
+}

@@ -1,0 +1,261 @@
+//! One file: is it a capture, and what does it say.
+
+use std::fs::File;
+use std::io::{self, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wirewhy::engine;
+use wirewhy_capture::{OpenErrorKind, Reader};
+use wirewhy_detect::{GroupFinding, Judged, Severity, Totals};
+use wirewhy_report::{CaptureSummary, Digest, Digester, Look, Ndjson, Reporter, View};
+
+use super::progress::Progress;
+use super::spill::{Spill, Spool, Spooled};
+use super::state::{Identity, Known};
+use super::walk::{Found, message_of};
+use crate::cli::ScanFormat;
+use crate::setup::{Completeness, Remarks, Setup};
+
+/// What came of one file.
+pub(crate) struct Done<'a> {
+    /// Its name.
+    pub(crate) path: PathBuf,
+    /// What it is.
+    pub(crate) what: What<'a>,
+}
+
+/// What a file is.
+pub(crate) enum What<'a> {
+    /// A capture.
+    Capture(Examined<'a>),
+    /// Something that should be readable and is not.
+    Unreadable(String),
+    /// No capture.
+    Other,
+    /// Done by an earlier run.
+    Known,
+    /// The scan was told to stop before this one was done.
+    Abandoned,
+    /// The result could not be kept.
+    Failed(io::Error),
+}
+
+/// What a capture said.
+pub(crate) struct Examined<'a> {
+    /// The output, and behind it the digest as JSON.
+    result: Spooled<'a>,
+    /// How much of it is output.
+    pub(crate) output_len: u64,
+    /// What the file was like when it was opened.
+    pub(crate) identity: Identity,
+    /// The worst severity found.
+    pub(crate) worst: Option<Severity>,
+    /// What should be said on standard error.
+    pub(crate) remarks: Remarks,
+}
+
+impl Examined<'_> {
+    /// Hands over the output, and returns the digest.
+    pub(crate) fn deliver(
+        self,
+        output: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<Digest> {
+        let mut left = self.output_len;
+        let mut digest = Vec::new();
+        self.result.drain(&mut |piece| {
+            let here = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+            let (out, behind) = piece.split_at(here);
+            left -= here as u64;
+            digest.extend_from_slice(behind);
+            output(out)
+        })?;
+        Ok(serde_json::from_slice(&digest)?)
+    }
+}
+
+/// Examines files; shared by all workers.
+pub(crate) struct Examiner<'a> {
+    pub(crate) setup: &'a Setup,
+    pub(crate) view: View,
+    pub(crate) format: ScanFormat,
+    pub(crate) look: Look,
+    pub(crate) spill: &'a Spill,
+    /// What is done already.
+    pub(crate) known: &'a Known,
+    pub(crate) progress: Arc<Progress>,
+    /// Set when the scan is to stop.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+impl<'a> Examiner<'a> {
+    /// Looks at what the walk came by.
+    pub(crate) fn examine(&self, found: Found) -> Done<'a> {
+        let (path, what) = match found {
+            Found::Other => (PathBuf::new(), What::Other),
+            Found::Unreadable { path, .. } if self.known.has(&path, None) => (path, What::Known),
+            Found::Unreadable { path, message } => (path, What::Unreadable(message)),
+            Found::File(path) => {
+                let what = if self.is_stopped() {
+                    What::Abandoned
+                } else if self.is_known(&path) {
+                    What::Known
+                } else {
+                    self.file(&path)
+                };
+                self.progress.file();
+                (path, what)
+            }
+        };
+        Done { path, what }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn is_known(&self, path: &Path) -> bool {
+        if self.known.is_empty() {
+            return false;
+        }
+        let data = std::fs::metadata(path).ok();
+        let known = self.known.has(path, data.as_ref().map(Identity::from));
+        if known {
+            self.progress.read(data.map_or(0, |data| data.len()));
+        }
+        known
+    }
+
+    fn file(&self, path: &Path) -> What<'a> {
+        let (data, file) = match File::open(path).and_then(|file| Ok((file.metadata()?, file))) {
+            Ok(opened) => opened,
+            Err(error) => return What::Unreadable(message_of(&error)),
+        };
+        let source = Watched {
+            file,
+            left: data.len(),
+            progress: self.progress.clone(),
+            stop: self.stop.clone(),
+        };
+        let what = match Reader::new(Box::new(source), path.display().to_string()) {
+            Ok(reader) => self.capture(reader, Identity::from(&data)),
+            Err(error) => match error.kind {
+                OpenErrorKind::NotACapture { .. }
+                | OpenErrorKind::Directory
+                | OpenErrorKind::Empty { compression: None } => What::Other,
+                kind => What::Unreadable(kind.to_string()),
+            },
+        };
+        // Reading ended early because it was told to: what was found is not the whole.
+        if self.is_stopped() {
+            return What::Abandoned;
+        }
+        what
+    }
+
+    fn capture(&self, mut reader: Reader, identity: Identity) -> What<'a> {
+        match self.analyzed(&mut reader, identity) {
+            Ok(examined) => What::Capture(examined),
+            Err(error) => What::Failed(error),
+        }
+    }
+
+    fn analyzed(&self, reader: &mut Reader, identity: Identity) -> io::Result<Examined<'a>> {
+        let source = reader.info().source.clone();
+        let mut filters = self.setup.filters.clone();
+        let mut spool = Spool::new(self.spill);
+        let mut digester = Digester::default();
+        let records = match self.format {
+            ScanFormat::Text => None,
+            ScanFormat::Ndjson | ScanFormat::Parquet => Some(
+                Ndjson::new(&mut spool, self.view, self.setup.names.clone()).naming(source.clone()),
+            ),
+        };
+        let mut both = Both {
+            records,
+            digester: &mut digester,
+        };
+        let options = &self.setup.options;
+        let analyzed = engine::analyze(reader, filters.as_mut(), options, &self.view, &mut both)?;
+        let digest = digester.into_digest();
+        if self.format == ScanFormat::Text && (self.view.all || digest.has_trouble()) {
+            digest.write_text(&mut spool, self.look, &source)?;
+        }
+        let output_len = spool.len();
+        serde_json::to_writer(&mut spool, &digest)?;
+        spool.flush()?;
+        Ok(Examined {
+            result: spool.finish()?,
+            output_len,
+            identity,
+            worst: analyzed.worst,
+            remarks: self.setup.remarks(reader, filters.as_ref()),
+        })
+    }
+}
+
+/// Tells the records and the digest at once.
+struct Both<'a, W> {
+    records: Option<Ndjson<W>>,
+    digester: &'a mut Digester,
+}
+
+impl<W: io::Write> Reporter for Both<'_, W> {
+    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+        self.digester.connection(judged)?;
+        match &mut self.records {
+            Some(records) => records.connection(judged),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(
+        &mut self,
+        capture: &CaptureSummary,
+        totals: &Totals,
+        group: &[GroupFinding],
+    ) -> io::Result<()> {
+        self.digester.finish(capture, totals, group)?;
+        match &mut self.records {
+            Some(records) => records.finish(capture, totals, group),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A file whose reading is seen in the progress bar, and ends when the scan is to stop.
+struct Watched {
+    file: File,
+    /// Bytes of it that the bar does not show yet.
+    left: u64,
+    progress: Arc<Progress>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
+        let read = self.file.read(buffer)?;
+        let shown = self.left.min(read as u64);
+        self.left -= shown;
+        self.progress.read(shown);
+        Ok(read)
+    }
+}
+
+impl Drop for Watched {
+    /// What was not worth reading is done, too.
+    fn drop(&mut self) {
+        self.progress.read(self.left);
+    }
+}
+
+impl Examined<'_> {
+    /// Whether the capture could not be read to its end.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.remarks.completeness == Completeness::Partial
+    }
+}

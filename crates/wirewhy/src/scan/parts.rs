@@ -1,0 +1,167 @@
+//! Parquet in a folder: parts that are closed whole or not there.
+//!
+//! A part is written under a name that readers of datasets pass over, and takes its own name once it is safe on disk.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+
+use wirewhy_report::Parquet;
+
+/// A part is closed behind the capture with which it has so many rows, or so many bytes of captures: that much is done
+/// again by a scan that was killed.
+const ROWS: u64 = 1 << 17;
+const BYTES: u64 = 1 << 30;
+
+/// The parts of a scan, the last of them open.
+pub(crate) struct Parts {
+    folder: PathBuf,
+    /// The number of the next part to be closed.
+    number: u64,
+    open: Option<Parquet<BufWriter<File>>>,
+    /// The beginning of a record whose rest has not come yet.
+    begun: Vec<u8>,
+    bytes: u64,
+    captures: u64,
+}
+
+impl Parts {
+    /// Goes on in a folder, which is made if it is not there, with this part. Parts beyond those in `kept` are
+    /// what nobody promised, and go.
+    pub(crate) fn go_on(
+        folder: &Path,
+        number: u64,
+        kept: impl Fn(u64) -> bool,
+    ) -> io::Result<Parts> {
+        fs::create_dir_all(folder)?;
+        for (path, part) in listed(folder)? {
+            if !part.is_some_and(&kept) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(Parts {
+            folder: folder.to_path_buf(),
+            number,
+            open: None,
+            begun: Vec::new(),
+            bytes: 0,
+            captures: 0,
+        })
+    }
+
+    /// Begins in a folder that holds no part.
+    pub(crate) fn begin(folder: &Path) -> io::Result<Parts> {
+        fs::create_dir_all(folder)?;
+        if listed(folder)?.iter().any(|(_, part)| part.is_some()) {
+            let message = "holds the parts of another scan";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        }
+        Parts::go_on(folder, 0, |_| false)
+    }
+
+    /// Whether anything is in the part, be it captures without a row.
+    pub(crate) fn has_some(&self) -> bool {
+        self.captures > 0
+    }
+
+    /// The folder's name.
+    pub(crate) fn name(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    /// Where the results that come next will be.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Takes records, which may be cut anywhere.
+    pub(crate) fn records(&mut self, piece: &[u8]) -> io::Result<()> {
+        let mut rest = piece;
+        while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, behind) = rest.split_at(at + 1);
+            self.begun.extend_from_slice(line);
+            let record = std::mem::take(&mut self.begun);
+            self.open()?.record(&record)?;
+            self.begun = record;
+            self.begun.clear();
+            rest = behind;
+        }
+        self.begun.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// A capture of so many bytes is done. Whether the part is full.
+    pub(crate) fn capture(&mut self, bytes: u64) -> bool {
+        self.captures += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        let rows = self.open.as_ref().map_or(0, Parquet::rows);
+        rows >= ROWS || self.bytes >= BYTES
+    }
+
+    /// Closes the part, and begins the next with the next record.
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        self.open()?;
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
+        let file = open
+            .finish()?
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        fs::rename(self.unfinished(), part_path(&self.folder, self.number))?;
+        self.number += 1;
+        (self.captures, self.bytes) = (0, 0);
+        Ok(())
+    }
+
+    fn open(&mut self) -> io::Result<&mut Parquet<BufWriter<File>>> {
+        if self.open.is_none() {
+            let file = File::create(self.unfinished())?;
+            self.open = Some(Parquet::new(BufWriter::new(file))?);
+        }
+        self.open
+            .as_mut()
+            .ok_or_else(|| io::Error::other("no part is open"))
+    }
+
+    fn unfinished(&self) -> PathBuf {
+        self.folder
+            .join(format!(".part-{:05}.parquet.new", self.number))
+    }
+}
+
+impl Drop for Parts {
+    /// A scan that fails leaves no unfinished part. One that is killed does, and the next in the folder removes it.
+    fn drop(&mut self) {
+        if self.open.take().is_some() {
+            let _ = fs::remove_file(self.unfinished());
+        }
+    }
+}
+
+/// The name of a part.
+pub(crate) fn part_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("part-{number:05}.parquet"))
+}
+
+/// The parts in a folder, and without a number those that were never closed.
+fn listed(folder: &Path) -> io::Result<Vec<(PathBuf, Option<u64>)>> {
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let number = |name: &str| name.strip_prefix("part-")?.parse().ok();
+        if let Some(part) = name.strip_suffix(".parquet").and_then(number) {
+            parts.push((path, Some(part)));
+        } else if let Some(part) = name.strip_suffix(".parquet.new")
+            && part.strip_prefix('.').and_then(number).is_some()
+        {
+            parts.push((path, None));
+        }
+    }
+    Ok(parts)
+}

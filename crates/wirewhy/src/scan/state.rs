@@ -1,0 +1,599 @@
+//! What is done: a journal beside the output, from which a scan that was killed goes on.
+//!
+//! One line a capture, appended after the results before it are safe on disk, so that the journal never promises
+//! more than the output holds. What the output holds beyond the promise is cut off before the scan goes on. A line that
+//! was being written when the end came is no line.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use wirewhy_report::Digest;
+
+use super::parts::part_path;
+use super::spelled::{spelled, unspelled};
+use crate::exit::{Failure, in_words};
+
+/// As much work as is done again at most: so many captures, or so many bytes in them.
+const FILES_AT_ONCE: usize = 64;
+const BYTES_AT_ONCE: u64 = 256 << 20;
+
+/// A line of the journal.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Line {
+    /// The first: what the results depend on, and how often the output was rewritten.
+    State { options: String, rewritten: u64 },
+    /// A scan begins.
+    Run { number: u64 },
+    /// A file is done.
+    File(Box<Entry>),
+    /// A scan came to the end of the archive.
+    End,
+}
+
+/// A file that is done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// Its name, as [`spelled`].
+    pub(crate) path: String,
+    /// Its name as the results have it.
+    pub(crate) source: String,
+    /// What it was like when it was opened; nothing where it could not be.
+    pub(crate) identity: Option<Identity>,
+    /// Where its results end in the output; the part they are in where there are parts.
+    pub(crate) end: u64,
+    /// What the summary needs to know; nothing where it could not be read.
+    pub(crate) digest: Option<Digest>,
+    /// The worst severity found, by its name.
+    pub(crate) worst: Option<String>,
+    /// Whether all of it could be read.
+    pub(crate) whole: bool,
+}
+
+/// By what a file that changed is known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    size: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl From<&Metadata> for Identity {
+    fn from(data: &Metadata) -> Identity {
+        Identity {
+            size: data.size(),
+            seconds: data.mtime(),
+            nanoseconds: data.mtime_nsec(),
+        }
+    }
+}
+
+/// Where results go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// One after another into a file.
+    File(&'a Path),
+    /// Into a folder, in parts.
+    Folder(&'a Path),
+}
+
+/// When an entry was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Made {
+    /// By an earlier scan that ended.
+    Earlier,
+    /// By the scan that goes on.
+    Now,
+}
+
+/// Which files are done. Two numbers a file, whatever its name.
+#[derive(Debug, Default)]
+pub(crate) struct Known(HashMap<u64, Option<u64>>);
+
+impl Known {
+    /// Whether a file is done as it is; where it could not be read, whatever it is.
+    pub(crate) fn has(&self, path: &Path, identity: Option<Identity>) -> bool {
+        match self.0.get(&hashed(&spelled(path))) {
+            None => false,
+            Some(None) => true,
+            Some(known) => identity.map(|identity| hashed(&identity)) == *known,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn hashed(thing: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    thing.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The journal.
+pub(crate) struct State {
+    path: PathBuf,
+    journal: File,
+    /// Nothing where there are parts: a part is safe once it is closed.
+    output: Option<File>,
+    /// Lines that wait for their results to be safe.
+    waiting: Vec<u8>,
+    files: usize,
+    bytes: u64,
+    /// Where the results end.
+    end: u64,
+    /// Where there are parts: those that were promised.
+    parts: HashSet<u64>,
+    /// Files of which results were taken by this very process.
+    taken: HashSet<u64>,
+}
+
+/// What was read from a journal.
+struct Past {
+    /// How much of it is whole.
+    len: u64,
+    /// The number of the last scan, and whether it ended.
+    run: u64,
+    ended: bool,
+    options: Option<String>,
+    rewritten: u64,
+}
+
+impl State {
+    /// Opens a journal and the output beside it, and cuts off what was not promised. Tells `replay` of what is done.
+    pub(crate) fn open(
+        path: &Path,
+        place: Place<'_>,
+        options: &str,
+        replay: &mut dyn FnMut(Entry, Made),
+    ) -> Result<(State, Known), Failure> {
+        let name = path.display();
+        let fail = |error: io::Error| Failure::new(format!("{name}: {}", in_words(&error)));
+        let mut journal = locked(path)?;
+        let mut past = look_back(path, &journal)?;
+        if past.options.as_ref().is_some_and(|past| past != options) {
+            return Err(Failure::new(format!(
+                "{name}: is the state of a scan with other options or of another version; \
+                 remove it to scan everything anew"
+            )));
+        }
+        journal.set_len(past.len).map_err(fail)?;
+        finish_rewriting(place, past.rewritten)?;
+        let stale = stale(&journal, &past).map_err(fail)?;
+        if !stale.is_empty() {
+            rewrite(path, place, &journal, &stale, &past)?;
+            journal = locked(path)?;
+            past = look_back(path, &journal)?;
+        }
+        let mut known = Known::default();
+        let mut end = 0;
+        let mut parts = HashSet::new();
+        read(&journal, &mut |line, made| {
+            if let Line::File(entry) = line {
+                end = entry.end;
+                parts.insert(end);
+                let identity = entry.identity.map(|identity| hashed(&identity));
+                known.0.insert(hashed(&entry.path), identity);
+                replay(*entry, made);
+            }
+            Ok(())
+        })
+        .map_err(fail)?;
+        let output = match place {
+            Place::File(output) => Some(resumed(output, end)?),
+            Place::Folder(folder) => {
+                let is_lost = |part: &&u64| !part_path(folder, **part).is_file();
+                if parts.iter().any(|part| is_lost(&part)) {
+                    return Err(lacks(folder));
+                }
+                None
+            }
+        };
+        let mut state = State {
+            path: path.to_path_buf(),
+            journal,
+            output,
+            waiting: Vec::new(),
+            files: 0,
+            bytes: 0,
+            end,
+            parts,
+            taken: HashSet::new(),
+        };
+        if past.options.is_none() {
+            let options = options.to_owned();
+            state.line(&Line::State {
+                options,
+                rewritten: 0,
+            })?;
+        }
+        if past.ended || past.run == 0 {
+            state.line(&Line::Run {
+                number: past.run + 1,
+            })?;
+        }
+        Ok((state, known))
+    }
+
+    /// The output, as far as it is promised; nothing where there are parts.
+    pub(crate) fn output(&self) -> Option<io::Result<File>> {
+        self.output.as_ref().map(File::try_clone)
+    }
+
+    /// Whether a part was promised.
+    pub(crate) fn has_part(&self, part: u64) -> bool {
+        self.parts.contains(&part)
+    }
+
+    /// The number of the first part that comes after all that were promised.
+    pub(crate) fn next_part(&self) -> u64 {
+        self.parts.iter().max().map_or(0, |last| last + 1)
+    }
+
+    /// Where the results end.
+    pub(crate) fn results_end(&self) -> u64 {
+        self.end
+    }
+
+    /// Whether a path comes for the first time: one that is named twice is reported once.
+    pub(crate) fn is_first(&mut self, path: &Path) -> bool {
+        self.taken.insert(hashed(&spelled(path)))
+    }
+
+    /// Notes a file whose results were written. Whether it is time to make them safe.
+    pub(crate) fn note(&mut self, entry: Entry) -> Result<Due, Failure> {
+        self.files += 1;
+        self.bytes += entry.digest.as_ref().map_or(0, |digest| digest.bytes);
+        self.bytes += entry.end.saturating_sub(self.end);
+        self.end = entry.end;
+        self.line(&Line::File(Box::new(entry)))?;
+        Ok(
+            if self.files >= FILES_AT_ONCE || self.bytes >= BYTES_AT_ONCE {
+                Due::Now
+            } else {
+                Due::Later
+            },
+        )
+    }
+
+    /// Promises everything noted. The results must have been handed to the system.
+    pub(crate) fn commit(&mut self) -> Result<(), Failure> {
+        let output = self.output.as_ref();
+        output
+            .map_or(Ok(()), File::sync_data)
+            .and_then(|()| self.journal.seek(SeekFrom::End(0)).map(drop))
+            .and_then(|()| self.journal.write_all(&self.waiting))
+            .and_then(|()| self.journal.sync_data())
+            .map_err(|error| self.failure(&error))?;
+        self.waiting.clear();
+        (self.files, self.bytes) = (0, 0);
+        Ok(())
+    }
+
+    /// The scan came to its end, and its summary was written.
+    pub(crate) fn end(&mut self) -> Result<(), Failure> {
+        self.line(&Line::End)?;
+        self.commit()
+    }
+
+    fn line(&mut self, line: &Line) -> Result<(), Failure> {
+        let written = write_line(&mut self.waiting, line);
+        written.map_err(|error| self.failure(&error))
+    }
+
+    fn failure(&self, error: &io::Error) -> Failure {
+        Failure::new(format!("{}: {}", self.path.display(), in_words(error)))
+    }
+}
+
+/// Whether results must be made safe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Due {
+    /// At once.
+    Now,
+    /// More may come first.
+    Later,
+}
+
+fn write_line(out: &mut impl io::Write, line: &Line) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
+}
+
+/// Opens a journal that nobody else writes.
+fn locked(path: &Path) -> Result<File, Failure> {
+    let name = path.display();
+    let journal = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|error| Failure::new(format!("{name}: {}", in_words(&error))))?;
+    match journal.try_lock() {
+        Ok(()) => Ok(journal),
+        Err(_) => Err(Failure::new(format!("{name}: is in use by another scan"))),
+    }
+}
+
+/// Opens the output to go on behind the results that were promised.
+fn resumed(path: &Path, end: u64) -> Result<File, Failure> {
+    let name = path.display();
+    let fail = |error: io::Error| Failure::new(format!("{name}: {}", in_words(&error)));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(fail)?;
+    let data = file.metadata().map_err(fail)?;
+    if !data.is_file() {
+        return Err(Failure::new(format!(
+            "{name}: --state needs a file to go on with"
+        )));
+    }
+    if data.len() < end {
+        return Err(lacks(path));
+    }
+    file.set_len(end).map_err(fail)?;
+    file.seek(SeekFrom::Start(end)).map_err(fail)?;
+    Ok(file)
+}
+
+fn lacks(output: &Path) -> Failure {
+    let name = output.display();
+    Failure::new(format!(
+        "{name}: lacks results that the state remembers; remove the state to scan everything anew"
+    ))
+}
+
+/// Calls `each` with every whole line and when it was made; returns how many bytes they are. Ends at the first that is
+/// none.
+fn lines(journal: &File, each: &mut dyn FnMut(Line) -> io::Result<()>) -> io::Result<u64> {
+    let mut file = journal;
+    file.seek(SeekFrom::Start(0))?;
+    let mut reader = BufReader::new(file);
+    let mut text = Vec::new();
+    let mut len = 0;
+    loop {
+        text.clear();
+        reader.read_until(b'\n', &mut text)?;
+        let whole = text.strip_suffix(b"\n");
+        let Some(line) = whole.and_then(|text| serde_json::from_slice(text).ok()) else {
+            return Ok(len);
+        };
+        len += text.len() as u64;
+        each(line)?;
+    }
+}
+
+fn look_back(path: &Path, journal: &File) -> Result<Past, Failure> {
+    let name = path.display();
+    let mut past = Past {
+        len: 0,
+        run: 0,
+        ended: false,
+        options: None,
+        rewritten: 0,
+    };
+    let len = lines(journal, &mut |line| {
+        match line {
+            Line::State { options, rewritten } => {
+                past.options = Some(options);
+                past.rewritten = rewritten;
+            }
+            Line::Run { number } => (past.run, past.ended) = (number, false),
+            Line::File(_) => {}
+            Line::End => past.ended = true,
+        }
+        Ok(())
+    })
+    .map_err(|error| Failure::new(format!("{name}: {}", in_words(&error))))?;
+    let is_empty = journal.metadata().is_ok_and(|data| data.len() == 0);
+    if past.options.is_none() && !is_empty && !is_torn_header(journal) {
+        return Err(Failure::new(format!("{name}: is not the state of a scan")));
+    }
+    past.len = len;
+    Ok(past)
+}
+
+/// A journal whose very first line was being written when the end came.
+fn is_torn_header(journal: &File) -> bool {
+    let mut file = journal;
+    let mut text = Vec::new();
+    let read = file
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| BufReader::new(file).read_until(b'\n', &mut text));
+    read.is_ok()
+        && text.last() != Some(&b'\n')
+        && br#"{"type":"state""#.starts_with(text.get(..15).unwrap_or(&text))
+}
+
+/// Calls `each` with every line and whether the scan that goes on made it.
+fn read(journal: &File, each: &mut dyn FnMut(Line, Made) -> io::Result<()>) -> io::Result<()> {
+    let (mut run, mut last, mut ended) = (0, 0, false);
+    lines(journal, &mut |line| {
+        match line {
+            Line::Run { number } => (last, ended) = (number, false),
+            Line::End => ended = true,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let current = if ended { last + 1 } else { last };
+    lines(journal, &mut |line| {
+        if let Line::Run { number } = line {
+            run = number;
+        }
+        let made = if run == current {
+            Made::Now
+        } else {
+            Made::Earlier
+        };
+        each(line, made)
+    })?;
+    Ok(())
+}
+
+/// Which entries no longer hold, by number: the file has changed since, or could not be read by a scan that ended.
+fn stale(journal: &File, past: &Past) -> io::Result<HashSet<u64>> {
+    let mut stale = HashSet::new();
+    let mut number = 0;
+    read(journal, &mut |line, made| {
+        let Line::File(entry) = line else {
+            return Ok(());
+        };
+        let path = unspelled(&entry.path);
+        let now = fs::metadata(&path).ok().map(|data| Identity::from(&data));
+        let changed = entry.identity.is_some() && now.is_some() && entry.identity != now;
+        let retried = entry.identity.is_none() && (past.ended || made == Made::Earlier);
+        if changed || retried {
+            stale.insert(number);
+        }
+        number += 1;
+        Ok(())
+    })?;
+    Ok(stale)
+}
+
+/// Takes stale results out of the output, and their entries out of the journal. The journal is replaced first and then
+/// the output, which a scan that finds only the first done makes up for.
+fn rewrite(
+    path: &Path,
+    place: Place<'_>,
+    journal: &File,
+    stale: &HashSet<u64>,
+    past: &Past,
+) -> Result<(), Failure> {
+    let next = past.rewritten + 1;
+    let new_journal = beside(path, next);
+    let write = || -> io::Result<()> {
+        let mut entries = BufWriter::new(File::create(&new_journal)?);
+        let mut keep = Keeper::new(place, next, journal, stale)?;
+        let mut number = 0;
+        lines(journal, &mut |line| {
+            let line = match line {
+                Line::State { options, .. } => Line::State {
+                    options,
+                    rewritten: next,
+                },
+                Line::File(entry) => {
+                    number += 1;
+                    match keep.kept(*entry, stale.contains(&(number - 1)))? {
+                        Some(entry) => Line::File(Box::new(entry)),
+                        None => return Ok(()),
+                    }
+                }
+                other => other,
+            };
+            write_line(&mut entries, &line)
+        })?;
+        keep.finish()?;
+        entries.into_inner()?.sync_all()?;
+        fs::rename(&new_journal, path)
+    };
+    write().map_err(|error| Failure::new(format!("{}: {}", path.display(), in_words(&error))))?;
+    finish_rewriting(place, next)
+}
+
+/// Keeps the results that hold.
+enum Keeper {
+    /// Copies them from the old file to the new.
+    File {
+        old: File,
+        new: File,
+        begin: u64,
+        end: u64,
+    },
+    /// Gives up these parts whole, with all that is in them: a part cannot be cut. Those that nobody promises any more are
+    /// removed by whoever goes on in the folder.
+    Folder { given_up: HashSet<u64> },
+}
+
+impl Keeper {
+    fn new(
+        place: Place<'_>,
+        next: u64,
+        journal: &File,
+        stale: &HashSet<u64>,
+    ) -> io::Result<Keeper> {
+        if let Place::File(output) = place {
+            return Ok(Keeper::File {
+                old: File::open(output)?,
+                new: File::create(beside(output, next))?,
+                begin: 0,
+                end: 0,
+            });
+        }
+        let (mut given_up, mut number) = (HashSet::new(), 0);
+        lines(journal, &mut |line| {
+            if let Line::File(entry) = line {
+                if stale.contains(&number) && entry.digest.is_some() {
+                    given_up.insert(entry.end);
+                }
+                number += 1;
+            }
+            Ok(())
+        })?;
+        Ok(Keeper::Folder { given_up })
+    }
+
+    fn kept(&mut self, entry: Entry, is_stale: bool) -> io::Result<Option<Entry>> {
+        match self {
+            Keeper::File {
+                old,
+                new,
+                begin,
+                end,
+            } => {
+                let (from, len) = (*begin, entry.end.saturating_sub(*begin));
+                *begin = entry.end;
+                if is_stale {
+                    return Ok(None);
+                }
+                old.seek(SeekFrom::Start(from))?;
+                io::copy(&mut io::Read::take(old, len), new)?;
+                *end += len;
+                Ok(Some(Entry { end: *end, ..entry }))
+            }
+            Keeper::Folder { given_up } => {
+                Ok((!is_stale && !given_up.contains(&entry.end)).then_some(entry))
+            }
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Keeper::File { new, .. } => new.sync_all(),
+            Keeper::Folder { .. } => Ok(()),
+        }
+    }
+}
+
+/// Puts an output that was rewritten into its place, if it is not there yet.
+fn finish_rewriting(place: Place<'_>, rewritten: u64) -> Result<(), Failure> {
+    let Place::File(output) = place else {
+        return Ok(());
+    };
+    match fs::rename(beside(output, rewritten), output) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::new(format!(
+            "{}: {}",
+            output.display(),
+            in_words(&error)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The name of a file while it is rewritten.
+fn beside(path: &Path, number: u64) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}.new"));
+    PathBuf::from(name)
+}
