@@ -192,6 +192,7 @@ impl Survey {
 
     /// Takes in what a connection that goes on shows of attempts that race it. It is still to be noted when it is over.
     pub fn note_going_on(&mut self, judged: &Judged) {
+        self.attempts.note_going_on(judged);
         if opened(judged) {
             self.note_opened(&judged.connection);
         }

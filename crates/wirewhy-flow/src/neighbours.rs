@@ -132,6 +132,8 @@ pub struct Neighbours {
     askers: IndexMap<MacAddr, Asker, FixedState>,
     /// Hosts that took part in every unicast frame so far; `None` before the first.
     everywhere: Option<[Option<MacAddr>; 2]>,
+    /// Messages of ARP and neighbour discovery.
+    messages: u64,
     /// Addresses asked for that gave no sign of life since.
     wanted: Gate,
     /// Askers of which it matters who sends to them.
@@ -162,8 +164,12 @@ impl Neighbours {
             self.note_frame(source, destination);
         }
         match &packet.transport {
-            Transport::Arp(arp) if packet.tunnels == 0 => self.observe_arp(packet, arp),
+            Transport::Arp(arp) if packet.tunnels == 0 => {
+                self.messages += 1;
+                self.observe_arp(packet, arp);
+            }
             Transport::NeighborDiscovery(discovery) if packet.tunnels == 0 => {
+                self.messages += 1;
                 self.observe_discovery(packet, discovery);
             }
             _ => {
@@ -175,6 +181,12 @@ impl Neighbours {
                 }
             }
         }
+    }
+
+    /// How many messages of ARP and neighbour discovery there were.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
     }
 
     /// What was seen of each address that ARP or neighbour discovery named.

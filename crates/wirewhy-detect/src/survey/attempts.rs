@@ -10,7 +10,7 @@ use super::source::SourceTally;
 use super::table::Table;
 use crate::detectors::{down, flaky, port_scan, syn_flood};
 use crate::wording::socket_of;
-use crate::{Confidence, Finding, Judged, Limits, Scope};
+use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope};
 
 /// Gathers attempts by service and by source.
 #[derive(Debug, Default)]
@@ -41,6 +41,22 @@ impl Attempts {
             && let Some(source) = self.sources.entry(connection.client.address)
         {
             source.add(connection, attempt::fruitless(judged, limits), limits);
+        }
+    }
+
+    /// Takes in a connection that opened and goes on well so far: as long as it does, its service is not down.
+    pub(super) fn note_going_on(&mut self, judged: &Judged) {
+        let connection = &judged.connection;
+        let handshake = &connection.handshake;
+        if handshake.first_syn.is_none()
+            || handshake.ack.is_none()
+            || judged.outcome() == Outcome::Failed
+        {
+            return;
+        }
+        let address = (connection.server.address, connection.server.port);
+        if let Some(service) = self.services.entry(address) {
+            service.keep_open(connection.stream);
         }
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct ServiceTally {
     pub(crate) working_ttls: TtlSet,
     /// Two clients whose attempts worked.
     pub(crate) working_clients: [Option<IpAddr>; 2],
+    /// Some that opened and go on, by stream.
+    pub(crate) open: Vec<u32>,
     /// Those that failed.
     pub(crate) failures: Option<Box<Failures>>,
     /// Half-open attempts; looked for once there are many attempts.
@@ -97,7 +99,7 @@ impl TtlSet {
 
 impl Worth for ServiceTally {
     fn is_worth_keeping(&self) -> bool {
-        self.attempts > 1
+        self.attempts > 1 || !self.open.is_empty()
     }
 }
 
@@ -105,7 +107,11 @@ impl ServiceTally {
     /// Attempts before they are counted by time: what came before a first half-open one matters only where it was more.
     const MANY: u32 = 32;
 
+    /// How many that go on are remembered.
+    const OPEN: usize = 8;
+
     pub(super) fn add(&mut self, connection: &Connection, went: Option<Went>) {
+        self.open.retain(|stream| *stream != connection.stream);
         let silent = attempt::silent(connection);
         self.add_half_open(connection, silent, went);
         let Some(went) = went else { return };
@@ -124,6 +130,12 @@ impl ServiceTally {
                 .failures
                 .get_or_insert_with(|| Box::new(Failures::new(&failure, start.time)))
                 .add(connection, &failure),
+        }
+    }
+
+    pub(super) fn keep_open(&mut self, stream: u32) {
+        if self.open.len() < Self::OPEN && !self.open.contains(&stream) {
+            self.open.push(stream);
         }
     }
 

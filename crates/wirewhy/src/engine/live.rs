@@ -75,6 +75,8 @@ pub struct Live {
     cases: HashMap<u32, Case>,
     told_beyond: BTreeSet<(&'static str, String, &'static str)>,
     looked_beyond: Timestamp,
+    /// Messages of ARP and neighbour discovery until then.
+    messages: u64,
     /// Connections that ended since the findings beyond them were looked for.
     ended_since: u64,
     ended: u64,
@@ -102,6 +104,7 @@ impl Live {
             cases: HashMap::new(),
             told_beyond: BTreeSet::new(),
             looked_beyond: Timestamp(i64::MIN),
+            messages: 0,
             ended_since: 0,
             ended: 0,
             failed: 0,
@@ -119,6 +122,7 @@ impl Live {
         listener: &mut dyn Listener,
     ) -> io::Result<Option<Observed>> {
         self.analysis.note_time(packet);
+        self.analysis.neighbours.observe(packet);
         let ended = &mut self.analysis.ended;
         let observed = self
             .analysis
@@ -149,7 +153,8 @@ impl Live {
             };
             self.settle(now, held, listener)?;
         }
-        if self.ended_since > 0 && now.since(self.looked_beyond) >= BEYOND_EVERY {
+        let news = self.ended_since > 0 || self.analysis.neighbours.messages() > self.messages;
+        if news && now.since(self.looked_beyond) >= BEYOND_EVERY {
             self.look_beyond(now, listener)?;
         }
         Ok(())
@@ -316,6 +321,7 @@ impl Live {
 
     fn look_beyond(&mut self, now: Timestamp, listener: &mut dyn Listener) -> io::Result<()> {
         self.looked_beyond = now;
+        self.messages = self.analysis.neighbours.messages();
         self.ended_since = 0;
         // After as many, what is told once more is the least trouble.
         if self.told_beyond.len() > MOST_BEYOND {

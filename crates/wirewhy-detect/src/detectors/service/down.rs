@@ -33,7 +33,8 @@ pub(crate) fn find(
 ) -> Option<Finding> {
     let failures = service.failures.as_deref()?;
     let (code, most) = failures.main_kind()?;
-    let all = service.worked == 0 && service.left == 0 && failures.in_vain == failures.count;
+    let none_else = service.worked == 0 && service.left == 0 && service.open.is_empty();
+    let all = none_else && failures.in_vain == failures.count;
     // In a recording of nothing but SYNs every attempt looks unanswered; one that was repeated was.
     let proven = recorded.beyond_syns || failures.sure > 0;
     if !all || !proven || most < limits.down_attempts {
