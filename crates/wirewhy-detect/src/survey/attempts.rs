@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use indexmap::IndexSet;
+
 use super::GroupFinding;
 use super::attempt;
 use super::flood::Recorded;
@@ -63,6 +65,12 @@ impl Attempts {
     /// What the attempts show together.
     pub(super) fn finish(&self, one_direction: bool, limits: &Limits) -> Vec<GroupFinding> {
         let mut found: Vec<GroupFinding> = Vec::new();
+        let scanners: IndexSet<IpAddr> = self
+            .sources
+            .iter()
+            .filter(|(_, tally)| tally.scan(limits).is_some())
+            .map(|(source, _)| *source)
+            .collect();
         for (source, tally) in self.sources.iter() {
             found.extend(
                 port_scan::find(*source, tally, &self.recorded, limits).map(|finding| {
@@ -81,7 +89,7 @@ impl Attempts {
                 subject: socket_of(*address, *port),
                 finding,
             };
-            let verdict = if flood.is_some() || self.is_scanned(service, limits) {
+            let verdict = if flood.is_some() || is_scanned(service, &scanners) {
                 None
             } else {
                 down::find(service, &self.recorded, limits).or_else(|| flaky::find(service, limits))
@@ -99,19 +107,15 @@ impl Attempts {
         });
         found
     }
+}
 
-    /// Whether all the failed attempts at a service are those of scanners.
-    fn is_scanned(&self, service: &ServiceTally, limits: &Limits) -> bool {
-        let is_scanner = |client: &IpAddr| {
-            self.sources
-                .value(client)
-                .is_some_and(|source| source.scan(limits).is_some())
-        };
-        service
-            .failures
-            .as_deref()
-            .is_some_and(|failures| failures.known_clients.iter().all(is_scanner))
-    }
+/// Whether all the failed attempts at a service are those of scanners.
+fn is_scanned(service: &ServiceTally, scanners: &IndexSet<IpAddr>) -> bool {
+    let failures = service.failures.as_deref();
+    failures.is_some_and(|failures| {
+        let mut clients = failures.known_clients.iter();
+        clients.all(|client| scanners.contains(client))
+    })
 }
 
 fn first_frame(finding: &Finding) -> u64 {

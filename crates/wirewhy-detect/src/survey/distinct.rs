@@ -26,14 +26,14 @@ impl Distinct {
         }
     }
 
-    pub(super) fn add(&mut self, value: impl Hash) {
+    /// Returns whether it was certainly new.
+    pub(super) fn add(&mut self, value: impl Hash) -> bool {
         let hash = FixedState::with_seed(0).hash_one(value);
         if !self.sketch.is_empty() {
-            self.rank(hash);
-            return;
+            return self.rank(hash);
         }
         if self.exact.contains(&hash) {
-            return;
+            return false;
         }
         self.exact.push(hash);
         if self.exact.len() > Self::EXACT {
@@ -42,16 +42,20 @@ impl Distinct {
                 self.rank(hash);
             }
         }
+        true
     }
 
-    fn rank(&mut self, hash: u64) {
+    fn rank(&mut self, hash: u64) -> bool {
         let [register, rest @ ..] = hash.to_be_bytes();
         let [a, b, c, d, e, f, g] = rest;
         let zeros = u64::from_be_bytes([a, b, c, d, e, f, g, 0xff]).leading_zeros();
         let rank = u8::try_from(zeros + 1).unwrap_or(u8::MAX);
-        if let Some(known) = self.sketch.get_mut(usize::from(register)) {
-            *known = rank.max(*known);
-        }
+        let Some(known) = self.sketch.get_mut(usize::from(register)) else {
+            return false;
+        };
+        let is_new = rank > *known;
+        *known = rank.max(*known);
+        is_new
     }
 
     /// Whether [`Distinct::count`] is exact.
@@ -91,45 +95,44 @@ impl Distinct {
 
 /// How many different values went with a key, for the few keys that had the most.
 #[derive(Clone, Debug)]
-pub(crate) struct Leaders<K, V> {
-    leaders: Vec<(K, Distinct)>,
-    values: std::marker::PhantomData<V>,
+pub(crate) struct Leaders<K> {
+    /// With how often a value was new, which is quicker to ask than their number.
+    leaders: Vec<(K, Distinct, u32)>,
 }
 
-impl<K, V> Default for Leaders<K, V> {
+impl<K> Default for Leaders<K> {
     fn default() -> Self {
         Leaders {
             leaders: Vec::new(),
-            values: std::marker::PhantomData,
         }
     }
 }
 
-impl<K: Eq, V: Hash> Leaders<K, V> {
+impl<K: Eq> Leaders<K> {
     const KEPT: usize = 4;
 
     /// A new key takes the place of the one with the fewest values.
-    pub(super) fn add(&mut self, key: K, value: V) {
-        if let Some((_, values)) = self.leaders.iter_mut().find(|(known, _)| *known == key) {
-            values.add(value);
+    pub(super) fn add(&mut self, key: K, value: impl Hash) {
+        let mut leaders = self.leaders.iter_mut();
+        if let Some((_, values, news)) = leaders.find(|(known, _, _)| *known == key) {
+            *news = news.saturating_add(u32::from(values.add(value)));
             return;
+        }
+        if self.leaders.len() >= Self::KEPT {
+            let fewest = (0..)
+                .zip(&self.leaders)
+                .min_by_key(|(_, (_, _, news))| *news);
+            let Some((fewest, _)) = fewest else { return };
+            self.leaders.swap_remove(fewest);
         }
         let mut values = Distinct::new();
         values.add(value);
-        if self.leaders.len() < Self::KEPT {
-            self.leaders.push((key, values));
-        } else if let Some(least) = self
-            .leaders
-            .iter_mut()
-            .min_by_key(|(_, known)| known.count())
-        {
-            *least = (key, values);
-        }
+        self.leaders.push((key, values, 1));
     }
 
     /// The most values that went with one key.
     pub(crate) fn most(&self) -> u64 {
-        let counts = self.leaders.iter().map(|(_, values)| values.count());
+        let counts = self.leaders.iter().map(|(_, values, _)| values.count());
         counts.max().unwrap_or(0)
     }
 }
@@ -159,7 +162,7 @@ mod tests {
 
     fn of(values: impl Iterator<Item = u32>) -> Distinct {
         let mut distinct = Distinct::new();
-        values.for_each(|value| distinct.add(value));
+        values.for_each(|value| drop(distinct.add(value)));
         distinct
     }
 
@@ -181,6 +184,16 @@ mod tests {
             of(0..1_000).words(),
             format!("about {}", of(0..1_000).count())
         );
+    }
+
+    #[test]
+    fn the_key_with_the_most_values_stays() {
+        let mut leaders: Leaders<u32> = Leaders::default();
+        for n in 0..100 {
+            leaders.add(7, n);
+            leaders.add(1_000 + n, n);
+        }
+        assert!((80..=120).contains(&leaders.most()), "{}", leaders.most());
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) struct SourceTally {
     pub(crate) fruitless: u32,
     /// Addresses with ports where something was found.
     pub(crate) fruitful: Distinct,
+    /// The latest of those.
+    latest: Option<(IpAddr, u16)>,
     /// What fruitless attempts tried.
     pub(crate) tried: Option<Box<Tried>>,
     /// Whether it was seen to scan.
@@ -38,9 +40,9 @@ pub(crate) struct Tried {
     /// Ports.
     pub(crate) ports: Distinct,
     /// The ports tried at a few hosts, and the hosts tried at a few ports: those with the most.
-    pub(crate) most_ports: Leaders<IpAddr, u16>,
+    pub(crate) most_ports: Leaders<IpAddr>,
     /// See `most_ports`.
-    pub(crate) most_hosts: Leaders<u16, IpAddr>,
+    pub(crate) most_hosts: Leaders<u16>,
     /// The first address, and the first port.
     pub(crate) example: (IpAddr, u16),
     /// How many found what.
@@ -95,7 +97,9 @@ impl SourceTally {
         self.attempts = self.attempts.saturating_add(1);
         let target = (connection.server.address, connection.server.port);
         let Some(fruitless) = fruitless else {
-            self.fruitful.add(target);
+            if self.latest.replace(target) != Some(target) {
+                self.fruitful.add(target);
+            }
             return;
         };
         self.fruitless = self.fruitless.saturating_add(1);
