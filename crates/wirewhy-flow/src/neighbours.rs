@@ -134,6 +134,8 @@ pub struct Neighbours {
     everywhere: Option<[Option<MacAddr>; 2]>,
     /// Messages of ARP and neighbour discovery.
     messages: u64,
+    /// Messages of which part was not kept because a table was full.
+    left_out: u64,
     /// Addresses asked for that gave no sign of life since.
     wanted: Gate,
     /// Askers of which it matters who sends to them.
@@ -187,6 +189,12 @@ impl Neighbours {
     #[must_use]
     pub fn messages(&self) -> u64 {
         self.messages
+    }
+
+    /// Messages of which part was not kept because a table was full.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// What was seen of each address that ARP or neighbour discovery named.
@@ -347,6 +355,7 @@ impl Neighbours {
     fn entry(&mut self, packet: &Packet<'_>, address: IpAddr) -> Option<&mut Neighbour> {
         let key = (place_of(packet), address);
         if self.hosts.len() >= Self::LIMIT && !self.hosts.contains_key(&key) {
+            self.left_out += 1;
             return None;
         }
         Some(self.hosts.entry(key).or_default())
@@ -393,6 +402,7 @@ impl Neighbours {
         }
         let key = (place_of(packet), target, asker.1);
         if self.askings.len() >= Self::LIMIT && !self.askings.contains_key(&key) {
+            self.left_out += 1;
             return;
         }
         let asking = self.askings.entry(key).or_insert_with(|| Asking {
@@ -499,5 +509,56 @@ fn place_of(packet: &Packet<'_>) -> Place {
     Place {
         vlan: packet.link.vlan,
         interface: packet.link.interface,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wirewhy_packet::{Decoder, MacAddr};
+    use wirewhy_testkit::trace;
+
+    use super::*;
+
+    fn seen(lines: &str) -> Neighbours {
+        let mut decoder = Decoder::new();
+        let mut neighbours = Neighbours::default();
+        for frame in trace(lines) {
+            neighbours.observe(&decoder.decode(&frame.as_frame()));
+        }
+        neighbours
+    }
+
+    #[test]
+    fn requests_count_until_a_sign_of_life() {
+        let neighbours = seen(
+            "0.0 arp client asks 192.0.2.77
+             0.1 arp client asks 192.0.2.77
+             1.0 arp client asks 192.0.2.77
+             2.0 arp client asks 192.0.2.77
+             2.5 arp 192.0.2.77 tells client
+             9.0 arp client asks 192.0.2.77",
+        );
+        let (_, target, _, asking) = neighbours.askings().next().unwrap();
+        assert_eq!(target, IpAddr::from([192, 0, 2, 77]));
+        // The second came too soon after the first to be one of its own.
+        assert_eq!(asking.longest.frames.frames, [1, 3, 4]);
+        assert!(!asking.longest.known_before);
+    }
+
+    #[test]
+    fn who_asks_claims_its_own_address() {
+        let neighbours = seen("0.0 arp client asks 192.0.2.77");
+        let own = neighbours.host(Place::default(), IpAddr::from([192, 0, 2, 1]));
+        assert_eq!(own.unwrap().claimants[0].own, 1);
+    }
+
+    #[test]
+    fn who_is_in_every_frame_hears_everything() {
+        let one = "0.0 > S 0:0(0)\n 0.1 < SA 0:0(0) ack 1\n";
+        let client = seen(one).everywhere.unwrap()[0].unwrap();
+        assert_eq!(seen(one).hearing(client), Hearing::OneOfTwo);
+        let more = format!("{one} 0.2 > A 1:1(0) ack 1 dst 02:00:00:00:00:99");
+        assert_eq!(seen(&more).hearing(client), Hearing::Sure);
+        assert_eq!(seen(&more).hearing(MacAddr([2; 6])), Hearing::Unknown);
     }
 }
