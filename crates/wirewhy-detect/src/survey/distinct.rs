@@ -162,7 +162,9 @@ mod tests {
 
     fn of(values: impl Iterator<Item = u32>) -> Distinct {
         let mut distinct = Distinct::new();
-        values.for_each(|value| drop(distinct.add(value)));
+        for value in values {
+            distinct.add(value);
+        }
         distinct
     }
 

@@ -42,10 +42,6 @@ impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
         Some(self.entries.entry(key).or_default())
     }
 
-    pub(super) fn value(&self, key: &K) -> Option<&V> {
-        self.entries.get(key)
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter()
     }
@@ -89,7 +85,7 @@ mod tests {
         }
         table.entry(9).unwrap().0 += 1;
         assert_eq!(table.iter().count(), Table::<u32, Seen>::LIMIT);
-        assert_eq!(table.value(&7).unwrap().0, 2);
+        assert_eq!(table.entries[&7].0, 2);
     }
 
     #[test]
