@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 use wirewhy_testkit::{to_pcap, trace};
@@ -306,9 +308,12 @@ fn an_interrupt_leaves_whole_records_and_a_summary() {
         .args(["-INT", &child.id().to_string()])
         .status();
     assert!(interrupted.unwrap().success());
-    // The read under way ends with these bytes, and there is no other.
-    pipe.write_all(&bytes[24..]).unwrap();
-    drop(pipe);
+    // Each of these ends the read under way; after the interrupt there is no other, and the pipe is closed.
+    let closed = (0..1_000).find_map(|_| {
+        thread::sleep(Duration::from_millis(10));
+        pipe.write_all(&bytes[24..]).err()
+    });
+    assert_eq!(closed.unwrap().kind(), ErrorKind::BrokenPipe);
     let ended = Ran::from(child.wait_with_output().unwrap());
     assert_eq!(ended.status, Some(130), "{ended:?}");
     let records = records(&ended.out);
