@@ -14,7 +14,7 @@ run: setup
 	cargo run --release --locked --package wirewhy -- $(CAPTURE)
 
 test: setup
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 lint: setup tools
 	cargo fmt --all --check
