@@ -2,18 +2,19 @@
 //!
 //! Modes differ in where frames come from and who listens; what happens in between is here and only here.
 
+mod following;
+mod judging;
 mod live;
 
-use std::collections::VecDeque;
 use std::io;
 
-use wirewhy_capture::{CaptureInfo, Filters, Reader, SecretsType};
-use wirewhy_detect::{
-    CaptureFaults, GroupFinding, Judged, Limits, Survey, Totals, TrustStore, about_link, judge,
-};
-use wirewhy_flow::{Bounds, Connection, Neighbours, Observed, Sample, Tracker};
-use wirewhy_packet::{Decoder, Interval, Packet, Timestamp};
-use wirewhy_protocol::{KeyLog, Library};
+use following::Following;
+use judging::Judging;
+use wirewhy_capture::{CaptureInfo, Filters, Reader};
+use wirewhy_detect::{CaptureFaults, GroupFinding, Judged, Limits, Totals, TrustStore, about_link};
+use wirewhy_flow::{Bounds, Observed};
+use wirewhy_packet::{Decoder, Packet};
+use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
 
 pub use live::{Listener, Live, Standing};
@@ -87,28 +88,8 @@ pub fn glob_matches(glob: &str, text: &str) -> bool {
 /// ended, so that others of the capture can bear on them.
 #[derive(Debug)]
 pub struct Analysis {
-    options: EngineOptions,
-    tracker: Tracker,
-    /// Blocks of secrets taken from the capture so far.
-    blocks: usize,
-    neighbours: Neighbours,
-    survey: Survey,
-    ended: Vec<Connection>,
-    held: VecDeque<Held>,
-    totals: Totals,
-    frames: u64,
-    latest: Option<Timestamp>,
-    backwards: Sample,
-    largest_step_back: Interval,
-}
-
-/// A judged connection that waits for what others may tell about it.
-#[derive(Debug)]
-struct Held {
-    judged: Judged,
-    /// The codes of its findings that were told already.
-    told: Vec<&'static str>,
-    since: Timestamp,
+    following: Following,
+    judging: Judging,
 }
 
 impl Analysis {
@@ -116,21 +97,10 @@ impl Analysis {
     #[must_use]
     pub fn new(options: EngineOptions) -> Analysis {
         let mut options = options;
-        let mut tracker = Tracker::new(options.bounds);
-        *tracker.library_mut() = Library::new(std::mem::take(&mut options.keys));
+        let keys = std::mem::take(&mut options.keys);
         Analysis {
-            tracker,
-            options,
-            blocks: 0,
-            neighbours: Neighbours::default(),
-            survey: Survey::default(),
-            ended: Vec::new(),
-            held: VecDeque::new(),
-            totals: Totals::default(),
-            frames: 0,
-            latest: None,
-            backwards: Sample::default(),
-            largest_step_back: Interval::ZERO,
+            following: Following::new(&options, keys),
+            judging: Judging::new(options),
         }
     }
 
@@ -144,33 +114,21 @@ impl Analysis {
         packet: &Packet<'_>,
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
     ) -> io::Result<Option<Observed>> {
-        self.note_time(packet);
-        self.neighbours.observe(packet);
-        let ended = &mut self.ended;
-        let observed = self
-            .tracker
-            .observe(packet, &mut |connection| ended.push(connection));
-        if !self.ended.is_empty() {
-            self.judge_ended(sink)?;
+        let observed = self.following.observe(packet);
+        if !self.following.ended.is_empty() {
+            self.judging.take_all(&mut self.following.ended, sink)?;
         }
         Ok(observed)
     }
 
     /// Takes the secrets that a capture holds itself, as far as it was read.
     pub fn learn_secrets(&mut self, info: &CaptureInfo) {
-        let fresh = info.secrets.get(self.blocks..).unwrap_or_default();
-        self.blocks = info.secrets.len();
-        for block in fresh {
-            if block.kind == SecretsType::TLS_KEY_LOG {
-                self.tracker.library_mut().keys_mut().add(&block.data);
-            }
-        }
+        self.following.learn_secrets(info);
     }
 
     /// Passes over a packet a filter leaves out: it keeps its stream number and is not analysed.
     pub fn skip(&mut self, packet: &Packet<'_>) {
-        self.note_time(packet);
-        self.tracker.skip(packet);
+        self.following.skip(packet);
     }
 
     /// Ends the analysis: hands over every connection left, and returns the totals and the findings beyond single
@@ -184,109 +142,36 @@ impl Analysis {
         recording: CaptureFaults,
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
     ) -> io::Result<(Totals, Vec<GroupFinding>)> {
-        let mut tracker = std::mem::replace(&mut self.tracker, Tracker::new(self.options.bounds));
-        let mut failed = Ok(());
-        tracker.finish(&mut |connection| {
-            if failed.is_ok() {
-                failed = self.judge_one(connection, sink);
+        let (following, judging) = (&mut self.following, &mut self.judging);
+        let mut done = Ok(());
+        following.tracker.finish(&mut |connection| {
+            if done.is_ok() {
+                done = judging.take(connection, sink);
             }
         });
-        failed?;
-        self.tracker = tracker;
-        while let Some(held) = self.held.pop_front() {
-            sink(self.settle(held.judged))?;
-        }
+        done?;
+        judging.settle_all(sink)?;
         Ok(self.conclude(recording))
     }
 
     /// The totals and the findings beyond single connections, once every connection is settled.
-    fn conclude(mut self, recording: CaptureFaults) -> (Totals, Vec<GroupFinding>) {
-        self.totals.tcp_packets = self.tracker.tally().tcp_packets;
+    fn conclude(self, recording: CaptureFaults) -> (Totals, Vec<GroupFinding>) {
         let found = self.beyond(recording);
-        (self.totals, found)
+        let totals = Totals {
+            tcp_packets: self.following.tracker.tally().tcp_packets,
+            ..self.judging.totals
+        };
+        (totals, found)
     }
 
     /// The findings beyond single connections, as far as the connections that are over show them.
     fn beyond(&self, recording: CaptureFaults) -> Vec<GroupFinding> {
-        let tally = self.tracker.tally();
-        let faults = CaptureFaults {
-            frames: self.frames,
-            tcp_packets: tally.tcp_packets,
-            backwards: self.backwards.clone(),
-            largest_step_back: self.largest_step_back,
-            late_resets: tally.late_resets.clone(),
-            copies: tally.copies.clone(),
-            cut: tally.cut.clone(),
-            offloaded: tally.offloaded.clone(),
-            ..recording
-        };
-        let mut found = self.survey.finish(faults, &self.options.limits);
-        found.extend(about_link(&self.neighbours, &self.options.limits));
-        found.retain(|found| self.options.selection.counts(found.finding.code));
+        let options = &self.judging.options;
+        let faults = self.following.faults(recording);
+        let mut found = self.judging.survey.finish(faults, &options.limits);
+        found.extend(about_link(&self.following.neighbours, &options.limits));
+        found.retain(|found| options.selection.counts(found.finding.code));
         found
-    }
-
-    fn note_time(&mut self, packet: &Packet<'_>) {
-        self.frames += 1;
-        if let Some(latest) = self.latest.replace(packet.time)
-            && packet.time < latest
-        {
-            self.backwards.add(packet.frame);
-            self.largest_step_back = self.largest_step_back.max(latest.since(packet.time));
-        }
-    }
-
-    fn judge_ended(&mut self, sink: &mut dyn FnMut(Judged) -> io::Result<()>) -> io::Result<()> {
-        let mut ended = std::mem::take(&mut self.ended);
-        for connection in ended.drain(..) {
-            self.judge_one(connection, sink)?;
-        }
-        self.ended = ended;
-        Ok(())
-    }
-
-    fn judge_one(
-        &mut self,
-        connection: Connection,
-        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let judged = judge(connection, &self.options.limits, &self.options.trust);
-        self.survey.note(&judged, &self.options.limits);
-        let since = judged.connection.observed_until;
-        let held = Held {
-            judged,
-            told: Vec::new(),
-            since,
-        };
-        match self.hold(held) {
-            Some(due) => sink(self.settle(due.judged)),
-            None => Ok(()),
-        }
-    }
-
-    /// Lets a connection wait for what others may tell about it. Returns the one whose turn it is, if it is any's: itself
-    /// where nothing could be told.
-    fn hold(&mut self, held: Held) -> Option<Held> {
-        if !Survey::may_amend(&held.judged, &self.options.limits) {
-            return Some(held);
-        }
-        self.held.push_back(held);
-        if self.held.len() > self.options.held {
-            return self.held.pop_front();
-        }
-        None
-    }
-
-    /// What is concluded of a connection in the end.
-    fn settle(&mut self, mut judged: Judged) -> Judged {
-        self.survey.adjust(&mut judged, &self.options.limits);
-        if !self.options.selection.counts_all() {
-            judged
-                .findings
-                .retain(|finding| self.options.selection.counts(finding.code));
-        }
-        self.totals.add(&judged);
-        judged
     }
 }
 

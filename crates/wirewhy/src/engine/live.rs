@@ -14,7 +14,8 @@ use wirewhy_detect::{
 use wirewhy_flow::{Connection, Observed, Tally, Tracker};
 use wirewhy_packet::{Interval, Packet, Timestamp};
 
-use super::{Analysis, EngineOptions, Held};
+use super::judging::{Held, Judging};
+use super::{Analysis, EngineOptions};
 
 /// How long a connection that is over waits for what others may tell about it.
 const HELD_FOR: Interval = Interval::from_secs(10);
@@ -97,8 +98,8 @@ impl Live {
     #[must_use]
     pub fn new(options: EngineOptions) -> Live {
         let mut analysis = Analysis::new(options);
-        let silence = analysis.options.limits.silence;
-        analysis.tracker.watch(silence);
+        let silence = analysis.judging.options.limits.silence;
+        analysis.following.tracker.watch(silence);
         Live {
             analysis,
             cases: HashMap::new(),
@@ -121,13 +122,7 @@ impl Live {
         packet: &Packet<'_>,
         listener: &mut dyn Listener,
     ) -> io::Result<Option<Observed>> {
-        self.analysis.note_time(packet);
-        self.analysis.neighbours.observe(packet);
-        let ended = &mut self.analysis.ended;
-        let observed = self
-            .analysis
-            .tracker
-            .observe(packet, &mut |connection| ended.push(connection));
+        let observed = self.analysis.following.observe(packet);
         self.take_ended(listener)?;
         Ok(observed)
     }
@@ -139,21 +134,23 @@ impl Live {
     ///
     /// What `listener` returns.
     pub fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) -> io::Result<()> {
-        let ended = &mut self.analysis.ended;
-        self.analysis
+        let following = &mut self.analysis.following;
+        let ended = &mut following.ended;
+        following
             .tracker
             .advance(now, &mut |connection| ended.push(connection));
         self.take_ended(listener)?;
         self.look_around(listener)?;
-        while let Some(held) = self.analysis.held.front()
+        while let Some(held) = self.analysis.judging.held.front()
             && now.since(held.since) >= HELD_FOR
         {
-            let Some(held) = self.analysis.held.pop_front() else {
+            let Some(held) = self.analysis.judging.held.pop_front() else {
                 break;
             };
             self.settle(now, held, listener)?;
         }
-        let news = self.ended_since > 0 || self.analysis.neighbours.messages() > self.messages;
+        let news =
+            self.ended_since > 0 || self.analysis.following.neighbours.messages() > self.messages;
         if news && now.since(self.looked_beyond) >= BEYOND_EVERY {
             self.look_beyond(now, listener)?;
         }
@@ -163,21 +160,21 @@ impl Live {
     /// When time alone settles something next.
     #[must_use]
     pub fn due(&self) -> Option<Timestamp> {
-        self.analysis.tracker.next_look()
+        self.analysis.following.tracker.next_look()
     }
 
     /// How long the TCP handshakes took that were completed since this was asked last.
     pub fn handshakes(&mut self) -> impl Iterator<Item = Interval> {
-        self.analysis.tracker.handshakes()
+        self.analysis.following.tracker.handshakes()
     }
 
     /// How things stand.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let tracker = &self.analysis.tracker;
+        let tracker = &self.analysis.following.tracker;
         let following = count(tracker.following());
         Standing {
-            packets: self.analysis.frames,
+            packets: self.analysis.following.frames,
             tcp_packets: tracker.tally().tcp_packets,
             following,
             remembered: count(tracker.remembered_streams()),
@@ -190,7 +187,7 @@ impl Live {
     /// What was counted beside the connections.
     #[must_use]
     pub fn tally(&self) -> &Tally {
-        self.analysis.tracker.tally()
+        self.analysis.following.tracker.tally()
     }
 
     /// Ends the analysis: every connection left is judged as it stands and handed over. Returns what
@@ -204,8 +201,9 @@ impl Live {
         recording: CaptureFaults,
         listener: &mut dyn Listener,
     ) -> io::Result<(Totals, Vec<GroupFinding>)> {
-        let bounds = self.analysis.options.bounds;
-        let mut tracker = std::mem::replace(&mut self.analysis.tracker, Tracker::new(bounds));
+        let bounds = self.analysis.judging.options.bounds;
+        let mut tracker =
+            std::mem::replace(&mut self.analysis.following.tracker, Tracker::new(bounds));
         let mut failed = Ok(());
         tracker.finish(&mut |connection| {
             if failed.is_ok() {
@@ -213,8 +211,8 @@ impl Live {
             }
         });
         failed?;
-        self.analysis.tracker = tracker;
-        while let Some(held) = self.analysis.held.pop_front() {
+        self.analysis.following.tracker = tracker;
+        while let Some(held) = self.analysis.judging.held.pop_front() {
             let now = held.since;
             self.settle(now, held, listener)?;
         }
@@ -223,14 +221,14 @@ impl Live {
 
     /// Judges the connections that are over.
     fn take_ended(&mut self, listener: &mut dyn Listener) -> io::Result<()> {
-        if self.analysis.ended.is_empty() {
+        if self.analysis.following.ended.is_empty() {
             return Ok(());
         }
-        let mut ended = std::mem::take(&mut self.analysis.ended);
+        let mut ended = std::mem::take(&mut self.analysis.following.ended);
         for connection in ended.drain(..) {
             self.close(connection, listener)?;
         }
-        self.analysis.ended = ended;
+        self.analysis.following.ended = ended;
         Ok(())
     }
 
@@ -239,13 +237,13 @@ impl Live {
         self.ended = self.ended.saturating_add(1);
         self.ended_since = self.ended_since.saturating_add(1);
         let mut case = self.cases.remove(&connection.stream).unwrap_or_default();
-        let limits = &self.analysis.options.limits;
-        let judged = judge(connection, limits, &self.analysis.options.trust);
-        self.analysis.survey.note(&judged, limits);
+        let limits = &self.analysis.judging.options.limits;
+        let judged = judge(connection, limits, &self.analysis.judging.options.trust);
+        self.analysis.judging.survey.note(&judged, limits);
         let untold = |finding: &Finding| !case.told.contains(&finding.code);
         if judged.findings.iter().any(untold) {
             let mut amended = judged.clone();
-            self.analysis.survey.adjust(&mut amended, limits);
+            self.analysis.judging.survey.adjust(&mut amended, limits);
             for finding in &amended.findings {
                 self.tell(now, &mut case, (&amended, finding), listener)?;
             }
@@ -255,7 +253,7 @@ impl Live {
             told: case.told,
             since: now,
         };
-        match self.analysis.hold(held) {
+        match self.analysis.judging.hold(held) {
             Some(due) => self.settle(now, due, listener),
             None => Ok(()),
         }
@@ -268,7 +266,7 @@ impl Live {
         held: Held,
         listener: &mut dyn Listener,
     ) -> io::Result<()> {
-        let judged = self.analysis.settle(held.judged);
+        let judged = self.analysis.judging.settle(held.judged);
         for finding in &judged.findings {
             if !held.told.contains(&finding.code) {
                 listener.finding(now, &judged, finding)?;
@@ -284,7 +282,7 @@ impl Live {
         (judged, finding): (&Judged, &Finding),
         listener: &mut dyn Listener,
     ) -> io::Result<()> {
-        let counts = self.analysis.options.selection.counts(finding.code);
+        let counts = self.analysis.judging.options.selection.counts(finding.code);
         if !case.tell(finding, counts, &mut self.failed) {
             return Ok(());
         }
@@ -293,15 +291,13 @@ impl Live {
 
     /// Visits the connections with news.
     fn look_around(&mut self, listener: &mut dyn Listener) -> io::Result<()> {
-        let Analysis {
-            tracker,
-            survey,
-            options,
-            ..
-        } = &mut self.analysis;
+        let Analysis { following, judging } = &mut self.analysis;
+        let Judging {
+            survey, options, ..
+        } = judging;
         let (cases, failed) = (&mut self.cases, &mut self.failed);
         let mut done = Ok(());
-        tracker.visit(&mut |connection| {
+        following.tracker.visit(&mut |connection| {
             if done.is_err() {
                 return None;
             }
@@ -321,7 +317,7 @@ impl Live {
 
     fn look_beyond(&mut self, now: Timestamp, listener: &mut dyn Listener) -> io::Result<()> {
         self.looked_beyond = now;
-        self.messages = self.analysis.neighbours.messages();
+        self.messages = self.analysis.following.neighbours.messages();
         self.ended_since = 0;
         // After as many, what is told once more is the least trouble.
         if self.told_beyond.len() > MOST_BEYOND {

@@ -1,0 +1,90 @@
+//! The first half of an analysis: packets, in their order, to the connections they make up.
+
+use wirewhy_capture::{CaptureInfo, SecretsType};
+use wirewhy_detect::CaptureFaults;
+use wirewhy_flow::{Connection, Neighbours, Observed, Sample, Tracker};
+use wirewhy_packet::{Interval, Packet, Timestamp};
+use wirewhy_protocol::{KeyLog, Library};
+
+use super::EngineOptions;
+
+/// What was seen so far, and the connections that are over and not judged.
+#[derive(Debug)]
+pub(super) struct Following {
+    pub(super) tracker: Tracker,
+    /// Blocks of secrets taken from the capture so far.
+    blocks: usize,
+    pub(super) neighbours: Neighbours,
+    pub(super) ended: Vec<Connection>,
+    pub(super) frames: u64,
+    latest: Option<Timestamp>,
+    backwards: Sample,
+    largest_step_back: Interval,
+}
+
+impl Following {
+    pub(super) fn new(options: &EngineOptions, keys: KeyLog) -> Following {
+        let mut tracker = Tracker::new(options.bounds);
+        *tracker.library_mut() = Library::new(keys);
+        Following {
+            tracker,
+            blocks: 0,
+            neighbours: Neighbours::default(),
+            ended: Vec::new(),
+            frames: 0,
+            latest: None,
+            backwards: Sample::default(),
+            largest_step_back: Interval::ZERO,
+        }
+    }
+
+    /// Takes in one packet. Connections that are over are in `ended` then.
+    pub(super) fn observe(&mut self, packet: &Packet<'_>) -> Option<Observed> {
+        self.note_time(packet);
+        self.neighbours.observe(packet);
+        let ended = &mut self.ended;
+        self.tracker
+            .observe(packet, &mut |connection| ended.push(connection))
+    }
+
+    pub(super) fn skip(&mut self, packet: &Packet<'_>) {
+        self.note_time(packet);
+        self.tracker.skip(packet);
+    }
+
+    pub(super) fn learn_secrets(&mut self, info: &CaptureInfo) {
+        let fresh = info.secrets.get(self.blocks..).unwrap_or_default();
+        self.blocks = info.secrets.len();
+        for block in fresh {
+            if block.kind == SecretsType::TLS_KEY_LOG {
+                self.tracker.library_mut().keys_mut().add(&block.data);
+            }
+        }
+    }
+
+    /// What is known of the recording: `recording`, and what the packets show.
+    pub(super) fn faults(&self, recording: CaptureFaults) -> CaptureFaults {
+        let tally = self.tracker.tally();
+        CaptureFaults {
+            frames: self.frames,
+            tcp_packets: tally.tcp_packets,
+            backwards: self.backwards.clone(),
+            largest_step_back: self.largest_step_back,
+            late_resets: tally.late_resets.clone(),
+            copies: tally.copies.clone(),
+            cut: tally.cut.clone(),
+            offloaded: tally.offloaded.clone(),
+            ..recording
+        }
+    }
+
+    fn note_time(&mut self, packet: &Packet<'_>) {
+        self.frames += 1;
+        if let Some(latest) = self.latest.replace(packet.time)
+            && packet.time < latest
+        {
+            self.backwards.add(packet.frame);
+            self.largest_step_back = self.largest_step_back.max(latest.since(packet.time));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The second half of an analysis: connections, in the order in which they ended, to findings.
+
+use std::collections::VecDeque;
+use std::io;
+
+use wirewhy_detect::{Judged, Survey, Totals, judge};
+use wirewhy_flow::Connection;
+use wirewhy_packet::Timestamp;
+
+use super::EngineOptions;
+
+/// What the connections judged so far came to, and those that wait.
+#[derive(Debug)]
+pub(super) struct Judging {
+    pub(super) options: EngineOptions,
+    pub(super) survey: Survey,
+    pub(super) held: VecDeque<Held>,
+    pub(super) totals: Totals,
+}
+
+/// A judged connection that waits for what others may tell about it.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) judged: Judged,
+    /// The codes of its findings that were told already.
+    pub(super) told: Vec<&'static str>,
+    pub(super) since: Timestamp,
+}
+
+impl Judging {
+    pub(super) fn new(options: EngineOptions) -> Judging {
+        Judging {
+            options,
+            survey: Survey::default(),
+            held: VecDeque::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Judges a connection that is over.
+    pub(super) fn take(
+        &mut self,
+        connection: Connection,
+        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let judged = judge(connection, &self.options.limits, &self.options.trust);
+        self.survey.note(&judged, &self.options.limits);
+        let since = judged.connection.observed_until;
+        let held = Held {
+            judged,
+            told: Vec::new(),
+            since,
+        };
+        match self.hold(held) {
+            Some(due) => sink(self.settle(due.judged)),
+            None => Ok(()),
+        }
+    }
+
+    /// Judges all of these, and leaves their places empty.
+    pub(super) fn take_all(
+        &mut self,
+        ended: &mut Vec<Connection>,
+        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    ) -> io::Result<()> {
+        ended
+            .drain(..)
+            .try_for_each(|connection| self.take(connection, sink))
+    }
+
+    /// Lets a connection wait for what others may tell about it. Returns the one whose turn it is, if it is any's: itself
+    /// where nothing could be told.
+    pub(super) fn hold(&mut self, held: Held) -> Option<Held> {
+        if !Survey::may_amend(&held.judged, &self.options.limits) {
+            return Some(held);
+        }
+        self.held.push_back(held);
+        if self.held.len() > self.options.held {
+            return self.held.pop_front();
+        }
+        None
+    }
+
+    /// What is concluded of a connection in the end.
+    pub(super) fn settle(&mut self, mut judged: Judged) -> Judged {
+        self.survey.adjust(&mut judged, &self.options.limits);
+        if !self.options.selection.counts_all() {
+            judged
+                .findings
+                .retain(|finding| self.options.selection.counts(finding.code));
+        }
+        self.totals.add(&judged);
+        judged
+    }
+
+    /// Settles every connection that waits.
+    pub(super) fn settle_all(
+        &mut self,
+        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    ) -> io::Result<()> {
+        while let Some(held) = self.held.pop_front() {
+            sink(self.settle(held.judged))?;
+        }
+        Ok(())
+    }
+}
