@@ -12,6 +12,7 @@
 //! This crate refuses to know what is inside a frame, and it gives time as the file tells it, unsorted. It has
 //! the only clock: [`now`].
 
+mod ahead;
 mod bpf;
 mod clock;
 mod compression;

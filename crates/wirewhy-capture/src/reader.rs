@@ -183,6 +183,12 @@ impl Reader {
         Some((frame, &self.ledger.info))
     }
 
+    /// From here on another thread reads, and decompresses, up to a mebibyte ahead of what is asked for. Returns whether
+    /// there is such a thread now: the system may have none to spare.
+    pub fn read_ahead(&mut self) -> bool {
+        self.window.read_ahead()
+    }
+
     /// What is known of the capture so far.
     #[must_use]
     pub fn info(&self) -> &CaptureInfo {

@@ -3,6 +3,8 @@
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
+use crate::ahead::Ahead;
+
 /// Large enough that the cost of a read call vanishes, small enough to stay in a second-level cache.
 const INITIAL_SIZE: usize = 256 * 1024;
 
@@ -37,6 +39,16 @@ impl Window {
             ended: false,
             failure: None,
         }
+    }
+
+    /// Lets another thread read what comes next. Whether there is one.
+    pub(crate) fn read_ahead(&mut self) -> bool {
+        let Some(ahead) = Ahead::begin() else {
+            return false;
+        };
+        let source = std::mem::replace(&mut self.source, Box::new(io::empty()));
+        self.source = Box::new(ahead.reading(source));
+        true
     }
 
     /// The bytes that have arrived and are not consumed.
