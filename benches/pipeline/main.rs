@@ -8,7 +8,7 @@ use std::io::{self, Cursor, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use wirewhy::engine::{Analysis, EngineOptions, analyze};
+use wirewhy::engine::{Analysis, Crew, EngineOptions, analyze};
 use wirewhy_benches::{Mix, Workload, frames};
 use wirewhy_capture::Reader;
 use wirewhy_detect::CaptureFaults;
@@ -189,6 +189,7 @@ fn pipeline(
             None,
             &options,
             &view,
+            &Crew::default(),
             reporter().as_mut(),
         )?);
     }

@@ -323,7 +323,7 @@ fn line(text: &mut String, micros: u32, segment: &str) {
 mod tests {
     use std::io::Cursor;
 
-    use wirewhy::engine::{Analyzed, EngineOptions, analyze};
+    use wirewhy::engine::{Analyzed, Crew, EngineOptions, analyze};
     use wirewhy_capture::Reader;
     use wirewhy_report::{Names, Ndjson, View};
 
@@ -337,8 +337,15 @@ mod tests {
             Reader::new(Box::new(Cursor::new(file.clone())), "made".to_owned()).unwrap();
         let mut reporter = Ndjson::new(std::io::sink(), View::default(), Names::default());
         let options = EngineOptions::default();
-        let analyzed =
-            analyze(&mut reader, None, &options, &View::default(), &mut reporter).unwrap();
+        let analyzed = analyze(
+            &mut reader,
+            None,
+            &options,
+            &View::default(),
+            &Crew::default(),
+            &mut reporter,
+        )
+        .unwrap();
         assert_eq!(reader.info().packets, workload.packets);
         analyzed
     }

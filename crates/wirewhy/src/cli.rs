@@ -96,6 +96,9 @@ pub(crate) struct AnalyzeArgs {
     /// Exit with status 1 if anything found is this severe or worse
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<SeverityArg>,
+    /// How many threads work on a large capture; as many as there are processors by default
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) threads: Option<NonZero<usize>>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -201,8 +204,8 @@ pub(crate) struct ScanArgs {
     /// Follow symbolic links inside folders; those named are always followed
     #[arg(short = 'L', long)]
     pub(crate) follow: bool,
-    /// How many captures are analysed at once; as many as there are processors by default
-    #[arg(short, long, value_name = "NUMBER")]
+    /// How many threads work, on captures at once or on one that is large; as many as there are processors by default
+    #[arg(short, long, visible_alias = "threads", value_name = "NUMBER")]
     pub(crate) jobs: Option<NonZero<usize>>,
     /// Remember in this file what is done: a scan that was killed goes on where it was, and the next one analyses only
     /// what is new or has changed, and says what it found new

@@ -2,18 +2,22 @@
 //!
 //! Modes differ in where frames come from and who listens; what happens in between is here and only here.
 
+mod crew;
+mod feed;
 mod following;
 mod judging;
 mod live;
 
 use std::io;
 
+pub use crew::Crew;
+use feed::Feed;
 use following::Following;
 use judging::Judging;
 use wirewhy_capture::{CaptureInfo, Filters, Reader};
 use wirewhy_detect::{CaptureFaults, GroupFinding, Judged, Limits, Totals, TrustStore, about_link};
 use wirewhy_flow::{Bounds, Observed};
-use wirewhy_packet::{Decoder, Packet};
+use wirewhy_packet::Packet;
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
 
@@ -142,15 +146,8 @@ impl Analysis {
         recording: CaptureFaults,
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
     ) -> io::Result<(Totals, Vec<GroupFinding>)> {
-        let (following, judging) = (&mut self.following, &mut self.judging);
-        let mut done = Ok(());
-        following.tracker.finish(&mut |connection| {
-            if done.is_ok() {
-                done = judging.take(connection, sink);
-            }
-        });
-        done?;
-        judging.settle_all(sink)?;
+        let Analysis { following, judging } = &mut self;
+        judging.take_rest(following, sink)?;
         Ok(self.conclude(recording))
     }
 
@@ -186,19 +183,20 @@ pub struct Analyzed {
     pub cut_short: bool,
 }
 
-/// Reads a capture to its end, analyses it, and reports what `view` shows to `reporter`.
+/// Reads a capture to its end, analyses it, and reports what `view` shows to `reporter`. Whoever in `crew` is idle helps with
+/// a large one; the report does not depend on it.
 ///
 /// # Errors
 ///
 /// Only what `reporter` fails with: a fault of the capture is part of the report.
 pub fn analyze(
     reader: &mut Reader,
-    mut filters: Option<&mut Filters>,
+    filters: Option<&mut Filters>,
     options: &EngineOptions,
     view: &View,
+    crew: &Crew,
     reporter: &mut dyn Reporter,
 ) -> io::Result<Analyzed> {
-    let mut decoder = Decoder::new();
     let mut analysis = Analysis::new(options.clone());
     let mut worst = None;
     let mut sink = |judged: Judged| {
@@ -209,20 +207,8 @@ pub fn analyze(
             Ok(())
         }
     };
-    while let Some((frame, info)) = reader.next_with_info() {
-        analysis.learn_secrets(info);
-        let passes = filters
-            .as_mut()
-            .is_none_or(|filters| filters.matches(&frame));
-        decoder.decode_with(&frame, |packet| {
-            if passes {
-                analysis.observe(packet, &mut sink).map(drop)
-            } else {
-                analysis.skip(packet);
-                Ok(())
-            }
-        })?;
-    }
+    let Analysis { following, judging } = &mut analysis;
+    Feed::new(reader, filters, crew).run(following, judging, &mut sink)?;
     let summary = summarize(reader);
     let recording = CaptureFaults {
         source: summary.source.clone(),
@@ -230,7 +216,7 @@ pub fn analyze(
         dropped_packets: summary.dropped_packets,
         ..CaptureFaults::default()
     };
-    let (totals, group) = analysis.finish(recording, &mut sink)?;
+    let (totals, group) = analysis.conclude(recording);
     worst = worst.max(group.iter().map(|found| found.finding.severity).max());
     reporter.finish(&summary, &totals, &group)?;
     Ok(Analyzed {

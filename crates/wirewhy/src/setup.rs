@@ -1,6 +1,8 @@
 //! What every command that reads captures needs first: the configuration, the filter, the capture itself.
 
+use std::num::NonZero;
 use std::path::Path;
+use std::thread;
 
 use wirewhy::engine::{EngineOptions, Selection, glob_matches};
 use wirewhy_capture::{Filters, Reader};
@@ -169,6 +171,13 @@ pub(crate) enum Completeness {
     Whole,
     /// Not all of it.
     Partial,
+}
+
+/// How many threads are to work: as many as wanted, or as there are processors.
+pub(crate) fn threads(wanted: Option<NonZero<usize>>) -> usize {
+    wanted
+        .or_else(|| thread::available_parallelism().ok())
+        .map_or(1, NonZero::get)
 }
 
 /// Opens a capture; `-` is standard input. The error is one line.

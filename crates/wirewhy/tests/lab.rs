@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use wirewhy::engine::{EngineOptions, analyze};
+use wirewhy::engine::{Crew, EngineOptions, analyze};
 use wirewhy_detect::{GroupFinding, Judged, RECORDS, Totals, TrustStore};
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
@@ -178,8 +178,15 @@ fn said_of(folder: &Path, capture: &str) -> Collected {
         assert!(unusable.is_empty(), "{}: {unusable:?}", folder.display());
         options.trust = trust;
     }
-    analyze(&mut reader, None, &options, &everything, &mut collected)
-        .expect("collecting does not fail");
+    analyze(
+        &mut reader,
+        None,
+        &options,
+        &everything,
+        &Crew::default(),
+        &mut collected,
+    )
+    .expect("collecting does not fail");
     collected
 }
 

@@ -9,7 +9,7 @@ mod robust {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use wirewhy::engine::{Analysis, Analyzed, EngineOptions, analyze};
+    use wirewhy::engine::{Analysis, Analyzed, Crew, EngineOptions, analyze};
     use wirewhy_capture::Reader;
     use wirewhy_detect::CaptureFaults;
     use wirewhy_packet::{Decoder, Frame, Interval, LinkType, Timestamp};
@@ -146,6 +146,7 @@ mod robust {
             None,
             &EngineOptions::default(),
             &view,
+            &Crew::default(),
             reporter.as_mut(),
         )
         .unwrap();

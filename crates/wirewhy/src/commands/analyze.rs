@@ -5,15 +5,14 @@ use std::path::PathBuf;
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use wirewhy::engine::{self, Analyzed};
-use wirewhy_capture::{Filters, Reader};
+use wirewhy::engine::{self, Analyzed, Crew};
 use wirewhy_detect::Severity;
 use wirewhy_report::{Json, Look, Ndjson, Reporter, Text, View};
 
 use crate::cli::{AnalyzeArgs, Cli, Format};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, complain};
-use crate::setup::{Completeness, Setup, open};
+use crate::setup::{Completeness, Setup, open, threads};
 use crate::terminal;
 
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
@@ -22,6 +21,11 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
     let mut output = Output::open(args.common.output.as_deref(), &files)?;
     let look = terminal::look(output.target(), args.common.color);
     let mut came_to = CameTo::default();
+    let view = View {
+        all: args.all,
+        min_severity: args.min_severity.map(Severity::from),
+    };
+    let (crew, alone) = (Crew::new(threads(args.threads) - 1), Crew::default());
     for path in &files {
         let mut reader = match open(path) {
             Ok(reader) => reader,
@@ -35,17 +39,22 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
         let mut filters = setup.filters.clone();
         let apart = args.format == Format::Text && came_to.read > 0;
         let lead = if apart { "\n" } else { "" };
+        // What comes by a pipe may come slowly.
+        let crew = if path.is_file() { &crew } else { &alone };
         let analyzed = output
             .writer()
             .write_all(lead.as_bytes())
             .and_then(|()| {
-                report(
-                    args,
-                    &setup,
-                    look,
+                let mut reporter = reporter(args.format, look, view, &setup, &mut output);
+                let options = &setup.options;
+                let reporter = reporter.as_mut();
+                engine::analyze(
                     &mut reader,
                     filters.as_mut(),
-                    &mut output,
+                    options,
+                    &view,
+                    crew,
+                    reporter,
                 )
             })
             .map_err(|error| output.failure(&error))?;
@@ -69,26 +78,20 @@ fn files(args: &AnalyzeArgs) -> Vec<PathBuf> {
     vec![PathBuf::from("-")]
 }
 
-fn report(
-    args: &AnalyzeArgs,
-    setup: &Setup,
+fn reporter<'a>(
+    format: Format,
     look: Look,
-    reader: &mut Reader,
-    filters: Option<&mut Filters>,
-    output: &mut Output,
-) -> io::Result<Analyzed> {
-    let view = View {
-        all: args.all,
-        min_severity: args.min_severity.map(Severity::from),
-    };
+    view: View,
+    setup: &Setup,
+    output: &'a mut Output,
+) -> Box<dyn Reporter + 'a> {
     let names = setup.names.clone();
     let out = output.writer();
-    let mut reporter: Box<dyn Reporter> = match args.format {
+    match format {
         Format::Text => Box::new(Text::new(out, look, view, names)),
         Format::Json => Box::new(Json::new(out, view, names)),
         Format::Ndjson => Box::new(Ndjson::new(out, view, names)),
-    };
-    engine::analyze(reader, filters, &setup.options, &view, reporter.as_mut())
+    }
 }
 
 /// What all captures together came to.

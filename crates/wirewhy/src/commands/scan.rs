@@ -1,7 +1,6 @@
 //! `wirewhy scan`: an archive in, one stream of results and one summary out.
 
 use std::io::{self, Write as _};
-use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +9,7 @@ use std::thread;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use wirewhy::engine::Crew;
 use wirewhy_detect::Severity;
 use wirewhy_report::{
     Archive, Extent, Look, Names, Scanned, View, write_error_ndjson, write_error_text,
@@ -26,7 +26,7 @@ use crate::scan::spelled::spelled;
 use crate::scan::spill::Spill;
 use crate::scan::state::{Due, Entry, Known, Made, Place, State};
 use crate::scan::walk::Walk;
-use crate::setup::Setup;
+use crate::setup::{Setup, threads};
 use crate::terminal;
 
 pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
@@ -56,6 +56,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         Progress::on_terminal()
     });
     let spill = Spill::default();
+    let crew = Crew::default();
     let examiner = Examiner {
         setup: &setup,
         view: View {
@@ -65,6 +66,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         format: args.format,
         look,
         spill: &spill,
+        crew: &crew,
         known: &known,
         progress: progress.clone(),
         stop: stop.clone(),
@@ -85,7 +87,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             let walk = Walk::new(args)?;
             scope.spawn(|| progress.count(walk, || stop.load(Ordering::Relaxed)));
         }
-        let ended = scan.through(walk, jobs(args), &examiner);
+        let ended = scan.through(walk, threads(args.jobs), &examiner);
         // Nobody looks at the count any more.
         stop.store(true, Ordering::Relaxed);
         progress.end();
@@ -93,11 +95,6 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     })?;
     scan.sum_up(extent)?;
     Ok(scan.exit(args.fail_on.map(Severity::from), extent))
-}
-
-fn jobs(args: &ScanArgs) -> usize {
-    let all = || thread::available_parallelism().map_or(1, NonZero::get);
-    args.jobs.map_or_else(all, NonZero::get)
 }
 
 /// Where results go, and what is done already.
@@ -259,7 +256,8 @@ impl Scan<'_> {
         };
         let take = |done: Result<Done<'_>, End>| self.take(done?);
         let give_up = || examiner.stop.store(true, Ordering::Relaxed);
-        match in_order(walk, jobs, work, take, give_up) {
+        let leave = || examiner.crew.add_one();
+        match in_order(walk, jobs, work, take, give_up, leave) {
             Ok(()) => Ok(Extent::Whole),
             Err(End::Stopped) => Ok(Extent::Part),
             Err(End::Failed(failure)) => Err(failure),

@@ -8,6 +8,7 @@ use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 
 use super::EngineOptions;
+use super::following::Following;
 
 /// What the connections judged so far came to, and those that wait.
 #[derive(Debug)]
@@ -91,6 +92,22 @@ impl Judging {
         }
         self.totals.add(&judged);
         judged
+    }
+
+    /// Judges what is still followed at the end, and settles every connection that waits.
+    pub(super) fn take_rest(
+        &mut self,
+        following: &mut Following,
+        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut done = Ok(());
+        following.tracker.finish(&mut |connection| {
+            if done.is_ok() {
+                done = self.take(connection, sink);
+            }
+        });
+        done?;
+        self.settle_all(sink)
     }
 
     /// Settles every connection that waits.

@@ -1,12 +1,12 @@
 //! One file: is it a capture, and what does it say.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wirewhy::engine;
+use wirewhy::engine::{self, Crew};
 use wirewhy_capture::{OpenErrorKind, Reader};
 use wirewhy_detect::{GroupFinding, Judged, Severity, Totals};
 use wirewhy_report::{CaptureSummary, Digest, Digester, Look, Ndjson, Reporter, View};
@@ -82,6 +82,8 @@ pub(crate) struct Examiner<'a> {
     pub(crate) format: ScanFormat,
     pub(crate) look: Look,
     pub(crate) spill: &'a Spill,
+    /// Workers that find no captures any more.
+    pub(crate) crew: &'a Crew,
     /// What is done already.
     pub(crate) known: &'a Known,
     pub(crate) progress: Arc<Progress>,
@@ -139,7 +141,7 @@ impl<'a> Examiner<'a> {
             stop: self.stop.clone(),
         };
         let what = match Reader::new(Box::new(source), path.display().to_string()) {
-            Ok(reader) => self.capture(reader, Identity::from(&data)),
+            Ok(reader) => self.capture(reader, &data),
             Err(error) => match error.kind {
                 OpenErrorKind::NotACapture { .. }
                 | OpenErrorKind::Directory
@@ -154,14 +156,14 @@ impl<'a> Examiner<'a> {
         what
     }
 
-    fn capture(&self, mut reader: Reader, identity: Identity) -> What<'a> {
-        match self.analyzed(&mut reader, identity) {
+    fn capture(&self, mut reader: Reader, data: &Metadata) -> What<'a> {
+        match self.analyzed(&mut reader, data) {
             Ok(examined) => What::Capture(examined),
             Err(error) => What::Failed(error),
         }
     }
 
-    fn analyzed(&self, reader: &mut Reader, identity: Identity) -> io::Result<Examined<'a>> {
+    fn analyzed(&self, reader: &mut Reader, data: &Metadata) -> io::Result<Examined<'a>> {
         let source = reader.info().source.clone();
         let mut filters = self.setup.filters.clone();
         let mut spool = Spool::new(self.spill);
@@ -177,7 +179,11 @@ impl<'a> Examiner<'a> {
             digester: &mut digester,
         };
         let options = &self.setup.options;
-        let analyzed = engine::analyze(reader, filters.as_mut(), options, &self.view, &mut both)?;
+        // What comes by a pipe may come slowly.
+        let alone = Crew::default();
+        let crew = if data.is_file() { self.crew } else { &alone };
+        let view = &self.view;
+        let analyzed = engine::analyze(reader, filters.as_mut(), options, view, crew, &mut both)?;
         let digest = digester.into_digest();
         if self.format == ScanFormat::Text && (self.view.all || digest.has_trouble()) {
             digest.write_text(&mut spool, self.look, &source)?;
@@ -188,7 +194,7 @@ impl<'a> Examiner<'a> {
         Ok(Examined {
             result: spool.finish()?,
             output_len,
-            identity,
+            identity: Identity::from(data),
             worst: analyzed.worst,
             remarks: self.setup.remarks(reader, filters.as_ref()),
         })

@@ -8,13 +8,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 const WINDOW: u64 = 1 << 16;
 
 /// Does `work` on every item with `jobs` threads and hands the results to `take` in the order of the items. An error
-/// of `take` ends it: nothing more is begun, and `give_up` is called for what is under way.
+/// of `take` ends it: nothing more is begun, and `give_up` is called for what is under way. A thread that finds no more
+/// work calls `leave`.
 pub(crate) fn in_order<T, R: Send, E>(
     items: impl Iterator<Item = T> + Send,
     jobs: usize,
     work: impl Fn(T) -> R + Sync,
     mut take: impl FnMut(R) -> Result<(), E>,
     give_up: impl Fn(),
+    leave: impl Fn() + Sync,
 ) -> Result<(), E> {
     let line = Line::new(jobs);
     let items = Mutex::new((0_u64, items));
@@ -30,6 +32,7 @@ pub(crate) fn in_order<T, R: Send, E>(
                             return;
                         }
                         let Some(item) = items.next() else {
+                            leave();
                             return;
                         };
                         *next += 1;
@@ -158,6 +161,7 @@ mod tests {
                     Ok::<(), ()>(())
                 },
                 || (),
+                || (),
             )
             .unwrap();
             assert_eq!(taken, (0..2_000).collect::<Vec<u64>>(), "{jobs} jobs");
@@ -176,7 +180,7 @@ mod tests {
             done.fetch_add(1, Ordering::SeqCst);
             Ok::<(), ()>(())
         };
-        in_order(0..4 * WINDOW, 4, work, take, || ()).unwrap();
+        in_order(0..4 * WINDOW, 4, work, take, || (), || ()).unwrap();
         assert!(most_ahead.into_inner() <= WINDOW + 1);
     }
 
@@ -191,6 +195,7 @@ mod tests {
             || {
                 gave_up.fetch_add(1, Ordering::SeqCst);
             },
+            || (),
         );
         assert_eq!(end, Err(70));
         assert_eq!(gave_up.into_inner(), 1);

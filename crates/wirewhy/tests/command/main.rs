@@ -13,4 +13,6 @@ mod run;
 #[cfg(test)]
 mod scan;
 #[cfg(test)]
+mod threads;
+#[cfg(test)]
 mod usage;

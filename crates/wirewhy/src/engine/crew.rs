@@ -1,0 +1,111 @@
+//! Work inside one capture by several threads, with the same result as by one.
+//!
+//! A capture is worked on as on an assembly line: one thread decompresses, one follows the packets, one judges the
+//! connections that are over. Each does all of its part in order, so that nothing depends on how many they are.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread;
+
+use wirewhy_detect::Judged;
+use wirewhy_flow::Connection;
+
+use super::judging::Judging;
+
+/// Threads that may help with a capture besides the one that was given it. Several captures at once share them.
+#[derive(Debug, Default)]
+pub struct Crew {
+    idle: AtomicUsize,
+}
+
+impl Crew {
+    /// So many that have nothing else to do.
+    #[must_use]
+    pub fn new(idle: usize) -> Crew {
+        Crew {
+            idle: AtomicUsize::new(idle),
+        }
+    }
+
+    /// One more has nothing else to do.
+    pub fn add_one(&self) {
+        self.idle.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes one away, if there is any, until it is let go.
+    pub(super) fn hire(&self) -> Option<Hired<'_>> {
+        let one_less = |idle: usize| idle.checked_sub(1);
+        self.idle
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .ok()
+            .map(|_| Hired(self))
+    }
+}
+
+/// A thread that helps.
+#[derive(Debug)]
+pub(super) struct Hired<'a>(&'a Crew);
+
+impl Drop for Hired<'_> {
+    fn drop(&mut self) {
+        self.0.add_one();
+    }
+}
+
+/// How many batches lie between the one who follows and the one who judges.
+const BATCHES: usize = 4;
+
+/// Where connections go that are to be judged by another thread.
+pub(super) struct Outbox {
+    full: SyncSender<Vec<Connection>>,
+    empty: Receiver<Vec<Connection>>,
+}
+
+/// Whoever judged is gone: it failed, and says with what.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+impl Outbox {
+    /// Hands over these connections, and leaves room for more.
+    pub(super) fn send(&self, batch: &mut Vec<Connection>) -> Result<(), Gone> {
+        let room = self.empty.try_recv().unwrap_or_default();
+        let full = std::mem::replace(batch, room);
+        self.full.send(full).map_err(|_| Gone)
+    }
+}
+
+/// Lets another thread do `follow`, and judges meanwhile what it sends, in order. Nothing where the system has no thread
+/// to spare: then `follow` was not called.
+///
+/// # Errors
+///
+/// What `sink` returns.
+pub(super) fn judge_beside<F>(
+    follow: &mut F,
+    judging: &mut Judging,
+    sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+) -> io::Result<Option<()>>
+where
+    F: FnMut(&Outbox) -> Result<(), Gone> + Send,
+{
+    let (full, inbox) = sync_channel::<Vec<Connection>>(BATCHES);
+    let (back, empty) = channel();
+    let outbox = Outbox { full, empty };
+    // The inbox is gone once judging has ended, however it did: nobody waits to send what nobody takes.
+    thread::scope(move |scope| {
+        let spawned = thread::Builder::new().spawn_scoped(scope, move || follow(&outbox));
+        let Ok(following) = spawned else {
+            return Ok(None);
+        };
+        for mut batch in &inbox {
+            judging.take_all(&mut batch, sink)?;
+            // Who has ended needs no more room.
+            let _ = back.send(batch);
+        }
+        match following.join() {
+            Ok(_) => Ok(Some(())),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}

@@ -1,0 +1,215 @@
+//! From a capture to findings: alone while the capture is small or nobody is idle, in several threads otherwise.
+
+use std::io;
+
+use wirewhy_capture::{Filters, Reader};
+use wirewhy_detect::Judged;
+use wirewhy_packet::Decoder;
+
+use super::crew::{Crew, Gone, Hired, Outbox, judge_beside};
+use super::following::Following;
+use super::judging::Judging;
+
+/// After so many packets it is asked whether somebody can help: much more than a thread costs, and soon enough to be there
+/// for most of a large capture.
+const ASK_EVERY: u32 = 8_192;
+
+/// Connections are sent to whoever judges in batches of this size, and at the latest after [`ASK_EVERY`] packets.
+const BATCH: usize = 128;
+
+/// A capture being read, filtered and decoded.
+pub(super) struct Feed<'a> {
+    reader: &'a mut Reader,
+    filters: Option<&'a mut Filters>,
+    decoder: Decoder,
+    crew: &'a Crew,
+    /// Somebody decompresses.
+    ahead: Option<Hired<'a>>,
+    /// Packets since somebody was asked for.
+    since: u32,
+}
+
+impl<'a> Feed<'a> {
+    pub(super) fn new(
+        reader: &'a mut Reader,
+        filters: Option<&'a mut Filters>,
+        crew: &'a Crew,
+    ) -> Feed<'a> {
+        Feed {
+            reader,
+            filters,
+            decoder: Decoder::new(),
+            crew,
+            ahead: None,
+            since: 0,
+        }
+    }
+
+    /// Follows the capture to its end, and judges every connection.
+    pub(super) fn run(
+        mut self,
+        following: &mut Following,
+        judging: &mut Judging,
+        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    ) -> io::Result<()> {
+        while self.follow_next(following) {
+            if !following.ended.is_empty() {
+                judging.take_all(&mut following.ended, sink)?;
+            }
+            if self.is_due()
+                && let Some(hired) = self.hire()
+            {
+                let follow = &mut |outbox: &Outbox| self.follow_rest(following, outbox);
+                let done = judge_beside(follow, judging, sink)?;
+                drop(hired);
+                if done.is_some() {
+                    return judging.settle_all(sink);
+                }
+            }
+        }
+        judging.take_rest(following, sink)
+    }
+
+    /// Follows the next packet. Whether there was one.
+    fn follow_next(&mut self, following: &mut Following) -> bool {
+        let Some((frame, info)) = self.reader.next_with_info() else {
+            return false;
+        };
+        following.learn_secrets(info);
+        let passes = self
+            .filters
+            .as_mut()
+            .is_none_or(|filters| filters.matches(&frame));
+        self.decoder.decode_with(&frame, |packet| {
+            if passes {
+                following.observe(packet);
+            } else {
+                following.skip(packet);
+            }
+        });
+        true
+    }
+
+    /// Follows everything that is left, and sends what is over.
+    fn follow_rest(&mut self, following: &mut Following, outbox: &Outbox) -> Result<(), Gone> {
+        while self.follow_next(following) {
+            let is_due = self.is_due();
+            if following.ended.len() >= BATCH || is_due && !following.ended.is_empty() {
+                outbox.send(&mut following.ended)?;
+            }
+        }
+        let mut batch = std::mem::take(&mut following.ended);
+        let mut sent = Ok(());
+        following.tracker.finish(&mut |connection| {
+            if sent.is_err() {
+                return;
+            }
+            batch.push(connection);
+            if batch.len() >= BATCH {
+                sent = outbox.send(&mut batch);
+            }
+        });
+        sent?;
+        outbox.send(&mut batch)
+    }
+
+    fn is_due(&mut self) -> bool {
+        self.since += 1;
+        if self.since < ASK_EVERY {
+            return false;
+        }
+        self.since = 0;
+        true
+    }
+
+    /// Somebody to follow the packets while this thread judges. Whoever comes before does what is most of the work where a
+    /// capture is compressed.
+    fn hire(&mut self) -> Option<Hired<'a>> {
+        let is_compressed = self.reader.info().compression.is_some();
+        if is_compressed && self.ahead.is_none() {
+            let hired = self.crew.hire()?;
+            self.ahead = self.reader.read_ahead().then_some(hired);
+            return None;
+        }
+        self.crew.hire()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::io::Cursor;
+
+    use wirewhy_testkit::{to_pcap, trace};
+
+    use super::*;
+    use crate::engine::EngineOptions;
+
+    /// Refused attempts, one packet each way.
+    fn reader(attempts: u32) -> Reader {
+        let mut lines = String::new();
+        for n in 1..=attempts {
+            writeln!(lines, "{n}.0 #{n} > S 0:0(0)\n{n}.1 #{n} < RA 0:0(0) ack 1").unwrap();
+        }
+        let source = Cursor::new(to_pcap(&trace(&lines)));
+        Reader::new(Box::new(source), "memory".to_owned()).unwrap()
+    }
+
+    /// The streams in the order in which they were judged, and whether all of the crew was seen at work.
+    fn judged(attempts: u32, crew: &Crew) -> (Vec<u32>, bool) {
+        let (mut streams, mut all_at_work) = (Vec::new(), false);
+        let options = EngineOptions::default();
+        let mut following = Following::new(&options, wirewhy_protocol::KeyLog::new());
+        let mut judging = Judging::new(options);
+        let mut reader = reader(attempts);
+        let mut sink = |judged: Judged| {
+            all_at_work |= crew.hire().is_none();
+            streams.push(judged.connection.stream);
+            Ok(())
+        };
+        Feed::new(&mut reader, None, crew)
+            .run(&mut following, &mut judging, &mut sink)
+            .unwrap();
+        (streams, all_at_work)
+    }
+
+    #[test]
+    fn whoever_is_idle_helps_with_a_large_capture() {
+        let (alone, _) = judged(20_000, &Crew::default());
+        assert_eq!(alone.len(), 20_000);
+        let crew = Crew::new(1);
+        let (helped, at_work) = judged(20_000, &crew);
+        assert!(at_work);
+        assert!(helped == alone);
+        assert!(crew.hire().is_some(), "and is idle again");
+    }
+
+    #[test]
+    fn a_small_capture_is_not_worth_a_thread() {
+        let (streams, at_work) = judged(2_000, &Crew::new(1));
+        assert_eq!((streams.len(), at_work), (2_000, false));
+    }
+
+    #[test]
+    fn what_the_sink_fails_with_ends_both() {
+        let crew = Crew::new(1);
+        let options = EngineOptions::default();
+        let mut following = Following::new(&options, wirewhy_protocol::KeyLog::new());
+        let mut judging = Judging::new(options);
+        let mut left = 5_000;
+        let mut sink = |_: Judged| {
+            left -= 1;
+            if left == 0 {
+                Err(io::Error::other("full"))
+            } else {
+                Ok(())
+            }
+        };
+        let ended = Feed::new(&mut reader(20_000), None, &crew).run(
+            &mut following,
+            &mut judging,
+            &mut sink,
+        );
+        assert_eq!(ended.unwrap_err().to_string(), "full");
+    }
+}
