@@ -12,17 +12,23 @@ const PIECES: usize = 4;
 
 type Source = Box<dyn Read + Send>;
 
-/// A piece of the stream; the last is empty, or why there is no more.
-type Piece = io::Result<Vec<u8>>;
+/// A part of the stream, with room before it.
+#[derive(Debug, Default)]
+pub(crate) struct Piece {
+    /// [`Piece::ROOM`] bytes that may be overwritten, then those of the stream: none at its end.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Piece {
+    /// Room for what is left of the pieces before: all but the largest records.
+    pub(crate) const ROOM: usize = 64 * 1024;
+}
 
 /// A stream of which another thread reads the next bytes.
 pub(crate) struct Ahead {
     sources: Sender<Source>,
-    pieces: Receiver<Piece>,
-    spent: Sender<Vec<u8>>,
-    piece: Vec<u8>,
-    /// How much of it was handed out.
-    taken: usize,
+    pieces: Receiver<io::Result<Piece>>,
+    spent: Sender<Piece>,
 }
 
 impl Ahead {
@@ -44,53 +50,63 @@ impl Ahead {
             sources,
             pieces,
             spent,
-            piece: Vec::new(),
-            taken: 0,
         })
     }
 
     /// Gives it the stream.
-    pub(crate) fn reading(self, source: Source) -> Ahead {
+    pub(crate) fn read(&self, source: Source) {
         // The thread waits for it: there is nothing else it could be doing.
         let _ = self.sources.send(source);
-        self
+    }
+
+    /// The next piece. Without bytes of the stream it is the last.
+    pub(crate) fn next(&mut self) -> io::Result<Piece> {
+        // Behind the last piece nobody is there any more.
+        self.pieces.recv().unwrap_or_else(|_| Ok(Piece::default()))
+    }
+
+    /// Gives a piece back to be filled again.
+    pub(crate) fn give_back(&mut self, spent: Piece) {
+        // Nobody fills it again where the stream has ended.
+        let _ = self.spent.send(spent);
     }
 }
 
 /// Reads until the end, a failure, or until nobody takes the pieces any more.
-fn read_all(mut source: Source, pieces: &SyncSender<Piece>, room: &Receiver<Vec<u8>>) {
+fn read_all(mut source: Source, pieces: &SyncSender<io::Result<Piece>>, room: &Receiver<Piece>) {
     loop {
         let mut piece = room.try_recv().unwrap_or_default();
-        piece.resize(PIECE, 0);
-        let read = match source.read(&mut piece) {
-            Ok(len) => {
-                piece.truncate(len);
-                Ok(piece)
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => Err(error),
-        };
-        let is_last = read.as_ref().map_or(true, Vec::is_empty);
-        if pieces.send(read).is_err() || is_last {
+        let failure = fill(&mut piece.bytes, &mut source).err();
+        let is_empty = piece.bytes.len() <= Piece::ROOM;
+        let is_last = is_empty || failure.is_some();
+        // The failure takes the place of the last piece, which has no bytes.
+        if !(is_empty && failure.is_some()) && pieces.send(Ok(piece)).is_err() {
+            return;
+        }
+        if let Some(failure) = failure {
+            // Whoever is gone needs not know.
+            let _ = pieces.send(Err(failure));
+        }
+        if is_last {
             return;
         }
     }
 }
 
-impl Read for Ahead {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.taken == self.piece.len() {
-            // Nobody is left behind the last piece.
-            let next = self.pieces.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
-            let spent = std::mem::replace(&mut self.piece, next);
-            self.taken = 0;
-            let _ = self.spent.send(spent);
+/// Fills a piece as far as the stream goes.
+fn fill(piece: &mut Vec<u8>, source: &mut Source) -> io::Result<()> {
+    piece.resize(Piece::ROOM + PIECE, 0);
+    let mut end = Piece::ROOM;
+    let filled = loop {
+        match source.read(piece.get_mut(end..).unwrap_or_default()) {
+            Ok(0) => break Ok(()),
+            Ok(len) => end = end.saturating_add(len),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => break Err(error),
         }
-        let mut left = self.piece.get(self.taken..).unwrap_or_default();
-        let len = left.read(out)?;
-        self.taken += len;
-        Ok(len)
-    }
+    };
+    piece.truncate(end);
+    filled
 }
 
 #[cfg(test)]
@@ -100,17 +116,32 @@ mod tests {
     use super::*;
 
     fn ahead(source: impl Read + Send + 'static) -> Ahead {
-        Ahead::begin().unwrap().reading(Box::new(source))
+        let ahead = Ahead::begin().unwrap();
+        ahead.read(Box::new(source));
+        ahead
+    }
+
+    /// Everything that comes, and the failure behind it.
+    fn all(ahead: &mut Ahead) -> (Vec<u8>, Option<String>) {
+        let mut all = Vec::new();
+        loop {
+            match ahead.next() {
+                Ok(piece) if piece.bytes.len() <= Piece::ROOM => return (all, None),
+                Ok(piece) => {
+                    all.extend_from_slice(&piece.bytes[Piece::ROOM..]);
+                    ahead.give_back(piece);
+                }
+                Err(failure) => return (all, Some(failure.to_string())),
+            }
+        }
     }
 
     #[test]
     fn the_same_bytes_come_out() {
         let bytes: Vec<u8> = (0..3_000_001_u32).map(|n| n.to_le_bytes()[0]).collect();
-        let mut out = Vec::new();
-        ahead(Cursor::new(bytes.clone()))
-            .read_to_end(&mut out)
-            .unwrap();
+        let (out, failure) = all(&mut ahead(Cursor::new(bytes.clone())));
         assert!(out == bytes);
+        assert_eq!(failure, None);
     }
 
     /// Some bytes, then a failure.
@@ -129,30 +160,32 @@ mod tests {
 
     #[test]
     fn a_failure_comes_behind_what_was_read_before_it() {
-        let mut out = Vec::new();
-        let mut ahead = ahead(Failing(2));
-        let failure = ahead.read_to_end(&mut out).unwrap_err();
-        assert_eq!(
-            (out.as_slice(), failure.to_string().as_str()),
-            (&b"abcabc"[..], "gone")
-        );
-        assert_eq!(ahead.read(&mut [0; 8]).unwrap(), 0);
+        for (reads, bytes) in [(2, "abcabc"), (0, "")] {
+            let mut ahead = ahead(Failing(reads));
+            let failure = Some("gone".to_owned());
+            assert_eq!(all(&mut ahead), (bytes.into(), failure));
+            assert_eq!(ahead.next().unwrap().bytes, b"");
+        }
+    }
+
+    /// Never ends, and tells when it is dropped.
+    struct Endless(Sender<()>);
+
+    impl Read for Endless {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            Ok(out.len())
+        }
+    }
+
+    impl Drop for Endless {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+        }
     }
 
     #[test]
     fn who_reads_ahead_ends_when_nobody_asks() {
         let (sender, receiver) = channel();
-        struct Endless(Sender<()>);
-        impl Read for Endless {
-            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-                Ok(out.len())
-            }
-        }
-        impl Drop for Endless {
-            fn drop(&mut self) {
-                self.0.send(()).unwrap();
-            }
-        }
         drop(ahead(Endless(sender)));
         receiver.recv().unwrap();
     }

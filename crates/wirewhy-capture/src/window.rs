@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, Piece};
 
 /// Large enough that the cost of a read call vanishes, small enough to stay in a second-level cache.
 const INITIAL_SIZE: usize = 256 * 1024;
@@ -14,10 +14,12 @@ const INITIAL_SIZE: usize = 256 * 1024;
 /// complete as soon as its last byte has arrived. It grows only while the stream really delivers the bytes asked for.
 pub(crate) struct Window {
     source: Box<dyn Read + Send>,
+    /// Who reads the source instead, if anybody does.
+    ahead: Option<Ahead>,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// Position in the stream of the first byte of `buffer`.
+    /// Position in the stream of the first byte of `buffer`, modulo 2^64: room before the stream's begin has one, too.
     base: u64,
     /// Set once the stream gave no more bytes.
     ended: bool,
@@ -32,6 +34,7 @@ impl Window {
     fn with_size(source: Box<dyn Read + Send>, size: usize) -> Window {
         Window {
             source,
+            ahead: None,
             buffer: vec![0; size],
             start: 0,
             end: 0,
@@ -43,12 +46,13 @@ impl Window {
 
     /// Lets another thread read what comes next. Whether there is one.
     pub(crate) fn read_ahead(&mut self) -> bool {
-        let Some(ahead) = Ahead::begin() else {
-            return false;
-        };
-        let source = std::mem::replace(&mut self.source, Box::new(io::empty()));
-        self.source = Box::new(ahead.reading(source));
-        true
+        if self.ahead.is_none() {
+            self.ahead = Ahead::begin();
+            if let Some(ahead) = &self.ahead {
+                ahead.read(std::mem::replace(&mut self.source, Box::new(io::empty())));
+            }
+        }
+        self.ahead.is_some()
     }
 
     /// The bytes that have arrived and are not consumed.
@@ -61,7 +65,7 @@ impl Window {
     #[inline]
     pub(crate) fn offset(&self) -> u64 {
         // A usize fits a u64 on every platform Rust supports.
-        self.base.saturating_add(self.start as u64)
+        self.base.wrapping_add(self.start as u64)
     }
 
     /// Passes over `count` available bytes; their place can be lent by [`lend`](Window::lend) until the next `fill`.
@@ -112,18 +116,14 @@ impl Window {
 
     #[cold]
     fn fill_slow(&mut self, want: usize) -> bool {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.base = self.base.saturating_add(self.start as u64);
-        self.end -= self.start;
-        self.start = 0;
-        while self.end < want && !self.ended {
-            if self.end == self.buffer.len() {
-                self.buffer.resize(self.buffer.len().saturating_mul(2), 0);
-            }
-            let free = self.buffer.get_mut(self.end..).unwrap_or_default();
-            match self.source.read(free) {
+        while self.end - self.start < want && !self.ended {
+            let read = match self.ahead {
+                None => self.read_more(),
+                Some(_) => self.take_piece(),
+            };
+            match read {
                 Ok(0) => self.ended = true,
-                Ok(count) => self.end = self.end.saturating_add(count).min(self.buffer.len()),
+                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.ended = true;
@@ -131,7 +131,57 @@ impl Window {
                 }
             }
         }
-        self.end >= want
+        self.end - self.start >= want
+    }
+
+    /// Reads what one call gives.
+    fn read_more(&mut self) -> io::Result<usize> {
+        self.slide();
+        if self.end == self.buffer.len() {
+            self.buffer.resize(self.buffer.len().saturating_mul(2), 0);
+        }
+        let free = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let count = self.source.read(free)?;
+        self.end = self.end.saturating_add(count).min(self.buffer.len());
+        Ok(count)
+    }
+
+    /// Makes the next piece the buffer, with what is left of this one before it; adds it to this one where that is too
+    /// much.
+    fn take_piece(&mut self) -> io::Result<usize> {
+        let Some(ahead) = &mut self.ahead else {
+            return Ok(0);
+        };
+        let mut piece = ahead.next()?;
+        let count = piece.bytes.len().saturating_sub(Piece::ROOM);
+        let left = self.buffer.get(self.start..self.end).unwrap_or_default();
+        let fits = Piece::ROOM.checked_sub(left.len());
+        if let Some(start) = fits
+            && let Some(room) = piece.bytes.get_mut(start..Piece::ROOM)
+        {
+            room.copy_from_slice(left);
+            self.base = self.offset().wrapping_sub(start as u64);
+            (self.start, self.end) = (start, piece.bytes.len());
+            std::mem::swap(&mut self.buffer, &mut piece.bytes);
+        } else if count > 0 {
+            self.slide();
+            self.buffer.truncate(self.end);
+            let more = piece.bytes.get(Piece::ROOM..).unwrap_or_default();
+            self.buffer.extend_from_slice(more);
+            self.end = self.buffer.len();
+        }
+        if let Some(ahead) = &mut self.ahead {
+            ahead.give_back(piece);
+        }
+        Ok(count)
+    }
+
+    /// Moves what is available to the begin of the buffer.
+    fn slide(&mut self) {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.base = self.offset();
+        self.end -= self.start;
+        self.start = 0;
     }
 }
 
@@ -193,6 +243,25 @@ mod tests {
         assert!(!window.fill(1 << 30));
         assert_eq!(window.buffer.len(), 16);
         assert_eq!(window.available(), b"abcdefghijkl");
+    }
+
+    #[test]
+    fn what_is_read_ahead_is_the_same() {
+        let bytes: Vec<u8> = (0..2_000_003_u32).flat_map(u32::to_le_bytes).collect();
+        for size in [3, 1_000, 50_001, 200_000, 3_000_000] {
+            let mut window = Window::with_size(Box::new(io::Cursor::new(bytes.clone())), 4_096);
+            assert!(window.fill(100));
+            window.consume(10);
+            assert!(window.read_ahead());
+            let mut at = 10;
+            while window.fill(size) {
+                assert_eq!(window.offset(), at as u64);
+                assert!(window.available()[..size] == bytes[at..at + size]);
+                window.consume(size);
+                at += size;
+            }
+            assert!(*window.available() == bytes[at..]);
+        }
     }
 
     #[test]

@@ -122,16 +122,19 @@ impl<'a> Feed<'a> {
         true
     }
 
-    /// Somebody to follow the packets while this thread judges. Whoever comes before does what is most of the work where a
-    /// capture is compressed.
+    /// Somebody to follow the packets while this thread judges.
     fn hire(&mut self) -> Option<Hired<'a>> {
+        // Whoever comes first decompresses, where there is anything to: that is most of the work.
         let is_compressed = self.reader.info().compression.is_some();
         if is_compressed && self.ahead.is_none() {
             let hired = self.crew.hire()?;
             self.ahead = self.reader.read_ahead().then_some(hired);
             return None;
         }
-        self.crew.hire()
+        let hired = self.crew.hire()?;
+        // Copying a file from the system's cache is little work beside the other two, but would wait for the greater.
+        self.reader.read_ahead();
+        Some(hired)
     }
 }
 
