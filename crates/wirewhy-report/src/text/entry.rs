@@ -69,9 +69,7 @@ impl Entry {
     }
 
     pub(super) fn write_next(&self, page: &mut Page<'_>) -> io::Result<()> {
-        let steps = record_of(self.code).map_or(&[][..], |record: &Record| record.check_next);
-        let few = steps.get(..MAX_STEPS).unwrap_or(steps);
-        page.listed("next", few)
+        write_steps(page, self.code)
     }
 
     /// A line in place of the whole entry.
@@ -151,29 +149,9 @@ impl Entry {
     }
 
     fn blame(&self, names: &Names) -> String {
-        let mut culprits = match self.place {
-            Place::One(_) => self.detail.culprits.clone(),
-            Place::Many { .. } => by_role(&self.detail.culprits),
-        };
-        culprits.sort_by_key(|(_, _, times)| std::cmp::Reverse(*times));
-        if let [(culprit, confidence, _)] = culprits.as_slice() {
-            return blamed(*culprit, *confidence, names);
-        }
-        let parts: Vec<String> = culprits
-            .iter()
-            .take(3)
-            .map(|(culprit, confidence, times)| {
-                format!(
-                    "{} ({})",
-                    blamed(*culprit, *confidence, names),
-                    words::count(*times)
-                )
-            })
-            .collect();
-        let rest: u64 = culprits.iter().skip(3).map(|(_, _, times)| times).sum();
-        match rest {
-            0 => parts.join("; "),
-            rest => format!("{}; others ({})", parts.join("; "), words::count(rest)),
+        match self.place {
+            Place::One(_) => all_blamed(self.detail.culprits.clone(), names),
+            Place::Many { .. } => all_blamed(by_role(&self.detail.culprits), names),
         }
     }
 
@@ -230,6 +208,31 @@ impl Place {
     }
 }
 
+/// Who is to blame, and how often each.
+fn all_blamed(culprits: Vec<(Culprit, Confidence, u64)>, names: &Names) -> String {
+    let mut culprits = culprits;
+    culprits.sort_by_key(|(_, _, times)| std::cmp::Reverse(*times));
+    if let [(culprit, confidence, _)] = culprits.as_slice() {
+        return blamed(*culprit, *confidence, names);
+    }
+    let parts: Vec<String> = culprits
+        .iter()
+        .take(3)
+        .map(|(culprit, confidence, times)| {
+            format!(
+                "{} ({})",
+                blamed(*culprit, *confidence, names),
+                words::count(*times)
+            )
+        })
+        .collect();
+    let rest: u64 = culprits.iter().skip(3).map(|(_, _, times)| times).sum();
+    match rest {
+        0 => parts.join("; "),
+        rest => format!("{}; others ({})", parts.join("; "), words::count(rest)),
+    }
+}
+
 /// Blame over many services: by role only, as each has its own address.
 fn by_role(culprits: &[(Culprit, Confidence, u64)]) -> Vec<(Culprit, Confidence, u64)> {
     let mut merged: Vec<(Culprit, Confidence, u64)> = Vec::new();
@@ -265,8 +268,43 @@ pub(crate) fn finding(page: &mut Page<'_>, finding: &Finding, names: &Names) -> 
     if let Some(cause) = finding.consequence_of {
         page.labelled("cause", cause)?;
     }
-    let steps = record_of(finding.code).map_or(&[][..], |record: &Record| record.check_next);
+    write_steps(page, finding.code)
+}
+
+/// What to look at next.
+pub(super) fn write_steps(page: &mut Page<'_>, code: &str) -> io::Result<()> {
+    let steps = record_of(code).map_or(&[][..], |record: &Record| record.check_next);
     page.listed("next", steps.get(..MAX_STEPS).unwrap_or(steps))
+}
+
+/// Findings of one code about many services or hosts.
+pub(super) fn group_findings(
+    page: &mut Page<'_>,
+    alike: &[&GroupFinding],
+    names: &Names,
+) -> io::Result<()> {
+    let Some(first) = alike.first() else {
+        return Ok(());
+    };
+    let code = first.finding.code;
+    page.headline(first.finding.severity, code, title(code))?;
+    let number = words::counted(alike.len() as u64, first.scope.name());
+    page.labelled("where", &number)?;
+    for found in alike.iter().take(MAX_SERVICES) {
+        let line = format!("{}: {}", Safe(&found.subject), Safe(&found.finding.summary));
+        page.labelled("", &line)?;
+    }
+    let rest = alike.len().saturating_sub(MAX_SERVICES);
+    if rest > 0 {
+        page.labelled("", &format!("others: {}", words::count(rest as u64)))?;
+    }
+    let culprits: Vec<(Culprit, Confidence, u64)> = alike
+        .iter()
+        .map(|found| (found.finding.culprit, found.finding.confidence, 1))
+        .collect();
+    page.labelled("culprit", &all_blamed(by_role(&culprits), names))?;
+    let proof = frames(&first.finding.frames);
+    page.labelled("proof", &format!("{proof} of {}", Safe(&first.subject)))
 }
 
 /// One finding about more than one connection.
@@ -378,7 +416,12 @@ fn blamed(culprit: Culprit, confidence: Confidence, names: &Names) -> String {
         Confidence::Likely => "likely: no other common cause fits",
         Confidence::Possible => "possible: one of several readings",
     };
-    format!("{role}{address}, {sure}")
+    // Where nobody is named, it is sure what happened and not who did it.
+    let link = match culprit.role {
+        Role::Unknown => "; what happened is",
+        _ => ",",
+    };
+    format!("{role}{address}{link} {sure}")
 }
 
 fn frames(frames: &[u64]) -> String {

@@ -18,8 +18,8 @@ use entry::Entry;
 use healthy::Services;
 use tally::Causes;
 
-/// How many findings beyond one connection are written out.
-const MAX_GROUP_FINDINGS: usize = 20;
+/// How many findings beyond one connection are written out one by one that have one code; more become one entry.
+const MAX_ALIKE: usize = 3;
 
 /// How many entries are written out in full; further causes get a line each.
 const MAX_ENTRIES: usize = 12;
@@ -210,17 +210,30 @@ fn beyond(
         .filter(|found| found.scope != Scope::Capture && found.finding.severity >= least)
         .collect();
     shown.sort_by_key(|found| std::cmp::Reverse(found.finding.severity));
-    for found in shown.iter().take(MAX_GROUP_FINDINGS) {
-        page.blank()?;
-        entry::group_finding(page, found, names)?;
-    }
-    match shown.len().saturating_sub(MAX_GROUP_FINDINGS) {
-        0 => Ok(()),
-        more => {
-            page.blank()?;
-            page.text(&format!("And {more} more of this kind: see --format json."))
+    let mut told = Vec::new();
+    for found in &shown {
+        let code = found.finding.code;
+        if told.contains(&code) {
+            continue;
         }
+        told.push(code);
+        let alike: Vec<&GroupFinding> = shown
+            .iter()
+            .copied()
+            .filter(|other| other.finding.code == code)
+            .collect();
+        if alike.len() > MAX_ALIKE {
+            page.blank()?;
+            entry::group_findings(page, &alike, names)?;
+        } else {
+            for found in alike {
+                page.blank()?;
+                entry::group_finding(page, found, names)?;
+            }
+        }
+        entry::write_steps(page, code)?;
     }
+    Ok(())
 }
 
 /// What the recording could not carry: it lowers the worth of everything above.

@@ -403,3 +403,46 @@ fn a_file_name_can_be_pasted() {
         "{shown}"
     );
 }
+
+#[test]
+fn one_code_about_many_services_is_one_entry() {
+    let about = |n: u8| GroupFinding {
+        scope: Scope::Service,
+        subject: format!("10.0.0.{n}:443"),
+        finding: Finding {
+            summary: format!("{n} of 20 failed"),
+            ..finding("test.flaky", Severity::Warning)
+        },
+    };
+    let few: Vec<GroupFinding> = (1..=3).map(about).collect();
+    let shown = report(&[healthy(0)], &few, View::default());
+    assert_eq!(shown.matches("test.flaky").count(), 3, "{shown}");
+    let many: Vec<GroupFinding> = (1..=40).map(about).collect();
+    let shown = report(&[healthy(0)], &many, View::default());
+    let expected = "\
+warning  test.flaky
+where    40 services
+         10.0.0.1:443: 1 of 20 failed
+         10.0.0.2:443: 2 of 20 failed
+         10.0.0.3:443: 3 of 20 failed
+         10.0.0.4:443: 4 of 20 failed
+         10.0.0.5:443: 5 of 20 failed
+         others: 35
+culprit  the path, likely: no other common cause fits
+proof    frame 3 of 10.0.0.1:443
+";
+    assert!(shown.contains(expected), "{shown}");
+}
+
+#[test]
+fn where_nobody_is_named_it_is_sure_what_happened() {
+    let nobody = Finding {
+        culprit: Role::Unknown.into(),
+        ..finding("test.nobody", Severity::Error)
+    };
+    let shown = report(&[with(vec![nobody])], &[], View::default());
+    assert!(
+        shown.contains("culprit  unknown; what happened is likely: no other common cause fits\n"),
+        "{shown}"
+    );
+}
