@@ -9,7 +9,8 @@ use std::io;
 
 use wirewhy_capture::{CaptureInfo, Filters, Reader, SecretsType};
 use wirewhy_detect::{
-    CaptureFaults, GroupFinding, Judged, Limits, Survey, Totals, TrustStore, about_link, judge,
+    CaptureFaults, GroupFinding, Judged, Limits, Survey, Tallies, Totals, TrustStore, about_link,
+    judge,
 };
 use wirewhy_flow::{Bounds, Connection, Neighbours, Observed, Sample, Tracker};
 use wirewhy_packet::{Decoder, Interval, Packet, Timestamp};
@@ -173,8 +174,8 @@ impl Analysis {
         self.tracker.skip(packet);
     }
 
-    /// Ends the analysis: hands over every connection left, and returns the totals and the findings beyond single
-    /// connections. `recording` holds what only the reader knows: source, problem, drops.
+    /// Ends the analysis: hands over every connection left, and returns the totals, the findings beyond single connections,
+    /// and what a survey over many captures needs to know. `recording` holds what only the reader knows: source, problem, drops.
     ///
     /// # Errors
     ///
@@ -183,7 +184,7 @@ impl Analysis {
         mut self,
         recording: CaptureFaults,
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
-    ) -> io::Result<(Totals, Vec<GroupFinding>)> {
+    ) -> io::Result<(Totals, Vec<GroupFinding>, Tallies)> {
         let mut tracker = std::mem::replace(&mut self.tracker, Tracker::new(self.options.bounds));
         let mut failed = Ok(());
         tracker.finish(&mut |connection| {
@@ -196,7 +197,9 @@ impl Analysis {
         while let Some(held) = self.held.pop_front() {
             sink(self.settle(held.judged))?;
         }
-        Ok(self.conclude(recording))
+        let tallies = self.survey.tallies(&self.options.limits);
+        let (totals, found) = self.conclude(recording);
+        Ok((totals, found, tallies))
     }
 
     /// The totals and the findings beyond single connections, once every connection is settled.
@@ -299,6 +302,8 @@ pub struct Analyzed {
     pub worst: Option<wirewhy_detect::Severity>,
     /// Whether reading ended early.
     pub cut_short: bool,
+    /// What a survey over many captures needs to know of this one.
+    pub tallies: Tallies,
 }
 
 /// Reads a capture to its end, analyses it, and reports what `view` shows to `reporter`.
@@ -345,13 +350,14 @@ pub fn analyze(
         dropped_packets: summary.dropped_packets,
         ..CaptureFaults::default()
     };
-    let (totals, group) = analysis.finish(recording, &mut sink)?;
+    let (totals, group, tallies) = analysis.finish(recording, &mut sink)?;
     worst = worst.max(group.iter().map(|found| found.finding.severity).max());
     reporter.finish(&summary, &totals, &group)?;
     Ok(Analyzed {
         totals,
         worst,
         cut_short: summary.problem.is_some(),
+        tallies,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The summary over many captures.
 
 use serde_json::Value as Json;
-use wirewhy_detect::{GroupFinding, Judged};
+use wirewhy_detect::{GroupFinding, Judged, Tallies};
 use wirewhy_report::{
     Archive, Digest, Digester, Extent, Look, Names, Ndjson, Scanned, View, write_error_ndjson,
 };
@@ -12,7 +12,7 @@ use crate::sample::{caveat, healthy, refused, tell};
 fn digest(judged: &[Judged], group: &[GroupFinding]) -> Digest {
     let mut digester = Digester::default();
     tell(&mut digester, judged, group);
-    let digest = digester.into_digest();
+    let digest = digester.into_digest(Tallies::default());
     let written = serde_json::to_string(&digest).unwrap();
     assert_eq!(serde_json::from_str::<Digest>(&written).unwrap(), digest);
     digest

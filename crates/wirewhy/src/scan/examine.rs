@@ -178,7 +178,7 @@ impl<'a> Examiner<'a> {
         };
         let options = &self.setup.options;
         let analyzed = engine::analyze(reader, filters.as_mut(), options, &self.view, &mut both)?;
-        let digest = digester.into_digest();
+        let digest = digester.into_digest(analyzed.tallies);
         if self.format == ScanFormat::Text && (self.view.all || digest.has_trouble()) {
             digest.write_text(&mut spool, self.look, &source)?;
         }
