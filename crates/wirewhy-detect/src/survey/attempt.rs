@@ -76,14 +76,23 @@ pub(crate) fn went(judged: &Judged) -> Option<Went> {
     }
 }
 
-/// Whether an attempt was young and busy when the capture ended: how it went is not known yet.
+/// Whether an attempt was answered, and was young and busy when the capture ended: how it went is not known yet.
 pub(crate) fn is_unsettled(connection: &Connection, limits: &Limits) -> bool {
     let closing = |side: &Endpoint| side.fin.is_some();
     connection.ended == Ended::EndOfCapture
+        && connection.server.was_seen()
         && !closing(&connection.client)
         && !closing(&connection.server)
         && connection.heard_after(connection.last.time) < limits.silence
         && connection.heard_after(connection.first.time) < limits.handshake_silence
+}
+
+/// Whether a connection whose opening is not in the capture shows that its service does something.
+pub(crate) fn shows_life(judged: &Judged) -> bool {
+    let connection = &judged.connection;
+    connection.is_one_sided()
+        || connection.server.counts.payload_packets > 0
+        || matches!(judged.outcome(), Outcome::Ok | Outcome::Degraded)
 }
 
 fn failed(judged: &Judged) -> Went {

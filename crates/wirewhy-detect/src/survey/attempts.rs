@@ -6,6 +6,7 @@ use indexmap::IndexSet;
 
 use super::GroupFinding;
 use super::attempt;
+use super::filter::Keys;
 use super::flood::Recorded;
 use super::service::ServiceTally;
 use super::source::SourceTally;
@@ -21,6 +22,8 @@ pub(super) struct Attempts {
     services: Table<(IpAddr, u16), ServiceTally>,
     sources: Table<IpAddr, SourceTally>,
     recorded: Recorded,
+    /// Services that were talked with in connections that opened before the capture began.
+    alive: Keys<(IpAddr, u16)>,
 }
 
 /// Who was seen to scan.
@@ -35,11 +38,14 @@ impl Attempts {
         let (client, server) = (&connection.client.counts, &connection.server.counts);
         self.recorded.beyond_syns |= client.packets > u64::from(handshake.syns)
             || server.packets > u64::from(handshake.syn_acks);
+        let address = (connection.server.address, connection.server.port);
         if handshake.first_syn.is_none() || connection.is_one_sided() {
+            if attempt::shows_life(judged) {
+                self.alive.add(address);
+            }
             return;
         }
         let went = attempt::went(judged);
-        let address = (connection.server.address, connection.server.port);
         if let Some(service) = self.services.entry(address) {
             service.add(connection, went, limits);
         }
@@ -68,13 +74,16 @@ impl Attempts {
 
     /// What a survey over many captures needs to know of these attempts.
     pub(super) fn tallies(&self, one_direction: bool, limits: &Limits) -> Tallies {
-        Tallies::new(
-            &self.services,
-            &self.sources,
-            self.recorded,
-            one_direction,
-            limits,
-        )
+        Tallies {
+            alive: self.alive.as_filter(),
+            ..Tallies::new(
+                &self.services,
+                &self.sources,
+                self.recorded,
+                one_direction,
+                limits,
+            )
+        }
     }
 
     /// What the attempts show together.

@@ -10,6 +10,8 @@
 //! - Strangers who knock once are no clients: an address on the Internet hears them at every port.
 
 mod joined;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -115,6 +117,7 @@ pub struct Episode {
     sources: Table<(IpAddr, Network), Joined<SourceTally>>,
     other_services: Filter,
     other_sources: Filter,
+    alive: Filter,
     recordings: IndexMap<Recording, Standing>,
     /// Captures taken in, so that copies can be told.
     known: IndexSet<(Timestamp, Timestamp, (u64, u64))>,
@@ -158,6 +161,7 @@ impl Episode {
         self.scanners.truncate(Self::REMEMBERED);
         self.other_services.merge(&other.other_services);
         self.other_sources.merge(&other.other_sources);
+        self.alive.merge(&other.alive);
         for (recording, standing) in other.recordings {
             self.recordings
                 .entry(recording)
@@ -229,6 +233,8 @@ impl Episode {
             .or_insert(standing);
         self.other_services.merge(&tallies.other_services);
         self.other_sources.merge(&tallies.other_sources);
+        self.alive.merge(&tallies.alive);
+        let how = (tallies.recorded, tallies.one_direction);
         let network = |link: Option<[u8; 6]>| link.map_or(Network::Of(recording), Network::Link);
         for service in tallies.services {
             let (address, port) = (service.address, service.port);
@@ -238,12 +244,7 @@ impl Episode {
                 continue;
             };
             let mut tally = service.tally;
-            joined.note(
-                &source,
-                recording,
-                tallies.one_direction,
-                tally.take_frames(),
-            );
+            joined.note((&source, from), recording, how, tally.take_frames());
             joined.take_said(&mut said, &socket_of(address, port));
             joined.tally.join(tally);
         }
@@ -256,12 +257,7 @@ impl Episode {
                 self.other_sources.add(address);
                 continue;
             };
-            joined.note(
-                &source,
-                recording,
-                tallies.one_direction,
-                tally.take_frames(),
-            );
+            joined.note((&source, from), recording, how, tally.take_frames());
             joined.take_said(&mut said, &address.to_string());
             joined.tally.join(tally, limits);
         }

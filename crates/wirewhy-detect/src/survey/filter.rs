@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::quality::FixedState;
+use indexmap::IndexSet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::letters;
@@ -82,6 +83,49 @@ impl Filter {
             let part = usize::try_from(hash >> (16 * look) & 0xffff).unwrap_or(0);
             part % bits
         })
+    }
+}
+
+/// A set of keys, by name while they are few.
+#[derive(Clone, Debug)]
+pub(super) struct Keys<K> {
+    few: IndexSet<K>,
+    more: Filter,
+}
+
+impl<K> Default for Keys<K> {
+    fn default() -> Self {
+        Keys {
+            few: IndexSet::new(),
+            more: Filter::default(),
+        }
+    }
+}
+
+impl<K: Hash + Eq> Keys<K> {
+    const FEW: usize = 1_024;
+
+    pub(super) fn add(&mut self, key: K) {
+        if self.few.len() < Self::FEW || self.few.contains(&key) {
+            self.few.insert(key);
+            return;
+        }
+        if self.more.is_empty() {
+            self.more = Filter::large();
+        }
+        self.more.add(key);
+    }
+
+    pub(super) fn as_filter(&self) -> Filter {
+        let mut filter = self.more.clone();
+        if !self.few.is_empty() {
+            let mut few = Filter::for_keys(self.few.len());
+            for key in &self.few {
+                few.add(key);
+            }
+            filter.merge(&few);
+        }
+        filter
     }
 }
 

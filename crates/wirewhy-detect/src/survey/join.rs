@@ -18,6 +18,7 @@ impl ServiceTally {
         self.worked = self.worked.saturating_add(other.worked);
         self.left = self.left.saturating_add(other.left);
         self.unsettled = self.unsettled.saturating_add(other.unsettled);
+        self.undecided = self.undecided.saturating_add(other.undecided);
         self.first = [self.first, other.first].into_iter().flatten().min();
         self.last = self.last.max(other.last);
         self.working = match (self.working, other.working) {
@@ -38,6 +39,11 @@ impl ServiceTally {
             (flood @ None, more) => *flood = more,
             (Some(_), None) => {}
         }
+    }
+
+    /// Whether attempts of the one are attempts of the other, seen in another place.
+    pub(super) fn is_that_of(&self, other: &ServiceTally) -> bool {
+        self.sample.shared(&other.sample).is_some()
     }
 
     /// Leaves out of `other` what is counted here, and out of both what failed in the one and not in the other: who asks

@@ -47,8 +47,9 @@ impl Shared {
         if self.is_exact {
             return self.failed.min(all);
         }
-        let share = u64::from(self.failed + 1) * u64::from(all);
-        let number = share.div_ceil(u64::from(self.held_there.max(1)));
+        let shared = self.failed + self.others + 1;
+        let number =
+            (u64::from(shared) * u64::from(all)).div_ceil(u64::from(self.held_there.max(1)));
         u32::try_from(number).unwrap_or(u32::MAX).min(all)
     }
 }

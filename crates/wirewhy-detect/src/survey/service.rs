@@ -45,6 +45,9 @@ pub(crate) struct ServiceTally {
     /// How many of those that worked were under way when the capture ended, so that how they went on is not known.
     #[serde(rename = "o", skip_serializing_if = "is_zero")]
     pub(crate) unsettled: u32,
+    /// How many beside all these were answered and under way when the capture ended.
+    #[serde(rename = "d", skip_serializing_if = "is_zero")]
+    pub(crate) undecided: u32,
     /// Which attempts these are.
     #[serde(rename = "i")]
     pub(crate) sample: Sample,
@@ -162,15 +165,18 @@ impl ServiceTally {
             self.sample.add(connection, failed);
             self.next_hop = self.next_hop.or(connection.client.next_hop);
         }
-        let Some(went) = went else { return };
+        let under_way = u32::from(attempt::is_unsettled(connection, limits));
+        let Some(went) = went else {
+            self.undecided = self.undecided.saturating_add(under_way);
+            return;
+        };
         let start = connection.first.time;
         self.attempts = self.attempts.saturating_add(1);
         self.first = Some(self.first.map_or(start, |first| first.min(start)));
         self.last = Some(self.last.map_or(start, |last| last.max(start)));
         match went {
             Went::Worked => {
-                let unsettled = attempt::is_unsettled(connection, limits);
-                self.unsettled = self.unsettled.saturating_add(u32::from(unsettled));
+                self.unsettled = self.unsettled.saturating_add(under_way);
                 self.add_working(connection);
             }
             Went::Left => self.left = self.left.saturating_add(1),
@@ -187,10 +193,15 @@ impl ServiceTally {
         }
     }
 
-    /// Takes what was still under way for neither worked nor failed.
+    /// Takes what was under way when a capture ended for what makes the service look better: where nothing else worked, for
+    /// connections that go on, and else for some that worked.
     pub(super) fn doubt_unsettled(&mut self) {
-        self.worked = self.worked.saturating_sub(self.unsettled);
-        if self.unsettled > 0 {
+        if self.worked > self.unsettled {
+            self.worked = self.worked.saturating_add(self.undecided);
+            return;
+        }
+        self.worked = 0;
+        if self.unsettled > 0 || self.undecided > 0 {
             self.keep_open(0);
         }
     }

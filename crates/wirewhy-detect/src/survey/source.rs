@@ -244,6 +244,21 @@ impl SourceTally {
         }
     }
 
+    /// Whether these are the same attempts, seen in another place: at the same time, and mostly at the same targets.
+    pub(super) fn is_that_of(&self, other: &SourceTally) -> bool {
+        let times = [self.from, self.until, other.from, other.until];
+        let [Some(from), Some(until), Some(begun), Some(ended)] = times else {
+            return false;
+        };
+        let (Some(tried), Some(more)) = (&self.tried, &other.tried) else {
+            return false;
+        };
+        let mut all = tried.targets.clone();
+        all.join(&more.targets);
+        let most = tried.targets.count().max(more.targets.count());
+        begun <= until && from <= ended && all.count() <= most.saturating_add(most / 4)
+    }
+
     fn knows_all_of(&self, other: &SourceTally) -> bool {
         let (Some(tried), Some(more)) = (&self.tried, &other.tried) else {
             return false;

@@ -29,6 +29,9 @@ pub struct Tallies {
     /// Sources that are not among them.
     #[serde(rename = "co", default, skip_serializing_if = "Filter::is_empty")]
     pub(super) other_sources: Filter,
+    /// Services that were talked with in connections that opened before the capture began.
+    #[serde(rename = "t", default, skip_serializing_if = "Filter::is_empty")]
+    pub(super) alive: Filter,
     #[serde(rename = "r", default)]
     pub(super) recorded: Recorded,
     /// Whether most of the capture shows one direction only.
@@ -112,6 +115,7 @@ impl Tallies {
                 })
                 .collect(),
             other_sources,
+            alive: Filter::default(),
             recorded,
             one_direction,
         }

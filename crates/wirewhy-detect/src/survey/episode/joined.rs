@@ -34,10 +34,11 @@ pub(super) struct Joined<T> {
     pub(super) captures: u64,
     /// In how many of them some were in vain.
     pub(super) in_trouble: u64,
-    /// The first of those, and the name of the last.
-    pub(super) proofs: Vec<Proof>,
-    pub(super) last_source: String,
-    /// The recordings they belong to.
+    /// The first of those, and the name of the last, by when they begin.
+    pub(super) proofs: Vec<(Timestamp, Proof)>,
+    pub(super) last: Option<(Timestamp, String)>,
+    /// The recordings of those that hold nothing but SYNs and their answers: what those prove others of the same recording
+    /// tell.
     pub(super) recordings: Vec<Recording>,
     /// Whether there are more of those than are remembered.
     pub(super) has_more_recordings: bool,
@@ -79,25 +80,32 @@ impl<T> Joined<T> {
     /// Counts a capture. Frames are those of attempts in vain.
     pub(super) fn note(
         &mut self,
-        source: &str,
+        (source, from): (&str, Timestamp),
         recording: Recording,
-        one_direction: bool,
+        tallies: (Recorded, bool),
         frames: Vec<u64>,
     ) {
+        let (recorded, one_direction) = tallies;
         self.captures += 1;
         if frames.is_empty() {
             return;
         }
         self.in_trouble += 1;
         self.one_direction |= one_direction;
-        self.belong_to(recording);
-        source.clone_into(&mut self.last_source);
-        if self.proofs.len() < Self::PROOFS {
-            self.proofs.push(Proof {
-                source: source.to_owned(),
-                frames,
-            });
+        if !recorded.beyond_syns {
+            self.belong_to(recording);
         }
+        self.last = std::mem::take(&mut self.last).max(Some((from, source.to_owned())));
+        let source = source.to_owned();
+        self.proofs.push((from, Proof { source, frames }));
+        self.keep_first_proofs();
+    }
+
+    fn keep_first_proofs(&mut self) {
+        self.proofs.sort_by(|(a_from, a), (b_from, b)| {
+            a_from.cmp(b_from).then_with(|| a.source.cmp(&b.source))
+        });
+        self.proofs.truncate(Self::PROOFS);
     }
 
     fn belong_to(&mut self, recording: Recording) {
@@ -135,10 +143,8 @@ impl<T> Joined<T> {
         self.captures += other.captures;
         self.in_trouble += other.in_trouble;
         self.proofs.extend(other.proofs);
-        self.proofs.truncate(Self::PROOFS);
-        if !other.last_source.is_empty() {
-            self.last_source = other.last_source;
-        }
+        self.keep_first_proofs();
+        self.last = std::mem::take(&mut self.last).max(other.last);
         for recording in other.recordings {
             self.belong_to(recording);
         }

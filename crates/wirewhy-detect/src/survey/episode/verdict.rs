@@ -1,6 +1,7 @@
 //! What the captures of an episode show together.
 
 use std::cmp::Reverse;
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use indexmap::{IndexMap, IndexSet};
@@ -8,15 +9,25 @@ use wirewhy_packet::Timestamp;
 
 use super::joined::{Joined, Network, Standing};
 use super::{Across, Episode, Judgement, Said};
-use crate::detectors::{down, port_scan, refused, syn_flood, syn_unanswered, unreachable};
-use crate::survey::attempts::about_service;
+use crate::detectors::{down, flaky, port_scan, refused, syn_flood, syn_unanswered, unreachable};
+use crate::survey::attempts::{Scanners, about_service};
 use crate::survey::flood::Recorded;
 use crate::survey::recording::Recording;
 use crate::survey::service::ServiceTally;
+use crate::survey::source::SourceTally;
 use crate::wording::socket_of;
 use crate::{Confidence, Finding, Limits, Scope, Severity};
 
 type Recordings = IndexMap<Recording, Standing>;
+
+/// What is known of one subject in one network.
+struct Subject<S, T> {
+    subject: S,
+    network: Network,
+    /// Whether every capture kept an account of it.
+    is_known: bool,
+    joined: Joined<T>,
+}
 
 pub(super) fn of(episode: Episode, limits: &Limits) -> Judgement {
     let Episode {
@@ -24,6 +35,7 @@ pub(super) fn of(episode: Episode, limits: &Limits) -> Judgement {
         sources,
         other_services,
         other_sources,
+        alive,
         recordings,
         mut scanners,
         said,
@@ -33,56 +45,54 @@ pub(super) fn of(episode: Episode, limits: &Limits) -> Judgement {
         across: Vec::new(),
         said: said.into_values().collect(),
     };
+    let lost = sources.lost().clone();
+    let sources = sources
+        .into_iter()
+        .map(|((address, network), joined)| Subject {
+            subject: address,
+            network,
+            is_known: !other_sources.has(address) && !lost.has((address, network)),
+            joined,
+        });
+    let sources = united(
+        sources,
+        &recordings,
+        SourceTally::is_that_of,
+        |tally, more| tally.join(more, limits),
+    );
     let at_work = sources
         .iter()
-        .filter(|(_, joined)| joined.tally.scans(limits));
-    scanners.extend(at_work.map(|((address, _), _)| *address));
-    let lost = sources.lost().clone();
-    for ((address, network), joined) in sources.into_iter() {
-        let is_known = !other_sources.has(address) && !lost.has((address, network));
-        let finding = joined
-            .recorded(network, &recordings)
-            .filter(|_| is_known && joined.in_trouble > 1)
-            .and_then(|recorded| port_scan::find(address, &joined.tally, &recorded, limits));
-        let when = joined.tally.tried.as_ref();
-        let when = when.map(|tried| (tried.first, tried.last));
-        let subject = address.to_string();
-        judgement.conclude(Scope::Host, subject, joined, finding.zip(when));
+        .filter(|source| source.joined.tally.scans(limits));
+    scanners.extend(at_work.map(|source| source.subject));
+    for source in sources {
+        judgement.judge_source(source, &recordings, limits);
     }
+    let lost = services.lost().clone();
+    let services = services
+        .into_iter()
+        .map(|((address, port, network), joined)| Subject {
+            subject: (address, port),
+            network,
+            is_known: !other_services.has((address, port)) && !lost.has((address, port, network)),
+            joined,
+        });
+    let services = united(
+        services,
+        &recordings,
+        ServiceTally::is_that_of,
+        ServiceTally::join,
+    );
+    let does_something = |service: &&Subject<(IpAddr, u16), ServiceTally>| {
+        let tally = &service.joined.tally;
+        tally.worked > 0 || tally.left > 0 || alive.has(service.subject)
+    };
     let reached: IndexSet<(IpAddr, u16)> = services
         .iter()
-        .filter(|(_, joined)| joined.tally.worked > 0 || joined.tally.left > 0)
-        .map(|((address, port, _), _)| (*address, *port))
+        .filter(does_something)
+        .map(|service| service.subject)
         .collect();
-    let lost = services.lost().clone();
-    for ((address, port, network), mut joined) in services.into_iter() {
-        let is_known = !other_services.has((address, port)) && !lost.has((address, port, network));
-        joined.tally.doubt_unsettled();
-        // The same address may be reached another way.
-        let down_here_only = |finding: &Finding| {
-            finding.code == down::RECORD.code && reached.contains(&(address, port))
-        };
-        let finding = joined
-            .recorded(network, &recordings)
-            .filter(|_| is_known && joined.captures > 1)
-            .and_then(|recorded| about_service(&joined.tally, &recorded, &scanners, limits))
-            .filter(|finding| {
-                if finding.code == syn_flood::RECORD.code {
-                    joined.in_trouble > 1
-                } else {
-                    !down_here_only(finding) && !turns_strangers_away(&joined.tally)
-                }
-            });
-        if finding.is_none() && joined.tally.worked > 0 {
-            joined.contradict(down::RECORD.code);
-        }
-        let when = joined.tally.first.zip(joined.tally.last);
-        judgement.conclude(
-            Scope::Service,
-            socket_of(address, port),
-            joined,
-            finding.zip(when),
-        );
+    for service in services {
+        judgement.judge_service(service, &recordings, &reached, &scanners, limits);
     }
     judgement
         .across
@@ -90,10 +100,52 @@ pub(super) fn of(episode: Episode, limits: &Limits) -> Judgement {
     judgement
 }
 
+/// Takes two networks for one where the same attempts were seen in both: captures of both sides of a router.
+fn united<S: Hash + Eq + Copy, T>(
+    subjects: impl Iterator<Item = Subject<S, T>>,
+    recordings: &Recordings,
+    is_same: impl Fn(&T, &T) -> bool,
+    join: impl Fn(&mut T, T),
+) -> Vec<Subject<S, T>> {
+    let mut united: Vec<Subject<S, T>> = Vec::new();
+    let mut places: IndexMap<S, Vec<usize>> = IndexMap::new();
+    for next in subjects {
+        let known = places.entry(next.subject).or_default();
+        let is_one = next.joined.is_of_one_recording(next.network, recordings);
+        let same = known.iter().copied().find(|place| {
+            united.get(*place).is_some_and(|known| {
+                is_one
+                    && known.joined.is_of_one_recording(known.network, recordings)
+                    && is_same(&known.joined.tally, &next.joined.tally)
+            })
+        });
+        match same.and_then(|place| united.get_mut(place)) {
+            Some(known) => {
+                known.is_known &= next.is_known;
+                known.joined.absorb(next.joined, &join);
+            }
+            None => {
+                known.push(united.len());
+                united.push(next);
+            }
+        }
+    }
+    united
+}
+
 fn order(across: &Across) -> (Reverse<Severity>, Timestamp, &str, &str) {
     let severity = across.finding.severity;
     let (subject, source) = (across.subject.as_str(), across.last_source.as_str());
     (Reverse(severity), across.first, subject, source)
+}
+
+/// Whether most of those that failed did so in one way, and enough of them. Over hours every service fails somebody in one
+/// way or another.
+fn fails_alike(tally: &ServiceTally, limits: &Limits) -> bool {
+    tally.failures.as_deref().is_some_and(|failures| {
+        let (_, most) = failures.main_kind().unwrap_or_default();
+        most >= limits.flaky_failures && most >= failures.count - most
+    })
 }
 
 /// Whether those who failed are strangers who knocked about once each and were turned away at the door: every address of
@@ -142,15 +194,23 @@ fn is_told_better(said: &Said, finding: &Finding) -> bool {
 }
 
 impl<T> Joined<T> {
+    /// Whether files that look like those of one recording are.
+    fn is_of_one_recording(&self, network: Network, recordings: &Recordings) -> bool {
+        match network {
+            Network::Link(_) => true,
+            Network::Of(recording) => recordings
+                .get(&recording)
+                .is_some_and(|standing| !standing.is_mixed),
+        }
+    }
+
     /// What is known to have been recorded where attempts were in vain; nothing where nothing can be concluded from it.
     fn recorded(&self, network: Network, recordings: &Recordings) -> Option<Recorded> {
-        if self.has_more_recordings {
+        if !self.is_of_one_recording(network, recordings) {
             return None;
         }
-        if let Network::Of(recording) = network
-            && recordings.get(&recording)?.is_mixed
-        {
-            return None;
+        if self.has_more_recordings {
+            return Some(Recorded::default());
         }
         let mut all = Recorded {
             syn_acks: true,
@@ -164,6 +224,11 @@ impl<T> Joined<T> {
         Some(all)
     }
 
+    /// Whether a capture says so by itself.
+    fn was_said(&self, code: &str) -> bool {
+        self.said.iter().any(|said| said.code == code)
+    }
+
     /// Marks what was said by captures although others show that it is not so.
     fn contradict(&mut self, code: &str) {
         for said in self.said.iter_mut().filter(|said| said.code == code) {
@@ -173,6 +238,67 @@ impl<T> Joined<T> {
 }
 
 impl Judgement {
+    fn judge_source(
+        &mut self,
+        source: Subject<IpAddr, SourceTally>,
+        recordings: &Recordings,
+        limits: &Limits,
+    ) {
+        let (address, joined) = (source.subject, source.joined);
+        let finding = joined
+            .recorded(source.network, recordings)
+            .filter(|_| source.is_known)
+            .and_then(|recorded| port_scan::find(address, &joined.tally, &recorded, limits))
+            .filter(|finding| joined.in_trouble > 1 || !joined.was_said(finding.code));
+        let when = joined.tally.tried.as_ref();
+        let when = when.map(|tried| (tried.first, tried.last));
+        self.conclude(Scope::Host, address.to_string(), joined, finding.zip(when));
+    }
+
+    fn judge_service(
+        &mut self,
+        service: Subject<(IpAddr, u16), ServiceTally>,
+        recordings: &Recordings,
+        reached: &IndexSet<(IpAddr, u16)>,
+        scanners: &Scanners,
+        limits: &Limits,
+    ) {
+        let ((address, port), mut joined) = (service.subject, service.joined);
+        joined.tally.doubt_unsettled();
+        let tally = &joined.tally;
+        let finding = joined
+            .recorded(service.network, recordings)
+            .filter(|_| service.is_known)
+            .and_then(|recorded| about_service(tally, &recorded, scanners, limits))
+            .filter(|finding| {
+                if finding.code == syn_flood::RECORD.code {
+                    return joined.in_trouble > 1 || !joined.was_said(finding.code);
+                }
+                if joined.captures == 1 && joined.was_said(finding.code) {
+                    return false;
+                }
+                // The same address may have been reached another way, or by connections that are older than the captures.
+                let elsewhere =
+                    finding.code == down::RECORD.code && reached.contains(&(address, port));
+                !elsewhere && fails_alike(tally, limits) && !turns_strangers_away(tally)
+            });
+        if finding.is_none() && joined.captures > 1 {
+            // What was under way at the end of a capture counts as working there, and as nothing here.
+            joined.contradict(if joined.tally.worked > 0 {
+                down::RECORD.code
+            } else {
+                flaky::RECORD.code
+            });
+        }
+        let tally = &joined.tally;
+        let flood = tally.flood.as_ref();
+        let first = [tally.first, flood.and_then(|flood| flood.first)];
+        let last = tally.last.max(flood.and_then(|flood| flood.last));
+        let when = first.into_iter().flatten().min().zip(last);
+        let subject = socket_of(address, port);
+        self.conclude(Scope::Service, subject, joined, finding.zip(when));
+    }
+
     fn conclude<T>(
         &mut self,
         scope: Scope,
@@ -199,9 +325,9 @@ impl Judgement {
             first,
             last,
             captures: joined.captures,
-            proofs: joined.proofs,
+            proofs: joined.proofs.into_iter().map(|(_, proof)| proof).collect(),
             in_trouble: joined.in_trouble,
-            last_source: joined.last_source,
+            last_source: joined.last.map(|(_, source)| source).unwrap_or_default(),
         };
         self.across.push((across, replaced));
     }
