@@ -1,6 +1,8 @@
 //! The command as a user meets it: arguments, output, exit status, manners.
 
 #[cfg(test)]
+mod across;
+#[cfg(test)]
 mod keylog;
 #[cfg(test)]
 mod manners;
@@ -8,7 +10,6 @@ mod manners;
 mod parquet;
 #[cfg(test)]
 mod resume;
-#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod scan;
