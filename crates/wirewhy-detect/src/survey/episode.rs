@@ -120,10 +120,19 @@ pub struct Episode {
     alive: Filter,
     recordings: IndexMap<Recording, Standing>,
     /// Captures taken in, so that copies can be told.
-    known: IndexSet<(Timestamp, Timestamp, (u64, u64))>,
+    known: IndexSet<Name>,
     scanners: Scanners,
     /// What was said of what is not in the tables.
     said: BTreeMap<(String, String), Said>,
+}
+
+/// By what a capture is known, whatever its file is called.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Name {
+    from: Timestamp,
+    until: Timestamp,
+    size: (u64, u64),
+    attempts: u64,
 }
 
 impl Episode {
@@ -136,10 +145,18 @@ impl Episode {
 
     /// Takes in a capture.
     pub fn add(&mut self, captured: Captured, limits: &Limits) {
-        let name = (captured.from, captured.until, captured.size);
-        if self.known.len() < Self::REMEMBERED && !self.known.insert(name)
-            || self.known.contains(&name) && self.known.len() >= Self::REMEMBERED
-        {
+        let name = Name {
+            from: captured.from,
+            until: captured.until,
+            size: captured.size,
+            attempts: captured.tallies.fingerprint(),
+        };
+        let is_new = if self.known.len() < Self::REMEMBERED {
+            self.known.insert(name)
+        } else {
+            !self.known.contains(&name)
+        };
+        if !is_new {
             // The same file under another name.
             for said in captured.said {
                 self.keep_said(said);

@@ -10,7 +10,7 @@ use super::letters;
 
 /// Names of attempts: all while they are few, those with the lowest numbers once they are many (bottom-k, Cohen 1997), so
 /// that two samples of the same attempts are the same.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Sample {
     /// In rising order; the lowest bit tells whether the attempt failed.
     names: Vec<u32>,

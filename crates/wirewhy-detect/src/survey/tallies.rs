@@ -3,14 +3,16 @@
 //! Services that failed somebody come first, then the busiest of the others, and of all that have no room only that they
 //! were there: a survey over captures must not say of a service that none got through where somebody did.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 
+use foldhash::quality::FixedState;
 use serde::{Deserialize, Serialize};
 use wirewhy_packet::MacAddr;
 
 use super::filter::Filter;
 use super::flood::Recorded;
+use super::sample::Sample;
 use super::service::ServiceTally;
 use super::source::SourceTally;
 use super::table::Table;
@@ -119,6 +121,15 @@ impl Tallies {
             recorded,
             one_direction,
         }
+    }
+
+    /// The same for the same attempts.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let services = self.services.iter();
+        let attempts: Vec<(IpAddr, u16, &Sample)> = services
+            .map(|service| (service.address, service.port, &service.tally.sample))
+            .collect();
+        FixedState::with_seed(4).hash_one(attempts)
     }
 
     /// How many entries it has.

@@ -204,3 +204,125 @@ fn near<T>(
     near.reverse();
     near
 }
+
+#[cfg(test)]
+mod tests {
+    use wirewhy_detect::{Scope, Severity, Survey, TrustStore, judge};
+    use wirewhy_flow::{Bounds, Tracker};
+    use wirewhy_packet::Decoder;
+    use wirewhy_testkit::trace;
+
+    use super::*;
+
+    /// A capture with a refused attempt, so many seconds after the beginning.
+    fn refused(second: i64, number: u16) -> Captured {
+        let limits = Limits::default();
+        let mut survey = Survey::default();
+        let mut decoder = Decoder::new();
+        let mut tracker = Tracker::new(Bounds::default());
+        let later = Interval::from_secs(second);
+        let mut until = Timestamp::default();
+        let mut sink =
+            |connection| survey.note(&judge(connection, &limits, &TrustStore::mozilla()), &limits);
+        let lines = format!(
+            "client 10.0.0.1:{number}\n0.0 > S 0:0(0)\n0.1 < RA 0:0(0) ack 1 abs-seq win 0"
+        );
+        for mut frame in trace(&lines) {
+            frame.time = frame.time.after(later);
+            until = frame.time;
+            tracker.observe(&decoder.decode(&frame.as_frame()), &mut sink);
+        }
+        tracker.finish(&mut sink);
+        Captured {
+            source: format!("{number}.pcap"),
+            from: until,
+            until,
+            size: (2, u64::from(number)),
+            tallies: survey.tallies(&limits),
+            said: Vec::new(),
+        }
+    }
+
+    /// A capture in which nothing was tried, but something was said.
+    fn empty(second: i64) -> Captured {
+        let time = Timestamp::from_secs_nanos(second, 0);
+        Captured {
+            source: "x".to_owned(),
+            from: time,
+            until: time,
+            size: (1, 1),
+            tallies: Survey::default().tallies(&Limits::default()),
+            said: vec![Said {
+                code: "host.port-scan".to_owned(),
+                severity: Severity::Warning,
+                scope: Scope::Host,
+                subject: "10.0.0.1".to_owned(),
+                captures: 1,
+                contradicted: 0,
+                first: time,
+            }],
+        }
+    }
+
+    fn told(episodes: &Episodes) -> Vec<String> {
+        let found = episodes.found();
+        found.map(|across| across.finding.summary.clone()).collect()
+    }
+
+    #[test]
+    fn the_order_in_which_captures_come_changes_nothing() {
+        let captures: Vec<Captured> = (0..8).map(|n| refused(i64::from(n) * 60, n + 1)).collect();
+        let mut expected = None;
+        for order in [
+            [0, 1, 2, 3, 4, 5, 6, 7],
+            [7, 6, 5, 4, 3, 2, 1, 0],
+            [0, 7, 3, 1, 6, 2, 5, 4],
+        ] {
+            // Some lie too far apart until those between them come.
+            let mut episodes = Episodes::new(Limits {
+                episode_gap: Interval::from_secs(70),
+                ..Limits::default()
+            });
+            for place in order {
+                episodes.add(captures[place].clone());
+            }
+            assert!(episodes.finish().is_empty());
+            let told = told(&episodes);
+            assert!(
+                told.len() == 1 && told[0].starts_with("all 8 attempts"),
+                "{told:?}"
+            );
+            assert_eq!(*expected.get_or_insert_with(|| told.clone()), told);
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_bounded_and_nothing_said_is_lost() {
+        let mut episodes = Episodes::new(Limits::default());
+        let mut said = 0;
+        for n in 0..60_000 {
+            said += episodes.add(empty(n * 1_000)).len();
+            assert!(episodes.held <= HELD && episodes.judged.len() <= JUDGED);
+        }
+        said += episodes.finish().len();
+        assert_eq!((said, episodes.late), (60_000, 0));
+    }
+
+    #[test]
+    fn a_capture_that_comes_too_late_takes_the_judgement_back() {
+        let mut episodes = Episodes::new(Limits::default());
+        for n in 0..4 {
+            episodes.add(refused(i64::from(n) * 60, n + 1));
+        }
+        // Years of captures later.
+        let begin = refused(0, 1).from.0 / 1_000_000_000;
+        for n in 1..20_000 {
+            episodes.add(empty(begin + n * 1_000));
+        }
+        assert_eq!(told(&episodes).len(), 1);
+        episodes.add(refused(240, 9));
+        episodes.finish();
+        assert_eq!(episodes.late, 1);
+        assert!(told(&episodes).is_empty());
+    }
+}
