@@ -174,13 +174,23 @@ impl Analysis {
         self.tracker.skip(packet);
     }
 
-    /// Ends the analysis: hands over every connection left, and returns the totals, the findings beyond single connections,
-    /// and what a survey over many captures needs to know. `recording` holds what only the reader knows: source, problem, drops.
+    /// Ends the analysis: hands over every connection left, and returns the totals and the findings beyond single
+    /// connections. `recording` holds what only the reader knows: source, problem, drops.
     ///
     /// # Errors
     ///
     /// What `sink` returns.
     pub fn finish(
+        self,
+        recording: CaptureFaults,
+        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    ) -> io::Result<(Totals, Vec<GroupFinding>)> {
+        let (totals, found, _) = self.finish_tallied(recording, sink)?;
+        Ok((totals, found))
+    }
+
+    /// The same, with what a survey over many captures needs to know.
+    fn finish_tallied(
         mut self,
         recording: CaptureFaults,
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
@@ -350,7 +360,7 @@ pub fn analyze(
         dropped_packets: summary.dropped_packets,
         ..CaptureFaults::default()
     };
-    let (totals, group, tallies) = analysis.finish(recording, &mut sink)?;
+    let (totals, group, tallies) = analysis.finish_tallied(recording, &mut sink)?;
     worst = worst.max(group.iter().map(|found| found.finding.severity).max());
     reporter.finish(&summary, &totals, &group)?;
     Ok(Analyzed {

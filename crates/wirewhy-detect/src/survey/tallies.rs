@@ -3,6 +3,7 @@
 //! Services that failed somebody come first, then the busiest of the others, and of all that have no room only that they
 //! were there: a survey over captures must not say of a service that none got through where somebody did.
 
+use std::cmp::Reverse;
 use std::hash::{BuildHasher, Hash};
 use std::net::IpAddr;
 
@@ -15,7 +16,7 @@ use super::flood::Recorded;
 use super::sample::Sample;
 use super::service::ServiceTally;
 use super::source::SourceTally;
-use super::table::Table;
+use super::table::{Table, Worth};
 use crate::Limits;
 
 /// The attempts of one capture, by service and by source; to be written down and read back.
@@ -151,33 +152,32 @@ fn half_open_and_failed(tally: &ServiceTally) -> u32 {
     failed.saturating_add(half_open)
 }
 
+/// An entry of a table.
+type Entry<'a, K, V> = (&'a K, &'a V);
+
 /// Those most in trouble, then those with most attempts, and the keys of all others.
-fn picked<'a, K: Hash + Eq + Copy + Ord, V: Default + super::table::Worth>(
-    table: &'a Table<K, V>,
+fn picked<K: Hash + Eq + Copy + Ord, V: Default + Worth>(
+    table: &Table<K, V>,
     worth: impl Fn(&V) -> (u32, u32),
     (in_trouble, others): (usize, usize),
-) -> (Vec<(&'a K, &'a V)>, Filter) {
-    let mut all: Vec<((u32, u32), (&K, &V))> = table
-        .iter()
-        .map(|(key, tally)| (worth(tally), (key, tally)))
-        .collect();
+) -> (Vec<Entry<'_, K, V>>, Filter) {
+    let mut all: Vec<Entry<'_, K, V>> = table.iter().collect();
     // Of equals the lower key: the order of the table depends on what it gave up.
-    all.sort_by(|(a, (a_key, _)), (b, (b_key, _))| b.cmp(a).then_with(|| a_key.cmp(b_key)));
-    let troubled = all.partition_point(|((trouble, _), _)| *trouble > 0);
-    let kept = |index: usize| {
-        index < in_trouble.min(troubled) || index >= troubled && index - troubled < others
-    };
-    let left_out = all.len() - (0..all.len()).filter(|index| kept(*index)).count();
+    all.sort_by_cached_key(|(key, tally)| (Reverse(worth(tally)), **key));
+    let well = all.partition_point(|(_, tally)| worth(tally).0 > 0);
+    let mut rest = all.split_off(well);
+    let mut left_out = all.split_off(in_trouble.min(all.len()));
+    left_out.extend(rest.split_off(others.min(rest.len())));
+    all.append(&mut rest);
     let mut filter = table.lost().clone();
-    if left_out > 0 {
-        let mut more = Filter::for_keys(left_out);
-        for (_, (_, (key, _))) in (0..).zip(&all).filter(|(index, _)| !kept(*index)) {
+    if !left_out.is_empty() {
+        let mut more = Filter::for_keys(left_out.len());
+        for (key, _) in left_out {
             more.add(key);
         }
         filter.merge(&more);
     }
-    let picked = (0..).zip(all).filter(|(index, _)| kept(*index));
-    (picked.map(|(_, (_, entry))| entry).collect(), filter)
+    (all, filter)
 }
 
 /// A link address that tells one network from another: nobody else's. Not those that are everywhere, nor those made from

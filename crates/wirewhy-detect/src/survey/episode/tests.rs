@@ -476,7 +476,7 @@ fn the_same_addresses_in_another_network_are_others() {
     let down = &down[8 * 8..];
     let found = judged(vec![
         captured("a/x.pcap", &well),
-        captured("b/y.pcap", &down),
+        captured("b/y.pcap", down),
     ]);
     assert!(found.across.is_empty());
     assert_eq!(found.said[0].code, "service.down");
