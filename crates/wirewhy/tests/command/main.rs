@@ -10,6 +10,7 @@ mod manners;
 mod parquet;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod scan;
