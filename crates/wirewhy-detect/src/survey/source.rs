@@ -27,7 +27,7 @@ pub(crate) struct SourceTally {
     #[serde(rename = "a")]
     pub(crate) attempts: u32,
     /// Those that found nothing.
-    #[serde(rename = "n")]
+    #[serde(rename = "n", skip_serializing_if = "is_zero")]
     pub(crate) fruitless: u32,
     /// Addresses with ports where something was found.
     #[serde(skip)]
@@ -268,15 +268,21 @@ impl SourceTally {
         targets == tried.targets
     }
 
+    /// Whether it still scans if it found so much.
+    pub(super) fn scans_beside(&self, found: u64, limits: &Limits) -> bool {
+        let tried = self.tried.as_deref();
+        let targets = tried.map_or(0, |tried| tried.targets.count());
+        // Exact far beyond any number of targets.
+        targets as f64 / targets.saturating_add(found).max(1) as f64 >= limits.scan_share
+    }
+
     /// What kind of scan the attempts make.
     pub(crate) fn scan(&self, limits: &Limits) -> Option<Scan> {
         let tried = self.tried.as_deref()?;
-        let (targets, found) = (tried.targets.count(), self.fruitful());
-        // Exact far beyond any number of targets.
-        let share = targets as f64 / (targets + found).max(1) as f64;
+        let targets = tried.targets.count();
         // Who asks for the same again and again waits for it.
         let insists = u64::from(self.fruitless) > targets.saturating_mul(4);
-        if share < limits.scan_share || insists {
+        if !self.scans_beside(self.fruitful(), limits) || insists {
             return None;
         }
         let (ports, hosts) = (u64::from(limits.scan_ports), u64::from(limits.scan_hosts));
@@ -364,4 +370,12 @@ impl Tried {
 )]
 fn is_false(flag: &bool) -> bool {
     !*flag
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the serialiser hands over a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

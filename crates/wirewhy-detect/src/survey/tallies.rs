@@ -52,7 +52,7 @@ pub(super) struct Service {
     /// See [`telling`].
     #[serde(rename = "mac", default, skip_serializing_if = "Option::is_none")]
     pub(super) link: Option<[u8; 6]>,
-    #[serde(flatten)]
+    #[serde(rename = "v")]
     pub(super) tally: ServiceTally,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Source {
     /// See [`telling`].
     #[serde(rename = "mac", default, skip_serializing_if = "Option::is_none")]
     pub(super) link: Option<[u8; 6]>,
-    #[serde(flatten)]
+    #[serde(rename = "v")]
     pub(super) tally: SourceTally,
 }
 

@@ -31,6 +31,10 @@ use crate::{Look, Names};
 /// How many services, clients and findings beyond a connection are told apart over all captures.
 const MOST: usize = 16_384;
 
+/// Times before this one, the begin of 1980 in nanoseconds, come from machines that do not know the time, and from tools that
+/// make captures of nothing but packets.
+const A_CLOCK: i64 = 315_532_800_000_000_000;
+
 /// When a capture was scanned, as seen from the scan that is being summed up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scanned {
@@ -169,16 +173,23 @@ impl Archive {
         for found in counted {
             self.count_beyond(found, 1, 0, first);
         }
+        let last = digest.last_time.unwrap_or(first);
+        let said: Vec<Said> = judged
+            .into_iter()
+            .filter_map(|found| found.said(time(first)))
+            .collect();
+        // Captures without a clock all say that they are of the same time.
+        if first.min(last) < A_CLOCK {
+            self.count_said(&said);
+            return;
+        }
         let said = self.episodes.add(Captured {
             source: source.to_owned(),
-            from: time(first.min(digest.last_time.unwrap_or(first))),
-            until: time(first.max(digest.last_time.unwrap_or(first))),
+            from: time(first.min(last)),
+            until: time(first.max(last)),
             size: (digest.packets, digest.bytes),
             tallies: digest.tallies.clone(),
-            said: judged
-                .into_iter()
-                .filter_map(|found| found.said(time(first)))
-                .collect(),
+            said,
         });
         self.count_said(&said);
     }

@@ -484,6 +484,29 @@ fn the_same_addresses_in_another_network_are_others() {
 }
 
 #[test]
+fn what_works_another_way_makes_a_service_neither_down_nor_flaky() {
+    let fates = format!("{}rrrrwrw", "w".repeat(150));
+    let frames = at_service(1_000, &pattern(&fates));
+    let (well, ill) = frames.split_at(150 * 8);
+    let captures = |ill: &[OwnedFrame]| {
+        let mut captures = ring("ill.pcap", ill, 2);
+        captures.extend(ring("well.pcap", &elsewhere(well, 9), 60));
+        judged(captures)
+    };
+    assert!(told(&captures(&ill[..8])).is_empty());
+    let found = captures(ill);
+    assert!(found.across.is_empty(), "{found:#?}");
+    assert_eq!(
+        only(&judged(ring("ill.pcap", ill, 2))).finding.code,
+        "service.flaky"
+    );
+    assert_eq!(
+        only(&judged(ring("ill.pcap", &ill[..8], 2))).finding.code,
+        "service.down"
+    );
+}
+
+#[test]
 fn where_link_addresses_tell_nothing_only_one_recording_is_joined() {
     let without = |frames: &[OwnedFrame]| {
         let mut frames = frames.to_vec();

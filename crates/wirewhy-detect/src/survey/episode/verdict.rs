@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::hash::Hash;
 use std::net::IpAddr;
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use wirewhy_packet::Timestamp;
 
 use super::joined::{Joined, Network, Standing};
@@ -28,6 +28,15 @@ struct Subject<S, T> {
     is_known: bool,
     joined: Joined<T>,
 }
+
+/// What is known of an address and port in all networks: they may be one.
+#[derive(Clone, Copy, Default)]
+struct Anywhere {
+    worked: u32,
+    is_reached: bool,
+}
+
+type Elsewhere = IndexMap<(IpAddr, u16), Anywhere>;
 
 pub(super) fn of(episode: Episode, limits: &Limits) -> Judgement {
     let Episode {
@@ -60,12 +69,18 @@ pub(super) fn of(episode: Episode, limits: &Limits) -> Judgement {
         SourceTally::is_that_of,
         |tally, more| tally.join(more, limits),
     );
+    let mut fruitful: IndexMap<IpAddr, u64> = IndexMap::new();
+    for source in &sources {
+        let sum = fruitful.entry(source.subject).or_default();
+        *sum = sum.saturating_add(source.joined.tally.fruitful());
+    }
     let at_work = sources
         .iter()
         .filter(|source| source.joined.tally.scans(limits));
     scanners.extend(at_work.map(|source| source.subject));
     for source in sources {
-        judgement.judge_source(source, &recordings, limits);
+        let found = fruitful.get(&source.subject).copied().unwrap_or_default();
+        judgement.judge_source(source, &recordings, found, limits);
     }
     let lost = services.lost().clone();
     let services = services
@@ -82,17 +97,15 @@ pub(super) fn of(episode: Episode, limits: &Limits) -> Judgement {
         ServiceTally::is_that_of,
         ServiceTally::join,
     );
-    let does_something = |service: &&Subject<(IpAddr, u16), ServiceTally>| {
+    let mut elsewhere: Elsewhere = IndexMap::new();
+    for service in &services {
         let tally = &service.joined.tally;
-        tally.worked > 0 || tally.left > 0 || alive.has(service.subject)
-    };
-    let reached: IndexSet<(IpAddr, u16)> = services
-        .iter()
-        .filter(does_something)
-        .map(|service| service.subject)
-        .collect();
+        let sum = elsewhere.entry(service.subject).or_default();
+        sum.worked = sum.worked.saturating_add(tally.worked);
+        sum.is_reached |= tally.worked > 0 || tally.left > 0 || alive.has(service.subject);
+    }
     for service in services {
-        judgement.judge_service(service, &recordings, &reached, &scanners, limits);
+        judgement.judge_service(service, &recordings, &elsewhere, &scanners, limits);
     }
     judgement
         .across
@@ -137,6 +150,13 @@ fn order(across: &Across) -> (Reverse<Severity>, Timestamp, &str, &str) {
     let severity = across.finding.severity;
     let (subject, source) = (across.subject.as_str(), across.last_source.as_str());
     (Reverse(severity), across.first, subject, source)
+}
+
+/// Whether the share of those that failed is that of a flaky service beside so many that worked.
+fn fails_often(tally: &ServiceTally, worked: u32, limits: &Limits) -> bool {
+    let failed = tally.failures.as_ref().map_or(0, |failures| failures.count);
+    let all = f64::from(failed) + f64::from(worked);
+    f64::from(failed) >= limits.flaky_share * all
 }
 
 /// Whether most of those that failed did so in one way, and enough of them. Over hours every service fails somebody in one
@@ -242,12 +262,13 @@ impl Judgement {
         &mut self,
         source: Subject<IpAddr, SourceTally>,
         recordings: &Recordings,
+        found_anywhere: u64,
         limits: &Limits,
     ) {
         let (address, joined) = (source.subject, source.joined);
         let finding = joined
             .recorded(source.network, recordings)
-            .filter(|_| source.is_known)
+            .filter(|_| source.is_known && joined.tally.scans_beside(found_anywhere, limits))
             .and_then(|recorded| port_scan::find(address, &joined.tally, &recorded, limits))
             .filter(|finding| joined.in_trouble > 1 || !joined.was_said(finding.code));
         let when = joined.tally.tried.as_ref();
@@ -259,7 +280,7 @@ impl Judgement {
         &mut self,
         service: Subject<(IpAddr, u16), ServiceTally>,
         recordings: &Recordings,
-        reached: &IndexSet<(IpAddr, u16)>,
+        elsewhere: &Elsewhere,
         scanners: &Scanners,
         limits: &Limits,
     ) {
@@ -277,10 +298,13 @@ impl Judgement {
                 if joined.captures == 1 && joined.was_said(finding.code) {
                     return false;
                 }
-                // The same address may have been reached another way, or by connections that are older than the captures.
-                let elsewhere =
-                    finding.code == down::RECORD.code && reached.contains(&(address, port));
-                !elsewhere && fails_alike(tally, limits) && !turns_strangers_away(tally)
+                let anywhere = elsewhere.get(&service.subject).copied().unwrap_or_default();
+                let is_so_anywhere = if finding.code == down::RECORD.code {
+                    !anywhere.is_reached
+                } else {
+                    fails_often(tally, anywhere.worked, limits)
+                };
+                is_so_anywhere && fails_alike(tally, limits) && !turns_strangers_away(tally)
             });
         if finding.is_none() && joined.captures > 1 {
             // What was under way at the end of a capture counts as working there, and as nothing here.
