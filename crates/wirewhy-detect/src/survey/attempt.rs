@@ -87,12 +87,10 @@ pub(crate) fn is_unsettled(connection: &Connection, limits: &Limits) -> bool {
         && connection.heard_after(connection.first.time) < limits.handshake_silence
 }
 
-/// Whether a connection whose opening is not in the capture shows that its service does something.
-pub(crate) fn shows_life(judged: &Judged) -> bool {
-    let connection = &judged.connection;
-    connection.is_one_sided()
-        || connection.server.counts.payload_packets > 0
-        || matches!(judged.outcome(), Outcome::Ok | Outcome::Degraded)
+/// Whether a connection whose opening is not in the capture shows that its service does anything but reset it.
+pub(crate) fn shows_life(connection: &Connection) -> bool {
+    let server = &connection.server.counts;
+    connection.is_one_sided() || server.packets > u64::from(server.resets)
 }
 
 fn failed(judged: &Judged) -> Went {

@@ -40,7 +40,7 @@ impl Attempts {
             || server.packets > u64::from(handshake.syn_acks);
         let address = (connection.server.address, connection.server.port);
         if handshake.first_syn.is_none() || connection.is_one_sided() {
-            if attempt::shows_life(judged) {
+            if attempt::shows_life(connection) {
                 self.alive.add(address);
             }
             return;

@@ -91,18 +91,20 @@ pub(super) fn of(episode: Episode, limits: &Limits) -> Judgement {
             is_known: !other_services.has((address, port)) && !lost.has((address, port, network)),
             joined,
         });
-    let services = united(
+    let mut services = united(
         services,
         &recordings,
         ServiceTally::is_that_of,
         ServiceTally::join,
     );
     let mut elsewhere: Elsewhere = IndexMap::new();
-    for service in &services {
-        let tally = &service.joined.tally;
+    for service in &mut services {
+        let tally = &mut service.joined.tally;
+        tally.doubt_unsettled();
         let sum = elsewhere.entry(service.subject).or_default();
         sum.worked = sum.worked.saturating_add(tally.worked);
-        sum.is_reached |= tally.worked > 0 || tally.left > 0 || alive.has(service.subject);
+        sum.is_reached |= tally.worked > 0 || tally.left > 0 || tally.goes_on();
+        sum.is_reached |= alive.has(service.subject);
     }
     for service in services {
         judgement.judge_service(service, &recordings, &elsewhere, &scanners, limits);
@@ -285,7 +287,6 @@ impl Judgement {
         limits: &Limits,
     ) {
         let ((address, port), mut joined) = (service.subject, service.joined);
-        joined.tally.doubt_unsettled();
         let tally = &joined.tally;
         let finding = joined
             .recorded(service.network, recordings)
