@@ -169,16 +169,16 @@ impl Flood {
             }
             joined.add_to_windows(window);
         }
-        let sum = |here: u32, there: u32| {
-            if both_see {
-                here.max(there)
-            } else {
-                here.saturating_add(there)
-            }
-        };
-        joined.unanswered = sum(self.unanswered, other.unanswered);
-        joined.answered = sum(self.answered, other.answered);
-        joined.answered_again = sum(self.answered_again, other.answered_again);
+        if !both_see {
+            joined.unanswered = self.unanswered.saturating_add(other.unanswered);
+            joined.answered = self.answered.saturating_add(other.answered);
+            joined.answered_again = self.answered_again.saturating_add(other.answered_again);
+        } else if other.half_open() > self.half_open() {
+            // What was answered behind a filter was not before it.
+            joined.unanswered = other.unanswered;
+            joined.answered = other.answered;
+            joined.answered_again = other.answered_again;
+        }
         joined.sources.join(&other.sources);
         let times = [self.first, other.first];
         joined.first = times.into_iter().flatten().min();

@@ -161,6 +161,10 @@ fn scan(ports: u16, every: u64) -> Vec<OwnedFrame> {
 }
 
 fn flood(many: u32, every: u64) -> Vec<OwnedFrame> {
+    flood_with(ANSWERED, many, every)
+}
+
+fn flood_with(fate: &[&str], many: u32, every: u64) -> Vec<OwnedFrame> {
     let source = |n: u32| format!("203.0.{}.{}", n / 250, n % 250 + 1);
     let attempts: Vec<Attempt<'_>> = (0..many)
         .map(|n| {
@@ -168,7 +172,7 @@ fn flood(many: u32, every: u64) -> Vec<OwnedFrame> {
                 u64::from(n) * every,
                 source(n),
                 "198.51.100.1:80".to_owned(),
-                ANSWERED,
+                fate,
             )
         })
         .chain([Attempt(
@@ -554,6 +558,20 @@ fn a_scan_and_a_flood_over_rotation() {
     assert!(
         summary.starts_with("240 half-open attempts from"),
         "{summary}"
+    );
+}
+
+#[test]
+fn a_flood_answered_behind_a_filter_and_not_before_it_is_one_flood() {
+    let found = judged(vec![
+        captured("client.pcap", &flood_with(&[], 400, 5)),
+        captured("server.pcap", &flood(400, 5)),
+    ]);
+    let flood = only(&found);
+    assert_eq!(flood.finding.code, "host.syn-flood");
+    assert!(
+        flood.finding.summary.starts_with("400 half-open"),
+        "{flood:?}"
     );
 }
 

@@ -296,7 +296,9 @@ impl Judgement {
                 if finding.code == syn_flood::RECORD.code {
                     return joined.in_trouble > 1 || !joined.was_said(finding.code);
                 }
-                if joined.captures == 1 && joined.was_said(finding.code) {
+                let is_known = joined.captures == 1 && joined.was_said(finding.code);
+                // Under a flood nobody gets through, be it seen in one capture only.
+                if is_known || joined.was_said(syn_flood::RECORD.code) {
                     return false;
                 }
                 let anywhere = elsewhere.get(&service.subject).copied().unwrap_or_default();
