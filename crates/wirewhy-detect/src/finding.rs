@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
 use wirewhy_packet::Interval;
 
 /// One diagnosed fact about a connection, a service, a host or the capture.
@@ -54,7 +55,8 @@ impl Severity {
 }
 
 /// How sure a finding is; ordered, the surest last.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// One of several readings.
     Possible,
@@ -77,7 +79,7 @@ impl Confidence {
 }
 
 /// Who caused it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Culprit {
     /// The part played.
     pub role: Role,
@@ -86,7 +88,8 @@ pub struct Culprit {
 }
 
 /// The part a culprit plays.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The side that opened the connection.
     Client,

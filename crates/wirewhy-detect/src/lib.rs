@@ -28,4 +28,7 @@ pub use limits::Limits;
 pub use record::{DETECTORS, Detector, RECORDS, Record, record_of};
 pub use settle::{outlook, settles};
 pub use signature::signature;
-pub use survey::{CaptureFaults, GroupFinding, Survey, Totals, about_link};
+pub use survey::{
+    Across, CaptureFaults, Captured, Episode, GroupFinding, Judgement, Proof, Said, Survey,
+    Tallies, Totals, about_link,
+};

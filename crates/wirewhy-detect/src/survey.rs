@@ -3,12 +3,20 @@
 mod attempt;
 mod attempts;
 mod distinct;
+mod episode;
+mod filter;
 mod flood;
 mod hellos;
+mod join;
+mod letters;
 mod link;
+mod recording;
+mod sample;
 mod service;
 mod source;
+mod stamps;
 mod table;
+mod tallies;
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -29,10 +37,12 @@ use crate::detectors::{
 use crate::wording::socket_of;
 use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope, Severity, Value};
 
+pub use episode::{Across, Captured, Episode, Judgement, Proof, Said};
 pub(crate) use flood::Recorded;
 pub use link::about_link;
 pub(crate) use service::{Failures, ServiceTally};
 pub(crate) use source::{Scan, SourceTally, Tried};
+pub use tallies::Tallies;
 
 /// Sums over the connections of one capture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -309,6 +319,13 @@ impl Survey {
             .chain(about_timers)
             .chain(about_attempts)
             .collect()
+    }
+
+    /// What a survey over many captures needs to know of this one.
+    #[must_use]
+    pub fn tallies(&self, limits: &Limits) -> Tallies {
+        self.attempts
+            .tallies(one_direction::applies(&self.faults, limits), limits)
     }
 
     fn note_faults(&mut self, connection: &Connection) {

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use indexmap::IndexMap;
 use wirewhy_flow::{Bounds, Connection, Neighbours, Tracker};
 use wirewhy_packet::{Arp, Decoder, Ip, MacAddr, NeighborDiscovery, Packet, Timestamp, Transport};
-use wirewhy_testkit::trace;
+use wirewhy_testkit::{OwnedFrame, trace};
 
 use crate::{
-    CaptureFaults, Finding, GroupFinding, Judged, Limits, Survey, TrustStore, about_link, judge,
+    CaptureFaults, Finding, GroupFinding, Judged, Limits, Survey, Tallies, TrustStore, about_link,
+    judge,
 };
 
 /// Every connection of a trace, judged, amended by the survey, by stream number; and the findings beyond them.
@@ -18,11 +19,25 @@ fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
 
 /// The same, with other roots.
 fn run_with(lines: &str, trust: &TrustStore) -> (Vec<Judged>, Vec<GroupFinding>) {
+    let (judged, found, _) = run_frames(&trace(lines), trust);
+    (judged, found)
+}
+
+/// What a capture of these frames tells a survey over many, and the findings beyond its connections.
+pub(crate) fn tallied(frames: &[OwnedFrame]) -> (Tallies, Vec<GroupFinding>) {
+    let (_, found, tallies) = run_frames(frames, &TrustStore::mozilla());
+    (tallies, found)
+}
+
+fn run_frames(
+    frames: &[OwnedFrame],
+    trust: &TrustStore,
+) -> (Vec<Judged>, Vec<GroupFinding>, Tallies) {
     let limits = Limits::default();
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
     let mut connections: Vec<Connection> = Vec::new();
-    for frame in trace(lines) {
+    for frame in frames {
         let packet = decoder.decode(&frame.as_frame());
         tracker.observe(&packet, &mut |connection| connections.push(connection));
     }
@@ -48,7 +63,8 @@ fn run_with(lines: &str, trust: &TrustStore) -> (Vec<Judged>, Vec<GroupFinding>)
         offloaded: tally.offloaded.clone(),
         ..CaptureFaults::default()
     };
-    (judged, survey.finish(recording, &limits))
+    let found = survey.finish(recording, &limits);
+    (judged, found, survey.tallies(&limits))
 }
 
 /// Every connection of a trace, judged.

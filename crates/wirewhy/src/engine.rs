@@ -15,7 +15,9 @@ use feed::Feed;
 use following::Following;
 use judging::Judging;
 use wirewhy_capture::{CaptureInfo, Filters, Reader};
-use wirewhy_detect::{CaptureFaults, GroupFinding, Judged, Limits, Totals, TrustStore, about_link};
+use wirewhy_detect::{
+    CaptureFaults, GroupFinding, Judged, Limits, Tallies, Totals, TrustStore, about_link,
+};
 use wirewhy_flow::{Bounds, Observed};
 use wirewhy_packet::Packet;
 use wirewhy_protocol::KeyLog;
@@ -181,6 +183,8 @@ pub struct Analyzed {
     pub worst: Option<wirewhy_detect::Severity>,
     /// Whether reading ended early.
     pub cut_short: bool,
+    /// What a survey over many captures needs to know of this one.
+    pub tallies: Tallies,
 }
 
 /// Reads a capture to its end, analyses it, and reports what `view` shows to `reporter`. Whoever in `crew` is idle helps with
@@ -216,6 +220,7 @@ pub fn analyze(
         dropped_packets: summary.dropped_packets,
         ..CaptureFaults::default()
     };
+    let tallies = analysis.judging.survey.tallies(&options.limits);
     let (totals, group) = analysis.conclude(recording);
     worst = worst.max(group.iter().map(|found| found.finding.severity).max());
     reporter.finish(&summary, &totals, &group)?;
@@ -223,6 +228,7 @@ pub fn analyze(
         totals,
         worst,
         cut_short: summary.problem.is_some(),
+        tallies,
     })
 }
 

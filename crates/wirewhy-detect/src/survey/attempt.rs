@@ -1,6 +1,6 @@
 //! How one attempt to use a service went.
 
-use wirewhy_flow::{Connection, Ended, EventKind, Side};
+use wirewhy_flow::{Connection, Ended, Endpoint, EventKind, Side};
 use wirewhy_packet::Interval;
 
 use crate::detectors::{
@@ -74,6 +74,23 @@ pub(crate) fn went(judged: &Judged) -> Option<Went> {
             .then_some(Went::Worked),
         Outcome::Failed => Some(failed(judged)),
     }
+}
+
+/// Whether an attempt was answered, and was young and busy when the capture ended: how it went is not known yet.
+pub(crate) fn is_unsettled(connection: &Connection, limits: &Limits) -> bool {
+    let closing = |side: &Endpoint| side.fin.is_some();
+    connection.ended == Ended::EndOfCapture
+        && connection.server.was_seen()
+        && !closing(&connection.client)
+        && !closing(&connection.server)
+        && connection.heard_after(connection.last.time) < limits.silence
+        && connection.heard_after(connection.first.time) < limits.handshake_silence
+}
+
+/// Whether a connection whose opening is not in the capture shows that its service does anything but reset it.
+pub(crate) fn shows_life(connection: &Connection) -> bool {
+    let server = &connection.server.counts;
+    connection.is_one_sided() || server.packets > u64::from(server.resets)
 }
 
 fn failed(judged: &Judged) -> Went {

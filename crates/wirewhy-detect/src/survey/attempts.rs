@@ -6,10 +6,12 @@ use indexmap::IndexSet;
 
 use super::GroupFinding;
 use super::attempt;
+use super::filter::Keys;
 use super::flood::Recorded;
 use super::service::ServiceTally;
 use super::source::SourceTally;
 use super::table::Table;
+use super::tallies::Tallies;
 use crate::detectors::{down, flaky, port_scan, syn_flood};
 use crate::wording::socket_of;
 use crate::{Confidence, Finding, Judged, Limits, Outcome, Scope};
@@ -20,7 +22,12 @@ pub(super) struct Attempts {
     services: Table<(IpAddr, u16), ServiceTally>,
     sources: Table<IpAddr, SourceTally>,
     recorded: Recorded,
+    /// Services that were talked with in connections that opened before the capture began.
+    alive: Keys<(IpAddr, u16)>,
 }
+
+/// Who was seen to scan.
+pub(super) type Scanners = IndexSet<IpAddr>;
 
 impl Attempts {
     /// Takes in one connection.
@@ -31,13 +38,16 @@ impl Attempts {
         let (client, server) = (&connection.client.counts, &connection.server.counts);
         self.recorded.beyond_syns |= client.packets > u64::from(handshake.syns)
             || server.packets > u64::from(handshake.syn_acks);
+        let address = (connection.server.address, connection.server.port);
         if handshake.first_syn.is_none() || connection.is_one_sided() {
+            if attempt::shows_life(connection) {
+                self.alive.add(address);
+            }
             return;
         }
         let went = attempt::went(judged);
-        let address = (connection.server.address, connection.server.port);
         if let Some(service) = self.services.entry(address) {
-            service.add(connection, went);
+            service.add(connection, went, limits);
         }
         if went.is_some()
             && let Some(source) = self.sources.entry(connection.client.address)
@@ -62,10 +72,24 @@ impl Attempts {
         }
     }
 
+    /// What a survey over many captures needs to know of these attempts.
+    pub(super) fn tallies(&self, one_direction: bool, limits: &Limits) -> Tallies {
+        Tallies {
+            alive: self.alive.as_filter(),
+            ..Tallies::new(
+                &self.services,
+                &self.sources,
+                self.recorded,
+                one_direction,
+                limits,
+            )
+        }
+    }
+
     /// What the attempts show together.
     pub(super) fn finish(&self, one_direction: bool, limits: &Limits) -> Vec<GroupFinding> {
         let mut found: Vec<GroupFinding> = Vec::new();
-        let scanners: IndexSet<IpAddr> = self
+        let scanners: Scanners = self
             .sources
             .iter()
             .filter(|(_, tally)| tally.scan(limits).is_some())
@@ -83,18 +107,13 @@ impl Attempts {
             );
         }
         for ((address, port), service) in self.services.iter() {
-            let flood = syn_flood::find(service, &self.recorded, limits);
             let about = |finding| GroupFinding {
                 scope: Scope::Service,
                 subject: socket_of(*address, *port),
                 finding,
             };
-            let verdict = if flood.is_some() || is_scanned(service, &scanners) {
-                None
-            } else {
-                down::find(service, &self.recorded, limits).or_else(|| flaky::find(service, limits))
-            };
-            found.extend(flood.into_iter().chain(verdict).map(about));
+            let verdict = about_service(service, &self.recorded, &scanners, limits);
+            found.extend(verdict.map(about));
         }
         if one_direction {
             for found in &mut found {
@@ -109,8 +128,22 @@ impl Attempts {
     }
 }
 
+/// What the attempts at one service show: a flood, or else that it is down or flaky.
+pub(super) fn about_service(
+    service: &ServiceTally,
+    recorded: &Recorded,
+    scanners: &Scanners,
+    limits: &Limits,
+) -> Option<Finding> {
+    let flood = syn_flood::find(service, recorded, limits);
+    if flood.is_some() || is_scanned(service, scanners) {
+        return flood;
+    }
+    down::find(service, recorded, limits).or_else(|| flaky::find(service, limits))
+}
+
 /// Whether all the failed attempts at a service are those of scanners.
-fn is_scanned(service: &ServiceTally, scanners: &IndexSet<IpAddr>) -> bool {
+fn is_scanned(service: &ServiceTally, scanners: &Scanners) -> bool {
     let failures = service.failures.as_deref();
     failures.is_some_and(|failures| {
         let mut clients = failures.known_clients.iter();

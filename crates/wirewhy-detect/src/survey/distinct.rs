@@ -3,10 +3,13 @@
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::quality::FixedState;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::letters;
 
 /// Counts different values in bounded memory: the first [`Distinct::EXACT`] exactly, more by a HyperLogLog sketch
 /// (Flajolet et al. 2007) whose standard error is 6.5 %.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Distinct {
     exact: Vec<u64>,
     /// The highest rank seen of each register; empty while counting is exact.
@@ -28,7 +31,10 @@ impl Distinct {
 
     /// Returns whether it was certainly new.
     pub(super) fn add(&mut self, value: impl Hash) -> bool {
-        let hash = FixedState::with_seed(0).hash_one(value);
+        self.add_hash(FixedState::with_seed(0).hash_one(value))
+    }
+
+    fn add_hash(&mut self, hash: u64) -> bool {
         if !self.sketch.is_empty() {
             return self.rank(hash);
         }
@@ -37,12 +43,31 @@ impl Distinct {
         }
         self.exact.push(hash);
         if self.exact.len() > Self::EXACT {
-            self.sketch = vec![0; Self::REGISTERS];
-            for hash in std::mem::take(&mut self.exact) {
-                self.rank(hash);
-            }
+            self.estimate();
         }
         true
+    }
+
+    /// Goes over from counting to estimating.
+    fn estimate(&mut self) {
+        self.sketch.resize(Self::REGISTERS, 0);
+        for hash in std::mem::take(&mut self.exact) {
+            self.rank(hash);
+        }
+    }
+
+    /// Adds the values of another one.
+    pub(super) fn join(&mut self, other: &Distinct) {
+        for hash in &other.exact {
+            self.add_hash(*hash);
+        }
+        if other.sketch.is_empty() {
+            return;
+        }
+        self.estimate();
+        for (known, rank) in self.sketch.iter_mut().zip(&other.sketch) {
+            *known = rank.max(known).to_owned();
+        }
     }
 
     fn rank(&mut self, hash: u64) -> bool {
@@ -93,8 +118,45 @@ impl Distinct {
     }
 }
 
+impl Serialize for Distinct {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::new();
+        for hash in &self.exact {
+            letters::write(&mut text, *hash, letters::LONG);
+        }
+        for rank in &self.sketch {
+            letters::write(&mut text, u64::from(*rank), 1);
+        }
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Distinct, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // No number of hashes is as long as a sketch: 256 is no multiple of 11.
+        let is_sketch = text.len() == Self::REGISTERS;
+        let letters = if is_sketch { 1 } else { letters::LONG };
+        let numbers = letters::read(&text, letters)
+            .filter(|numbers| is_sketch || numbers.len() <= Self::EXACT)
+            .ok_or_else(|| de::Error::custom("no count of different values"))?;
+        if !is_sketch {
+            return Ok(Distinct {
+                exact: numbers,
+                sketch: Vec::new(),
+            });
+        }
+        let ranks = numbers.into_iter().map(u8::try_from);
+        Ok(Distinct {
+            exact: Vec::new(),
+            sketch: ranks.collect::<Result<_, _>>().map_err(de::Error::custom)?,
+        })
+    }
+}
+
 /// How many different values went with a key, for the few keys that had the most.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Leaders<K> {
     /// With how often a value was new, which is quicker to ask than their number.
     leaders: Vec<(K, Distinct, u32)>,
@@ -118,16 +180,45 @@ impl<K: Eq> Leaders<K> {
             *news = news.saturating_add(u32::from(values.add(value)));
             return;
         }
-        if self.leaders.len() >= Self::KEPT {
+        self.make_room();
+        let mut values = Distinct::new();
+        values.add(value);
+        self.leaders.push((key, values, 1));
+    }
+
+    fn make_room(&mut self) {
+        while self.leaders.len() >= Self::KEPT {
             let fewest = (0..)
                 .zip(&self.leaders)
                 .min_by_key(|(_, (_, _, news))| *news);
             let Some((fewest, _)) = fewest else { return };
             self.leaders.swap_remove(fewest);
         }
-        let mut values = Distinct::new();
-        values.add(value);
-        self.leaders.push((key, values, 1));
+    }
+
+    /// Adds the values of another one.
+    pub(super) fn join(&mut self, other: &Leaders<K>)
+    where
+        K: Copy,
+    {
+        let mut others: Vec<&(K, Distinct, u32)> = other.leaders.iter().collect();
+        others.sort_by_key(|(_, _, news)| *news);
+        for (key, values, news) in others {
+            let mut leaders = self.leaders.iter_mut();
+            match leaders.find(|(known, _, _)| known == key) {
+                Some((_, known, sum)) => {
+                    known.join(values);
+                    *sum = sum.saturating_add(*news);
+                }
+                None => {
+                    let fewest = self.leaders.iter().map(|(_, _, news)| *news).min();
+                    if self.leaders.len() < Self::KEPT || fewest < Some(*news) {
+                        self.make_room();
+                        self.leaders.push((*key, values.clone(), *news));
+                    }
+                }
+            }
+        }
     }
 
     /// The most values that went with one key.
@@ -186,6 +277,50 @@ mod tests {
             of(0..1_000).words(),
             format!("about {}", of(0..1_000).count())
         );
+    }
+
+    fn written(distinct: &Distinct) -> Distinct {
+        use serde::de::value::{Error, StringDeserializer};
+
+        let mut text = String::new();
+        for hash in &distinct.exact {
+            letters::write(&mut text, *hash, letters::LONG);
+        }
+        for rank in &distinct.sketch {
+            letters::write(&mut text, u64::from(*rank), 1);
+        }
+        Distinct::deserialize(StringDeserializer::<Error>::new(text)).unwrap()
+    }
+
+    #[test]
+    fn parts_written_down_and_joined_are_the_whole() {
+        for (many, parts) in [(40, 3), (64, 2), (65, 5), (1_000, 4), (1_000, 90)] {
+            let mut joined = Distinct::new();
+            for part in 0..parts {
+                // Each has what its neighbour has, too.
+                let values = (0..many).filter(|n| n % parts == part || (n + 1) % parts == part);
+                joined.join(&written(&of(values)));
+            }
+            let whole = of(0..many);
+            assert_eq!(
+                (joined.count(), joined.is_exact()),
+                (whole.count(), whole.is_exact())
+            );
+        }
+    }
+
+    #[test]
+    fn leaders_joined_lead_still() {
+        let mut joined: Leaders<u32> = Leaders::default();
+        for part in 0..10 {
+            let mut leaders: Leaders<u32> = Leaders::default();
+            for n in 0..10 {
+                leaders.add(7, part * 10 + n);
+                leaders.add(1_000 + part * 10 + n, n);
+            }
+            joined.join(&leaders);
+        }
+        assert!((80..=120).contains(&joined.most()), "{}", joined.most());
     }
 
     #[test]

@@ -2,15 +2,19 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
 use wirewhy_flow::Mark;
 use wirewhy_packet::Timestamp;
 
 use super::attempt::Silent;
 use super::distinct::Distinct;
+use super::sample::Shared;
+use super::stamps;
 use crate::{Finding, Limits};
 
 /// Attempts in one stretch of time, by when they began.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(from = "(i64, u32, u32)", into = "(i64, u32, u32)")]
 struct Window {
     /// Time divided by [`Flood::WINDOW`].
     number: i64,
@@ -19,30 +23,43 @@ struct Window {
 }
 
 /// Half-open attempts at one service.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Flood {
     /// The latest stretches. Attempts are noted when they end, half-open ones a good minute after they began.
+    #[serde(rename = "w")]
     windows: [Window; 16],
+    /// The earliest stretches, which may go on from those of another capture.
+    #[serde(rename = "e")]
+    earliest: [Window; 2],
     /// Stretches given up, of which half-open attempts were the greater part.
+    #[serde(rename = "p")]
     past: Peak,
     /// Half-open attempts, by how the service answered.
+    #[serde(rename = "u")]
     pub(crate) unanswered: u32,
     /// See `unanswered`.
+    #[serde(rename = "a")]
     pub(crate) answered: u32,
     /// See `unanswered`.
+    #[serde(rename = "r")]
     pub(crate) answered_again: u32,
     /// Their sources.
+    #[serde(rename = "s")]
     pub(crate) sources: Distinct,
     /// The first and the latest of them.
+    #[serde(rename = "f", with = "stamps")]
     pub(crate) first: Option<Timestamp>,
     /// See `first`.
+    #[serde(rename = "l", with = "stamps")]
     pub(crate) last: Option<Timestamp>,
     /// Frames of the first ones.
+    #[serde(rename = "n")]
     pub(crate) frames: Vec<u64>,
 }
 
 /// The stretch with the most half-open attempts.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(from = "(u32, u32)", into = "(u32, u32)")]
 pub(crate) struct Peak {
     /// Half-open attempts.
     pub(crate) silent: u32,
@@ -59,6 +76,7 @@ impl Flood {
     pub(super) fn new() -> Flood {
         Flood {
             windows: [Window::default(); 16],
+            earliest: [Window::default(); 2],
             past: Peak::default(),
             unanswered: 0,
             answered: 0,
@@ -71,28 +89,12 @@ impl Flood {
     }
 
     pub(super) fn add(&mut self, client: IpAddr, start: Mark, silent: Option<Silent>) {
-        let number = start.time.secs_nanos().0.div_euclid(Self::WINDOW);
-        let place = Self::place(number);
-        if let Some(old) = self.windows.get(place).copied()
-            && old.number < number
-        {
-            self.past = self.past.or(self.peak_from(&old));
-            if let Some(window) = self.windows.get_mut(place) {
-                *window = Window {
-                    number,
-                    ..Window::default()
-                };
-            }
-        }
-        let Some(window) = self.windows.get_mut(place) else {
-            return;
-        };
-        let is_current = window.number == number;
-        match silent {
-            Some(_) if is_current => window.silent = window.silent.saturating_add(1),
-            None if is_current => window.others = window.others.saturating_add(1),
-            _ => {}
-        }
+        let is_silent = u32::from(silent.is_some());
+        self.add_to_windows(Window {
+            number: start.time.secs_nanos().0.div_euclid(Self::WINDOW),
+            silent: is_silent,
+            others: 1 - is_silent,
+        });
         let Some(silent) = silent else { return };
         let count = match silent {
             Silent::Unanswered => &mut self.unanswered,
@@ -106,6 +108,89 @@ impl Flood {
         if self.frames.len() < Finding::MAX_FRAMES {
             self.frames.push(start.frame);
         }
+    }
+
+    /// Adds to a stretch, unless it was given up before.
+    fn add_to_windows(&mut self, more: Window) {
+        self.add_to_earliest(more);
+        let place = Self::place(more.number);
+        if let Some(old) = self.windows.get(place).copied()
+            && old.number < more.number
+        {
+            self.past = self.past.or(self.peak_from(&old));
+            if let Some(window) = self.windows.get_mut(place) {
+                *window = more;
+            }
+        } else if let Some(window) = self.windows.get_mut(place)
+            && window.number == more.number
+        {
+            window.add(more);
+        }
+    }
+
+    fn add_to_earliest(&mut self, more: Window) {
+        let [first, second] = &mut self.earliest;
+        if first.number == more.number {
+            first.add(more);
+        } else if second.number == more.number {
+            second.add(more);
+        } else if first.number == 0 || more.number < first.number {
+            (*first, *second) = (more, *first);
+        } else if second.number == 0 || more.number < second.number {
+            *second = more;
+        }
+    }
+
+    /// Adds the half-open attempts of another capture. Where both show some of the same, the larger count holds.
+    pub(super) fn join(&mut self, other: &Flood, shared: Shared) {
+        let both_see = shared.is_some();
+        // Those that go on from one another are within a stretch or two.
+        let last = self.windows.iter().map(|window| window.number).max();
+        let bridge = |window: &&Window| {
+            let number = window.number;
+            number != 0 && last.is_some_and(|last| last <= number && number <= last + 1)
+        };
+        let mut joined = self.clone();
+        joined.past = joined.past.or(other.past);
+        let mut windows: Vec<Window> = other.windows.to_vec();
+        let is_new = |window: &&Window| windows.iter().all(|known| known.number != window.number);
+        let early = other.earliest.iter().filter(bridge).filter(is_new);
+        let early: Vec<Window> = early.copied().collect();
+        windows.extend(early);
+        windows.retain(|window| window.number != 0);
+        windows.sort_by_key(|window| window.number);
+        for mut window in windows {
+            let here = self
+                .windows
+                .iter()
+                .find(|here| here.number == window.number);
+            if let Some(here) = here.filter(|_| both_see) {
+                window.silent = window.silent.saturating_sub(here.silent);
+            }
+            joined.add_to_windows(window);
+        }
+        if !both_see {
+            joined.unanswered = self.unanswered.saturating_add(other.unanswered);
+            joined.answered = self.answered.saturating_add(other.answered);
+            joined.answered_again = self.answered_again.saturating_add(other.answered_again);
+        } else if other.half_open() > self.half_open() {
+            // What was answered behind a filter was not before it.
+            joined.unanswered = other.unanswered;
+            joined.answered = other.answered;
+            joined.answered_again = other.answered_again;
+        }
+        joined.sources.join(&other.sources);
+        let times = [self.first, other.first];
+        joined.first = times.into_iter().flatten().min();
+        joined.last = self.last.max(other.last);
+        joined.frames.clear();
+        *self = joined;
+    }
+
+    /// Whether a flood of another capture might go on here, or be hidden here among other attempts.
+    pub(crate) fn may_matter(&self, limits: &Limits) -> bool {
+        let many = limits.flood_attempts / 2;
+        self.half_open() > 0 || self.windows.iter().any(|window| window.others >= many)
     }
 
     /// The ten seconds with the most half-open attempts, among those where they are no fewer than the others.
@@ -164,6 +249,41 @@ impl Flood {
     }
 }
 
+impl Window {
+    fn add(&mut self, more: Window) {
+        self.silent = self.silent.saturating_add(more.silent);
+        self.others = self.others.saturating_add(more.others);
+    }
+}
+
+impl From<Window> for (i64, u32, u32) {
+    fn from(window: Window) -> (i64, u32, u32) {
+        (window.number, window.silent, window.others)
+    }
+}
+
+impl From<(i64, u32, u32)> for Window {
+    fn from((number, silent, others): (i64, u32, u32)) -> Window {
+        Window {
+            number,
+            silent,
+            others,
+        }
+    }
+}
+
+impl From<Peak> for (u32, u32) {
+    fn from(peak: Peak) -> (u32, u32) {
+        (peak.silent, peak.others)
+    }
+}
+
+impl From<(u32, u32)> for Peak {
+    fn from((silent, others): (u32, u32)) -> Peak {
+        Peak { silent, others }
+    }
+}
+
 impl Peak {
     fn or(self, other: Peak) -> Peak {
         if other.silent > self.silent {
@@ -175,7 +295,7 @@ impl Peak {
 }
 
 /// Which kinds of TCP packet the recording holds at all.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Recorded {
     /// Any answer to a SYN.
     pub(crate) syn_acks: bool,

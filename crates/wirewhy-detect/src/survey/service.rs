@@ -2,81 +2,127 @@
 
 use std::net::IpAddr;
 
-use wirewhy_flow::{Connection, Mark};
-use wirewhy_packet::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+use wirewhy_flow::Connection;
+use wirewhy_packet::{MacAddr, Timestamp};
 
 use super::attempt::{self, Failure, Silent, Went};
 use super::distinct::Distinct;
 use super::flood::Flood;
+use super::sample::Sample;
+use super::stamps;
 use super::table::Worth;
-use crate::{Confidence, Culprit, Finding, Role};
+use crate::{Confidence, Culprit, Finding, Limits, Role, record_of};
 
 /// The attempts at one address and port.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct ServiceTally {
     /// Attempts of which is known how they went.
+    #[serde(rename = "a", skip_serializing_if = "is_zero")]
     pub(crate) attempts: u32,
     /// Those that worked.
+    #[serde(rename = "w", skip_serializing_if = "is_zero")]
     pub(crate) worked: u32,
     /// Those the client itself gave up.
+    #[serde(rename = "l", skip_serializing_if = "is_zero")]
     pub(crate) left: u32,
     /// The first attempt.
-    pub(crate) first: Option<Mark>,
+    #[serde(rename = "f", with = "stamps", skip_serializing_if = "Option::is_none")]
+    pub(crate) first: Option<Timestamp>,
     /// The latest attempt.
-    pub(crate) last: Option<Mark>,
+    #[serde(rename = "u", with = "stamps", skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<Timestamp>,
     /// When the first and the latest working attempt began.
+    #[serde(rename = "t", with = "stamps", skip_serializing_if = "Option::is_none")]
     pub(crate) working: Option<(Timestamp, Timestamp)>,
     /// Hop counts of the answers of working attempts.
+    #[serde(rename = "h", skip_serializing_if = "TtlSet::is_empty")]
     pub(crate) working_ttls: TtlSet,
     /// Two clients whose attempts worked.
+    #[serde(rename = "c", skip_serializing_if = "is_nobody")]
     pub(crate) working_clients: [Option<IpAddr>; 2],
+    /// How many of those that worked were under way when the capture ended, so that how they went on is not known.
+    #[serde(rename = "o", skip_serializing_if = "is_zero")]
+    pub(crate) unsettled: u32,
+    /// How many beside all these were answered and under way when the capture ended.
+    #[serde(rename = "d", skip_serializing_if = "is_zero")]
+    pub(crate) undecided: u32,
+    /// Which attempts these are.
+    #[serde(rename = "i")]
+    pub(crate) sample: Sample,
+    /// Where the first SYN was sent to on the link.
+    #[serde(skip)]
+    pub(crate) next_hop: Option<MacAddr>,
     /// Some that opened and go on, by stream.
+    #[serde(skip)]
     pub(crate) open: Vec<u32>,
     /// Those that failed.
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
     pub(crate) failures: Option<Box<Failures>>,
     /// Half-open attempts; looked for once there are many attempts.
+    #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
     pub(crate) flood: Option<Box<Flood>>,
 }
 
 /// The failed attempts at one service.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Failures {
     /// How many.
+    #[serde(rename = "n")]
     pub(crate) count: u32,
     /// How many came to nothing at all.
+    #[serde(rename = "v")]
     pub(crate) in_vain: u32,
     /// How many were asked for more than once, or answered.
+    #[serde(rename = "s")]
     pub(crate) sure: u32,
     /// Root causes, most frequent not first; at most [`Failures::KINDS`].
+    #[serde(rename = "k", deserialize_with = "known_kinds")]
     pub(crate) kinds: Vec<(&'static str, u32)>,
     /// Who caused them, where all agree.
+    #[serde(rename = "b")]
     pub(crate) culprit: Culprit,
     /// The surest of their root causes.
+    #[serde(rename = "c")]
     pub(crate) confidence: Confidence,
     /// The clients.
+    #[serde(rename = "d")]
     pub(crate) clients: Distinct,
     /// Some of the clients.
+    #[serde(rename = "w")]
     pub(crate) known_clients: Vec<IpAddr>,
     /// When the first and the latest of them began.
+    #[serde(rename = "f", with = "stamps")]
     pub(crate) from: Timestamp,
     /// See `from`.
+    #[serde(rename = "u", with = "stamps")]
     pub(crate) until: Timestamp,
     /// Hop counts of the answers.
+    #[serde(rename = "h")]
     pub(crate) ttls: TtlSet,
     /// How many had an answer.
+    #[serde(rename = "a")]
     pub(crate) answered: u32,
     /// Decisive frames of the first ones.
+    #[serde(rename = "p")]
     pub(crate) frames: Vec<u64>,
 }
 
 /// A set of hop counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct TtlSet([u64; 4]);
 
 impl TtlSet {
     fn add(&mut self, ttl: u8) {
         if let Some(word) = self.0.get_mut(usize::from(ttl >> 6)) {
             *word |= 1 << (ttl & 63);
+        }
+    }
+
+    pub(super) fn join(&mut self, other: TtlSet) {
+        for (word, more) in self.0.iter_mut().zip(other.0) {
+            *word |= more;
         }
     }
 
@@ -110,25 +156,33 @@ impl ServiceTally {
     /// How many that go on are remembered.
     const OPEN: usize = 8;
 
-    pub(super) fn add(&mut self, connection: &Connection, went: Option<Went>) {
+    pub(super) fn add(&mut self, connection: &Connection, went: Option<Went>, limits: &Limits) {
         self.open.retain(|stream| *stream != connection.stream);
         let silent = attempt::silent(connection);
         self.add_half_open(connection, silent, went);
-        let Some(went) = went else { return };
-        let start = connection.first;
+        if went.is_some() || silent.is_some() {
+            let failed = matches!(went, Some(Went::Failed(_)));
+            self.sample.add(connection, failed);
+            self.next_hop = self.next_hop.or(connection.client.next_hop);
+        }
+        let under_way = u32::from(attempt::is_unsettled(connection, limits));
+        let Some(went) = went else {
+            self.undecided = self.undecided.saturating_add(under_way);
+            return;
+        };
+        let start = connection.first.time;
         self.attempts = self.attempts.saturating_add(1);
-        if self.first.is_none_or(|first| start.time < first.time) {
-            self.first = Some(start);
-        }
-        if self.last.is_none_or(|last| start.time >= last.time) {
-            self.last = Some(start);
-        }
+        self.first = Some(self.first.map_or(start, |first| first.min(start)));
+        self.last = Some(self.last.map_or(start, |last| last.max(start)));
         match went {
-            Went::Worked => self.add_working(connection),
+            Went::Worked => {
+                self.unsettled = self.unsettled.saturating_add(under_way);
+                self.add_working(connection);
+            }
             Went::Left => self.left = self.left.saturating_add(1),
             Went::Failed(failure) => self
                 .failures
-                .get_or_insert_with(|| Box::new(Failures::new(&failure, start.time)))
+                .get_or_insert_with(|| Box::new(Failures::new(&failure, start)))
                 .add(connection, &failure),
         }
     }
@@ -137,6 +191,55 @@ impl ServiceTally {
         if self.open.len() < Self::OPEN && !self.open.contains(&stream) {
             self.open.push(stream);
         }
+    }
+
+    /// Takes what was under way when a capture ended for what makes the service look better: where nothing else worked, for
+    /// connections that go on, and else for some that worked.
+    pub(super) fn doubt_unsettled(&mut self) {
+        if self.worked > self.unsettled {
+            self.worked = self.worked.saturating_add(self.undecided);
+            return;
+        }
+        self.worked = 0;
+        if self.unsettled > 0 || self.undecided > 0 {
+            self.keep_open(0);
+        }
+    }
+
+    /// Whether a connection is known to go on.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// What another capture needs to know of it.
+    pub(super) fn carried(&self, frames: usize, limits: &Limits) -> ServiceTally {
+        let mut carried = ServiceTally {
+            open: Vec::new(),
+            next_hop: None,
+            flood: self.flood.clone().filter(|flood| flood.may_matter(limits)),
+            ..self.clone()
+        };
+        if let Some(failures) = &mut carried.failures {
+            failures.frames.truncate(frames);
+        }
+        if let Some(flood) = &mut carried.flood {
+            flood.frames.truncate(frames);
+        }
+        carried
+    }
+
+    /// Frames of the first failed or half-open attempts.
+    pub(super) fn take_frames(&mut self) -> Vec<u64> {
+        let mut frames = Vec::new();
+        if let Some(failures) = &mut self.failures {
+            frames.append(&mut failures.frames);
+        }
+        if let Some(flood) = &mut self.flood {
+            frames.append(&mut flood.frames);
+        }
+        frames.sort_unstable();
+        frames.dedup();
+        frames
     }
 
     fn add_half_open(
@@ -164,7 +267,11 @@ impl ServiceTally {
         if let Some(ttl) = attempt::answer_ttl(connection) {
             self.working_ttls.add(ttl);
         }
-        let client = Some(connection.client.address);
+        self.add_working_client(connection.client.address);
+    }
+
+    pub(super) fn add_working_client(&mut self, client: IpAddr) {
+        let client = Some(client);
         if !self.working_clients.contains(&client)
             && let Some(place) = self
                 .working_clients
@@ -177,8 +284,8 @@ impl ServiceTally {
 }
 
 impl Failures {
-    const KINDS: usize = 8;
-    const KNOWN_CLIENTS: usize = 8;
+    pub(super) const KINDS: usize = 8;
+    pub(super) const KNOWN_CLIENTS: usize = 8;
 
     fn new(failure: &Failure, start: Timestamp) -> Failures {
         Failures {
@@ -218,9 +325,7 @@ impl Failures {
         self.confidence = self.confidence.max(failure.confidence);
         let client = connection.client.address;
         self.clients.add(client);
-        if self.known_clients.len() < Self::KNOWN_CLIENTS && !self.known_clients.contains(&client) {
-            self.known_clients.push(client);
-        }
+        self.know_client(client);
         let start = connection.first.time;
         self.from = self.from.min(start);
         self.until = self.until.max(start);
@@ -230,6 +335,12 @@ impl Failures {
         }
         if self.frames.len() < Finding::MAX_FRAMES {
             self.frames.push(failure.frame);
+        }
+    }
+
+    pub(super) fn know_client(&mut self, client: IpAddr) {
+        if self.known_clients.len() < Self::KNOWN_CLIENTS && !self.known_clients.contains(&client) {
+            self.known_clients.push(client);
         }
     }
 
@@ -248,4 +359,27 @@ impl Failures {
             _ => None,
         }
     }
+}
+
+/// Root causes by the codes of this catalogue.
+fn known_kinds<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(&'static str, u32)>, D::Error> {
+    let kinds: Vec<(String, u32)> = Vec::deserialize(deserializer)?;
+    let known = kinds
+        .into_iter()
+        .filter_map(|(code, count)| Some((record_of(&code)?.code, count)));
+    Ok(known.collect())
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the serialiser hands over a reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+fn is_nobody(clients: &[Option<IpAddr>; 2]) -> bool {
+    clients.iter().all(Option::is_none)
 }

@@ -5,6 +5,8 @@ use std::hash::Hash;
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
+use super::filter::Filter;
+
 /// How much an entry of a [`Table`] is worth.
 pub(super) trait Worth {
     /// Whether it says more than that something happened once.
@@ -18,6 +20,8 @@ pub(super) struct Table<K, V> {
     entries: IndexMap<K, V, FixedState>,
     /// Where the next look for an entry to give up begins.
     hand: usize,
+    /// The keys of entries that were given up or left out.
+    lost: Filter,
 }
 
 impl<K, V> Default for Table<K, V> {
@@ -25,6 +29,7 @@ impl<K, V> Default for Table<K, V> {
         Table {
             entries: IndexMap::default(),
             hand: 0,
+            lost: Filter::default(),
         }
     }
 }
@@ -37,9 +42,33 @@ impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
     #[inline]
     pub(super) fn entry(&mut self, key: K) -> Option<&mut V> {
         if self.entries.len() >= Self::LIMIT && !self.entries.contains_key(&key) {
-            self.make_room()?;
+            if self.lost.is_empty() {
+                self.lost = Filter::large();
+            }
+            if self.make_room().is_none() {
+                self.lost.add(key);
+                return None;
+            }
         }
         Some(self.entries.entry(key).or_default())
+    }
+
+    /// Of which keys something was given up or left out.
+    pub(super) fn lost(&self) -> &Filter {
+        &self.lost
+    }
+
+    /// Takes over of which keys another one gave something up.
+    pub(super) fn lose(&mut self, lost: &Filter) {
+        self.lost.merge(lost);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn into_iter(self) -> impl Iterator<Item = (K, V)> {
+        self.entries.into_iter()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
@@ -49,8 +78,9 @@ impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
     fn make_room(&mut self) -> Option<()> {
         for _ in 0..Self::LOOKS {
             self.hand = (self.hand + 1) % Self::LIMIT;
-            let (_, value) = self.entries.get_index(self.hand)?;
+            let (key, value) = self.entries.get_index(self.hand)?;
             if !value.is_worth_keeping() {
+                self.lost.add(key);
                 self.entries.swap_remove_index(self.hand);
                 return Some(());
             }
@@ -86,6 +116,8 @@ mod tests {
         table.entry(9).unwrap().0 += 1;
         assert_eq!(table.iter().count(), Table::<u32, Seen>::LIMIT);
         assert_eq!(table.entries[&7].0, 2);
+        let lost = (1_000..100_000).filter(|key| !table.entries.contains_key(key));
+        assert!({ lost }.all(|key| table.lost().has(key)));
     }
 
     #[test]

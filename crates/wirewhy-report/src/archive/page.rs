@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{Severity, record_of};
+use wirewhy_detect::{Across, Severity, record_of};
 
 use super::{Archive, Cause, Digest, Extent, digest, time};
 use crate::look::Page;
+use crate::text::entry::{blamed, frames};
 use crate::{Look, Names, Safe, words};
 
 /// How many causes, services and clients are listed.
@@ -13,6 +14,8 @@ const CAUSES: usize = 12;
 const SERVICES_OF_A_CAUSE: usize = 3;
 const LISTED: usize = 5;
 const BEYOND: usize = 10;
+const ACROSS: usize = 10;
+const PROOFS: usize = 3;
 
 /// How many causes of one capture are named in its line.
 const CAUSES_OF_A_CAPTURE: usize = 3;
@@ -77,6 +80,7 @@ pub(super) fn write(
     let mut page = Page::new(out, look);
     about(&mut page, archive, extent)?;
     causes(&mut page, archive, names)?;
+    across(&mut page, archive, names)?;
     beyond(&mut page, archive)?;
     places(&mut page, archive, names)?;
     news(&mut page, archive, names)
@@ -196,6 +200,83 @@ fn at_least(folded: bool) -> &'static str {
     if folded { "at least " } else { "" }
 }
 
+/// What captures show together that lie next to one another.
+fn across(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<()> {
+    if archive.episodes.late > 0 {
+        page.blank()?;
+        let captures = words::counted(archive.episodes.late, "capture");
+        page.text(&format!(
+            "{captures} came after those next to them in time had been judged: of these nothing is said together."
+        ))?;
+    }
+    if archive.across.is_empty() {
+        return Ok(());
+    }
+    page.blank()?;
+    page.line("Captures next to one another, judged as one:")?;
+    for across in archive.across.iter().take(ACROSS) {
+        let finding = &across.finding;
+        let title = record_of(finding.code).map_or("", |record| record.title);
+        page.headline(finding.severity, finding.code, title)?;
+        let (subject, summary) = (Safe(&across.subject), Safe(&finding.summary));
+        page.labelled("what", &format!("{subject}: {summary}"))?;
+        page.labelled(
+            "culprit",
+            &blamed(finding.culprit, finding.confidence, names),
+        )?;
+        page.labelled("where", &where_across(across))?;
+        page.labelled(
+            "when",
+            &format!(
+                "from {} to {} UTC",
+                words::date_time(across.first),
+                words::date_time(across.last)
+            ),
+        )?;
+        page.labelled("proof", &proof(across))?;
+    }
+    match archive.across.len().saturating_sub(ACROSS) {
+        0 => Ok(()),
+        more => page.text(&format!(
+            "And {} more: see --format ndjson.",
+            words::count(more as u64)
+        )),
+    }
+}
+
+fn where_across(across: &Across) -> String {
+    let (all, trouble) = (across.captures, across.in_trouble);
+    let captures = words::counted(all, "capture");
+    let Some(first) = across.proofs.first().filter(|_| trouble < all) else {
+        return captures;
+    };
+    let which = if trouble == 1 {
+        format!("in {}", Safe(&first.source))
+    } else {
+        let (first, last) = (Safe(&first.source), Safe(&across.last_source));
+        format!(
+            "in {} of them, from {first} to {last}",
+            words::count(trouble)
+        )
+    };
+    format!("{captures}, in vain {which}")
+}
+
+fn proof(across: &Across) -> String {
+    let mut parts: Vec<String> = across
+        .proofs
+        .iter()
+        .take(PROOFS)
+        .map(|proof| format!("{}: {}", Safe(&proof.source), frames(&proof.frames)))
+        .collect();
+    let more = across.in_trouble.saturating_sub(parts.len() as u64);
+    if more > 0 {
+        let last = Safe(&across.last_source);
+        parts.push(format!("and {} more, the last {last}", words::count(more)));
+    }
+    parts.join("; ")
+}
+
 /// Findings about services, hosts, lookups and recordings.
 fn beyond(page: &mut Page<'_>, archive: &Archive) -> io::Result<()> {
     let mut found = archive.beyond.largest(usize::MAX);
@@ -205,7 +286,8 @@ fn beyond(page: &mut Page<'_>, archive: &Archive) -> io::Result<()> {
     found.sort_by_key(|((severity, ..), tally)| std::cmp::Reverse((*severity, tally.number)));
     page.blank()?;
     page.line("Beyond single connections:")?;
-    for ((severity, code, _, subject), tally) in found.iter().take(BEYOND) {
+    for (key, tally) in found.iter().take(BEYOND) {
+        let (severity, code, _, subject) = key;
         let about = subject
             .as_ref()
             .map(|subject| format!("{}: ", Safe(subject)))
@@ -213,7 +295,11 @@ fn beyond(page: &mut Page<'_>, archive: &Archive) -> io::Result<()> {
         let captures = words::counted(tally.number, "capture");
         let title = record_of(code).map_or("", |record| record.title);
         page.headline(digest::severity(*severity), code, title)?;
-        page.labelled("", &format!("{about}in {captures}"))?;
+        let well = match archive.contradicted.number(key) {
+            0 => "",
+            _ => ", each by itself: in others next to it, it is not so",
+        };
+        page.labelled("", &format!("{about}in {captures}{well}"))?;
     }
     match found.len().saturating_sub(BEYOND) {
         0 => Ok(()),

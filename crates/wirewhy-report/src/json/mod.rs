@@ -17,7 +17,7 @@ use wirewhy_packet::Timestamp;
 pub(crate) use encode::encode;
 use live::{TimedGroupShape, ToldShape};
 use shape::{CaptureShape, ConnectionShape, GroupShape, Tool};
-pub(crate) use shape::{Tagged, Time, TotalsShape};
+pub(crate) use shape::{CulpritShape, FactsShape, Tagged, Time, TotalsShape};
 
 use crate::live::{LiveReporter, Status};
 use crate::{CaptureSummary, Names, Reporter, View};

@@ -330,13 +330,13 @@ impl<'a> FindingShape<'a> {
 }
 
 #[derive(Serialize)]
-struct CulpritShape {
+pub(crate) struct CulpritShape {
     role: &'static str,
     address: Option<IpAddr>,
 }
 
 impl CulpritShape {
-    fn new(culprit: Culprit) -> CulpritShape {
+    pub(crate) fn new(culprit: Culprit) -> CulpritShape {
         CulpritShape {
             role: culprit.role.name(),
             address: culprit.address,
@@ -344,7 +344,8 @@ impl CulpritShape {
     }
 }
 
-struct FactsShape<'a>(&'a Facts);
+/// Measured values by name.
+pub(crate) struct FactsShape<'a>(pub(crate) &'a Facts);
 
 impl Serialize for FactsShape<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

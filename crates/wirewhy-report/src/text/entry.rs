@@ -399,7 +399,7 @@ fn evidence_row(item: &Value) -> Option<[String; 5]> {
     ])
 }
 
-fn blamed(culprit: Culprit, confidence: Confidence, names: &Names) -> String {
+pub(crate) fn blamed(culprit: Culprit, confidence: Confidence, names: &Names) -> String {
     let role = match culprit.role {
         Role::Client => "the client",
         Role::Server => "the server",
@@ -424,7 +424,7 @@ fn blamed(culprit: Culprit, confidence: Confidence, names: &Names) -> String {
     format!("{role}{address}{link} {sure}")
 }
 
-fn frames(frames: &[u64]) -> String {
+pub(crate) fn frames(frames: &[u64]) -> String {
     let numbers: Vec<String> = frames.iter().map(u64::to_string).collect();
     match numbers.as_slice() {
         [] => "no frame".to_owned(),

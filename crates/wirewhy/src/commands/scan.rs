@@ -9,7 +9,7 @@ use std::thread;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use wirewhy::engine::Crew;
+use wirewhy::engine::{Crew, Selection};
 use wirewhy_detect::Severity;
 use wirewhy_report::{
     Archive, Extent, Look, Names, Scanned, View, write_error_ndjson, write_error_text,
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     }
     let setup = Setup::new(&args.common, &args.select, &args.tls)?;
     let walk = Walk::new(args)?;
-    let mut archive = Archive::default();
+    let mut archive = Archive::new(setup.options.limits);
     let mut came_to = CameTo::default();
     let Opened {
         output,
@@ -78,6 +78,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         format: args.format,
         look,
         names: &setup.names,
+        selection: &setup.options.selection,
         progress: &progress,
         archive,
         came_to,
@@ -226,6 +227,7 @@ struct Scan<'a> {
     format: ScanFormat,
     look: Look,
     names: &'a Names,
+    selection: &'a Selection,
     progress: &'a Progress,
     archive: Archive,
     came_to: CameTo,
@@ -400,6 +402,7 @@ impl Scan<'_> {
     }
 
     fn sum_up(&mut self, extent: Extent) -> Result<(), Failure> {
+        self.archive.conclude(|code| self.selection.counts(code));
         if extent == Extent::Whole && self.archive.captures() + self.archive.unreadable() == 0 {
             let skipped = match self.archive.skipped() {
                 0 => String::new(),

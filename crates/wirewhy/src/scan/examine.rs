@@ -184,7 +184,7 @@ impl<'a> Examiner<'a> {
         let crew = if data.is_file() { self.crew } else { &alone };
         let view = &self.view;
         let analyzed = engine::analyze(reader, filters.as_mut(), options, view, crew, &mut both)?;
-        let digest = digester.into_digest();
+        let digest = digester.into_digest(analyzed.tallies);
         if self.format == ScanFormat::Text && (self.view.all || digest.has_trouble()) {
             digest.write_text(&mut spool, self.look, &source)?;
         }

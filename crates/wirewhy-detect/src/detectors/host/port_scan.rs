@@ -62,7 +62,7 @@ pub(crate) fn find(
             .with("kind", kind)
             .with("attempts", tally.attempts)
             .with("fruitless", tally.fruitless)
-            .with("targets_found", tally.fruitful.count())
+            .with("targets_found", tally.fruitful())
             .with("targets", tried.targets.count())
             .with("hosts", tried.hosts.count())
             .with("ports", tried.ports.count())

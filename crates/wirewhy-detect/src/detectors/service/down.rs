@@ -33,7 +33,7 @@ pub(crate) fn find(
 ) -> Option<Finding> {
     let failures = service.failures.as_deref()?;
     let (code, most) = failures.main_kind()?;
-    let none_else = service.worked == 0 && service.left == 0 && service.open.is_empty();
+    let none_else = service.worked == 0 && service.left == 0 && !service.goes_on();
     let all = none_else && failures.in_vain == failures.count;
     // In a recording of nothing but SYNs every attempt looks unanswered; one that was repeated was.
     let proven = recorded.beyond_syns || failures.sure > 0;
@@ -76,8 +76,8 @@ pub(crate) fn find(
             .with("client", failures.only_client())
             .with("root_cause", code)
             .with("causes", causes_fact(failures))
-            .with("first", service.first.map(|mark| instant(mark.time)))
-            .with("last", service.last.map(|mark| instant(mark.time)))
+            .with("first", service.first.map(instant))
+            .with("last", service.last.map(instant))
             .with("span_seconds", took),
         consequence_of: None,
     })
