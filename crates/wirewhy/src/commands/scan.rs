@@ -38,6 +38,8 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     }
     let setup = Setup::new(&args.common, &args.select, &args.tls)?;
     let walk = Walk::new(args)?;
+    // Before there is an output that a signal could find half-made.
+    let stop = stop_on_signals()?;
     let mut archive = Archive::new(setup.options.limits);
     let mut came_to = CameTo::default();
     let Opened {
@@ -49,7 +51,6 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         recall(&mut archive, &mut came_to, &entry, made);
     })?;
     let look = terminal::look(output.target(), args.common.color);
-    let stop = stop_on_signals()?;
     let progress = Arc::new(if args.common.quiet {
         Progress::silent()
     } else {
