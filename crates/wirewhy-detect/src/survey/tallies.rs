@@ -70,8 +70,8 @@ pub(super) struct Source {
 
 impl Tallies {
     /// Services in trouble, and others, of which more is told than that they are there.
-    const TROUBLED_SERVICES: usize = 64;
-    const OTHER_SERVICES: usize = 32;
+    const TROUBLED_SERVICES: usize = 512;
+    const OTHER_SERVICES: usize = 256;
     /// The same of sources. One that tried in vain takes a kilobyte, or seven where it tried much.
     const TROUBLED_SOURCES: usize = 16;
     const OTHER_SOURCES: usize = 32;

@@ -6,15 +6,13 @@ use wirewhy_detect::{Across, Severity, record_of};
 
 use super::{Archive, Cause, Digest, Extent, digest, time};
 use crate::look::Page;
-use crate::text::entry::{blamed, frames};
+use crate::text::entry::{self, Alike};
 use crate::{Look, Names, Safe, words};
 
 /// How many causes, services and clients are listed.
 const CAUSES: usize = 12;
 const SERVICES_OF_A_CAUSE: usize = 3;
 const LISTED: usize = 5;
-const BEYOND: usize = 10;
-const ACROSS: usize = 10;
 const PROOFS: usize = 3;
 
 /// How many causes of one capture are named in its line.
@@ -214,34 +212,58 @@ fn across(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<(
     }
     page.blank()?;
     page.line("Captures next to one another, judged as one:")?;
-    for across in archive.across.iter().take(ACROSS) {
-        let finding = &across.finding;
-        let title = record_of(finding.code).map_or("", |record| record.title);
-        page.headline(finding.severity, finding.code, title)?;
-        let (subject, summary) = (Safe(&across.subject), Safe(&finding.summary));
-        page.labelled("what", &format!("{subject}: {summary}"))?;
-        page.labelled(
-            "culprit",
-            &blamed(finding.culprit, finding.confidence, names),
-        )?;
-        page.labelled("where", &where_across(across))?;
-        page.labelled(
-            "when",
-            &format!(
-                "from {} to {} UTC",
-                words::date_time(across.first),
-                words::date_time(across.last)
-            ),
-        )?;
-        page.labelled("proof", &proof(across))?;
+    let mut told = Vec::new();
+    for across in &archive.across {
+        let code = across.finding.code;
+        if told.contains(&code) {
+            continue;
+        }
+        told.push(code);
+        let alike: Vec<&Across> = archive
+            .across
+            .iter()
+            .filter(|other| other.finding.code == code)
+            .collect();
+        if alike.len() > entry::MAX_ALIKE {
+            let alike: Vec<Alike<'_>> = alike.into_iter().map(one_of_many).collect();
+            entry::many_alike(page, &alike, names)?;
+        } else {
+            for across in alike {
+                one_across(page, across, names)?;
+            }
+        }
+        entry::write_steps(page, code)?;
     }
-    match archive.across.len().saturating_sub(ACROSS) {
-        0 => Ok(()),
-        more => page.text(&format!(
-            "And {} more: see --format ndjson.",
-            words::count(more as u64)
-        )),
+    Ok(())
+}
+
+fn one_of_many(across: &Across) -> Alike<'_> {
+    Alike {
+        scope: across.scope,
+        subject: &across.subject,
+        finding: &across.finding,
+        suffix: format!("; {}", where_across(across)),
+        proof: proof(across),
     }
+}
+
+fn one_across(page: &mut Page<'_>, across: &Across, names: &Names) -> io::Result<()> {
+    let finding = &across.finding;
+    page.headline(finding.severity, finding.code, entry::title(finding.code))?;
+    let (subject, summary) = (Safe(&across.subject), Safe(&finding.summary));
+    page.labelled("what", &format!("{subject}: {summary}"))?;
+    let culprit = entry::blamed(finding.culprit, finding.confidence, names);
+    page.labelled("culprit", &culprit)?;
+    page.labelled("where", &where_across(across))?;
+    page.labelled(
+        "when",
+        &format!(
+            "from {} to {} UTC",
+            words::date_time(across.first),
+            words::date_time(across.last)
+        ),
+    )?;
+    page.labelled("proof", &proof(across))
 }
 
 fn where_across(across: &Across) -> String {
@@ -267,7 +289,7 @@ fn proof(across: &Across) -> String {
         .proofs
         .iter()
         .take(PROOFS)
-        .map(|proof| format!("{}: {}", Safe(&proof.source), frames(&proof.frames)))
+        .map(|proof| format!("{}: {}", Safe(&proof.source), entry::frames(&proof.frames)))
         .collect();
     let more = across.in_trouble.saturating_sub(parts.len() as u64);
     if more > 0 {
@@ -286,28 +308,33 @@ fn beyond(page: &mut Page<'_>, archive: &Archive) -> io::Result<()> {
     found.sort_by_key(|((severity, ..), tally)| std::cmp::Reverse((*severity, tally.number)));
     page.blank()?;
     page.line("Beyond single connections:")?;
-    for (key, tally) in found.iter().take(BEYOND) {
-        let (severity, code, _, subject) = key;
-        let about = subject
-            .as_ref()
-            .map(|subject| format!("{}: ", Safe(subject)))
-            .unwrap_or_default();
-        let captures = words::counted(tally.number, "capture");
-        let title = record_of(code).map_or("", |record| record.title);
-        page.headline(digest::severity(*severity), code, title)?;
-        let well = match archive.contradicted.number(key) {
-            0 => "",
-            _ => ", each by itself: in others next to it, it is not so",
-        };
-        page.labelled("", &format!("{about}in {captures}{well}"))?;
+    let mut told: Vec<&str> = Vec::new();
+    for ((severity, code, ..), _) in &found {
+        if told.contains(&code.as_str()) {
+            continue;
+        }
+        told.push(code);
+        page.headline(digest::severity(*severity), code, entry::title(code))?;
+        let alike: Vec<_> = found.iter().filter(|(key, _)| key.1 == *code).collect();
+        for (key, tally) in alike.iter().take(LISTED) {
+            let about = key
+                .3
+                .as_ref()
+                .map(|subject| format!("{}: ", Safe(subject)))
+                .unwrap_or_default();
+            let captures = words::counted(tally.number, "capture");
+            let well = match archive.contradicted.number(key) {
+                0 => "",
+                _ => ", each by itself: in others next to it, it is not so",
+            };
+            page.labelled("", &format!("{about}in {captures}{well}"))?;
+        }
+        let rest = alike.len().saturating_sub(LISTED);
+        if rest > 0 {
+            page.labelled("", &format!("others: {}", words::count(rest as u64)))?;
+        }
     }
-    match found.len().saturating_sub(BEYOND) {
-        0 => Ok(()),
-        more => page.text(&format!(
-            "And {} more: see --format ndjson.",
-            words::count(more as u64)
-        )),
-    }
+    Ok(())
 }
 
 fn places(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<()> {

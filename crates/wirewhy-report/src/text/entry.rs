@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use wirewhy_detect::{
-    Confidence, Culprit, Finding, GroupFinding, Record, Role, Severity, Value, record_of,
+    Confidence, Culprit, Finding, GroupFinding, Record, Role, Scope, Severity, Value, record_of,
 };
 use wirewhy_packet::Interval;
 
@@ -272,15 +272,45 @@ pub(crate) fn finding(page: &mut Page<'_>, finding: &Finding, names: &Names) -> 
 }
 
 /// What to look at next.
-pub(super) fn write_steps(page: &mut Page<'_>, code: &str) -> io::Result<()> {
+pub(crate) fn write_steps(page: &mut Page<'_>, code: &str) -> io::Result<()> {
     let steps = record_of(code).map_or(&[][..], |record: &Record| record.check_next);
     page.listed("next", steps.get(..MAX_STEPS).unwrap_or(steps))
 }
 
+/// How many findings of one code are written out one by one; more become one entry.
+pub(crate) const MAX_ALIKE: usize = 3;
+
+/// One of many findings that have one code.
+pub(crate) struct Alike<'a> {
+    /// What kind of thing it is about.
+    pub(crate) scope: Scope,
+    /// Which one.
+    pub(crate) subject: &'a str,
+    /// The finding.
+    pub(crate) finding: &'a Finding,
+    /// What is said behind its summary.
+    pub(crate) suffix: String,
+    /// Where the proof lies.
+    pub(crate) proof: String,
+}
+
+impl<'a> Alike<'a> {
+    /// One of a single capture.
+    pub(super) fn new(found: &'a GroupFinding) -> Alike<'a> {
+        Alike {
+            scope: found.scope,
+            subject: &found.subject,
+            finding: &found.finding,
+            suffix: String::new(),
+            proof: frames(&found.finding.frames),
+        }
+    }
+}
+
 /// Findings of one code about many services or hosts.
-pub(super) fn group_findings(
+pub(crate) fn many_alike(
     page: &mut Page<'_>,
-    alike: &[&GroupFinding],
+    alike: &[Alike<'_>],
     names: &Names,
 ) -> io::Result<()> {
     let Some(first) = alike.first() else {
@@ -290,9 +320,9 @@ pub(super) fn group_findings(
     page.headline(first.finding.severity, code, title(code))?;
     let number = words::counted(alike.len() as u64, first.scope.name());
     page.labelled("where", &number)?;
-    for found in alike.iter().take(MAX_SERVICES) {
-        let line = format!("{}: {}", Safe(&found.subject), Safe(&found.finding.summary));
-        page.labelled("", &line)?;
+    for one in alike.iter().take(MAX_SERVICES) {
+        let (subject, summary) = (Safe(one.subject), Safe(&one.finding.summary));
+        page.labelled("", &format!("{subject}: {summary}{}", one.suffix))?;
     }
     let rest = alike.len().saturating_sub(MAX_SERVICES);
     if rest > 0 {
@@ -300,11 +330,11 @@ pub(super) fn group_findings(
     }
     let culprits: Vec<(Culprit, Confidence, u64)> = alike
         .iter()
-        .map(|found| (found.finding.culprit, found.finding.confidence, 1))
+        .map(|one| (one.finding.culprit, one.finding.confidence, 1))
         .collect();
     page.labelled("culprit", &all_blamed(by_role(&culprits), names))?;
-    let proof = frames(&first.finding.frames);
-    page.labelled("proof", &format!("{proof} of {}", Safe(&first.subject)))
+    let subject = Safe(first.subject);
+    page.labelled("proof", &format!("for {subject}: {}", first.proof))
 }
 
 /// One finding about more than one connection.
@@ -328,7 +358,7 @@ pub(super) fn group_finding(
     page.labelled("proof", &frames(&found.frames))
 }
 
-pub(super) fn title(code: &str) -> &'static str {
+pub(crate) fn title(code: &str) -> &'static str {
     record_of(code).map_or("", |record| record.title)
 }
 

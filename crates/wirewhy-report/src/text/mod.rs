@@ -18,9 +18,6 @@ use entry::Entry;
 use healthy::Services;
 use tally::Causes;
 
-/// How many findings beyond one connection are written out one by one that have one code; more become one entry.
-const MAX_ALIKE: usize = 3;
-
 /// How many entries are written out in full; further causes get a line each.
 const MAX_ENTRIES: usize = 12;
 
@@ -222,9 +219,10 @@ fn beyond(
             .copied()
             .filter(|other| other.finding.code == code)
             .collect();
-        if alike.len() > MAX_ALIKE {
+        if alike.len() > entry::MAX_ALIKE {
+            let alike: Vec<entry::Alike<'_>> = alike.into_iter().map(entry::Alike::new).collect();
             page.blank()?;
-            entry::group_findings(page, &alike, names)?;
+            entry::many_alike(page, &alike, names)?;
         } else {
             for found in alike {
                 page.blank()?;

@@ -429,7 +429,7 @@ where    40 services
          10.0.0.5:443: 5 of 20 failed
          others: 35
 culprit  the path, likely: no other common cause fits
-proof    frame 3 of 10.0.0.1:443
+proof    for 10.0.0.1:443: frame 3
 ";
     assert!(shown.contains(expected), "{shown}");
 }
