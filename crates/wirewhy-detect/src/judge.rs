@@ -10,7 +10,7 @@ use crate::{Confidence, DETECTORS, Finding, Limits, Severity, TrustStore};
 #[derive(Clone, PartialEq, Debug)]
 pub struct Judged {
     /// The facts.
-    pub connection: Connection,
+    pub connection: Box<Connection>,
     /// The findings, in the order of the catalogue.
     pub findings: Vec<Finding>,
 }
@@ -44,7 +44,7 @@ impl Outcome {
 /// Runs every detector over a connection and ties causes to consequences. `trust` is what the server's certificates are held
 /// against.
 #[must_use]
-pub fn judge(connection: Connection, limits: &Limits, trust: &TrustStore) -> Judged {
+pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -> Judged {
     let mut findings: Vec<Finding> = DETECTORS
         .iter()
         .filter_map(|detector| (detector.detect)(&connection, limits))

@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn connection(lines: &str) -> Connection {
-        judged(lines).connection
+        *judged(lines).connection
     }
 
     fn seconds_until(lines: &str, known: &[&str]) -> Option<f64> {

@@ -21,7 +21,7 @@ fn run_with(lines: &str, trust: &TrustStore) -> (Vec<Judged>, Vec<GroupFinding>)
     let limits = Limits::default();
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
-    let mut connections: Vec<Connection> = Vec::new();
+    let mut connections: Vec<Box<Connection>> = Vec::new();
     for frame in trace(lines) {
         let packet = decoder.decode(&frame.as_frame());
         tracker.observe(&packet, &mut |connection| connections.push(connection));

@@ -93,7 +93,11 @@ pub struct Analysis {
     blocks: usize,
     neighbours: Neighbours,
     survey: Survey,
-    ended: Vec<Connection>,
+    #[expect(
+        clippy::vec_box,
+        reason = "they come in boxes and are handed on in them"
+    )]
+    ended: Vec<Box<Connection>>,
     held: VecDeque<Held>,
     totals: Totals,
     frames: u64,
@@ -247,7 +251,7 @@ impl Analysis {
 
     fn judge_one(
         &mut self,
-        connection: Connection,
+        connection: Box<Connection>,
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
     ) -> io::Result<()> {
         let judged = judge(connection, &self.options.limits, &self.options.trust);
