@@ -4,6 +4,7 @@ use wirewhy_flow::{Connection, Ended, EndpointState, EventKind};
 use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
+use crate::record::Readings;
 use crate::{Confidence, DETECTORS, Finding, Limits, Severity, TrustStore};
 
 /// A connection with what was concluded about it.
@@ -45,11 +46,14 @@ impl Outcome {
 /// against.
 #[must_use]
 pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -> Judged {
+    let readings = Readings::of(&connection, limits);
     let mut findings: Vec<Finding> = DETECTORS
         .iter()
-        .filter_map(|detector| (detector.detect)(&connection, limits))
+        .filter_map(|detector| detector.judge(&readings))
         .collect();
-    certificate::judge(&connection, limits, trust, &mut findings);
+    if let Some(handshake) = readings.handshake() {
+        certificate::judge(handshake, limits, trust, &mut findings);
+    }
     let codes: Vec<&'static str> = findings.iter().map(|finding| finding.code).collect();
     let unseen = connection.client.counts.unseen_bytes + connection.server.counts.unseen_bytes;
     for finding in &mut findings {
