@@ -160,6 +160,10 @@ impl Facts {
     /// Adds a value; builder style.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Facts {
+        if self.0.is_empty() {
+            // As many as most findings have.
+            self.0.reserve_exact(8);
+        }
         self.0.push((name, value.into()));
         self
     }

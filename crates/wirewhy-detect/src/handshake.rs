@@ -107,7 +107,12 @@ impl<'a> Handshake<'a> {
 
     /// The handshake of a connection, unless it was completed.
     pub(crate) fn failed(connection: &'a Connection) -> Option<Handshake<'a>> {
-        Handshake::of(connection).filter(|handshake| !matches!(handshake.end, End::Completed))
+        Handshake::of(connection).filter(|handshake| !handshake.is_completed())
+    }
+
+    /// Whether both sides finished.
+    pub(crate) fn is_completed(&self) -> bool {
+        matches!(self.end, End::Completed)
     }
 
     /// The alert that ended it, if it can be read.

@@ -4,13 +4,14 @@ use wirewhy_flow::{Connection, Ended, EndpointState, EventKind};
 use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
+use crate::record::Readings;
 use crate::{Confidence, DETECTORS, Finding, Limits, Severity, TrustStore};
 
 /// A connection with what was concluded about it.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Judged {
     /// The facts.
-    pub connection: Connection,
+    pub connection: Box<Connection>,
     /// The findings, in the order of the catalogue.
     pub findings: Vec<Finding>,
 }
@@ -44,12 +45,15 @@ impl Outcome {
 /// Runs every detector over a connection and ties causes to consequences. `trust` is what the server's certificates are held
 /// against.
 #[must_use]
-pub fn judge(connection: Connection, limits: &Limits, trust: &TrustStore) -> Judged {
+pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -> Judged {
+    let readings = Readings::of(&connection, limits);
     let mut findings: Vec<Finding> = DETECTORS
         .iter()
-        .filter_map(|detector| (detector.detect)(&connection, limits))
+        .filter_map(|detector| detector.judge(&readings))
         .collect();
-    certificate::judge(&connection, limits, trust, &mut findings);
+    if let Some(handshake) = readings.handshake() {
+        certificate::judge(handshake, limits, trust, &mut findings);
+    }
     let codes: Vec<&'static str> = findings.iter().map(|finding| finding.code).collect();
     let unseen = connection.client.counts.unseen_bytes + connection.server.counts.unseen_bytes;
     for finding in &mut findings {

@@ -25,6 +25,7 @@ pub use certificates::{TrustStore, UnusableRoot};
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use judge::{Judged, Outcome, judge};
 pub use limits::Limits;
+pub(crate) use record::Rule;
 pub use record::{DETECTORS, Detector, RECORDS, Record, record_of};
 pub use settle::{outlook, settles};
 pub use signature::signature;

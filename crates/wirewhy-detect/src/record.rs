@@ -3,6 +3,8 @@
 use wirewhy_flow::Connection;
 
 use crate::certificates::Presented;
+use crate::handshake::Handshake;
+use crate::resets::Resets;
 use crate::{Finding, Limits, Severity, detectors};
 
 /// Everything a user reads about one code: `wirewhy explain`, the README's table and the tests read the same text.
@@ -29,8 +31,65 @@ pub struct Record {
 pub struct Detector {
     /// Its text.
     pub record: &'static Record,
+    pub(crate) rule: Rule,
+}
+
+/// Its verdict, and what it is about: what rests on the same reading of a connection shares it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rule {
+    Connection(fn(&Connection, &Limits) -> Option<Finding>),
+    /// Asked where there are resets.
+    Resets(fn(&Resets<'_>, &Limits) -> Option<Finding>),
+    /// Asked where the beginning of a TLS handshake was seen.
+    Handshake(fn(&Handshake<'_>, &Limits) -> Option<Finding>),
+    /// Asked where such a handshake was not completed.
+    FailedHandshake(fn(&Handshake<'_>, &Limits) -> Option<Finding>),
+}
+
+/// A connection as the detectors read it.
+#[derive(Debug)]
+pub(crate) struct Readings<'a> {
+    connection: &'a Connection,
+    limits: &'a Limits,
+    resets: Option<Resets<'a>>,
+    handshake: Option<Handshake<'a>>,
+}
+
+impl<'a> Readings<'a> {
+    pub(crate) fn of(connection: &'a Connection, limits: &'a Limits) -> Readings<'a> {
+        Readings {
+            connection,
+            limits,
+            resets: Resets::of(connection, limits),
+            handshake: Handshake::of(connection),
+        }
+    }
+
+    /// The TLS handshake, where its beginning was seen.
+    pub(crate) fn handshake(&self) -> Option<Handshake<'a>> {
+        self.handshake
+    }
+}
+
+impl Detector {
     /// Its verdict on a connection.
-    pub detect: fn(&Connection, &Limits) -> Option<Finding>,
+    #[must_use]
+    pub fn detect(&self, connection: &Connection, limits: &Limits) -> Option<Finding> {
+        self.judge(&Readings::of(connection, limits))
+    }
+
+    pub(crate) fn judge(&self, readings: &Readings<'_>) -> Option<Finding> {
+        let limits = readings.limits;
+        let handshake = readings.handshake.as_ref();
+        match self.rule {
+            Rule::Connection(detect) => detect(readings.connection, limits),
+            Rule::Resets(detect) => detect(readings.resets.as_ref()?, limits),
+            Rule::Handshake(detect) => detect(handshake?, limits),
+            Rule::FailedHandshake(detect) => {
+                detect(handshake.filter(|found| !found.is_completed())?, limits)
+            }
+        }
+    }
 }
 
 /// A rule over the certificates that a server presented on one connection.

@@ -73,7 +73,7 @@ pub fn outlook(connection: &mut Connection, known: &[&str], limits: &Limits) -> 
     let coming: Vec<_> = DETECTORS
         .iter()
         .filter(|detector| !known.contains(&detector.record.code))
-        .filter(|detector| (detector.detect)(connection, limits).is_some())
+        .filter(|detector| detector.detect(connection, limits).is_some())
         .collect();
     let mut earliest = None;
     for detector in coming {
@@ -81,7 +81,7 @@ pub fn outlook(connection: &mut Connection, known: &[&str], limits: &Limits) -> 
         let (mut before, mut by) = (now, earliest.unwrap_or(last));
         let mut holds = |at: Timestamp| {
             connection.observed_until = at;
-            (detector.detect)(connection, limits).is_some()
+            detector.detect(connection, limits).is_some()
         };
         if !holds(by) {
             continue;
@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn connection(lines: &str) -> Connection {
-        judged(lines).connection
+        *judged(lines).connection
     }
 
     fn seconds_until(lines: &str, known: &[&str]) -> Option<f64> {

@@ -22,6 +22,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 
 use attempts::Attempts;
+use foldhash::fast::FixedState;
 use hellos::Hellos;
 use indexmap::IndexMap;
 use wirewhy_flow::{Connection, EndpointState, EventKind, Mark, Sample};
@@ -136,14 +137,17 @@ pub struct CaptureFaults {
 /// Gathers what shows only over many connections, in bounded tables: a full one forgets the half it has known longest.
 #[derive(Debug, Default)]
 pub struct Survey {
-    probes: IndexMap<(IpAddr, IpAddr, u16), Probes>,
-    opened: IndexMap<OpenedBy, Vec<Opened>>,
-    idle: IndexMap<IpAddr, Vec<IdleEnd>>,
-    strays: IndexMap<(IpAddr, u16), Stray>,
+    probes: Recalled<(IpAddr, IpAddr, u16), Probes>,
+    opened: Recalled<OpenedBy, Openings>,
+    idle: Recalled<IpAddr, Vec<IdleEnd>>,
+    strays: Recalled<(IpAddr, u16), Stray>,
     hellos: Hellos,
     attempts: Attempts,
     faults: CaptureFaults,
 }
+
+/// A table that is kept small by [`make_room`].
+type Recalled<K, V> = IndexMap<K, V, FixedState>;
 
 /// The connections of one source to one service that could be health checks.
 #[derive(Clone, Debug)]
@@ -164,11 +168,14 @@ enum OpenedBy {
     Link { mac: MacAddr, ipv4: bool, port: u16 },
 }
 
-/// A connection that opened, to be found by an attempt that raced it.
-#[derive(Clone, Copy, Debug)]
-struct Opened {
-    start: Timestamp,
-    stream: u32,
+/// The latest connections that opened, to be found by an attempt that raced one of them.
+#[derive(Clone, Debug, Default)]
+struct Openings {
+    streams: Vec<u32>,
+    /// When each of them began.
+    starts: Vec<Timestamp>,
+    /// The oldest of them, once there are as many as are kept.
+    oldest: usize,
 }
 
 /// How many entries each table has.
@@ -178,8 +185,6 @@ const REMEMBERED: usize = 16_384;
 const ENOUGH_TO_MISS_THE_OTHER: u64 = 3;
 
 impl Survey {
-    /// How many opened connections are remembered of one client and port.
-    const OPENED_BY_ONE: usize = 32;
     /// How many idle ends are remembered of one server.
     const IDLE_ENDS: usize = 1_024;
 
@@ -367,8 +372,7 @@ impl Survey {
             return;
         };
         let server = judged.connection.server.address;
-        make_room(&mut self.idle, &server);
-        let ends = self.idle.entry(server).or_default();
+        let ends = entry(&mut self.idle, server);
         if ends.len() < Self::IDLE_ENDS {
             ends.push(IdleEnd {
                 idle,
@@ -392,10 +396,6 @@ impl Survey {
     }
 
     fn note_opened(&mut self, connection: &Connection) {
-        let opened = Opened {
-            start: connection.first.time,
-            stream: connection.stream,
-        };
         let (client, port) = (&connection.client, connection.server.port);
         let by_link = client.mac.map(|mac| OpenedBy::Link {
             mac,
@@ -406,15 +406,7 @@ impl Survey {
             .into_iter()
             .flatten()
         {
-            make_room(&mut self.opened, &key);
-            let recent = self.opened.entry(key).or_default();
-            if recent.iter().any(|known| known.stream == opened.stream) {
-                continue;
-            }
-            if recent.len() >= Self::OPENED_BY_ONE {
-                recent.remove(0);
-            }
-            recent.push(opened);
+            entry(&mut self.opened, key).add(connection.stream, connection.first.time);
         }
     }
 
@@ -423,9 +415,7 @@ impl Survey {
         if connection.handshake.syn_ack.is_none() {
             return;
         }
-        make_room(&mut self.probes, &key);
-        let start = connection.first.time;
-        let probes = self.probes.entry(key).or_insert_with(|| Probes::new(start));
+        let probes = entry(&mut self.probes, key);
         if !is_probe_like(connection, limits) {
             probes.others = probes.others.saturating_add(1);
             return;
@@ -459,28 +449,61 @@ impl Survey {
         keys.into_iter()
             .flatten()
             .filter_map(|key| self.opened.get(&key))
-            .flatten()
-            .find(|opened| {
-                let apart = opened.start.since(connection.first.time).abs();
-                opened.stream != connection.stream && apart <= limits.parallel_attempts
+            .flat_map(Openings::oldest_first)
+            .find(|(stream, start)| {
+                let apart = start.since(connection.first.time).abs();
+                *stream != connection.stream && apart <= limits.parallel_attempts
             })
-            .map(|opened| opened.stream)
+            .map(|(stream, _)| stream)
     }
 }
 
-impl Probes {
-    fn new(start: Timestamp) -> Probes {
+impl Openings {
+    /// How many are kept of one client and port.
+    const KEPT: usize = 32;
+
+    fn add(&mut self, stream: u32, start: Timestamp) {
+        if self.streams.contains(&stream) {
+            return;
+        }
+        if self.streams.len() < Self::KEPT {
+            self.streams.push(stream);
+            self.starts.push(start);
+            return;
+        }
+        let mut oldest = self.streams.iter_mut().zip(&mut self.starts);
+        if let Some((oldest, began)) = oldest.nth(self.oldest) {
+            (*oldest, *began) = (stream, start);
+        }
+        self.oldest = (self.oldest + 1) % Self::KEPT;
+    }
+
+    fn oldest_first(&self) -> impl Iterator<Item = (u32, Timestamp)> {
+        let all = self
+            .streams
+            .iter()
+            .copied()
+            .zip(self.starts.iter().copied());
+        let newer = all.clone().take(self.oldest);
+        all.skip(self.oldest).chain(newer)
+    }
+}
+
+impl Default for Probes {
+    fn default() -> Probes {
         Probes {
             alike: 0,
             others: 0,
-            last: start,
+            last: Timestamp(0),
             shortest: Interval(i64::MAX),
             longest: Interval::ZERO,
             sum: Interval::ZERO,
             frames: Vec::new(),
         }
     }
+}
 
+impl Probes {
     fn add(&mut self, first: Mark) {
         if self.alike > 0 {
             let pause = first.time.since(self.last).abs();
@@ -514,10 +537,16 @@ impl Probes {
 }
 
 /// Sees to it that a table can take one more.
-fn make_room<K: Hash + Eq, V>(table: &mut IndexMap<K, V>, key: &K) {
+fn make_room<K: Hash + Eq, V>(table: &mut Recalled<K, V>, key: &K) {
     if table.len() >= REMEMBERED && !table.contains_key(key) {
         table.drain(..REMEMBERED / 2);
     }
+}
+
+/// The entry of a key, made if need be.
+fn entry<K: Hash + Eq, V: Default>(table: &mut Recalled<K, V>, key: K) -> &mut V {
+    make_room(table, &key);
+    table.entry(key).or_default()
 }
 
 /// Whether it opened, and stayed so at first.

@@ -36,7 +36,7 @@ fn run_frames(
     let limits = Limits::default();
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
-    let mut connections: Vec<Connection> = Vec::new();
+    let mut connections: Vec<Box<Connection>> = Vec::new();
     for frame in frames {
         let packet = decoder.decode(&frame.as_frame());
         tracker.observe(&packet, &mut |connection| connections.push(connection));

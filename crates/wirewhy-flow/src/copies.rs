@@ -10,7 +10,9 @@ use crate::segment::Segment;
 /// The latest packets of one side, as fingerprints.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Recent {
-    seen: [(u32, Timestamp); Recent::KEPT],
+    prints: [u32; Recent::KEPT],
+    /// When the packet of each fingerprint came.
+    times: [Timestamp; Recent::KEPT],
     next: u8,
     /// A strong copy was found before, so the weaker signs may be believed.
     proven: bool,
@@ -41,7 +43,7 @@ impl Recent {
             (false, true) => LATEST_WITHOUT_ID,
             (false, false) => LATEST_EMPTY,
         };
-        let found = self.seen.iter().any(|(known, time)| {
+        let found = self.prints.iter().zip(&self.times).any(|(known, time)| {
             let age = segment.time.since(*time);
             *known == print && time.0 != 0 && age <= latest && age >= Interval(-latest.0)
         });
@@ -51,8 +53,9 @@ impl Recent {
             self.proven |= has_id || takes_space;
             return true;
         }
-        if let Some(place) = self.seen.get_mut(usize::from(self.next)) {
-            *place = (print, segment.time);
+        let next = usize::from(self.next);
+        if let (Some(known), Some(time)) = (self.prints.get_mut(next), self.times.get_mut(next)) {
+            (*known, *time) = (print, segment.time);
         }
         self.next = (self.next + 1) % 6;
         self.interrupted = false;

@@ -3,7 +3,7 @@
 //! This is the judgement layer: it uses what Wireshark's marks leave aside (SACK, D-SACK, timestamps, IP identification,
 //! the measured round trip, copies by the recording).
 
-use wirewhy_packet::{Interval, Seq};
+use wirewhy_packet::{Interval, Seq, Timestamp};
 
 use crate::gaps::{Gaps, Skipper};
 use crate::segment::Segment;
@@ -153,11 +153,11 @@ const FRAMES: usize = 16;
 pub(crate) struct Flight {
     pub(crate) gaps: Gaps,
     /// The segment whose round trip is being measured: its end and when it was sent.
-    timed: Option<(Seq, Mark)>,
+    timed: Option<(Seq, Timestamp)>,
     /// A packet larger than any known to have arrived: its end and length.
     larger: Option<(Seq, u32)>,
     /// The segment at the head of the queue, once it was sent again.
-    stuck: Option<Stuck>,
+    stuck: Option<Box<Stuck>>,
     /// Acknowledgements in a row that did not move, of the other side.
     repeats: u32,
     /// The other side holds bytes beyond the next it expects.
@@ -290,7 +290,7 @@ impl Flight {
             return;
         }
         if self.timed.is_none() {
-            self.timed = Some((segment.seq_end(), segment.mark()));
+            self.timed = Some((segment.seq_end(), segment.time));
         }
         if self.larger.is_none() && segment.ip_len > own.delivery.largest_delivered {
             self.larger = Some((segment.seq_end(), segment.ip_len));
@@ -418,7 +418,7 @@ impl Flight {
                 stuck.smallest = stuck.smallest.min(segment.ip_len);
             }
             _ => {
-                self.stuck = Some(Stuck {
+                self.stuck = Some(Box::new(Stuck {
                     seq: segment.seq,
                     largest: segment.ip_len,
                     smallest: segment.ip_len,
@@ -427,7 +427,7 @@ impl Flight {
                     last: segment.mark(),
                     heard: self.sacked || self.repeats > 0,
                     acknowledged: None,
-                });
+                }));
             }
         }
     }
@@ -468,7 +468,7 @@ impl Flight {
         if let Some((end, sent)) = self.timed
             && !ack.is_before(end)
         {
-            own.delivery.round_trip.add(segment.time.since(sent.time));
+            own.delivery.round_trip.add(segment.time.since(sent));
             self.timed = None;
         }
         if let Some((end, len)) = self.larger
@@ -481,13 +481,11 @@ impl Flight {
     }
 
     fn settle_stuck(&mut self, own: &mut Endpoint, segment: &Segment) {
-        let Some(mut stuck) = self.stuck else { return };
-        if !segment.ack.is_after(stuck.seq) {
-            return;
+        let past = |stuck: &mut Box<Stuck>| segment.ack.is_after(stuck.seq);
+        if let Some(mut stuck) = self.stuck.take_if(past) {
+            stuck.acknowledged = Some(segment.mark());
+            keep_worst(own, *stuck);
         }
-        stuck.acknowledged = Some(segment.mark());
-        self.stuck = None;
-        keep_worst(own, stuck);
     }
 
     /// The other side asks again for the byte at a hole's beginning.
@@ -518,7 +516,7 @@ impl Flight {
     /// The connection is over: what is still open is settled.
     pub(crate) fn finish(&mut self, own: &mut Endpoint) {
         if let Some(stuck) = self.stuck.take() {
-            keep_worst(own, stuck);
+            keep_worst(own, *stuck);
         }
         let gaps = &self.gaps;
         if let Some(trouble) = own.delivery.trouble.as_deref_mut() {

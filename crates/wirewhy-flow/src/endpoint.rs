@@ -52,7 +52,7 @@ pub struct Endpoint {
     /// Its first plaintext TLS alert of level fatal (RFC 8446 section 6).
     pub alert: Option<Mark>,
     /// Its first packet after a reset in its name that is no reset itself.
-    pub after_reset: Option<AfterReset>,
+    pub after_reset: Option<Box<AfterReset>>,
     /// How many of what it sent.
     pub counts: Counts,
     /// How its bytes got across.

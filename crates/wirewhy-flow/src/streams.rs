@@ -3,7 +3,7 @@
 //! The key is the unordered pair of (address, port); link layer, VLAN and tunnels play no part. A new number is taken by
 //! the first packet of a pair, and by a SYN whose sequence number is not the one its sender opened with.
 
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use foldhash::fast::FixedState;
@@ -24,8 +24,15 @@ impl Pair {
     /// Whether the source is the lower end of the pair in (address, port) order. This is the orientation kept per
     /// conversation; with equal ends both directions are one, as in Wireshark.
     #[must_use]
+    #[inline]
     pub fn source_is_low(&self) -> bool {
-        self.source <= self.destination
+        match (self.source, self.destination) {
+            // The usual case, as one comparison of numbers.
+            ((IpAddr::V4(source), from), (IpAddr::V4(destination), to)) => {
+                end_v4(source, from) <= end_v4(destination, to)
+            }
+            (source, destination) => source <= destination,
+        }
     }
 }
 
@@ -65,8 +72,8 @@ pub enum Opened {
 /// Entries outlive their connection, so that a late segment finds its number.
 #[derive(Debug, Default)]
 pub struct Streams {
-    v4: IndexMap<(Ipv4Addr, Ipv4Addr, u16, u16), Entry, FixedState>,
-    v6: IndexMap<(Ipv6Addr, Ipv6Addr, u16, u16), Entry, FixedState>,
+    v4: IndexMap<PairV4, Entry, FixedState>,
+    v6: IndexMap<PairV6, Entry, FixedState>,
     next: u32,
     /// Where each table is looked at next for what can be forgotten.
     hands: [usize; 2],
@@ -76,15 +83,9 @@ pub struct Streams {
 struct Entry {
     stream: u32,
     attached: u32,
-    /// Wireshark's `base_seq` of the lower and the higher end.
-    base: [Option32; 2],
-}
-
-/// An optional sequence number in eight bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Option32 {
-    seq: Seq,
-    known: bool,
+    /// Wireshark's `base_seq` of the lower and the higher end, where it is known.
+    base: [Seq; 2],
+    known: [bool; 2],
 }
 
 const NOT_ATTACHED: u32 = u32::MAX;
@@ -251,7 +252,7 @@ impl Entry {
     fn located(&self, sender: usize, opened: Opened) -> Located {
         let kept =
             self.attached != NOT_ATTACHED && !matches!(opened, Opened::First | Opened::Reused);
-        let [low, high] = self.base.map(|base| base.known.then_some(base.seq));
+        let [low, high] = [0, 1].map(|end| self.base_of(end));
         let (sender_base, receiver_base) = if sender == 0 {
             (low, high)
         } else {
@@ -268,10 +269,7 @@ impl Entry {
     }
 
     fn reopen(&mut self, sender: usize, (seq, flags): (Seq, TcpFlags), next: u32) -> Opened {
-        let Some(base) = self.base.get(sender) else {
-            return Opened::No;
-        };
-        if !base.known || base.seq == seq {
+        if self.base_of(sender).is_none_or(|base| base == seq) {
             return Opened::No;
         }
         if flags.is_pure_syn() {
@@ -283,9 +281,7 @@ impl Entry {
             return Opened::Reused;
         }
         if flags.is_syn_ack() {
-            if let Some(base) = self.base.get_mut(sender) {
-                base.seq = seq;
-            }
+            self.set_base(sender, seq);
             return Opened::SynAckChanged;
         }
         Opened::No
@@ -293,28 +289,28 @@ impl Entry {
 
     /// Wireshark sets the sender's base at its first packet, and the peer's from the first acknowledgement.
     fn learn_base(&mut self, sender: usize, segment: &TcpSegment<'_>) {
-        let [low, high] = &mut self.base;
-        let (own, peer) = if sender == 0 {
-            (low, high)
-        } else {
-            (high, low)
-        };
-        if !own.known {
+        if self.base_of(sender).is_none() {
             let before = if segment.flags.has(TcpFlags::SYN) {
                 0
             } else {
                 u32::MAX
             };
-            *own = Option32 {
-                seq: segment.seq.advance(before),
-                known: true,
-            };
+            self.set_base(sender, segment.seq.advance(before));
         }
-        if !peer.known && segment.flags.has(TcpFlags::ACK) {
-            *peer = Option32 {
-                seq: segment.ack.advance(u32::MAX),
-                known: true,
-            };
+        let peer = 1 - sender;
+        if segment.flags.has(TcpFlags::ACK) && self.base_of(peer).is_none() {
+            self.set_base(peer, segment.ack.advance(u32::MAX));
+        }
+    }
+
+    fn base_of(&self, end: usize) -> Option<Seq> {
+        let known = self.known.get(end).copied().unwrap_or_default();
+        self.base.get(end).copied().filter(|_| known)
+    }
+
+    fn set_base(&mut self, end: usize, seq: Seq) {
+        if let (Some(base), Some(known)) = (self.base.get_mut(end), self.known.get_mut(end)) {
+            (*base, *known) = (seq, true);
         }
     }
 }
@@ -328,19 +324,68 @@ fn settled(attached: u32) -> u32 {
 }
 
 enum Key {
-    V4((Ipv4Addr, Ipv4Addr, u16, u16)),
-    V6((Ipv6Addr, Ipv6Addr, u16, u16)),
+    V4(PairV4),
+    V6(PairV6),
 }
 
+/// The lower and the higher end, as few numbers: they are hashed for every packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct PairV4 {
+    addresses: [u32; 2],
+    ports: [u16; 2],
+}
+
+impl Hash for PairV4 {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [low, high] = self.addresses;
+        state.write_u64(u64::from(low) << 32 | u64::from(high));
+        state.write_u32(joined(self.ports));
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct PairV6 {
+    addresses: [Ipv6Addr; 2],
+    ports: [u16; 2],
+}
+
+impl Hash for PairV6 {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for address in self.addresses {
+            state.write_u128(address.to_bits());
+        }
+        state.write_u32(joined(self.ports));
+    }
+}
+
+fn joined([low, high]: [u16; 2]) -> u32 {
+    u32::from(low) << 16 | u32::from(high)
+}
+
+/// An end as a number that orders as (address, port) does.
+fn end_v4(address: Ipv4Addr, port: u16) -> u64 {
+    u64::from(address.to_bits()) << 16 | u64::from(port)
+}
+
+#[inline]
 fn key(pair: &Pair) -> Key {
     let (low, high) = if pair.source_is_low() {
         (pair.source, pair.destination)
     } else {
         (pair.destination, pair.source)
     };
+    let ports = [low.1, high.1];
     match (low.0, high.0) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => Key::V4((a, b, low.1, high.1)),
-        (a, b) => Key::V6((as_v6(a), as_v6(b), low.1, high.1)),
+        (IpAddr::V4(a), IpAddr::V4(b)) => Key::V4(PairV4 {
+            addresses: [a.to_bits(), b.to_bits()],
+            ports,
+        }),
+        (a, b) => Key::V6(PairV6 {
+            addresses: [as_v6(a), as_v6(b)],
+            ports,
+        }),
     }
 }
 

@@ -48,12 +48,49 @@ struct HostSeen {
     round_trip: Option<Interval>,
 }
 
-/// The last answered SYNs from one address to one service, newest last.
+impl HostSeen {
+    fn add(&mut self, ttl: u8, round_trip: Option<Interval>) {
+        self.ttl.add(ttl);
+        self.round_trip = match (self.round_trip, round_trip) {
+            (Some(known), Some(new)) => Some(known.min(new)),
+            (known, new) => known.or(new),
+        };
+    }
+}
+
+/// The last answered SYNs from one address to one service, newest last: the first one in all places until there are more.
 #[derive(Clone, Copy, Debug)]
 struct Accepted {
-    recent: [Option<(u32, Mark)>; 4],
+    marks: [Mark; Accepted::KEPT],
+    /// What the clock showed at each.
+    values: [u32; Accepted::KEPT],
     one_clock: bool,
     answered: u32,
+}
+
+impl Accepted {
+    const KEPT: usize = 4;
+
+    fn first(value: u32, mark: Mark) -> Accepted {
+        Accepted {
+            marks: [mark; Accepted::KEPT],
+            values: [value; Accepted::KEPT],
+            one_clock: true,
+            answered: 1,
+        }
+    }
+
+    fn add(&mut self, value: u32, mark: Mark) {
+        let ([.., latest], [.., before]) = (self.values, self.marks);
+        let ticks = i64::from(Seq(value).distance_from(Seq(latest)));
+        let reachable = mark.time.since(before.time).0 / 1_000_000 * FASTEST_CLOCK_HZ / 1_000;
+        self.one_clock &= (0..=reachable.max(0) + 100).contains(&ticks);
+        self.marks.rotate_left(1);
+        self.values.rotate_left(1);
+        let ([.., newest], [.., newest_mark]) = (&mut self.values, &mut self.marks);
+        (*newest, *newest_mark) = (value, mark);
+        self.answered = self.answered.saturating_add(1);
+    }
 }
 
 /// RFC 7323 section 5.4: a timestamp clock ticks between once a second and once a millisecond; twice that for slack.
@@ -72,15 +109,16 @@ impl Hosts {
         if self.services.insert(server) && self.services.len() > Self::LIMIT {
             self.services.drain(..Self::LIMIT / 2);
         }
-        if self.by_address.len() >= Self::LIMIT && !self.by_address.contains_key(&server.0) {
+        if let Some(seen) = self.by_address.get_mut(&server.0) {
+            seen.add(ttl, round_trip);
+            return;
+        }
+        if self.by_address.len() >= Self::LIMIT {
             self.by_address.drain(..Self::LIMIT / 2);
         }
-        let seen = self.by_address.entry(server.0).or_default();
-        seen.ttl.add(ttl);
-        seen.round_trip = match (seen.round_trip, round_trip) {
-            (Some(known), Some(new)) => Some(known.min(new)),
-            (known, new) => known.or(new),
-        };
+        let mut seen = HostSeen::default();
+        seen.add(ttl, round_trip);
+        self.by_address.insert(server.0, seen);
     }
 
     /// Learns the clock of a SYN that was answered.
@@ -92,24 +130,14 @@ impl Hosts {
         mark: Mark,
     ) {
         let key = (client, service);
-        if self.accepted.len() >= Self::LIMIT && !self.accepted.contains_key(&key) {
+        if let Some(accepted) = self.accepted.get_mut(&key) {
+            accepted.add(value, mark);
+            return;
+        }
+        if self.accepted.len() >= Self::LIMIT {
             self.accepted.drain(..Self::LIMIT / 2);
         }
-        let accepted = self.accepted.entry(key).or_insert(Accepted {
-            recent: [None; 4],
-            one_clock: true,
-            answered: 0,
-        });
-        if let Some((latest, before)) = accepted.recent.last().copied().flatten() {
-            let ticks = i64::from(Seq(value).distance_from(Seq(latest)));
-            let reachable = mark.time.since(before.time).0 / 1_000_000 * FASTEST_CLOCK_HZ / 1_000;
-            accepted.one_clock &= (0..=reachable.max(0) + 100).contains(&ticks);
-        }
-        accepted.recent.rotate_left(1);
-        if let Some(newest) = accepted.recent.last_mut() {
-            *newest = Some((value, mark));
-        }
-        accepted.answered = accepted.answered.saturating_add(1);
+        self.accepted.insert(key, Accepted::first(value, mark));
     }
 
     pub(crate) fn is_service(&self, endpoint: (IpAddr, u16)) -> bool {
@@ -125,12 +153,12 @@ impl Hosts {
     ) -> Surroundings {
         let host = self.by_address.get(&server.0);
         let accepted = self.accepted.get(&(client, server)).and_then(|accepted| {
-            let (value, mark) = accepted
-                .recent
+            let (mark, value) = accepted
+                .marks
                 .iter()
+                .zip(&accepted.values)
                 .rev()
-                .flatten()
-                .find(|(_, mark)| mark.frame < first.frame)?;
+                .find(|(mark, _)| mark.frame < first.frame)?;
             Some(AcceptedTimestamp {
                 value: *value,
                 mark: *mark,

@@ -7,9 +7,9 @@ use wirewhy_packet::{IcmpError, Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::Library;
 
 use self::retire::{class_of, quiet_of};
-use self::watch::{Seen, Watch};
+use self::watch::Watch;
 use crate::expiry::{Class, Expiry, Handle};
-use crate::observe::{Live, Recorded};
+use crate::observe::{Live, Notes, Recorded};
 use crate::segment::Segment;
 use crate::streams::RELEASED;
 use crate::surroundings::Hosts;
@@ -120,6 +120,8 @@ pub struct Tracker {
     library: Library,
     /// How many slots hold a SYN and nothing else.
     alone: usize,
+    /// The notes of a connection that is over, for the next one.
+    spare: Option<Box<Notes>>,
     watch: Option<Box<Watch>>,
 }
 
@@ -127,7 +129,6 @@ pub struct Tracker {
 struct Slot {
     generation: u32,
     occupant: Occupant,
-    seen: Seen,
 }
 
 #[derive(Debug)]
@@ -135,7 +136,7 @@ enum Occupant {
     None,
     /// One SYN and nothing else: most of a scan or a flood. Grown to a connection when a second packet comes.
     Syn(Box<LoneSyn>),
-    Connection(Box<Live>),
+    Connection(Live),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -161,6 +162,7 @@ impl Tracker {
             tally: Tally::default(),
             library: Library::default(),
             alone: 0,
+            spare: None,
             watch: None,
         }
     }
@@ -192,7 +194,7 @@ impl Tracker {
     pub fn observe(
         &mut self,
         packet: &Packet<'_>,
-        sink: &mut impl FnMut(Connection),
+        sink: &mut impl FnMut(Box<Connection>),
     ) -> Option<Observed> {
         self.step(packet.time);
         self.expire(sink);
@@ -236,7 +238,7 @@ impl Tracker {
     }
 
     /// Hands over every connection still followed, by stream number.
-    pub fn finish(&mut self, sink: &mut impl FnMut(Connection)) {
+    pub fn finish(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
         let mut left: Vec<(u32, u32)> = Vec::with_capacity(self.following());
         for (slot, place) in (0u32..).zip(&self.slots) {
             match &place.occupant {
@@ -265,7 +267,7 @@ impl Tracker {
         located: Located,
         segment: Segment,
         payload: &[u8],
-        sink: &mut impl FnMut(Connection),
+        sink: &mut impl FnMut(Box<Connection>),
     ) -> Observed {
         let stream = located.stream;
         if let Some(slot) = located.replaced.filter(|slot| *slot != RELEASED) {
@@ -298,7 +300,7 @@ impl Tracker {
         Observed { stream, is_copy }
     }
 
-    fn open(&mut self, lone: LoneSyn, payload: &[u8], sink: &mut impl FnMut(Connection)) {
+    fn open(&mut self, lone: LoneSyn, payload: &[u8], sink: &mut impl FnMut(Box<Connection>)) {
         if self.following() >= self.bounds.max_connections {
             self.give_up_one(sink);
         }
@@ -308,7 +310,7 @@ impl Tracker {
         let occupant = if alone && segment.payload_len == 0 {
             Occupant::Syn(Box::new(lone))
         } else {
-            Occupant::Connection(Box::new(self.begin(&lone, payload)))
+            Occupant::Connection(self.begin(&lone, payload))
         };
         let (class, quiet) = match &occupant {
             Occupant::Connection(live) => {
@@ -350,7 +352,6 @@ impl Tracker {
         self.slots.push(Slot {
             generation: 0,
             occupant,
-            seen: Seen::default(),
         });
         Handle {
             slot,
@@ -371,7 +372,7 @@ impl Tracker {
             Side::Client => (pair.source, pair.destination),
             Side::Server => (pair.destination, pair.source),
         };
-        let connection = Connection {
+        let connection = Box::new(Connection {
             stream: *stream,
             client: Endpoint::new(client.0, client.1),
             server: Endpoint::new(server.0, server.1),
@@ -391,9 +392,10 @@ impl Tracker {
                 ..Surroundings::default()
             },
             outgoing: [None, None],
-        };
+        });
         let client_is_low = pair.source_is_low() == (from == Side::Client);
-        let mut live = Live::new(connection, client_is_low);
+        let notes = self.spare.take().unwrap_or_default();
+        let mut live = Live::new(connection, notes, client_is_low);
         if from == Side::Server {
             live.connection.zeek.flip();
         }
@@ -447,9 +449,9 @@ impl Tracker {
             let mut live = self.begin(&lone, &[]);
             live.connection.surroundings = self.around(&live.connection);
             self.alone = self.alone.saturating_sub(1);
+            self.forget_looks(slot);
             let place = self.occupant(slot)?;
-            place.seen = Seen::default();
-            place.occupant = Occupant::Connection(Box::new(live));
+            place.occupant = Occupant::Connection(live);
         }
         let place = self.slots.get_mut(usize::try_from(slot).ok()?)?;
         match &mut place.occupant {
@@ -472,11 +474,7 @@ impl Tracker {
         let Some((live, library)) = self.grow(slot) else {
             return false;
         };
-        let from = if pair.source_is_low() == live.client_is_low {
-            Side::Client
-        } else {
-            Side::Server
-        };
+        let from = live.sender(pair.source_is_low());
         let was = class_of(live);
         let opened = live.connection.handshake.ack;
         let resent = live.connection.resent();
@@ -561,11 +559,7 @@ impl Tracker {
             self.tally.stray_icmp_errors += 1;
             return;
         };
-        let from = if pair.source_is_low() == live.client_is_low {
-            Side::Client
-        } else {
-            Side::Server
-        };
+        let from = live.sender(pair.source_is_low());
         let connection = &mut live.connection;
         let quoted_seq = error
             .quoted
@@ -606,7 +600,7 @@ impl Tracker {
     }
 
     /// Empties a slot and hands its connection over.
-    fn release(&mut self, slot: u32, ended: Ended, sink: &mut impl FnMut(Connection)) {
+    fn release(&mut self, slot: u32, ended: Ended, sink: &mut impl FnMut(Box<Connection>)) {
         if self.grow(slot).is_none() {
             return;
         }
@@ -614,13 +608,13 @@ impl Tracker {
             return;
         };
         place.generation = place.generation.wrapping_add(1);
-        place.seen = Seen::default();
         let Occupant::Connection(live) = std::mem::replace(&mut place.occupant, Occupant::None)
         else {
             return;
         };
         self.free.push(slot);
-        let connection = self.hand_over(*live, ended);
+        self.forget_looks(slot);
+        let connection = self.hand_over(live, ended);
         let pair = Pair {
             source: (connection.client.address, connection.client.port),
             destination: (connection.server.address, connection.server.port),
@@ -630,9 +624,10 @@ impl Tracker {
     }
 
     /// The facts of a connection as they stand, with what the rest of the capture tells.
-    fn hand_over(&self, mut live: Live, ended: Ended) -> Connection {
+    fn hand_over(&mut self, mut live: Live, ended: Ended) -> Box<Connection> {
         self.mend_guess(&mut live);
-        let mut connection = live.finish();
+        let (mut connection, notes) = live.finish();
+        self.spare = Some(notes);
         connection.ended = ended;
         connection.observed_until = self.now;
         let then = connection.surroundings.accepted;
@@ -651,7 +646,7 @@ impl Tracker {
         if live.connection.roles != Roles::Guessed {
             return;
         }
-        let Connection { client, server, .. } = &live.connection;
+        let Connection { client, server, .. } = &*live.connection;
         let client_serves = self.hosts.is_service((client.address, client.port));
         let server_serves = self.hosts.is_service((server.address, server.port));
         if client_serves == server_serves {

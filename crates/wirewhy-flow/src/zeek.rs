@@ -45,7 +45,6 @@ struct End {
     before: State,
     /// Letters written once per side.
     written: u32,
-    start: Option<Seq>,
     highest: Option<Seq>,
     last_syn: Option<Seq>,
     last_fin: Option<Seq>,
@@ -60,7 +59,6 @@ const END: End = End {
     state: State::Inactive,
     before: State::Inactive,
     written: 0,
-    start: None,
     highest: None,
     last_syn: None,
     last_fin: None,
@@ -175,7 +173,6 @@ impl Zeek {
             Side::Client => (&mut self.originator, &mut self.responder),
             Side::Server => (&mut self.responder, &mut self.originator),
         };
-        own.start.get_or_insert(segment.seq);
         own.transition(peer, segment, from);
         if !segment.is_rst() {
             own.has_payload |= segment.payload_len > 0;

@@ -5,16 +5,22 @@ use wirewhy_packet::Timestamp;
 use crate::exchanges::Exchanges;
 use crate::side::{Role, Segment, Side};
 use crate::streams::Streams;
-use crate::tls::{Follow, Tls, TlsFacts};
+use crate::tls::{Follow, Tls, TlsFacts, Told};
 use crate::{ConversationFacts, Framing, HttpFacts, Library, Mark, SideFacts, What, upgrade};
 
 /// Both directions of one connection's application bytes.
 ///
-/// One pointer until the first byte arrives. Offsets count from the first byte after the SYN; segments may arrive in any
-/// order, overlap and repeat; where copies differ, one of them counts.
+/// Nothing is held until the first byte arrives, and once it is finished. Offsets count from the first byte after the SYN;
+/// segments may arrive in any order, overlap and repeat; where copies differ, one of them counts.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Conversation {
-    state: Option<Box<State>>,
+pub struct Conversation(Stage);
+
+#[derive(Clone, PartialEq, Debug, Default)]
+enum Stage {
+    #[default]
+    Silent,
+    Spoken(Box<State>),
+    Finished,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -66,8 +72,7 @@ impl Conversation {
         library: &mut Library,
     ) {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
-        let state = self.state();
-        state.read_with(library, |state| {
+        self.read_with(library, |state| {
             if state.client.observe(segment, &mut state.dialogue) {
                 state.resume();
             }
@@ -85,8 +90,7 @@ impl Conversation {
         library: &mut Library,
     ) {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
-        let state = self.state();
-        state.read_with(library, |state| {
+        self.read_with(library, |state| {
             if state.server.observe(segment, &mut state.dialogue) {
                 state.resume();
             }
@@ -95,64 +99,82 @@ impl Conversation {
 
     /// The client's stream ends at this offset (FIN).
     pub fn client_closed(&mut self, at: u64, library: &mut Library) {
-        let state = self.state();
-        state.client.close(at);
-        state.read_with(library, State::resume);
+        self.read_with(library, |state| {
+            state.client.close(at);
+            state.resume();
+        });
     }
 
     /// The server's stream ends at this offset (FIN).
     pub fn server_closed(&mut self, at: u64, library: &mut Library) {
-        let state = self.state();
-        state.server.close(at);
-        state.read_with(library, State::resume);
+        self.read_with(library, |state| {
+            state.server.close(at);
+            state.resume();
+        });
     }
 
     /// Whether more bytes can still change the facts.
     #[must_use]
     pub fn wants(&self) -> bool {
-        self.state
-            .as_ref()
-            .is_none_or(|state| state.client.wants() || state.server.wants())
+        match &self.0 {
+            Stage::Silent => true,
+            Stage::Spoken(state) => state.client.wants() || state.server.wants(),
+            Stage::Finished => false,
+        }
     }
 
-    /// What is known so far.
+    /// What is known so far; nothing once it is finished.
     #[must_use]
     pub fn facts(&self) -> ConversationFacts {
-        let Some(state) = &self.state else {
-            return ConversationFacts::default();
-        };
-        if state.client.can_skip() || state.server.can_skip() {
+        match &self.0 {
             // What is missing may still come, so only a copy goes on without it.
-            let mut state = state.clone();
-            state.client.skip_gaps(&mut state.dialogue);
-            state.server.skip_gaps(&mut state.dialogue);
-            return state.facts();
+            Stage::Spoken(state) if state.client.can_skip() || state.server.can_skip() => {
+                state.clone().finish()
+            }
+            Stage::Spoken(state) => state.facts(),
+            Stage::Silent | Stage::Finished => ConversationFacts::default(),
         }
-        state.facts()
+    }
+
+    /// Ends it: what is known, where anything was said. All that was held to go on reading is let go, and more bytes change
+    /// nothing.
+    pub fn finish(&mut self) -> Option<Box<ConversationFacts>> {
+        match std::mem::replace(&mut self.0, Stage::Finished) {
+            Stage::Spoken(state) => Some(Box::new(state.finish())),
+            Stage::Silent | Stage::Finished => None,
+        }
     }
 
     /// Bytes of memory held, within a few of the truth.
     #[cfg(test)]
     pub(crate) fn retained(&self) -> usize {
-        self.state.as_ref().map_or(0, |state| {
-            size_of::<State>()
-                + state.client.retained()
-                + state.server.retained()
-                + state.dialogue.exchanges.retained()
-                + state.dialogue.streams.retained()
-                + state.dialogue.upgrade.retained()
-                + state.dialogue.tls.as_ref().map_or(0, |tls| tls.retained())
-        })
+        let Stage::Spoken(state) = &self.0 else {
+            return 0;
+        };
+        size_of::<State>()
+            + state.client.retained()
+            + state.server.retained()
+            + state.dialogue.exchanges.retained()
+            + state.dialogue.streams.retained()
+            + state.dialogue.upgrade.retained()
+            + state.dialogue.tls.as_ref().map_or(0, |tls| tls.retained())
     }
 
-    fn state(&mut self) -> &mut State {
-        self.state.get_or_insert_with(|| {
-            Box::new(State {
+    /// Lets both directions go on; the library is lent to them for as long.
+    fn read_with(&mut self, library: &mut Library, read: impl FnOnce(&mut State)) {
+        if matches!(self.0, Stage::Silent) {
+            self.0 = Stage::Spoken(Box::new(State {
                 client: Side::new(Role::Client),
                 server: Side::new(Role::Server),
                 dialogue: Dialogue::default(),
-            })
-        })
+            }));
+        }
+        let Stage::Spoken(state) = &mut self.0 else {
+            return;
+        };
+        std::mem::swap(library, &mut state.dialogue.library);
+        read(state);
+        std::mem::swap(library, &mut state.dialogue.library);
     }
 }
 
@@ -185,14 +207,22 @@ fn tell_plain(facts: &mut ConversationFacts, plain: ConversationFacts) {
 }
 
 impl State {
-    /// Lets both directions go on; the library is lent to them for as long.
-    fn read_with(&mut self, library: &mut Library, read: impl FnOnce(&mut State)) {
-        std::mem::swap(library, &mut self.dialogue.library);
-        read(self);
-        std::mem::swap(library, &mut self.dialogue.library);
+    fn facts(&self) -> ConversationFacts {
+        let tls = self.dialogue.tls.as_ref().map(|tls| tls.told());
+        self.with(self.dialogue.exchanges.facts(), tls)
     }
 
-    fn facts(&self) -> ConversationFacts {
+    /// The facts, where nothing that is missing will come any more.
+    fn finish(mut self) -> ConversationFacts {
+        self.client.skip_gaps(&mut self.dialogue);
+        self.server.skip_gaps(&mut self.dialogue);
+        let tls = self.dialogue.tls.take().map(|tls| tls.finish());
+        let http = std::mem::take(&mut self.dialogue.exchanges.tally).facts();
+        self.with(http, tls)
+    }
+
+    /// The facts: those given, and what is quickly gathered.
+    fn with(&self, http: HttpFacts, tls: Option<Told>) -> ConversationFacts {
         let exchanges = &self.dialogue.exchanges;
         let streams = &self.dialogue.streams;
         let client = self.client.facts(streams);
@@ -213,19 +243,22 @@ impl State {
         let mut facts = ConversationFacts {
             client,
             server,
-            http: exchanges.facts(),
+            http,
             awaiting,
             upgrade: self.dialogue.upgrade.facts(exchanges.connect()),
-            tls: self.tls_facts(),
+            tls: None,
         };
-        if let Some(plain) = self.dialogue.tls.as_ref().and_then(|tls| tls.plain()) {
-            tell_plain(&mut facts, plain);
+        if let Some(Told { tls, plain }) = tls {
+            facts.tls = Some(Box::new(self.with_ends(tls)));
+            if let Some(plain) = plain {
+                tell_plain(&mut facts, plain);
+            }
         }
         facts
     }
 
-    fn tls_facts(&self) -> Option<Box<TlsFacts>> {
-        let mut facts = Box::new(self.dialogue.tls.as_ref()?.facts());
+    /// Adds where what each side says in TLS cannot be followed any further.
+    fn with_ends(&self, mut facts: TlsFacts) -> TlsFacts {
         for (side, tls) in [
             (&self.client, &mut facts.client),
             (&self.server, &mut facts.server),
@@ -234,7 +267,7 @@ impl State {
             tls.stopped = tls.stopped.or(stopped);
             tls.incomplete = incomplete;
         }
-        Some(facts)
+        facts
     }
 
     /// Lets a direction go on that waited for the other one: a response for its request, a tunnel for its answer.

@@ -109,6 +109,10 @@ impl Exchanges {
             self.overflowed = true;
             return;
         }
+        if self.waiting.is_empty() {
+            // Few pipeline.
+            self.waiting.reserve_exact(1);
+        }
         self.waiting.push_back(Waiting {
             request: Some(request),
             method: asked.method,
@@ -255,17 +259,7 @@ impl Exchanges {
     }
 
     pub(crate) fn facts(&self) -> HttpFacts {
-        let tally = self.tally.clone();
-        HttpFacts {
-            requests: tally.requests,
-            responses: tally.responses,
-            interim: tally.interim,
-            last_request: tally.last_request,
-            last_status: tally.last_status,
-            complaint: tally.complaint,
-            last: tally.last,
-            slowest: tally.slowest,
-        }
+        self.tally.clone().facts()
     }
 }
 
@@ -277,6 +271,19 @@ pub(crate) enum HandsOver {
 }
 
 impl Tally {
+    pub(crate) fn facts(self) -> HttpFacts {
+        HttpFacts {
+            requests: self.requests,
+            responses: self.responses,
+            interim: self.interim,
+            last_request: self.last_request,
+            last_status: self.last_status,
+            complaint: self.complaint,
+            last: self.last,
+            slowest: self.slowest,
+        }
+    }
+
     /// A final response began.
     pub(crate) fn answered(
         &mut self,

@@ -261,7 +261,7 @@ fn from_the_middle(label: &str, to: Side, lane: usize) -> String {
 
 fn numbers(page: &mut Page<'_>, judged: &Judged, names: &Names) -> io::Result<()> {
     let connection = &judged.connection;
-    let Connection { client, server, .. } = connection;
+    let Connection { client, server, .. } = &*judged.connection;
     let outcome = judged.outcome().name();
     let outcome = match judged.findings.iter().map(|finding| finding.severity).max() {
         Some(severity @ (Severity::Error | Severity::Warning)) => {

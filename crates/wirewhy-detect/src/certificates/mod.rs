@@ -9,7 +9,7 @@ mod trust;
 
 use std::sync::Arc;
 
-use wirewhy_flow::{Connection, EventKind, Interval, Mark, Side};
+use wirewhy_flow::{EventKind, Interval, Mark, Side};
 use wirewhy_packet::Timestamp;
 use wirewhy_protocol::{
     AlertDescription, Certificate, CertificateFacts, Certificates, Secrets, TlsStage,
@@ -79,11 +79,10 @@ const LEAVES_WITHIN: Interval = Interval::from_secs(1);
 
 impl<'a> Presented<'a> {
     /// The certificates of a connection; `None` where none can be read.
-    pub(crate) fn of(connection: &'a Connection, trust: &TrustStore) -> Option<Presented<'a>> {
-        let tls = connection.said.as_deref()?.tls.as_deref()?;
+    pub(crate) fn of(handshake: Handshake<'a>, trust: &TrustStore) -> Option<Presented<'a>> {
+        let tls = handshake.tls;
         let certificates = tls.server_certificates.as_ref()?;
         let leaf = certificates.chain.first()?.facts.as_ref()?;
-        let handshake = Handshake::of(connection)?;
         let path = trust.path(&certificates.chain);
         let public_path = if trust.is_given() {
             TrustStore::mozilla().path(&certificates.chain)

@@ -71,19 +71,33 @@ pub(crate) fn judged<'a>(connection: &'a Connection, limits: &Limits) -> Vec<Jud
     judged
 }
 
-/// The resets of one reason.
-pub(crate) fn with_reason<'a>(
-    connection: &'a Connection,
-    reason: Reason,
-    limits: &Limits,
-) -> Vec<Judged<'a>> {
-    let any = connection.client.counts.resets + connection.server.counts.resets > 0;
-    if !any {
-        return Vec::new();
+/// The resets of a connection, judged once for all detectors.
+#[derive(Debug)]
+pub(crate) struct Resets<'a> {
+    pub(crate) connection: &'a Connection,
+    judged: Vec<Judged<'a>>,
+}
+
+impl<'a> Resets<'a> {
+    /// The resets of a connection; `None` where it has none.
+    pub(crate) fn of(connection: &'a Connection, limits: &Limits) -> Option<Resets<'a>> {
+        let any = connection.client.counts.resets + connection.server.counts.resets > 0;
+        any.then(|| Resets {
+            connection,
+            judged: judged(connection, limits),
+        })
     }
-    let mut judged = judged(connection, limits);
-    judged.retain(|judged| judged.reason == reason);
-    judged
+
+    /// The resets of one reason, if there are any: the first, and all of them.
+    pub(crate) fn because_of(&self, reason: Reason) -> Option<(Judged<'a>, Vec<Judged<'a>>)> {
+        let all: Vec<_> = self
+            .judged
+            .iter()
+            .filter(|judged| judged.reason == reason)
+            .copied()
+            .collect();
+        Some((*all.first()?, all))
+    }
 }
 
 fn reason(

@@ -136,7 +136,7 @@ fn burst<'a>(connection: &'a Connection, event: &Event) -> Vec<(&'a Event, &'a R
 
 /// The alleged sender goes on as if nothing had happened.
 fn carries_on(origin: &mut Origin, connection: &Connection, event: &Event) {
-    let Some(after) = connection.side(event.from).after_reset else {
+    let Some(after) = &connection.side(event.from).after_reset else {
         return;
     };
     if after.overtaken || after.mark.time < event.time || after.reset.frame < event.frame {

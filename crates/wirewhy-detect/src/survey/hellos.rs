@@ -2,15 +2,14 @@
 
 use std::net::IpAddr;
 
-use indexmap::IndexMap;
 use wirewhy_flow::Connection;
 
-use super::make_room;
+use super::{Recalled, entry};
 use crate::{Confidence, Finding};
 
 /// ClientHellos that were answered, by client and service.
 #[derive(Debug, Default)]
-pub(super) struct Hellos(IndexMap<(IpAddr, IpAddr, u16), Answered>);
+pub(super) struct Hellos(Recalled<(IpAddr, IpAddr, u16), Answered>);
 
 /// Streams of one client to one service whose hello was answered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,9 +26,7 @@ impl Hellos {
         let Some((long, true)) = hello_of(connection) else {
             return;
         };
-        let key = key(connection);
-        make_room(&mut self.0, &key);
-        let answered = self.0.entry(key).or_default();
+        let answered = entry(&mut self.0, key(connection));
         let place = if long {
             &mut answered.long
         } else {

@@ -17,7 +17,7 @@ impl Live {
         library: &mut Library,
     ) {
         let speaks = segment.payload_len > 0 || segment.is_fin();
-        if segment.is_rst() || !speaks || !self.conversation.wants() {
+        if segment.is_rst() || !speaks || !self.notes.conversation.wants() {
             return;
         }
         let first = segment.seq.advance(u32::from(segment.is_syn()));
@@ -29,19 +29,23 @@ impl Live {
             self.connection.server_name = server_name(payload);
         }
         let end = at.saturating_add(u64::from(len));
+        let conversation = &mut self.notes.conversation;
         match from {
-            Side::Client if len > 0 => self
-                .conversation
-                .client_data(at, payload, len, frame, time, library),
-            Side::Server if len > 0 => self
-                .conversation
-                .server_data(at, payload, len, frame, time, library),
+            Side::Client if len > 0 => {
+                conversation.client_data(at, payload, len, frame, time, library);
+            }
+            Side::Server if len > 0 => {
+                conversation.server_data(at, payload, len, frame, time, library);
+            }
             _ => {}
         }
         match from {
-            Side::Client if segment.is_fin() => self.conversation.client_closed(end, library),
-            Side::Server if segment.is_fin() => self.conversation.server_closed(end, library),
+            Side::Client if segment.is_fin() => conversation.client_closed(end, library),
+            Side::Server if segment.is_fin() => conversation.server_closed(end, library),
             _ => {}
+        }
+        if !conversation.wants() {
+            self.settle_said();
         }
     }
 
@@ -51,7 +55,7 @@ impl Live {
     fn offset(&mut self, side: Side, seq: Seq, payload: &[u8]) -> Option<u64> {
         let own = self.connection.side(side);
         let (isn, next) = (own.isn, own.next?);
-        let [client, server] = &mut self.places;
+        let [client, server] = &mut self.notes.places;
         let place = if side == Side::Client { client } else { server };
         let (at, offset) = match (place, isn) {
             (Some(place), _) => place,

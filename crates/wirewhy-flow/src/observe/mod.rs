@@ -15,12 +15,18 @@ use crate::resets::Pause;
 use crate::segment::Segment;
 use crate::{Connection, Endpoint, EndpointState, Event, EventKind, Mark, Offer, Side, resets};
 
-/// A connection being followed: the facts, and what is only needed to gather them.
+/// A connection being followed: the facts, and what is only needed to gather them. The facts have a place of their own,
+/// which is handed over as it is once the connection is over.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
-    pub(crate) connection: Connection,
+    pub(crate) connection: Box<Connection>,
+    notes: Box<Notes>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
     /// Whether the client is the lower end of the pair (see [`crate::Pair::source_is_low`]).
-    pub(crate) client_is_low: bool,
+    client_is_low: bool,
     recent: [Recent; 2],
     flights: [Flight; 2],
     conversation: Conversation,
@@ -44,17 +50,25 @@ pub(crate) struct Recorded {
 }
 
 impl Live {
-    pub(crate) fn new(connection: Connection, client_is_low: bool) -> Live {
-        Live {
-            connection,
+    /// A connection of which no segment was taken in. `notes` need not be new.
+    pub(crate) fn new(
+        connection: Box<Connection>,
+        mut notes: Box<Notes>,
+        client_is_low: bool,
+    ) -> Live {
+        *notes = Notes {
             client_is_low,
-            recent: [Recent::default(); 2],
-            flights: [Flight::default(), Flight::default()],
-            conversation: Conversation::new(),
-            places: [None, None],
-            pause: None,
-            rival: None,
-            strays: [None, None],
+            ..Notes::default()
+        };
+        Live { connection, notes }
+    }
+
+    /// The side that sends, where the source of a packet is the lower end of its pair (see [`crate::Pair::source_is_low`]).
+    pub(crate) fn sender(&self, source_is_low: bool) -> Side {
+        if source_is_low == self.notes.client_is_low {
+            Side::Client
+        } else {
+            Side::Server
         }
     }
 
@@ -89,12 +103,12 @@ impl Live {
         }
         let mss = self.connection.side(from.other()).offer.mss;
         if quiet >= Pause::SHORTEST && !segment.is_rst() {
-            self.pause = Some(Pause {
+            self.notes.pause = Some(Pause {
                 length: quiet,
                 ended: segment.time,
             });
         }
-        let mut pause = self.pause;
+        let mut pause = self.notes.pause;
         if quiet >= Pause::SHORTEST {
             pause = Some(Pause {
                 length: quiet,
@@ -151,7 +165,7 @@ impl Live {
     }
 
     fn is_copy(&mut self, from: Side, segment: &Segment) -> bool {
-        let [client, server] = &mut self.recent;
+        let [client, server] = &mut self.notes.recent;
         let (own, peer) = match from {
             Side::Client => (client, server),
             Side::Server => (server, client),
@@ -165,7 +179,7 @@ impl Live {
 
     /// What is needed to judge the bytes of one side.
     fn flight(&mut self, side: Side) -> (&mut Flight, &mut Endpoint, &mut Endpoint) {
-        let [client, server] = &mut self.flights;
+        let [client, server] = &mut self.notes.flights;
         let flight = if side == Side::Client { client } else { server };
         let (own, peer) = self.connection.split_mut(side);
         (flight, own, peer)
@@ -191,7 +205,8 @@ impl Live {
 
     /// Whether the bytes still to come can change what they said.
     pub(crate) fn listens(&self) -> bool {
-        self.conversation != Conversation::new() && self.conversation.wants()
+        let conversation = &self.notes.conversation;
+        *conversation != Conversation::new() && conversation.wants()
     }
 
     /// A copy to be handed over while this one goes on. What was said is in it already: what was read it from is not
@@ -199,44 +214,59 @@ impl Live {
     pub(crate) fn as_it_stands(&self) -> Live {
         let mut connection = self.connection.clone();
         connection.said = self.said();
+        let notes = &self.notes;
         Live {
             connection,
-            client_is_low: self.client_is_low,
-            recent: self.recent,
-            flights: self.flights.clone(),
-            conversation: Conversation::new(),
-            places: self.places,
-            pause: self.pause,
-            rival: self.rival.clone(),
-            strays: self.strays,
+            notes: Box::new(Notes {
+                client_is_low: notes.client_is_low,
+                recent: notes.recent,
+                flights: notes.flights.clone(),
+                conversation: Conversation::new(),
+                places: notes.places,
+                pause: notes.pause,
+                rival: notes.rival.clone(),
+                strays: notes.strays,
+            }),
         }
     }
 
     fn said(&self) -> Option<Box<ConversationFacts>> {
-        let spoken = self.conversation != Conversation::new();
-        spoken.then(|| Box::new(self.conversation.facts()))
+        let conversation = &self.notes.conversation;
+        if !conversation.wants() {
+            return self.connection.said.clone();
+        }
+        let spoken = *conversation != Conversation::new();
+        spoken.then(|| Box::new(conversation.facts()))
     }
 
     /// The connection is over: what is still open is settled.
-    pub(crate) fn finish(mut self) -> Connection {
+    pub(crate) fn finish(mut self) -> (Box<Connection>, Box<Notes>) {
         for side in [Side::Client, Side::Server] {
             let (flight, own, _) = self.flight(side);
             flight.finish(own);
         }
-        self.connection.said = self.connection.said.take().or_else(|| self.said());
-        self.connection
+        self.settle_said();
+        (self.connection, self.notes)
+    }
+
+    /// Nothing more can be said, or will be: what was said is told, and what it was read from is let go.
+    fn settle_said(&mut self) {
+        if let Some(said) = self.notes.conversation.finish() {
+            self.connection.said = Some(said);
+        }
     }
 
     /// Swaps the sides: who was taken for the client is the server.
     pub(crate) fn flip(&mut self) {
-        self.client_is_low = !self.client_is_low;
-        self.recent.reverse();
-        self.flights.reverse();
+        let notes = &mut self.notes;
+        notes.client_is_low = !notes.client_is_low;
+        notes.recent.reverse();
+        notes.flights.reverse();
         // What was read so far was read as the other side's.
-        self.places = [None, None];
-        self.conversation = Conversation::new();
+        notes.places = [None, None];
+        notes.conversation = Conversation::new();
         self.connection.said = None;
-        self.strays.reverse();
+        notes.strays.reverse();
         self.connection.flip();
     }
 
@@ -303,7 +333,7 @@ impl Live {
             if opened.ack.is_none() && opened.syns + opened.syn_acks > 0 && acknowledges {
                 self.connection.handshake.ack = Some(segment.mark());
                 let whole = self.connection.round_trip().handshake;
-                for flight in &mut self.flights {
+                for flight in &mut self.notes.flights {
                     flight.whole_round_trip = whole;
                 }
                 self.connection

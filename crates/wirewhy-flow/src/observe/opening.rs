@@ -30,7 +30,7 @@ impl Live {
         let answered = own.isn.is_some_and(|isn| isn != segment.seq) && own.acknowledged.is_some();
         if acknowledges && answered {
             if acceptable && self.connection.handshake.ack.is_none() {
-                self.rival = Some(Box::new(*segment));
+                self.notes.rival = Some(Box::new(*segment));
             }
             self.observe_syn_ack(from, segment, acceptable);
             return;
@@ -66,7 +66,7 @@ impl Live {
 
     /// Two SYN-ACKs with different numbers answered the SYN: the client's first ACK says which one it took.
     pub(super) fn settle_rival(&mut self, segment: &Segment) {
-        let Some(rival) = self.rival.take() else {
+        let Some(rival) = self.notes.rival.take() else {
             return;
         };
         let server = &mut self.connection.server;

@@ -10,7 +10,8 @@ impl Live {
     /// A side in whose name a reset was seen goes on: remembered once, the first time.
     pub(super) fn note_after_reset(&mut self, from: Side, segment: &Segment) {
         let side = self.connection.side(from);
-        if side.counts.resets == 0 || side.after_reset.is_some_and(|after| !after.overtaken) {
+        let known = side.after_reset.as_deref();
+        if side.counts.resets == 0 || known.is_some_and(|after| !after.overtaken) {
             return;
         }
         let latest = self
@@ -44,13 +45,13 @@ impl Live {
         // On the same tick of a clock it was sent with the reset, not in spite of it. Without a sign of order, what follows within a round trip may have been on its way before the reset was sent.
         let at_once = segment.time.since(mark.time) < round_trip;
         let sent_later = later_by_clock.or(later_by_id).unwrap_or(!at_once);
-        self.connection.side_mut(from).after_reset = Some(AfterReset {
+        self.connection.side_mut(from).after_reset = Some(Box::new(AfterReset {
             mark: segment.mark(),
             reset: mark,
             new_data: segment.payload_len > 0 && segment.seq_end().is_after(reset.seq),
             overtaken: !sent_later,
             ttl: segment.ttl,
-        });
+        }));
     }
 
     pub(super) fn observe_reset(&mut self, from: Side, segment: &Segment, reset: crate::Reset) {

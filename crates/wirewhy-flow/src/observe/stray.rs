@@ -36,7 +36,7 @@ impl Live {
             return false;
         }
         let misfit = misfit(&self.connection, from, segment);
-        let [client, server] = &mut self.strays;
+        let [client, server] = &mut self.notes.strays;
         let (own, peer) = match from {
             Side::Client => (client, server),
             Side::Server => (server, client),

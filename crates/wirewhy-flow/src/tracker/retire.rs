@@ -8,7 +8,7 @@ use crate::observe::Live;
 use crate::{Connection, Ended, EndpointState};
 
 impl Tracker {
-    pub(super) fn expire(&mut self, sink: &mut impl FnMut(Connection)) {
+    pub(super) fn expire(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
         for class in [Class::Over, Class::Cut, Class::Opening] {
             let quiet = quiet_of(class, &self.bounds);
             while let Some(handle) = self.expiry.due(class, self.now, quiet) {
@@ -17,7 +17,7 @@ impl Tracker {
         }
     }
 
-    fn expire_one(&mut self, class: Class, handle: Handle, sink: &mut impl FnMut(Connection)) {
+    fn expire_one(&mut self, class: Class, handle: Handle, sink: &mut impl FnMut(Box<Connection>)) {
         let (now, bounds) = (self.now, self.bounds);
         let Some(place) = self.occupant(handle.slot) else {
             return;
@@ -52,7 +52,7 @@ impl Tracker {
 
     /// Gives up what is least worth keeping: what is over; in a flood of SYNs the oldest of them; else what is open, healthy
     /// and idle; else what has been followed longest.
-    pub(super) fn give_up_one(&mut self, sink: &mut impl FnMut(Connection)) {
+    pub(super) fn give_up_one(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
         let flooded = self.alone > self.bounds.max_connections / 2;
         let order = if flooded {
             [Class::Over, Class::Cut, Class::Opening, Class::Open]
@@ -133,7 +133,7 @@ pub(super) fn class_of(live: &Live) -> Class {
         server,
         handshake,
         ..
-    } = &live.connection;
+    } = &*live.connection;
     if live.is_over() {
         let closing = client.fin.is_some() || server.fin.is_some();
         let outstanding = client.unacknowledged_by(server) + server.unacknowledged_by(client);

@@ -17,6 +17,8 @@ use crate::{Connection, Ended, Endpoint, EndpointState};
 pub(super) struct Watch {
     /// How long a SYN stands alone before it is looked at.
     pub(super) alone: Interval,
+    /// By slot.
+    seen: Vec<Seen>,
     touched: Vec<Handle>,
     alarms: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
     /// How long handshakes took that were completed since somebody asked.
@@ -24,6 +26,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    fn seen(&mut self, slot: u32) -> Option<&mut Seen> {
+        let at = usize::try_from(slot).ok()?;
+        if self.seen.len() <= at {
+            self.seen.resize_with(at + 1, Seen::default);
+        }
+        self.seen.get_mut(at)
+    }
+
     pub(super) fn handshake(&mut self, took: Interval) {
         if self.handshakes.len() < MOST_HANDSHAKES {
             self.handshakes.push(took);
@@ -33,7 +43,7 @@ impl Watch {
 
 /// What is remembered of the last look at the occupant of a slot.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+struct Seen {
     touched: bool,
     told: u64,
     alarm: Timestamp,
@@ -63,6 +73,7 @@ impl Tracker {
     pub fn watch(&mut self, alone: Interval) {
         self.watch = Some(Box::new(Watch {
             alone,
+            seen: Vec::new(),
             touched: Vec::new(),
             alarms: BinaryHeap::new(),
             handshakes: Vec::new(),
@@ -70,7 +81,7 @@ impl Tracker {
     }
 
     /// Lets time pass without a packet: connections that have been quiet long enough are handed to `sink`.
-    pub fn advance(&mut self, now: Timestamp, sink: &mut impl FnMut(Connection)) {
+    pub fn advance(&mut self, now: Timestamp, sink: &mut impl FnMut(Box<Connection>)) {
         self.step(now);
         self.expire(sink);
     }
@@ -79,7 +90,7 @@ impl Tracker {
     /// to be looked at again has come. It is shown as it would be handed over now, with [`Ended::Followed`].
     ///
     /// `look` says when to show the connection again although nothing happened to it.
-    pub fn visit(&mut self, look: &mut impl FnMut(Connection) -> Option<Timestamp>) {
+    pub fn visit(&mut self, look: &mut impl FnMut(Box<Connection>) -> Option<Timestamp>) {
         let Some(watch) = &mut self.watch else { return };
         let mut touched = std::mem::take(&mut watch.touched);
         for handle in touched.drain(..) {
@@ -114,37 +125,33 @@ impl Tracker {
     /// A packet came for the occupant of a slot.
     pub(super) fn touch(&mut self, slot: u32) {
         let Some(watch) = &mut self.watch else { return };
-        let place = usize::try_from(slot)
-            .ok()
-            .and_then(|at| self.slots.get_mut(at));
-        let Some(place) = place.filter(|place| !place.seen.touched) else {
+        let place = usize::try_from(slot).ok().and_then(|at| self.slots.get(at));
+        let Some(generation) = place.map(|place| place.generation) else {
             return;
         };
-        place.seen.touched = true;
-        watch.touched.push(Handle {
-            slot,
-            generation: place.generation,
-        });
+        let Some(seen) = watch.seen(slot).filter(|seen| !seen.touched) else {
+            return;
+        };
+        seen.touched = true;
+        watch.touched.push(Handle { slot, generation });
     }
 
     /// The occupant of a slot is to be looked at again by `due`.
     pub(super) fn remind(&mut self, handle: Handle, due: Timestamp) {
         let Some(watch) = &mut self.watch else { return };
-        let place = usize::try_from(handle.slot)
-            .ok()
-            .and_then(|at| self.slots.get_mut(at));
         // One that rings earlier stays: what is seen then decides anew, and no connection has more than a few.
-        let Some(place) = place.filter(|place| due < place.seen.alarm) else {
+        let Some(seen) = watch.seen(handle.slot).filter(|seen| due < seen.alarm) else {
             return;
         };
-        place.seen.alarm = due;
+        seen.alarm = due;
         if watch.alarms.len() > 2 * self.slots.len() + USUAL_NEWS {
+            let seen = &watch.seen;
             watch.alarms.retain(|Reverse((due, slot, generation))| {
                 let place = usize::try_from(*slot)
                     .ok()
-                    .and_then(|at| self.slots.get(at));
-                place.is_some_and(|place| {
-                    place.generation == *generation && place.seen.alarm == *due
+                    .and_then(|at| self.slots.get(at).zip(seen.get(at)));
+                place.is_some_and(|(place, seen)| {
+                    place.generation == *generation && seen.alarm == *due
                 })
             });
         }
@@ -157,17 +164,18 @@ impl Tracker {
     fn ringing(&mut self) -> Option<Handle> {
         loop {
             let now = self.now;
-            let alarms = &mut self.watch.as_mut()?.alarms;
-            let Reverse((due, slot, generation)) = *alarms.peek()?;
+            let watch = self.watch.as_mut()?;
+            let Reverse((due, slot, generation)) = *watch.alarms.peek()?;
             if due > now {
                 return None;
             }
-            alarms.pop();
-            let Some(place) = self.occupant(slot) else {
+            watch.alarms.pop();
+            let place = usize::try_from(slot).ok().and_then(|at| self.slots.get(at));
+            if place.is_none_or(|place| place.generation != generation) {
                 continue;
-            };
-            if place.generation == generation && place.seen.alarm == due {
-                place.seen.alarm = NEVER;
+            }
+            if let Some(seen) = watch.seen(slot).filter(|seen| seen.alarm == due) {
+                seen.alarm = NEVER;
                 return Some(Handle { slot, generation });
             }
         }
@@ -181,16 +189,31 @@ impl Tracker {
         if place.generation != handle.generation {
             return false;
         }
-        place.seen.touched = false;
         let telling = match &place.occupant {
             Occupant::None => return false,
             Occupant::Syn(_) => 0,
             Occupant::Connection(live) => telling(live),
         };
-        std::mem::replace(&mut place.seen.told, telling) != telling
+        let watch = self.watch.as_mut();
+        let Some(seen) = watch.and_then(|watch| watch.seen(handle.slot)) else {
+            return false;
+        };
+        seen.touched = false;
+        std::mem::replace(&mut seen.told, telling) != telling
     }
 
-    fn look_at(&mut self, handle: Handle, look: &mut impl FnMut(Connection) -> Option<Timestamp>) {
+    /// A slot holds something else now, of which nothing was seen yet.
+    pub(super) fn forget_looks(&mut self, slot: u32) {
+        if let Some(seen) = self.watch.as_mut().and_then(|watch| watch.seen(slot)) {
+            *seen = Seen::default();
+        }
+    }
+
+    fn look_at(
+        &mut self,
+        handle: Handle,
+        look: &mut impl FnMut(Box<Connection>) -> Option<Timestamp>,
+    ) {
         let Some(connection) = self.snapshot(handle) else {
             return;
         };
@@ -200,7 +223,7 @@ impl Tracker {
     }
 
     /// A connection as it would be handed over now.
-    fn snapshot(&mut self, handle: Handle) -> Option<Connection> {
+    fn snapshot(&mut self, handle: Handle) -> Option<Box<Connection>> {
         let place = self.slots.get(usize::try_from(handle.slot).ok()?)?;
         if place.generation != handle.generation {
             return None;
@@ -267,7 +290,11 @@ fn endpoint(digest: &mut Digest, side: &Endpoint) {
     digest.add(acknowledged);
     digest.add(side.fin.is_some());
     digest.add(side.alert.is_some());
-    digest.add(side.after_reset.map_or(0, |after| after.mark.frame));
+    digest.add(
+        side.after_reset
+            .as_ref()
+            .map_or(0, |after| after.mark.frame),
+    );
     digest.add(side.first_payload.is_some());
     digest.add(side.counts.resets);
     digest.add(side.counts.unseen_bytes);

@@ -22,9 +22,9 @@ pub(crate) fn track(frames: &[OwnedFrame], bounds: Bounds) -> (Vec<Connection>, 
     let mut connections = Vec::new();
     for frame in frames {
         let packet = decoder.decode(&frame.as_frame());
-        tracker.observe(&packet, &mut |connection| connections.push(connection));
+        tracker.observe(&packet, &mut |connection| connections.push(*connection));
     }
-    tracker.finish(&mut |connection| connections.push(connection));
+    tracker.finish(&mut |connection| connections.push(*connection));
     (connections, tracker.tally().clone())
 }
 

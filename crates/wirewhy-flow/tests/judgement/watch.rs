@@ -49,7 +49,7 @@ impl Watched {
         let due = again.map(|millis| self.start.after(Interval::from_millis(millis)));
         let mut seen = Vec::new();
         self.tracker.visit(&mut |connection| {
-            seen.push(connection);
+            seen.push(*connection);
             due
         });
         seen

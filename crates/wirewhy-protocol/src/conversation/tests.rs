@@ -562,3 +562,28 @@ fn nothing_is_held_in_the_usual_case() {
     assert_eq!(talk.retained(), before);
     assert!(before < 4096, "{before}");
 }
+
+#[test]
+fn finishing_tells_the_same_facts_and_lets_everything_go() {
+    for (name, turns) in corpus() {
+        let all = segments(&turns, 7);
+        // Whole, and with each of the first segments missing.
+        for missing in (0..all.len().min(12)).map(Some).chain([None]) {
+            let mut talk = Conversation::new();
+            for (index, piece) in all.iter().enumerate() {
+                if Some(index) != missing {
+                    feed(&mut talk, piece);
+                }
+            }
+            let known = talk.facts();
+            assert_eq!(
+                talk.finish().as_deref(),
+                Some(&known),
+                "{name}, {missing:?}"
+            );
+            assert_eq!((talk.wants(), talk.retained()), (false, 0), "{name}");
+            feed(&mut talk, &all[0]);
+            assert_eq!(talk.finish(), None, "{name}");
+        }
+    }
+}

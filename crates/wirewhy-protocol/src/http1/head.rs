@@ -3,6 +3,7 @@
 use std::mem::MaybeUninit;
 
 use httparse::{Header, ParserConfig, Status};
+use memchr::memchr;
 
 use crate::exchanges::Method;
 use crate::{Mark, Request};
@@ -47,7 +48,7 @@ pub(super) fn end(bytes: &[u8], searched: usize) -> Option<usize> {
     // The end of a line and an empty line may lie on both sides of where the search stopped.
     let mut from = searched.saturating_sub(2);
     loop {
-        let line = bytes.get(from..)?.iter().position(|&byte| byte == b'\n')?;
+        let line = memchr(b'\n', bytes.get(from..)?)?;
         let after = from + line + 1;
         match bytes.get(after..)? {
             [b'\n', ..] => return Some(after + 1),
@@ -124,7 +125,7 @@ pub(super) fn first_line(head: &[u8]) -> Box<str> {
 
 /// Whether the first line is whole and names no version: HTTP/0.9, whose requests are one line and are not followed.
 pub(super) fn has_no_version(bytes: &[u8]) -> bool {
-    let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {
+    let Some(end) = memchr(b'\n', bytes) else {
         return false;
     };
     let line = bytes.get(..end).unwrap_or(bytes);

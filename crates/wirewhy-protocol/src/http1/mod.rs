@@ -7,6 +7,7 @@ use crate::reader::{Input, Step};
 use crate::side::Role;
 use crate::{Framing, Lost, Mark, TlsComplaint, Unfinished, UpgradeVerdict, What};
 use head::{Body, Parsed};
+use memchr::memchr;
 
 /// The longest header section read; servers stop at 8 to 64 KiB, clients at 256.
 const MAX_HEAD: usize = 64 * 1024;
@@ -413,7 +414,7 @@ impl Reader {
     /// The length of the first line, its end included.
     fn line(&self, bytes: &[u8]) -> Option<usize> {
         let fresh = bytes.get(self.searched..)?;
-        let end = fresh.iter().position(|&byte| byte == b'\n')?;
+        let end = memchr(b'\n', fresh)?;
         Some(self.searched + end + 1).filter(|&length| length <= MAX_LINE)
     }
 

@@ -40,6 +40,13 @@ pub(crate) struct Record {
     pub(crate) begun: Mark,
 }
 
+/// What a TLS connection came to.
+pub(crate) struct Told {
+    pub(crate) tls: TlsFacts,
+    /// What was said in application data that were decrypted; `None` where none were.
+    pub(crate) plain: Option<ConversationFacts>,
+}
+
 /// A TLS connection being followed, and where it looks things up.
 pub(crate) struct Tls<'a> {
     pub(crate) follow: &'a mut Follow,
@@ -204,18 +211,29 @@ impl Follow {
     }
 
     /// The facts; `stopped` where the directions' bytes can no longer be followed.
-    pub(crate) fn facts(&self) -> TlsFacts {
-        let mut facts = self.facts.clone();
+    pub(crate) fn told(&self) -> Told {
+        let any = self.client.plain > 0 || self.server.plain > 0;
+        Told {
+            tls: self.completed(self.facts.clone()),
+            plain: any.then(|| self.plain.facts()),
+        }
+    }
+
+    /// What was said, where nothing more will come.
+    pub(crate) fn finish(mut self) -> Told {
+        let facts = std::mem::take(&mut self.facts);
+        let any = self.client.plain > 0 || self.server.plain > 0;
+        Told {
+            tls: self.completed(facts),
+            plain: any.then(|| self.plain.facts()),
+        }
+    }
+
+    fn completed(&self, mut facts: TlsFacts) -> TlsFacts {
         facts.client.stopped = self.client.transcript.stopped;
         facts.server.stopped = self.server.transcript.stopped;
         facts.secrets = self.opener.secrets();
         facts
-    }
-
-    /// What was said in application data that were decrypted; `None` where none were.
-    pub(crate) fn plain(&self) -> Option<ConversationFacts> {
-        let any = self.client.plain > 0 || self.server.plain > 0;
-        any.then(|| self.plain.facts())
     }
 
     #[cfg(test)]

@@ -69,7 +69,7 @@ fn variety() -> Vec<Judged> {
             .iter()
             .flat_map(|trace| connections(trace))
             .map(|connection| Judged {
-                connection,
+                connection: connection.into(),
                 findings: Vec::new(),
             }),
     );
@@ -191,7 +191,7 @@ fn what_was_measured_on_data_is_told() {
     )
     .remove(0);
     let judged = Judged {
-        connection,
+        connection: connection.into(),
         findings: Vec::new(),
     };
     let view = View {

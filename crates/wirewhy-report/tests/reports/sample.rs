@@ -16,9 +16,9 @@ pub(crate) fn connections(text: &str) -> Vec<Connection> {
     let mut connections = Vec::new();
     for frame in trace(text) {
         let packet = decoder.decode(&frame.as_frame());
-        tracker.observe(&packet, &mut |connection| connections.push(connection));
+        tracker.observe(&packet, &mut |connection| connections.push(*connection));
     }
-    tracker.finish(&mut |connection| connections.push(connection));
+    tracker.finish(&mut |connection| connections.push(*connection));
     connections
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn refused(number: u32, client: &str, server: &str) -> Judged {
         consequence_of: None,
     };
     Judged {
-        connection,
+        connection: connection.into(),
         findings: vec![finding],
     }
 }
@@ -74,7 +74,7 @@ pub(crate) fn healthy(number: u32) -> Judged {
     .remove(0);
     connection.stream = number;
     Judged {
-        connection,
+        connection: connection.into(),
         findings: Vec::new(),
     }
 }

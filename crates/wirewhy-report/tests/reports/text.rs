@@ -273,7 +273,7 @@ web.pcap: pcap (gzip), EN10MB, 2,430,112 packets over 61.2 s, from 2026-01-02 03
 fn undecided_connections_are_counted_and_explained() {
     let opening = connections("0.000 > S 0:0(0) win 64240 <mss 1460>\n0.1 end").remove(0);
     let judged = [Judged {
-        connection: opening,
+        connection: opening.into(),
         findings: Vec::new(),
     }];
     let shown = report(&judged, &[], View::default());

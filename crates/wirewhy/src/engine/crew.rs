@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
 use wirewhy_detect::Judged;
-use wirewhy_flow::Connection;
 
+use super::following::Ended;
 use super::judging::Judging;
 
 /// Threads that may help with a capture besides the one that was given it. Several captures at once share them.
@@ -58,8 +58,8 @@ const BATCHES: usize = 4;
 
 /// Where connections go that are to be judged by another thread.
 pub(super) struct Outbox {
-    full: SyncSender<Vec<Connection>>,
-    empty: Receiver<Vec<Connection>>,
+    full: SyncSender<Ended>,
+    empty: Receiver<Ended>,
 }
 
 /// Whoever judged is gone: it failed, and says with what.
@@ -68,7 +68,7 @@ pub(super) struct Gone;
 
 impl Outbox {
     /// Hands over these connections, and leaves room for more.
-    pub(super) fn send(&self, batch: &mut Vec<Connection>) -> Result<(), Gone> {
+    pub(super) fn send(&self, batch: &mut Ended) -> Result<(), Gone> {
         let room = self.empty.try_recv().unwrap_or_default();
         let full = std::mem::replace(batch, room);
         self.full.send(full).map_err(|_| Gone)
@@ -89,7 +89,7 @@ pub(super) fn judge_beside<F>(
 where
     F: FnMut(&Outbox) -> Result<(), Gone> + Send,
 {
-    let (full, inbox) = sync_channel::<Vec<Connection>>(BATCHES);
+    let (full, inbox) = sync_channel::<Ended>(BATCHES);
     let (back, empty) = channel();
     let outbox = Outbox { full, empty };
     // The inbox is gone once judging has ended, however it did: nobody waits to send what nobody takes.

@@ -8,6 +8,9 @@ use wirewhy_protocol::{KeyLog, Library};
 
 use super::EngineOptions;
 
+/// Connections that are over. They come in boxes and are handed on in them.
+pub(super) type Ended = Vec<Box<Connection>>;
+
 /// What was seen so far, and the connections that are over and not judged.
 #[derive(Debug)]
 pub(super) struct Following {
@@ -15,7 +18,7 @@ pub(super) struct Following {
     /// Blocks of secrets taken from the capture so far.
     blocks: usize,
     pub(super) neighbours: Neighbours,
-    pub(super) ended: Vec<Connection>,
+    pub(super) ended: Ended,
     pub(super) frames: u64,
     latest: Option<Timestamp>,
     backwards: Sample,

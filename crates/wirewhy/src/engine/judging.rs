@@ -8,7 +8,7 @@ use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 
 use super::EngineOptions;
-use super::following::Following;
+use super::following::{Ended, Following};
 
 /// What the connections judged so far came to, and those that wait.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Judging {
     /// Judges a connection that is over.
     pub(super) fn take(
         &mut self,
-        connection: Connection,
+        connection: Box<Connection>,
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
     ) -> io::Result<()> {
         let judged = judge(connection, &self.options.limits, &self.options.trust);
@@ -61,7 +61,7 @@ impl Judging {
     /// Judges all of these, and leaves their places empty.
     pub(super) fn take_all(
         &mut self,
-        ended: &mut Vec<Connection>,
+        ended: &mut Ended,
         sink: &mut dyn FnMut(Judged) -> io::Result<()>,
     ) -> io::Result<()> {
         ended

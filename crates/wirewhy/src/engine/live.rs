@@ -232,7 +232,11 @@ impl Live {
         Ok(())
     }
 
-    fn close(&mut self, connection: Connection, listener: &mut dyn Listener) -> io::Result<()> {
+    fn close(
+        &mut self,
+        connection: Box<Connection>,
+        listener: &mut dyn Listener,
+    ) -> io::Result<()> {
         let now = connection.observed_until;
         self.ended = self.ended.saturating_add(1);
         self.ended_since = self.ended_since.saturating_add(1);
@@ -381,7 +385,7 @@ impl Look<'_> {
     /// Tells what is settled. Returns when to look again though no packet came.
     fn at(
         self,
-        connection: Connection,
+        connection: Box<Connection>,
         listener: &mut dyn Listener,
     ) -> io::Result<Option<Timestamp>> {
         let limits = &self.options.limits;

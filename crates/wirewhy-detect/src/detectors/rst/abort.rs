@@ -1,11 +1,9 @@
 //! `rst.abort`: the application closed the socket hard.
 
-use wirewhy_flow::Connection;
-
-use super::{by_a_device, finding, first_of};
-use crate::resets::{Reason, loses_work};
+use super::{by_a_device, finding};
+use crate::resets::{Reason, Resets, loses_work};
 use crate::wording::{request, socket, span};
-use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.abort",
@@ -25,11 +23,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Resets(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (first, all) = first_of(connection, Reason::Abort, limits)?;
+fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
+    let (first, all) = resets.because_of(Reason::Abort)?;
+    let connection = resets.connection;
     let costly = loses_work(connection, first.event, first.reset);
     let own = connection.side(first.event.from);
     let severity = if costly {

@@ -1,12 +1,10 @@
 //! `rst.after-alert`: the hard end behind a TLS alert.
 
-use wirewhy_flow::Connection;
-
-use super::{finding, first_of};
+use super::finding;
 use crate::detectors::tls;
-use crate::resets::Reason;
+use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Detector, Finding, Limits, Record, Severity};
+use crate::{Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.after-alert",
@@ -22,11 +20,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Resets(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (first, all) = first_of(connection, Reason::AfterAlert, limits)?;
+fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
+    let (first, all) = resets.because_of(Reason::AfterAlert)?;
+    let connection = resets.connection;
     let own = connection.side(first.event.from);
     let alert = first.reset.before.own_alert.map(|alert| alert.frame);
     let found = finding(

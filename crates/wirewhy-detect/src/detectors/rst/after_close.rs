@@ -1,11 +1,11 @@
 //! `rst.after-close`: nothing was lost any more.
 
-use wirewhy_flow::Connection;
-
-use super::{finding, first_of};
-use crate::resets::Reason;
+use super::finding;
+use crate::resets::{Reason, Resets};
 use crate::wording::{count, socket};
-use crate::{CaptureFaults, Confidence, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{
+    CaptureFaults, Confidence, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.after-close",
@@ -21,11 +21,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Resets(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (first, all) = first_of(connection, Reason::AfterClose, limits)?;
+fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
+    let (first, all) = resets.because_of(Reason::AfterClose)?;
+    let connection = resets.connection;
     let own = connection.side(first.event.from);
     Some(Finding {
         summary: format!(

@@ -1,11 +1,9 @@
 //! `rst.close-race`: a request met the end of an idle connection.
 
-use wirewhy_flow::Connection;
-
-use super::{finding, first_of};
-use crate::resets::Reason;
+use super::finding;
+use crate::resets::{Reason, Resets};
 use crate::wording::{request, socket, span};
-use crate::{Detector, Finding, Limits, Record, Severity};
+use crate::{Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.close-race",
@@ -23,11 +21,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Resets(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (first, all) = first_of(connection, Reason::CloseRace, limits)?;
+fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
+    let (first, all) = resets.because_of(Reason::CloseRace)?;
+    let connection = resets.connection;
     let own = connection.side(first.event.from);
     let quiet = connection.exchange.quiet_before_close.unwrap_or_default();
     let found = finding(

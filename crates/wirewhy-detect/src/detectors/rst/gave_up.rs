@@ -1,12 +1,10 @@
 //! `rst.gave-up`: the end of a silence.
 
-use wirewhy_flow::Connection;
-
 use super::super::tcp::is_black_hole;
-use super::{finding, first_of};
-use crate::resets::Reason;
+use super::finding;
+use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Culprit, Detector, Finding, Limits, Record, Role, Severity};
+use crate::{Culprit, Detector, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.gave-up",
@@ -21,11 +19,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Resets(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (first, all) = first_of(connection, Reason::GaveUp, limits)?;
+fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
+    let (first, all) = resets.because_of(Reason::GaveUp)?;
+    let connection = resets.connection;
     let before = &first.reset.before;
     let own = connection.side(first.event.from);
     let (what, cause) = if before.unanswered_keep_alives >= 2 {

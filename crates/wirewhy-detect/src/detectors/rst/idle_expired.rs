@@ -1,12 +1,10 @@
 //! `rst.idle-expired`: forgotten over an idle time.
 
-use wirewhy_flow::Connection;
-
-use super::{finding, first_of};
-use crate::resets::{Reason, origin};
+use super::finding;
+use crate::resets::{Reason, Resets, origin};
 use crate::timers::known;
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.idle-expired",
@@ -27,11 +25,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Resets(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (first, all) = first_of(connection, Reason::IdleExpired, limits)?;
+fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
+    let (first, all) = resets.because_of(Reason::IdleExpired)?;
+    let connection = resets.connection;
     let idle = first.reset.before.idle?;
     let answers = first.reset.unacknowledged_peer > 0;
     let both = all.iter().any(|other| other.event.from != first.event.from);

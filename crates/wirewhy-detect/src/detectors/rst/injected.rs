@@ -1,11 +1,9 @@
 //! `rst.injected`: somebody else sent it.
 
-use wirewhy_flow::Connection;
-
-use super::{finding, first_of};
-use crate::resets::{Reason, origin};
+use super::finding;
+use crate::resets::{Reason, Resets, origin};
 use crate::wording::{request, socket, trigger};
-use crate::{Confidence, Culprit, Detector, Finding, Limits, Record, Role, Severity, Value};
+use crate::{Confidence, Culprit, Detector, Finding, Limits, Record, Role, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.injected",
@@ -26,11 +24,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Resets(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (first, all) = first_of(connection, Reason::Injected, limits)?;
+fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
+    let (first, all) = resets.because_of(Reason::Injected)?;
+    let connection = resets.connection;
     let weighed = all.iter().map(|judged| {
         (
             judged,

@@ -14,18 +14,8 @@ pub(crate) mod unread_data;
 
 use wirewhy_flow::{Connection, Position, Side};
 
-use crate::resets::{Judged, Reason, origin, with_reason};
+use crate::resets::{Judged, origin};
 use crate::{Confidence, Culprit, Facts, Finding, Limits, Role, Severity, Value};
-
-/// The resets of one reason, if there are any: the first, and all of them.
-fn first_of<'a>(
-    connection: &'a Connection,
-    reason: Reason,
-    limits: &Limits,
-) -> Option<(Judged<'a>, Vec<Judged<'a>>)> {
-    let all = with_reason(connection, reason, limits);
-    Some((*all.first()?, all))
-}
 
 /// The side a reset claims to come from, as culprit.
 fn sender(connection: &Connection, judged: &Judged<'_>) -> Culprit {

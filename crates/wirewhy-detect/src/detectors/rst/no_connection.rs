@@ -1,12 +1,12 @@
 //! `rst.no-connection`: the sender does not know this connection.
 
-use wirewhy_flow::{Connection, Stage};
+use wirewhy_flow::Stage;
 
-use super::{by_a_device, finding, first_of};
+use super::{by_a_device, finding};
 use crate::detectors::tls;
-use crate::resets::Reason;
+use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Detector, Finding, Limits, Record, Severity};
+use crate::{Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.no-connection",
@@ -27,11 +27,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Resets(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (first, all) = first_of(connection, Reason::NoConnection, limits)?;
+fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
+    let (first, all) = resets.because_of(Reason::NoConnection)?;
+    let connection = resets.connection;
     let own = connection.side(first.event.from);
     let fresh = matches!(
         connection.stage(),

@@ -1,11 +1,9 @@
 //! `rst.out-of-window`: a reset the receiver had to ignore.
 
-use wirewhy_flow::Connection;
-
-use super::{finding, first_of};
-use crate::resets::Reason;
+use super::finding;
+use crate::resets::{Reason, Resets};
 use crate::wording::{count, socket};
-use crate::{Culprit, Detector, Finding, Limits, Record, Role, Severity};
+use crate::{Culprit, Detector, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.out-of-window",
@@ -25,11 +23,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Resets(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (first, all) = first_of(connection, Reason::OutOfWindow, limits)?;
+fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
+    let (first, all) = resets.because_of(Reason::OutOfWindow)?;
+    let connection = resets.connection;
     let own = connection.side(first.event.from);
     let resets = u64::try_from(all.len()).unwrap_or(u64::MAX);
     Some(Finding {

@@ -1,11 +1,9 @@
 //! `rst.unread-data`: closed with input that was never read.
 
-use wirewhy_flow::Connection;
-
-use super::{finding, first_of};
-use crate::resets::Reason;
+use super::finding;
+use crate::resets::{Reason, Resets};
 use crate::wording::{request, socket};
-use crate::{Detector, Finding, Limits, Record, Severity};
+use crate::{Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.unread-data",
@@ -25,11 +23,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Resets(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (first, all) = first_of(connection, Reason::UnreadData, limits)?;
+fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
+    let (first, all) = resets.because_of(Reason::UnreadData)?;
+    let connection = resets.connection;
     let own = connection.side(first.event.from);
     let status = connection
         .said

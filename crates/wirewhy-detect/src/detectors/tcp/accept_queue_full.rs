@@ -4,7 +4,7 @@ use wirewhy_flow::{Connection, EndpointState, Vantage};
 
 use super::syn_acks;
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.accept-queue-full",
@@ -25,7 +25,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 /// Whether the server keeps offering what the client has long confirmed.

@@ -4,7 +4,7 @@ use wirewhy_flow::{Connection, Interval};
 
 use crate::detectors::tls;
 use crate::wording::{request, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.closed-without-data",
@@ -24,7 +24,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 /// How soon after accepting a close counts as refusal rather than as the end of patience.

@@ -4,7 +4,7 @@ use wirewhy_flow::{Connection, EventKind, Side};
 
 use super::resets;
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.handshake-aborted",
@@ -25,7 +25,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {

@@ -4,7 +4,7 @@ use wirewhy_flow::{Connection, Side};
 
 use super::blame_for_silence;
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.keepalive-unanswered",
@@ -24,7 +24,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

@@ -6,7 +6,7 @@ use super::resets;
 use super::slow_response::speaks_in_turns;
 
 use crate::wording::{request, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.no-response",
@@ -26,7 +26,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 /// The question that waits for its answer, and for how long it waited, if that is too long.

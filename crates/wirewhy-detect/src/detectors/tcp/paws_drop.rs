@@ -5,7 +5,7 @@ use wirewhy_packet::Seq;
 
 use super::syns;
 use crate::wording::{count, socket};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.paws-drop",
@@ -26,7 +26,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

@@ -4,7 +4,7 @@ use wirewhy_flow::{Connection, Run, Side};
 
 use super::{blame_for_silence, path_mtu};
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.peer-vanished",
@@ -25,7 +25,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 /// The retransmissions of `from` that nothing answered, if they are enough.

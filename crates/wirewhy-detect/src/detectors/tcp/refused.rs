@@ -6,7 +6,7 @@ use wirewhy_packet::Interval;
 use super::{resets, syns};
 use crate::resets::refuses_unseen_syn;
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.refused",
@@ -27,7 +27,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 /// What tells whether the reset came from as far away as the host.

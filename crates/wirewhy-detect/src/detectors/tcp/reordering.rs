@@ -3,7 +3,7 @@
 use wirewhy_flow::{Connection, Side};
 
 use crate::wording::{socket, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.reordering",
@@ -23,7 +23,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

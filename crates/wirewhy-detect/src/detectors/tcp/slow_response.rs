@@ -4,7 +4,7 @@ use wirewhy_flow::{Answer, Connection, Mark};
 use wirewhy_protocol::{ConversationFacts, Speech};
 
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.slow-response",
@@ -23,7 +23,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 /// Whether a conversation goes by turns that can be told apart without reading it: lines of text, as in SMTP, FTP or

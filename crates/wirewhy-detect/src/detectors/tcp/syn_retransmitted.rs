@@ -5,7 +5,7 @@ use wirewhy_packet::Interval;
 
 use super::{accept_queue_full, syn_acks, syns};
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.syn-retransmitted",
@@ -24,7 +24,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

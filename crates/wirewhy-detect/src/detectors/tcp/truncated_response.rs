@@ -4,7 +4,9 @@ use wirewhy_flow::Connection;
 use wirewhy_protocol::What;
 
 use crate::wording::{request, socket};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity, Value};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity, Value,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.truncated-response",
@@ -23,7 +25,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {

@@ -4,7 +4,7 @@ use wirewhy_flow::{Connection, Event, EventKind, Icmp, Interval, Side};
 
 use crate::icmp::{Meaning, is_loop_hint, undeliverable};
 use crate::wording::socket;
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.unreachable",
@@ -27,7 +27,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {

@@ -1,11 +1,10 @@
 //! `tls.alert`: a fatal alert in the clear that nothing explains better.
 
-use wirewhy_flow::Connection;
 use wirewhy_protocol::AlertDescription;
 
 use super::{Cause, cause, finding, for_name, party};
 use crate::handshake::{Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Severity, Value};
+use crate::{Detector, Finding, Limits, Record, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.alert",
@@ -24,7 +23,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::FailedHandshake(detect),
 };
 
 /// What usually makes a library send an alert.
@@ -101,9 +100,9 @@ fn usual_causes(description: AlertDescription) -> &'static [&'static str] {
     }
 }
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::failed(connection)?;
-    let (cause, from, alert, description) = cause(&handshake)?;
+fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
+    let (cause, from, alert, description) = cause(handshake)?;
     if cause != Cause::AlertItself {
         return None;
     }
@@ -115,13 +114,13 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     } else {
         format!("; it can mean {}", causes.join(", or "))
     };
-    let found = finding(RECORD.code, &handshake, (from, alert, description));
+    let found = finding(RECORD.code, handshake, (from, alert, description));
     Some(Finding {
         culprit: culprit(connection, at_fault),
         summary: format!(
             "{} ended the TLS handshake{} with the alert {description} ({}){words}",
-            party(&handshake, from),
-            for_name(&handshake),
+            party(handshake, from),
+            for_name(handshake),
             description.0,
         ),
         facts: found.facts.clone().with(

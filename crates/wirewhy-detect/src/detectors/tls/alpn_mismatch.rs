@@ -1,10 +1,10 @@
 //! `tls.alpn-mismatch`: no application protocol both sides speak.
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::Side;
 
 use super::{Cause, cause, finding, for_name, party};
 use crate::handshake::{Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Severity, Value};
+use crate::{Detector, Finding, Limits, Record, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.alpn-mismatch",
@@ -21,12 +21,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::failed(connection)?;
-    let (Cause::Alpn, from, alert, description) = cause(&handshake)? else {
+fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
+    let (Cause::Alpn, from, alert, description) = cause(handshake)? else {
         return None;
     };
     let offered: Vec<String> = handshake
@@ -42,13 +42,13 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     } else {
         format!("the client offered {}", offered.join(", "))
     };
-    let found = finding(RECORD.code, &handshake, (from, alert, description));
+    let found = finding(RECORD.code, handshake, (from, alert, description));
     Some(Finding {
         culprit: culprit(connection, Side::Server),
         summary: format!(
             "{} speaks none of the protocols asked for{}: {words}",
-            party(&handshake, from),
-            for_name(&handshake),
+            party(handshake, from),
+            for_name(handshake),
         ),
         facts: found.facts.clone().with(
             "alpn_offered",

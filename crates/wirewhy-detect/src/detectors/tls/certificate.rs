@@ -1,21 +1,21 @@
 //! What the findings about a server's certificates share, and how they bear on the end of the handshake.
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::Side;
 
 use super::{alert, encrypted_alert, handshake_closed, handshake_reset};
 use crate::certificates::{Fault, Presented, Reaction};
-use crate::handshake::culprit;
+use crate::handshake::{Handshake, culprit};
 use crate::wording::{instant, socket};
 use crate::{Confidence, Facts, Finding, Limits, Record, Severity, TrustStore, Value, detectors};
 
 /// Runs every rule over the certificates of a connection, and ties what the client did to what was wrong with them.
 pub(crate) fn judge(
-    connection: &Connection,
+    handshake: Handshake<'_>,
     limits: &Limits,
     trust: &TrustStore,
     findings: &mut Vec<Finding>,
 ) {
-    let Some(presented) = Presented::of(connection, trust) else {
+    let Some(presented) = Presented::of(handshake, trust) else {
         return;
     };
     let found: Vec<Finding> = detectors::CERTIFICATE

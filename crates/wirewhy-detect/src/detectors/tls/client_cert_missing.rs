@@ -1,11 +1,11 @@
 //! `tls.client-cert-missing`: the server demands a client certificate, and none came.
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::Side;
 use wirewhy_protocol::TlsComplaint;
 
 use super::{Cause, cause, complaint, finding, for_name, party, refused_flight};
 use crate::handshake::{ClientFlight, Handshake, culprit};
-use crate::{Confidence, Detector, Finding, Limits, Record, Severity, Value};
+use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-cert-missing",
@@ -24,13 +24,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Handshake(detect),
 };
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    if let Some(handshake) = Handshake::of(connection)
-        && let Some((answered, TlsComplaint::NoClientCertificate)) = complaint(&handshake)
-    {
+fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
+    if let Some((answered, TlsComplaint::NoClientCertificate)) = complaint(handshake) {
         return Some(Finding {
             code: RECORD.code,
             severity: Severity::Error,
@@ -38,16 +37,18 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             culprit: culprit(connection, Side::Client),
             summary: format!(
                 "{} finished the TLS handshake{} and then missed a client certificate, as its answer in HTTP says",
-                party(&handshake, Side::Server),
-                for_name(&handshake),
+                party(handshake, Side::Server),
+                for_name(handshake),
             ),
             frames: handshake.frames([answered.frame]),
             facts: handshake.facts().with("known_by", "HTTP status 400"),
             consequence_of: None,
         });
     }
-    let handshake = Handshake::failed(connection)?;
-    if let Some((mark, ClientFlight::EmptyCertificate)) = refused_flight(&handshake) {
+    if handshake.is_completed() {
+        return None;
+    }
+    if let Some((mark, ClientFlight::EmptyCertificate)) = refused_flight(handshake) {
         return Some(Finding {
             code: RECORD.code,
             severity: Severity::Error,
@@ -56,8 +57,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             summary: format!(
                 "{} ended the TLS handshake{} with a record of an encrypted alert's size after the client had answered its demand for \
                  a certificate with an empty one",
-                party(&handshake, Side::Server),
-                for_name(&handshake),
+                party(handshake, Side::Server),
+                for_name(handshake),
             ),
             frames: handshake.frames([mark.frame]),
             facts: handshake
@@ -67,10 +68,10 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             consequence_of: None,
         });
     }
-    let (Cause::ClientCertificateMissing, from, alert, description) = cause(&handshake)? else {
+    let (Cause::ClientCertificateMissing, from, alert, description) = cause(handshake)? else {
         return None;
     };
-    let found = finding(RECORD.code, &handshake, (from, alert, description));
+    let found = finding(RECORD.code, handshake, (from, alert, description));
     let authorities = handshake
         .tls
         .certificate_request
@@ -81,8 +82,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         culprit: culprit(connection, Side::Client),
         summary: format!(
             "{} demands a client certificate{} and got none: {description}",
-            party(&handshake, from),
-            for_name(&handshake),
+            party(handshake, from),
+            for_name(handshake),
         ),
         facts: found.facts.clone().with(
             "accepted_authorities",

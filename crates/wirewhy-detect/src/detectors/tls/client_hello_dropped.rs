@@ -1,11 +1,11 @@
 //! `tls.client-hello-dropped`: a ClientHello of several segments gets no answer.
 
-use wirewhy_flow::{Connection, Mark, Side};
+use wirewhy_flow::{Mark, Side};
 
 use super::{for_name, hello_mark};
 use crate::handshake::{End, Handshake, long_enough};
 use crate::wording::socket;
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-hello-dropped",
@@ -26,15 +26,15 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::failed(connection)?;
+pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
     let tls = handshake.tls;
     let answered = connection.server.first_payload.is_some() || tls.retry.is_some();
-    let hello = LongHello::of(&handshake)?;
-    let how = met_with(&handshake, &hello, limits)?;
+    let hello = LongHello::of(handshake)?;
+    let how = met_with(handshake, &hello, limits)?;
     if answered {
         return None;
     }
@@ -68,7 +68,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         },
         summary: format!(
             "a ClientHello {what}{} to {} was met with {how} instead of a ServerHello",
-            for_name(&handshake),
+            for_name(handshake),
             socket(server),
         ),
         frames: hello.frames,

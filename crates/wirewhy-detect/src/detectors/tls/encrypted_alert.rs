@@ -1,10 +1,10 @@
 //! `tls.encrypted-alert`: a sealed record that fits an alert ended the handshake.
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::Side;
 
 use super::{for_name, party, refused_flight};
 use crate::handshake::{End, Handshake, culprit};
-use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.encrypted-alert",
@@ -24,11 +24,11 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::failed(connection)?;
+fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
     let End::SealedAlert {
         from,
         mark,
@@ -39,7 +39,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         return None;
     };
     // With what the client's flight carried it has a code of its own.
-    if refused_flight(&handshake).is_some() {
+    if refused_flight(handshake).is_some() {
         return None;
     }
     let about = match from {
@@ -60,8 +60,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         culprit: culprit(connection, from.other()),
         summary: format!(
             "{} ended the TLS handshake{} with {known} {about}",
-            party(&handshake, from),
-            for_name(&handshake),
+            party(handshake, from),
+            for_name(handshake),
         ),
         frames: handshake.frames([mark.frame]),
         facts: handshake

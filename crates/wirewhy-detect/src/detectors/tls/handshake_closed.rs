@@ -1,11 +1,11 @@
 //! `tls.handshake-closed`: a FIN in the middle of the handshake.
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::Side;
 use wirewhy_protocol::TlsStage;
 
 use super::{for_name, party, told_otherwise};
 use crate::handshake::{End, Handshake, culprit};
-use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.handshake-closed",
@@ -23,15 +23,15 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::failed(connection)?;
+pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
     let End::Closed { from, mark } = handshake.end else {
         return None;
     };
-    if told_otherwise(connection, limits) {
+    if told_otherwise(handshake, limits) {
         return None;
     }
     let hint = match (from, handshake.stage) {
@@ -46,8 +46,8 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         culprit: culprit(connection, from),
         summary: format!(
             "{} closed the connection in the middle of the TLS handshake{}{hint}, without an alert",
-            party(&handshake, from),
-            for_name(&handshake),
+            party(handshake, from),
+            for_name(handshake),
         ),
         frames: handshake.frames([mark.frame]),
         facts: handshake.facts().with("closed_by", from.name()),

@@ -1,11 +1,9 @@
 //! `tls.handshake-reset`: a reset in the middle of the handshake.
 
-use wirewhy_flow::Connection;
-
 use super::{for_name, party, told_otherwise};
 use crate::handshake::{End, Handshake, culprit};
 use crate::resets::{Reason, judged};
-use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.handshake-reset",
@@ -23,15 +21,15 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::failed(connection)?;
+fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
     let End::Reset { from, mark } = handshake.end else {
         return None;
     };
-    if told_otherwise(connection, limits) {
+    if told_otherwise(handshake, limits) {
         return None;
     }
     let reason = judged(connection, limits)
@@ -54,8 +52,8 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         culprit: culprit(connection, from),
         summary: format!(
             "{} reset the connection in the middle of the TLS handshake{}, at the stage {}, without an alert",
-            party(&handshake, from),
-            for_name(&handshake),
+            party(handshake, from),
+            for_name(handshake),
             handshake.stage.name(),
         ),
         frames: handshake.frames([mark.frame]),

@@ -1,11 +1,11 @@
 //! `tls.handshake-timeout`: the handshake stops, and nothing more comes.
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::Side;
 
 use super::{client_hello_dropped, for_name, party};
 use crate::handshake::{Handshake, culprit, long_enough};
 use crate::wording::span;
-use crate::{Detector, Finding, Limits, Record, Severity};
+use crate::{Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.handshake-timeout",
@@ -25,12 +25,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::failed(connection)?;
-    if (client_hello_dropped::DETECTOR.detect)(connection, limits).is_some() {
+pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
+    if client_hello_dropped::detect(handshake, limits).is_some() {
         return None;
     }
     let (owed_by, since, waited) = handshake.silence()?;
@@ -39,7 +39,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let over = since.time.after(waited);
     let said_later = peer.last_payload.is_some_and(|last| last.time > over);
     let taken = said_later || peer.unacknowledged_by(own) <= u32::from(peer.fin.is_some());
-    let confidence = long_enough(&handshake, waited, limits)?;
+    let confidence = long_enough(handshake, waited, limits)?;
     if !taken {
         return None;
     }
@@ -55,8 +55,8 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         culprit: culprit(connection, owed_by),
         summary: format!(
             "{} {stage}{} in {}",
-            party(&handshake, owed_by),
-            for_name(&handshake),
+            party(handshake, owed_by),
+            for_name(handshake),
             span(waited),
         ),
         frames: handshake.frames([since.frame]),

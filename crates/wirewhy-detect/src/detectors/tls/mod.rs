@@ -142,19 +142,16 @@ pub(crate) fn alert_code(connection: &Connection) -> Option<&'static str> {
 
 /// The code that tells of a TLS handshake the server closed without a word.
 pub(crate) fn closed_code(connection: &Connection, limits: &Limits) -> Option<&'static str> {
-    [
-        &client_hello_dropped::DETECTOR,
-        &handshake_timeout::DETECTOR,
-        &handshake_closed::DETECTOR,
-    ]
-    .into_iter()
-    .find(|detector| (detector.detect)(connection, limits).is_some())
-    .map(|detector| detector.record.code)
+    let handshake = &Handshake::failed(connection)?;
+    let found = client_hello_dropped::detect(handshake, limits)
+        .or_else(|| handshake_timeout::detect(handshake, limits))
+        .or_else(|| handshake_closed::detect(handshake, limits))?;
+    Some(found.code)
 }
 
 /// The code that tells of a long ClientHello without an answer.
 pub(crate) fn drops_hello(connection: &Connection, limits: &Limits) -> Option<&'static str> {
-    let dropped = (client_hello_dropped::DETECTOR.detect)(connection, limits)?;
+    let dropped = client_hello_dropped::detect(&Handshake::failed(connection)?, limits)?;
     Some(dropped.code)
 }
 
@@ -220,13 +217,9 @@ fn party(handshake: &Handshake<'_>, side: Side) -> String {
 
 /// Whether the end of a handshake by FIN or reset is told by the detector of what came before: silence, or a hello that was
 /// not taken.
-fn told_otherwise(connection: &Connection, limits: &Limits) -> bool {
-    [
-        &handshake_timeout::DETECTOR,
-        &client_hello_dropped::DETECTOR,
-    ]
-    .into_iter()
-    .any(|detector| (detector.detect)(connection, limits).is_some())
+fn told_otherwise(handshake: &Handshake<'_>, limits: &Limits) -> bool {
+    handshake_timeout::detect(handshake, limits).is_some()
+        || client_hello_dropped::detect(handshake, limits).is_some()
 }
 
 /// When a side's first byte of TLS and the end lie how far apart.

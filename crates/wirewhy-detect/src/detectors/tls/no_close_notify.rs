@@ -1,11 +1,11 @@
 //! `tls.no-close-notify`: a stream ends without TLS saying so.
 
-use wirewhy_flow::{Connection, EventKind};
+use wirewhy_flow::EventKind;
 use wirewhy_protocol::{AlertDescription, ProtocolVersion};
 
 use super::party;
 use crate::handshake::{End, Handshake, culprit, first_fin, records};
-use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.no-close-notify",
@@ -23,14 +23,14 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Handshake(detect),
 };
 
 /// The longest record that holds an alert: TLS 1.3 may pad it, hardly anybody does.
 const LONGEST_ALERT: u16 = 32;
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::of(connection)?;
+fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
     let (from, mark) = first_fin(connection)?;
     let side = records(handshake.tls, from);
     let reset = connection
@@ -64,7 +64,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         culprit: culprit(connection, from),
         summary: format!(
             "{} closed the connection without a close_notify",
-            party(&handshake, from)
+            party(handshake, from)
         ),
         frames: vec![mark.frame],
         facts: handshake.facts().with("closed_by", from.name()).with(

@@ -1,11 +1,10 @@
 //! `tls.no-shared-parameters`: no cipher suite, group or signature algorithm both sides accept.
 
-use wirewhy_flow::Connection;
 use wirewhy_protocol::AlertDescription;
 
 use super::{Cause, cause, finding, for_name, party};
 use crate::handshake::{Handshake, names};
-use crate::{Confidence, Detector, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.no-shared-parameters",
@@ -24,16 +23,16 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::failed(connection)?;
-    let (Cause::Parameters, from, alert, description) = cause(&handshake)? else {
+fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
+    let (Cause::Parameters, from, alert, description) = cause(handshake)? else {
         return None;
     };
     let hello = handshake.tls.client_hello.as_deref()?;
-    let found = finding(RECORD.code, &handshake, (from, alert, description));
+    let found = finding(RECORD.code, handshake, (from, alert, description));
     let suites = hello.cipher_suites();
     let groups = hello.groups();
     Some(Finding {
@@ -45,8 +44,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         },
         summary: format!(
             "{} found nothing it accepts in the client's offer{} of {} cipher suite(s) and {} group(s), and sent {description}",
-            party(&handshake, from),
-            for_name(&handshake),
+            party(handshake, from),
+            for_name(handshake),
             suites.len(),
             groups.len(),
         ),

@@ -7,7 +7,7 @@ use wirewhy_protocol::{
 
 use crate::handshake::culprit;
 use crate::wording::socket;
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.not-tls",
@@ -26,7 +26,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::Connection(detect),
 };
 
 /// A protocol in words, where it is plainly one and not TLS.

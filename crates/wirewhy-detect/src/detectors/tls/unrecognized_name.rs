@@ -1,10 +1,10 @@
 //! `tls.unrecognized-name`: the server does not serve the name asked for.
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::Side;
 
 use super::{Cause, cause, finding, party};
 use crate::handshake::{Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Severity};
+use crate::{Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.unrecognized-name",
@@ -22,21 +22,21 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::failed(connection)?;
-    let (Cause::Name, from, alert, description) = cause(&handshake)? else {
+fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
+    let (Cause::Name, from, alert, description) = cause(handshake)? else {
         return None;
     };
     let name = handshake.tls.client_hello.as_deref()?.server_name();
-    let found = finding(RECORD.code, &handshake, (from, alert, description));
+    let found = finding(RECORD.code, handshake, (from, alert, description));
     let summary = match &name {
-        Some(name) => format!("{} does not serve the name {name}", party(&handshake, from)),
+        Some(name) => format!("{} does not serve the name {name}", party(handshake, from)),
         None => format!(
             "{} demands a server name, and the client sent none",
-            party(&handshake, from)
+            party(handshake, from)
         ),
     };
     Some(Finding {

@@ -1,11 +1,11 @@
 //! `tls.version-mismatch`: no version both sides speak.
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::Side;
 use wirewhy_protocol::ProtocolVersion;
 
 use super::{Cause, cause, finding, for_name, party};
 use crate::handshake::{Handshake, culprit, names};
-use crate::{Confidence, Culprit, Detector, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.version-mismatch",
@@ -24,12 +24,12 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    detect,
+    rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let handshake = Handshake::failed(connection)?;
-    let (Cause::Version, from, alert, description) = cause(&handshake)? else {
+fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+    let connection = handshake.connection;
+    let (Cause::Version, from, alert, description) = cause(handshake)? else {
         return None;
     };
     let offered = handshake.tls.client_hello.as_deref()?.versions();
@@ -49,18 +49,18 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ");
-    let found = finding(RECORD.code, &handshake, (from, alert, description));
+    let found = finding(RECORD.code, handshake, (from, alert, description));
     let summary = match from {
         Side::Server => format!(
             "{} accepts none of the versions the client offered{}: {words}",
-            party(&handshake, from),
-            for_name(&handshake),
+            party(handshake, from),
+            for_name(handshake),
         ),
         Side::Client => format!(
             "{} does not accept {}, which the server chose{}; it had offered {words}",
-            party(&handshake, from),
+            party(handshake, from),
             chosen.map_or("the version".to_owned(), |version| version.to_string()),
-            for_name(&handshake),
+            for_name(handshake),
         ),
     };
     Some(Finding {
