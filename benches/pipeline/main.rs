@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use wirewhy::engine::{Analysis, Crew, EngineOptions, analyze};
 use wirewhy_benches::{Mix, Workload, frames};
 use wirewhy_capture::Reader;
-use wirewhy_detect::CaptureFaults;
+use wirewhy_detect::{CaptureFaults, Judged};
 use wirewhy_flow::{Bounds, Tracker};
 use wirewhy_packet::Decoder;
 use wirewhy_report::{Look, Names, Ndjson, Reporter, Text, View};
@@ -142,8 +142,8 @@ fn judge(workload: &Workload) -> io::Result<()> {
     for file in &workload.files {
         let mut decoder = Decoder::new();
         let mut analysis = Analysis::new(EngineOptions::default());
-        let mut sink = |judged| {
-            drop(black_box(judged));
+        let mut sink = |judged: &Judged| {
+            black_box(judged);
             Ok(())
         };
         for frame in frames(file) {

@@ -118,7 +118,7 @@ impl Analysis {
     pub fn observe(
         &mut self,
         packet: &Packet<'_>,
-        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<Option<Observed>> {
         let observed = self.following.observe(packet);
         if !self.following.ended.is_empty() {
@@ -146,7 +146,7 @@ impl Analysis {
     pub fn finish(
         mut self,
         recording: CaptureFaults,
-        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<(Totals, Vec<GroupFinding>)> {
         let Analysis { following, judging } = &mut self;
         judging.take_rest(following, sink)?;
@@ -203,10 +203,10 @@ pub fn analyze(
 ) -> io::Result<Analyzed> {
     let mut analysis = Analysis::new(options.clone());
     let mut worst = None;
-    let mut sink = |judged: Judged| {
+    let mut sink = |judged: &Judged| {
         worst = worst.max(judged.findings.iter().map(|finding| finding.severity).max());
-        if view.shows(&judged) {
-            reporter.connection(&judged)
+        if view.shows(judged) {
+            reporter.connection(judged)
         } else {
             Ok(())
         }

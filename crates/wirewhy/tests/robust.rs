@@ -11,7 +11,7 @@ mod robust {
 
     use wirewhy::engine::{Analysis, Analyzed, Crew, EngineOptions, analyze};
     use wirewhy_capture::Reader;
-    use wirewhy_detect::CaptureFaults;
+    use wirewhy_detect::{CaptureFaults, Judged};
     use wirewhy_packet::{Decoder, Frame, Interval, LinkType, Timestamp};
     use wirewhy_report::{Json, Look, Names, Ndjson, Reporter, Text, View};
 
@@ -255,7 +255,7 @@ mod robust {
                 let mut decoder = Decoder::new();
                 let mut analysis = Analysis::new(EngineOptions::default());
                 let mut judged = 0_u64;
-                let mut sink = |_| {
+                let mut sink = |_: &Judged| {
                     judged += 1;
                     Ok(())
                 };

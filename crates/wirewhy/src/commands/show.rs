@@ -115,9 +115,9 @@ fn find(
     let mut analysis = Analysis::new(setup.options.clone());
     let mut found = Found::default();
     let mut judged = None;
-    let mut sink = |one: Judged| {
+    let mut sink = |one: &Judged| {
         if one.connection.stream == wanted {
-            judged.get_or_insert(one);
+            judged.get_or_insert_with(|| one.clone());
         }
         Ok(())
     };

@@ -59,7 +59,8 @@ const BATCHES: usize = 4;
 /// Where connections go that are to be judged by another thread.
 pub(super) struct Outbox {
     full: SyncSender<Ended>,
-    empty: Receiver<Ended>,
+    /// What was judged and is not needed any more.
+    spent: Receiver<Ended>,
 }
 
 /// Whoever judged is gone: it failed, and says with what.
@@ -69,7 +70,8 @@ pub(super) struct Gone;
 impl Outbox {
     /// Hands over these connections, and leaves room for more.
     pub(super) fn send(&self, batch: &mut Ended) -> Result<(), Gone> {
-        let room = self.empty.try_recv().unwrap_or_default();
+        let mut room = self.spent.try_recv().unwrap_or_default();
+        room.clear();
         let full = std::mem::replace(batch, room);
         self.full.send(full).map_err(|_| Gone)
     }
@@ -84,25 +86,31 @@ impl Outbox {
 pub(super) fn judge_beside<F>(
     follow: &mut F,
     judging: &mut Judging,
-    sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+    sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
 ) -> io::Result<Option<()>>
 where
     F: FnMut(&Outbox) -> Result<(), Gone> + Send,
 {
     let (full, inbox) = sync_channel::<Ended>(BATCHES);
-    let (back, empty) = channel();
-    let outbox = Outbox { full, empty };
+    let (back, spent) = channel();
+    let outbox = Outbox { full, spent };
     // The inbox is gone once judging has ended, however it did: nobody waits to send what nobody takes.
     thread::scope(move |scope| {
         let spawned = thread::Builder::new().spawn_scoped(scope, move || follow(&outbox));
         let Ok(following) = spawned else {
             return Ok(None);
         };
+        judging.spent = Some(Ended::new());
         for mut batch in &inbox {
             judging.take_all(&mut batch, sink)?;
+            // What one thread allocates and another frees costs both more: all go back, with the room they came in.
+            if let Some(spent) = &mut judging.spent {
+                batch.append(spent);
+            }
             // Who has ended needs no more room.
             let _ = back.send(batch);
         }
+        judging.spent = None;
         match following.join() {
             Ok(_) => Ok(Some(())),
             Err(panic) => std::panic::resume_unwind(panic),

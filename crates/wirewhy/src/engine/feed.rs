@@ -50,7 +50,7 @@ impl<'a> Feed<'a> {
         mut self,
         following: &mut Following,
         judging: &mut Judging,
-        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<()> {
         while self.follow_next(following) {
             if !following.ended.is_empty() {
@@ -165,7 +165,7 @@ mod tests {
         let mut following = Following::new(&options, wirewhy_protocol::KeyLog::new());
         let mut judging = Judging::new(options);
         let mut reader = reader(attempts);
-        let mut sink = |judged: Judged| {
+        let mut sink = |judged: &Judged| {
             all_at_work |= crew.hire().is_none();
             streams.push(judged.connection.stream);
             Ok(())
@@ -200,7 +200,7 @@ mod tests {
         let mut following = Following::new(&options, wirewhy_protocol::KeyLog::new());
         let mut judging = Judging::new(options);
         let mut left = 5_000;
-        let mut sink = |_: Judged| {
+        let mut sink = |_: &Judged| {
             left -= 1;
             if left == 0 {
                 Err(io::Error::other("full"))

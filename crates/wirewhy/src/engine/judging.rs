@@ -17,6 +17,8 @@ pub(super) struct Judging {
     pub(super) survey: Survey,
     pub(super) held: VecDeque<Held>,
     pub(super) totals: Totals,
+    /// Connections that nobody needs any more, where they are to be collected.
+    pub(super) spent: Option<Ended>,
 }
 
 /// A judged connection that waits for what others may tell about it.
@@ -35,6 +37,7 @@ impl Judging {
             survey: Survey::default(),
             held: VecDeque::new(),
             totals: Totals::default(),
+            spent: None,
         }
     }
 
@@ -42,7 +45,7 @@ impl Judging {
     pub(super) fn take(
         &mut self,
         connection: Box<Connection>,
-        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<()> {
         let judged = judge(connection, &self.options.limits, &self.options.trust);
         self.survey.note(&judged, &self.options.limits);
@@ -53,16 +56,29 @@ impl Judging {
             since,
         };
         match self.hold(held) {
-            Some(due) => sink(self.settle(due.judged)),
+            Some(due) => self.tell(due, sink),
             None => Ok(()),
         }
+    }
+
+    fn tell(
+        &mut self,
+        due: Held,
+        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let judged = self.settle(due.judged);
+        sink(&judged)?;
+        if let Some(spent) = &mut self.spent {
+            spent.push(judged.connection);
+        }
+        Ok(())
     }
 
     /// Judges all of these, and leaves their places empty.
     pub(super) fn take_all(
         &mut self,
         ended: &mut Ended,
-        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<()> {
         ended
             .drain(..)
@@ -98,7 +114,7 @@ impl Judging {
     pub(super) fn take_rest(
         &mut self,
         following: &mut Following,
-        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut done = Ok(());
         following.tracker.finish(&mut |connection| {
@@ -113,10 +129,10 @@ impl Judging {
     /// Settles every connection that waits.
     pub(super) fn settle_all(
         &mut self,
-        sink: &mut dyn FnMut(Judged) -> io::Result<()>,
+        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<()> {
         while let Some(held) = self.held.pop_front() {
-            sink(self.settle(held.judged))?;
+            self.tell(held, sink)?;
         }
         Ok(())
     }

@@ -36,8 +36,8 @@ fn run(lines: &str, bytes: usize) -> (Vec<Judged>, Recorder) {
     let mut decoder = Decoder::new();
     let mut analysis = Analysis::new(EngineOptions::default());
     let mut all = Vec::new();
-    let mut sink = |judged| {
-        all.push(judged);
+    let mut sink = |judged: &Judged| {
+        all.push(judged.clone());
         Ok(())
     };
     for frame in trace(lines) {

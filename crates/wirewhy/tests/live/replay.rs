@@ -85,8 +85,8 @@ fn in_a_file(reader: &mut Reader) -> Heard {
     let mut heard = Heard::default();
     let mut decoder = Decoder::new();
     let mut analysis = Analysis::new(EngineOptions::default());
-    let mut sink = |judged: Judged| {
-        heard.conclude(&judged);
+    let mut sink = |judged: &Judged| {
+        heard.conclude(judged);
         Ok(())
     };
     while let Some(frame) = reader.next() {
