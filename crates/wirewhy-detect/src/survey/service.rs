@@ -12,6 +12,7 @@ use super::flood::Flood;
 use super::sample::Sample;
 use super::stamps;
 use super::table::Worth;
+use crate::detectors::{refused, syn_unanswered, unreachable};
 use crate::{Confidence, Culprit, Finding, Limits, Role, record_of};
 
 /// The attempts at one address and port.
@@ -352,6 +353,22 @@ impl Failures {
             .reduce(|most, next| if next.1 > most.1 { next } else { most })
     }
 
+    /// Whether they are those of strangers who knocked about once each and were turned away at the door: every address of the
+    /// Internet is tried all day, and each is right to refuse.
+    pub(crate) fn are_of_strangers(&self) -> bool {
+        let at_the_door = [
+            refused::RECORD.code,
+            syn_unanswered::RECORD.code,
+            unreachable::RECORD.code,
+        ];
+        let once = u64::from(self.count) < self.clients.count().saturating_mul(2);
+        let mut clients = self.known_clients.iter();
+        once && clients.all(|client| is_of_the_internet(*client))
+            && self
+                .main_kind()
+                .is_some_and(|(code, _)| at_the_door.contains(&code))
+    }
+
     /// The only client, where there is one.
     pub(crate) fn only_client(&self) -> Option<IpAddr> {
         match self.known_clients.as_slice() {
@@ -382,4 +399,26 @@ fn is_zero(number: &u32) -> bool {
 
 fn is_nobody(clients: &[Option<IpAddr>; 2]) -> bool {
     clients.iter().all(Option::is_none)
+}
+
+/// Whether an address is one of the Internet at large (IANA's special-purpose registries name the others).
+fn is_of_the_internet(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            let is_carrier_grade = a == 100 && (64..128).contains(&b);
+            let is_benchmark = a == 198 && (18..20).contains(&b);
+            !(address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_documentation()
+                || a == 0
+                || is_carrier_grade
+                || is_benchmark)
+        }
+        IpAddr::V6(address) => {
+            let [first, second, ..] = address.segments();
+            first & 0xe000 == 0x2000 && (first, second) != (0x2001, 0xdb8)
+        }
+    }
 }

@@ -16,8 +16,9 @@ pub(crate) const RECORD: Record = Record {
     recognised: "At least 3 attempts that came to nothing for one reason, none that came to anything, and none that the client \
                  itself gave up or was at fault for. What a port scanner finds closed does not count.",
     look_alikes: "A service that fails now and then is service.flaky. Where one client alone tried, that client's path may be at \
-                  fault and the service well: then it is no more than `likely`. Under a flood of half-open attempts \
-                  (host.syn-flood) nobody gets through either; then the flood is named instead.",
+                  fault and the service well: then it is no more than `likely`. Scanners try every address of the Internet all \
+                  day: where all clients are strangers that tried about once each, it is `possible`. Under a flood of half-open \
+                  attempts (host.syn-flood) nobody gets through either; then the flood is named instead.",
     check_next: &[
         "Try it from another network: is it down for everyone, or from here only?",
         "On the server: is it running and listening on this address (ss -ltnp)? Follow the reason that the attempts share.",
@@ -40,6 +41,7 @@ pub(crate) fn find(
     if !all || !proven || most < limits.down_attempts {
         return None;
     }
+    let of_strangers = failures.are_of_strangers();
     let took = failures.until.since(failures.from).max(Interval::ZERO);
     let clients = failures.clients.count();
     let who = match failures.only_client() {
@@ -47,15 +49,22 @@ pub(crate) fn find(
         None => format!("{} clients", failures.clients.words()),
     };
     let others = failures.count - most;
-    let rest = if others > 0 {
+    let mut rest = if others > 0 {
         format!("; {others} failed in other ways")
     } else {
         String::new()
     };
+    if of_strangers {
+        rest.push_str("; but strangers of the Internet that try about once each may be scanners");
+    }
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Error,
-        confidence: confidence(failures, clients),
+        confidence: if of_strangers {
+            Confidence::Possible
+        } else {
+            confidence(failures, clients)
+        },
         culprit: failures.culprit,
         summary: format!(
             "all {} of {who} over {} came to nothing, {} for the same reason: {}{rest}",
@@ -74,6 +83,7 @@ pub(crate) fn find(
             .with("clients", clients)
             .with("clients_are_exact", failures.clients.is_exact())
             .with("client", failures.only_client())
+            .with("clients_are_strangers", of_strangers)
             .with("root_cause", code)
             .with("causes", causes_fact(failures))
             .with("first", service.first.map(instant))
@@ -160,6 +170,24 @@ mod tests {
         assert_eq!(found[0].finding.code, "service.down");
         assert_eq!(found[0].finding.confidence, Confidence::Likely);
         assert_eq!(found[0].finding.culprit.role, Role::Unknown);
+    }
+
+    #[test]
+    fn strangers_who_knock_once_may_be_scanners() {
+        let from = |address: &str| {
+            let lines = attempts(&[1, 2, 3], REFUSED).replace("192.0.2.", address);
+            group(&lines).remove(0).finding
+        };
+        let strangers = from("8.1.2.");
+        assert_eq!(strangers.confidence, Confidence::Possible);
+        assert!(
+            strangers.summary.ends_with("may be scanners"),
+            "{strangers:?}"
+        );
+        assert!(from("10.1.2.").confidence > Confidence::Possible);
+        // Who comes again wants something.
+        let again = attempts(&[1, 2, 1, 2, 1, 2], REFUSED).replace("192.0.2.", "8.1.2.");
+        assert!(group(&again)[0].finding.confidence > Confidence::Possible);
     }
 
     #[test]

@@ -9,11 +9,11 @@ use wirewhy_packet::Timestamp;
 
 use super::joined::{Joined, Network, Standing};
 use super::{Across, Episode, Judgement, Said};
-use crate::detectors::{down, flaky, port_scan, refused, syn_flood, syn_unanswered, unreachable};
+use crate::detectors::{down, flaky, port_scan, syn_flood};
 use crate::survey::attempts::{Scanners, about_service};
 use crate::survey::flood::Recorded;
 use crate::survey::recording::Recording;
-use crate::survey::service::ServiceTally;
+use crate::survey::service::{Failures, ServiceTally};
 use crate::survey::source::SourceTally;
 use crate::wording::socket_of;
 use crate::{Confidence, Finding, Limits, Scope, Severity};
@@ -170,46 +170,6 @@ fn fails_alike(tally: &ServiceTally, limits: &Limits) -> bool {
     })
 }
 
-/// Whether those who failed are strangers who knocked about once each and were turned away at the door: every address of
-/// the Internet is tried all day, and each is right to refuse.
-fn turns_strangers_away(tally: &ServiceTally) -> bool {
-    let at_the_door = [
-        refused::RECORD.code,
-        syn_unanswered::RECORD.code,
-        unreachable::RECORD.code,
-    ];
-    tally.failures.as_deref().is_some_and(|failures| {
-        let once = u64::from(failures.count) < failures.clients.count().saturating_mul(2);
-        let mut clients = failures.known_clients.iter();
-        once && clients.all(|client| is_of_the_internet(*client))
-            && failures
-                .main_kind()
-                .is_some_and(|(code, _)| at_the_door.contains(&code))
-    })
-}
-
-/// Whether an address is one of the Internet at large (IANA's special-purpose registries name the others).
-fn is_of_the_internet(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, ..] = address.octets();
-            let is_carrier_grade = a == 100 && (64..128).contains(&b);
-            let is_benchmark = a == 198 && (18..20).contains(&b);
-            !(address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_documentation()
-                || a == 0
-                || is_carrier_grade
-                || is_benchmark)
-        }
-        IpAddr::V6(address) => {
-            let [first, second, ..] = address.segments();
-            first & 0xe000 == 0x2000 && (first, second) != (0x2001, 0xdb8)
-        }
-    }
-}
-
 /// Whether a finding over captures tells what a single one said, and more.
 fn is_told_better(said: &Said, finding: &Finding) -> bool {
     said.code == finding.code || said.code.starts_with("service.")
@@ -307,7 +267,12 @@ impl Judgement {
                 } else {
                     fails_often(tally, anywhere.worked, limits)
                 };
-                is_so_anywhere && fails_alike(tally, limits) && !turns_strangers_away(tally)
+                is_so_anywhere
+                    && fails_alike(tally, limits)
+                    && !tally
+                        .failures
+                        .as_deref()
+                        .is_some_and(Failures::are_of_strangers)
             });
         if finding.is_none() && joined.captures > 1 {
             // What was under way at the end of a capture counts as working there, and as nothing here.
