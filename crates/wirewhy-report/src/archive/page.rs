@@ -218,6 +218,9 @@ fn across(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<(
         if told.contains(&code) {
             continue;
         }
+        if !told.is_empty() {
+            page.blank()?;
+        }
         told.push(code);
         let alike: Vec<&Across> = archive
             .across
@@ -228,7 +231,10 @@ fn across(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<(
             let alike: Vec<Alike<'_>> = alike.into_iter().map(one_of_many).collect();
             entry::many_alike(page, &alike, names)?;
         } else {
-            for across in alike {
+            for (index, across) in alike.into_iter().enumerate() {
+                if index > 0 {
+                    page.blank()?;
+                }
                 one_across(page, across, names)?;
             }
         }
