@@ -35,6 +35,15 @@ const MOST: usize = 16_384;
 /// make captures of nothing but packets.
 const A_CLOCK: i64 = 315_532_800_000_000_000;
 
+/// How many lines a capture may take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lines {
+    /// One, however long: for whoever searches lines.
+    One,
+    /// A second one where it does not fit: for whoever looks at it.
+    Fitting,
+}
+
 /// When a capture was scanned, as seen from the scan that is being summed up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scanned {
@@ -398,13 +407,19 @@ pub fn write_error_text(
 }
 
 impl Digest {
-    /// The capture in a line for a person.
+    /// The capture in a line for a person, or two.
     ///
     /// # Errors
     ///
     /// What `out` returns.
-    pub fn write_text(&self, out: &mut dyn Write, look: Look, source: &str) -> io::Result<()> {
-        page::write_capture(self, out, look, source)
+    pub fn write_text(
+        &self,
+        out: &mut dyn Write,
+        look: Look,
+        lines: Lines,
+        source: &str,
+    ) -> io::Result<()> {
+        page::write_capture(self, out, look, lines, source)
     }
 }
 

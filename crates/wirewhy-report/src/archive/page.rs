@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use wirewhy_detect::{Across, Severity, record_of};
 
-use super::{Archive, Cause, Digest, Extent, digest, time};
+use super::{Archive, Cause, Digest, Extent, Lines, digest, time};
 use crate::look::Page;
 use crate::text::entry::{self, Alike};
-use crate::{Look, Names, Safe, words};
+use crate::{Color, Look, Names, Safe, words};
 
 /// How many causes, services and clients are listed.
 const CAUSES: usize = 12;
@@ -22,14 +22,30 @@ pub(super) fn write_capture(
     digest: &Digest,
     out: &mut dyn Write,
     look: Look,
+    lines: Lines,
     source: &str,
 ) -> io::Result<()> {
-    let totals = &digest.totals;
-    let mut line = format!(
-        "{}: {}",
-        look.strong(&Safe(source).to_string()),
-        words::counted(totals.connections, "connection")
+    let source = Safe(source).to_string();
+    let plain = what_of(
+        digest,
+        Look {
+            color: Color::Never,
+            ..look
+        },
     );
+    let is_long = source.chars().count() + plain.chars().count() + 2 > look.width;
+    let space = match lines {
+        Lines::Fitting if is_long => "\n    ",
+        Lines::One | Lines::Fitting => " ",
+    };
+    let what = what_of(digest, look);
+    writeln!(out, "{}:{space}{what}", look.strong(&source))
+}
+
+/// What became of a capture.
+fn what_of(digest: &Digest, look: Look) -> String {
+    let totals = &digest.totals;
+    let mut line = words::counted(totals.connections, "connection");
     for (number, word, severity) in [
         (totals.failed, "failed", Severity::Error),
         (totals.degraded, "degraded", Severity::Warning),
@@ -54,7 +70,7 @@ pub(super) fn write_capture(
     if let Some(problem) = &digest.problem {
         line.push_str(&format!("; reading ended early: {}", Safe(problem)));
     }
-    writeln!(out, "{line}")
+    line
 }
 
 pub(super) fn write_error(

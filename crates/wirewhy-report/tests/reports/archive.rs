@@ -3,7 +3,8 @@
 use serde_json::Value as Json;
 use wirewhy_detect::{GroupFinding, Judged, Limits, Survey};
 use wirewhy_report::{
-    Archive, Digest, Digester, Extent, Look, Names, Ndjson, Scanned, View, write_error_ndjson,
+    Archive, Color, Digest, Digester, Extent, Lines, Look, Names, Ndjson, Scanned, View,
+    write_error_ndjson,
 };
 
 use crate::json::assert_valid;
@@ -141,4 +142,21 @@ fn records_of_a_shared_stream_name_their_capture_and_keep_to_the_schema() {
         number += 1;
     }
     assert_eq!(number, 3 + 1 + 2 + 1);
+}
+
+#[test]
+fn a_capture_takes_a_second_line_where_one_does_not_fit() {
+    let digest = digest(&trouble(), &[]);
+    let line = |lines, width| {
+        let mut out = Vec::new();
+        digest
+            .write_text(&mut out, Look::new(width, Color::Never), lines, "in/a.pcap")
+            .unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let one = "in/a.pcap: 4 connections, 3 failed: tcp.refused 3\n";
+    let two = "in/a.pcap:\n    4 connections, 3 failed: tcp.refused 3\n";
+    assert_eq!(line(Lines::One, 40), one);
+    assert_eq!(line(Lines::Fitting, 49), one);
+    assert_eq!(line(Lines::Fitting, 48), two);
 }

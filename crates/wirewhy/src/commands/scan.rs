@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use wirewhy::engine::{Crew, Selection};
 use wirewhy_detect::Severity;
 use wirewhy_report::{
-    Archive, Extent, Look, Names, Scanned, View, write_error_ndjson, write_error_text,
+    Archive, Extent, Lines, Look, Names, Scanned, View, write_error_ndjson, write_error_text,
 };
 
 use crate::cli::{Cli, ScanArgs, ScanFormat};
@@ -66,6 +66,10 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         },
         format: args.format,
         look,
+        lines: match output.target() {
+            terminal::Target::Terminal => Lines::Fitting,
+            terminal::Target::Elsewhere => Lines::One,
+        },
         spill: &spill,
         crew: &crew,
         known: &known,

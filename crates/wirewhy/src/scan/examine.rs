@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wirewhy::engine::{self, Crew};
 use wirewhy_capture::{OpenErrorKind, Reader};
 use wirewhy_detect::{GroupFinding, Judged, Severity, Totals};
-use wirewhy_report::{CaptureSummary, Digest, Digester, Look, Ndjson, Reporter, View};
+use wirewhy_report::{CaptureSummary, Digest, Digester, Lines, Look, Ndjson, Reporter, View};
 
 use super::progress::Progress;
 use super::spill::{Spill, Spool, Spooled};
@@ -81,6 +81,7 @@ pub(crate) struct Examiner<'a> {
     pub(crate) view: View,
     pub(crate) format: ScanFormat,
     pub(crate) look: Look,
+    pub(crate) lines: Lines,
     pub(crate) spill: &'a Spill,
     /// Workers that find no captures any more.
     pub(crate) crew: &'a Crew,
@@ -186,7 +187,7 @@ impl<'a> Examiner<'a> {
         let analyzed = engine::analyze(reader, filters.as_mut(), options, view, crew, &mut both)?;
         let digest = digester.into_digest(analyzed.tallies);
         if self.format == ScanFormat::Text && (self.view.all || digest.has_trouble()) {
-            digest.write_text(&mut spool, self.look, &source)?;
+            digest.write_text(&mut spool, self.look, self.lines, &source)?;
         }
         let output_len = spool.len();
         serde_json::to_writer(&mut spool, &digest)?;
