@@ -74,6 +74,21 @@ pub(crate) enum Command {
     },
 }
 
+/// What counts, and how captures are judged.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct JudgingArgs {
+    /// Leave out what is less severe
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) min_severity: Option<SeverityArg>,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    /// Exit with status 1 if anything found is this severe or worse
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<SeverityArg>,
+}
+
 /// Arguments of `wirewhy analyze`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct AnalyzeArgs {
@@ -86,16 +101,8 @@ pub(crate) struct AnalyzeArgs {
     /// Healthy connections too
     #[arg(long)]
     pub(crate) all: bool,
-    /// Leave out what is less severe
-    #[arg(long, value_name = "SEVERITY")]
-    pub(crate) min_severity: Option<SeverityArg>,
     #[command(flatten)]
-    pub(crate) select: SelectArgs,
-    #[command(flatten)]
-    pub(crate) tls: TlsArgs,
-    /// Exit with status 1 if anything found is this severe or worse
-    #[arg(long, value_name = "SEVERITY")]
-    pub(crate) fail_on: Option<SeverityArg>,
+    pub(crate) judging: JudgingArgs,
     /// How many threads work on a large capture; as many as there are processors by default
     #[arg(long, value_name = "NUMBER")]
     pub(crate) threads: Option<NonZero<usize>>,
@@ -217,16 +224,8 @@ pub(crate) struct ScanArgs {
     /// Healthy connections and captures too
     #[arg(long)]
     pub(crate) all: bool,
-    /// Leave out what is less severe
-    #[arg(long, value_name = "SEVERITY")]
-    pub(crate) min_severity: Option<SeverityArg>,
     #[command(flatten)]
-    pub(crate) select: SelectArgs,
-    #[command(flatten)]
-    pub(crate) tls: TlsArgs,
-    /// Exit with status 1 if anything found is this severe or worse
-    #[arg(long, value_name = "SEVERITY")]
-    pub(crate) fail_on: Option<SeverityArg>,
+    pub(crate) judging: JudgingArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -401,7 +400,7 @@ mod tests {
     fn roots_are_a_file_or_those_built_in() {
         let roots = |text: &str| {
             let cli = Cli::try_parse_from(["wirewhy", "--roots", text, "a.pcap"]).unwrap();
-            cli.analyze.tls.roots
+            cli.analyze.judging.tls.roots
         };
         assert_eq!(roots("mozilla"), Some(Roots::Mozilla));
         assert_eq!(roots("ca.pem"), Some(Roots::File("ca.pem".into())));
@@ -421,6 +420,9 @@ mod tests {
         let Some(Command::Analyze(analyze)) = Cli::try_parse_from(args).unwrap().command else {
             panic!("not analyze");
         };
-        assert_eq!(analyze.select.ignore, ["tls.*", "tcp.probe", "rst.*"]);
+        assert_eq!(
+            analyze.judging.select.ignore,
+            ["tls.*", "tcp.probe", "rst.*"]
+        );
     }
 }

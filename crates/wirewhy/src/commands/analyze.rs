@@ -17,13 +17,13 @@ use crate::terminal;
 
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
     let files = files(args);
-    let setup = Setup::new(&args.common, &args.select, &args.tls)?;
+    let setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
     let mut output = Output::open(args.common.output.as_deref(), &files)?;
     let look = terminal::look(output.target(), args.common.color);
     let mut came_to = CameTo::default();
     let view = View {
         all: args.all,
-        min_severity: args.min_severity.map(Severity::from),
+        min_severity: args.judging.min_severity.map(Severity::from),
     };
     let (crew, alone) = (Crew::new(threads(args.threads) - 1), Crew::default());
     for path in &files {
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
         came_to.add(&analyzed, setup.wrap_up(&reader, filters.as_ref()));
     }
     output.close()?;
-    Ok(came_to.exit(args.fail_on.map(Severity::from)))
+    Ok(came_to.exit(args.judging.fail_on.map(Severity::from)))
 }
 
 /// The captures named; standard input where none is, unless a person sits there.

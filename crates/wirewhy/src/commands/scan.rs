@@ -36,7 +36,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             .error(ErrorKind::MissingRequiredArgument, message)
             .exit();
     }
-    let setup = Setup::new(&args.common, &args.select, &args.tls)?;
+    let setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
     let walk = Walk::new(args)?;
     // Before there is an output that a signal could find half-made.
     let stop = stop_on_signals()?;
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         setup: &setup,
         view: View {
             all: args.all,
-            min_severity: args.min_severity.map(Severity::from),
+            min_severity: args.judging.min_severity.map(Severity::from),
         },
         format: args.format,
         look,
@@ -100,7 +100,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         ended
     })?;
     scan.sum_up(extent)?;
-    Ok(scan.exit(args.fail_on.map(Severity::from), extent))
+    Ok(scan.exit(args.judging.fail_on.map(Severity::from), extent))
 }
 
 /// Where results go, and what is done already.
@@ -173,10 +173,10 @@ fn open(
 /// Everything besides the captures that results depend on.
 fn depends_on(args: &ScanArgs, setup: &Setup) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let view = (args.format, args.all, args.min_severity);
+    let view = (args.format, args.all, args.judging.min_severity);
     let selection = &setup.options.selection;
     let limits = &setup.options.limits;
-    let given = (&args.tls.keylog, &args.common.filter, &setup.names);
+    let given = (&args.judging.tls.keylog, &args.common.filter, &setup.names);
     format!("{version} {view:?} {selection:?} {limits:?} {given:?}")
 }
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value as Json;
 
-use crate::run::{Bench, Ran};
+use crate::run::{Bench, Ran, refusals};
 use crate::scan::{archive, records};
 
 const SCAN: [&str; 6] = ["scan", "in", "--all", "--format", "parquet", "-o"];
@@ -156,16 +156,7 @@ fn any_number_of_jobs_gives_the_same_part() {
 fn a_killed_scan_leaves_no_broken_part_and_ends_the_same() {
     let bench = archive();
     for number in 0..300 {
-        let text: String = (0..20)
-            .map(|n| {
-                format!(
-                    "{n}.0 #{} > S 0:0(0)\n{n}.1 #{} < RA 0:0(0) ack 1\n",
-                    n + 1,
-                    n + 1
-                )
-            })
-            .collect();
-        bench.capture(&format!("in/{number:05}"), &text);
+        bench.capture(&format!("in/{number:05}"), &refusals(20));
     }
     scan(&bench, &["whole"]);
     let whole = fs::read(bench.path("whole/part-00000.parquet")).unwrap();

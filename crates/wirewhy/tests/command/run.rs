@@ -1,5 +1,6 @@
 //! Runs the built command.
 
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -78,6 +79,17 @@ impl Bench {
         Ran::from(self.command(args).output().unwrap())
     }
 
+    /// Runs with a full disk behind standard output, and expects the one line that says so.
+    pub(crate) fn run_on_a_full_disk(&self, args: &[&str]) {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ended = self.command(args).stdout(full).output().unwrap();
+        assert_eq!(ended.status.code(), Some(2));
+        assert_eq!(
+            String::from_utf8(ended.stderr).unwrap(),
+            "wirewhy: standard output: No space left on device\n"
+        );
+    }
+
     pub(crate) fn run_with_input(&self, args: &[&str], input: &Path) -> Ran {
         let mut child = self
             .command(args)
@@ -90,6 +102,16 @@ impl Bench {
         child.stdin.take().unwrap().write_all(&bytes).unwrap();
         Ran::from(child.wait_with_output().unwrap())
     }
+}
+
+/// So many connections refused, one a second.
+pub(crate) fn refusals(number: u32) -> String {
+    (0..number)
+        .map(|n| {
+            let stream = n + 1;
+            format!("{n}.0 #{stream} > S 0:0(0)\n{n}.1 #{stream} < RA 0:0(0) ack 1\n")
+        })
+        .collect()
 }
 
 /// What came of a run.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use wirewhy_testkit::{to_pcap, trace};
 
-use crate::run::{Bench, MIXED, Ran, WELL};
+use crate::run::{Bench, MIXED, Ran, WELL, refusals};
 
 /// An archive with captures, others, and what cannot be read.
 pub(crate) fn archive() -> Bench {
@@ -107,16 +107,7 @@ fn the_text_has_a_line_for_each_capture_in_trouble() {
 fn any_number_of_jobs_gives_the_same_bytes() {
     let bench = archive();
     for number in 0..60 {
-        let text: String = (0..(number * 13) % 50)
-            .map(|n| {
-                format!(
-                    "{n}.0 #{} > S 0:0(0)\n{n}.1 #{} < RA 0:0(0) ack 1\n",
-                    n + 1,
-                    n + 1
-                )
-            })
-            .collect();
-        bench.capture(&format!("in/many{number}"), &text);
+        bench.capture(&format!("in/many{number}"), &refusals((number * 13) % 50));
     }
     for format in ["text", "ndjson"] {
         let one = bench.run(&["scan", "--all", "-j", "1", "--format", format, "in"]);
@@ -252,17 +243,7 @@ fn a_closed_pipe_ends_it_quietly_and_a_full_disk_is_one_line() {
     let ended = child.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(0));
     assert_eq!(String::from_utf8(ended.stderr).unwrap(), "");
-    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let ended = bench
-        .command(&["scan", "in"])
-        .stdout(full)
-        .output()
-        .unwrap();
-    assert_eq!(ended.status.code(), Some(2));
-    assert_eq!(
-        String::from_utf8(ended.stderr).unwrap(),
-        "wirewhy: standard output: No space left on device\n"
-    );
+    bench.run_on_a_full_disk(&["scan", "in"]);
 }
 
 #[test]

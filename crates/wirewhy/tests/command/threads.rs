@@ -1,7 +1,7 @@
 //! Several threads on one large capture.
 
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::process::Command;
 
 use crate::run::Bench;
@@ -93,18 +93,8 @@ fn a_full_disk_ends_every_thread() {
     let bench = Bench::new();
     bench.capture("large.pcap", &large());
     for threads in ["1", "2", "3"] {
-        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let ended = bench
-            .command(&["large.pcap", "--all", "--format", "ndjson"])
-            .args(["--threads", threads])
-            .stdout(full)
-            .output()
-            .unwrap();
-        assert_eq!(ended.status.code(), Some(2));
-        assert_eq!(
-            String::from_utf8(ended.stderr).unwrap(),
-            "wirewhy: standard output: No space left on device\n"
-        );
+        let all = ["large.pcap", "--all", "--format", "ndjson"];
+        bench.run_on_a_full_disk(&[&all[..], &["--threads", threads]].concat());
     }
 }
 

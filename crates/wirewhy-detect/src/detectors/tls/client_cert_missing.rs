@@ -3,9 +3,11 @@
 use wirewhy_flow::Side;
 use wirewhy_protocol::TlsComplaint;
 
-use super::{Cause, cause, complaint, finding, for_name, party, refused_flight};
+use super::{
+    Cause, cause, complained, complaint, finding, flight_refused, for_name, party, refused_flight,
+};
 use crate::handshake::{ClientFlight, Handshake, culprit};
-use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity, Value};
+use crate::{Detector, Finding, Limits, Record, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-cert-missing",
@@ -28,45 +30,20 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
-    let connection = handshake.connection;
     if let Some((answered, TlsComplaint::NoClientCertificate)) = complaint(handshake) {
-        return Some(Finding {
-            code: RECORD.code,
-            severity: Severity::Error,
-            confidence: Confidence::Certain,
-            culprit: culprit(connection, Side::Client),
-            summary: format!(
-                "{} finished the TLS handshake{} and then missed a client certificate, as its answer in HTTP says",
-                party(handshake, Side::Server),
-                for_name(handshake),
-            ),
-            frames: handshake.frames([answered.frame]),
-            facts: handshake.facts().with("known_by", "HTTP status 400"),
-            consequence_of: None,
-        });
+        return Some(complained(
+            RECORD.code,
+            handshake,
+            answered,
+            "missed a client certificate",
+        ));
     }
     if handshake.is_completed() {
         return None;
     }
     if let Some((mark, ClientFlight::EmptyCertificate)) = refused_flight(handshake) {
-        return Some(Finding {
-            code: RECORD.code,
-            severity: Severity::Error,
-            confidence: Confidence::Likely,
-            culprit: culprit(connection, Side::Client),
-            summary: format!(
-                "{} ended the TLS handshake{} with a record of an encrypted alert's size after the client had answered its demand for \
-                 a certificate with an empty one",
-                party(handshake, Side::Server),
-                for_name(handshake),
-            ),
-            frames: handshake.frames([mark.frame]),
-            facts: handshake
-                .facts()
-                .with("alert_frame", mark.frame)
-                .with("known_by", "size and place"),
-            consequence_of: None,
-        });
+        let when = "after the client had answered its demand for a certificate with an empty one";
+        return Some(flight_refused(RECORD.code, handshake, mark, when));
     }
     let (Cause::ClientCertificateMissing, from, alert, description) = cause(handshake)? else {
         return None;
@@ -79,7 +56,7 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
         .map(|request| request.authorities.as_slice())
         .unwrap_or_default();
     Some(Finding {
-        culprit: culprit(connection, Side::Client),
+        culprit: culprit(handshake.connection, Side::Client),
         summary: format!(
             "{} demands a client certificate{} and got none: {description}",
             party(handshake, from),

@@ -3,9 +3,11 @@
 use wirewhy_flow::Side;
 use wirewhy_protocol::TlsComplaint;
 
-use super::{Cause, cause, complaint, finding, for_name, party, refused_flight};
+use super::{
+    Cause, cause, complained, complaint, finding, flight_refused, for_name, party, refused_flight,
+};
 use crate::handshake::{ClientFlight, Handshake, culprit};
-use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-cert-rejected",
@@ -28,45 +30,20 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
-    let connection = handshake.connection;
     if let Some((answered, TlsComplaint::BadClientCertificate)) = complaint(handshake) {
-        return Some(Finding {
-            code: RECORD.code,
-            severity: Severity::Error,
-            confidence: Confidence::Certain,
-            culprit: culprit(connection, Side::Client),
-            summary: format!(
-                "{} finished the TLS handshake{} and then refused the client's certificate, as its answer in HTTP says",
-                party(handshake, Side::Server),
-                for_name(handshake),
-            ),
-            frames: handshake.frames([answered.frame]),
-            facts: handshake.facts().with("known_by", "HTTP status 400"),
-            consequence_of: None,
-        });
+        return Some(complained(
+            RECORD.code,
+            handshake,
+            answered,
+            "refused the client's certificate",
+        ));
     }
     if handshake.is_completed() {
         return None;
     }
     if let Some((mark, ClientFlight::More)) = refused_flight(handshake) {
-        return Some(Finding {
-            code: RECORD.code,
-            severity: Severity::Error,
-            confidence: Confidence::Likely,
-            culprit: culprit(connection, Side::Client),
-            summary: format!(
-                "{} ended the TLS handshake{} with a record of an encrypted alert's size right after the client had presented what \
-                 by its size is a certificate",
-                party(handshake, Side::Server),
-                for_name(handshake),
-            ),
-            frames: handshake.frames([mark.frame]),
-            facts: handshake
-                .facts()
-                .with("alert_frame", mark.frame)
-                .with("known_by", "size and place"),
-            consequence_of: None,
-        });
+        let when = "right after the client had presented what by its size is a certificate";
+        return Some(flight_refused(RECORD.code, handshake, mark, when));
     }
     let (Cause::ClientCertificateRejected, from, alert, description) = cause(handshake)? else {
         return None;
@@ -83,7 +60,7 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
         .map_or(String::new(), |subject| format!(" of {subject}"));
     let found = finding(RECORD.code, handshake, (from, alert, description));
     Some(Finding {
-        culprit: culprit(connection, Side::Client),
+        culprit: culprit(handshake.connection, Side::Client),
         summary: format!(
             "{} refused the client's certificate{whose}{}: {description}",
             party(handshake, from),

@@ -163,6 +163,56 @@ fn complaint(handshake: &Handshake<'_>) -> Option<(Mark, TlsComplaint)> {
     Some((answered, http.complaint?))
 }
 
+/// A finding about the client's certificate, which the server complained of in HTTP once the handshake was over.
+fn complained(
+    code: &'static str,
+    handshake: &Handshake<'_>,
+    answered: Mark,
+    words: &str,
+) -> Finding {
+    Finding {
+        code,
+        severity: Severity::Error,
+        confidence: Confidence::Certain,
+        culprit: culprit(handshake.connection, Side::Client),
+        summary: format!(
+            "{} finished the TLS handshake{} and then {words}, as its answer in HTTP says",
+            party(handshake, Side::Server),
+            for_name(handshake),
+        ),
+        frames: handshake.frames([answered.frame]),
+        facts: handshake.facts().with("known_by", "HTTP status 400"),
+        consequence_of: None,
+    }
+}
+
+/// A finding about the client's certificate, to which the server answered with a record that by its size and place is an
+/// alert; `when` tells what of the client's came before it.
+fn flight_refused(
+    code: &'static str,
+    handshake: &Handshake<'_>,
+    alert: Mark,
+    when: &str,
+) -> Finding {
+    Finding {
+        code,
+        severity: Severity::Error,
+        confidence: Confidence::Likely,
+        culprit: culprit(handshake.connection, Side::Client),
+        summary: format!(
+            "{} ended the TLS handshake{} with a record of an encrypted alert's size {when}",
+            party(handshake, Side::Server),
+            for_name(handshake),
+        ),
+        frames: handshake.frames([alert.frame]),
+        facts: handshake
+            .facts()
+            .with("alert_frame", alert.frame)
+            .with("known_by", "size and place"),
+        consequence_of: None,
+    }
+}
+
 /// A finding about an alert, to be completed by its detector.
 fn finding(
     code: &'static str,

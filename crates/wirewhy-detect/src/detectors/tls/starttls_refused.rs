@@ -16,7 +16,7 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "A client that is content without TLS goes on in plain text: then it is a note.",
     check_next: &[
         "Is TLS configured on the server, with a certificate it can read? Its log says why it refused.",
-        "Is the capability announced? A middlebox may strip it (250-XXXXXXXA).",
+        "Is the capability announced? A middlebox may write other letters over the word STARTTLS in the server's answer to EHLO.",
     ],
 };
 
