@@ -120,36 +120,41 @@ impl Distinct {
 
 impl Serialize for Distinct {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::new();
-        for hash in &self.exact {
-            letters::write(&mut text, *hash, letters::LONG);
-        }
-        for rank in &self.sketch {
-            letters::write(&mut text, u64::from(*rank), 1);
-        }
-        serializer.serialize_str(&text)
+        serializer.serialize_str(&self.as_text())
     }
 }
 
 impl<'de> Deserialize<'de> for Distinct {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Distinct, D::Error> {
         let text = String::deserialize(deserializer)?;
-        // No number of hashes is as long as a sketch: 256 is no multiple of 11.
-        let is_sketch = text.len() == Self::REGISTERS;
-        let letters = if is_sketch { 1 } else { letters::LONG };
-        let numbers = letters::read(&text, letters)
-            .filter(|numbers| is_sketch || numbers.len() <= Self::EXACT)
-            .ok_or_else(|| de::Error::custom("no count of different values"))?;
-        if !is_sketch {
-            return Ok(Distinct {
-                exact: numbers,
+        Distinct::from_text(&text).ok_or_else(|| de::Error::custom("no count of different values"))
+    }
+}
+
+impl Distinct {
+    fn as_text(&self) -> String {
+        if self.sketch.is_empty() {
+            return letters::write(self.exact.iter().map(|hash| hash.to_be_bytes()));
+        }
+        // The first byte is there so that no number of hashes is as long.
+        let ranks = std::iter::once(&0).chain(&self.sketch);
+        letters::write(ranks.map(|rank| [*rank]))
+    }
+
+    fn from_text(text: &str) -> Option<Distinct> {
+        if let Some(hashes) = letters::read(text) {
+            let exact: Vec<u64> = hashes.into_iter().map(u64::from_be_bytes).collect();
+            return (exact.len() <= Self::EXACT).then_some(Distinct {
+                exact,
                 sketch: Vec::new(),
             });
         }
-        let ranks = numbers.into_iter().map(u8::try_from);
-        Ok(Distinct {
+        let ranks: Vec<[u8; 1]> = letters::read(text)?;
+        let sketch: Vec<u8> = ranks.into_iter().flatten().skip(1).collect();
+        let is_sketch = sketch.len() == Self::REGISTERS && sketch.iter().all(|rank| *rank <= 64);
+        is_sketch.then_some(Distinct {
             exact: Vec::new(),
-            sketch: ranks.collect::<Result<_, _>>().map_err(de::Error::custom)?,
+            sketch,
         })
     }
 }
@@ -280,16 +285,7 @@ mod tests {
     }
 
     fn written(distinct: &Distinct) -> Distinct {
-        use serde::de::value::{Error, StringDeserializer};
-
-        let mut text = String::new();
-        for hash in &distinct.exact {
-            letters::write(&mut text, *hash, letters::LONG);
-        }
-        for rank in &distinct.sketch {
-            letters::write(&mut text, u64::from(*rank), 1);
-        }
-        Distinct::deserialize(StringDeserializer::<Error>::new(text)).unwrap()
+        Distinct::from_text(&distinct.as_text()).unwrap()
     }
 
     #[test]

@@ -131,22 +131,21 @@ impl<K: Hash + Eq> Keys<K> {
 
 impl Serialize for Filter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::new();
-        for word in &self.words {
-            letters::write(&mut text, *word, letters::LONG);
-        }
-        serializer.serialize_str(&text)
+        let words = self.words.iter().map(|word| word.to_be_bytes());
+        serializer.serialize_str(&letters::write(words))
     }
 }
 
 impl<'de> Deserialize<'de> for Filter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Filter, D::Error> {
         let text = String::deserialize(deserializer)?;
-        letters::read(&text, letters::LONG)
+        letters::read(&text)
             .filter(|words| {
                 words.is_empty() || words.len().is_power_of_two() && words.len() <= Self::MOST
             })
-            .map(|words| Filter { words })
+            .map(|words| Filter {
+                words: words.into_iter().map(u64::from_be_bytes).collect(),
+            })
             .ok_or_else(|| de::Error::custom("no filter"))
     }
 }

@@ -132,22 +132,16 @@ impl Sample {
 
 impl Serialize for Sample {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::new();
-        for name in &self.names {
-            letters::write(&mut text, u64::from(*name), letters::SHORT);
-        }
-        (text, self.is_part).serialize(serializer)
+        let names = self.names.iter().map(|name| name.to_be_bytes());
+        (letters::write(names), self.is_part).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Sample {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sample, D::Error> {
         let (text, is_part) = <(String, bool)>::deserialize(deserializer)?;
-        let names = letters::read(&text, letters::SHORT)
-            .into_iter()
-            .flatten()
-            .map(|name| u32::try_from(name).ok());
-        let names: Option<Vec<u32>> = names.collect();
+        let names: Option<Vec<u32>> =
+            letters::read(&text).map(|names| names.into_iter().map(u32::from_be_bytes).collect());
         names
             .filter(|names| names.is_sorted() && names.len() <= Self::OF_A_CAPTURE)
             .map(|names| Sample { names, is_part })
