@@ -15,12 +15,15 @@ use crate::config::Config;
 use crate::exit::Failure;
 use crate::keylog;
 use crate::output::complain;
+use crate::roots::Roots;
 use crate::spelling::hint;
 
 /// Arguments and configuration, checked and put together.
 pub(crate) struct Setup {
     /// What the engine is to do.
     pub(crate) options: EngineOptions,
+    /// Where the roots come from.
+    pub(crate) roots: Roots,
     /// Names for addresses.
     pub(crate) names: Names,
     /// Which frames are looked at; to be cloned for each capture.
@@ -73,7 +76,8 @@ impl Setup {
             only: select.only.clone(),
             ignore,
         };
-        let (trust, unusable) = tls.roots.as_ref().unwrap_or(&config.roots).load()?;
+        let roots = tls.roots.clone().unwrap_or(config.roots);
+        let (trust, unusable) = roots.load()?;
         if chatter != Chatter::Errors {
             unusable.iter().for_each(|root| complain(root));
         }
@@ -85,6 +89,7 @@ impl Setup {
                 keys,
                 ..EngineOptions::default()
             },
+            roots,
             names: config.names.into_iter().collect(),
             filters,
             chatter,

@@ -18,13 +18,14 @@ use wirewhy_report::{
 use crate::cli::{Cli, ScanArgs, ScanFormat};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, complain};
+use crate::roots::Roots;
 use crate::scan::examine::{Done, Examined, Examiner, What};
 use crate::scan::order::in_order;
 use crate::scan::parts::Parts;
 use crate::scan::progress::Progress;
 use crate::scan::spelled::spelled;
 use crate::scan::spill::Spill;
-use crate::scan::state::{Due, Entry, Known, Made, Place, State};
+use crate::scan::state::{Due, Entry, Identity, Known, Made, Place, State};
 use crate::scan::walk::Walk;
 use crate::setup::{Setup, threads};
 use crate::terminal;
@@ -177,7 +178,13 @@ fn depends_on(args: &ScanArgs, setup: &Setup) -> String {
     let selection = &setup.options.selection;
     let limits = &setup.options.limits;
     let given = (&args.judging.tls.keylog, &args.common.filter, &setup.names);
-    format!("{version} {view:?} {selection:?} {limits:?} {given:?}")
+    // Another file of the same name is other roots.
+    let roots = match &setup.roots {
+        Roots::Mozilla => None,
+        Roots::File(path) => std::fs::metadata(path).ok(),
+    };
+    let roots = (&setup.roots, roots.as_ref().map(Identity::from));
+    format!("{version} {view:?} {selection:?} {limits:?} {given:?} {roots:?}")
 }
 
 /// Counts what an earlier process did.

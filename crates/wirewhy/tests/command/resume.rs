@@ -214,6 +214,14 @@ fn a_state_is_only_used_for_what_it_is_about() {
         &["scan", "in", "--state", "in/00000.pcap", "-o", "out"],
         "is not the state",
     );
+    let roots = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/captures/tls-cert-self-signed/roots.pem"
+    );
+    refused(
+        &[&SCAN[..], &["--roots", roots]].concat(),
+        "with other options",
+    );
     let held = File::open(bench.path("state")).unwrap();
     held.lock().unwrap();
     refused(&SCAN, "is in use");
