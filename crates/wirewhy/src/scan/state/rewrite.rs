@@ -1,0 +1,167 @@
+//! Taking results that no longer hold out of the output and the journal.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::{Entry, Identity, Line, Made, Past, Place, lines, read, write_line};
+use crate::exit::{Failure, in_words};
+use crate::scan::spelled::unspelled;
+
+/// Which entries no longer hold, by number: the file has changed since, or could not be read by a scan that ended.
+pub(super) fn stale(journal: &File, past: &Past) -> io::Result<HashSet<u64>> {
+    let mut stale = HashSet::new();
+    let mut number = 0;
+    read(journal, &mut |line, made| {
+        let Line::File(entry) = line else {
+            return Ok(());
+        };
+        let path = unspelled(&entry.path);
+        let now = fs::metadata(&path).ok().map(|data| Identity::from(&data));
+        let changed = entry.identity.is_some() && now.is_some() && entry.identity != now;
+        let retried = entry.identity.is_none() && (past.ended || made == Made::Earlier);
+        if changed || retried {
+            stale.insert(number);
+        }
+        number += 1;
+        Ok(())
+    })?;
+    Ok(stale)
+}
+
+/// Takes stale results out of the output, and their entries out of the journal. The journal is replaced first and then
+/// the output, which a scan that finds only the first done makes up for.
+pub(super) fn rewrite(
+    path: &Path,
+    place: Place<'_>,
+    journal: &File,
+    stale: &HashSet<u64>,
+    past: &Past,
+) -> Result<(), Failure> {
+    let next = past.rewritten + 1;
+    let new_journal = beside(path, next);
+    let write = || -> io::Result<()> {
+        let mut entries = BufWriter::new(File::create(&new_journal)?);
+        let mut keep = Keeper::new(place, next, journal, stale)?;
+        let mut number = 0;
+        lines(journal, &mut |line| {
+            let line = match line {
+                Line::State { options, .. } => Line::State {
+                    options,
+                    rewritten: next,
+                },
+                Line::File(entry) => {
+                    number += 1;
+                    match keep.kept(*entry, stale.contains(&(number - 1)))? {
+                        Some(entry) => Line::File(Box::new(entry)),
+                        None => return Ok(()),
+                    }
+                }
+                other => other,
+            };
+            write_line(&mut entries, &line)
+        })?;
+        keep.finish()?;
+        entries.into_inner()?.sync_all()?;
+        fs::rename(&new_journal, path)
+    };
+    write().map_err(|error| Failure::new(format!("{}: {}", path.display(), in_words(&error))))?;
+    finish_rewriting(place, next)
+}
+
+/// Keeps the results that hold.
+enum Keeper {
+    /// Copies them from the old file to the new.
+    File {
+        old: File,
+        new: File,
+        begin: u64,
+        end: u64,
+    },
+    /// Gives up these parts whole, with all that is in them: a part cannot be cut. Those that nobody promises any more are
+    /// removed by whoever goes on in the folder.
+    Folder { given_up: HashSet<u64> },
+}
+
+impl Keeper {
+    fn new(
+        place: Place<'_>,
+        next: u64,
+        journal: &File,
+        stale: &HashSet<u64>,
+    ) -> io::Result<Keeper> {
+        if let Place::File(output) = place {
+            return Ok(Keeper::File {
+                old: File::open(output)?,
+                new: File::create(beside(output, next))?,
+                begin: 0,
+                end: 0,
+            });
+        }
+        let (mut given_up, mut number) = (HashSet::new(), 0);
+        lines(journal, &mut |line| {
+            if let Line::File(entry) = line {
+                if stale.contains(&number) && entry.digest.is_some() {
+                    given_up.insert(entry.end);
+                }
+                number += 1;
+            }
+            Ok(())
+        })?;
+        Ok(Keeper::Folder { given_up })
+    }
+
+    fn kept(&mut self, entry: Entry, is_stale: bool) -> io::Result<Option<Entry>> {
+        match self {
+            Keeper::File {
+                old,
+                new,
+                begin,
+                end,
+            } => {
+                let (from, len) = (*begin, entry.end.saturating_sub(*begin));
+                *begin = entry.end;
+                if is_stale {
+                    return Ok(None);
+                }
+                old.seek(SeekFrom::Start(from))?;
+                io::copy(&mut io::Read::take(old, len), new)?;
+                *end += len;
+                Ok(Some(Entry { end: *end, ..entry }))
+            }
+            Keeper::Folder { given_up } => {
+                Ok((!is_stale && !given_up.contains(&entry.end)).then_some(entry))
+            }
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Keeper::File { new, .. } => new.sync_all(),
+            Keeper::Folder { .. } => Ok(()),
+        }
+    }
+}
+
+/// Puts an output that was rewritten into its place, if it is not there yet.
+pub(super) fn finish_rewriting(place: Place<'_>, rewritten: u64) -> Result<(), Failure> {
+    let Place::File(output) = place else {
+        return Ok(());
+    };
+    match fs::rename(beside(output, rewritten), output) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::new(format!(
+            "{}: {}",
+            output.display(),
+            in_words(&error)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The name of a file while it is rewritten.
+fn beside(path: &Path, number: u64) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}.new"));
+    PathBuf::from(name)
+}
