@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use wirewhy::engine::{Analysis, Crew, EngineOptions, analyze};
 use wirewhy_benches::{Mix, Workload, frames};
 use wirewhy_capture::Reader;
-use wirewhy_detect::{CaptureFaults, Judged};
+use wirewhy_detect::Judged;
 use wirewhy_flow::{Bounds, Tracker};
 use wirewhy_packet::Decoder;
 use wirewhy_report::{Look, Names, Ndjson, Reporter, Text, View};
+use wirewhy_survey::CaptureFaults;
 
 /// Passes measured of each stage, after one that is not.
 const PASSES: usize = 9;

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
 use wirewhy_packet::Interval;
 
 /// One diagnosed fact about a connection, a service, a host or the capture.
@@ -55,8 +54,7 @@ impl Severity {
 }
 
 /// How sure a finding is; ordered, the surest last.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Confidence {
     /// One of several readings.
     Possible,
@@ -79,7 +77,7 @@ impl Confidence {
 }
 
 /// Who caused it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Culprit {
     /// The part played.
     pub role: Role,
@@ -88,8 +86,7 @@ pub struct Culprit {
 }
 
 /// The part a culprit plays.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// The side that opened the connection.
     Client,

@@ -77,9 +77,6 @@ pub struct Limits {
     pub flaky_failures: u32,
     /// See `flaky_failures`.
     pub flaky_share: f64,
-    /// How much time may lie between two captures that are judged as one: as much as between two attempts of a scan, and more
-    /// than the files of a ring leave between them on all but the quietest of links.
-    pub episode_gap: Interval,
     /// Half-open attempts within ten seconds, and their sources, that make a flood: the smallest SYN backlog of Linux is 128
     /// (`tcp_max_syn_backlog`), and one client opens no more than a browser's few connections to one service.
     pub flood_attempts: u32,
@@ -156,7 +153,6 @@ impl Default for Limits {
             down_attempts: 3,
             flaky_failures: 3,
             flaky_share: 0.05,
-            episode_gap: Interval::from_secs(300),
             flood_attempts: 128,
             flood_sources: 64,
             scan_ports: 15,

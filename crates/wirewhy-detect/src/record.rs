@@ -1,11 +1,11 @@
-//! The catalogue: one record a code, in one ordered list.
+//! A detector: the text of its code and its rule.
 
 use wirewhy_flow::Connection;
 
 use crate::certificates::Presented;
 use crate::handshake::Handshake;
 use crate::resets::Resets;
-use crate::{Finding, Limits, Severity, detectors};
+use crate::{Finding, Limits, Severity};
 
 /// Everything a user reads about one code: `wirewhy explain`, the README's table and the tests read the same text.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,9 @@ pub(crate) enum Rule {
     Handshake(fn(&Handshake<'_>, &Limits) -> Option<Finding>),
     /// Asked where such a handshake was not completed.
     FailedHandshake(fn(&Handshake<'_>, &Limits) -> Option<Finding>),
+    /// Over the certificates that a server presented. Run by `detectors::tls::certificate`, which holds them against the
+    /// trust store once for all.
+    Certificate(fn(&Presented<'_>, &Limits) -> Option<Finding>),
 }
 
 /// A connection as the detectors read it.
@@ -83,6 +86,7 @@ impl Detector {
         let handshake = readings.handshake.as_ref();
         match self.rule {
             Rule::Connection(detect) => detect(readings.connection, limits),
+            Rule::Certificate(_) => None,
             Rule::Resets(detect) => detect(readings.resets.as_ref()?, limits),
             Rule::Handshake(detect) => detect(handshake?, limits),
             Rule::FailedHandshake(detect) => {
@@ -90,19 +94,4 @@ impl Detector {
             }
         }
     }
-}
-
-/// A rule over the certificates that a server presented on one connection.
-pub(crate) type CertificateDetector = fn(&Presented<'_>, &Limits) -> Option<Finding>;
-
-/// The rules over one connection, in the order their findings are listed.
-pub const DETECTORS: &[Detector] = detectors::CONNECTION;
-
-/// Every record of the catalogue, in the order of `wirewhy explain`.
-pub const RECORDS: &[&Record] = detectors::RECORDS;
-
-/// The record of a code.
-#[must_use]
-pub fn record_of(code: &str) -> Option<&'static Record> {
-    RECORDS.iter().copied().find(|record| record.code == code)
 }

@@ -1,81 +1,37 @@
-//! Traces through parse, track and judge, for the tests of detectors.
+//! Traces through parse, track and diagnose, for the tests of detectors.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use wirewhy_flow::{Bounds, Connection, Tracker};
+use wirewhy_packet::Decoder;
+use wirewhy_testkit::trace;
 
-use indexmap::IndexMap;
-use wirewhy_flow::{Bounds, Connection, Neighbours, Tracker};
-use wirewhy_packet::{Arp, Decoder, Ip, MacAddr, NeighborDiscovery, Packet, Timestamp, Transport};
-use wirewhy_testkit::{OwnedFrame, trace};
+use crate::{Finding, Judged, Limits, TrustStore, judge};
 
-use crate::{
-    CaptureFaults, Finding, GroupFinding, Judged, Limits, Survey, Tallies, TrustStore, about_link,
-    judge,
-};
-
-/// Every connection of a trace, judged, amended by the survey, by stream number; and the findings beyond them.
-fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
-    run_with(lines, &TrustStore::mozilla())
-}
-
-/// The same, with other roots.
-fn run_with(lines: &str, trust: &TrustStore) -> (Vec<Judged>, Vec<GroupFinding>) {
-    let (judged, found, _) = run_frames(&trace(lines), trust);
-    (judged, found)
-}
-
-/// What a capture of these frames tells a survey over many, and the findings beyond its connections.
-pub(crate) fn tallied(frames: &[OwnedFrame]) -> (Tallies, Vec<GroupFinding>) {
-    let (_, found, tallies) = run_frames(frames, &TrustStore::mozilla());
-    (tallies, found)
-}
-
-fn run_frames(
-    frames: &[OwnedFrame],
-    trust: &TrustStore,
-) -> (Vec<Judged>, Vec<GroupFinding>, Tallies) {
+/// Every connection of a trace, diagnosed, by stream number.
+fn run(lines: &str, trust: &TrustStore) -> Vec<Judged> {
     let limits = Limits::default();
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
     let mut connections: Vec<Box<Connection>> = Vec::new();
-    for frame in frames {
+    for frame in &trace(lines) {
         let packet = decoder.decode(&frame.as_frame());
         tracker.observe(&packet, &mut |connection| connections.push(connection));
     }
     tracker.finish(&mut |connection| connections.push(connection));
     connections.sort_by_key(|connection| connection.stream);
-    let mut survey = Survey::default();
-    let mut judged: Vec<Judged> = connections
+    connections
         .into_iter()
         .map(|connection| judge(connection, &limits, trust))
-        .collect();
-    for judged in &judged {
-        survey.note(judged, &limits);
-    }
-    for judged in &mut judged {
-        survey.adjust(judged, &limits);
-    }
-    let tally = tracker.tally();
-    let recording = CaptureFaults {
-        tcp_packets: tally.tcp_packets,
-        late_resets: tally.late_resets.clone(),
-        copies: tally.copies.clone(),
-        cut: tally.cut.clone(),
-        offloaded: tally.offloaded.clone(),
-        ..CaptureFaults::default()
-    };
-    let found = survey.finish(recording, &limits);
-    (judged, found, survey.tallies(&limits))
+        .collect()
 }
 
 /// Every connection of a trace, judged.
 pub(crate) fn judge_all(lines: &str) -> Vec<Judged> {
-    run(lines).0
+    run(lines, &TrustStore::mozilla())
 }
 
 /// The findings of a trace whose servers are held against these roots.
 pub(crate) fn findings_with(lines: &str, trust: &TrustStore) -> Vec<Finding> {
-    run_with(lines, trust)
-        .0
+    run(lines, trust)
         .into_iter()
         .flat_map(|judged| judged.findings)
         .collect()
@@ -109,192 +65,4 @@ pub(crate) fn only(lines: &str) -> Finding {
     let mut found = findings(lines);
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
-}
-
-/// The findings beyond single connections.
-pub(crate) fn group(lines: &str) -> Vec<GroupFinding> {
-    run(lines).1
-}
-
-/// The codes of the findings beyond single connections.
-pub(crate) fn group_codes(lines: &str) -> Vec<&'static str> {
-    run(lines)
-        .1
-        .into_iter()
-        .map(|found| found.finding.code)
-        .collect()
-}
-
-/// A link on which hosts, named by number, ask and answer; told in order of time.
-pub(crate) struct Link {
-    v6: bool,
-    frames: u64,
-    macs: IndexMap<u8, MacAddr>,
-    neighbours: Neighbours,
-}
-
-impl Link {
-    pub(crate) fn new(v6: bool) -> Link {
-        Link {
-            v6,
-            frames: 0,
-            macs: IndexMap::new(),
-            neighbours: Neighbours::default(),
-        }
-    }
-
-    /// Gives a host another link address.
-    pub(crate) fn mac(&mut self, host: u8, mac: [u8; 6]) {
-        self.macs.insert(host, MacAddr(mac));
-    }
-
-    /// The IP address of a number.
-    pub(crate) fn address(&self, number: u8) -> IpAddr {
-        if self.v6 {
-            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(number)).into()
-        } else {
-            Ipv4Addr::new(192, 0, 2, number).into()
-        }
-    }
-
-    /// A host asks for an address.
-    pub(crate) fn asks(&mut self, at: f64, host: u8, target: u8) {
-        self.claims_asking(at, host, host, target);
-    }
-
-    /// A host asks for an address, in the name of another one.
-    pub(crate) fn claims_asking(&mut self, at: f64, host: u8, name: u8, target: u8) {
-        let (name, target) = (self.address(name), self.address(target));
-        self.message(at, (host, None), name, target, Message::Request);
-    }
-
-    /// A host answers for an address.
-    pub(crate) fn answers(&mut self, at: f64, host: u8, name: u8, asker: u8) {
-        let (name, asked) = (self.address(name), self.address(asker));
-        self.message(at, (host, Some(asker)), name, asked, Message::Answer);
-    }
-
-    /// A host announces an address.
-    pub(crate) fn announces(&mut self, at: f64, host: u8, name: u8) {
-        let name = self.address(name);
-        self.message(at, (host, None), name, name, Message::Request);
-    }
-
-    /// A host asks whether an address is free.
-    pub(crate) fn probes(&mut self, at: f64, host: u8, target: u8) {
-        let nobody = if self.v6 {
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED)
-        } else {
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-        };
-        let target = self.address(target);
-        self.message(at, (host, None), nobody, target, Message::Request);
-    }
-
-    /// A host sends another one a packet.
-    pub(crate) fn talks(&mut self, at: f64, host: u8, to: u8) {
-        let ip = self.ip(self.address(host), self.address(to));
-        let transport = Transport::OtherIp { protocol: 89 };
-        self.frame(at, (host, Some(to)), Some(ip), transport);
-    }
-
-    pub(crate) fn findings(&self) -> Vec<(IpAddr, Finding)> {
-        about_link(&self.neighbours, &Limits::default())
-            .into_iter()
-            .map(|found| (found.subject.parse().unwrap(), found.finding))
-            .collect()
-    }
-
-    pub(crate) fn codes(&self) -> Vec<&'static str> {
-        let found = self.findings();
-        found.iter().map(|(_, finding)| finding.code).collect()
-    }
-
-    fn message(
-        &mut self,
-        at: f64,
-        (host, to): (u8, Option<u8>),
-        name: IpAddr,
-        other: IpAddr,
-        message: Message,
-    ) {
-        let mac = self.mac_of(host);
-        let is_answer = matches!(message, Message::Answer);
-        let (ip, transport) = match (name, other) {
-            (IpAddr::V4(name), IpAddr::V4(other)) => {
-                let arp = Arp {
-                    operation: if is_answer { 2 } else { 1 },
-                    sender_mac: mac,
-                    sender_ip: name,
-                    target_mac: MacAddr([0; 6]),
-                    target_ip: other,
-                };
-                (None, Transport::Arp(arp))
-            }
-            (IpAddr::V6(v6_name), IpAddr::V6(v6_other)) => {
-                let discovery = NeighborDiscovery {
-                    advertisement: is_answer,
-                    solicited: is_answer,
-                    override_flag: is_answer,
-                    target: if is_answer { v6_name } else { v6_other },
-                    mac: (!v6_name.is_unspecified()).then_some(mac),
-                };
-                let ip = self.ip(name, other);
-                (Some(ip), Transport::NeighborDiscovery(discovery))
-            }
-            _ => panic!("one family"),
-        };
-        self.frame(at, (host, to), ip, transport);
-    }
-
-    fn ip(&self, source: IpAddr, destination: IpAddr) -> Ip {
-        Ip {
-            source,
-            destination,
-            ttl: 255,
-            id: None,
-            tos: 0,
-            total_len: 72,
-            len_from_frame: false,
-            reassembled: false,
-        }
-    }
-
-    fn mac_of(&self, host: u8) -> MacAddr {
-        let own = MacAddr([2, 0, 0, 0, 0, host]);
-        self.macs.get(&host).copied().unwrap_or(own)
-    }
-
-    fn frame(
-        &mut self,
-        at: f64,
-        (host, to): (u8, Option<u8>),
-        ip: Option<Ip>,
-        transport: Transport<'_>,
-    ) {
-        self.frames += 1;
-        let nanos = std::time::Duration::from_secs_f64(at).as_nanos();
-        let time = Timestamp(i64::try_from(nanos).unwrap());
-        let everybody = MacAddr([0xff; 6]);
-        self.neighbours.observe(&Packet {
-            frame: self.frames,
-            time,
-            wire_len: 72,
-            link: wirewhy_packet::Link {
-                source: Some(self.mac_of(host)),
-                destination: Some(to.map_or(everybody, |to| self.mac_of(to))),
-                ..wirewhy_packet::Link::default()
-            },
-            ip,
-            tunnels: 0,
-            transport,
-            stopped: None,
-        });
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Message {
-    Request,
-    Answer,
 }

@@ -30,7 +30,8 @@ const KNOWN: &[(i64, &str)] = &[
 
 /// The timers an idle time points to: the packet after it met a connection forgotten shortly before, so the idle time is
 /// the limit or a little more.
-pub(crate) fn known(idle: Interval) -> Option<&'static str> {
+#[must_use]
+pub fn known(idle: Interval) -> Option<&'static str> {
     let seconds = idle.as_secs_f64();
     KNOWN
         .iter()

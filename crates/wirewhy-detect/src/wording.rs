@@ -6,12 +6,14 @@ use wirewhy_flow::{Connection, Endpoint};
 use wirewhy_packet::{Interval, Timestamp};
 
 /// `10.0.0.9:443`, `[2001:db8::9]:443`.
-pub(crate) fn socket(endpoint: &Endpoint) -> String {
+#[must_use]
+pub fn socket(endpoint: &Endpoint) -> String {
     socket_of(endpoint.address, endpoint.port)
 }
 
 /// `10.0.0.9:443`, `[2001:db8::9]:443`.
-pub(crate) fn socket_of(address: IpAddr, port: u16) -> String {
+#[must_use]
+pub fn socket_of(address: IpAddr, port: u16) -> String {
     let IpAddr::V4(address) = address else {
         return std::net::SocketAddr::new(address, port).to_string();
     };
@@ -36,7 +38,8 @@ fn push_number(text: &mut String, number: u16) {
 }
 
 /// A span for a sentence: `3.2 s`, `140 ms`, `85 µs`.
-pub(crate) fn span(interval: Interval) -> String {
+#[must_use]
+pub fn span(interval: Interval) -> String {
     let seconds = interval.as_secs_f64();
     match seconds.abs() {
         s if s >= 100.0 => format!("{seconds:.0} s"),
@@ -48,7 +51,8 @@ pub(crate) fn span(interval: Interval) -> String {
 }
 
 /// A long span for a sentence: `3 days`, `5 h`, and shorter ones as [`span`] words them.
-pub(crate) fn long_span(interval: Interval) -> String {
+#[must_use]
+pub fn long_span(interval: Interval) -> String {
     const HOUR: i64 = 3_600;
     match interval.0 / 1_000_000_000 {
         seconds if seconds >= 48 * HOUR => format!("{} days", seconds / (24 * HOUR)),
@@ -59,7 +63,8 @@ pub(crate) fn long_span(interval: Interval) -> String {
 }
 
 /// A time for a sentence, in UTC: `2026-01-02 03:04:05 UTC`.
-pub(crate) fn instant(time: Timestamp) -> String {
+#[must_use]
+pub fn instant(time: Timestamp) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(time.0))
         .unwrap_or_default()
         .strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -67,7 +72,8 @@ pub(crate) fn instant(time: Timestamp) -> String {
 }
 
 /// `1 SYN`, `3 SYNs`.
-pub(crate) fn count(number: u64, noun: &str) -> String {
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
     if number == 1 {
         format!("1 {noun}")
     } else {
@@ -77,7 +83,8 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 
 /// What the client asked for last, in words: ` (GET /index.html of example.com)`, ` (TLS for example.com)`. Text from the
 /// wire.
-pub(crate) fn request(connection: &Connection) -> String {
+#[must_use]
+pub fn request(connection: &Connection) -> String {
     let asked = connection
         .said
         .as_deref()
@@ -96,7 +103,8 @@ pub(crate) fn request(connection: &Connection) -> String {
 }
 
 /// What may have triggered a device on the way: the server name, the HTTP host, else the first bytes the client sent.
-pub(crate) fn trigger(connection: &Connection) -> Option<String> {
+#[must_use]
+pub fn trigger(connection: &Connection) -> Option<String> {
     let said = connection.said.as_deref();
     if let Some(name) = connection.server_name.as_deref() {
         return Some(format!("TLS server name {name}"));

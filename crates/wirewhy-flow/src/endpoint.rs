@@ -45,8 +45,6 @@ pub struct Endpoint {
     pub ip_id: Option<IpId>,
     /// Link address its first packet came from.
     pub mac: Option<MacAddr>,
-    /// Link address its first packet went to.
-    pub next_hop: Option<MacAddr>,
     /// Value of its latest timestamps option, resets not counted.
     pub timestamp: Option<u32>,
     /// Its first plaintext TLS alert of level fatal (RFC 8446 section 6).
@@ -203,7 +201,6 @@ impl Endpoint {
             ttl: TtlSeen::default(),
             ip_id: None,
             mac: None,
-            next_hop: None,
             timestamp: None,
             alert: None,
             after_reset: None,

@@ -35,9 +35,13 @@ pub fn explain(out: &mut dyn Write, look: Look, record: &Record) -> io::Result<(
 }
 
 /// Writes one line a code, in the order given.
-pub fn list_codes(out: &mut dyn Write, look: Look, records: &[&Record]) -> io::Result<()> {
+pub fn list_codes(
+    out: &mut dyn Write,
+    look: Look,
+    records: impl Iterator<Item = &'static Record> + Clone,
+) -> io::Result<()> {
     let widest = records
-        .iter()
+        .clone()
         .map(|record| record.code.len())
         .max()
         .unwrap_or(0);
@@ -66,6 +70,13 @@ mod tests {
         check_next: &["Is the service up?", "ss -ltn"],
     };
 
+    const OTHER: Record = Record {
+        code: "tcp.unreachable",
+        severity: Severity::Warning,
+        title: "Unreachable",
+        ..RECORD
+    };
+
     #[test]
     fn an_explanation_has_every_part() {
         let mut out = Vec::new();
@@ -91,14 +102,8 @@ What to check next
 
     #[test]
     fn the_list_is_aligned() {
-        let other = Record {
-            code: "tcp.unreachable",
-            severity: Severity::Warning,
-            title: "Unreachable",
-            ..RECORD
-        };
         let mut out = Vec::new();
-        list_codes(&mut out, Look::default(), &[&RECORD, &other]).unwrap();
+        list_codes(&mut out, Look::default(), [&RECORD, &OTHER].into_iter()).unwrap();
         let expected = "\
 tcp.refused      error    Connection refused
 tcp.unreachable  warning  Unreachable

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use wirewhy_detect::{GroupFinding, Judged, Totals};
+use wirewhy_detect::Judged;
+use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::CaptureSummary;
 

@@ -15,13 +15,12 @@ use feed::Feed;
 use following::Following;
 use judging::Judging;
 use wirewhy_capture::{CaptureInfo, Filters, Reader};
-use wirewhy_detect::{
-    CaptureFaults, GroupFinding, Judged, Limits, Tallies, Totals, TrustStore, about_link,
-};
+use wirewhy_detect::{Judged, Limits, TrustStore};
 use wirewhy_flow::{Bounds, Observed};
 use wirewhy_packet::Packet;
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
+use wirewhy_survey::{CaptureFaults, GroupFinding, Totals};
 
 pub use live::{Listener, Live, Standing};
 
@@ -167,8 +166,9 @@ impl Analysis {
     fn beyond(&self, recording: CaptureFaults) -> Vec<GroupFinding> {
         let options = &self.judging.options;
         let faults = self.following.faults(recording);
-        let mut found = self.judging.survey.finish(faults, &options.limits);
-        found.extend(about_link(&self.following.neighbours, &options.limits));
+        let neighbours = &self.following.neighbours;
+        let survey = &self.judging.survey;
+        let mut found = survey.findings(faults, neighbours, &options.limits);
         found.retain(|found| options.selection.counts(found.finding.code));
         found
     }
@@ -183,8 +183,6 @@ pub struct Analyzed {
     pub worst: Option<wirewhy_detect::Severity>,
     /// Whether reading ended early.
     pub cut_short: bool,
-    /// What a survey over many captures needs to know of this one.
-    pub tallies: Tallies,
 }
 
 /// Reads a capture to its end, analyses it, and reports what `view` shows to `reporter`. Whoever in `crew` is idle helps with
@@ -220,7 +218,6 @@ pub fn analyze(
         dropped_packets: summary.dropped_packets,
         ..CaptureFaults::default()
     };
-    let tallies = analysis.judging.survey.tallies(&options.limits);
     let (totals, group) = analysis.conclude(recording);
     worst = worst.max(group.iter().map(|found| found.finding.severity).max());
     reporter.finish(&summary, &totals, &group)?;
@@ -228,7 +225,6 @@ pub fn analyze(
         totals,
         worst,
         cut_short: summary.problem.is_some(),
-        tallies,
     })
 }
 

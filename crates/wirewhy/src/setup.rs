@@ -6,9 +6,9 @@ use std::thread;
 
 use wirewhy::engine::{EngineOptions, Selection, glob_matches};
 use wirewhy_capture::{Filters, Reader};
-use wirewhy_detect::RECORDS;
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::Names;
+use wirewhy_survey::records;
 
 use crate::cli::{CommonArgs, SelectArgs, TlsArgs};
 use crate::config::Config;
@@ -206,10 +206,10 @@ pub(crate) fn spoken(source: &str) -> &str {
 
 /// A glob that can match nothing is a slip, and would silently change the outcome.
 fn check_glob(glob: &str) -> Result<(), Failure> {
-    if RECORDS.iter().any(|record| glob_matches(glob, record.code)) {
+    if records().any(|record| glob_matches(glob, record.code)) {
         return Ok(());
     }
-    let hint = hint(glob, RECORDS.iter().map(|record| record.code));
+    let hint = hint(glob, records().map(|record| record.code));
     Err(Failure::new(format!(
         "no finding is called {glob}{hint}; `wirewhy explain` lists them all"
     )))

@@ -12,9 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use wirewhy::engine::{Crew, EngineOptions, analyze};
-use wirewhy_detect::{GroupFinding, Judged, RECORDS, Totals, TrustStore};
+use wirewhy_detect::{Judged, TrustStore};
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
+use wirewhy_survey::{GroupFinding, Totals, records};
 
 /// One line of a table: connections to one endpoint in one capture, or a finding beyond connections that must be there, or must
 /// not.
@@ -356,8 +357,7 @@ fn every_code_is_found_in_some_real_capture() {
             found.extend(collected.connections.iter().flat_map(|said| &said.codes));
         }
     }
-    let missing: Vec<&str> = RECORDS
-        .iter()
+    let missing: Vec<&str> = records()
         .map(|record| record.code)
         .filter(|code| !found.contains(code))
         .collect();

@@ -11,9 +11,10 @@ mod robust {
 
     use wirewhy::engine::{Analysis, Analyzed, Crew, EngineOptions, analyze};
     use wirewhy_capture::Reader;
-    use wirewhy_detect::{CaptureFaults, Judged};
+    use wirewhy_detect::Judged;
     use wirewhy_packet::{Decoder, Frame, Interval, LinkType, Timestamp};
     use wirewhy_report::{Json, Look, Names, Ndjson, Reporter, Text, View};
+    use wirewhy_survey::CaptureFaults;
 
     /// Longer than any of these takes by far, on a machine that is busy with other things.
     const HANGS: Duration = Duration::from_secs(120);

@@ -504,7 +504,6 @@ fn count(side: &mut Endpoint, segment: &Segment) {
     side.ip_id = segment.ip_id;
     if side.mac.is_none() {
         side.mac = segment.mac;
-        side.next_hop = segment.next_hop;
     }
     if let Some(timestamps) = segment.options.timestamps {
         side.timestamp = Some(timestamps.value);

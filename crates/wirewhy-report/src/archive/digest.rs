@@ -4,8 +4,8 @@ use std::io;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use wirewhy_detect::{GroupFinding, Judged, Outcome, Said, Scope, Severity, Tallies, Totals};
-use wirewhy_packet::Timestamp;
+use wirewhy_detect::{Judged, Outcome, Scope, Severity};
+use wirewhy_survey::{GroupFinding, Totals};
 
 use super::top::{Tally, Top};
 use crate::json::TotalsShape;
@@ -33,8 +33,6 @@ pub struct Digest {
     pub(super) services: Vec<ServiceCount>,
     pub(super) clients: Vec<ClientCount>,
     pub(super) beyond: Vec<BeyondCount>,
-    #[serde(default)]
-    pub(super) tallies: Tallies,
 }
 
 /// Connections with one root cause.
@@ -84,41 +82,6 @@ impl Digest {
     }
 }
 
-impl BeyondCount {
-    /// Whether captures next to one another are judged anew for it.
-    pub(super) fn is_judged(&self) -> bool {
-        matches!(
-            self.code.as_str(),
-            "service.down" | "service.flaky" | "host.syn-flood" | "host.port-scan"
-        )
-    }
-
-    /// As an episode takes it in.
-    pub(super) fn said(&self, first: Timestamp) -> Option<Said> {
-        let scope = [Scope::Host, Scope::Service]
-            .into_iter()
-            .find(|scope| scope.name() == self.scope)?;
-        Some(Said {
-            code: self.code.clone(),
-            severity: severity(self.severity),
-            scope,
-            subject: self.subject.clone()?,
-            captures: 1,
-            contradicted: 0,
-            first,
-        })
-    }
-
-    pub(super) fn of(said: &Said) -> BeyondCount {
-        BeyondCount {
-            code: said.code.clone(),
-            severity: rank(said.severity),
-            subject: Some(said.subject.clone()),
-            scope: said.scope.name().to_owned(),
-        }
-    }
-}
-
 /// Severities as numbers, the worst highest.
 pub(super) fn rank(severity: Severity) -> u8 {
     match severity {
@@ -160,11 +123,8 @@ impl Default for Digester {
 impl Digester {
     /// The digest, once the end of the capture was told.
     #[must_use]
-    pub fn into_digest(self, tallies: Tallies) -> Digest {
-        Digest {
-            tallies,
-            ..self.digest
-        }
+    pub fn into_digest(self) -> Digest {
+        self.digest
     }
 
     fn count(&mut self, code: &'static str, outcome: Outcome, begun: i64) {
@@ -247,7 +207,6 @@ impl Reporter for Digester {
                 .collect(),
             clients: self.clients.largest(MOST).into_iter().map(client).collect(),
             beyond: group.iter().take(MOST).map(beyond).collect(),
-            tallies: Tallies::default(),
         };
         Ok(())
     }

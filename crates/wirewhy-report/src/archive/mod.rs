@@ -1,28 +1,22 @@
 //! Many captures together: a digest of each, and the summary over all.
 //!
 //! What is kept does not grow with the archive: services and clients are counted in bounded tables, in which the
-//! large ones stay. Captures that lie next to one another in time are judged as one, by the detectors that judge each. What
-//! is said of links (`host.address-conflict`, `arp.unanswered`) is counted only: which link a capture is of no address tells,
-//! and the same private addresses are on every other one. Captures are added in the order of the results, so that equal input gives equal output whatever
-//! the number of workers.
+//! large ones stay. The summary counts what single captures showed and concludes nothing that none of them showed. Captures
+//! are added in the order of the results, so that equal input gives equal output whatever the number of workers.
 
 mod digest;
-mod episodes;
 mod page;
 mod record;
 mod top;
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-use wirewhy_detect::{Across, Captured, Limits, Said};
 use wirewhy_packet::Timestamp;
 
 use digest::{BeyondCount, CauseCount};
 pub use digest::{Digest, Digester};
-use episodes::Episodes;
 use top::{Tally, Top};
 
 use crate::json::TotalsShape;
@@ -30,10 +24,6 @@ use crate::{Look, Names};
 
 /// How many services, clients and findings beyond a connection are told apart over all captures.
 const MOST: usize = 16_384;
-
-/// Times before this one, the begin of 1980 in nanoseconds, come from machines that do not know the time, and from tools that
-/// make captures of nothing but packets.
-const A_CLOCK: i64 = 315_532_800_000_000_000;
 
 /// How many lines a capture may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,11 +71,6 @@ pub struct Archive {
     places: Top<(IpAddr, u16)>,
     clients: Top<IpAddr>,
     beyond: Top<Beyond>,
-    /// Of these, what captures next to them contradict.
-    contradicted: Top<Beyond>,
-    episodes: Episodes,
-    /// What captures show together; see [`Archive::conclude`].
-    across: Vec<Across>,
 }
 
 /// A root cause, and a service that met it.
@@ -124,23 +109,11 @@ impl Default for Archive {
             places: Top::new(MOST),
             clients: Top::new(MOST),
             beyond: Top::new(MOST),
-            contradicted: Top::new(MOST),
-            episodes: Episodes::default(),
-            across: Vec::new(),
         }
     }
 }
 
 impl Archive {
-    /// A summary whose captures are judged by these thresholds.
-    #[must_use]
-    pub fn new(limits: Limits) -> Archive {
-        Archive {
-            episodes: Episodes::new(limits),
-            ..Archive::default()
-        }
-    }
-
     /// Counts a capture.
     pub fn add(&mut self, source: &str, digest: &Digest, scanned: Scanned) {
         let known = scanned == Scanned::Before;
@@ -177,74 +150,20 @@ impl Archive {
             self.clients.add(client.address, tally);
         }
         let first = digest.first_time.unwrap_or_default();
-        let (judged, counted): (Vec<&BeyondCount>, Vec<&BeyondCount>) =
-            digest.beyond.iter().partition(|found| found.is_judged());
-        for found in counted {
-            self.count_beyond(found, 1, 0, first);
-        }
-        let last = digest.last_time.unwrap_or(first);
-        let said: Vec<Said> = judged
-            .into_iter()
-            .filter_map(|found| found.said(time(first)))
-            .collect();
-        // Captures without a clock all say that they are of the same time.
-        if first.min(last) < A_CLOCK {
-            self.count_said(&said);
-            return;
-        }
-        let said = self.episodes.add(Captured {
-            source: source.to_owned(),
-            from: time(first.min(last)),
-            until: time(first.max(last)),
-            size: (digest.packets, digest.bytes),
-            tallies: digest.tallies.clone(),
-            said,
-        });
-        self.count_said(&said);
-    }
-
-    /// Judges the captures that lie next to one another, by those detectors whose codes count. To be done once, when all
-    /// captures are counted.
-    pub fn conclude(&mut self, counts: impl Fn(&str) -> bool) {
-        let said = self.episodes.finish();
-        self.count_said(&said);
-        let found = self.episodes.found();
-        let mut across: Vec<Across> = found
-            .filter(|across| counts(across.finding.code))
-            .cloned()
-            .collect();
-        across.sort_by_key(|across| (Reverse(across.finding.severity), across.first));
-        self.across = across;
-    }
-
-    fn count_said(&mut self, said: &[Said]) {
-        for said in said {
-            let found = BeyondCount::of(said);
-            self.count_beyond(&found, said.captures, said.contradicted, said.first.0);
-        }
-    }
-
-    fn count_beyond(&mut self, found: &BeyondCount, captures: u64, contradicted: u64, first: i64) {
-        let BeyondCount {
-            code,
-            severity,
-            subject,
-            scope,
-        } = found.clone();
-        let tally = Tally {
-            number: captures,
-            first,
-            known: false,
-        };
-        let key = (severity, code, scope, subject);
-        if contradicted > 0 {
+        for found in &digest.beyond {
+            let BeyondCount {
+                code,
+                severity,
+                subject,
+                scope,
+            } = found.clone();
             let tally = Tally {
-                number: contradicted,
-                ..tally
+                number: 1,
+                first,
+                known: false,
             };
-            self.contradicted.add(key.clone(), tally);
+            self.beyond.add((severity, code, scope, subject), tally);
         }
-        self.beyond.add(key, tally);
     }
 
     /// Counts a file that could not be read.

@@ -2,18 +2,18 @@
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{Across, Severity, record_of};
+use wirewhy_detect::Severity;
+use wirewhy_survey::record_of;
 
 use super::{Archive, Cause, Digest, Extent, Lines, digest, time};
 use crate::look::Page;
-use crate::text::entry::{self, Alike};
+use crate::text::entry;
 use crate::{Color, Look, Names, Safe, words};
 
 /// How many causes, services and clients are listed.
 const CAUSES: usize = 12;
 const SERVICES_OF_A_CAUSE: usize = 3;
 const LISTED: usize = 5;
-const PROOFS: usize = 3;
 
 /// How many causes of one capture are named in its line.
 const CAUSES_OF_A_CAPTURE: usize = 3;
@@ -94,7 +94,6 @@ pub(super) fn write(
     let mut page = Page::new(out, look);
     about(&mut page, archive, extent)?;
     causes(&mut page, archive, names)?;
-    across(&mut page, archive, names)?;
     beyond(&mut page, archive)?;
     places(&mut page, archive, names)?;
     news(&mut page, archive, names)
@@ -214,113 +213,6 @@ fn at_least(folded: bool) -> &'static str {
     if folded { "at least " } else { "" }
 }
 
-/// What captures show together that lie next to one another.
-fn across(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<()> {
-    if archive.episodes.late > 0 {
-        page.blank()?;
-        let captures = words::counted(archive.episodes.late, "capture");
-        page.text(&format!(
-            "{captures} came after those next to them in time had been judged: of these nothing is said together."
-        ))?;
-    }
-    if archive.across.is_empty() {
-        return Ok(());
-    }
-    page.blank()?;
-    page.line("Captures next to one another, judged as one:")?;
-    let mut told = Vec::new();
-    for across in &archive.across {
-        let code = across.finding.code;
-        if told.contains(&code) {
-            continue;
-        }
-        if !told.is_empty() {
-            page.blank()?;
-        }
-        told.push(code);
-        let alike: Vec<&Across> = archive
-            .across
-            .iter()
-            .filter(|other| other.finding.code == code)
-            .collect();
-        if alike.len() > entry::MAX_ALIKE {
-            let alike: Vec<Alike<'_>> = alike.into_iter().map(one_of_many).collect();
-            entry::many_alike(page, &alike, names)?;
-        } else {
-            for (index, across) in alike.into_iter().enumerate() {
-                if index > 0 {
-                    page.blank()?;
-                }
-                one_across(page, across, names)?;
-            }
-        }
-        entry::write_steps(page, code)?;
-    }
-    Ok(())
-}
-
-fn one_of_many(across: &Across) -> Alike<'_> {
-    Alike {
-        scope: across.scope,
-        subject: &across.subject,
-        finding: &across.finding,
-        suffix: format!("; {}", where_across(across)),
-        proof: proof(across),
-    }
-}
-
-fn one_across(page: &mut Page<'_>, across: &Across, names: &Names) -> io::Result<()> {
-    let finding = &across.finding;
-    page.headline(finding.severity, finding.code, entry::title(finding.code))?;
-    let (subject, summary) = (Safe(&across.subject), Safe(&finding.summary));
-    page.labelled("what", &format!("{subject}: {summary}"))?;
-    let culprit = entry::blamed(finding.culprit, finding.confidence, names);
-    page.labelled("culprit", &culprit)?;
-    page.labelled("where", &where_across(across))?;
-    page.labelled(
-        "when",
-        &format!(
-            "from {} to {} UTC",
-            words::date_time(across.first),
-            words::date_time(across.last)
-        ),
-    )?;
-    page.labelled("proof", &proof(across))
-}
-
-fn where_across(across: &Across) -> String {
-    let (all, trouble) = (across.captures, across.in_trouble);
-    let captures = words::counted(all, "capture");
-    let Some(first) = across.proofs.first().filter(|_| trouble < all) else {
-        return captures;
-    };
-    let which = if trouble == 1 {
-        format!("in {}", Safe(&first.source))
-    } else {
-        let (first, last) = (Safe(&first.source), Safe(&across.last_source));
-        format!(
-            "in {} of them, from {first} to {last}",
-            words::count(trouble)
-        )
-    };
-    format!("{captures}, in vain {which}")
-}
-
-fn proof(across: &Across) -> String {
-    let mut parts: Vec<String> = across
-        .proofs
-        .iter()
-        .take(PROOFS)
-        .map(|proof| format!("{}: {}", Safe(&proof.source), entry::frames(&proof.frames)))
-        .collect();
-    let more = across.in_trouble.saturating_sub(parts.len() as u64);
-    if more > 0 {
-        let last = Safe(&across.last_source);
-        parts.push(format!("and {} more, the last {last}", words::count(more)));
-    }
-    parts.join("; ")
-}
-
 /// Findings about services, hosts, lookups and recordings.
 fn beyond(page: &mut Page<'_>, archive: &Archive) -> io::Result<()> {
     let mut found = archive.beyond.largest(usize::MAX);
@@ -345,11 +237,7 @@ fn beyond(page: &mut Page<'_>, archive: &Archive) -> io::Result<()> {
                 .map(|subject| format!("{}: ", Safe(subject)))
                 .unwrap_or_default();
             let captures = words::counted(tally.number, "capture");
-            let well = match archive.contradicted.number(key) {
-                0 => "",
-                _ => ", each by itself: in others next to it, it is not so",
-            };
-            page.labelled("", &format!("{about}in {captures}{well}"))?;
+            page.labelled("", &format!("{about}in {captures}"))?;
         }
         let rest = alike.len().saturating_sub(LISTED);
         if rest > 0 {

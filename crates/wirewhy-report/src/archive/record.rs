@@ -4,12 +4,11 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 
 use serde::Serialize;
-use wirewhy_detect::{Across, Proof};
 
 use super::top::Tally;
 use super::{Archive, Extent, Service, digest, time};
 use crate::Names;
-use crate::json::{CulpritShape, FactsShape, Tagged, Time, TotalsShape, encode};
+use crate::json::{Tagged, Time, TotalsShape, encode};
 
 /// How many services of one cause are listed.
 const SERVICES_OF_A_CAUSE: usize = 5;
@@ -33,8 +32,6 @@ struct Summary<'a> {
     services: Vec<Place<'a>>,
     clients: Vec<Client<'a>>,
     findings: Vec<BeyondShape>,
-    across: Vec<AcrossShape<'a>>,
-    captures_too_late: u64,
     new: Option<NewsShape<'a>>,
 }
 
@@ -81,58 +78,7 @@ struct BeyondShape {
     scope: String,
     subject: Option<String>,
     captures: u64,
-    contradicted: u64,
     first_time: Time,
-}
-
-#[derive(Serialize)]
-struct AcrossShape<'a> {
-    code: &'static str,
-    severity: &'static str,
-    confidence: &'static str,
-    culprit: CulpritShape,
-    scope: &'static str,
-    subject: &'a str,
-    summary: &'a str,
-    facts: FactsShape<'a>,
-    first_time: Time,
-    last_time: Time,
-    captures: u64,
-    captures_in_trouble: u64,
-    proof: Vec<ProofShape<'a>>,
-    last_source: &'a str,
-}
-
-#[derive(Serialize)]
-struct ProofShape<'a> {
-    source: &'a str,
-    frames: &'a [u64],
-}
-
-impl<'a> AcrossShape<'a> {
-    fn new(across: &'a Across) -> AcrossShape<'a> {
-        let finding = &across.finding;
-        let proof = |proof: &'a Proof| ProofShape {
-            source: &proof.source,
-            frames: &proof.frames,
-        };
-        AcrossShape {
-            code: finding.code,
-            severity: finding.severity.name(),
-            confidence: finding.confidence.name(),
-            culprit: CulpritShape::new(finding.culprit),
-            scope: across.scope.name(),
-            subject: &across.subject,
-            summary: &finding.summary,
-            facts: FactsShape(&finding.facts),
-            first_time: Time(across.first),
-            last_time: Time(across.last),
-            captures: across.captures,
-            captures_in_trouble: across.in_trouble,
-            proof: across.proofs.iter().map(proof).collect(),
-            last_source: &across.last_source,
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -187,13 +133,6 @@ pub(super) fn write(
             })
             .collect(),
         findings: beyond(archive),
-        across: archive
-            .across
-            .iter()
-            .take(BEYOND)
-            .map(AcrossShape::new)
-            .collect(),
-        captures_too_late: archive.episodes.late,
         new: archive.news().map(|news| NewsShape {
             captures: news.captures,
             causes: news.causes,
@@ -232,7 +171,6 @@ fn beyond(archive: &Archive) -> Vec<BeyondShape> {
     let mut found = archive.beyond.largest(usize::MAX);
     found.sort_by_key(|((severity, ..), tally)| std::cmp::Reverse((*severity, tally.number)));
     let shape = |(key, tally): (super::Beyond, Tally)| {
-        let contradicted = archive.contradicted.number(&key);
         let (severity, code, scope, subject) = key;
         BeyondShape {
             code,
@@ -240,7 +178,6 @@ fn beyond(archive: &Archive) -> Vec<BeyondShape> {
             scope,
             subject,
             captures: tally.number,
-            contradicted,
             first_time: at(tally.first),
         }
     };

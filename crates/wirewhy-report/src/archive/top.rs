@@ -56,11 +56,6 @@ impl<K: Ord + Clone> Top<K> {
         self.counts = kept.into_iter().collect();
     }
 
-    /// What is counted under a key.
-    pub(super) fn number(&self, key: &K) -> u64 {
-        self.counts.get(key).map_or(0, |tally| tally.number)
-    }
-
     /// The largest, in falling order.
     pub(super) fn largest(&self, most: usize) -> Vec<(K, Tally)> {
         let mut all: Vec<(&K, &Tally)> = self.counts.iter().collect();

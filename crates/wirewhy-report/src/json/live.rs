@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use serde::Serialize;
-use wirewhy_detect::{Finding, GroupFinding};
+use wirewhy_detect::Finding;
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
+use wirewhy_survey::GroupFinding;
 
 use super::shape::{EndpointShape, FindingShape, GroupShape, Time};
 use crate::{Names, community_id};

@@ -10,14 +10,15 @@ mod tls;
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{Finding, GroupFinding, Judged, Severity, Totals};
+use wirewhy_detect::{Finding, Judged, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
+use wirewhy_survey::{GroupFinding, Totals};
 
 pub(crate) use encode::encode;
 use live::{TimedGroupShape, ToldShape};
 use shape::{CaptureShape, ConnectionShape, GroupShape, Tool};
-pub(crate) use shape::{CulpritShape, FactsShape, Tagged, Time, TotalsShape};
+pub(crate) use shape::{Tagged, Time, TotalsShape};
 
 use crate::live::{LiveReporter, Status};
 use crate::{CaptureSummary, Names, Reporter, View};

@@ -5,9 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
-use wirewhy_detect::{Culprit, Facts, Finding, GroupFinding, Judged, Totals, Value};
+use wirewhy_detect::{Culprit, Facts, Finding, Judged, Value};
 use wirewhy_flow::{Connection, Endpoint, RoundTrip};
 use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_survey::{GroupFinding, Totals};
 
 use super::SCHEMA;
 use super::tls::{TlsShape, UpgradeShape};

@@ -5,9 +5,10 @@ mod text;
 
 use std::io;
 
-use wirewhy_detect::{Finding, GroupFinding, Judged, Totals};
+use wirewhy_detect::{Finding, Judged};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
+use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::CaptureSummary;
 pub use text::{LiveText, Screen};

@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
-use wirewhy_detect::{Finding, GroupFinding, Judged, Severity, Totals};
+use wirewhy_detect::{Finding, Judged, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_survey::{GroupFinding, Totals};
 
 use super::fold::{Due, Folds};
 use super::{LiveReporter, Status};

@@ -3,10 +3,9 @@
 use std::io;
 use std::net::IpAddr;
 
-use wirewhy_detect::{
-    Confidence, Culprit, Finding, GroupFinding, Record, Role, Scope, Severity, Value, record_of,
-};
+use wirewhy_detect::{Confidence, Culprit, Finding, Record, Role, Scope, Severity, Value};
 use wirewhy_packet::Interval;
+use wirewhy_survey::{GroupFinding, record_of};
 
 use super::tally::{Detail, Service, ServiceTally, Tally};
 use crate::look::{JOINED, Page};

@@ -10,7 +10,8 @@ mod tally;
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{GroupFinding, Judged, Outcome, Scope, Severity, Totals};
+use wirewhy_detect::{Judged, Outcome, Scope, Severity};
+use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::look::Page;
 use crate::{CaptureSummary, Look, Names, Reporter, Safe, View, words};

@@ -1,11 +1,12 @@
 //! The summary over many captures.
 
 use serde_json::Value as Json;
-use wirewhy_detect::{GroupFinding, Judged, Limits, Survey};
+use wirewhy_detect::Judged;
 use wirewhy_report::{
     Archive, Color, Digest, Digester, Extent, Lines, Look, Names, Ndjson, Scanned, View,
     write_error_ndjson,
 };
+use wirewhy_survey::GroupFinding;
 
 use crate::json::assert_valid;
 use crate::sample::{caveat, healthy, refused, tell};
@@ -13,12 +14,7 @@ use crate::sample::{caveat, healthy, refused, tell};
 fn digest(judged: &[Judged], group: &[GroupFinding]) -> Digest {
     let mut digester = Digester::default();
     tell(&mut digester, judged, group);
-    let limits = Limits::default();
-    let mut survey = Survey::default();
-    for judged in judged {
-        survey.note(judged, &limits);
-    }
-    let digest = digester.into_digest(survey.tallies(&limits));
+    let digest = digester.into_digest();
     let written = serde_json::to_string(&digest).unwrap();
     assert_eq!(serde_json::from_str::<Digest>(&written).unwrap(), digest);
     digest
@@ -59,7 +55,6 @@ fn counts_add_up_over_captures() {
     archive.add("b.pcap", &digest, Scanned::Now);
     archive.add_unreadable();
     archive.add_skipped(3);
-    archive.conclude(|_| true);
     let summary = summary(&archive);
     assert_eq!(
         summary["captures"],
@@ -82,31 +77,6 @@ fn counts_add_up_over_captures() {
     assert!(text.contains("6 connections in 2 captures"), "{text}");
     assert!(text.contains("10.0.0.9:443: 4"), "{text}");
     assert!(text.contains("3 other files skipped"), "{text}");
-}
-
-#[test]
-fn captures_next_to_one_another_are_judged_as_one() {
-    let mut archive = Archive::new(Limits::default());
-    for number in 0..3 {
-        let client = format!("10.0.0.1:{}", 40_000 + number);
-        let digest = digest(&[refused(number, &client, "10.0.0.9:443")], &[]);
-        archive.add(&format!("a{number}.pcap"), &digest, Scanned::Now);
-    }
-    archive.conclude(|code| code != "service.down");
-    assert_eq!(summary(&archive)["across"], serde_json::json!([]));
-    archive.conclude(|_| true);
-    let summary = summary(&archive);
-    let down = &summary["across"][0];
-    assert_eq!(
-        (&down["code"], &down["subject"]),
-        (&"service.down".into(), &"10.0.0.9:443".into())
-    );
-    assert_eq!(down["proof"].as_array().unwrap().len(), 3);
-    let text = text(&archive, Extent::Whole);
-    assert!(
-        text.contains("10.0.0.9:443: all 3 attempts of 10.0.0.1"),
-        "{text}"
-    );
 }
 
 #[test]

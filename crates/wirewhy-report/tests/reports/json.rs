@@ -1,9 +1,10 @@
 //! JSON, held against the schema that is handed out.
 
 use serde_json::Value as Json;
-use wirewhy_detect::{Facts, GroupFinding, Judged, Severity, Totals, Value};
+use wirewhy_detect::{Facts, Judged, Severity, Value};
 use wirewhy_packet::Interval;
 use wirewhy_report::{CaptureSummary, Json as Document, Names, Ndjson, Reporter, View};
+use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::sample::{capture, caveat, connections, healthy, refused, tell};
 

@@ -1,10 +1,11 @@
 //! What is told while connections go on.
 
-use wirewhy_detect::{Judged, Totals};
+use wirewhy_detect::Judged;
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_report::{
     CaptureSummary, Color, LiveNdjson, LiveReporter, LiveText, Look, Names, Screen, Status, View,
 };
+use wirewhy_survey::Totals;
 
 use crate::json::assert_valid;
 use crate::sample::{caveat, refused, totals};

@@ -1,12 +1,10 @@
 //! Judged connections for tests: tracked from real bytes, with findings written by hand.
 
-use wirewhy_detect::{
-    Confidence, Culprit, Facts, Finding, GroupFinding, Judged, Outcome, Role, Scope, Severity,
-    Totals,
-};
+use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Judged, Outcome, Role, Scope, Severity};
 use wirewhy_flow::{Bounds, Connection, Tracker};
 use wirewhy_packet::{Decoder, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, Reporter};
+use wirewhy_survey::{GroupFinding, Totals};
 use wirewhy_testkit::trace;
 
 /// The connections of a trace.

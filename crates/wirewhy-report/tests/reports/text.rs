@@ -1,9 +1,8 @@
 //! The report a person reads.
 
-use wirewhy_detect::{
-    Confidence, Facts, Finding, GroupFinding, Judged, Role, Scope, Severity, record_of,
-};
+use wirewhy_detect::{Confidence, Facts, Finding, Judged, Role, Scope, Severity};
 use wirewhy_report::{Color, Look, Names, Text, View};
+use wirewhy_survey::{GroupFinding, record_of};
 
 use crate::sample::{capture, caveat, connections, healthy, refused, tell, totals};
 

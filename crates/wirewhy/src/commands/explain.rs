@@ -1,6 +1,6 @@
 //! `wirewhy explain`: the catalogue.
 
-use wirewhy_detect::{RECORDS, record_of};
+use wirewhy_survey::{record_of, records};
 
 use crate::cli::ExplainArgs;
 use crate::exit::{Exit, Failure};
@@ -11,7 +11,7 @@ use crate::terminal;
 pub(crate) fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
     let record = match &args.code {
         Some(code) => Some(record_of(code).ok_or_else(|| {
-            let hint = hint(code, RECORDS.iter().map(|record| record.code));
+            let hint = hint(code, records().map(|record| record.code));
             Failure::new(format!("no finding is called {code}{hint}"))
         })?),
         None => None,
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
     let look = terminal::look(output.target(), args.color);
     let written = match record {
         Some(record) => wirewhy_report::explain(output.writer(), look, record),
-        None => wirewhy_report::list_codes(output.writer(), look, RECORDS),
+        None => wirewhy_report::list_codes(output.writer(), look, records()),
     };
     written.map_err(|error| output.failure(&error))?;
     output.close()?;

@@ -9,7 +9,7 @@ use std::thread;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use wirewhy::engine::{Crew, Selection};
+use wirewhy::engine::Crew;
 use wirewhy_detect::Severity;
 use wirewhy_report::{
     Archive, Extent, Lines, Look, Names, Scanned, View, write_error_ndjson, write_error_text,
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     let walk = Walk::new(args)?;
     // Before there is an output that a signal could find half-made.
     let stop = stop_on_signals()?;
-    let mut archive = Archive::new(setup.options.limits);
+    let mut archive = Archive::default();
     let mut came_to = CameTo::default();
     let Opened {
         output,
@@ -84,7 +84,6 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         format: args.format,
         look,
         names: &setup.names,
-        selection: &setup.options.selection,
         progress: &progress,
         archive,
         came_to,
@@ -239,7 +238,6 @@ struct Scan<'a> {
     format: ScanFormat,
     look: Look,
     names: &'a Names,
-    selection: &'a Selection,
     progress: &'a Progress,
     archive: Archive,
     came_to: CameTo,
@@ -414,7 +412,6 @@ impl Scan<'_> {
     }
 
     fn sum_up(&mut self, extent: Extent) -> Result<(), Failure> {
-        self.archive.conclude(|code| self.selection.counts(code));
         if extent == Extent::Whole && self.archive.captures() + self.archive.unreadable() == 0 {
             let skipped = match self.archive.skipped() {
                 0 => String::new(),

@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 
 use wirewhy::engine::{self, Analysis};
 use wirewhy_capture::{Filters, Reader};
-use wirewhy_detect::{CaptureFaults, Judged};
+use wirewhy_detect::Judged;
 use wirewhy_flow::wireshark::{self, Marked};
 use wirewhy_flow::{Connection, Endpoint, EventKind, Side};
 use wirewhy_packet::{Decoder, Packet, TcpFlags, Transport};
 use wirewhy_report::{IcmpRow, Ladder, PacketRow};
+use wirewhy_survey::CaptureFaults;
 
 use super::packets::{DUPLICATE, mark};
 use crate::cli::ShowArgs;

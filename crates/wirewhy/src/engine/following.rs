@@ -1,10 +1,10 @@
 //! The first half of an analysis: packets, in their order, to the connections they make up.
 
 use wirewhy_capture::{CaptureInfo, SecretsType};
-use wirewhy_detect::CaptureFaults;
 use wirewhy_flow::{Connection, Neighbours, Observed, Sample, Tracker};
 use wirewhy_packet::{Interval, Packet, Timestamp};
 use wirewhy_protocol::{KeyLog, Library};
+use wirewhy_survey::CaptureFaults;
 
 use super::EngineOptions;
 

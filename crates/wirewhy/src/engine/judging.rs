@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 
-use wirewhy_detect::{Judged, Survey, Totals, judge};
+use wirewhy_detect::{Judged, judge};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
+use wirewhy_survey::{Survey, Totals};
 
 use super::EngineOptions;
 use super::following::{Ended, Following};
@@ -88,7 +89,7 @@ impl Judging {
     /// Lets a connection wait for what others may tell about it. Returns the one whose turn it is, if it is any's: itself
     /// where nothing could be told.
     pub(super) fn hold(&mut self, held: Held) -> Option<Held> {
-        if !Survey::may_amend(&held.judged, &self.options.limits) {
+        if !Survey::may_revise(&held.judged, &self.options.limits) {
             return Some(held);
         }
         self.held.push_back(held);
@@ -100,7 +101,7 @@ impl Judging {
 
     /// What is concluded of a connection in the end.
     pub(super) fn settle(&mut self, mut judged: Judged) -> Judged {
-        self.survey.adjust(&mut judged, &self.options.limits);
+        self.survey.revise(&mut judged, &self.options.limits);
         if !self.options.selection.counts_all() {
             judged
                 .findings

@@ -7,12 +7,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 
-use wirewhy_detect::{
-    CaptureFaults, Finding, GroupFinding, Judged, Scope, Severity, Survey, Totals, judge, outlook,
-    settles,
-};
+use wirewhy_detect::{Finding, Judged, Scope, Severity, judge, outlook, settles};
 use wirewhy_flow::{Connection, Observed, Tally, Tracker};
 use wirewhy_packet::{Interval, Packet, Timestamp};
+use wirewhy_survey::{CaptureFaults, GroupFinding, Survey, Totals};
 
 use super::judging::{Held, Judging};
 use super::{Analysis, EngineOptions};
@@ -247,7 +245,7 @@ impl Live {
         let untold = |finding: &Finding| !case.told.contains(&finding.code);
         if judged.findings.iter().any(untold) {
             let mut amended = judged.clone();
-            self.analysis.judging.survey.adjust(&mut amended, limits);
+            self.analysis.judging.survey.revise(&mut amended, limits);
             for finding in &amended.findings {
                 self.tell(now, &mut case, (&amended, finding), listener)?;
             }
@@ -392,8 +390,8 @@ impl Look<'_> {
         let now = connection.observed_until;
         let stream = connection.stream;
         let mut judged = judge(connection, limits, &self.options.trust);
-        self.survey.note_going_on(&judged);
-        self.survey.adjust(&mut judged, limits);
+        self.survey.note_ongoing(&judged);
+        self.survey.revise(&mut judged, limits);
         let mut case = self.cases.remove(&stream).unwrap_or_default();
         let mut known: Vec<&'static str> = judged.findings.iter().map(|found| found.code).collect();
         case.held.retain(|(code, _)| known.contains(code));

@@ -148,8 +148,8 @@ mod tests {
     use std::fs;
     use std::io;
 
-    use wirewhy_detect::{CaptureFaults, GroupFinding};
     use wirewhy_packet::Decoder;
+    use wirewhy_survey::{CaptureFaults, GroupFinding};
     use wirewhy_testkit::trace;
 
     use super::*;

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use wirewhy_capture::{Interface, InterfaceStatistics};
-use wirewhy_detect::{CaptureFaults, Judged};
+use wirewhy_detect::Judged;
 use wirewhy_packet::{Decoder, Interval, LinkType, Timestamp};
+use wirewhy_survey::CaptureFaults;
 use wirewhy_testkit::trace;
 
 use super::*;

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wirewhy::engine::{self, Crew};
 use wirewhy_capture::{OpenErrorKind, Reader};
-use wirewhy_detect::{GroupFinding, Judged, Severity, Totals};
+use wirewhy_detect::{Judged, Severity};
 use wirewhy_report::{CaptureSummary, Digest, Digester, Lines, Look, Ndjson, Reporter, View};
+use wirewhy_survey::{GroupFinding, Totals};
 
 use super::progress::Progress;
 use super::spill::{Spill, Spool, Spooled};
@@ -185,7 +186,7 @@ impl<'a> Examiner<'a> {
         let crew = if data.is_file() { self.crew } else { &alone };
         let view = &self.view;
         let analyzed = engine::analyze(reader, filters.as_mut(), options, view, crew, &mut both)?;
-        let digest = digester.into_digest(analyzed.tallies);
+        let digest = digester.into_digest();
         if self.format == ScanFormat::Text && (self.view.all || digest.has_trouble()) {
             digest.write_text(&mut spool, self.look, self.lines, &source)?;
         }

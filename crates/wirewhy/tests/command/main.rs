@@ -1,8 +1,6 @@
 //! The command as a user meets it: arguments, output, exit status, manners.
 
 #[cfg(test)]
-mod across;
-#[cfg(test)]
 mod keylog;
 #[cfg(test)]
 mod manners;

@@ -3,9 +3,10 @@
 use std::io;
 
 use wirewhy::engine::{EngineOptions, Listener, Live};
-use wirewhy_detect::{CaptureFaults, Finding, GroupFinding, Judged};
+use wirewhy_detect::{Finding, Judged};
 use wirewhy_flow::Bounds;
 use wirewhy_packet::{Decoder, Frame, Interval, Timestamp};
+use wirewhy_survey::{CaptureFaults, GroupFinding};
 use wirewhy_testkit::{OwnedFrame, trace};
 
 #[derive(Default)]

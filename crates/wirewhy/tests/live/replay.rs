@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use wirewhy::engine::{Analysis, EngineOptions, Listener, Live};
 use wirewhy_capture::Reader;
-use wirewhy_detect::{CaptureFaults, Finding, GroupFinding, Judged};
+use wirewhy_detect::{Finding, Judged};
 use wirewhy_packet::{Decoder, Interval, Timestamp};
+use wirewhy_survey::{CaptureFaults, GroupFinding};
 
 type Said = BTreeSet<(u32, &'static str)>;
 

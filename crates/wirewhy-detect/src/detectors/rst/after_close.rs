@@ -2,10 +2,8 @@
 
 use super::finding;
 use crate::resets::{Reason, Resets};
-use crate::wording::{count, socket};
-use crate::{
-    CaptureFaults, Confidence, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity,
-};
+use crate::wording::socket;
+use crate::{Detector, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.after-close",
@@ -43,28 +41,10 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     })
 }
 
-/// Resets that came so long after the end that their connections were no longer followed.
-pub(crate) fn late(faults: &CaptureFaults) -> Option<Finding> {
-    let late = &faults.late_resets;
-    (late.count > 0).then(|| Finding {
-        code: RECORD.code,
-        severity: Severity::Note,
-        confidence: Confidence::Likely,
-        culprit: Role::Unknown.into(),
-        summary: format!(
-            "{} came for connections that had been over for some time",
-            count(late.count, "reset")
-        ),
-        frames: late.frames.clone(),
-        facts: Facts::default().with("resets", late.count),
-        consequence_of: None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::traces::OPEN;
-    use crate::testing::{codes, group_codes, judged, only};
+    use crate::testing::{codes, judged, only};
     use crate::{Outcome, Severity};
 
     #[test]
@@ -108,19 +88,6 @@ mod tests {
         ));
         assert_eq!(judged.root_cause().unwrap().code, "rst.after-close");
         assert_eq!(judged.outcome(), Outcome::Ok);
-    }
-
-    #[test]
-    fn a_reset_long_after_the_end_is_told_of_the_capture() {
-        let codes = group_codes(&format!(
-            "{OPEN}
-             0.04 > FA 1:1(0) ack 1
-             0.06 < FA 1:1(0) ack 2
-             0.07 > A 2:2(0) ack 2
-             9.00 end
-             60.0 < R 2:2(0) win 0"
-        ));
-        assert_eq!(codes, ["rst.after-close"]);
     }
 
     #[test]

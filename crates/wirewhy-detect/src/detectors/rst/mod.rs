@@ -9,7 +9,6 @@ pub(crate) mod idle_expired;
 pub(crate) mod injected;
 pub(crate) mod no_connection;
 pub(crate) mod out_of_window;
-pub(crate) mod stray_segment;
 pub(crate) mod unread_data;
 
 use wirewhy_flow::{Connection, Position, Side};

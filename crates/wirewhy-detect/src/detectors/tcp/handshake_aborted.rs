@@ -108,8 +108,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, findings, only};
-    use crate::{Role, Severity};
+    use crate::Role;
+    use crate::testing::{codes, only};
 
     #[test]
     fn a_half_open_scan() {
@@ -119,30 +119,6 @@ mod tests {
             ("tcp.handshake-aborted", Role::Client)
         );
         assert_eq!(found.frames, [3, 2, 1]);
-    }
-
-    #[test]
-    fn a_parallel_attempt_that_won_makes_it_a_note() {
-        let found = findings(
-            "#1 server 198.51.100.1:443
-             #2 server 198.51.100.2:443
-             0.00 #1 > S 0:0(0)
-             0.25 #2 > S 0:0(0)
-             0.30 #2 < SA 0:0(0) ack 1
-             0.31 #2 > A 1:1(0) ack 1
-             0.40 #1 < SA 0:0(0) ack 1
-             0.41 #1 > R 1:1(0)
-             0.50 #2 > PA 1:11(10) ack 1
-             0.60 #2 < PA 1:11(10) ack 11
-             0.70 #2 > FA 11:11(0) ack 11
-             0.75 #2 < FA 11:11(0) ack 12
-             0.80 #2 > A 12:12(0) ack 12",
-        );
-        let found = found
-            .iter()
-            .find(|found| found.code == "tcp.handshake-aborted")
-            .unwrap();
-        assert_eq!(found.severity, Severity::Note);
     }
 
     #[test]

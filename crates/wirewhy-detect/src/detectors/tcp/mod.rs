@@ -12,7 +12,6 @@ pub(crate) mod packet_loss;
 mod path_mtu;
 pub(crate) mod paws_drop;
 pub(crate) mod peer_vanished;
-pub(crate) mod probe;
 pub(crate) mod refused;
 pub(crate) mod reordering;
 pub(crate) mod slow_handshake;

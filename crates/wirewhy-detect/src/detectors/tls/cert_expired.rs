@@ -1,8 +1,7 @@
 //! `tls.cert-expired`: a certificate was presented after its validity had ended.
 
 use super::validity::{self, Edge};
-use crate::record::CertificateDetector;
-use crate::{Record, Severity};
+use crate::{Detector, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-expired",
@@ -21,5 +20,7 @@ pub(crate) const RECORD: Record = Record {
     ],
 };
 
-pub(crate) const DETECTOR: CertificateDetector =
-    |presented, _| validity::detect(&RECORD, presented, Edge::End);
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Certificate(|presented, _| validity::detect(&RECORD, presented, Edge::End)),
+};

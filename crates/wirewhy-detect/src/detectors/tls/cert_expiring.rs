@@ -2,9 +2,8 @@
 
 use super::certificate::finding;
 use crate::certificates::{Presented, Reaction, expires_within};
-use crate::record::CertificateDetector;
 use crate::wording::{instant, long_span};
-use crate::{Confidence, Facts, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-expiring",
@@ -19,7 +18,10 @@ pub(crate) const RECORD: Record = Record {
     ],
 };
 
-pub(crate) const DETECTOR: CertificateDetector = detect;
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Certificate(detect),
+};
 
 fn detect(presented: &Presented<'_>, limits: &Limits) -> Option<Finding> {
     let left = expires_within(presented.leaf, presented.time, limits)?;

@@ -2,8 +2,7 @@
 
 use super::certificate::finding;
 use crate::certificates::{Fault, NameMatch, Presented, match_name, names_of};
-use crate::record::CertificateDetector;
-use crate::{Facts, Finding, Limits, Record, Severity};
+use crate::{Detector, Facts, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-name-mismatch",
@@ -21,7 +20,10 @@ pub(crate) const RECORD: Record = Record {
     ],
 };
 
-pub(crate) const DETECTOR: CertificateDetector = detect;
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Certificate(detect),
+};
 
 /// How many names a sentence lists.
 const LISTED: usize = 4;

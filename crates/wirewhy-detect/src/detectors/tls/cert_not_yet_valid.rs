@@ -1,8 +1,7 @@
 //! `tls.cert-not-yet-valid`: a certificate was presented before its validity began.
 
 use super::validity::{self, Edge};
-use crate::record::CertificateDetector;
-use crate::{Record, Severity};
+use crate::{Detector, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-not-yet-valid",
@@ -18,5 +17,7 @@ pub(crate) const RECORD: Record = Record {
     ],
 };
 
-pub(crate) const DETECTOR: CertificateDetector =
-    |presented, _| validity::detect(&RECORD, presented, Edge::Beginning);
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Certificate(|presented, _| validity::detect(&RECORD, presented, Edge::Beginning)),
+};

@@ -2,9 +2,8 @@
 
 use super::certificate::finding;
 use crate::certificates::{Fault, Presented, revocation};
-use crate::record::CertificateDetector;
 use crate::wording::instant;
-use crate::{Facts, Finding, Limits, Record, Severity};
+use crate::{Detector, Facts, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-revoked",
@@ -21,7 +20,10 @@ pub(crate) const RECORD: Record = Record {
     ],
 };
 
-pub(crate) const DETECTOR: CertificateDetector = detect;
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Certificate(detect),
+};
 
 fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
     let response = presented.handshake.tls.ocsp_response.as_deref()?;

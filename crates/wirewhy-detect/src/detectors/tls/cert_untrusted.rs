@@ -3,8 +3,7 @@
 use super::certificate::finding;
 use super::intercepted;
 use crate::certificates::{Fault, PathEnd, Presented};
-use crate::record::CertificateDetector;
-use crate::{Facts, Finding, Limits, Record, Severity};
+use crate::{Detector, Facts, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-untrusted",
@@ -23,7 +22,10 @@ pub(crate) const RECORD: Record = Record {
     ],
 };
 
-pub(crate) const DETECTOR: CertificateDetector = detect;
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Certificate(detect),
+};
 
 fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
     let (root, was_sent) = match &presented.path.end {

@@ -4,8 +4,7 @@ use wirewhy_protocol::{CertificateFacts, KeyAlgorithm};
 
 use super::certificate::finding;
 use crate::certificates::{Fault, Presented};
-use crate::record::CertificateDetector;
-use crate::{Confidence, Facts, Finding, Limits, Record, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-weak",
@@ -22,7 +21,10 @@ pub(crate) const RECORD: Record = Record {
     ],
 };
 
-pub(crate) const DETECTOR: CertificateDetector = detect;
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Certificate(detect),
+};
 
 fn detect(presented: &Presented<'_>, limits: &Limits) -> Option<Finding> {
     let (place, facts, weakness) = presented.used().find_map(|(place, certificate)| {

@@ -6,7 +6,9 @@ use super::{alert, encrypted_alert, handshake_closed, handshake_reset};
 use crate::certificates::{Fault, Presented, Reaction};
 use crate::handshake::{Handshake, culprit};
 use crate::wording::{instant, socket};
-use crate::{Confidence, Facts, Finding, Limits, Record, Severity, TrustStore, Value, detectors};
+use crate::{
+    Confidence, DETECTORS, Facts, Finding, Limits, Record, Rule, Severity, TrustStore, Value,
+};
 
 /// Runs every rule over the certificates of a connection, and ties what the client did to what was wrong with them.
 pub(crate) fn judge(
@@ -18,9 +20,12 @@ pub(crate) fn judge(
     let Some(presented) = Presented::of(handshake, trust) else {
         return;
     };
-    let found: Vec<Finding> = detectors::CERTIFICATE
+    let found: Vec<Finding> = DETECTORS
         .iter()
-        .filter_map(|detect| detect(&presented, limits))
+        .filter_map(|detector| match detector.rule {
+            Rule::Certificate(detect) => detect(&presented, limits),
+            _ => None,
+        })
         .collect();
     if let Some(cause) = cause_of(&found, presented.reaction) {
         explain(findings, cause, presented.reaction);

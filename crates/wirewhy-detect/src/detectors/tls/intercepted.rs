@@ -4,8 +4,7 @@ use wirewhy_flow::Side;
 
 use super::certificate::finding;
 use crate::certificates::{Fault, NameMatch, PathEnd, Presented, is_public, match_name};
-use crate::record::CertificateDetector;
-use crate::{Confidence, Culprit, Facts, Finding, Limits, Record, Role, Severity};
+use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.intercepted",
@@ -24,7 +23,10 @@ pub(crate) const RECORD: Record = Record {
     ],
 };
 
-pub(crate) const DETECTOR: CertificateDetector = detect;
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Certificate(detect),
+};
 
 /// What the issuers of products that intercept TLS call themselves, in lower case.
 const PRODUCTS: &[(&str, &str)] = &[

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use wirewhy::engine::Listener;
 use wirewhy::evidence::{Casebook, Concerns, Counts, EvidenceError};
 use wirewhy_capture::Interface;
-use wirewhy_detect::{Finding, GroupFinding, Judged, Severity, Totals};
+use wirewhy_detect::{Finding, Judged, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::{Frame, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, LiveReporter, Metrics, Status};
+use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::output::complain;
 

@@ -9,10 +9,11 @@ use wirewhy::engine::{EngineOptions, Live};
 use wirewhy::evidence::Concerns;
 use wirewhy_capture::live::{Change, MOST_DELAY, Pulled, Source, Transition};
 use wirewhy_capture::{InterfaceStatistics, now};
-use wirewhy_detect::{CaptureFaults, Severity};
+use wirewhy_detect::Severity;
 use wirewhy_flow::Bounds;
 use wirewhy_packet::{Decoder, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, Look, Status, Sums};
+use wirewhy_survey::CaptureFaults;
 
 use super::ears::Ears;
 use super::memory;

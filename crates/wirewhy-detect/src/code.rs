@@ -1,0 +1,27 @@
+//! The codes that the rules over many connections refer to, so that a reference to a code that does not exist does not
+//! compile.
+
+use crate::detectors::{rst, tcp, tls};
+
+/// `rst.after-close`.
+pub const RST_AFTER_CLOSE: &str = rst::after_close::RECORD.code;
+/// `rst.idle-expired`.
+pub const RST_IDLE_EXPIRED: &str = rst::idle_expired::RECORD.code;
+/// `tcp.half-closed`.
+pub const TCP_HALF_CLOSED: &str = tcp::half_closed::RECORD.code;
+/// `tcp.handshake-aborted`.
+pub const TCP_HANDSHAKE_ABORTED: &str = tcp::handshake_aborted::RECORD.code;
+/// `tcp.keepalive-unanswered`.
+pub const TCP_KEEPALIVE_UNANSWERED: &str = tcp::keepalive_unanswered::RECORD.code;
+/// `tcp.peer-vanished`.
+pub const TCP_PEER_VANISHED: &str = tcp::peer_vanished::RECORD.code;
+/// `tcp.refused`.
+pub const TCP_REFUSED: &str = tcp::refused::RECORD.code;
+/// `tcp.syn-unanswered`.
+pub const TCP_SYN_UNANSWERED: &str = tcp::syn_unanswered::RECORD.code;
+/// `tcp.synack-unanswered`.
+pub const TCP_SYNACK_UNANSWERED: &str = tcp::synack_unanswered::RECORD.code;
+/// `tcp.unreachable`.
+pub const TCP_UNREACHABLE: &str = tcp::unreachable::RECORD.code;
+/// `tls.client-hello-dropped`.
+pub const TLS_CLIENT_HELLO_DROPPED: &str = tls::client_hello_dropped::RECORD.code;

@@ -1,0 +1,157 @@
+//! The attempts of a capture by service and by source, and what they show together.
+
+use std::net::IpAddr;
+
+use indexmap::IndexSet;
+
+use crate::GroupFinding;
+use crate::Rule;
+use crate::attempt;
+use crate::catalogue::SURVEY;
+use crate::flood::Recorded;
+use crate::service::ServiceTally;
+use crate::source::SourceTally;
+use crate::survey::about_host;
+use crate::table::Table;
+use wirewhy_detect::wording::socket_of;
+use wirewhy_detect::{Confidence, Finding, Judged, Limits, Outcome, Scope};
+
+/// Gathers attempts by service and by source.
+#[derive(Debug, Default)]
+pub(crate) struct Attempts {
+    services: Table<(IpAddr, u16), ServiceTally>,
+    sources: Table<IpAddr, SourceTally>,
+    recorded: Recorded,
+}
+
+impl Attempts {
+    /// Takes in one connection.
+    pub(crate) fn note(&mut self, judged: &Judged, limits: &Limits) {
+        let connection = &judged.connection;
+        let handshake = &connection.handshake;
+        self.recorded.syn_acks |= handshake.syn_acks > 0;
+        let (client, server) = (&connection.client.counts, &connection.server.counts);
+        self.recorded.beyond_syns |= client.packets > u64::from(handshake.syns)
+            || server.packets > u64::from(handshake.syn_acks);
+        let address = (connection.server.address, connection.server.port);
+        if handshake.first_syn.is_none() || connection.is_one_sided() {
+            return;
+        }
+        let went = attempt::went(judged);
+        if let Some(service) = self.services.entry(address) {
+            service.add(connection, went);
+        }
+        if went.is_some()
+            && let Some(source) = self.sources.entry(connection.client.address)
+        {
+            source.add(connection, attempt::fruitless(judged, limits), limits);
+        }
+    }
+
+    /// Takes in a connection that opened and goes on well so far: as long as it does, its service is not down.
+    pub(crate) fn note_ongoing(&mut self, judged: &Judged) {
+        let connection = &judged.connection;
+        let handshake = &connection.handshake;
+        if handshake.first_syn.is_none()
+            || handshake.ack.is_none()
+            || judged.outcome() == Outcome::Failed
+        {
+            return;
+        }
+        let address = (connection.server.address, connection.server.port);
+        if let Some(service) = self.services.entry(address) {
+            service.keep_open(connection.stream);
+        }
+    }
+
+    /// What the attempts show together.
+    pub(crate) fn findings(&self, one_direction: bool, limits: &Limits) -> Vec<GroupFinding> {
+        let mut found = self.about_sources(limits);
+        found.extend(self.about_services(limits));
+        if one_direction {
+            for found in &mut found {
+                found.finding.confidence = Confidence::Possible;
+            }
+        }
+        found.sort_by_key(|found| {
+            let finding = &found.finding;
+            (std::cmp::Reverse(finding.severity), first_frame(finding))
+        });
+        found
+    }
+
+    fn about_sources(&self, limits: &Limits) -> Vec<GroupFinding> {
+        let rules = SURVEY.iter().filter_map(|detector| match detector.rule {
+            Rule::Source(find) => Some(find),
+            _ => None,
+        });
+        let find_all = |find: fn(&Source<'_>, &Limits) -> Option<Finding>| {
+            self.sources.iter().filter_map(move |(address, tally)| {
+                let source = Source {
+                    address: *address,
+                    tally,
+                    recorded: &self.recorded,
+                };
+                Some(about_host(*address, find(&source, limits)?))
+            })
+        };
+        rules.flat_map(find_all).collect()
+    }
+
+    fn about_services(&self, limits: &Limits) -> impl Iterator<Item = GroupFinding> {
+        let scanners: IndexSet<IpAddr> = self
+            .sources
+            .iter()
+            .filter(|(_, tally)| tally.scan(limits).is_some())
+            .map(|(source, _)| *source)
+            .collect();
+        self.services
+            .iter()
+            .filter_map(move |((address, port), tally)| {
+                let service = Service {
+                    tally,
+                    recorded: &self.recorded,
+                    is_scanned: is_scanned(tally, &scanners),
+                };
+                let mut rules = SURVEY.iter();
+                let finding = rules.find_map(|detector| match detector.rule {
+                    Rule::Service(find) => find(&service, limits),
+                    _ => None,
+                })?;
+                Some(GroupFinding {
+                    scope: Scope::Service,
+                    subject: socket_of(*address, *port),
+                    finding,
+                })
+            })
+    }
+}
+
+/// The attempts at one service, as the rules read them.
+#[derive(Debug)]
+pub(crate) struct Service<'a> {
+    pub(crate) tally: &'a ServiceTally,
+    pub(crate) recorded: &'a Recorded,
+    /// Whether all the failed attempts are those of port scanners.
+    pub(crate) is_scanned: bool,
+}
+
+/// The attempts of one source, as the rules read them.
+#[derive(Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) address: IpAddr,
+    pub(crate) tally: &'a SourceTally,
+    pub(crate) recorded: &'a Recorded,
+}
+
+fn is_scanned(service: &ServiceTally, scanners: &IndexSet<IpAddr>) -> bool {
+    let failures = service.failures.as_deref();
+    failures.is_some_and(|failures| {
+        let mut clients = failures.known_clients.iter();
+        clients.all(|client| scanners.contains(client))
+    })
+}
+
+fn first_frame(finding: &Finding) -> u64 {
+    finding.frames.first().copied().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,140 @@
+//! `rst.stray-segment`: a segment from the wrong address was reset.
+
+use std::net::IpAddr;
+
+use wirewhy_flow::{Connection, EventKind, Mark, Side};
+use wirewhy_packet::Seq;
+
+use crate::{Detector, Rule};
+use wirewhy_detect::wording::{socket, socket_of};
+use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "rst.stray-segment",
+    title: "A reset answered a segment that came from the wrong address",
+    severity: Severity::Error,
+    means: "A segment of this connection reached the client from another address than the one it talks to: somebody forgot to translate it \
+            back. The client knows no connection with that address and resets it; the reset carries the right numbers and may end \
+            the real one.",
+    recognised: "A segment that opens no connection, with the client's port and sequence numbers that belong to a connection the client keeps \
+                 with another address, and the client's bare reset in answer.",
+    look_alikes: "A late segment of an older connection has numbers that fit none.",
+    check_next: &[
+        "On the translating host (kube-proxy, a NAT): is the segment INVALID to its connection tracking and passed on untranslated?",
+        "Drop INVALID there, or set net.netfilter.nf_conntrack_tcp_be_liberal=1.",
+    ],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Connection,
+};
+
+/// A segment of no connection that the client reset.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Stray {
+    /// Where it was sent to.
+    pub(crate) client: (IpAddr, u16),
+    /// Where it came from.
+    pub(crate) server: (IpAddr, u16),
+    /// Its frame and time.
+    pub(crate) segment: Mark,
+    /// Its first sequence number, or that of the reset in answer.
+    pub(crate) seq: Seq,
+    /// The client's reset.
+    pub(crate) reset: Mark,
+}
+
+impl Stray {
+    /// What a connection is that was joined late, holds segments of one side, and bare resets of the other in answer.
+    pub(crate) fn of(connection: &Connection) -> Option<Stray> {
+        let opened = connection.handshake.syns + connection.handshake.syn_acks > 0;
+        let (sender, event, reset) =
+            connection
+                .events
+                .iter()
+                .find_map(|event| match &event.kind {
+                    EventKind::Reset(reset) if reset.ack.is_none() => {
+                        Some((event.from.other(), event, reset))
+                    }
+                    _ => None,
+                })?;
+        let silent = connection.side(event.from);
+        let only_resets = silent.counts.packets == u64::from(silent.counts.resets);
+        let source = connection.side(sender);
+        let segment = source.first_payload?;
+        // Whichever side was taken for the client: the one that resets is the one that was addressed.
+        (!opened && only_resets).then(|| Stray {
+            client: (silent.address, silent.port),
+            server: (source.address, source.port),
+            segment,
+            seq: reset.peer_next.unwrap_or(reset.seq),
+            reset: event.mark(),
+        })
+    }
+}
+
+/// The finding about the connection a stray segment belongs to.
+pub(crate) fn finding(connection: &Connection, stray: &Stray) -> Finding {
+    let (address, port) = stray.server;
+    Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence: Confidence::Likely,
+        culprit: Culprit {
+            role: Role::Path,
+            address: None,
+        },
+        summary: format!(
+            "a segment of the connection to {} came from {} and was reset: an address that was not translated back",
+            socket(connection.side(Side::Server)),
+            socket_of(address, port),
+        ),
+        frames: vec![stray.segment.frame, stray.reset.frame],
+        facts: Facts::default()
+            .with("stray_address", address)
+            .with("stray_port", port)
+            .with("reset_frame", stray.reset.frame)
+            .with("stage", connection.stage().name()),
+        consequence_of: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::judge_all;
+
+    fn root(seq: u32) -> &'static str {
+        let end = seq + 10;
+        let judged = judge_all(&format!(
+            "#1 client 192.0.2.1:40000
+             #2 client 192.0.2.1:40000
+             #2 server 203.0.113.9:80
+             0.00 #1 > S 0:0(0)
+             0.02 #1 < SA 0:0(0) ack 1
+             0.03 #1 > A 1:1(0) ack 1
+             0.04 #1 > PA 1:11(10) ack 1
+             0.06 #2 < PA {seq}:{end}(10) ack 11
+             0.061 #2 > R 11:11(0) win 0
+             0.30 #1 > PA 1:11(10) ack 1
+             0.32 #1 < R 1:1(0) win 0"
+        ));
+        judged
+            .iter()
+            .find(|judged| judged.connection.stream == 0)
+            .unwrap()
+            .root_cause()
+            .unwrap()
+            .code
+    }
+
+    #[test]
+    fn the_answer_came_from_behind_the_translation() {
+        assert_eq!(root(1), "rst.stray-segment");
+    }
+
+    #[test]
+    fn numbers_that_fit_no_connection_are_of_another() {
+        assert_eq!(root(2_000_000_000), "rst.no-connection");
+    }
+}

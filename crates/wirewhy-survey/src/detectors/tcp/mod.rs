@@ -1,0 +1,3 @@
+//! What the connections of one client to one service show together.
+
+pub(crate) mod probe;

@@ -1,0 +1,88 @@
+//! `tcp.probe`: a health check.
+
+use std::net::IpAddr;
+
+use wirewhy_packet::Interval;
+
+use crate::{Detector, Rule};
+use wirewhy_detect::wording::span;
+use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Record, Role, Severity};
+
+pub(crate) const RECORD: Record = Record {
+    code: "tcp.probe",
+    title: "Health checks",
+    severity: Severity::Note,
+    means: "Somebody opens this service at a steady pace and leaves at once without a byte: a balancer, a monitor. Nothing is wrong.",
+    recognised: "At least 5 connections from one source to one service, opened and closed or reset within a second, without payload, at a \
+                 constant period.",
+    look_alikes: "A port scanner asks many ports once each, a client that gives up asks at no steady pace.",
+    check_next: &["Nothing to do, unless nobody knows who checks here."],
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Connection,
+};
+
+/// The finding about one source and one service.
+pub(crate) fn finding(client: IpAddr, count: u32, period: Interval, frames: Vec<u64>) -> Finding {
+    Finding {
+        code: RECORD.code,
+        severity: Severity::Note,
+        confidence: Confidence::Likely,
+        culprit: Culprit {
+            role: Role::Client,
+            address: Some(client),
+        },
+        summary: format!(
+            "{client} opened and left this service {count} times without a byte, once every {}: health checks",
+            span(period)
+        ),
+        frames,
+        facts: Facts::default()
+            .with("connections", count)
+            .with("period_seconds", period),
+        consequence_of: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{group_codes, judge_all};
+    use wirewhy_detect::Outcome;
+
+    fn checks(times: &[f64], last: &str) -> String {
+        let mut lines = String::new();
+        for (index, start) in times.iter().enumerate() {
+            let n = index + 1;
+            lines += &format!(
+                "{start:.3} #{n} > S 0:0(0)\n{:.3} #{n} < SA 0:0(0) ack 1\n",
+                start + 0.01
+            );
+            lines += &format!("{:.3} #{n} {last}\n", start + 0.02);
+        }
+        lines + &format!("{:.3} end", times.last().unwrap() + 5.0)
+    }
+
+    #[test]
+    fn half_open_checks_at_a_steady_pace_are_no_failures() {
+        let lines = checks(&[0.0, 2.0, 4.01, 6.0, 8.02, 10.0], "> R 1:1(0)");
+        assert_eq!(group_codes(&lines), ["tcp.probe"]);
+        assert!(
+            judge_all(&lines)
+                .iter()
+                .all(|judged| judged.outcome() == Outcome::Ok)
+        );
+    }
+
+    #[test]
+    fn aborts_at_no_steady_pace_are_failures() {
+        let lines = checks(&[0.0, 0.2, 4.01, 4.4, 8.02, 15.0], "> R 1:1(0)");
+        assert!(group_codes(&lines).is_empty());
+        assert!(
+            judge_all(&lines)
+                .iter()
+                .all(|judged| judged.outcome() == Outcome::Failed)
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! Hellos that were answered, to be held against those that were not.
+
+use std::net::IpAddr;
+
+use wirewhy_flow::Connection;
+
+use crate::survey::{RecentTable, entry};
+use wirewhy_detect::{Confidence, Finding};
+
+/// ClientHellos that were answered, by client and service.
+#[derive(Debug, Default)]
+pub(crate) struct Hellos(RecentTable<(IpAddr, IpAddr, u16), Answered>);
+
+/// Streams of one client to one service whose hello was answered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answered {
+    /// One with a hello in a single segment.
+    short: Option<u32>,
+    /// One with a hello in several.
+    long: Option<u32>,
+}
+
+impl Hellos {
+    /// Takes in one connection.
+    pub(crate) fn note(&mut self, connection: &Connection) {
+        let Some((long, true)) = hello_of(connection) else {
+            return;
+        };
+        let answered = entry(&mut self.0, key(connection));
+        let place = if long {
+            &mut answered.long
+        } else {
+            &mut answered.short
+        };
+        place.get_or_insert(connection.stream);
+    }
+
+    /// Amends a finding about a long hello without an answer: a short one that was answered makes the length the cause, a
+    /// long one that was answered makes it doubtful.
+    pub(crate) fn amend(&self, connection: &Connection, finding: &mut Finding) {
+        let answered = self.0.get(&key(connection)).copied().unwrap_or_default();
+        finding
+            .facts
+            .0
+            .push(("short_hello_answered_in_stream", answered.short.into()));
+        finding
+            .facts
+            .0
+            .push(("long_hello_answered_in_stream", answered.long.into()));
+        if let (Some(stream), None) = (answered.short, answered.long) {
+            finding.confidence = Confidence::Likely;
+            finding.summary.push_str(&format!(
+                "; a short hello of the same client was answered (stream {stream})"
+            ));
+        }
+    }
+}
+
+/// Whether a ClientHello took several segments, and whether a ServerHello answered it.
+fn hello_of(connection: &Connection) -> Option<(bool, bool)> {
+    let tls = connection.said.as_deref()?.tls.as_deref()?;
+    let hello = tls.client_hello.as_deref()?;
+    let long = hello.begun.frame != hello.mark.frame;
+    Some((long, tls.server_hello.is_some() || tls.retry.is_some()))
+}
+
+fn key(connection: &Connection) -> (IpAddr, IpAddr, u16) {
+    let (client, server) = (&connection.client, &connection.server);
+    (client.address, server.address, server.port)
+}

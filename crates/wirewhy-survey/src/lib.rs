@@ -1,0 +1,31 @@
+//! Many connections to findings: what services, hosts, links and the recording show, and what connections show about one
+//! another.
+//!
+//! A [`Survey`] takes in every diagnosed connection once, in any order of ending, and keeps bounded tables. It revises the
+//! findings of single connections by what the others show ([`Survey::revise`]) and concludes what only many connections show
+//! ([`Survey::findings`]). Like the rules of `wirewhy-detect` it sees no bytes, no clock and no files.
+
+mod attempt;
+mod attempts;
+mod catalogue;
+mod detectors;
+mod distinct_count;
+mod flood;
+mod hellos;
+mod openings;
+mod probes;
+mod recording;
+mod service;
+mod source;
+mod strays;
+mod survey;
+mod table;
+#[cfg(test)]
+mod testing;
+mod totals;
+
+pub(crate) use catalogue::{Detector, Rule};
+pub use catalogue::{record_of, records};
+pub use recording::CaptureFaults;
+pub use survey::{GroupFinding, Survey};
+pub use totals::Totals;

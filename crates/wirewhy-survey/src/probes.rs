@@ -1,0 +1,133 @@
+//! Health checks: the connections of one source to one service that come and go without a byte.
+
+use std::net::IpAddr;
+
+use wirewhy_detect::{Finding, Limits};
+use wirewhy_flow::{Connection, EndpointState, Mark};
+use wirewhy_packet::{Interval, Timestamp};
+
+use crate::detectors::tcp::probe;
+use crate::survey::{RecentTable, entry, keep};
+
+/// Client, server and port.
+type Key = (IpAddr, IpAddr, u16);
+
+/// What could be health checks, by source and service.
+#[derive(Debug, Default)]
+pub(crate) struct HealthChecks(RecentTable<Key, Probes>);
+
+impl HealthChecks {
+    /// Takes in one connection.
+    pub(crate) fn note(&mut self, connection: &Connection, limits: &Limits) {
+        if connection.handshake.syn_ack.is_none() {
+            return;
+        }
+        let probes = entry(&mut self.0, probe_key(connection));
+        if is_probe_like(connection, limits) {
+            probes.add(connection.first);
+        } else {
+            probes.others = probes.others.saturating_add(1);
+        }
+    }
+
+    /// The finding about the health checks that a connection is one of.
+    pub(crate) fn finding_for(&self, connection: &Connection, limits: &Limits) -> Option<Finding> {
+        if !is_probe_like(connection, limits) {
+            return None;
+        }
+        let probes = self.0.get(&probe_key(connection))?;
+        probes
+            .are_steady(limits)
+            .then(|| probes.finding(connection.client.address))
+    }
+
+    /// The findings about all of them, with server and port.
+    pub(crate) fn findings<'a>(
+        &'a self,
+        limits: &'a Limits,
+    ) -> impl Iterator<Item = (IpAddr, u16, Finding)> + 'a {
+        self.0
+            .iter()
+            .filter(|(_, probes)| probes.are_steady(limits))
+            .map(|((client, server, port), probes)| (*server, *port, probes.finding(*client)))
+    }
+}
+
+/// The connections of one source to one service.
+#[derive(Clone, Debug)]
+struct Probes {
+    alike: u32,
+    others: u32,
+    last: Timestamp,
+    shortest: Interval,
+    longest: Interval,
+    sum: Interval,
+    frames: Vec<u64>,
+}
+
+impl Default for Probes {
+    fn default() -> Probes {
+        Probes {
+            alike: 0,
+            others: 0,
+            last: Timestamp(0),
+            shortest: Interval(i64::MAX),
+            longest: Interval::ZERO,
+            sum: Interval::ZERO,
+            frames: Vec::new(),
+        }
+    }
+}
+
+impl Probes {
+    fn add(&mut self, first: Mark) {
+        if self.alike > 0 {
+            let pause = first.time.since(self.last).abs();
+            self.shortest = self.shortest.min(pause);
+            self.longest = self.longest.max(pause);
+            self.sum = Interval(self.sum.0.saturating_add(pause.0));
+        }
+        self.alike = self.alike.saturating_add(1);
+        self.last = first.time;
+        keep(&mut self.frames, first);
+    }
+
+    /// Enough of them, nearly nothing else, and the pauses alike.
+    fn are_steady(&self, limits: &Limits) -> bool {
+        let (shortest, longest) = (self.shortest.as_secs_f64(), self.longest.as_secs_f64());
+        self.alike >= limits.probe_count
+            && self.others.saturating_mul(10) <= self.alike
+            && self.shortest >= limits.probe_period
+            && longest <= shortest * (1.0 + limits.probe_jitter)
+    }
+
+    fn finding(&self, client: IpAddr) -> Finding {
+        let pauses = i64::from(self.alike.saturating_sub(1).max(1));
+        probe::finding(
+            client,
+            self.alike,
+            Interval(self.sum.0 / pauses),
+            self.frames.clone(),
+        )
+    }
+}
+
+fn probe_key(connection: &Connection) -> Key {
+    (
+        connection.client.address,
+        connection.server.address,
+        connection.server.port,
+    )
+}
+
+/// Accepted, left at once, and not a byte of payload.
+pub(crate) fn is_probe_like(connection: &Connection, limits: &Limits) -> bool {
+    let (client, server) = (&connection.client, &connection.server);
+    let left = matches!(
+        client.state,
+        EndpointState::Closing { .. } | EndpointState::Reset
+    );
+    let silent = client.counts.payload_packets == 0 && server.counts.payload_packets == 0;
+    let quick = connection.duration() <= limits.probe_duration;
+    connection.handshake.syn_ack.is_some() && left && silent && quick
+}

@@ -1,0 +1,298 @@
+//! How the attempts at one service went.
+
+use std::net::IpAddr;
+
+use wirewhy_flow::Connection;
+use wirewhy_packet::Timestamp;
+
+use crate::attempt::{self, Failure, Silent, Went};
+use crate::distinct_count::DistinctCount;
+use crate::flood::Flood;
+use crate::table::Worth;
+use wirewhy_detect::{Confidence, Culprit, Finding, Role, code};
+
+/// The attempts at one address and port.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServiceTally {
+    /// Attempts of which is known how they went.
+    pub(crate) attempts: u32,
+    /// Those that worked.
+    pub(crate) worked: u32,
+    /// Those the client itself gave up.
+    pub(crate) left: u32,
+    /// The first attempt.
+    pub(crate) first: Option<Timestamp>,
+    /// The latest attempt.
+    pub(crate) last: Option<Timestamp>,
+    /// When the first and the latest working attempt began.
+    pub(crate) working: Option<(Timestamp, Timestamp)>,
+    /// Hop counts of the answers of working attempts.
+    pub(crate) working_ttls: TtlSet,
+    /// Two clients whose attempts worked.
+    pub(crate) working_clients: [Option<IpAddr>; 2],
+    /// Some that opened and go on, by stream.
+    pub(crate) open: Vec<u32>,
+    /// Those that failed.
+    pub(crate) failures: Option<Box<Failures>>,
+    /// Half-open attempts; looked for once there are many attempts.
+    pub(crate) flood: Option<Box<Flood>>,
+}
+
+/// The failed attempts at one service.
+#[derive(Clone, Debug)]
+pub(crate) struct Failures {
+    /// How many.
+    pub(crate) count: u32,
+    /// How many came to nothing at all.
+    pub(crate) in_vain: u32,
+    /// How many were asked for more than once, or answered.
+    pub(crate) sure: u32,
+    /// Root causes, most frequent not first; at most [`Failures::KINDS`].
+    pub(crate) kinds: Vec<(&'static str, u32)>,
+    /// Who caused them, where all agree.
+    pub(crate) culprit: Culprit,
+    /// The surest of their root causes.
+    pub(crate) confidence: Confidence,
+    /// The clients.
+    pub(crate) clients: DistinctCount<IpAddr>,
+    /// Some of the clients.
+    pub(crate) known_clients: Vec<IpAddr>,
+    /// When the first and the latest of them began.
+    pub(crate) from: Timestamp,
+    /// See `from`.
+    pub(crate) until: Timestamp,
+    /// Hop counts of the answers.
+    pub(crate) ttls: TtlSet,
+    /// How many had an answer.
+    pub(crate) answered: u32,
+    /// Decisive frames of the first ones.
+    pub(crate) frames: Vec<u64>,
+}
+
+/// A set of hop counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct TtlSet([u64; 4]);
+
+impl TtlSet {
+    fn add(&mut self, ttl: u8) {
+        if let Some(word) = self.0.get_mut(usize::from(ttl >> 6)) {
+            *word |= 1 << (ttl & 63);
+        }
+    }
+
+    pub(crate) fn contains(&self, ttl: u8) -> bool {
+        self.0
+            .get(usize::from(ttl >> 6))
+            .is_some_and(|word| word >> (ttl & 63) & 1 == 1)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    /// Its only member.
+    pub(crate) fn only(&self) -> Option<u8> {
+        let mut members = (0..=u8::MAX).filter(|ttl| self.contains(*ttl));
+        members.next().filter(|_| members.next().is_none())
+    }
+}
+
+impl Worth for ServiceTally {
+    fn is_worth_keeping(&self) -> bool {
+        self.attempts > 1 || !self.open.is_empty()
+    }
+}
+
+impl ServiceTally {
+    /// Attempts before they are counted by time: what came before a first half-open one matters only where it was more.
+    const MANY: u32 = 32;
+
+    /// How many that go on are remembered.
+    const OPEN: usize = 8;
+
+    pub(crate) fn add(&mut self, connection: &Connection, went: Option<Went>) {
+        self.open.retain(|stream| *stream != connection.stream);
+        let silent = attempt::silent(connection);
+        self.add_half_open(connection, silent, went);
+        let Some(went) = went else { return };
+        let start = connection.first.time;
+        self.attempts = self.attempts.saturating_add(1);
+        self.first = Some(self.first.map_or(start, |first| first.min(start)));
+        self.last = Some(self.last.map_or(start, |last| last.max(start)));
+        match went {
+            Went::Worked => self.add_working(connection),
+            Went::Left => self.left = self.left.saturating_add(1),
+            Went::Failed(failure) => self
+                .failures
+                .get_or_insert_with(|| Box::new(Failures::new(&failure, start)))
+                .add(connection, &failure),
+        }
+    }
+
+    pub(crate) fn keep_open(&mut self, stream: u32) {
+        if self.open.len() < Self::OPEN && !self.open.contains(&stream) {
+            self.open.push(stream);
+        }
+    }
+
+    /// Whether a connection is known to go on.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    fn add_half_open(
+        &mut self,
+        connection: &Connection,
+        silent: Option<Silent>,
+        went: Option<Went>,
+    ) {
+        if silent.is_none() && went.is_none() {
+            return;
+        }
+        if self.flood.is_none() && (silent.is_some() || self.attempts >= Self::MANY) {
+            self.flood = Some(Box::new(Flood::new()));
+        }
+        if let Some(flood) = &mut self.flood {
+            flood.add(connection.client.address, connection.first, silent);
+        }
+    }
+
+    fn add_working(&mut self, connection: &Connection) {
+        self.worked = self.worked.saturating_add(1);
+        let start = connection.first.time;
+        let (from, until) = self.working.unwrap_or((start, start));
+        self.working = Some((from.min(start), until.max(start)));
+        if let Some(ttl) = attempt::answer_ttl(connection) {
+            self.working_ttls.add(ttl);
+        }
+        self.add_working_client(connection.client.address);
+    }
+
+    pub(crate) fn add_working_client(&mut self, client: IpAddr) {
+        let client = Some(client);
+        if !self.working_clients.contains(&client)
+            && let Some(place) = self
+                .working_clients
+                .iter_mut()
+                .find(|known| known.is_none())
+        {
+            *place = client;
+        }
+    }
+}
+
+impl Failures {
+    pub(crate) const KINDS: usize = 8;
+    pub(crate) const KNOWN_CLIENTS: usize = 8;
+
+    fn new(failure: &Failure, start: Timestamp) -> Failures {
+        Failures {
+            count: 0,
+            in_vain: 0,
+            sure: 0,
+            kinds: Vec::new(),
+            culprit: failure.culprit,
+            confidence: failure.confidence,
+            clients: DistinctCount::default(),
+            known_clients: Vec::new(),
+            from: start,
+            until: start,
+            ttls: TtlSet::default(),
+            answered: 0,
+            frames: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, connection: &Connection, failure: &Failure) {
+        self.count = self.count.saturating_add(1);
+        self.in_vain = self.in_vain.saturating_add(u32::from(failure.in_vain));
+        let sure = failure.asked_again || connection.server.was_seen();
+        self.sure = self.sure.saturating_add(u32::from(sure));
+        let room = self.kinds.len() < Self::KINDS;
+        let mut kinds = self.kinds.iter_mut();
+        if let Some((_, count)) = kinds.find(|(code, _)| *code == failure.code) {
+            *count = count.saturating_add(1);
+        } else if room {
+            self.kinds.push((failure.code, 1));
+        }
+        if self.culprit.role != failure.culprit.role {
+            self.culprit = Role::Unknown.into();
+        } else if self.culprit.address != failure.culprit.address {
+            self.culprit.address = None;
+        }
+        self.confidence = self.confidence.max(failure.confidence);
+        let client = connection.client.address;
+        self.clients.add(&client);
+        self.know_client(client);
+        let start = connection.first.time;
+        self.from = self.from.min(start);
+        self.until = self.until.max(start);
+        if let Some(ttl) = attempt::answer_ttl(connection) {
+            self.ttls.add(ttl);
+            self.answered = self.answered.saturating_add(1);
+        }
+        if self.frames.len() < Finding::MAX_FRAMES {
+            self.frames.push(failure.frame);
+        }
+    }
+
+    pub(crate) fn know_client(&mut self, client: IpAddr) {
+        if self.known_clients.len() < Self::KNOWN_CLIENTS && !self.known_clients.contains(&client) {
+            self.known_clients.push(client);
+        }
+    }
+
+    /// The most frequent root cause; of equals the one that came first.
+    pub(crate) fn main_kind(&self) -> Option<(&'static str, u32)> {
+        self.kinds
+            .iter()
+            .copied()
+            .reduce(|most, next| if next.1 > most.1 { next } else { most })
+    }
+
+    /// Whether they are those of strangers who knocked about once each and were turned away at the door: every address of the
+    /// Internet is tried all day, and each is right to refuse.
+    pub(crate) fn are_of_strangers(&self) -> bool {
+        let at_the_door = [
+            code::TCP_REFUSED,
+            code::TCP_SYN_UNANSWERED,
+            code::TCP_UNREACHABLE,
+        ];
+        let once = u64::from(self.count) < self.clients.count().saturating_mul(2);
+        let mut clients = self.known_clients.iter();
+        once && clients.all(|client| is_of_the_internet(*client))
+            && self
+                .main_kind()
+                .is_some_and(|(code, _)| at_the_door.contains(&code))
+    }
+
+    /// The only client, where there is one.
+    pub(crate) fn only_client(&self) -> Option<IpAddr> {
+        match self.known_clients.as_slice() {
+            [client] => Some(*client),
+            _ => None,
+        }
+    }
+}
+
+/// Whether an address is one of the Internet at large (IANA's special-purpose registries name the others).
+fn is_of_the_internet(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            let is_carrier_grade = a == 100 && (64..128).contains(&b);
+            let is_benchmark = a == 198 && (18..20).contains(&b);
+            !(address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_documentation()
+                || a == 0
+                || is_carrier_grade
+                || is_benchmark)
+        }
+        IpAddr::V6(address) => {
+            let [first, second, ..] = address.segments();
+            first & 0xe000 == 0x2000 && (first, second) != (0x2001, 0xdb8)
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What one source tried.
+
+use std::net::IpAddr;
+
+use wirewhy_flow::{Connection, Mark};
+use wirewhy_packet::Timestamp;
+
+use crate::attempt::Fruitless;
+use crate::distinct_count::{DistinctCount, Leaders};
+use crate::flood::Recorded;
+use crate::table::Worth;
+use wirewhy_detect::{Finding, Limits};
+
+/// The attempts of one source within a stretch of time, or all since it was seen to scan.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourceTally {
+    /// When the stretch began.
+    from: Option<Timestamp>,
+    /// Attempts.
+    pub(crate) attempts: u32,
+    /// Those that found nothing.
+    pub(crate) fruitless: u32,
+    /// Addresses with ports where something was found.
+    pub(crate) fruitful: DistinctCount<(IpAddr, u16)>,
+    /// The latest of those.
+    latest: Option<(IpAddr, u16)>,
+    /// What fruitless attempts tried.
+    pub(crate) tried: Option<Box<Tried>>,
+    /// Whether it was seen to scan.
+    found: bool,
+}
+
+/// What fruitless attempts tried.
+#[derive(Clone, Debug)]
+pub(crate) struct Tried {
+    /// Addresses with ports.
+    pub(crate) targets: DistinctCount<(IpAddr, u16)>,
+    /// Addresses.
+    pub(crate) hosts: DistinctCount<IpAddr>,
+    /// Ports.
+    pub(crate) ports: DistinctCount<u16>,
+    /// The ports tried at a few hosts, and the hosts tried at a few ports: those with the most.
+    pub(crate) most_ports: Leaders<IpAddr, u16>,
+    /// See `most_ports`.
+    pub(crate) most_hosts: Leaders<u16, IpAddr>,
+    /// The first address, and the first port.
+    pub(crate) example: (IpAddr, u16),
+    /// How many found what.
+    pub(crate) unanswered: u32,
+    /// See `unanswered`.
+    pub(crate) refused: u32,
+    /// See `unanswered`.
+    pub(crate) unreachable: u32,
+    /// See `unanswered`.
+    pub(crate) aborted: u32,
+    /// The first and the latest of them.
+    pub(crate) first: Timestamp,
+    /// See `first`.
+    pub(crate) last: Timestamp,
+    /// Frames of the first ones.
+    pub(crate) frames: Vec<u64>,
+}
+
+/// What kind of scan it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scan {
+    /// Many ports of each host.
+    Ports,
+    /// Many hosts at each port.
+    Hosts,
+}
+
+impl Worth for SourceTally {
+    fn is_worth_keeping(&self) -> bool {
+        self.found || self.fruitless > 1
+    }
+}
+
+impl SourceTally {
+    pub(crate) fn add(
+        &mut self,
+        connection: &Connection,
+        fruitless: Option<Fruitless>,
+        limits: &Limits,
+    ) {
+        let start = connection.first;
+        let from = *self.from.get_or_insert(start.time);
+        if start.time.since(from) > limits.scan_window && !self.found {
+            self.found = self.scan(limits).is_some();
+            if !self.found {
+                *self = SourceTally {
+                    from: Some(start.time),
+                    ..SourceTally::default()
+                };
+            }
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        let target = (connection.server.address, connection.server.port);
+        let Some(fruitless) = fruitless else {
+            if self.latest.replace(target) != Some(target) {
+                self.fruitful.add(&target);
+            }
+            return;
+        };
+        self.fruitless = self.fruitless.saturating_add(1);
+        self.tried
+            .get_or_insert_with(|| Box::new(Tried::new(target, start)))
+            .add(target, start, fruitless);
+    }
+
+    /// What kind of scan the attempts make.
+    pub(crate) fn scan(&self, limits: &Limits) -> Option<Scan> {
+        let tried = self.tried.as_deref()?;
+        let targets = tried.targets.count();
+        // Who asks for the same again and again waits for it.
+        let insists = u64::from(self.fruitless) > targets.saturating_mul(4);
+        // Exact far beyond any number of targets.
+        let share = targets as f64 / targets.saturating_add(self.fruitful.count()).max(1) as f64;
+        if share < limits.scan_share || insists {
+            return None;
+        }
+        let (ports, hosts) = (u64::from(limits.scan_ports), u64::from(limits.scan_hosts));
+        let average = |many: u64, limit: u64| targets >= many.saturating_mul(limit);
+        if tried.most_ports.most() >= ports || average(tried.hosts.count(), ports) {
+            Some(Scan::Ports)
+        } else if tried.most_hosts.most() >= hosts || average(tried.ports.count(), hosts) {
+            Some(Scan::Hosts)
+        } else {
+            None
+        }
+    }
+
+    /// Whether silence is known to be silence: in a recording of nothing but SYNs every attempt looks unanswered.
+    pub(crate) fn is_proven(&self, scan: Scan, recorded: &Recorded) -> bool {
+        let answers = self
+            .tried
+            .as_deref()
+            .is_some_and(|tried| tried.unanswered.saturating_mul(2) < self.fruitless);
+        answers || recorded.beyond_syns || scan == Scan::Ports
+    }
+}
+
+impl Tried {
+    fn new(example: (IpAddr, u16), start: Mark) -> Tried {
+        Tried {
+            targets: DistinctCount::default(),
+            hosts: DistinctCount::default(),
+            ports: DistinctCount::default(),
+            most_ports: Leaders::default(),
+            most_hosts: Leaders::default(),
+            example,
+            unanswered: 0,
+            refused: 0,
+            unreachable: 0,
+            aborted: 0,
+            first: start.time,
+            last: start.time,
+            frames: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, target: (IpAddr, u16), start: Mark, fruitless: Fruitless) {
+        self.targets.add(&target);
+        self.hosts.add(&target.0);
+        self.ports.add(&target.1);
+        self.most_ports.add(target.0, &target.1);
+        self.most_hosts.add(target.1, &target.0);
+        let count = match fruitless {
+            Fruitless::Unanswered => &mut self.unanswered,
+            Fruitless::Refused => &mut self.refused,
+            Fruitless::Unreachable => &mut self.unreachable,
+            Fruitless::Aborted => &mut self.aborted,
+        };
+        *count = count.saturating_add(1);
+        self.first = self.first.min(start.time);
+        self.last = self.last.max(start.time);
+        if self.frames.len() < Finding::MAX_FRAMES {
+            self.frames.push(start.frame);
+        }
+    }
+}

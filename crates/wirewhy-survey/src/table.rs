@@ -1,0 +1,102 @@
+//! A table with a bound that keeps what is worth keeping.
+
+use std::hash::Hash;
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+
+/// How much an entry of a [`Table`] is worth.
+pub(crate) trait Worth {
+    /// Whether it says more than that something happened once.
+    fn is_worth_keeping(&self) -> bool;
+}
+
+/// At most [`Table::LIMIT`] entries. Once it is full, a newcomer takes the place of an entry that says little; where a few
+/// looks find none, the newcomer is left out.
+#[derive(Clone, Debug)]
+pub(crate) struct Table<K, V> {
+    entries: IndexMap<K, V, FixedState>,
+    /// Where the next look for an entry to give up begins.
+    hand: usize,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Table {
+            entries: IndexMap::default(),
+            hand: 0,
+        }
+    }
+}
+
+impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
+    pub(crate) const LIMIT: usize = 16_384;
+    const LOOKS: usize = 8;
+
+    /// The entry of a key, made if need and room be.
+    #[inline]
+    pub(crate) fn entry(&mut self, key: K) -> Option<&mut V> {
+        if self.entries.len() >= Self::LIMIT && !self.entries.contains_key(&key) {
+            self.make_room()?;
+        }
+        Some(self.entries.entry(key).or_default())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter()
+    }
+
+    fn make_room(&mut self) -> Option<()> {
+        for _ in 0..Self::LOOKS {
+            self.hand = (self.hand + 1) % Self::LIMIT;
+            let (_, value) = self.entries.get_index(self.hand)?;
+            if !value.is_worth_keeping() {
+                self.entries.swap_remove_index(self.hand);
+                return Some(());
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen(u32);
+
+    impl Worth for Seen {
+        fn is_worth_keeping(&self) -> bool {
+            self.0 > 1
+        }
+    }
+
+    #[test]
+    fn what_came_once_makes_room_for_what_comes_often() {
+        let mut table: Table<u32, Seen> = Table::default();
+        for _ in 0..2 {
+            table.entry(7).unwrap().0 += 1;
+        }
+        for key in 1_000..100_000 {
+            if let Some(seen) = table.entry(key) {
+                seen.0 += 1;
+            }
+        }
+        table.entry(9).unwrap().0 += 1;
+        assert_eq!(table.iter().count(), Table::<u32, Seen>::LIMIT);
+        assert_eq!(table.entries[&7].0, 2);
+    }
+
+    #[test]
+    fn a_table_full_of_what_counts_takes_no_more() {
+        let mut table: Table<u32, Seen> = Table::default();
+        for key in 0..20_000 {
+            if let Some(seen) = table.entry(key) {
+                seen.0 += 2;
+            }
+        }
+        assert!(table.entry(20_000).is_none());
+        assert!(table.entry(0).is_some());
+    }
+}

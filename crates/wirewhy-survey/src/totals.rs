@@ -1,0 +1,42 @@
+//! Sums over the connections of one capture.
+
+use wirewhy_detect::{Judged, Outcome};
+
+/// Sums over the connections of one capture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Connections.
+    pub connections: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Those that worked badly.
+    pub degraded: u64,
+    /// Those that went well.
+    pub ok: u64,
+    /// Those the capture shows too little of.
+    pub undecided: u64,
+    /// TCP packets, copies included.
+    pub tcp_packets: u64,
+    /// Resets.
+    pub resets: u64,
+    /// Retransmitted segments.
+    pub retransmissions: u64,
+}
+
+impl Totals {
+    /// Counts one judged connection; `tcp_packets` is the reader's to fill.
+    pub fn add(&mut self, judged: &Judged) {
+        let connection = &judged.connection;
+        self.connections += 1;
+        *match judged.outcome() {
+            Outcome::Failed => &mut self.failed,
+            Outcome::Degraded => &mut self.degraded,
+            Outcome::Ok => &mut self.ok,
+            Outcome::Undecided => &mut self.undecided,
+        } += 1;
+        for side in [&connection.client, &connection.server] {
+            self.resets += u64::from(side.counts.resets);
+            self.retransmissions += u64::from(side.counts.retransmissions);
+        }
+    }
+}
