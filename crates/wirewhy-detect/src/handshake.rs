@@ -105,11 +105,6 @@ impl<'a> Handshake<'a> {
         })
     }
 
-    /// The handshake of a connection, unless it was completed.
-    pub(crate) fn failed(connection: &'a Connection) -> Option<Handshake<'a>> {
-        Handshake::of(connection).filter(|handshake| !handshake.is_completed())
-    }
-
     /// Whether both sides finished.
     pub(crate) fn is_completed(&self) -> bool {
         matches!(self.end, End::Completed)

@@ -5,7 +5,7 @@ use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
 use crate::record::Readings;
-use crate::{Confidence, DETECTORS, Finding, Limits, Severity, TrustStore};
+use crate::{Confidence, DETECTORS, Finding, Limits, Record, Severity, TrustStore, link_causes};
 
 /// A connection with what was concluded about it.
 #[derive(Clone, PartialEq, Debug)]
@@ -54,7 +54,6 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
     if let Some(handshake) = readings.handshake() {
         certificate::judge(handshake, limits, trust, &mut findings);
     }
-    let codes: Vec<&'static str> = findings.iter().map(|finding| finding.code).collect();
     let unseen = connection.client.counts.unseen_bytes + connection.server.counts.unseen_bytes;
     for finding in &mut findings {
         if unseen > 0 {
@@ -62,13 +61,20 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
             finding.facts.0.push(("unseen_bytes", unseen.into()));
         }
         finding.frames.truncate(Finding::MAX_FRAMES);
-        // A cause that is not among the findings explains nothing.
-        finding.consequence_of = finding.consequence_of.filter(|cause| codes.contains(cause));
     }
+    link_causes(&mut findings, record_of);
     Judged {
         connection,
         findings,
     }
+}
+
+/// The record of a code of this crate.
+fn record_of(code: &str) -> Option<&'static Record> {
+    let mut detectors = DETECTORS.iter();
+    detectors
+        .find(|detector| detector.record.code == code)
+        .map(|detector| detector.record)
 }
 
 /// What a recording with holes in this very connection leaves of a certainty: the packet that would say otherwise may be

@@ -3,6 +3,7 @@
 //! [`judge()`] runs every detector of [`DETECTORS`] over one finished connection. Detectors are pure functions over finished facts: they keep no state, see no bytes and write nothing.
 //! Every word a user reads about a finding stands in its [`Record`].
 
+mod causes;
 mod certificates;
 pub mod code;
 mod detectors;
@@ -11,21 +12,22 @@ mod handshake;
 mod icmp;
 mod judge;
 mod limits;
+mod live;
 mod record;
 mod resets;
-mod settle;
 mod signature;
 #[cfg(test)]
 mod testing;
 pub mod timers;
 pub mod wording;
 
+pub use causes::{Cause, link_causes};
 pub use certificates::{TrustStore, UnusableRoot};
 pub use detectors::DETECTORS;
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use judge::{Judged, Outcome, judge};
 pub use limits::Limits;
+pub use live::{Reportable, next_deadline, reportable_at};
 pub(crate) use record::Rule;
 pub use record::{Detector, Record};
-pub use settle::{outlook, settles};
 pub use signature::signature;

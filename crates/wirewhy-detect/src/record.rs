@@ -5,7 +5,7 @@ use wirewhy_flow::Connection;
 use crate::certificates::Presented;
 use crate::handshake::Handshake;
 use crate::resets::Resets;
-use crate::{Finding, Limits, Severity};
+use crate::{Cause, Finding, Limits, Reportable, Severity};
 
 /// Everything a user reads about one code: `wirewhy explain`, the README's table and the tests read the same text.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,10 @@ pub struct Record {
     pub look_alikes: &'static str,
     /// What to check and run next, one step a line.
     pub check_next: &'static [&'static str],
+    /// The codes that explain this one where both are found on a connection. The first that was found does.
+    pub explained_by: &'static [Cause],
+    /// When a finding about a connection that goes on may be reported.
+    pub reportable: Reportable,
 }
 
 /// A rule over one finished connection.

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use wirewhy_detect::wording::socket_of;
-use wirewhy_detect::{Confidence, Finding, Judged, Limits, Scope, Severity, Value, code};
+use wirewhy_detect::{
+    Confidence, Finding, Judged, Limits, Scope, Severity, Value, code, link_causes,
+};
 use wirewhy_flow::{Mark, Neighbours};
 
 use crate::attempts::Attempts;
@@ -14,12 +16,11 @@ use crate::catalogue::SURVEY;
 use crate::detectors::capture::one_direction;
 use crate::detectors::host::idle_timer::IdleEnd;
 use crate::detectors::rst::{after_close, stray_segment};
-use crate::detectors::tcp::probe;
 use crate::hellos::Hellos;
 use crate::openings::OpenedConnections;
 use crate::probes::{HealthChecks, is_probe_like};
 use crate::strays::Strays;
-use crate::{CaptureFaults, Rule};
+use crate::{CaptureFaults, Rule, record_of};
 
 /// A finding about more than one connection.
 #[derive(Clone, PartialEq, Debug)]
@@ -97,15 +98,11 @@ impl Survey {
                     .summary
                     .push_str("; but most of this recording shows one direction only");
             }
-            if probe.is_some() && finding.severity == Severity::Note {
-                finding.consequence_of = Some(probe::RECORD.code);
-            }
             if finding.code != code::TCP_HANDSHAKE_ABORTED {
                 continue;
             }
             if probe.is_some() {
                 finding.severity = Severity::Note;
-                finding.consequence_of = Some(probe::RECORD.code);
             } else if let Some(stream) = self.opened.winner_over(&judged.connection, limits) {
                 finding.severity = Severity::Note;
                 finding.facts.0.push(("winning_stream", stream.into()));
@@ -115,18 +112,12 @@ impl Survey {
             }
         }
         if let Some(stray) = self.strays.of(&judged.connection) {
-            for finding in judged
-                .findings
-                .iter_mut()
-                .filter(|found| found.code.starts_with("rst."))
-            {
-                finding.consequence_of = Some(stray_segment::RECORD.code);
-            }
             judged
                 .findings
                 .push(stray_segment::finding(&judged.connection, stray));
         }
         judged.findings.extend(probe);
+        link_causes(&mut judged.findings, record_of);
     }
 
     /// The findings beyond single connections, given what reading the capture showed and what was seen of the link.

@@ -79,7 +79,11 @@ const LEAVES_WITHIN: Interval = Interval::from_secs(1);
 
 impl<'a> Presented<'a> {
     /// The certificates of a connection; `None` where none can be read.
-    pub(crate) fn of(handshake: Handshake<'a>, trust: &TrustStore) -> Option<Presented<'a>> {
+    pub(crate) fn of(
+        handshake: Handshake<'a>,
+        trust: &TrustStore,
+        limits: &Limits,
+    ) -> Option<Presented<'a>> {
         let tls = handshake.tls;
         let certificates = tls.server_certificates.as_ref()?;
         let leaf = certificates.chain.first()?.facts.as_ref()?;
@@ -97,7 +101,7 @@ impl<'a> Presented<'a> {
                 .as_deref()
                 .and_then(|hello| hello.server_name()),
             time: flow_mark(certificates.mark).time,
-            reaction: reaction(&handshake),
+            reaction: reaction(&handshake, limits),
             path,
             public_path,
             roots_given: trust.is_given(),
@@ -196,7 +200,11 @@ pub(crate) fn fits(alert: AlertDescription, fault: Fault) -> bool {
 }
 
 /// How the client took the certificates.
-fn reaction(handshake: &Handshake<'_>) -> Reaction {
+fn reaction(handshake: &Handshake<'_>, limits: &Limits) -> Reaction {
+    // Who ends a handshake that has stood still for so long gives up waiting and refuses nothing.
+    let stood_still = handshake
+        .silence()
+        .is_some_and(|(_, _, waited)| waited >= limits.handshake_silence);
     match handshake.end {
         End::Alert {
             from: Side::Client,
@@ -222,8 +230,9 @@ fn reaction(handshake: &Handshake<'_>) -> Reaction {
         | End::Reset {
             from: Side::Client,
             mark,
-        } if handshake.stage >= TlsStage::ServerHello => Reaction::Ended { mark },
+        } if handshake.stage >= TlsStage::ServerHello && !stood_still => Reaction::Ended { mark },
         End::Silence { .. } => Reaction::Unseen,
+        _ if stood_still => Reaction::Unseen,
         End::Completed => unused(handshake).unwrap_or(Reaction::Accepted),
         _ => Reaction::Accepted,
     }

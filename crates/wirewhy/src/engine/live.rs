@@ -7,10 +7,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 
-use wirewhy_detect::{Finding, Judged, Scope, Severity, judge, outlook, settles};
+use wirewhy_detect::{Finding, Judged, Scope, Severity, judge, next_deadline, reportable_at};
 use wirewhy_flow::{Connection, Observed, Tally, Tracker};
 use wirewhy_packet::{Interval, Packet, Timestamp};
-use wirewhy_survey::{CaptureFaults, GroupFinding, Survey, Totals};
+use wirewhy_survey::{CaptureFaults, GroupFinding, Survey, Totals, record_of};
 
 use super::judging::{Held, Judging};
 use super::{Analysis, EngineOptions};
@@ -400,12 +400,10 @@ impl Look<'_> {
             if case.told.contains(&finding.code) {
                 continue;
             }
-            let due = settles(
-                finding.code,
-                &judged.connection,
-                case.holds(finding.code, now),
-                limits,
-            );
+            let found = case.holds(finding.code, now);
+            let due = record_of(finding.code).map_or(now, |record| {
+                reportable_at(record, &judged.connection, found, limits)
+            });
             if due > now {
                 again = Some(again.map_or(due, |again| again.min(due)));
                 continue;
@@ -416,7 +414,7 @@ impl Look<'_> {
             }
         }
         known.extend(&case.told);
-        let coming = outlook(&mut judged.connection, &known, limits);
+        let coming = next_deadline(&mut judged.connection, &known, limits);
         if !case.is_empty() {
             self.cases.insert(stream, case);
         }

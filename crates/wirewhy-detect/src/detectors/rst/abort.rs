@@ -3,7 +3,7 @@
 use super::{by_a_device, finding};
 use crate::resets::{Reason, Resets, loses_work};
 use crate::wording::{request, socket, span};
-use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.abort",
@@ -19,6 +19,32 @@ pub(crate) const RECORD: Record = Record {
         "Look into the log of the application on the side that reset, at that second: crash, timeout, connection limit.",
         "Load balancers, health checkers and load testers close with SO_LINGER 0 on purpose.",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("tls.client-hello-dropped"),
+        Cause::IfAsSevere("tls.handshake-timeout"),
+        Cause::IfAsSevere("tls.version-mismatch"),
+        Cause::IfAsSevere("tls.no-shared-parameters"),
+        Cause::IfAsSevere("tls.alpn-mismatch"),
+        Cause::IfAsSevere("tls.unrecognized-name"),
+        Cause::IfAsSevere("tls.client-cert-missing"),
+        Cause::IfAsSevere("tls.client-cert-rejected"),
+        Cause::IfAsSevere("tls.alert"),
+        Cause::IfAsSevere("tls.encrypted-alert"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+        Cause::IfError("tls.cert-not-yet-valid"),
+        Cause::IfError("tls.cert-name-mismatch"),
+        Cause::IfError("tls.cert-self-signed"),
+        Cause::IfError("tls.cert-chain-incomplete"),
+        Cause::IfError("tls.cert-untrusted"),
+        Cause::IfError("tls.cert-weak"),
+        Cause::IfError("tls.intercepted"),
+        Cause::IfAsSevere("tcp.no-response"),
+        Cause::IfAsSevere("tcp.probe"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -55,7 +81,6 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
             socket(own),
             by_a_device(connection)
         ),
-        consequence_of: Some("tcp.no-response"),
         ..finding(RECORD.code, severity, (&first, &all), connection, limits)
     })
 }

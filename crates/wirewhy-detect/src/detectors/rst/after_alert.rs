@@ -1,10 +1,9 @@
 //! `rst.after-alert`: the hard end behind a TLS alert.
 
 use super::finding;
-use crate::detectors::tls;
 use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.after-alert",
@@ -16,6 +15,27 @@ pub(crate) const RECORD: Record = Record {
     check_next: &[
         "Read the alert in the frame named in the facts, and what the other end's log says of it.",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tls.version-mismatch"),
+        Cause::IfAsSevere("tls.no-shared-parameters"),
+        Cause::IfAsSevere("tls.alpn-mismatch"),
+        Cause::IfAsSevere("tls.unrecognized-name"),
+        Cause::IfAsSevere("tls.client-cert-missing"),
+        Cause::IfAsSevere("tls.client-cert-rejected"),
+        Cause::IfAsSevere("tls.alert"),
+        Cause::IfAsSevere("tls.encrypted-alert"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+        Cause::IfError("tls.cert-not-yet-valid"),
+        Cause::IfError("tls.cert-name-mismatch"),
+        Cause::IfError("tls.cert-self-signed"),
+        Cause::IfError("tls.cert-chain-incomplete"),
+        Cause::IfError("tls.cert-untrusted"),
+        Cause::IfError("tls.cert-weak"),
+        Cause::IfError("tls.intercepted"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -41,7 +61,6 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
             socket(own)
         ),
         facts: found.facts.clone().with("alert_frame", alert),
-        consequence_of: tls::alert_code(connection),
         ..found
     })
 }

@@ -3,7 +3,7 @@
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.after-close",
@@ -15,6 +15,11 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "Behind its own FIN while a request or upload still arrives: rst.unread-data. A request that crosses the FIN of an idle \
                   connection: rst.close-race.",
     check_next: &["Nothing to do."],
+    explained_by: &[
+        Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tcp.probe"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -3,7 +3,7 @@
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::{request, socket, span};
-use crate::{Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.close-race",
@@ -17,6 +17,8 @@ pub(crate) const RECORD: Record = Record {
         "Let the side in front close first: its idle limit must be shorter than that of the server behind it (Node 5 s, nginx 75 s, ALB 60 s).",
         "Let the client repeat idempotent requests that meet this.",
     ],
+    explained_by: &[Cause::IfAsSevere("rst.stray-segment")],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

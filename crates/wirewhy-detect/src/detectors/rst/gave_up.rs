@@ -1,10 +1,9 @@
 //! `rst.gave-up`: the end of a silence.
 
-use super::super::tcp::is_black_hole;
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Culprit, Detector, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{Cause, Culprit, Detector, Finding, Limits, Record, Reportable, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.gave-up",
@@ -15,6 +14,15 @@ pub(crate) const RECORD: Record = Record {
     recognised: "At least two retransmissions or probes of the same side without an answer before its reset, or a window closed to it.",
     look_alikes: "A reset with packets answered in time: rst.abort.",
     check_next: &["Look at the finding this follows from: it names the silent side."],
+    explained_by: &[
+        Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tcp.unreachable"),
+        Cause::IfAsSevere("tcp.keepalive-unanswered"),
+        Cause::Always("tcp.zero-window"),
+        Cause::IfAsSevere("tcp.mtu-blackhole"),
+        Cause::IfAsSevere("tcp.peer-vanished"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -27,17 +35,12 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let connection = resets.connection;
     let before = &first.reset.before;
     let own = connection.side(first.event.from);
-    let (what, cause) = if before.unanswered_keep_alives >= 2 {
-        (
-            "an answer to its keep-alive probes",
-            "tcp.keepalive-unanswered",
-        )
+    let what = if before.unanswered_keep_alives >= 2 {
+        "an answer to its keep-alive probes"
     } else if before.peer_window_closed.is_some() {
-        ("an open window", "tcp.zero-window")
-    } else if is_black_hole(connection, first.event.from, limits) {
-        ("an acknowledgement", "tcp.mtu-blackhole")
+        "an open window"
     } else {
-        ("an acknowledgement", "tcp.peer-vanished")
+        "an acknowledgement"
     };
     Some(Finding {
         culprit: Culprit {
@@ -48,7 +51,6 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
             "{} waited in vain for {what} and reset the connection",
             socket(own)
         ),
-        consequence_of: Some(cause),
         ..finding(
             RECORD.code,
             Severity::Error,

@@ -4,7 +4,9 @@ use super::finding;
 use crate::resets::{Reason, Resets, origin};
 use crate::timers::known;
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.idle-expired",
@@ -21,6 +23,8 @@ pub(crate) const RECORD: Record = Record {
         "Send keep-alives more often than that (net.ipv4.tcp_keepalive_time with SO_KEEPALIVE, or the pool's own check).",
         "Close idle connections of the pool sooner than the device forgets them.",
     ],
+    explained_by: &[Cause::IfAsSevere("rst.stray-segment")],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -3,7 +3,10 @@
 use super::finding;
 use crate::resets::{Reason, Resets, origin};
 use crate::wording::{request, socket, trigger};
-use crate::{Confidence, Culprit, Detector, Finding, Limits, Record, Role, Rule, Severity, Value};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Finding, Limits, Record, Reportable, Role, Rule,
+    Severity, Value,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.injected",
@@ -20,6 +23,8 @@ pub(crate) const RECORD: Record = Record {
         "What did the client send just before (server name, host)? Does another name, or the same over another path, work?",
         "Ask who runs a filter, proxy or intrusion prevention system as many hops away as the evidence says.",
     ],
+    explained_by: &[Cause::IfAsSevere("rst.stray-segment")],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

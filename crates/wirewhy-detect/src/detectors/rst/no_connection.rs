@@ -3,10 +3,9 @@
 use wirewhy_flow::Stage;
 
 use super::{by_a_device, finding};
-use crate::detectors::tls;
 use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.no-connection",
@@ -23,6 +22,13 @@ pub(crate) const RECORD: Record = Record {
         "Right after the handshake: net.ipv4.tcp_abort_on_overflow=1 with a full accept queue (nstat -az TcpExtListenOverflows).",
         "Behind a balancer: did the packet reach another back end than the ones before?",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tcp.handshake-aborted"),
+        Cause::IfAsSevere("tls.client-hello-dropped"),
+        Cause::IfAsSevere("rst.injected"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -49,9 +55,6 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
             socket(own),
             by_a_device(connection)
         ),
-        // A host that has just acknowledged part of a long hello knows the connection; and the side that believed a forged
-        // reset answers what the other, who knows nothing of it, still sends.
-        consequence_of: tls::drops_hello(connection, limits).or(Some("rst.injected")),
         ..finding(
             RECORD.code,
             Severity::Error,

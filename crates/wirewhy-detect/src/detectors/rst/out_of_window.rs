@@ -3,7 +3,7 @@
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::{count, socket};
-use crate::{Culprit, Detector, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{Cause, Culprit, Detector, Finding, Limits, Record, Reportable, Role, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.out-of-window",
@@ -19,6 +19,11 @@ pub(crate) const RECORD: Record = Record {
         "Many of these against long-lived connections (BGP, SSH): somebody guesses, from anywhere.",
         "A device that tracks the connection may believe what the hosts ignore.",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("rst.injected"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

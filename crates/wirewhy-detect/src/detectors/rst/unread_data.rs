@@ -3,7 +3,7 @@
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::{request, socket};
-use crate::{Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.unread-data",
@@ -19,6 +19,20 @@ pub(crate) const RECORD: Record = Record {
         "Does the server answer early (413, 401, 431) and close without draining the body? Let it read on for a while (lingering close).",
         "nstat -az TcpExtTCPAbortOnClose on that host counts these.",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("tls.client-hello-dropped"),
+        Cause::IfAsSevere("tls.version-mismatch"),
+        Cause::IfAsSevere("tls.no-shared-parameters"),
+        Cause::IfAsSevere("tls.alpn-mismatch"),
+        Cause::IfAsSevere("tls.unrecognized-name"),
+        Cause::IfAsSevere("tls.client-cert-missing"),
+        Cause::IfAsSevere("tls.client-cert-rejected"),
+        Cause::IfAsSevere("tls.alert"),
+        Cause::IfAsSevere("tls.encrypted-alert"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -4,7 +4,9 @@ use wirewhy_flow::{Connection, EndpointState, Vantage};
 
 use super::syn_acks;
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.accept-queue-full",
@@ -21,6 +23,8 @@ pub(crate) const RECORD: Record = Record {
         "Raise the listen backlog and net.core.somaxconn, or find out why the application does not accept.",
         "To settle it from packets: capture on the server and see whether the client's ACKs arrive.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

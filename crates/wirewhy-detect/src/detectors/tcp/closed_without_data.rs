@@ -2,9 +2,11 @@
 
 use wirewhy_flow::{Connection, Interval};
 
-use crate::detectors::tls;
 use crate::wording::{request, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
+    Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.closed-without-data",
@@ -20,6 +22,14 @@ pub(crate) const RECORD: Record = Record {
         "Look into the server's log at that second: refused by address, too many connections, a crash at accept.",
         "If a balancer answers for the service: has it any healthy back end?",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("tls.client-hello-dropped"),
+        Cause::IfAsSevere("tls.handshake-timeout"),
+        Cause::IfAsSevere("tls.handshake-closed"),
+        Cause::IfAsSevere("tcp.probe"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -30,7 +40,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 /// How soon after accepting a close counts as refusal rather than as the end of patience.
 const AT_ONCE: Interval = Interval::from_secs(5);
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let (client, server) = (&connection.client, &connection.server);
     let fin = server.fin?;
     let opened = connection.handshake.ack?;
@@ -89,8 +99,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
                     "established-no-data"
                 },
             ),
-        // Of TLS the handshake tells more.
-        consequence_of: tls::closed_code(connection, limits),
+        consequence_of: None,
     })
 }
 

@@ -4,7 +4,9 @@ use wirewhy_flow::Connection;
 
 use super::path_mtu::too_big;
 use crate::wording::socket;
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.fragmentation-needed",
@@ -19,6 +21,8 @@ pub(crate) const RECORD: Record = Record {
         "Where the sender did not obey: does the message reach it (its firewall, a NAT that does not translate it back)?",
         "Why is the path smaller there: a tunnel, PPPoE, a wrong interface MTU on the reporter?",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

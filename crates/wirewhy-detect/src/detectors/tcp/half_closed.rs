@@ -3,7 +3,10 @@
 use wirewhy_flow::{Connection, Endpoint, EndpointState, Side};
 
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
+    Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.half-closed",
@@ -18,6 +21,11 @@ pub(crate) const RECORD: Record = Record {
         "On that host: ss -tnp state close-wait names the process; count them over time.",
         "Look for code that does not close its socket on end of file.",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("tcp.no-response"),
+        Cause::IfAsSevere("tcp.probe"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -63,7 +71,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("open_side", side.name())
             .with("half_closed_seconds", waited)
             .with("threshold_seconds", limits.half_closed),
-        consequence_of: Some("tcp.no-response"),
+        consequence_of: None,
     })
 }
 

@@ -4,7 +4,10 @@ use wirewhy_flow::{Connection, EventKind, Side};
 
 use super::resets;
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
+    Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.handshake-aborted",
@@ -21,6 +24,8 @@ pub(crate) const RECORD: Record = Record {
         "Compare the delay of the SYN-ACK with the client's connect timeout.",
         "Many of these from one source to many ports: a scan. Many sources to one port: forged addresses.",
     ],
+    explained_by: &[Cause::IfAsSevere("tcp.probe")],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

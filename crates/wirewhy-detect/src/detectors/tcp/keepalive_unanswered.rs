@@ -4,7 +4,9 @@ use wirewhy_flow::{Connection, Side};
 
 use super::blame_for_silence;
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.keepalive-unanswered",
@@ -20,6 +22,8 @@ pub(crate) const RECORD: Record = Record {
         "Compare the idle time before the first probe with the timers of firewalls, NATs and balancers on the path.",
         "Was the other host restarted or its address taken away?",
     ],
+    explained_by: &[Cause::IfAsSevere("tcp.unreachable")],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

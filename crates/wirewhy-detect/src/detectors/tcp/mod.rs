@@ -26,12 +26,7 @@ pub(crate) mod zero_window;
 
 use wirewhy_flow::{Connection, Event, EventKind, Reset, Side, Vantage};
 
-use crate::{Culprit, Limits, Role};
-
-/// Whether what `from` sends vanishes by its size.
-pub(super) fn is_black_hole(connection: &Connection, from: Side, limits: &Limits) -> bool {
-    path_mtu::black_hole(connection, from, limits).is_some()
-}
+use crate::{Culprit, Role};
 
 /// Who is to blame when `silent` says nothing more: itself where the capture was taken on its side, so that what it was sent
 /// did reach it; else nobody can tell the path from the host.

@@ -4,7 +4,9 @@ use wirewhy_flow::{Connection, Endpoint, Hole, Side, Stuck};
 
 use super::path_mtu::{BlackHole, black_hole};
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.mtu-blackhole",
@@ -23,6 +25,8 @@ pub(crate) const RECORD: Record = Record {
         "Let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" through every firewall on the path.",
         "As a cure on a tunnel or PPPoE router: clamp the MSS (nft: tcp flags syn tcp option maxseg size set rt mtu).",
     ],
+    explained_by: &[Cause::Always("tcp.fragmentation-needed")],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -85,7 +89,7 @@ fn sending(
             .with("passed_bytes", recovered.then_some(stuck.smallest))
             .with("recovered", recovered)
             .with("seen", "sending"),
-        consequence_of: Some("tcp.fragmentation-needed"),
+        consequence_of: None,
     }
 }
 
@@ -117,7 +121,7 @@ fn receiving(
             .with("largest_seen_bytes", own.counts.largest_payload)
             .with("recovered", false)
             .with("seen", "receiving"),
-        consequence_of: Some("tcp.fragmentation-needed"),
+        consequence_of: None,
     }
 }
 

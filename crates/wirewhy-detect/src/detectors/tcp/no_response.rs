@@ -6,7 +6,10 @@ use super::resets;
 use super::slow_response::speaks_in_turns;
 
 use crate::wording::{request, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
+    Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.no-response",
@@ -22,6 +25,8 @@ pub(crate) const RECORD: Record = Record {
         "What was the application doing then: its log, its thread dump, the service behind it (database, DNS, upstream)?",
         "Is it out of workers or file descriptors (ss -ltn Recv-Q, its own metrics)?",
     ],
+    explained_by: &[Cause::IfAsSevere("tcp.probe")],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

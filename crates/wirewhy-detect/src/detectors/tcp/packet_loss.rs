@@ -4,7 +4,9 @@ use wirewhy_flow::{Connection, Side, Trouble};
 
 use super::{path_mtu, peer_vanished};
 use crate::wording::{socket, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.packet-loss",
@@ -21,6 +23,12 @@ pub(crate) const RECORD: Record = Record {
         "Look at interface errors and drops on both hosts and the switches between (ip -s link, ethtool -S).",
         "Bursts at high rates point to a policer or a full queue, steady loss at any rate to a bad link.",
     ],
+    explained_by: &[
+        Cause::Always("tcp.fragmentation-needed"),
+        Cause::IfAsSevere("tcp.mtu-blackhole"),
+        Cause::IfAsSevere("tcp.peer-vanished"),
+    ],
+    reportable: Reportable::SteadyRate,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -5,7 +5,9 @@ use wirewhy_packet::Seq;
 
 use super::syns;
 use crate::wording::{count, socket};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.paws-drop",
@@ -22,6 +24,8 @@ pub(crate) const RECORD: Record = Record {
         "Does the client's address belong to a NAT, and do the failing hosts sit behind it?",
         "As a test, switch timestamps off on one client (net.ipv4.tcp_timestamps=0): its connections then succeed.",
     ],
+    explained_by: &[],
+    reportable: Reportable::SynUnanswered,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -4,7 +4,9 @@ use wirewhy_flow::{Connection, Run, Side};
 
 use super::{blame_for_silence, path_mtu};
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.peer-vanished",
@@ -21,6 +23,12 @@ pub(crate) const RECORD: Record = Record {
         "After an idle time: a NAT or firewall may have forgotten the connection; compare the idle time with its timers.",
         "Did other connections over the same path stop at the same moment?",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("tcp.unreachable"),
+        Cause::IfAsSevere("tcp.mtu-blackhole"),
+        Cause::IfAsSevere("tcp.keepalive-unanswered"),
+    ],
+    reportable: Reportable::Unanswered,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -6,7 +6,10 @@ use wirewhy_packet::Interval;
 use super::{resets, syns};
 use crate::resets::refuses_unseen_syn;
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
+    Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.refused",
@@ -23,6 +26,8 @@ pub(crate) const RECORD: Record = Record {
         "Look for reject rules (nft list ruleset | grep reject; iptables -S | grep REJECT) on the server and before it.",
         "Was the service restarting at that time (journalctl -u SERVICE)?",
     ],
+    explained_by: &[Cause::IfAsSevere("tcp.unreachable")],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -3,7 +3,9 @@
 use wirewhy_flow::{Connection, Side};
 
 use crate::wording::{socket, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.reordering",
@@ -19,6 +21,8 @@ pub(crate) const RECORD: Record = Record {
         "Look for parallel links that share packets instead of flows (bonding in balance-rr, ECMP per packet).",
         "Check whether the capture itself did it: capture.time-backwards beside this.",
     ],
+    explained_by: &[],
+    reportable: Reportable::SteadyRate,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

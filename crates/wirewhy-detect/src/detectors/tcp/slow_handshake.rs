@@ -3,7 +3,9 @@
 use wirewhy_flow::{Connection, Vantage};
 
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.slow-handshake",
@@ -17,6 +19,8 @@ pub(crate) const RECORD: Record = Record {
         "Compare with other connections to that host: always slow is distance or a queue, sometimes slow is load.",
         "Look for full queues on the path (mtr) and for a proxy or balancer that wakes its back end first.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

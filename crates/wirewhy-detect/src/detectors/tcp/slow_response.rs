@@ -4,7 +4,9 @@ use wirewhy_flow::{Answer, Connection, Mark};
 use wirewhy_protocol::{ConversationFacts, Speech};
 
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.slow-response",
@@ -19,6 +21,8 @@ pub(crate) const RECORD: Record = Record {
         "Compare with the server's own log of that request: the difference is queueing before the application saw it.",
         "Look at what the server waits for: upstreams, database, locks.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

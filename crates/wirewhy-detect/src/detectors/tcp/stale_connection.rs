@@ -4,7 +4,9 @@ use wirewhy_flow::{Connection, EventKind, Side};
 
 use super::{resets, syns};
 use crate::wording::{socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.stale-connection",
@@ -22,6 +24,8 @@ pub(crate) const RECORD: Record = Record {
         "Behind a NAT: does it give out ports again sooner than the server forgets them (TIME-WAIT 60 s)?",
         "Where it never opens: is the client's reset dropped on the way (firewall, conntrack INVALID)?",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

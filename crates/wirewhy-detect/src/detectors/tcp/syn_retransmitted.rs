@@ -5,7 +5,9 @@ use wirewhy_packet::Interval;
 
 use super::{accept_queue_full, syn_acks, syns};
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.syn-retransmitted",
@@ -20,6 +22,12 @@ pub(crate) const RECORD: Record = Record {
         "Do many connections to this service lose the first SYN? On the server: nstat -az TcpExtListenDrops TcpExtTCPReqQFullDrop.",
         "Behind source NAT (containers, Kubernetes): conntrack -S, insert_failed counting up is the known port race.",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("tcp.stale-connection"),
+        Cause::IfAsSevere("tcp.unreachable"),
+        Cause::IfAsSevere("tcp.accept-queue-full"),
+    ],
+    reportable: Reportable::FirstAnswer,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -76,11 +84,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("syn_acks_after_ack", handshake.syn_acks_after_ack)
             .with("opened_after_seconds", took)
             .with("lost_seconds", lost),
-        consequence_of: Some(if connection.has_unrelated_ack() {
-            "tcp.stale-connection"
-        } else {
-            "tcp.unreachable"
-        }),
+        consequence_of: None,
     })
 }
 

@@ -5,7 +5,10 @@ use wirewhy_packet::Interval;
 
 use super::syns;
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
+    Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.syn-unanswered",
@@ -24,6 +27,8 @@ pub(crate) const RECORD: Record = Record {
         "If it arrives: look for a drop rule (nft list ruleset, iptables -L -nv) and at nstat -az TcpExtListenDrops.",
         "If it does not: follow the path with tcptraceroute or mtr --tcp to that port, and ask the firewalls on it.",
     ],
+    explained_by: &[Cause::IfAsSevere("tcp.paws-drop")],
+    reportable: Reportable::SynUnanswered,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -100,7 +105,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("host_answers_others", host_answers)
             .with("vantage", vantage.name())
             .with("stage", "syn"),
-        consequence_of: Some("tcp.paws-drop"),
+        consequence_of: None,
     })
 }
 

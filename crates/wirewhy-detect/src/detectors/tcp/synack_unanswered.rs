@@ -4,7 +4,9 @@ use wirewhy_flow::{Connection, EventKind, Side, Vantage};
 
 use super::{resets, syn_acks, syns};
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.synack-unanswered",
@@ -22,6 +24,8 @@ pub(crate) const RECORD: Record = Record {
         "If not: look for asymmetric routes and for firewalls that see only one direction (conntrack -L, dropped INVALID).",
         "If it does: look at the client's own firewall and rp_filter (nstat -az TcpExtIPReversePathFilter).",
     ],
+    explained_by: &[],
+    reportable: Reportable::SynAckUnanswered,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

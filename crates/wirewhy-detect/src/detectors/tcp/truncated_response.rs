@@ -5,7 +5,8 @@ use wirewhy_protocol::What;
 
 use crate::wording::{request, socket};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity, Value,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
+    Severity, Value,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -21,6 +22,20 @@ pub(crate) const RECORD: Record = Record {
         "Look in the server's log for a worker that died or timed out at that second.",
         "Behind a proxy: does the answer's length change on the way (compression, rewriting), does the upstream time out?",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("tls.handshake-timeout"),
+        Cause::IfAsSevere("tls.handshake-closed"),
+        Cause::IfAsSevere("tls.version-mismatch"),
+        Cause::IfAsSevere("tls.no-shared-parameters"),
+        Cause::IfAsSevere("tls.alpn-mismatch"),
+        Cause::IfAsSevere("tls.unrecognized-name"),
+        Cause::IfAsSevere("tls.client-cert-missing"),
+        Cause::IfAsSevere("tls.client-cert-rejected"),
+        Cause::IfAsSevere("tls.alert"),
+        Cause::IfAsSevere("tls.encrypted-alert"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -4,7 +4,9 @@ use wirewhy_flow::{Connection, Event, EventKind, Icmp, Interval, Side};
 
 use crate::icmp::{Meaning, is_loop_hint, undeliverable};
 use crate::wording::socket;
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.unreachable",
@@ -23,6 +25,8 @@ pub(crate) const RECORD: Record = Record {
         "Host or address unreachable: is the target up, and does it answer ARP or neighbour solicitations on its link?",
         "Time exceeded: mtr to the target shows the two routers that send the packet to each other.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

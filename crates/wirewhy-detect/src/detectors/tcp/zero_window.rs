@@ -3,7 +3,9 @@
 use wirewhy_flow::{Connection, EndpointState, EventKind, Interval, Side};
 
 use crate::wording::{count, socket, span};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.zero-window",
@@ -18,6 +20,8 @@ pub(crate) const RECORD: Record = Record {
         "On the receiving host: ss -tmi shows Recv-Q full; what is that process doing (stack, CPU, disk, a lock)?",
         "Is the receiver itself waiting for something behind it, such as a database or a slow consumer?",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -2,9 +2,9 @@
 
 use wirewhy_protocol::AlertDescription;
 
-use super::{Cause, cause, finding, for_name, party};
+use super::{AlertReason, cause, finding, for_name, party};
 use crate::handshake::{Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Rule, Severity, Value};
+use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.alert",
@@ -19,6 +19,19 @@ pub(crate) const RECORD: Record = Record {
         "Look for the alert's name in the log of the side that sent it: it knows the details.",
         "Repeat with openssl s_client -connect HOST:PORT -servername NAME -msg and compare where it stops.",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+        Cause::IfError("tls.cert-not-yet-valid"),
+        Cause::IfError("tls.cert-name-mismatch"),
+        Cause::IfError("tls.cert-self-signed"),
+        Cause::IfError("tls.cert-chain-incomplete"),
+        Cause::IfError("tls.cert-untrusted"),
+        Cause::IfError("tls.cert-weak"),
+        Cause::IfError("tls.intercepted"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -103,7 +116,7 @@ fn usual_causes(description: AlertDescription) -> &'static [&'static str] {
 fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
     let (cause, from, alert, description) = cause(handshake)?;
-    if cause != Cause::AlertItself {
+    if cause != AlertReason::AlertItself {
         return None;
     }
     let own_fault = description == AlertDescription::INTERNAL_ERROR;

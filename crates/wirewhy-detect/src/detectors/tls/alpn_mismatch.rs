@@ -2,9 +2,9 @@
 
 use wirewhy_flow::Side;
 
-use super::{Cause, cause, finding, for_name, party};
+use super::{AlertReason, cause, finding, for_name, party};
 use crate::handshake::{Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Rule, Severity, Value};
+use crate::{Detector, Finding, Limits, Record, Reportable, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.alpn-mismatch",
@@ -17,6 +17,8 @@ pub(crate) const RECORD: Record = Record {
         "openssl s_client -connect HOST:PORT -alpn h2,http/1.1: which one does the server take?",
         "gRPC needs h2 on the server and on every proxy before it.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -26,7 +28,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
-    let (Cause::Alpn, from, alert, description) = cause(handshake)? else {
+    let (AlertReason::Alpn, from, alert, description) = cause(handshake)? else {
         return None;
     };
     let offered: Vec<String> = handshake

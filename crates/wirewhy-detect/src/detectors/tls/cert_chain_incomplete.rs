@@ -2,7 +2,7 @@
 
 use super::certificate::finding;
 use crate::certificates::{Fault, PathEnd, Presented};
-use crate::{Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-chain-incomplete",
@@ -19,6 +19,15 @@ pub(crate) const RECORD: Record = Record {
         "openssl s_client -connect HOST:PORT -servername NAME -showcerts </dev/null: is the issuer of certificate 0 the subject of 1?",
         "Is it a private authority? Pass its root with --roots.",
     ],
+    explained_by: &[
+        Cause::IfError("tls.intercepted"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+        Cause::IfError("tls.cert-not-yet-valid"),
+        Cause::IfError("tls.cert-name-mismatch"),
+        Cause::IfError("tls.cert-self-signed"),
+    ],
+    reportable: Reportable::ClientReaction,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -1,7 +1,7 @@
 //! `tls.cert-expired`: a certificate was presented after its validity had ended.
 
 use super::validity::{self, Edge};
-use crate::{Detector, Record, Rule, Severity};
+use crate::{Cause, Detector, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-expired",
@@ -18,6 +18,11 @@ pub(crate) const RECORD: Record = Record {
         "openssl s_client -connect HOST:PORT -servername NAME </dev/null | openssl x509 -noout -dates",
         "The second and later certificates of the chain expire, too: -showcerts.",
     ],
+    explained_by: &[
+        Cause::IfError("tls.intercepted"),
+        Cause::IfError("tls.cert-revoked"),
+    ],
+    reportable: Reportable::ClientReaction,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -3,7 +3,7 @@
 use super::certificate::finding;
 use crate::certificates::{Presented, Reaction, expires_within};
 use crate::wording::{instant, long_span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-expiring",
@@ -16,6 +16,8 @@ pub(crate) const RECORD: Record = Record {
         "Is it renewed automatically, and is the server reloaded then?",
         "openssl s_client -connect HOST:PORT -servername NAME </dev/null | openssl x509 -noout -enddate",
     ],
+    explained_by: &[],
+    reportable: Reportable::ClientReaction,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

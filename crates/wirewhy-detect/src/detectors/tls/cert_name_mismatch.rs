@@ -2,7 +2,7 @@
 
 use super::certificate::finding;
 use crate::certificates::{Fault, NameMatch, Presented, match_name, names_of};
-use crate::{Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-name-mismatch",
@@ -18,6 +18,13 @@ pub(crate) const RECORD: Record = Record {
         "Does DNS lead the name to the right server, and has that server a certificate for it (its default answered)?",
         "openssl s_client -connect HOST:PORT -servername NAME </dev/null | openssl x509 -noout -ext subjectAltName",
     ],
+    explained_by: &[
+        Cause::IfError("tls.intercepted"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+        Cause::IfError("tls.cert-not-yet-valid"),
+    ],
+    reportable: Reportable::ClientReaction,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

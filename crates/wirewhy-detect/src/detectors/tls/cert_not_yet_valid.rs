@@ -1,7 +1,7 @@
 //! `tls.cert-not-yet-valid`: a certificate was presented before its validity began.
 
 use super::validity::{self, Edge};
-use crate::{Detector, Record, Rule, Severity};
+use crate::{Cause, Detector, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-not-yet-valid",
@@ -15,6 +15,12 @@ pub(crate) const RECORD: Record = Record {
         "Which clock is wrong: that of the authority that issued it, of the server, or of the recording host?",
         "openssl s_client -connect HOST:PORT -servername NAME </dev/null | openssl x509 -noout -dates",
     ],
+    explained_by: &[
+        Cause::IfError("tls.intercepted"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+    ],
+    reportable: Reportable::ClientReaction,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -3,7 +3,7 @@
 use super::certificate::finding;
 use crate::certificates::{Fault, Presented, revocation};
 use crate::wording::instant;
-use crate::{Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-revoked",
@@ -18,6 +18,8 @@ pub(crate) const RECORD: Record = Record {
         "Get a new certificate with a new key; find out why this one was revoked.",
         "openssl s_client -connect HOST:PORT -servername NAME -status </dev/null",
     ],
+    explained_by: &[Cause::IfError("tls.intercepted")],
+    reportable: Reportable::ClientReaction,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

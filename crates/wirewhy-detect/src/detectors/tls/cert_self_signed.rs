@@ -2,7 +2,7 @@
 
 use super::certificate::finding;
 use crate::certificates::{Fault, PathEnd, Presented};
-use crate::{Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-self-signed",
@@ -16,6 +16,14 @@ pub(crate) const RECORD: Record = Record {
         "Is it the server's placeholder certificate? Then the real one is not configured for that name or address.",
         "If it is meant to be so, give it to the clients, and to wirewhy with --roots.",
     ],
+    explained_by: &[
+        Cause::IfError("tls.intercepted"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+        Cause::IfError("tls.cert-not-yet-valid"),
+        Cause::IfError("tls.cert-name-mismatch"),
+    ],
+    reportable: Reportable::ClientReaction,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

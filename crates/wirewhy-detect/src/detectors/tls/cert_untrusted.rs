@@ -3,7 +3,7 @@
 use super::certificate::finding;
 use super::intercepted;
 use crate::certificates::{Fault, PathEnd, Presented};
-use crate::{Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-untrusted",
@@ -20,6 +20,16 @@ pub(crate) const RECORD: Record = Record {
         "Should it not? Then find out who presents that certificate: the server, or a proxy on the way.",
         "Pass the roots your clients trust with --roots.",
     ],
+    explained_by: &[
+        Cause::IfError("tls.intercepted"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+        Cause::IfError("tls.cert-not-yet-valid"),
+        Cause::IfError("tls.cert-name-mismatch"),
+        Cause::IfError("tls.cert-self-signed"),
+        Cause::IfError("tls.cert-chain-incomplete"),
+    ],
+    reportable: Reportable::ClientReaction,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

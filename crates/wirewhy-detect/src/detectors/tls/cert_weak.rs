@@ -3,13 +3,15 @@
 use wirewhy_protocol::{CertificateFacts, KeyAlgorithm};
 
 use super::certificate::finding;
-use crate::certificates::{Fault, Presented};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::certificates::{Fault, Presented, Reaction};
+use crate::{
+    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-weak",
     title: "The server's chain is weak",
-    severity: Severity::Warning,
+    severity: Severity::Error,
     means: "A certificate has an RSA key of fewer than 2048 bits, or is signed over MD5 or SHA-1. Present clients refuse such chains by \
             default; those that still take them can be deceived.",
     recognised: "Size of the keys of the certificates sent, and the signature algorithm of each but a root, whose own signature nobody \
@@ -19,6 +21,17 @@ pub(crate) const RECORD: Record = Record {
         "Reissue the certificate: RSA with 2048 bits or more, or ECDSA, signed over SHA-256.",
         "openssl s_client -connect HOST:PORT -servername NAME -showcerts </dev/null",
     ],
+    explained_by: &[
+        Cause::IfError("tls.intercepted"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+        Cause::IfError("tls.cert-not-yet-valid"),
+        Cause::IfError("tls.cert-name-mismatch"),
+        Cause::IfError("tls.cert-self-signed"),
+        Cause::IfError("tls.cert-chain-incomplete"),
+        Cause::IfError("tls.cert-untrusted"),
+    ],
+    reportable: Reportable::ClientReaction,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -40,11 +53,14 @@ fn detect(presented: &Presented<'_>, limits: &Limits) -> Option<Finding> {
             facts.subject
         )
     };
-    let (_, confidence) = presented.weight(Fault::Weak);
+    let (severity, confidence) = presented.weight(Fault::Weak);
+    // Of a client that left without an alert nobody knows whether the weakness was why.
+    let refused = matches!(presented.reaction, Reaction::Refused { .. });
+    let severity = if refused { severity } else { Severity::Warning };
     Some(finding(
         &RECORD,
         presented,
-        (Severity::Warning, confidence.max(Confidence::Likely)),
+        (severity, confidence.max(Confidence::Likely)),
         &format!("{whose} {weakness}"),
         Facts::default()
             .with("place_in_chain", u64::try_from(place).unwrap_or(u64::MAX))

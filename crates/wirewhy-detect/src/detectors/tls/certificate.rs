@@ -1,23 +1,23 @@
-//! What the findings about a server's certificates share, and how they bear on the end of the handshake.
+//! What the findings about a server's certificates share.
 
 use wirewhy_flow::Side;
 
-use super::{alert, encrypted_alert, handshake_closed, handshake_reset};
-use crate::certificates::{Fault, Presented, Reaction};
+use super::alert;
+use crate::certificates::{Presented, Reaction};
 use crate::handshake::{Handshake, culprit};
 use crate::wording::{instant, socket};
 use crate::{
     Confidence, DETECTORS, Facts, Finding, Limits, Record, Rule, Severity, TrustStore, Value,
 };
 
-/// Runs every rule over the certificates of a connection, and ties what the client did to what was wrong with them.
+/// Runs every rule over the certificates of a connection.
 pub(crate) fn judge(
     handshake: Handshake<'_>,
     limits: &Limits,
     trust: &TrustStore,
     findings: &mut Vec<Finding>,
 ) {
-    let Some(presented) = Presented::of(handshake, trust) else {
+    let Some(presented) = Presented::of(handshake, trust, limits) else {
         return;
     };
     let found: Vec<Finding> = DETECTORS
@@ -27,60 +27,12 @@ pub(crate) fn judge(
             _ => None,
         })
         .collect();
-    if let Some(cause) = cause_of(&found, presented.reaction) {
-        explain(findings, cause, presented.reaction);
+    // An alert that says no more than the certificate shows is left out.
+    let explains = |finding: &Finding| finding.severity == Severity::Error;
+    if matches!(presented.reaction, Reaction::Refused { .. }) && found.iter().any(explains) {
+        findings.retain(|finding| finding.code != alert::RECORD.code);
     }
     findings.splice(0..0, found);
-}
-
-/// Whether a code is about a server's certificates.
-pub(crate) fn concerns(code: &str) -> bool {
-    code.starts_with("tls.cert-") || code == super::intercepted::RECORD.code
-}
-
-/// The finding that explains why the client ended the handshake: the worst, and a weakness where nothing worse fits the
-/// alert.
-fn cause_of(found: &[Finding], reaction: Reaction) -> Option<&'static str> {
-    let error = found
-        .iter()
-        .find(|finding| finding.severity == Severity::Error)
-        .map(|finding| finding.code);
-    let weak = || {
-        let Reaction::Refused { alert, .. } = reaction else {
-            return None;
-        };
-        found
-            .iter()
-            .find(|finding| finding.code == super::cert_weak::RECORD.code)
-            .filter(|_| crate::certificates::fits(alert, Fault::Weak))
-            .map(|finding| finding.code)
-    };
-    error.or_else(weak)
-}
-
-/// Makes what the client did a consequence of the certificate. An alert that says no more than the certificate shows is
-/// left out.
-fn explain(findings: &mut Vec<Finding>, cause: &'static str, reaction: Reaction) {
-    let ends = [
-        encrypted_alert::RECORD.code,
-        handshake_closed::RECORD.code,
-        handshake_reset::RECORD.code,
-    ];
-    let told = alert::RECORD.code;
-    let is_error = cause != super::cert_weak::RECORD.code;
-    if is_error && matches!(reaction, Reaction::Refused { .. }) {
-        findings.retain(|finding| finding.code != told);
-    }
-    let by_client = !matches!(reaction, Reaction::Unseen | Reaction::Accepted);
-    for finding in findings {
-        let is_end = ends.contains(&finding.code) || finding.code == told;
-        let follows = finding
-            .consequence_of
-            .is_some_and(|code| code == told || ends.contains(&code));
-        if by_client && (is_end || follows) {
-            finding.consequence_of = Some(cause);
-        }
-    }
 }
 
 /// A finding about the server's certificates: `what` is a sentence's middle, without its end.

@@ -4,10 +4,11 @@ use wirewhy_flow::Side;
 use wirewhy_protocol::TlsComplaint;
 
 use super::{
-    Cause, cause, complained, complaint, finding, flight_refused, for_name, party, refused_flight,
+    AlertReason, cause, complained, complaint, finding, flight_refused, for_name, party,
+    refused_flight,
 };
 use crate::handshake::{ClientFlight, Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Rule, Severity, Value};
+use crate::{Detector, Finding, Limits, Record, Reportable, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-cert-missing",
@@ -22,6 +23,8 @@ pub(crate) const RECORD: Record = Record {
         "Is a certificate configured in the client, and can it read the key?",
         "Is it signed by one of the authorities the server names (facts)? Many clients send nothing when none matches.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -45,7 +48,8 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
         let when = "after the client had answered its demand for a certificate with an empty one";
         return Some(flight_refused(RECORD.code, handshake, mark, when));
     }
-    let (Cause::ClientCertificateMissing, from, alert, description) = cause(handshake)? else {
+    let (AlertReason::ClientCertificateMissing, from, alert, description) = cause(handshake)?
+    else {
         return None;
     };
     let found = finding(RECORD.code, handshake, (from, alert, description));

@@ -4,10 +4,11 @@ use wirewhy_flow::Side;
 use wirewhy_protocol::TlsComplaint;
 
 use super::{
-    Cause, cause, complained, complaint, finding, flight_refused, for_name, party, refused_flight,
+    AlertReason, cause, complained, complaint, finding, flight_refused, for_name, party,
+    refused_flight,
 };
 use crate::handshake::{ClientFlight, Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-cert-rejected",
@@ -22,6 +23,8 @@ pub(crate) const RECORD: Record = Record {
         "openssl verify -CAfile SERVER_CLIENT_CA.pem CLIENT.pem: does the chain end where the server expects it?",
         "Dates, revocation, and extended key usage clientAuth of the client's certificate.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -45,7 +48,8 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
         let when = "right after the client had presented what by its size is a certificate";
         return Some(flight_refused(RECORD.code, handshake, mark, when));
     }
-    let (Cause::ClientCertificateRejected, from, alert, description) = cause(handshake)? else {
+    let (AlertReason::ClientCertificateRejected, from, alert, description) = cause(handshake)?
+    else {
         return None;
     };
     let subject = handshake

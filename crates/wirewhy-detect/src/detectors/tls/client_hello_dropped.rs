@@ -5,7 +5,10 @@ use wirewhy_flow::{Mark, Side};
 use super::{for_name, hello_mark};
 use crate::handshake::{End, Handshake, long_enough};
 use crate::wording::socket;
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
+    Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-hello-dropped",
@@ -22,6 +25,11 @@ pub(crate) const RECORD: Record = Record {
         "Repeat with a short hello: openssl s_client -groups X25519 -connect HOST:PORT. Does it work then?",
         "Update or bypass the firewall or balancer in front of the server; capture on both sides of it.",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("rst.injected"),
+        Cause::IfAsSevere("tcp.mtu-blackhole"),
+    ],
+    reportable: Reportable::MoreAttempts,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -78,11 +86,7 @@ pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Findi
             .with("all_acknowledged", acknowledged)
             .with("met_with", how)
             .with("stage", "tls-client-hello"),
-        consequence_of: if acknowledged {
-            None
-        } else {
-            Some("tcp.mtu-blackhole")
-        },
+        consequence_of: None,
     })
 }
 

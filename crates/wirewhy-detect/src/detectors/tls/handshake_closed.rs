@@ -5,7 +5,7 @@ use wirewhy_protocol::TlsStage;
 
 use super::{for_name, party, told_otherwise};
 use crate::handshake::{End, Handshake, culprit};
-use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.handshake-closed",
@@ -19,6 +19,19 @@ pub(crate) const RECORD: Record = Record {
         "Closed by the server right after the ClientHello: is TLS served on that port, for that name? See its log.",
         "Closed by the client after the server's certificate: it most likely did not like it; check it with openssl s_client.",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+        Cause::IfError("tls.cert-not-yet-valid"),
+        Cause::IfError("tls.cert-name-mismatch"),
+        Cause::IfError("tls.cert-self-signed"),
+        Cause::IfError("tls.cert-chain-incomplete"),
+        Cause::IfError("tls.cert-untrusted"),
+        Cause::IfError("tls.cert-weak"),
+        Cause::IfError("tls.intercepted"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -3,7 +3,7 @@
 use super::{for_name, party, told_otherwise};
 use crate::handshake::{End, Handshake, culprit};
 use crate::resets::{Reason, judged};
-use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.handshake-reset",
@@ -17,6 +17,26 @@ pub(crate) const RECORD: Record = Record {
         "After the ClientHello: does the same client succeed with another server name? Then a filter by name, at the server or on the way.",
         "After the server's certificate: the client gave up on it without saying so (pinning, a scanner, a closed tab).",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfError("tls.cert-revoked"),
+        Cause::IfError("tls.cert-expired"),
+        Cause::IfError("tls.cert-not-yet-valid"),
+        Cause::IfError("tls.cert-name-mismatch"),
+        Cause::IfError("tls.cert-self-signed"),
+        Cause::IfError("tls.cert-chain-incomplete"),
+        Cause::IfError("tls.cert-untrusted"),
+        Cause::IfError("tls.cert-weak"),
+        Cause::IfError("tls.intercepted"),
+        Cause::IfAsSevere("rst.injected"),
+        Cause::IfAsSevere("rst.gave-up"),
+        Cause::IfAsSevere("rst.no-connection"),
+        Cause::IfAsSevere("rst.idle-expired"),
+        Cause::IfAsSevere("rst.unread-data"),
+        Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("rst.abort"),
+    ],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -32,19 +52,12 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     if told_otherwise(handshake, limits) {
         return None;
     }
-    let reason = judged(connection, limits)
+    let ignored = judged(connection, limits)
         .into_iter()
-        .find(|judged| judged.event.frame == mark.frame)
-        .map(|judged| judged.reason);
-    let cause = match reason {
-        Some(Reason::Injected) => Some("rst.injected"),
-        Some(Reason::GaveUp) => Some("rst.gave-up"),
-        Some(Reason::NoConnection) => Some("rst.no-connection"),
-        Some(Reason::IdleExpired) => Some("rst.idle-expired"),
-        Some(Reason::UnreadData) => Some("rst.unread-data"),
-        Some(Reason::OutOfWindow) => return None,
-        _ => None,
-    };
+        .any(|judged| judged.event.frame == mark.frame && judged.reason == Reason::OutOfWindow);
+    if ignored {
+        return None;
+    }
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Error,
@@ -58,7 +71,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
         ),
         frames: handshake.frames([mark.frame]),
         facts: handshake.facts().with("reset_by", from.name()),
-        consequence_of: cause,
+        consequence_of: None,
     })
 }
 

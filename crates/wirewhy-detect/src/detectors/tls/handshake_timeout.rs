@@ -5,7 +5,7 @@ use wirewhy_flow::Side;
 use super::{client_hello_dropped, for_name, party};
 use crate::handshake::{Handshake, culprit, long_enough};
 use crate::wording::span;
-use crate::{Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.handshake-timeout",
@@ -21,6 +21,11 @@ pub(crate) const RECORD: Record = Record {
         "Server silent: is the port served by something that waits for the client to speak another protocol first, or out of workers?",
         "Client silent after the server's certificate: is it checking revocation over a network it cannot reach, or asking a person?",
     ],
+    explained_by: &[
+        Cause::IfAsSevere("tcp.peer-vanished"),
+        Cause::IfAsSevere("tcp.mtu-blackhole"),
+    ],
+    reportable: Reportable::HandshakeSilence,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -4,7 +4,9 @@ use wirewhy_flow::Side;
 
 use super::certificate::finding;
 use crate::certificates::{Fault, NameMatch, PathEnd, Presented, is_public, match_name};
-use crate::{Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.intercepted",
@@ -21,6 +23,8 @@ pub(crate) const RECORD: Record = Record {
         "Fetch the same name from another network: does the issuer differ?",
         "Install the proxy's root on the client (programs, containers and Java keep stores of their own), or except the name from inspection.",
     ],
+    explained_by: &[],
+    reportable: Reportable::ClientReaction,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

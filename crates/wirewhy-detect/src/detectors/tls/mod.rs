@@ -30,7 +30,7 @@ pub(crate) mod unrecognized_name;
 mod validity;
 pub(crate) mod version_mismatch;
 
-use wirewhy_flow::{Connection, Mark, Side};
+use wirewhy_flow::{Mark, Side};
 use wirewhy_protocol::{Alert, AlertDescription, AlertSeen, TlsComplaint, TlsStage};
 
 use crate::handshake::{ClientFlight, End, Handshake, client_flight, culprit, flow_mark};
@@ -39,7 +39,7 @@ use crate::{Confidence, Finding, Limits, Severity};
 
 /// Why a readable alert was sent, as far as the handshake before it tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Cause {
+enum AlertReason {
     Version,
     Parameters,
     Alpn,
@@ -52,7 +52,7 @@ enum Cause {
 
 /// The cause behind the alert that ended a handshake. The same fault gives other alerts in other libraries, so the place
 /// counts as much as the number.
-fn cause(handshake: &Handshake<'_>) -> Option<(Cause, Side, Alert, AlertDescription)> {
+fn cause(handshake: &Handshake<'_>) -> Option<(AlertReason, Side, Alert, AlertDescription)> {
     let (from, alert, description) = handshake.alert()?;
     let tls = handshake.tls;
     let asked = tls.certificate_request.is_some();
@@ -66,16 +66,16 @@ fn cause(handshake: &Handshake<'_>) -> Option<(Cause, Side, Alert, AlertDescript
         .is_some_and(|certificates| certificates.count > 0);
     let by_server = from == Side::Server;
     let cause = match description {
-        AlertDescription::PROTOCOL_VERSION => Cause::Version,
-        AlertDescription::NO_APPLICATION_PROTOCOL => Cause::Alpn,
-        AlertDescription::UNRECOGNIZED_NAME => Cause::Name,
-        AlertDescription::CERTIFICATE_REQUIRED => Cause::ClientCertificateMissing,
+        AlertDescription::PROTOCOL_VERSION => AlertReason::Version,
+        AlertDescription::NO_APPLICATION_PROTOCOL => AlertReason::Alpn,
+        AlertDescription::UNRECOGNIZED_NAME => AlertReason::Name,
+        AlertDescription::CERTIFICATE_REQUIRED => AlertReason::ClientCertificateMissing,
         AlertDescription::HANDSHAKE_FAILURE
         | AlertDescription::BAD_CERTIFICATE
         | AlertDescription::NO_CERTIFICATE
             if by_server && asked && brought_none =>
         {
-            Cause::ClientCertificateMissing
+            AlertReason::ClientCertificateMissing
         }
         AlertDescription::BAD_CERTIFICATE
         | AlertDescription::UNSUPPORTED_CERTIFICATE
@@ -88,7 +88,7 @@ fn cause(handshake: &Handshake<'_>) -> Option<(Cause, Side, Alert, AlertDescript
         | AlertDescription::DECRYPT_ERROR
             if by_server && brought =>
         {
-            Cause::ClientCertificateRejected
+            AlertReason::ClientCertificateRejected
         }
         // Only a server judges a client's certificate, whether or not the certificate could be seen.
         AlertDescription::BAD_CERTIFICATE
@@ -99,15 +99,15 @@ fn cause(handshake: &Handshake<'_>) -> Option<(Cause, Side, Alert, AlertDescript
         | AlertDescription::UNKNOWN_CA
             if by_server && handshake.stage >= TlsStage::ServerHello =>
         {
-            Cause::ClientCertificateRejected
+            AlertReason::ClientCertificateRejected
         }
         AlertDescription::HANDSHAKE_FAILURE | AlertDescription::INSUFFICIENT_SECURITY
             if by_server && tls.server_hello.is_none() =>
         {
-            Cause::Parameters
+            AlertReason::Parameters
         }
-        AlertDescription::INSUFFICIENT_SECURITY => Cause::Parameters,
-        _ => Cause::AlertItself,
+        AlertDescription::INSUFFICIENT_SECURITY => AlertReason::Parameters,
+        _ => AlertReason::AlertItself,
     };
     Some((cause, from, alert, description))
 }
@@ -124,35 +124,6 @@ fn refused_flight(handshake: &Handshake<'_>) -> Option<(Mark, ClientFlight)> {
         return None;
     };
     Some((mark, client_flight(handshake.tls)?))
-}
-
-/// The code that tells why a readable alert ended the handshake of a connection.
-pub(crate) fn alert_code(connection: &Connection) -> Option<&'static str> {
-    let (cause, ..) = cause(&Handshake::failed(connection)?)?;
-    Some(match cause {
-        Cause::Version => version_mismatch::RECORD.code,
-        Cause::Parameters => no_shared_parameters::RECORD.code,
-        Cause::Alpn => alpn_mismatch::RECORD.code,
-        Cause::Name => unrecognized_name::RECORD.code,
-        Cause::ClientCertificateMissing => client_cert_missing::RECORD.code,
-        Cause::ClientCertificateRejected => client_cert_rejected::RECORD.code,
-        Cause::AlertItself => alert::RECORD.code,
-    })
-}
-
-/// The code that tells of a TLS handshake the server closed without a word.
-pub(crate) fn closed_code(connection: &Connection, limits: &Limits) -> Option<&'static str> {
-    let handshake = &Handshake::failed(connection)?;
-    let found = client_hello_dropped::detect(handshake, limits)
-        .or_else(|| handshake_timeout::detect(handshake, limits))
-        .or_else(|| handshake_closed::detect(handshake, limits))?;
-    Some(found.code)
-}
-
-/// The code that tells of a long ClientHello without an answer.
-pub(crate) fn drops_hello(connection: &Connection, limits: &Limits) -> Option<&'static str> {
-    let dropped = client_hello_dropped::detect(&Handshake::failed(connection)?, limits)?;
-    Some(dropped.code)
 }
 
 /// What a server said in HTTP about the client's certificate, where it had asked for one.

@@ -5,7 +5,7 @@ use wirewhy_protocol::{AlertDescription, ProtocolVersion};
 
 use super::party;
 use crate::handshake::{End, Handshake, culprit, first_fin, records};
-use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.no-close-notify",
@@ -19,6 +19,8 @@ pub(crate) const RECORD: Record = Record {
     check_next: &[
         "Does the other side complain (unexpected EOF, OpenSSL 3's SSL_R_UNEXPECTED_EOF_WHILE_READING)? Then shut TLS down before closing.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -2,9 +2,9 @@
 
 use wirewhy_protocol::AlertDescription;
 
-use super::{Cause, cause, finding, for_name, party};
+use super::{AlertReason, cause, finding, for_name, party};
 use crate::handshake::{Handshake, names};
-use crate::{Confidence, Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.no-shared-parameters",
@@ -19,6 +19,8 @@ pub(crate) const RECORD: Record = Record {
         "Does the server hold a certificate of the right kind (RSA or ECDSA) for the signature algorithms and suites offered?",
         "Does it work without the server name, or with another one?",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -28,7 +30,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
-    let (Cause::Parameters, from, alert, description) = cause(handshake)? else {
+    let (AlertReason::Parameters, from, alert, description) = cause(handshake)? else {
         return None;
     };
     let hello = handshake.tls.client_hello.as_deref()?;

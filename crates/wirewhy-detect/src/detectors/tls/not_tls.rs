@@ -7,7 +7,7 @@ use wirewhy_protocol::{
 
 use crate::handshake::culprit;
 use crate::wording::socket;
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.not-tls",
@@ -22,6 +22,8 @@ pub(crate) const RECORD: Record = Record {
         "Compare scheme and port on both sides: http against https, smtp 25 or 587 against smtps 465, and so on.",
         "curl -v http://HOST:PORT/ and openssl s_client -connect HOST:PORT: which one gets a sensible answer?",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -5,7 +5,7 @@ use wirewhy_protocol::{UpgradeProtocol, UpgradeVerdict};
 
 use crate::handshake::culprit;
 use crate::wording::socket;
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Rule, Severity};
+use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.starttls-refused",
@@ -18,6 +18,8 @@ pub(crate) const RECORD: Record = Record {
         "Is TLS configured on the server, with a certificate it can read? Its log says why it refused.",
         "Is the capability announced? A middlebox may write other letters over the word STARTTLS in the server's answer to EHLO.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -2,9 +2,9 @@
 
 use wirewhy_flow::Side;
 
-use super::{Cause, cause, finding, party};
+use super::{AlertReason, cause, finding, party};
 use crate::handshake::{Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Rule, Severity};
+use crate::{Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.unrecognized-name",
@@ -18,6 +18,8 @@ pub(crate) const RECORD: Record = Record {
         "openssl s_client -connect HOST:PORT -servername NAME: does another name work?",
         "Is the name configured on that server (server_name, ssl_reject_handshake), and does DNS point at the right one?",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -27,7 +29,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
-    let (Cause::Name, from, alert, description) = cause(handshake)? else {
+    let (AlertReason::Name, from, alert, description) = cause(handshake)? else {
         return None;
     };
     let name = handshake.tls.client_hello.as_deref()?.server_name();

@@ -3,9 +3,11 @@
 use wirewhy_flow::Side;
 use wirewhy_protocol::ProtocolVersion;
 
-use super::{Cause, cause, finding, for_name, party};
+use super::{AlertReason, cause, finding, for_name, party};
 use crate::handshake::{Handshake, culprit, names};
-use crate::{Confidence, Culprit, Detector, Finding, Limits, Record, Role, Rule, Severity};
+use crate::{
+    Confidence, Culprit, Detector, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.version-mismatch",
@@ -20,6 +22,8 @@ pub(crate) const RECORD: Record = Record {
         "openssl s_client -connect HOST:PORT -tls1_2 (and -tls1_3, -tls1_1): which versions does the server take?",
         "Server: ssl_protocols (nginx), SSLProtocol (Apache), MinProtocol (openssl.cnf). Client: its minimum and maximum version.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {
@@ -29,7 +33,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
-    let (Cause::Version, from, alert, description) = cause(handshake)? else {
+    let (AlertReason::Version, from, alert, description) = cause(handshake)? else {
         return None;
     };
     let offered = handshake.tls.client_hello.as_deref()?.versions();

@@ -8,7 +8,9 @@ use wirewhy_packet::{Interval, MacAddr};
 
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::{long_span, span};
-use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Culprit, Facts, Finding, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "arp.unanswered",
@@ -27,6 +29,8 @@ pub(crate) const RECORD: Record = Record {
         "Is the address right (a typing error, an old entry in DNS or in a configuration)? Is the asker's network mask right?",
         "Does the target itself filter ARP or neighbour discovery (arptables, nft table arp, IPv6 filters that drop ICMPv6)?",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -2,7 +2,7 @@
 
 use crate::CaptureFaults;
 use crate::{Detector, Rule};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.cut-short",
@@ -16,6 +16,8 @@ pub(crate) const RECORD: Record = Record {
         "Copy the file again after tcpdump has ended, or use tcpdump -U so that each packet is written at once.",
         "Compare the sizes on both ends, and look for a full disk where it was recorded.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

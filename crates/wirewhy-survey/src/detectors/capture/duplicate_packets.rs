@@ -3,7 +3,7 @@
 use crate::CaptureFaults;
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::count;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.duplicate-packets",
@@ -15,6 +15,8 @@ pub(crate) const RECORD: Record = Record {
                  length; the hop count may be lower.",
     look_alikes: "A real retransmission has a new IP identification and follows a timer or three duplicate ACKs.",
     check_next: &["Nothing to do for the diagnosis; editcap -d removes exact copies."],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -3,7 +3,7 @@
 use crate::CaptureFaults;
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::count;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.offload",
@@ -17,6 +17,8 @@ pub(crate) const RECORD: Record = Record {
     check_next: &[
         "To see real packets: ethtool -K IFACE tso off gso off gro off, or capture on a mirror port.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

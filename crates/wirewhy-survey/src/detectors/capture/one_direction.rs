@@ -2,7 +2,7 @@
 
 use crate::CaptureFaults;
 use crate::{Detector, Rule};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.one-direction",
@@ -16,6 +16,8 @@ pub(crate) const RECORD: Record = Record {
         "Mirror both directions, or capture on a host instead of on one path of an asymmetric route.",
         "Check the capture filter: `host A` takes both directions, `src host A` only one.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

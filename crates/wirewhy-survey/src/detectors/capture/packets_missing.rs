@@ -3,7 +3,7 @@
 use crate::CaptureFaults;
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::count;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.packets-missing",
@@ -17,6 +17,8 @@ pub(crate) const RECORD: Record = Record {
         "Capture again with a larger buffer (tcpdump -B 65536), a filter, or a shorter snap length (-s 128).",
         "On a mirror port: is it faster than both directions of the link together?",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

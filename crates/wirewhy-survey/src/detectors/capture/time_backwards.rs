@@ -3,7 +3,7 @@
 use crate::CaptureFaults;
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::{count, span};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.time-backwards",
@@ -17,6 +17,8 @@ pub(crate) const RECORD: Record = Record {
     check_next: &[
         "Sort the file with reordercap, and merge with mergecap rather than by appending.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

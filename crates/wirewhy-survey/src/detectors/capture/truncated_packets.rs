@@ -3,7 +3,7 @@
 use crate::CaptureFaults;
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::count;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.truncated-packets",
@@ -15,6 +15,8 @@ pub(crate) const RECORD: Record = Record {
     check_next: &[
         "Capture with the full length (tcpdump -s 0) where the application's words matter.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -8,7 +8,7 @@ use wirewhy_packet::MacAddr;
 
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::{count, span};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "host.address-conflict",
@@ -27,6 +27,8 @@ pub(crate) const RECORD: Record = Record {
         "A static address inside the DHCP range, a cloned virtual machine, a forgotten device: take one of them off the link.",
         "If one of them answers for the gateway and is not the gateway, somebody may be listening in (ARP spoofing).",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

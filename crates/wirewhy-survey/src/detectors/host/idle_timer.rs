@@ -5,7 +5,7 @@ use wirewhy_packet::Interval;
 use crate::{Detector, Rule};
 use wirewhy_detect::timers::known;
 use wirewhy_detect::wording::span;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "host.idle-timer",
@@ -19,6 +19,8 @@ pub(crate) const RECORD: Record = Record {
         "Compare the time with the limits of the devices on the path; the well-known match is only a candidate.",
         "Send keep-alives, or retire idle connections, clearly sooner than that.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

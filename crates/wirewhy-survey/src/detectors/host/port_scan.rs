@@ -6,7 +6,9 @@ use crate::attempts::Source;
 use crate::source::{Scan, Tried};
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::span;
-use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Culprit, Facts, Finding, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "host.port-scan",
@@ -24,6 +26,8 @@ pub(crate) const RECORD: Record = Record {
         "If nobody knows it: look at what did answer it (streams from that address with payload).",
         "From inside: the machine may be infected. From outside: make sure that what answered is meant to be reachable.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -5,7 +5,7 @@ use wirewhy_packet::Interval;
 use crate::attempts::Service;
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::span;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "host.syn-flood",
@@ -24,6 +24,8 @@ pub(crate) const RECORD: Record = Record {
         "Look at the backlog: ss -tan state syn-recv | wc -l, against net.ipv4.tcp_max_syn_backlog and the listen backlog.",
         "Compare hop counts and options of the SYNs: one sender forging many addresses shows in both. Ask the provider to filter.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

@@ -7,7 +7,7 @@ use wirewhy_packet::Seq;
 
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::{socket, socket_of};
-use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.stray-segment",
@@ -23,6 +23,8 @@ pub(crate) const RECORD: Record = Record {
         "On the translating host (kube-proxy, a NAT): is the segment INVALID to its connection tracking and passed on untranslated?",
         "Drop INVALID there, or set net.netfilter.nf_conntrack_tcp_be_liberal=1.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

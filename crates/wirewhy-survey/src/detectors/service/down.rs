@@ -7,7 +7,7 @@ use crate::attempts::Service;
 use crate::service::Failures;
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::{count, instant, span};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Severity, Value};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "service.down",
@@ -26,6 +26,8 @@ pub(crate) const RECORD: Record = Record {
         "On the server: is it running and listening on this address (ss -ltnp)? Follow the reason that the attempts share.",
         "Compare the time of the first failure with deployments, restarts and changes of firewalls.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

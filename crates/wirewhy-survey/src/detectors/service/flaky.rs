@@ -8,7 +8,7 @@ use crate::attempts::Service;
 use crate::service::{Failures, ServiceTally};
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::{count, instant, span};
-use wirewhy_detect::{Facts, Finding, Limits, Record, Severity};
+use wirewhy_detect::{Facts, Finding, Limits, Record, Reportable, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "service.flaky",
@@ -25,6 +25,8 @@ pub(crate) const RECORD: Record = Record {
         "Behind a balancer: which machine answered the failed ones? Another hop count is another machine or another way.",
         "Look at the failed connections one by one: their root causes are listed in the facts.",
     ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

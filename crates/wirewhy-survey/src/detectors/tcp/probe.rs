@@ -6,7 +6,7 @@ use wirewhy_packet::Interval;
 
 use crate::{Detector, Rule};
 use wirewhy_detect::wording::span;
-use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Record, Role, Severity};
+use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.probe",
@@ -17,6 +17,8 @@ pub(crate) const RECORD: Record = Record {
                  constant period.",
     look_alikes: "A port scanner asks many ports once each, a client that gives up asks at no steady pace.",
     check_next: &["Nothing to do, unless nobody knows who checks here."],
+    explained_by: &[],
+    reportable: Reportable::Soon,
 };
 
 pub(crate) const DETECTOR: Detector = Detector {

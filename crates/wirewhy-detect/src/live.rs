@@ -1,14 +1,38 @@
-//! When a finding about a connection that goes on may be told, and when the next one may come.
+//! When a finding about a connection that goes on may be reported, and when silence alone may add the next one.
 //!
-//! Over a finished connection a finding is what it is. Over one that goes on the next packet may take it back, most of all
-//! where it rests on what did not come. These rules say how long to wait before a person is told.
+//! Over a finished connection a finding is final. Over one that goes on the next packet may refute it, most of all where it
+//! rests on what did not come. How long a finding must have held before it is reported stands in its record.
 
 use wirewhy_flow::{Connection, Mark, Side};
 use wirewhy_packet::{Interval, Timestamp};
 
-use crate::detectors::certificate;
 use crate::handshake::is_pending;
-use crate::{DETECTORS, Limits};
+use crate::{DETECTORS, Limits, Record};
+
+/// When a finding about a connection that goes on may be reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reportable {
+    /// Half a second after it was first found: the packets right behind the decisive one may refute it.
+    Soon,
+    /// When the first SYN has been unanswered for [`Limits::silence`]: an answer may come to the second attempt, and a router
+    /// that gets no answer to its ARP requests reports so after three seconds.
+    SynUnanswered,
+    /// When the first SYN-ACK has been unanswered for [`Limits::silence`].
+    SynAckUnanswered,
+    /// When the server has sent data, or not for [`Limits::silence`]: a server that has not may go on to show why it was late.
+    FirstAnswer,
+    /// When the first unanswered segment has been so for [`Limits::silence`].
+    Unanswered,
+    /// When the client has had the time to refuse what it was shown, or to leave without using it.
+    ClientReaction,
+    /// When the handshake has stood still for [`Limits::handshake_silence`].
+    HandshakeSilence,
+    /// As [`Reportable::HandshakeSilence`], or once the handshake has ended and more attempts have had the time to show
+    /// whether the path drops by size.
+    MoreAttempts,
+    /// When a rate has held for ten seconds: what gets across may outweigh a burst of losses.
+    SteadyRate,
+}
 
 /// How long the packets behind the decisive one may turn it over: a host goes on after a reset in its name within a round
 /// trip, and the longest common ones are a third of a second.
@@ -26,39 +50,41 @@ const LONGEST_SILENCE: Interval = Interval::from_secs(24 * 3600);
 /// How exactly the moment at which silence settles something is found.
 const CLOSE_ENOUGH: Interval = Interval::from_millis(10);
 
-/// When a finding that has held since `held` on a connection that goes on may be told.
+/// When a finding with this record, first found at `found`, on a connection that goes on may be reported.
 #[must_use]
-pub fn settles(code: &str, connection: &Connection, held: Timestamp, limits: &Limits) -> Timestamp {
+pub fn reportable_at(
+    record: &Record,
+    connection: &Connection,
+    found: Timestamp,
+    limits: &Limits,
+) -> Timestamp {
     let handshake = &connection.handshake;
     let after = |mark: Option<Mark>, silence: Interval| {
-        let since = mark.map_or(held, |mark| mark.time);
-        since.after(silence).max(held)
+        let since = mark.map_or(found, |mark| mark.time);
+        since.after(silence).max(found)
     };
-    match code {
-        // An answer may still come, to the second attempt as to the first; and a router that asks in vain for the host's
-        // link address says so after three seconds.
-        "tcp.syn-unanswered" | "tcp.paws-drop" => {
+    let handshake_silence = || after(Some(connection.last), limits.handshake_silence);
+    let soon = || found.after(SECOND_THOUGHTS);
+    match record.reportable {
+        Reportable::Soon => soon(),
+        Reportable::SynUnanswered => {
             after(handshake.first_syn, limits.silence).after(SECOND_THOUGHTS)
         }
-        "tcp.synack-unanswered" => after(handshake.syn_ack, limits.silence),
-        // A server that has not said anything may go on to show why it was late.
-        "tcp.syn-retransmitted" if connection.server.counts.payload_packets == 0 => {
-            held.after(limits.silence).after(SECOND_THOUGHTS)
+        Reportable::SynAckUnanswered => after(handshake.syn_ack, limits.silence),
+        Reportable::FirstAnswer if connection.server.counts.payload_packets == 0 => {
+            found.after(limits.silence).after(SECOND_THOUGHTS)
         }
-        "tcp.peer-vanished" => after(first_unanswered(connection), limits.silence),
-        // A client may still refuse what it was shown, or leave without using it.
-        code if certificate::concerns(code) => held.after(if is_pending(connection) {
-            limits.handshake_silence
-        } else {
-            LEAVING
-        }),
-        "tls.handshake-timeout" | "tls.client-hello-dropped" if is_pending(connection) => {
-            after(Some(connection.last), limits.handshake_silence)
+        Reportable::FirstAnswer => soon(),
+        Reportable::Unanswered => after(first_unanswered(connection), limits.silence),
+        Reportable::ClientReaction if is_pending(connection) => {
+            found.after(limits.handshake_silence)
         }
-        // More attempts tell a path that drops by size, or is gone, from one that drops this hello.
-        "tls.client-hello-dropped" => held.after(limits.silence),
-        "tcp.packet-loss" | "tcp.reordering" => held.after(RATE),
-        _ => held.after(SECOND_THOUGHTS),
+        Reportable::ClientReaction => found.after(LEAVING),
+        Reportable::HandshakeSilence if is_pending(connection) => handshake_silence(),
+        Reportable::HandshakeSilence => soon(),
+        Reportable::MoreAttempts if is_pending(connection) => handshake_silence(),
+        Reportable::MoreAttempts => found.after(limits.silence),
+        Reportable::SteadyRate => found.after(RATE),
     }
 }
 
@@ -66,7 +92,11 @@ pub fn settles(code: &str, connection: &Connection, held: Timestamp, limits: &Li
 ///
 /// `connection` is left observed until some other time.
 #[must_use]
-pub fn outlook(connection: &mut Connection, known: &[&str], limits: &Limits) -> Option<Timestamp> {
+pub fn next_deadline(
+    connection: &mut Connection,
+    known: &[&str],
+    limits: &Limits,
+) -> Option<Timestamp> {
     let now = connection.observed_until;
     let last = now.after(LONGEST_SILENCE);
     connection.observed_until = last;
@@ -112,23 +142,6 @@ mod tests {
     use super::*;
     use crate::testing::judged;
 
-    #[test]
-    fn every_code_with_a_rule_of_its_own_exists() {
-        let source = include_str!("settle.rs");
-        let codes = source
-            .lines()
-            .take_while(|line| !line.contains("cfg(test)"))
-            .flat_map(|line| line.split('"').skip(1).step_by(2))
-            .filter(|text| text.contains('.'));
-        let mut count = 0;
-        for code in codes {
-            let mut detectors = DETECTORS.iter();
-            assert!(detectors.any(|known| known.record.code == code), "{code}");
-            count += 1;
-        }
-        assert!(count >= 6);
-    }
-
     fn connection(lines: &str) -> Connection {
         *judged(lines).connection
     }
@@ -136,7 +149,7 @@ mod tests {
     fn seconds_until(lines: &str, known: &[&str]) -> Option<f64> {
         let mut connection = connection(lines);
         let now = connection.observed_until;
-        let due = outlook(&mut connection, known, &Limits::default())?;
+        let due = next_deadline(&mut connection, known, &Limits::default())?;
         Some(due.since(now).as_secs_f64())
     }
 
@@ -169,7 +182,8 @@ mod tests {
         let connection = connection("0.0 > S 0:0(0)\n1.0 > S 0:0(0)");
         let first = connection.first.time;
         let held = connection.observed_until;
-        let due = settles("tcp.syn-unanswered", &connection, held, &Limits::default());
+        let record = &crate::detectors::tcp::syn_unanswered::RECORD;
+        let due = reportable_at(record, &connection, held, &Limits::default());
         assert_eq!(due, first.after(Interval::from_millis(3_500)));
     }
 }
