@@ -2,53 +2,36 @@
 
 use wirewhy_packet::Timestamp;
 
-use crate::exchanges::Exchanges;
-use crate::side::{Role, Segment, Side};
-use crate::streams::Streams;
-use crate::tls::{Follow, Tls, TlsFacts, Told};
-use crate::{ConversationFacts, Framing, HttpFacts, Library, Mark, SideFacts, What, upgrade};
+use crate::Library;
+use crate::direction::Direction;
+use crate::facts::{ConversationFacts, SideFacts};
+use crate::http_facts::HttpFacts;
+use crate::shared_state::SharedState;
+use crate::tls::TlsFacts;
+use crate::types::{Framing, Mark, Role, Segment, What};
 
 /// Both directions of one connection's application bytes.
 ///
-/// Nothing is held until the first byte arrives, and once it is finished. Offsets count from the first byte after the SYN;
+/// Nothing is allocated until the first byte arrives, and once it is finished. Offsets count from the first byte after the SYN;
 /// segments may arrive in any order, overlap and repeat; where copies differ, one of them counts.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Conversation(Stage);
 
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum Stage {
     #[default]
-    Silent,
-    Spoken(Box<State>),
+    Empty,
+    Open(Box<State>),
     Finished,
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 struct State {
-    client: Side,
-    server: Side,
-    dialogue: Dialogue,
-}
-
-/// What one direction must know of the other.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Dialogue {
-    pub(crate) exchanges: Exchanges,
-    pub(crate) streams: Streams,
-    pub(crate) upgrade: upgrade::Dialogue,
-    pub(crate) tls: Option<Box<Follow>>,
-    /// Lent while bytes are read, empty otherwise.
-    pub(crate) library: Library,
-}
-
-impl Dialogue {
-    /// The TLS that is spoken on the connection, from now on, and the library it looks things up in.
-    pub(crate) fn tls(&mut self) -> Tls<'_> {
-        Tls {
-            follow: self.tls.get_or_insert_default(),
-            library: &mut self.library,
-        }
-    }
+    client: Direction,
+    server: Direction,
+    shared: SharedState,
+    /// The conversation inside TLS, of which the application data were decrypted.
+    decrypted: Conversation,
 }
 
 impl Conversation {
@@ -72,11 +55,7 @@ impl Conversation {
         library: &mut Library,
     ) {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
-        self.read_with(library, |state| {
-            if state.client.observe(segment, &mut state.dialogue) {
-                state.resume();
-            }
-        });
+        self.segment(Role::Client, segment, library);
     }
 
     /// A segment of the server; arguments as of [`client_data`](Conversation::client_data).
@@ -90,11 +69,7 @@ impl Conversation {
         library: &mut Library,
     ) {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
-        self.read_with(library, |state| {
-            if state.server.observe(segment, &mut state.dialogue) {
-                state.resume();
-            }
-        });
+        self.segment(Role::Server, segment, library);
     }
 
     /// The client's stream ends at this offset (FIN).
@@ -113,12 +88,18 @@ impl Conversation {
         });
     }
 
+    /// Whether any byte or the end of a direction was seen, or the conversation was finished.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.0, Stage::Empty)
+    }
+
     /// Whether more bytes can still change the facts.
     #[must_use]
     pub fn wants(&self) -> bool {
         match &self.0 {
-            Stage::Silent => true,
-            Stage::Spoken(state) => state.client.wants() || state.server.wants(),
+            Stage::Empty => true,
+            Stage::Open(state) => state.client.wants() || state.server.wants(),
             Stage::Finished => false,
         }
     }
@@ -128,53 +109,66 @@ impl Conversation {
     pub fn facts(&self) -> ConversationFacts {
         match &self.0 {
             // What is missing may still come, so only a copy goes on without it.
-            Stage::Spoken(state) if state.client.can_skip() || state.server.can_skip() => {
+            Stage::Open(state) if state.client.can_skip() || state.server.can_skip() => {
                 state.clone().finish()
             }
-            Stage::Spoken(state) => state.facts(),
-            Stage::Silent | Stage::Finished => ConversationFacts::default(),
+            Stage::Open(state) => state.facts(),
+            Stage::Empty | Stage::Finished => ConversationFacts::default(),
         }
     }
 
-    /// Ends it: what is known, where anything was said. All that was held to go on reading is let go, and more bytes change
-    /// nothing.
+    /// Ends it: what is known, where anything was sent. What was kept to read on is freed, and more bytes change nothing.
     pub fn finish(&mut self) -> Option<Box<ConversationFacts>> {
         match std::mem::replace(&mut self.0, Stage::Finished) {
-            Stage::Spoken(state) => Some(Box::new(state.finish())),
-            Stage::Silent | Stage::Finished => None,
+            Stage::Open(state) => Some(Box::new(state.finish())),
+            Stage::Empty | Stage::Finished => None,
         }
     }
 
-    /// Bytes of memory held, within a few of the truth.
+    /// Bytes of memory in use, within a few of the truth.
     #[cfg(test)]
     pub(crate) fn retained(&self) -> usize {
-        let Stage::Spoken(state) = &self.0 else {
+        let Stage::Open(state) = &self.0 else {
             return 0;
         };
         size_of::<State>()
             + state.client.retained()
             + state.server.retained()
-            + state.dialogue.exchanges.retained()
-            + state.dialogue.streams.retained()
-            + state.dialogue.upgrade.retained()
-            + state.dialogue.tls.as_ref().map_or(0, |tls| tls.retained())
+            + state.shared.exchanges.retained()
+            + state.shared.streams.retained()
+            + state.shared.upgrade.retained()
+            + state.shared.tls.as_ref().map_or(0, |tls| tls.retained())
     }
 
-    /// Lets both directions go on; the library is lent to them for as long.
+    fn segment(&mut self, role: Role, segment: Segment<'_>, library: &mut Library) {
+        self.read_with(library, |state| {
+            let side = match role {
+                Role::Client => &mut state.client,
+                Role::Server => &mut state.server,
+            };
+            if side.observe(segment, &mut state.shared) {
+                state.resume();
+            }
+        });
+    }
+
+    /// Lets both directions read; the library is lent to them for as long.
     fn read_with(&mut self, library: &mut Library, read: impl FnOnce(&mut State)) {
-        if matches!(self.0, Stage::Silent) {
-            self.0 = Stage::Spoken(Box::new(State {
-                client: Side::new(Role::Client),
-                server: Side::new(Role::Server),
-                dialogue: Dialogue::default(),
+        if matches!(self.0, Stage::Empty) {
+            self.0 = Stage::Open(Box::new(State {
+                client: Direction::new(Role::Client),
+                server: Direction::new(Role::Server),
+                shared: SharedState::default(),
+                decrypted: Conversation::new(),
             }));
         }
-        let Stage::Spoken(state) = &mut self.0 else {
+        let Stage::Open(state) = &mut self.0 else {
             return;
         };
-        std::mem::swap(library, &mut state.dialogue.library);
+        state.shared.lend(library);
         read(state);
-        std::mem::swap(library, &mut state.dialogue.library);
+        state.shared.lend(library);
+        state.read_decrypted();
     }
 }
 
@@ -190,7 +184,7 @@ fn nothing_of_a_body(side: &SideFacts) -> bool {
 }
 
 /// Adds what was decrypted: HTTP, and what it leaves unfinished where whole records end.
-fn tell_plain(facts: &mut ConversationFacts, plain: ConversationFacts) {
+fn add_decrypted(facts: &mut ConversationFacts, plain: ConversationFacts) {
     if plain.http != HttpFacts::default() {
         facts.http = plain.http;
         facts.awaiting = plain.awaiting;
@@ -208,25 +202,42 @@ fn tell_plain(facts: &mut ConversationFacts, plain: ConversationFacts) {
 
 impl State {
     fn facts(&self) -> ConversationFacts {
-        let tls = self.dialogue.tls.as_ref().map(|tls| tls.told());
-        self.with(self.dialogue.exchanges.facts(), tls)
+        let tls = self.shared.tls.as_ref().map(|tls| tls.facts());
+        self.with(self.shared.exchanges.facts(), tls)
     }
 
-    /// The facts, where nothing that is missing will come any more.
+    /// The facts, where nothing that is missing will arrive any more.
     fn finish(mut self) -> ConversationFacts {
-        self.client.skip_gaps(&mut self.dialogue);
-        self.server.skip_gaps(&mut self.dialogue);
-        let tls = self.dialogue.tls.take().map(|tls| tls.finish());
-        let http = std::mem::take(&mut self.dialogue.exchanges.tally).facts();
+        self.client.skip_gaps(&mut self.shared);
+        self.server.skip_gaps(&mut self.shared);
+        self.read_decrypted();
+        let tls = self.shared.tls.take().map(|tls| tls.finish());
+        let http = std::mem::take(&mut self.shared.exchanges.tally).facts();
         self.with(http, tls)
     }
 
+    /// Reads the application data that were decrypted.
+    fn read_decrypted(&mut self) {
+        let Some(tls) = &mut self.shared.tls else {
+            return;
+        };
+        for data in tls.take_decrypted() {
+            if !self.decrypted.wants() {
+                return;
+            }
+            // TLS inside of TLS is not decrypted again, so that nothing can nest without end.
+            let mut none = Library::default();
+            let segment = Segment::new(data.at, &data.bytes, 0, data.mark);
+            self.decrypted.segment(data.role, segment, &mut none);
+        }
+    }
+
     /// The facts: those given, and what is quickly gathered.
-    fn with(&self, http: HttpFacts, tls: Option<Told>) -> ConversationFacts {
-        let exchanges = &self.dialogue.exchanges;
-        let streams = &self.dialogue.streams;
-        let client = self.client.facts(streams);
-        let server = self.server.facts(streams);
+    fn with(&self, http: HttpFacts, tls: Option<TlsFacts>) -> ConversationFacts {
+        let exchanges = &self.shared.exchanges;
+        let streams = &self.shared.streams;
+        let client = self.client.facts(&self.shared);
+        let server = self.server.facts(&self.shared);
         let awaiting = match server.framing {
             Framing::Boundary => exchanges
                 .awaiting()
@@ -245,36 +256,22 @@ impl State {
             server,
             http,
             awaiting,
-            upgrade: self.dialogue.upgrade.facts(exchanges.connect()),
-            tls: None,
+            upgrade: self.shared.upgrade.facts(exchanges.connect()),
+            tls: tls.map(Box::new),
         };
-        if let Some(Told { tls, plain }) = tls {
-            facts.tls = Some(Box::new(self.with_ends(tls)));
-            if let Some(plain) = plain {
-                tell_plain(&mut facts, plain);
-            }
+        self.client.report(&mut facts);
+        self.server.report(&mut facts);
+        if self.decrypted.has_begun() {
+            add_decrypted(&mut facts, self.decrypted.facts());
         }
         facts
     }
 
-    /// Adds where what each side says in TLS cannot be followed any further.
-    fn with_ends(&self, mut facts: TlsFacts) -> TlsFacts {
-        for (side, tls) in [
-            (&self.client, &mut facts.client),
-            (&self.server, &mut facts.server),
-        ] {
-            let (stopped, incomplete) = side.tls_end();
-            tls.stopped = tls.stopped.or(stopped);
-            tls.incomplete = incomplete;
-        }
-        facts
-    }
-
-    /// Lets a direction go on that waited for the other one: a response for its request, a tunnel for its answer.
+    /// Lets a direction continue that waited for the other one: a response for its request, a tunnel for its answer.
     fn resume(&mut self) {
         loop {
-            let server = self.server.resume(&self.client, &mut self.dialogue);
-            let client = self.client.resume(&self.server, &mut self.dialogue);
+            let server = self.server.resume(&self.client, &mut self.shared);
+            let client = self.client.resume(&self.server, &mut self.shared);
             if !server && !client {
                 return;
             }

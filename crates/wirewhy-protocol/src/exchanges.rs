@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::{
-    Awaiting, Exchange, HttpFacts, Mark, Request, TlsComplaint, Upgrade, UpgradeProtocol,
-    UpgradeVerdict,
-};
+use crate::http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
+use crate::types::Mark;
+use crate::upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 
 /// The most pipelined requests remembered; servers that pipeline at all stop reading long before.
 const MAX_WAITING: usize = 128;

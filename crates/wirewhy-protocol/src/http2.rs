@@ -1,10 +1,11 @@
 //! HTTP/2 frames (RFC 9113 section 4.1): where each begins and ends, and which streams it begins and ends.
 
 use crate::exchanges::Tally;
-use crate::reader::{Input, Step};
-use crate::side::Role;
-use crate::streams::Streams;
-use crate::{Framing, Lost, Mark, Unfinished, What};
+use crate::http2_streams::Streams;
+use crate::parser::{Parser, Position};
+use crate::protocol::{Protocol, Reading, begins_with};
+use crate::shared_state::SharedState;
+use crate::types::{Framing, Input, Lost, Mark, Role, Speech, Step, Transport, Unfinished, What};
 
 const HEADER: usize = 9;
 
@@ -17,9 +18,34 @@ const RST_STREAM: u8 = 0x3;
 const SETTINGS: u8 = 0x4;
 const END_STREAM: u8 = 0x1;
 
+/// What a client begins with.
+pub(crate) static HTTP2_PREFACE: Protocol = Protocol {
+    id: Speech::Http2Preface,
+    name: "HTTP/2 in the clear",
+    transports: &[Transport::Tcp],
+    first: None,
+    // Its first line, which is no request.
+    probe: |_, bytes| begins_with(bytes, PREFACE.get(..14).unwrap_or(PREFACE)),
+    reading: Reading::Parser(|| Box::new(Reader::after_preface())),
+};
+
+/// What a server begins with.
+pub(crate) static HTTP2_SETTINGS: Protocol = Protocol {
+    id: Speech::Http2Settings,
+    name: "HTTP/2 in the clear",
+    transports: &[Transport::Tcp],
+    first: None,
+    probe: |_, bytes| match bytes.split_first_chunk() {
+        _ if bytes.first() != Some(&0) => Some(false),
+        Some((header, _)) => Some(is_server_preface(*header)),
+        None => None,
+    },
+    reading: Reading::Parser(|| Box::new(Reader::default())),
+};
+
 /// The frames of one direction.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Reader {
+struct Reader {
     preface: bool,
     begun: Option<Mark>,
     frame: Option<Frame>,
@@ -47,27 +73,15 @@ fn header(bytes: [u8; HEADER]) -> (u32, u8, u8, u32) {
 }
 
 /// Whether a server's first bytes are its SETTINGS (RFC 9113 section 3.4).
-pub(crate) fn is_server_preface(bytes: [u8; HEADER]) -> bool {
+fn is_server_preface(bytes: [u8; HEADER]) -> bool {
     let (length, kind, flags, stream) = header(bytes);
     // No setting is defined beyond the first few: more than 64 of six bytes is something else.
     kind == SETTINGS && flags == 0 && stream == 0 && length <= 384 && length % 6 == 0
 }
 
-impl Reader {
-    pub(crate) fn new() -> Reader {
-        Reader::default()
-    }
-
-    /// A reader of a client, whose preface comes first.
-    pub(crate) fn after_preface() -> Reader {
-        Reader {
-            preface: true,
-            ..Reader::default()
-        }
-    }
-
-    pub(crate) fn read(&mut self, input: Input<'_>, shared: (&mut Streams, &mut Tally)) -> Step {
-        let (streams, tally) = shared;
+impl Parser for Reader {
+    fn read(&mut self, input: Input<'_>, shared: &mut SharedState) -> Step {
+        let (streams, tally) = (&mut shared.streams, &mut shared.exchanges.tally);
         if let Some(frame) = self.frame
             && input.at >= frame.end
         {
@@ -103,20 +117,47 @@ impl Reader {
         Step::To(end)
     }
 
-    pub(crate) fn reached(&mut self, offset: u64, mark: Mark, shared: (&mut Streams, &mut Tally)) {
+    fn reached(&mut self, offset: u64, mark: Mark, _role: Role, shared: &mut SharedState) {
         if let Some(frame) = self.frame
             && frame.end == offset
         {
-            self.finish(frame, mark, shared.0, shared.1);
+            self.finish(
+                frame,
+                mark,
+                &mut shared.streams,
+                &mut shared.exchanges.tally,
+            );
         }
     }
 
     /// Where the frame ends.
-    pub(crate) fn skips_to(&self) -> Option<u64> {
+    fn skips_to(&self) -> Option<u64> {
         self.frame.map(|frame| frame.end)
     }
 
-    pub(crate) fn framing(&self, upto: u64) -> Framing {
+    fn framing(&self, position: Position, shared: &SharedState) -> Framing {
+        match self.in_frame(position.upto) {
+            Framing::Boundary => shared.streams.framing(position.role),
+            framing => framing,
+        }
+    }
+
+    fn stop(&mut self, _role: Role, _unread: &[u8], shared: &mut SharedState) {
+        shared.streams.give_up();
+    }
+}
+
+impl Reader {
+    /// A reader of a client, whose preface comes first.
+    fn after_preface() -> Reader {
+        Reader {
+            preface: true,
+            ..Reader::default()
+        }
+    }
+
+    /// Where `upto` bytes end, streams apart.
+    fn in_frame(&self, upto: u64) -> Framing {
         let Some(begun) = self.begun else {
             return Framing::Boundary;
         };
@@ -134,7 +175,7 @@ impl Reader {
 
     fn skip_preface(&mut self, input: Input<'_>) -> Step {
         if input.bytes.starts_with(PREFACE) {
-            *self = Reader::new();
+            *self = Reader::default();
             return Step::To(input.after(PREFACE.len()));
         }
         if PREFACE.starts_with(input.bytes) {
@@ -144,7 +185,7 @@ impl Reader {
     }
 
     fn finish(&mut self, frame: Frame, mark: Mark, streams: &mut Streams, tally: &mut Tally) {
-        *self = Reader::new();
+        *self = Reader::default();
         match frame.kind {
             HEADERS => streams.headers(frame.role, frame.stream, frame.begun, tally),
             DATA => streams.data(frame.role, frame.stream, frame.end - frame.start),

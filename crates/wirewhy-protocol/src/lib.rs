@@ -13,38 +13,40 @@
 //! HTTP header beyond those that frame a message, and decompresses nothing. Of TLS it reads what is in the clear, and with
 //! the secrets of a [`Library`] what is not; what a key log does not give it never guesses.
 
+mod capture_context;
 mod certificate;
 mod conversation;
+mod direction;
 mod exchanges;
 mod facts;
-mod held;
 mod hello;
 mod http1;
 mod http2;
-mod library;
-mod reader;
+mod http2_streams;
+mod http_facts;
+mod out_of_order;
+mod parser;
+mod protocol;
 mod records;
-mod side;
-mod speech;
-mod streams;
+mod registry;
+mod shared_state;
+mod ssh;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod types;
 mod upgrade;
 
+pub use capture_context::Library;
 pub use certificate::{
     Cache as CertificateCache, Certificate, CertificateFacts, ExtendedKeyUsage, KeyAlgorithm,
     PublicKey, SignatureAlgorithm, SubjectName,
 };
 pub use conversation::Conversation;
-pub use facts::{
-    Awaiting, ConversationFacts, Exchange, Framing, HttpFacts, Lost, Mark, Opening, Request,
-    SideFacts, TlsComplaint, Unfinished, What,
-};
+pub use facts::{ConversationFacts, SideFacts};
 pub use hello::server_name;
-pub use library::Library;
+pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
 pub use records::{begins_with_records, hello_of};
-pub use speech::Speech;
 pub use tls::{
     Alert, AlertDescription, AlertSeen, CertificateRequest, Certificates, CipherSuite, ClientHello,
     ConnectionSecrets, ContentType, Decryptor, ExtensionType, HandshakeType, Incomplete, KeyLog,
@@ -52,4 +54,5 @@ pub use tls::{
     Sealed, Secrets, Sender, ServerHello, Settled, SignatureScheme, TlsFacts, TlsSide, TlsStage,
     TrafficSecret,
 };
+pub use types::{Framing, Lost, Mark, Opening, Role, Speech, Unfinished, What};
 pub use upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};

@@ -1,17 +1,43 @@
 //! TLS records (RFC 8446 section 5.1): where each begins and ends; the bytes of those in the clear go on to the follower.
 
-use crate::reader::{Input, Step};
-use crate::side::Role;
+use crate::facts::ConversationFacts;
+use crate::parser::{Parser, Position};
+use crate::protocol::{Protocol, Reading};
+use crate::shared_state::SharedState;
 use crate::tls::{ContentType, HandshakeType, Incomplete, Record, Tls};
-use crate::{Framing, Lost, Mark, Unfinished, What};
+use crate::types::{Framing, Input, Lost, Mark, Role, Speech, Step, Transport, Unfinished, What};
 
 const HEADER: usize = 5;
 
 /// The longest ciphertext of TLS 1.2 (RFC 5246 section 6.2.3); 1.3 allows less.
 const MAX_LENGTH: u16 = (1 << 14) + 2048;
 
+pub(crate) static TLS: Protocol = Protocol {
+    id: Speech::Tls,
+    name: "TLS",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Client),
+    probe: |_, bytes| match bytes.first() {
+        Some(20..=24) => is_first_record(bytes),
+        Some(0x80..) => is_ssl2_hello(bytes),
+        _ => Some(false),
+    },
+    reading: Reading::Parser(|| Box::new(Reader::default())),
+};
+
+/// Whether first bytes are a record; `None` while they may be.
+fn is_first_record(bytes: &[u8]) -> Option<bool> {
+    if bytes.get(1).is_some_and(|&major| major != 0x03) {
+        return Some(false);
+    }
+    // No direction begins with an empty record, and versions end at 0x0304.
+    let (header, _) = bytes.split_first_chunk::<HEADER>()?;
+    let [_, _, minor, ..] = *header;
+    Some(minor <= 0x04 && matches!(announced(*header), Some(1..)))
+}
+
 /// The length a record header announces; `None` where it is none.
-pub(crate) fn announced(header: [u8; HEADER]) -> Option<u16> {
+fn announced(header: [u8; HEADER]) -> Option<u16> {
     let [kind, major, _, high, low] = header;
     let length = u16::from_be_bytes([high, low]);
     // change_cipher_spec to heartbeat; the version's low byte is legacy and never decides.
@@ -66,7 +92,7 @@ pub fn hello_of(bytes: &[u8]) -> Option<HandshakeType> {
 
 /// The records of one direction.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Reader {
+struct Reader {
     begun: Option<Mark>,
     record: Option<Open>,
 }
@@ -82,12 +108,9 @@ struct Open {
     taken: bool,
 }
 
-impl Reader {
-    pub(crate) fn new() -> Reader {
-        Reader::default()
-    }
-
-    pub(crate) fn read(&mut self, input: Input<'_>, tls: &mut Tls<'_>) -> Step {
+impl Parser for Reader {
+    fn read(&mut self, input: Input<'_>, shared: &mut SharedState) -> Step {
+        let tls = &mut shared.tls();
         if let Some(open) = self.record {
             if input.at < open.end {
                 return self.read_body(open, input, tls);
@@ -132,6 +155,73 @@ impl Reader {
         Step::To(if taken { start } else { end })
     }
 
+    fn reached(&mut self, offset: u64, mark: Mark, role: Role, shared: &mut SharedState) {
+        if let Some(open) = self.record
+            && open.end == offset
+        {
+            self.finish(open.record, role, mark, &mut shared.tls());
+        }
+    }
+
+    /// Where the record's body ends, if its bytes are not needed.
+    fn skips_to(&self) -> Option<u64> {
+        self.record.filter(|open| !open.taken).map(|open| open.end)
+    }
+
+    fn tolerates_gaps(&self) -> bool {
+        true
+    }
+
+    /// Continues behind a body whose bytes are needed.
+    fn skip(
+        &mut self,
+        reason: Lost,
+        mark: Mark,
+        role: Role,
+        shared: &mut SharedState,
+    ) -> Option<u64> {
+        let open = self.record.as_mut().filter(|open| open.taken)?;
+        open.taken = false;
+        shared.tls().missed(role, open.record, reason, mark);
+        Some(open.end)
+    }
+
+    fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
+        let upto = position.upto;
+        let Some(begun) = self.begun else {
+            return Framing::Boundary;
+        };
+        let what = match self.record {
+            Some(Open { end, .. }) if upto >= end => return Framing::Boundary,
+            Some(Open { start, end, .. }) => What::TlsRecord {
+                announced: end - start,
+                received: upto.saturating_sub(start),
+            },
+            None => What::Header,
+        };
+        Framing::Inside(Unfinished { what, begun })
+    }
+
+    /// Where the side's TLS cannot be followed any further, and the record it stops in.
+    fn report(&self, position: Position, facts: &mut ConversationFacts) {
+        let Some(tls) = &mut facts.tls else {
+            return;
+        };
+        let side = match position.role {
+            Role::Client => &mut tls.client,
+            Role::Server => &mut tls.server,
+        };
+        let misses = position.upto > position.need && self.skips_to().is_none();
+        let stopped = position.lost.or(misses.then_some(Lost::Gap));
+        side.stopped = side.stopped.or(stopped);
+        side.incomplete = match stopped {
+            Some(_) => None,
+            None => self.incomplete(position.upto),
+        };
+    }
+}
+
+impl Reader {
     fn read_body(&mut self, open: Open, input: Input<'_>, tls: &mut Tls<'_>) -> Step {
         if !open.taken {
             return Step::To(open.end);
@@ -167,51 +257,8 @@ impl Reader {
         Step::To(input.after(length))
     }
 
-    /// The byte before `offset`, up to which the reader skipped, was seen.
-    pub(crate) fn reached(&mut self, offset: u64, mark: Mark, role: Role, tls: &mut Tls<'_>) {
-        if let Some(open) = self.record
-            && open.end == offset
-        {
-            self.finish(open.record, role, mark, tls);
-        }
-    }
-
-    /// Where the record's body ends, if its bytes are not needed.
-    pub(crate) fn skips_to(&self) -> Option<u64> {
-        self.record.filter(|open| !open.taken).map(|open| open.end)
-    }
-
-    /// Gives up the rest of a body whose bytes are needed: where it ends.
-    pub(crate) fn skip(
-        &mut self,
-        lost: Lost,
-        role: Role,
-        mark: Mark,
-        tls: &mut Tls<'_>,
-    ) -> Option<u64> {
-        let open = self.record.as_mut().filter(|open| open.taken)?;
-        open.taken = false;
-        tls.missed(role, open.record, lost, mark);
-        Some(open.end)
-    }
-
-    pub(crate) fn framing(&self, upto: u64) -> Framing {
-        let Some(begun) = self.begun else {
-            return Framing::Boundary;
-        };
-        let what = match self.record {
-            Some(Open { end, .. }) if upto >= end => return Framing::Boundary,
-            Some(Open { start, end, .. }) => What::TlsRecord {
-                announced: end - start,
-                received: upto.saturating_sub(start),
-            },
-            None => What::Header,
-        };
-        Framing::Inside(Unfinished { what, begun })
-    }
-
     /// The record that `upto` bytes end in the middle of.
-    pub(crate) fn incomplete(&self, upto: u64) -> Option<Incomplete> {
+    fn incomplete(&self, upto: u64) -> Option<Incomplete> {
         let begun = self.begun?;
         match self.record {
             Some(Open { end, .. }) if upto >= end => None,
@@ -235,7 +282,7 @@ impl Reader {
 const SSL2_HEADER: usize = 11;
 
 /// Whether `bytes` begin a ClientHello in the format of SSL 2.0; `None` while more of them could decide otherwise.
-pub(crate) fn is_ssl2_hello(bytes: &[u8]) -> Option<bool> {
+fn is_ssl2_hello(bytes: &[u8]) -> Option<bool> {
     let fixed =
         |index: usize, test: fn(u8) -> bool| bytes.get(index).is_none_or(|&byte| test(byte));
     let may_be = fixed(0, |byte| byte & 0x80 != 0)

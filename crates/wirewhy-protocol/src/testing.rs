@@ -2,7 +2,7 @@
 
 use wirewhy_packet::Timestamp;
 
-use crate::side::Role::{self, Client, Server};
+use crate::types::Role::{self, Client, Server};
 use crate::{Conversation, ConversationFacts, Library};
 
 /// What one side says before the other goes on.

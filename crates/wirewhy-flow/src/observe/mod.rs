@@ -206,7 +206,7 @@ impl Live {
     /// Whether the bytes still to come can change what they said.
     pub(crate) fn listens(&self) -> bool {
         let conversation = &self.notes.conversation;
-        *conversation != Conversation::new() && conversation.wants()
+        conversation.has_begun() && conversation.wants()
     }
 
     /// A copy to be handed over while this one goes on. What was said is in it already: what was read it from is not
@@ -235,7 +235,7 @@ impl Live {
         if !conversation.wants() {
             return self.connection.said.clone();
         }
-        let spoken = *conversation != Conversation::new();
+        let spoken = conversation.has_begun();
         spoken.then(|| Box::new(conversation.facts()))
     }
 

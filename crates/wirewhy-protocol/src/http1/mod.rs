@@ -1,11 +1,15 @@
 //! HTTP/1 messages of one direction: where each begins and ends (RFC 9112).
 
 mod head;
+mod probe;
 
 use crate::exchanges::{Asked, Exchanges, HandsOver, Match, Method};
-use crate::reader::{Input, Step};
-use crate::side::Role;
-use crate::{Framing, Lost, Mark, TlsComplaint, Unfinished, UpgradeVerdict, What};
+use crate::http_facts::TlsComplaint;
+use crate::parser::{Parser, Position, Progress, Resume, Stage};
+use crate::protocol::{Protocol, Reading, begins_with};
+use crate::shared_state::SharedState;
+use crate::types::{Framing, Input, Lost, Mark, Role, Speech, Step, Transport, Unfinished, What};
+use crate::upgrade::UpgradeVerdict;
 use head::{Body, Parsed};
 use memchr::memchr;
 
@@ -43,9 +47,27 @@ const COMPLAINTS: [(&[u8], TlsComplaint); 5] = [
     ),
 ];
 
+pub(crate) static HTTP1_REQUEST: Protocol = Protocol {
+    id: Speech::Http1Request,
+    name: "HTTP",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Client),
+    probe: |_, bytes| probe::is_request(bytes),
+    reading: Reading::Parser(|| Box::new(Reader::new())),
+};
+
+pub(crate) static HTTP1_RESPONSE: Protocol = Protocol {
+    id: Speech::Http1Response,
+    name: "HTTP",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Client),
+    probe: |_, bytes| begins_with(bytes, b"HTTP/1."),
+    reading: Reading::Parser(|| Box::new(Reader::new())),
+};
+
 /// One direction's messages.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Reader {
+struct Reader {
     state: State,
     /// The first byte of the message the reader is in.
     begun: Option<Mark>,
@@ -79,22 +101,12 @@ enum State {
     Tunnel,
 }
 
-/// What came of the input.
-pub(crate) enum Outcome {
-    Step(Step),
-    /// HTTP ends at this offset; what follows is another protocol's.
-    HandedOver(u64),
-}
-
-impl Reader {
-    pub(crate) fn new() -> Reader {
-        Reader::default()
-    }
-
-    pub(crate) fn read(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Outcome {
-        let step = match self.state {
-            State::Head => return self.read_head(input, exchanges),
-            State::Tunnel => return self.read_tunnel(input, exchanges),
+impl Parser for Reader {
+    fn read(&mut self, input: Input<'_>, shared: &mut SharedState) -> Step {
+        let exchanges = &mut shared.exchanges;
+        match self.state {
+            State::Head => self.read_head(input, exchanges),
+            State::Tunnel => self.read_tunnel(input, exchanges),
             State::Sized { end, .. } => self.read_sized(input, end, exchanges),
             State::Refusal { end, .. } => self.read_refusal(input, end, exchanges),
             State::ChunkSize { received } => self.read_chunk_size(input, received),
@@ -107,12 +119,11 @@ impl Reader {
             State::ChunkEnd { received } => self.read_chunk_end(input, received),
             State::Trailers { .. } => self.read_trailer(input, exchanges),
             State::UntilClose => Step::To(u64::MAX),
-        };
-        Outcome::Step(step)
+        }
     }
 
     /// Where the body or chunk ends.
-    pub(crate) fn skips_to(&self) -> Option<u64> {
+    fn skips_to(&self) -> Option<u64> {
         match self.state {
             State::Sized { end, .. } | State::Chunk { end, .. } => Some(end),
             State::UntilClose => Some(u64::MAX),
@@ -126,15 +137,23 @@ impl Reader {
     }
 
     /// The byte before `offset`, up to which the reader skipped, was seen.
-    pub(crate) fn reached(&mut self, offset: u64, mark: Mark, exchanges: &mut Exchanges) {
+    fn reached(&mut self, offset: u64, mark: Mark, _role: Role, shared: &mut SharedState) {
         match self.state {
-            State::Sized { end, .. } if end == offset => self.finish(mark, exchanges),
+            State::Sized { end, .. } if end == offset => {
+                self.finish(mark, &mut shared.exchanges);
+            }
             State::Chunk { end, .. } if end == offset => self.end_chunk(),
             _ => {}
         }
     }
 
-    pub(crate) fn framing(&self, upto: u64, pending: bool, closed: bool) -> Framing {
+    fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
+        let Position {
+            upto,
+            pending,
+            closed,
+            ..
+        } = position;
         let Some(begun) = self.begun else {
             return Framing::Boundary;
         };
@@ -164,7 +183,7 @@ impl Reader {
     }
 
     /// Bytes of the direction are lost: names the request, or the status, from what there is of its header.
-    pub(crate) fn give_up(&mut self, role: Role, unread: &[u8], exchanges: &mut Exchanges) {
+    fn stop(&mut self, role: Role, unread: &[u8], shared: &mut SharedState) {
         let (State::Head, Some(begun)) = (self.state, self.begun) else {
             return;
         };
@@ -173,7 +192,7 @@ impl Reader {
                 let Some(request) = head::request_line(unread, begun) else {
                     return;
                 };
-                exchanges.ask(Asked {
+                shared.exchanges.ask(Asked {
                     method: head::method(&request.method),
                     request,
                     asks_tunnel: false,
@@ -182,13 +201,48 @@ impl Reader {
             }
             Role::Server => {
                 if let Some(status @ 200..) = head::status_line(unread) {
-                    exchanges.answered(status, begun, HandsOver::No);
+                    shared.exchanges.answered(status, begun, HandsOver::No);
                 }
             }
         }
     }
 
-    fn read_head(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Outcome {
+    fn resume(&mut self, own: Progress, peer: Progress, shared: &mut SharedState) -> Resume {
+        let exchanges = &mut shared.exchanges;
+        match own.role {
+            Role::Client if exchanges.tunnel_decided() => Resume::Continue,
+            Role::Client if answers_readably(peer) => Resume::Wait,
+            Role::Client => Resume::Stop(Lost::Unframed),
+            Role::Server if exchanges.is_waiting() => Resume::Continue,
+            Role::Server if may_request(peer) && !own.is_whole => Resume::Wait,
+            // A client that speaks something else cannot have sent HEAD; one that was lost can.
+            Role::Server => match peer.lost {
+                Some(Lost::Unframed) | None => {
+                    exchanges.answer_unasked();
+                    Resume::Continue
+                }
+                Some(_) => Resume::Stop(Lost::RequestUnseen),
+            },
+        }
+    }
+}
+
+/// Whether a server has sent nothing yet, or something that answers requests.
+fn answers_readably(server: Progress) -> bool {
+    server.lost.is_none() && server.stage != Stage::Unframed
+}
+
+/// Whether a client may still send a request.
+fn may_request(client: Progress) -> bool {
+    client.lost.is_none() && client.stage != Stage::Unframed && !client.is_whole
+}
+
+impl Reader {
+    fn new() -> Reader {
+        Reader::default()
+    }
+
+    fn read_head(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Step {
         if self.begun.is_none() {
             // Empty lines before a message are to be ignored (RFC 9112 section 2.2).
             let empty = input
@@ -197,7 +251,7 @@ impl Reader {
                 .take_while(|byte| matches!(byte, b'\r' | b'\n'))
                 .count();
             if empty > 0 {
-                return Outcome::Step(Step::To(input.after(empty)));
+                return Step::To(input.after(empty));
             }
             self.begun = Some(input.mark);
         }
@@ -205,14 +259,14 @@ impl Reader {
         let found = head::end(input.bytes, self.searched);
         let Some(length) = found.filter(|&length| length <= MAX_HEAD) else {
             if head::has_no_version(input.bytes) {
-                return Outcome::Step(Step::Lost(Lost::Malformed));
+                return Step::Lost(Lost::Malformed);
             }
-            return Outcome::Step(self.look_further(input.bytes.len(), MAX_HEAD));
+            return self.look_further(input.bytes.len(), MAX_HEAD);
         };
         let head = input.bytes.get(..length).unwrap_or(input.bytes);
         let after = input.after(length);
         match input.role {
-            Role::Client => Outcome::Step(self.ask(head, after, begun, input.mark, exchanges)),
+            Role::Client => self.ask(head, after, begun, input.mark, exchanges),
             Role::Server => self.answer(head, after, begun, exchanges),
         }
     }
@@ -241,27 +295,21 @@ impl Reader {
         self.begin_body(parsed.body, after, mark, exchanges)
     }
 
-    fn answer(
-        &mut self,
-        head: &[u8],
-        after: u64,
-        begun: Mark,
-        exchanges: &mut Exchanges,
-    ) -> Outcome {
+    fn answer(&mut self, head: &[u8], after: u64, begun: Mark, exchanges: &mut Exchanges) -> Step {
         let method = match exchanges.next() {
             Match::Method(method) => method,
-            Match::NotYet => return Outcome::Step(Step::Stall),
-            Match::Never => return Outcome::Step(Step::Lost(Lost::TooMuch)),
+            Match::NotYet => return Step::Stall,
+            Match::Never => return Step::Lost(Lost::TooMuch),
         };
         let Parsed::Yes(parsed) = head::response(head) else {
-            return Outcome::Step(Step::Lost(Lost::Malformed));
+            return Step::Lost(Lost::Malformed);
         };
         let status = parsed.status;
         let switches = status == 101;
         if (100..200).contains(&status) && !switches {
             exchanges.interim();
             *self = Reader::new();
-            return Outcome::Step(Step::To(after));
+            return Step::To(after);
         }
         if method == Method::Connect {
             let verdict = match status {
@@ -273,7 +321,7 @@ impl Reader {
         // RFC 9110 section 9.3.6: any 2xx to CONNECT.
         if switches || (method == Method::Connect && (200..300).contains(&status)) {
             exchanges.answered(status, begun, HandsOver::Yes);
-            return Outcome::HandedOver(after);
+            return Step::Ends(after);
         }
         exchanges.answered(status, begun, HandsOver::No);
         if status == 400
@@ -282,13 +330,13 @@ impl Reader {
         {
             self.searched = 0;
             self.state = State::Refusal { start: after, end };
-            return Outcome::Step(Step::To(after));
+            return Step::To(after);
         }
         let body = match (method, status) {
             (Method::Head, _) | (_, 204 | 304) => Body::None,
             _ => parsed.body,
         };
-        Outcome::Step(self.begin_body(body, after, begun, exchanges))
+        self.begin_body(body, after, begun, exchanges)
     }
 
     /// After a header that ended at `after`, in the segment `mark` (of no interest for a response).
@@ -398,15 +446,15 @@ impl Reader {
         Step::To(input.after(length))
     }
 
-    fn read_tunnel(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Outcome {
+    fn read_tunnel(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Step {
         if !exchanges.tunnel_decided() {
-            return Outcome::Step(Step::Stall);
+            return Step::Stall;
         }
         match exchanges.take_tunnel() {
-            HandsOver::Yes => Outcome::HandedOver(input.at),
+            HandsOver::Yes => Step::Ends(input.at),
             HandsOver::No => {
                 *self = Reader::new();
-                Outcome::Step(Step::To(input.at))
+                Step::To(input.at)
             }
         }
     }

@@ -380,7 +380,7 @@ impl TlsFacts {
     /// Whether TLS 1.3 was settled on, drafts included.
     #[must_use]
     pub fn is_1_3(&self) -> bool {
-        self.version().is_some_and(super::follow::is_1_3)
+        self.version().is_some_and(ProtocolVersion::is_1_3)
     }
 
     /// Whether an earlier session was resumed: of TLS 1.3 where the server takes a pre-shared key, before it where the

@@ -9,9 +9,9 @@ use super::{
     Alert, AlertDescription, AlertSeen, ClientHello, ContentType, Message, MessageKind,
     ProtocolVersion, Retry, Sealed, ServerHello, TlsSide,
 };
-use crate::side::Role;
+use crate::Library;
 use crate::tls::ExtensionType;
-use crate::{Conversation, ConversationFacts, Library, Lost, Mark};
+use crate::types::{Lost, Mark, Role};
 
 const CHANGE_CIPHER_SPEC: ContentType = ContentType(20);
 const ALERT: ContentType = ContentType(21);
@@ -40,11 +40,16 @@ pub(crate) struct Record {
     pub(crate) begun: Mark,
 }
 
-/// What a TLS connection came to.
-pub(crate) struct Told {
-    pub(crate) tls: TlsFacts,
-    /// What was said in application data that were decrypted; `None` where none were.
-    pub(crate) plain: Option<ConversationFacts>,
+/// Application data of one record, decrypted.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Decrypted {
+    pub(crate) role: Role,
+    /// The offset of the first byte in the direction's application data; records that were not decrypted leave a gap of
+    /// about their length.
+    pub(crate) at: u64,
+    pub(crate) bytes: Vec<u8>,
+    /// The segment with the record's last byte.
+    pub(crate) mark: Mark,
 }
 
 /// A TLS connection being followed, and where it looks things up.
@@ -64,8 +69,8 @@ pub(crate) struct Follow {
     /// Records of a TLS 1.3 client since the first that may have been its Finished.
     since_finished: u8,
     opener: Opener,
-    /// What was said in application data that were decrypted.
-    plain: Conversation,
+    /// Application data that were decrypted and not yet taken.
+    decrypted: Vec<Decrypted>,
 }
 
 /// Where one direction stands.
@@ -210,23 +215,20 @@ impl Follow {
         }
     }
 
-    /// The facts; `stopped` where the directions' bytes can no longer be followed.
-    pub(crate) fn told(&self) -> Told {
-        let any = self.client.plain > 0 || self.server.plain > 0;
-        Told {
-            tls: self.completed(self.facts.clone()),
-            plain: any.then(|| self.plain.facts()),
-        }
+    /// The application data that were decrypted since the last call, in the order of their records.
+    pub(crate) fn take_decrypted(&mut self) -> Vec<Decrypted> {
+        std::mem::take(&mut self.decrypted)
     }
 
-    /// What was said, where nothing more will come.
-    pub(crate) fn finish(mut self) -> Told {
+    /// The facts so far.
+    pub(crate) fn facts(&self) -> TlsFacts {
+        self.completed(self.facts.clone())
+    }
+
+    /// The facts, where no more bytes follow.
+    pub(crate) fn finish(mut self) -> TlsFacts {
         let facts = std::mem::take(&mut self.facts);
-        let any = self.client.plain > 0 || self.server.plain > 0;
-        Told {
-            tls: self.completed(facts),
-            plain: any.then(|| self.plain.facts()),
-        }
+        self.completed(facts)
     }
 
     fn completed(&self, mut facts: TlsFacts) -> TlsFacts {
@@ -524,7 +526,7 @@ impl Follow {
             return true;
         }
         if facts.server_hello.is_none() {
-            self.is_1_3 = Some(is_1_3(hello.version()));
+            self.is_1_3 = Some(hello.version().is_1_3());
             facts.group = hello.group();
             facts.alpn = hello.alpn().map(Box::from);
             facts.server_hello = Some(Box::new(hello));
@@ -533,11 +535,6 @@ impl Follow {
         }
         false
     }
-}
-
-/// TLS 1.3 or one of its drafts, which differ in nothing an observer sees.
-pub(super) fn is_1_3(version: ProtocolVersion) -> bool {
-    version == ProtocolVersion::TLS1_3 || version.0 >> 8 == 0x7f || version.0 >> 8 == 0xfb
 }
 
 #[cfg(test)]

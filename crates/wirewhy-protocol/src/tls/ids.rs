@@ -117,6 +117,11 @@ impl ProtocolVersion {
     pub fn is_draft(self) -> bool {
         matches!(self.0 >> 8, 0x7e | 0x7f)
     }
+
+    /// Whether it is TLS 1.3 or one of its drafts, which differ in nothing an observer sees.
+    pub(super) fn is_1_3(self) -> bool {
+        self == ProtocolVersion::TLS1_3 || matches!(self.0 >> 8, 0x7f | 0xfb)
+    }
 }
 
 number! {

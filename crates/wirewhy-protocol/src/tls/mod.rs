@@ -17,7 +17,7 @@ pub use facts::{
     Alert, AlertSeen, CertificateRequest, Certificates, Incomplete, Message, MessageKind,
     RecordTally, Retry, Sealed, Secrets, TlsFacts, TlsSide, TlsStage,
 };
-pub(crate) use follow::{Follow, Record, Tls, Told};
+pub(crate) use follow::{Follow, Record, Tls};
 pub use hello::{ClientHello, ServerHello};
 pub use ids::{
     AlertDescription, CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup,

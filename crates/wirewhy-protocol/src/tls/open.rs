@@ -1,12 +1,11 @@
 //! Which keys open the encrypted records of a connection, as the key log and the hellos tell.
 
 use super::decrypt::{Decryptor, Opened, Sender, Settled};
-use super::follow::is_1_3;
 use super::{
     ClientHello, ConnectionSecrets, ExtensionType, KeyLog, ProtocolVersion, Secrets, ServerHello,
     TrafficSecret,
 };
-use crate::side::Role;
+use crate::types::Role;
 
 /// So many records in a row that do not open end the trying. Early data that a server refused do not, and are a few records.
 const MAX_FAILED: u8 = 128;
@@ -183,7 +182,7 @@ impl Opener {
         };
         match hellos.server {
             None => self.look_up_early(role, hellos.client, log),
-            Some(server) if is_1_3(server.version()) => {
+            Some(server) if server.version().is_1_3() => {
                 self.look_up_1_3(role, hellos.client, server, log);
             }
             Some(server) => self.look_up_master(role, hellos.client, server, log),

@@ -1,6 +1,6 @@
 //! What was said of a change to TLS.
 
-use crate::Mark;
+use crate::types::Mark;
 
 /// What was said about changing to TLS.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +22,37 @@ pub struct Upgrade {
     pub went_on: Option<Mark>,
     /// Where an HTTP proxy is asked to connect to (`host:port`): hostile text.
     pub target: Option<Box<str>>,
+}
+
+impl Upgrade {
+    /// Nothing was seen yet.
+    pub(crate) fn new(protocol: UpgradeProtocol) -> Upgrade {
+        Upgrade {
+            protocol,
+            offered: None,
+            asked: None,
+            answered: None,
+            verdict: UpgradeVerdict::NotAsked,
+            reply: None,
+            went_on: None,
+            target: None,
+        }
+    }
+
+    /// The client asks, perhaps once more.
+    pub(super) fn ask(&mut self, mark: Mark) {
+        self.asked = Some(mark);
+        self.answered = None;
+        self.reply = None;
+        self.went_on = None;
+        self.verdict = UpgradeVerdict::Unanswered;
+    }
+
+    pub(super) fn answer(&mut self, verdict: UpgradeVerdict, reply: Option<Box<str>>, mark: Mark) {
+        self.answered = Some(mark);
+        self.verdict = verdict;
+        self.reply = reply;
+    }
 }
 
 /// A protocol with a way to change to TLS.

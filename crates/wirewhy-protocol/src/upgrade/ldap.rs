@@ -1,7 +1,9 @@
 //! LDAP's StartTLS (RFC 4511 section 4.14): an extended operation, answered by its message's number.
 
-use super::{MAX_MESSAGE, Outcome, Upgrade, UpgradeVerdict};
-use crate::Mark;
+use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
+use super::start_tls::{Dialect, MAX_MESSAGE, Outcome, StartTls, text};
+use crate::protocol::{Protocol, Reading};
+use crate::types::{Mark, Role, Speech, Transport};
 
 const OID: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
@@ -9,14 +11,27 @@ const UNBIND_REQUEST: u8 = 0x42;
 const EXTENDED_REQUEST: u8 = 0x77;
 const EXTENDED_RESPONSE: u8 = 0x78;
 
+pub(crate) static LDAP: Protocol = Protocol {
+    id: Speech::Ldap,
+    name: "LDAP",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Client),
+    probe: |_, bytes| is_message(bytes),
+    reading: Reading::StartTls(Dialect {
+        protocol: UpgradeProtocol::Ldap,
+        answers: |first| first == 0x30,
+        reader: || Box::new(Ldap::default()),
+    }),
+};
+
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct Ldap {
+struct Ldap {
     /// The number of the message that asks.
     asked: Option<Box<[u8]>>,
 }
 
 /// Whether a direction's first bytes are a message; `None` while they may be.
-pub(crate) fn is_message(bytes: &[u8]) -> Option<bool> {
+fn is_message(bytes: &[u8]) -> Option<bool> {
     let Some((0x30, rest)) = bytes.split_first() else {
         return if bytes.is_empty() { None } else { Some(false) };
     };
@@ -96,13 +111,8 @@ fn message(bytes: &[u8]) -> Result<Message<'_>, Outcome> {
     })
 }
 
-/// Whether a message is an UnbindRequest.
-pub(super) fn is_farewell(bytes: &[u8]) -> bool {
-    message(bytes).is_ok_and(|message| message.tag == UNBIND_REQUEST)
-}
-
-impl Ldap {
-    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+impl StartTls for Ldap {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let Message {
             number,
             tag,
@@ -121,7 +131,7 @@ impl Ldap {
         Outcome::Used(used)
     }
 
-    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let Message {
             number,
             tag,
@@ -153,6 +163,10 @@ impl Ldap {
             Outcome::Used(used)
         }
     }
+
+    fn is_small_talk(&self, bytes: &[u8]) -> bool {
+        message(bytes).is_ok_and(|message| message.tag == UNBIND_REQUEST)
+    }
 }
 
 /// A result code's name (RFC 4511 appendix A) and what the server adds.
@@ -172,5 +186,5 @@ fn result(code: u64, says: &[u8]) -> Box<str> {
     if says.is_empty() {
         return name.into();
     }
-    super::text(format!("{name}: {}", String::from_utf8_lossy(says)).as_bytes())
+    text(format!("{name}: {}", String::from_utf8_lossy(says)).as_bytes())
 }

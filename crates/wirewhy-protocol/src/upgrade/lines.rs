@@ -1,7 +1,8 @@
 //! Protocols of lines: SMTP, FTP, POP3, NNTP, IMAP, ManageSieve and IRC.
 
-use super::{MAX_MESSAGE, Outcome, Upgrade, UpgradeProtocol, UpgradeVerdict, text};
-use crate::Mark;
+use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
+use super::start_tls::{MAX_MESSAGE, Outcome, StartTls, text};
+use crate::types::{Mark, Speech};
 
 /// Which of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +16,22 @@ pub(super) enum Kind {
     Imap,
     ManageSieve,
     Irc,
+}
+
+impl Kind {
+    fn of(protocol: Speech) -> Option<Kind> {
+        Some(match protocol {
+            Speech::Smtp => Kind::Smtp,
+            Speech::Ftp => Kind::Ftp,
+            Speech::SmtpOrFtp => Kind::SmtpOrFtp,
+            Speech::Pop3 => Kind::Pop3,
+            Speech::Nntp => Kind::Nntp,
+            Speech::Imap => Kind::Imap,
+            Speech::ManageSieve => Kind::ManageSieve,
+            Speech::Irc => Kind::Irc,
+            _ => return None,
+        })
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -110,13 +127,6 @@ impl Lines {
         }
     }
 
-    /// The other direction has begun, too: a greeting tells more than a command does.
-    pub(super) fn learn(&mut self, other: &Lines, facts: &mut Upgrade) {
-        if self.kind == Kind::SmtpOrFtp && other.kind != Kind::SmtpOrFtp {
-            self.settle(other.kind, facts);
-        }
-    }
-
     fn settle(&mut self, kind: Kind, facts: &mut Upgrade) {
         self.kind = kind;
         facts.protocol = match kind {
@@ -129,8 +139,10 @@ impl Lines {
             Kind::Irc => UpgradeProtocol::Irc,
         };
     }
+}
 
-    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+impl StartTls for Lines {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let (line, used) = match line(bytes) {
             Ok(line) => line,
             Err(outcome) => return outcome,
@@ -198,7 +210,7 @@ impl Lines {
         Outcome::Used(used)
     }
 
-    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let (line, used) = match line(bytes) {
             Ok(line) => line,
             Err(outcome) => return outcome,
@@ -220,7 +232,7 @@ impl Lines {
     }
 
     /// Whether a command says goodbye, or asks what the server is and can.
-    pub(super) fn is_small_talk(&self, line: &[u8]) -> bool {
+    fn is_small_talk(&self, line: &[u8]) -> bool {
         const WORDS: [&str; 13] = [
             "QUIT",
             "LOGOUT",
@@ -245,6 +257,16 @@ impl Lines {
         line.is_empty() || is(command, &WORDS)
     }
 
+    fn learn(&mut self, protocol: Speech, facts: &mut Upgrade) {
+        if self.kind == Kind::SmtpOrFtp
+            && let Some(kind) = Kind::of(protocol).filter(|&kind| kind != Kind::SmtpOrFtp)
+        {
+            self.settle(kind, facts);
+        }
+    }
+}
+
+impl Lines {
     /// The answer to the command that asks, if it is the last one given.
     fn judge(&mut self, facts: &mut Upgrade) {
         if facts.verdict != UpgradeVerdict::Unanswered || self.kind == Kind::Imap {

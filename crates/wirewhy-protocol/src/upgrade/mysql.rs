@@ -1,18 +1,33 @@
 //! MySQL and MariaDB: the server's greeting offers TLS, a short reply of the client takes it, and nobody confirms.
 
-use super::{Outcome, Upgrade, UpgradeVerdict, whole};
-use crate::Mark;
+use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
+use super::start_tls::{Dialect, Outcome, StartTls, whole};
+use crate::protocol::{Protocol, Reading};
+use crate::types::{Mark, Role, Speech, Transport};
 
 const CLIENT_SSL: u8 = 0x08;
 
+pub(crate) static MYSQL: Protocol = Protocol {
+    id: Speech::MySql,
+    name: "MySQL",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Server),
+    probe: |_, bytes| is_greeting(bytes),
+    reading: Reading::StartTls(Dialect {
+        protocol: UpgradeProtocol::MySql,
+        answers: |_| false,
+        reader: || Box::new(MySql::default()),
+    }),
+};
+
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct MySql {
+struct MySql {
     greeted: bool,
     replied: bool,
 }
 
 /// Whether a server's first bytes are a greeting, or the error sent instead of one; `None` while they may be.
-pub(crate) fn is_greeting(bytes: &[u8]) -> Option<bool> {
+fn is_greeting(bytes: &[u8]) -> Option<bool> {
     let (&first, rest) = bytes.split_first()?;
     if first == 0 || rest.iter().take(3).any(|&byte| byte != 0) {
         return Some(false);
@@ -41,13 +56,13 @@ fn capabilities(greeting: &[u8]) -> Option<[u8; 2]> {
         .copied()
 }
 
-impl MySql {
-    /// The server says nothing of its own between its greeting and the client's reply, and TLS may follow that reply.
-    pub(super) fn server_waits(&self) -> bool {
-        self.greeted && !self.replied
+impl StartTls for MySql {
+    /// The server sends nothing between its greeting and the client's reply, and TLS may follow that reply.
+    fn waits(&self, role: Role) -> bool {
+        role == Role::Server && self.greeted && !self.replied
     }
 
-    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let Some((&[low, middle, high, _, _, flags], _)) = bytes.split_first_chunk::<6>() else {
             return Outcome::More;
         };
@@ -69,7 +84,7 @@ impl MySql {
         }
     }
 
-    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8]) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], _mark: Mark) -> Outcome {
         let (_, greeting) = match packet(bytes) {
             Ok(packet) => packet,
             Err(outcome) => return outcome,

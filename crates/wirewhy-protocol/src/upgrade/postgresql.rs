@@ -1,7 +1,9 @@
 //! PostgreSQL: a request of eight bytes, an answer of one ("Message Flow: SSL Session Encryption").
 
-use super::{Outcome, Upgrade, UpgradeVerdict, text, whole};
-use crate::Mark;
+use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
+use super::start_tls::{Dialect, Outcome, StartTls, text, whole};
+use crate::protocol::{Protocol, Reading};
+use crate::types::{Mark, Role, Speech, Transport};
 
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
@@ -9,14 +11,27 @@ const GSS_REQUEST: u32 = 80_877_104;
 /// The most of an error read.
 const MAX_ERROR: usize = 1024;
 
+pub(crate) static POSTGRESQL: Protocol = Protocol {
+    id: Speech::PostgreSql,
+    name: "PostgreSQL",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Client),
+    probe: |_, bytes| is_request(bytes),
+    reading: Reading::StartTls(Dialect {
+        protocol: UpgradeProtocol::PostgreSql,
+        answers: |first| matches!(first, b'S' | b'N' | b'G' | b'E'),
+        reader: || Box::new(PostgreSql::default()),
+    }),
+};
+
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct PostgreSql {
+struct PostgreSql {
     /// Whether the client waits for the answer to a request for GSS encryption, which comes before the one for TLS.
     asked_gss: bool,
 }
 
 /// Whether a client's first bytes are a request for encryption; `None` while they may be.
-pub(crate) fn is_request(bytes: &[u8]) -> Option<bool> {
+fn is_request(bytes: &[u8]) -> Option<bool> {
     let pattern = [0, 0, 0, 8, 0x04, 0xd2, 0x16];
     let same = bytes.iter().zip(&pattern).all(|(have, want)| have == want);
     match bytes.get(7) {
@@ -26,8 +41,8 @@ pub(crate) fn is_request(bytes: &[u8]) -> Option<bool> {
     }
 }
 
-impl PostgreSql {
-    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+impl StartTls for PostgreSql {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let Some((head, _)) = bytes.split_first_chunk::<8>() else {
             return Outcome::More;
         };
@@ -40,7 +55,7 @@ impl PostgreSql {
         Outcome::Used(8)
     }
 
-    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let Some(&answer) = bytes.first() else {
             return Outcome::More;
         };
@@ -66,6 +81,11 @@ impl PostgreSql {
             b'E' => error(facts, bytes, mark),
             _ => Outcome::Done,
         }
+    }
+
+    /// Whether a message is Terminate.
+    fn is_small_talk(&self, message: &[u8]) -> bool {
+        message.first() == Some(&b'X')
     }
 }
 

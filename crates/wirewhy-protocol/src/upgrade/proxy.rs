@@ -1,8 +1,47 @@
 //! The PROXY protocol, versions 1 and 2: a prefix that names the client behind a proxy.
 
+use crate::parser::{Parser, Position};
+use crate::protocol::{Protocol, Reading};
+use crate::shared_state::SharedState;
+use crate::types::{Framing, Input, Lost, Role, Speech, Step, Transport};
+
+pub(crate) static PROXY: Protocol = Protocol {
+    id: Speech::ProxyProtocol,
+    name: "PROXY protocol",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Client),
+    probe: |_, bytes| match prefix(bytes) {
+        Prefix::Is(_) => Some(true),
+        Prefix::Open => None,
+        Prefix::Not => Some(false),
+    },
+    reading: Reading::Parser(|| Box::new(Proxied)),
+};
+
+/// Passes over the prefix.
+#[derive(Clone, Debug)]
+struct Proxied;
+
+impl Parser for Proxied {
+    fn read(&mut self, input: Input<'_>, _shared: &mut SharedState) -> Step {
+        match prefix(input.bytes) {
+            Prefix::Is(length) if input.bytes.len() >= length => Step::Ends(input.after(length)),
+            Prefix::Is(_) | Prefix::Open => Step::More,
+            Prefix::Not => Step::Lost(Lost::Malformed),
+        }
+    }
+
+    fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
+        match position.pending {
+            true => Framing::Unknown(Lost::Unframed),
+            false => Framing::Boundary,
+        }
+    }
+}
+
 /// What a client's first bytes are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Prefix {
+enum Prefix {
     /// So many bytes of prefix.
     Is(usize),
     /// More bytes are needed.
@@ -16,7 +55,7 @@ const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const MAX_LINE: usize = 107;
 
 /// The prefix that `bytes` begin with.
-pub(crate) fn prefix(bytes: &[u8]) -> Prefix {
+fn prefix(bytes: &[u8]) -> Prefix {
     let word = b"PROXY ";
     if bytes.starts_with(word) {
         return match bytes.iter().take(MAX_LINE).position(|&byte| byte == b'\n') {

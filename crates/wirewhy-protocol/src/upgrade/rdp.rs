@@ -1,13 +1,28 @@
 //! RDP's negotiation of its security (MS-RDPBCGR section 2.2.1.1 and 2.2.1.2): X.224 in TPKT.
 
-use super::{Outcome, Upgrade, UpgradeVerdict, whole};
-use crate::Mark;
+use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
+use super::start_tls::{Dialect, Outcome, StartTls, whole};
+use crate::protocol::{Protocol, Reading};
+use crate::types::{Mark, Role, Speech, Transport};
+
+pub(crate) static RDP: Protocol = Protocol {
+    id: Speech::Rdp,
+    name: "RDP",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Client),
+    probe: |_, bytes| is_request(bytes),
+    reading: Reading::StartTls(Dialect {
+        protocol: UpgradeProtocol::Rdp,
+        answers: |first| first == 3,
+        reader: || Box::new(Rdp),
+    }),
+};
 
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Rdp;
+struct Rdp;
 
 /// Whether a client's first bytes are a connection request; `None` while they may be.
-pub(crate) fn is_request(bytes: &[u8]) -> Option<bool> {
+fn is_request(bytes: &[u8]) -> Option<bool> {
     let fits = bytes.iter().zip(0_u8..6).all(|(&byte, index)| match index {
         0 => byte == 3,
         1 | 2 => byte == 0,
@@ -78,8 +93,8 @@ fn failure(code: u32) -> String {
     words.to_owned()
 }
 
-impl Rdp {
-    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+impl StartTls for Rdp {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let (length, code, rest) = match message(bytes) {
             Ok(message) => message,
             Err(outcome) => return outcome,
@@ -94,7 +109,7 @@ impl Rdp {
         Outcome::Used(length)
     }
 
-    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let (length, code, rest) = match message(bytes) {
             Ok(message) => message,
             Err(outcome) => return outcome,

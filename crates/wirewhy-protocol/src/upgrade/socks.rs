@@ -2,11 +2,26 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Outcome, Upgrade, UpgradeVerdict, text};
-use crate::Mark;
+use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
+use super::start_tls::{Dialect, Outcome, StartTls, text};
+use crate::protocol::{Protocol, Reading};
+use crate::types::{Mark, Role, Speech, Transport};
+
+pub(crate) static SOCKS: Protocol = Protocol {
+    id: Speech::Socks,
+    name: "SOCKS",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Client),
+    probe: |_, bytes| is_request(bytes),
+    reading: Reading::StartTls(Dialect {
+        protocol: UpgradeProtocol::Socks,
+        answers: |first| matches!(first, 0 | 5),
+        reader: || Box::new(Socks::default()),
+    }),
+};
 
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub(super) struct Socks {
+struct Socks {
     stage: Stage,
 }
 
@@ -28,7 +43,7 @@ enum Stage {
 }
 
 /// Whether a client's first bytes are a greeting; `None` while they may be.
-pub(crate) fn is_request(bytes: &[u8]) -> Option<bool> {
+fn is_request(bytes: &[u8]) -> Option<bool> {
     match *bytes {
         // The methods: none, GSSAPI, password; more are assigned and nobody offers many.
         [5, count @ 1..=8, ref methods @ ..] => {
@@ -57,13 +72,13 @@ pub(crate) fn is_request(bytes: &[u8]) -> Option<bool> {
     }
 }
 
-impl Socks {
-    /// What a client says next may depend on the server's choice.
-    pub(super) fn client_waits(&self) -> bool {
-        matches!(self.stage, Stage::Choice | Stage::Checked)
+impl StartTls for Socks {
+    /// What a client sends next may depend on the server's choice.
+    fn waits(&self, role: Role) -> bool {
+        role == Role::Client && matches!(self.stage, Stage::Choice | Stage::Checked)
     }
 
-    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         match self.stage {
             Stage::Begin => match *bytes {
                 [4, ..] => self.request_4(facts, bytes, mark),
@@ -90,7 +105,7 @@ impl Socks {
         }
     }
 
-    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         match (self.stage, bytes) {
             (Stage::Choice | Stage::Checked, [_]) | (Stage::Answer(_), [_]) => Outcome::More,
             (Stage::Choice, &[5, method, ..]) => {
@@ -122,7 +137,9 @@ impl Socks {
             _ => Outcome::Done,
         }
     }
+}
 
+impl Socks {
     fn request_4(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let Some((&[_, command, p, q, a, b, c, d], rest)) = bytes.split_first_chunk::<8>() else {
             return Outcome::More;

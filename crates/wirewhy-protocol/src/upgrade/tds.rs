@@ -1,7 +1,9 @@
 //! TDS (MS-TDS section 2.2.6.5): PRELOGIN messages settle whether TLS follows, inside of TDS packets.
 
-use super::{Outcome, Upgrade, UpgradeVerdict, whole};
-use crate::Mark;
+use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
+use super::start_tls::{Dialect, Outcome, StartTls, whole};
+use crate::protocol::{Protocol, Reading};
+use crate::types::{Mark, Role, Speech, Transport};
 
 const PRELOGIN: u8 = 0x12;
 const REPLY: u8 = 0x04;
@@ -10,13 +12,26 @@ const REPLY: u8 = 0x04;
 const NOT_SUPPORTED: u8 = 2;
 const REQUIRED: u8 = 3;
 
+pub(crate) static TDS: Protocol = Protocol {
+    id: Speech::Tds,
+    name: "TDS",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Client),
+    probe: |_, bytes| is_request(bytes),
+    reading: Reading::StartTls(Dialect {
+        protocol: UpgradeProtocol::Tds,
+        answers: |first| first == REPLY,
+        reader: || Box::new(Tds::default()),
+    }),
+};
+
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct Tds {
+struct Tds {
     asked: bool,
 }
 
 /// Whether a client's first bytes are a PRELOGIN packet; `None` while they may be.
-pub(crate) fn is_request(bytes: &[u8]) -> Option<bool> {
+fn is_request(bytes: &[u8]) -> Option<bool> {
     let fits = bytes.iter().zip(0_u8..9).all(|(&byte, index)| match index {
         0 => byte == PRELOGIN,
         1 => byte <= 1,
@@ -60,8 +75,8 @@ fn encryption(payload: &[u8]) -> Option<u8> {
     None
 }
 
-impl Tds {
-    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+impl StartTls for Tds {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         if self.asked {
             return Outcome::Done;
         }
@@ -76,7 +91,7 @@ impl Tds {
         Outcome::Used(length)
     }
 
-    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let (_, payload) = match packet(bytes, REPLY) {
             Ok(packet) => packet,
             Err(outcome) => return outcome,

@@ -1,10 +1,28 @@
 //! XMPP (RFC 6120 section 5): one element asks, one answers.
 
-use super::{MAX_MESSAGE, Outcome, Upgrade, UpgradeVerdict, text};
-use crate::Mark;
+use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
+use super::start_tls::{Dialect, MAX_MESSAGE, Outcome, StartTls, text};
+use crate::protocol::{Protocol, Reading, begins_with};
+use crate::types::{Mark, Role, Speech, Transport};
+
+/// How far a stream header is searched for.
+const MAX_START: usize = 256;
+
+pub(crate) static XMPP: Protocol = Protocol {
+    id: Speech::Xmpp,
+    name: "XMPP",
+    transports: &[Transport::Tcp],
+    first: Some(Role::Client),
+    probe: |_, bytes| is_stream(bytes),
+    reading: Reading::StartTls(Dialect {
+        protocol: UpgradeProtocol::Xmpp,
+        answers: |_| false,
+        reader: || Box::new(Xmpp::default()),
+    }),
+};
 
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct Xmpp {
+struct Xmpp {
     /// Whether the server's features are being listed, and TLS not yet.
     listing: bool,
 }
@@ -51,13 +69,25 @@ fn name(tag: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether what was said ends the stream, or is no element.
-pub(super) fn is_farewell(bytes: &[u8]) -> bool {
-    tag(bytes).map_or(true, |(_, name, _)| name.starts_with(b"/"))
+/// Whether first bytes are the stream header of RFC 6120 section 4.7, behind an XML declaration perhaps; `None` while they
+/// may be.
+fn is_stream(bytes: &[u8]) -> Option<bool> {
+    let bytes = bytes.get(..MAX_START).unwrap_or(bytes);
+    let rest = match begins_with(bytes, b"<?xml") {
+        Some(true) => {
+            let Some(end) = bytes.iter().position(|&byte| byte == b'>') else {
+                return (bytes.len() >= MAX_START).then_some(false);
+            };
+            bytes.get(end + 1..).unwrap_or(&[]).trim_ascii_start()
+        }
+        Some(false) => bytes,
+        None => return None,
+    };
+    begins_with(rest, b"<stream:stream")
 }
 
-impl Xmpp {
-    pub(super) fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+impl StartTls for Xmpp {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let (_, name, used) = match tag(bytes) {
             Ok(tag) => tag,
             Err(outcome) => return outcome,
@@ -71,7 +101,7 @@ impl Xmpp {
         Outcome::Used(used)
     }
 
-    pub(super) fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let (tag, name, used) = match tag(bytes) {
             Ok(tag) => tag,
             Err(outcome) => return outcome,
@@ -95,5 +125,10 @@ impl Xmpp {
             _ => {}
         }
         Outcome::Used(used)
+    }
+
+    /// Whether a message ends the stream, or is no element.
+    fn is_small_talk(&self, message: &[u8]) -> bool {
+        tag(message).map_or(true, |(_, name, _)| name.starts_with(b"/"))
     }
 }

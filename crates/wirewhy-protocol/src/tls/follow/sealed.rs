@@ -43,7 +43,7 @@ impl Follow {
         let [high, low] = record.length.to_be_bytes();
         let header = [record.kind.0, major, minor, high, low];
         match self.opener.open(role, header, body) {
-            Some(opened) => self.opened(role, record, &opened, mark, library),
+            Some(opened) => self.opened(role, record, opened, mark, library),
             None => {
                 if record.kind == APPLICATION_DATA && self.progress(role).plain > 0 {
                     self.miss_plain(role, record);
@@ -57,7 +57,7 @@ impl Follow {
         &mut self,
         role: Role,
         record: Record,
-        opened: &Opened,
+        opened: Opened,
         mark: Mark,
         library: &mut Library,
     ) {
@@ -91,7 +91,7 @@ impl Follow {
                     self.side(role).application_data.add(sealed);
                 }
                 self.list(role, MessageKind::ApplicationData, record, mark);
-                self.listen(role, text, mark);
+                self.keep_decrypted(role, opened.plaintext, mark);
             }
             HEARTBEAT => self.list(role, MessageKind::Heartbeat, record, mark),
             _ => self.list(role, MessageKind::Sealed(record.kind), record, mark),
@@ -109,28 +109,21 @@ impl Follow {
         }
     }
 
-    /// Application data that were decrypted.
-    fn listen(&mut self, role: Role, text: &[u8], mark: Mark) {
-        let Ok(length) = u32::try_from(text.len()) else {
+    /// Keeps application data that were decrypted, to be taken by whoever reads them.
+    fn keep_decrypted(&mut self, role: Role, bytes: Vec<u8>, mark: Mark) {
+        let Ok(length) = u32::try_from(bytes.len()) else {
             return;
         };
-        let place = &mut self.progress(role).plain;
-        let at = *place;
-        *place = at.saturating_add(u64::from(length));
-        // TLS inside of TLS is not decrypted again, so that nothing can nest without end.
-        let mut none = Library::default();
-        if length > 0 && self.plain.wants() {
-            let Mark { frame, time } = mark;
-            match role {
-                Role::Client => {
-                    self.plain
-                        .client_data(at, text, length, frame, time, &mut none);
-                }
-                Role::Server => {
-                    self.plain
-                        .server_data(at, text, length, frame, time, &mut none);
-                }
-            }
+        let end = &mut self.progress(role).plain;
+        let at = *end;
+        *end = at.saturating_add(u64::from(length));
+        if length > 0 {
+            self.decrypted.push(Decrypted {
+                role,
+                at,
+                bytes,
+                mark,
+            });
         }
     }
 

@@ -1,17 +1,16 @@
-//! Segments that arrived before the bytes in front of them.
+//! Segments that arrived before the bytes in front of them (RFC 9293 section 3.10.7.4).
 
-use crate::Mark;
-use crate::side::Segment;
+use crate::types::{Mark, Segment};
 
-/// The most a direction holds out of order, in bytes, its own bookkeeping included.
+/// The most a direction keeps out of order, in bytes, its own bookkeeping included.
 const LIMIT: usize = 64 * 1024;
 
-/// What a held segment costs beside its bytes.
+/// What a segment that is kept costs beside its bytes.
 const OVERHEAD: usize = size_of::<Piece>() + 16;
 
 /// Segments out of order, nearest first.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct OutOfOrder {
     /// Sorted by offset, farthest first, so that the nearest is popped from the end.
     pieces: Vec<Piece>,
     cost: usize,
@@ -36,7 +35,7 @@ impl Piece {
     }
 }
 
-impl Held {
+impl OutOfOrder {
     /// Keeps a segment; false where that passed the bound.
     pub(crate) fn keep(&mut self, segment: Segment<'_>) -> bool {
         let index = self.pieces.partition_point(|piece| piece.at > segment.at);
@@ -76,7 +75,7 @@ impl Held {
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Held::default();
+        *self = OutOfOrder::default();
     }
 }
 

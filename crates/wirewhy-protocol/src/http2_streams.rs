@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::exchanges::Tally;
-use crate::side::Role;
-use crate::{Awaiting, Framing, Lost, Mark, Unfinished, What};
+use crate::http_facts::Awaiting;
+use crate::types::{Framing, Lost, Mark, Role, Unfinished, What};
 
 /// The most streams kept at once; endpoints usually allow 100 to 250.
 const MAX_OPEN: usize = 1024;
@@ -44,6 +44,7 @@ impl Half {
         matches!(self, Half::Ended { .. })
     }
 }
+
 impl Streams {
     /// A complete HEADERS frame.
     pub(crate) fn headers(&mut self, role: Role, id: u32, begun: Mark, tally: &mut Tally) {

@@ -1,0 +1,77 @@
+//! The facts of HTTP.
+
+use std::sync::Arc;
+
+use crate::types::Mark;
+
+/// HTTP requests and responses of a connection. Of HTTP/2 only the counts and times are known, for headers are compressed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HttpFacts {
+    /// Requests begun.
+    pub requests: u64,
+    /// Final responses begun.
+    pub responses: u64,
+    /// Interim responses (1xx other than 101).
+    pub interim: u64,
+    /// The last request whose header was read.
+    pub last_request: Option<Arc<Request>>,
+    /// The last final status, or 101.
+    pub last_status: Option<u16>,
+    /// What a 400 said about TLS.
+    pub complaint: Option<TlsComplaint>,
+    /// The last request that was answered.
+    pub last: Option<Exchange>,
+    /// The request that waited longest for its answer.
+    pub slowest: Option<Exchange>,
+}
+
+/// What a server answers in HTTP, with status 400, about the TLS around it or the lack of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TlsComplaint {
+    /// The client speaks HTTP where TLS is expected (nginx, Apache, Go).
+    ExpectsTls,
+    /// The client presented no certificate (nginx).
+    NoClientCertificate,
+    /// The client's certificate does not verify (nginx).
+    BadClientCertificate,
+}
+
+/// An HTTP/1 request. The strings are as they were on the wire: hostile, and cut at [`Request::MAX_TEXT`] bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Box<str>,
+    /// The request target.
+    pub target: Box<str>,
+    /// The Host header.
+    pub host: Option<Box<str>>,
+    /// Where its header began.
+    pub begun: Mark,
+}
+
+impl Request {
+    /// The most bytes kept of each string.
+    pub const MAX_TEXT: usize = 256;
+}
+
+/// A request and the start of its final response.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Exchange {
+    /// The request; `None` in HTTP/2.
+    pub request: Option<Arc<Request>>,
+    /// The request's last byte; `None` where the answer began before the request was complete.
+    pub sent: Option<Mark>,
+    /// The first byte of the final response.
+    pub answered: Mark,
+    /// The response's status; `None` in HTTP/2.
+    pub status: Option<u16>,
+}
+
+/// A request that waits for its answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Awaiting {
+    /// The request; `None` in HTTP/2.
+    pub request: Option<Arc<Request>>,
+    /// The request's last byte; of a request that waits for "100 Continue" the last byte of its header.
+    pub sent: Mark,
+}

@@ -1,0 +1,207 @@
+//! The protocols that are known, and how a direction's protocol is recognised by its first bytes.
+
+use crate::http1::{HTTP1_REQUEST, HTTP1_RESPONSE};
+use crate::http2::{HTTP2_PREFACE, HTTP2_SETTINGS};
+use crate::protocol::Protocol;
+use crate::records::TLS;
+use crate::ssh::SSH;
+use crate::types::{Role, Speech, Transport};
+use crate::upgrade::greetings::{FTP, IMAP, IRC, MANAGE_SIEVE, NNTP, POP3, SMTP, SMTP_OR_FTP};
+use crate::upgrade::ldap::LDAP;
+use crate::upgrade::mysql::MYSQL;
+use crate::upgrade::postgresql::POSTGRESQL;
+use crate::upgrade::proxy::PROXY;
+use crate::upgrade::rdp::RDP;
+use crate::upgrade::socks::SOCKS;
+use crate::upgrade::tds::TDS;
+use crate::upgrade::xmpp::XMPP;
+
+/// All protocols. Where first bytes fit several, the first one counts, so what proves less comes later.
+pub(crate) static PROTOCOLS: [&Protocol; 22] = [
+    &TLS,
+    &HTTP1_REQUEST,
+    &HTTP1_RESPONSE,
+    &HTTP2_PREFACE,
+    &HTTP2_SETTINGS,
+    &SSH,
+    &SMTP,
+    &FTP,
+    &SMTP_OR_FTP,
+    &POP3,
+    &IMAP,
+    &NNTP,
+    &MANAGE_SIEVE,
+    &IRC,
+    &XMPP,
+    &LDAP,
+    &POSTGRESQL,
+    &RDP,
+    &TDS,
+    &SOCKS,
+    &PROXY,
+    // The first byte of its greeting is the lowest of a length: any.
+    &MYSQL,
+];
+
+/// What first bytes are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Recognised {
+    As(&'static Protocol),
+    /// No protocol that is known.
+    Unknown,
+    /// More bytes may decide it.
+    Undecided,
+}
+
+impl Recognised {
+    /// The protocol, once that is decided.
+    pub(crate) fn id(self) -> Option<Speech> {
+        match self {
+            Recognised::As(protocol) => Some(protocol.id),
+            Recognised::Unknown => Some(Speech::Unknown),
+            Recognised::Undecided => None,
+        }
+    }
+}
+
+/// What the first bytes of a direction are, of `protocols` over `transport`; `all` where no more bytes follow, so that it is
+/// decided. No bytes decide nothing.
+pub(crate) fn recognise(
+    protocols: &[&'static Protocol],
+    transport: Transport,
+    role: Role,
+    bytes: &[u8],
+    all: bool,
+) -> Recognised {
+    if bytes.is_empty() {
+        return Recognised::Undecided;
+    }
+    let mut open = false;
+    for protocol in protocols {
+        if !protocol.transports.contains(&transport) {
+            continue;
+        }
+        match (protocol.probe)(role, bytes) {
+            Some(true) => return Recognised::As(protocol),
+            Some(false) => {}
+            None => open = true,
+        }
+    }
+    match open && !all {
+        true => Recognised::Undecided,
+        false => Recognised::Unknown,
+    }
+}
+
+/// What is registered of a protocol; `None` of an unknown one.
+pub(crate) fn find(id: Speech) -> Option<&'static Protocol> {
+    PROTOCOLS.into_iter().find(|protocol| protocol.id == id)
+}
+
+impl Speech {
+    /// What it is called in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        find(self).map_or("unknown", |protocol| protocol.name)
+    }
+
+    /// The end that sends first, where the protocol says so.
+    #[must_use]
+    pub fn first_sender(self) -> Option<Role> {
+        find(self)?.first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recognised(bytes: &[u8], all: bool) -> Option<Speech> {
+        recognise(&PROTOCOLS, Transport::Tcp, Role::Client, bytes, all).id()
+    }
+
+    #[test]
+    fn first_bytes_of_every_protocol() {
+        let table: [(&[u8], Speech); 31] = [
+            (b"GET / HTTP/1.1\r\n", Speech::Http1Request),
+            (b"OPTIONS * HTTP/1.1\r\n", Speech::Http1Request),
+            (b"GET HTTP://a/ HTTP/1.1\r\n", Speech::Http1Request),
+            (b"CONNECT a:443 HTTP/1.1\r\n", Speech::Http1Request),
+            (b"\r\nPOST /x HTTP/1.1\r\n", Speech::Http1Request),
+            (b"PROPFIND /dav HTTP/1.1\r\n", Speech::Http1Request),
+            (b"OPTIONS sip:a@b SIP/2.0\r\n", Speech::Unknown),
+            (b"OPTIONS rtsp://a RTSP/1.0\r\n", Speech::Unknown),
+            (b"GET key\r\n", Speech::Unknown),
+            (b"get / HTTP/1.1\r\n", Speech::Unknown),
+            (b"\r\n\r\n\r\n", Speech::Unknown),
+            (b"HTTP/1.0 200 OK\r\n", Speech::Http1Response),
+            (b"HTTP/2 200\r\n", Speech::Unknown),
+            (crate::http2::PREFACE, Speech::Http2Preface),
+            (b"PROPERTY", Speech::Unknown),
+            (b"\0\0\x12\x04\0\0\0\0\0", Speech::Http2Settings),
+            (b"\0\0\x13\x04\0\0\0\0\0", Speech::Unknown),
+            (b"\x16\x03\x01\x02\x00\x01", Speech::Tls),
+            (b"\x15\x03\x00\x00\x02\x02\x28", Speech::Tls),
+            (b"\x16\x03\x05\x02\x00\x01", Speech::Unknown),
+            (b"\x16\x03\x01\x00\x00", Speech::Unknown),
+            (b"SSH-2.0-x\r\n", Speech::Ssh),
+            (b"220 a.example ESMTP ready\r\n", Speech::Smtp),
+            (b"220-vsFTPd 3.0\r\n", Speech::Ftp),
+            (b"220 welcome\r\n", Speech::SmtpOrFtp),
+            (b"2200 no\r\n", Speech::Unknown),
+            (b"421 too many\r\n", Speech::SmtpOrFtp),
+            (b"+OK ready\r\n", Speech::Pop3),
+            (b"* OK [CAPABILITY IMAP4rev1]\r\n", Speech::Imap),
+            (b"*3\r\n$3\r\nSET\r\n", Speech::Unknown),
+            (b"EHLO a\r\n", Speech::Smtp),
+        ];
+        for (bytes, speech) in table {
+            let shown = String::from_utf8_lossy(bytes);
+            assert_eq!(recognised(bytes, false), Some(speech), "{shown:?}");
+            // Fewer bytes tell the same or nothing, and once they tell, more of them change nothing.
+            let told: Vec<_> = (0..bytes.len())
+                .filter_map(|cut| recognised(&bytes[..cut], false))
+                .collect();
+            assert!(
+                told.iter().all(|&early| early == speech),
+                "{shown:?}: {told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_greeting_without_end_is_decided_all_the_same() {
+        let mut endless = b"220 ".to_vec();
+        endless.resize(255, b'x');
+        assert_eq!(recognised(&endless, false), None);
+        assert_eq!(recognised(&endless, true), Some(Speech::Unknown));
+        endless.push(b'x');
+        assert_eq!(recognised(&endless, false), Some(Speech::SmtpOrFtp));
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        assert_eq!(recognised(b"", false), None);
+        assert_eq!(recognised(b"", true), None);
+    }
+
+    #[test]
+    fn every_protocol_is_registered_once() {
+        for (index, protocol) in PROTOCOLS.iter().enumerate() {
+            let first = PROTOCOLS.iter().position(|other| other.id == protocol.id);
+            assert_eq!(first, Some(index), "{:?}", protocol.id);
+            assert!(!protocol.transports.is_empty(), "{:?}", protocol.id);
+            assert_ne!(protocol.id, Speech::Unknown);
+        }
+    }
+
+    #[test]
+    fn what_is_registered_can_be_looked_up() {
+        assert_eq!(Speech::Http2Settings.name(), "HTTP/2 in the clear");
+        assert_eq!(Speech::Unknown.name(), "unknown");
+        assert_eq!(Speech::Smtp.first_sender(), Some(Role::Server));
+        assert_eq!(Speech::Tls.first_sender(), Some(Role::Client));
+        assert_eq!(Speech::Ssh.first_sender(), None);
+        assert_eq!(Speech::Unknown.first_sender(), None);
+    }
+}

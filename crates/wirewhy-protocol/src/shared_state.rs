@@ -1,0 +1,33 @@
+//! What the parsers of both directions of one connection share.
+
+use crate::Library;
+use crate::exchanges::Exchanges;
+use crate::http2_streams::Streams;
+use crate::tls::{Follow, Tls};
+use crate::upgrade::UpgradeState;
+
+/// What one direction must know of the other, and what they report together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedState {
+    pub(crate) exchanges: Exchanges,
+    pub(crate) streams: Streams,
+    pub(crate) upgrade: UpgradeState,
+    pub(crate) tls: Option<Box<Follow>>,
+    /// Lent while bytes are read, empty otherwise.
+    pub(crate) library: Library,
+}
+
+impl SharedState {
+    /// The TLS state of the connection, created on first use, and what it looks secrets and certificates up in.
+    pub(crate) fn tls(&mut self) -> Tls<'_> {
+        Tls {
+            follow: self.tls.get_or_insert_default(),
+            library: &mut self.library,
+        }
+    }
+
+    /// Reads with what the connections of a capture have in common: `library` is lent for as long.
+    pub(crate) fn lend(&mut self, library: &mut Library) {
+        std::mem::swap(library, &mut self.library);
+    }
+}

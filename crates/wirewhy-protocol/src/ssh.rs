@@ -1,0 +1,13 @@
+//! SSH, of which only the identification string is recognised (RFC 4253 section 4.2).
+
+use crate::protocol::{Protocol, Reading, begins_with};
+use crate::types::{Speech, Transport};
+
+pub(crate) static SSH: Protocol = Protocol {
+    id: Speech::Ssh,
+    name: "SSH",
+    transports: &[Transport::Tcp],
+    first: None,
+    probe: |_, bytes| begins_with(bytes, b"SSH-"),
+    reading: Reading::None,
+};

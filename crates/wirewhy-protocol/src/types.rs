@@ -1,0 +1,274 @@
+//! What the readers of all protocols share: where a byte was seen, whose it is, what a reader gets and gives back, and where
+//! a direction stands in its protocol's framing.
+
+use wirewhy_packet::Timestamp;
+
+/// Where in the capture something was seen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Mark {
+    /// The frame's number.
+    pub frame: u64,
+    /// Its time.
+    pub time: Timestamp,
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The end that opened the connection, or sent the first datagram.
+    Client,
+    /// The other end.
+    Server,
+}
+
+impl Role {
+    /// What belongs to this end, of what both have.
+    pub(crate) fn of<T>(self, [client, server]: &mut [T; 2]) -> &mut T {
+        match self {
+            Role::Client => client,
+            Role::Server => server,
+        }
+    }
+}
+
+/// What carries a protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Transport {
+    Tcp,
+}
+
+/// A protocol, as recognised from the first bytes of one direction.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Speech {
+    /// An HTTP/1 request line.
+    Http1Request,
+    /// An HTTP/1 status line.
+    Http1Response,
+    /// A client's HTTP/2 connection preface.
+    Http2Preface,
+    /// An HTTP/2 SETTINGS frame, with which a server begins.
+    Http2Settings,
+    /// A TLS record.
+    Tls,
+    /// An SSH identification string.
+    Ssh,
+    /// An SMTP greeting or a client's EHLO.
+    Smtp,
+    /// An FTP greeting.
+    Ftp,
+    /// A greeting with which SMTP and FTP servers alike begin.
+    SmtpOrFtp,
+    /// A POP3 greeting.
+    Pop3,
+    /// An IMAP greeting.
+    Imap,
+    /// An NNTP greeting.
+    Nntp,
+    /// The capabilities with which a ManageSieve server begins.
+    ManageSieve,
+    /// An IRC client's first command, or a server's notice.
+    Irc,
+    /// The start of an XML stream.
+    Xmpp,
+    /// An LDAP message.
+    Ldap,
+    /// A PostgreSQL client's request for encryption, and the answer to it.
+    PostgreSql,
+    /// A MySQL or MariaDB greeting.
+    MySql,
+    /// An RDP connection request, and the answer to it.
+    Rdp,
+    /// A PRELOGIN message of Microsoft SQL Server, and the answer to it.
+    Tds,
+    /// A SOCKS greeting, and the answer to it.
+    Socks,
+    /// The prefix of the PROXY protocol.
+    ProxyProtocol,
+    /// None of these.
+    Unknown,
+}
+
+/// A stretch of a stream: `bytes` from `at` on, and unseen ones up to `end` where the snap length cut them.
+#[derive(Clone, Copy)]
+pub(crate) struct Segment<'a> {
+    pub(crate) at: u64,
+    pub(crate) end: u64,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) mark: Mark,
+}
+
+impl<'a> Segment<'a> {
+    pub(crate) fn new(at: u64, bytes: &'a [u8], wire_len: u32, mark: Mark) -> Segment<'a> {
+        let captured = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        Segment {
+            at,
+            end: at.saturating_add(captured.max(u64::from(wire_len))),
+            bytes,
+            mark,
+        }
+    }
+
+    /// The captured bytes from `offset` on.
+    pub(crate) fn from(self, offset: u64) -> &'a [u8] {
+        let skip = usize::try_from(offset.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        self.bytes.get(skip..).unwrap_or(&[])
+    }
+}
+
+/// Bytes for a parser: the next ones of a direction in order, or one datagram.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    /// The offset of the first byte in the direction.
+    pub(crate) at: u64,
+    /// At least one byte.
+    pub(crate) bytes: &'a [u8],
+    /// The segment that brought the last of them.
+    pub(crate) mark: Mark,
+    pub(crate) role: Role,
+}
+
+impl Input<'_> {
+    /// One past the last byte.
+    pub(crate) fn end(&self) -> u64 {
+        self.after(self.bytes.len())
+    }
+
+    /// The offset `count` bytes on.
+    pub(crate) fn after(&self, count: usize) -> u64 {
+        self.at
+            .saturating_add(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+}
+
+/// What a parser made of its input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// It stands at this offset, which may lie beyond the input: what is in between it need not see.
+    To(u64),
+    /// The protocol ends at this offset, which lies in the input; another one may follow.
+    Ends(u64),
+    /// It needs the same bytes again, and more of them.
+    More,
+    /// It needs the same bytes again once the other direction has gone on.
+    Stall,
+    /// It cannot go on.
+    Lost(Lost),
+}
+
+/// The first bytes of a direction, up to [`Opening::CAPACITY`] without a gap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Opening {
+    bytes: [u8; Opening::CAPACITY],
+    /// One bit a byte seen: segments arrive in any order.
+    seen: u32,
+}
+
+impl Opening {
+    /// How many bytes are kept.
+    pub const CAPACITY: usize = 32;
+
+    /// The bytes seen from the first one on.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        let len = usize::try_from(self.seen.trailing_ones()).unwrap_or(0);
+        self.bytes.get(..len).unwrap_or(&[])
+    }
+
+    pub(crate) fn record(&mut self, at: u64, bytes: &[u8]) {
+        let Ok(at) = usize::try_from(at) else { return };
+        for (index, byte) in bytes.iter().enumerate().take(Self::CAPACITY) {
+            let Some(slot) = self.bytes.get_mut(at.saturating_add(index)) else {
+                return;
+            };
+            let bit = 1_u32 << (at + index);
+            if self.seen & bit == 0 {
+                *slot = *byte;
+                self.seen |= bit;
+            }
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.seen == u32::MAX
+    }
+}
+
+/// Where a direction stands in its protocol's framing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Framing {
+    /// Everything begun is finished; also a direction without any byte.
+    #[default]
+    Boundary,
+    /// Something is begun and not finished.
+    Inside(Unfinished),
+    /// Inside an HTTP body that ends where the stream ends (RFC 9112 section 6.3): nothing of it can be missing.
+    UntilClose,
+    /// It cannot be told.
+    Unknown(Lost),
+}
+
+/// Something a direction began and has not finished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unfinished {
+    /// What is incomplete, and by how much.
+    pub what: What,
+    /// Where the message, record or frame began.
+    pub begun: Mark,
+}
+
+/// What is incomplete. `received` counts the bytes of the stream as sent, whether or not the capture saw them all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// A message's header, or the few bytes before a record or frame that say how long it is.
+    Header,
+    /// An HTTP/1 body with a Content-Length.
+    ContentLength {
+        /// The announced length in bytes.
+        announced: u64,
+        /// Bytes of the body.
+        received: u64,
+    },
+    /// An HTTP/1 body in chunks whose last chunk or trailer section is missing.
+    Chunked {
+        /// Bytes of the body, without the chunks' framing.
+        received: u64,
+    },
+    /// A TLS record.
+    TlsRecord {
+        /// The length its header announces.
+        announced: u64,
+        /// Bytes after the header.
+        received: u64,
+    },
+    /// An HTTP/2 frame.
+    Http2Frame {
+        /// The length its header announces.
+        announced: u64,
+        /// Bytes after the header.
+        received: u64,
+    },
+    /// An HTTP/2 stream that was begun and neither ended nor reset.
+    Http2Stream {
+        /// The stream's identifier.
+        stream: u32,
+        /// Bytes in its DATA frames.
+        received: u64,
+    },
+}
+
+/// Why a direction could not be followed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Lost {
+    /// Its protocol is not one whose framing this crate reads.
+    Unframed,
+    /// Bytes are missing: not captured, not arrived yet, or the connection was joined late.
+    Gap,
+    /// Bytes that were needed were cut by the snap length.
+    Cut,
+    /// A bound was passed: a header too long, too many bytes out of order, too many requests unanswered.
+    TooMuch,
+    /// The bytes contradict the protocol they began in.
+    Malformed,
+    /// The length of a response depends on a request that was not seen (RFC 9112 section 6.3).
+    RequestUnseen,
+}
