@@ -16,6 +16,7 @@
 mod capture_context;
 mod certificate;
 mod conversation;
+mod datagrams;
 mod direction;
 mod exchanges;
 mod facts;
@@ -43,6 +44,7 @@ pub use certificate::{
     PublicKey, SignatureAlgorithm, SubjectName,
 };
 pub use conversation::Conversation;
+pub use datagrams::Datagrams;
 pub use facts::{ConversationFacts, SideFacts};
 pub use hello::server_name;
 pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};

@@ -8,8 +8,9 @@ use crate::types::{Framing, Input, Lost, Mark, Role, Step};
 
 /// Reads a protocol: bytes or datagrams go in, facts come out.
 ///
-/// Each direction of a connection has a parser of its own, which gets the bytes of the direction in order; what both
-/// directions must know is in the [`SharedState`].
+/// Over TCP each direction of a connection has a parser of its own, which gets the bytes of the direction in order; what
+/// both directions must know is in the [`SharedState`]. Over UDP one parser reads the datagrams of both directions, one at
+/// a time in the order of the capture, and each [`Input`] says whose it is.
 ///
 /// A parser has no clock: time comes with the [`Mark`] of the input. It keeps a bounded amount of memory, and whatever the
 /// bytes are, it does not panic.

@@ -35,6 +35,7 @@ impl Role {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Transport {
     Tcp,
+    Udp,
 }
 
 /// A protocol, as recognised from the first bytes of one direction.

@@ -1,0 +1,322 @@
+//! Conversations over UDP: each datagram is read as a whole, in the order of the capture.
+
+use wirewhy_packet::Timestamp;
+
+use crate::Library;
+use crate::facts::ConversationFacts;
+use crate::parser::{Parser, Position};
+use crate::protocol::{Protocol, Reading};
+use crate::registry::{PROTOCOLS, Recognised, recognise};
+use crate::shared_state::SharedState;
+use crate::types::{Input, Lost, Mark, Opening, Role, Speech, Step, Transport};
+
+/// What two ends send one another over UDP.
+///
+/// The protocol is recognised by the first datagram of either end; one parser then reads the datagrams of both. Nothing is
+/// allocated for a conversation whose protocol is not known.
+#[derive(Clone, Debug)]
+pub struct Datagrams {
+    protocols: &'static [&'static Protocol],
+    ends: [End; 2],
+    reading: Option<Box<State>>,
+}
+
+/// One end.
+#[derive(Clone, Copy, Debug, Default)]
+struct End {
+    opening: Opening,
+    protocol: Option<Speech>,
+    /// Bytes sent.
+    sent: u64,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    parser: Box<dyn Parser>,
+    shared: SharedState,
+    lost: Option<Lost>,
+}
+
+impl Default for Datagrams {
+    fn default() -> Datagrams {
+        Datagrams::of(&PROTOCOLS)
+    }
+}
+
+impl Datagrams {
+    /// A conversation of which nothing was seen yet.
+    #[must_use]
+    pub fn new() -> Datagrams {
+        Datagrams::default()
+    }
+
+    /// A conversation in one of these protocols.
+    fn of(protocols: &'static [&'static Protocol]) -> Datagrams {
+        Datagrams {
+            protocols,
+            ends: [End::default(); 2],
+            reading: None,
+        }
+    }
+
+    /// A datagram of one end.
+    ///
+    /// `bytes` is what was captured of its payload, `wire_len` the payload's length on the wire; the rest was cut by the snap
+    /// length. The same `library` belongs to all conversations of a capture.
+    pub fn observe(
+        &mut self,
+        from: Role,
+        bytes: &[u8],
+        wire_len: u32,
+        frame: u64,
+        time: Timestamp,
+        library: &mut Library,
+    ) {
+        let mark = Mark { frame, time };
+        let end = from.of(&mut self.ends);
+        let at = end.sent;
+        let captured = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let length = captured.max(u64::from(wire_len));
+        end.sent = at.saturating_add(length);
+        if end.protocol.is_none() && !bytes.is_empty() {
+            end.opening.record(0, bytes);
+            let found = recognise(self.protocols, Transport::Udp, from, bytes, true);
+            end.protocol = found.id();
+            if self.reading.is_none()
+                && let Recognised::As(protocol) = found
+                && let Reading::Parser(parser) = protocol.reading
+            {
+                self.reading = Some(Box::new(State {
+                    parser: parser(),
+                    shared: SharedState::default(),
+                    lost: None,
+                }));
+            }
+        }
+        if let Some(state) = self.reading.as_deref_mut()
+            && state.lost.is_none()
+            && length > 0
+        {
+            let input = Input {
+                at,
+                bytes,
+                mark,
+                role: from,
+            };
+            state.shared.lend(library);
+            state.read(input, length > captured);
+            state.shared.lend(library);
+        }
+    }
+
+    /// Whether more datagrams can still change the facts.
+    #[must_use]
+    pub fn wants(&self) -> bool {
+        match &self.reading {
+            Some(state) => state.lost.is_none(),
+            None => self.ends.iter().any(|end| end.protocol.is_none()),
+        }
+    }
+
+    /// What is known so far.
+    #[must_use]
+    pub fn facts(&self) -> ConversationFacts {
+        let [client, server] = self.ends;
+        let mut facts = ConversationFacts::default();
+        for (role, end) in [(Role::Client, client), (Role::Server, server)] {
+            let side = match role {
+                Role::Client => &mut facts.client,
+                Role::Server => &mut facts.server,
+            };
+            side.opening = end.opening;
+            side.speaks = end.protocol;
+            if let Some(state) = self.reading.as_deref() {
+                let position = Position {
+                    role,
+                    upto: end.sent,
+                    need: end.sent,
+                    pending: false,
+                    closed: false,
+                    lost: state.lost,
+                };
+                side.framing = state.parser.framing(position, &state.shared);
+                state.parser.report(position, &mut facts);
+            }
+        }
+        facts
+    }
+}
+
+impl State {
+    fn read(&mut self, input: Input<'_>, is_cut: bool) {
+        if is_cut {
+            let skipped = self
+                .parser
+                .skip(Lost::Cut, input.mark, input.role, &mut self.shared);
+            self.lost = skipped.is_none().then_some(Lost::Cut);
+            return;
+        }
+        if let Step::Lost(lost) = self.parser.read(input, &mut self.shared) {
+            self.parser.stop(input.role, input.bytes, &mut self.shared);
+            self.lost = Some(lost);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http_facts::Awaiting;
+    use crate::protocol::begins_with;
+    use crate::types::Framing;
+
+    /// A protocol of questions "?n" and answers "!n", where n is one byte.
+    static QUIZ: Protocol = Protocol {
+        id: Speech::Ldap,
+        name: "quiz",
+        transports: &[Transport::Udp],
+        first: Some(Role::Client),
+        probe: |role, bytes| match role {
+            Role::Client => begins_with(bytes, b"?"),
+            Role::Server => begins_with(bytes, b"!"),
+        },
+        reading: Reading::Parser(|| Box::new(Quiz::default())),
+    };
+
+    /// The same over TCP.
+    static QUIZ_OVER_TCP: Protocol = Protocol {
+        id: Speech::Tds,
+        name: "quiz",
+        transports: &[Transport::Tcp],
+        first: Some(Role::Client),
+        probe: QUIZ.probe,
+        reading: Reading::None,
+    };
+
+    static REGISTRY: [&Protocol; 2] = [&QUIZ_OVER_TCP, &QUIZ];
+
+    #[derive(Clone, Debug, Default)]
+    struct Quiz {
+        open: Vec<(u8, Mark)>,
+        answered: u64,
+        missed: u64,
+    }
+
+    impl Parser for Quiz {
+        fn read(&mut self, input: Input<'_>, _shared: &mut SharedState) -> Step {
+            match (input.role, input.bytes) {
+                (Role::Client, &[b'?', n]) => self.open.push((n, input.mark)),
+                (Role::Server, &[b'!', n]) => {
+                    self.open.retain(|&(question, _)| question != n);
+                    self.answered += 1;
+                }
+                _ => return Step::Lost(Lost::Malformed),
+            }
+            Step::To(input.end())
+        }
+
+        fn skip(&mut self, _: Lost, _: Mark, role: Role, _: &mut SharedState) -> Option<u64> {
+            self.missed += 1;
+            (role == Role::Server).then_some(0)
+        }
+
+        fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
+            position.lost.map_or(Framing::Boundary, Framing::Unknown)
+        }
+
+        fn report(&self, position: Position, facts: &mut ConversationFacts) {
+            match position.role {
+                Role::Client => {
+                    facts.awaiting = self.open.first().map(|&(_, sent)| Awaiting {
+                        request: None,
+                        sent,
+                    });
+                }
+                Role::Server => facts.http.responses = self.answered + self.missed,
+            }
+        }
+    }
+
+    fn observe(datagrams: &mut Datagrams, from: Role, bytes: &[u8], wire_len: u32, frame: u64) {
+        let time = Timestamp::from_secs_nanos(i64::try_from(frame).unwrap(), 0);
+        let mut library = Library::default();
+        datagrams.observe(from, bytes, wire_len, frame, time, &mut library);
+    }
+
+    /// The facts of datagrams of one frame each, and whether more are wanted.
+    fn facts(datagrams: &[(Role, &[u8])]) -> (ConversationFacts, bool) {
+        let mut conversation = Datagrams::of(&REGISTRY);
+        for (frame, &(from, bytes)) in (1..).zip(datagrams) {
+            observe(&mut conversation, from, bytes, 0, frame);
+        }
+        (conversation.facts(), conversation.wants())
+    }
+
+    use Role::{Client, Server};
+
+    #[test]
+    fn one_parser_reads_both_ends() {
+        let asked: [(Role, &[u8]); 2] = [(Client, b"?1"), (Client, b"?2")];
+        let (open, wants) = facts(&asked);
+        let sent = open.awaiting.unwrap().sent;
+        assert_eq!(
+            (
+                sent.frame,
+                sent.time.since(Timestamp::default()).as_secs_f64()
+            ),
+            (1, 1.0)
+        );
+        assert!(wants);
+        // Datagrams arrive in any order, and each answers its own question.
+        let (answered, _) = facts(&[asked[0], asked[1], (Server, b"!2"), (Server, b"!1")]);
+        assert_eq!(answered.awaiting, None);
+        assert_eq!(answered.http.responses, 2);
+        assert_eq!(answered.client.speaks, Some(Speech::Ldap));
+        assert_eq!(answered.server.speaks, Some(Speech::Ldap));
+        assert_eq!(answered.server.opening.bytes(), b"!2");
+    }
+
+    #[test]
+    fn recognition_heeds_end_and_transport() {
+        let (swapped, wants) = facts(&[(Server, b"?1"), (Client, b"!1")]);
+        assert_eq!(swapped.client.speaks, Some(Speech::Unknown));
+        assert_eq!(swapped.server.speaks, Some(Speech::Unknown));
+        assert_eq!((swapped.awaiting, wants), (None, false));
+        // A capture that begins with the answer.
+        let (late, wants) = facts(&[(Server, b"!1")]);
+        assert_eq!((late.http.responses, wants), (1, true));
+        // Nothing is registered over UDP that is known over TCP only.
+        let mut known = Datagrams::new();
+        observe(&mut known, Client, b"GET / HTTP/1.1\r\n\r\n", 0, 1);
+        assert_eq!(known.facts().client.speaks, Some(Speech::Unknown));
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_the_reading() {
+        let (malformed, wants) = facts(&[(Client, b"?1"), (Server, b"nonsense"), (Server, b"!1")]);
+        assert_eq!(malformed.client.framing, Framing::Unknown(Lost::Malformed));
+        assert_eq!(malformed.awaiting.unwrap().sent.frame, 1);
+        assert!(!wants);
+    }
+
+    #[test]
+    fn a_datagram_cut_by_the_snap_length_is_passed_over_where_the_parser_can() {
+        let mut conversation = Datagrams::of(&REGISTRY);
+        observe(&mut conversation, Client, b"?1", 2, 1);
+        observe(&mut conversation, Server, b"!", 2, 2);
+        assert_eq!(conversation.facts().http.responses, 1);
+        assert!(conversation.wants());
+        observe(&mut conversation, Client, b"?", 2, 3);
+        assert!(!conversation.wants());
+        assert_eq!(
+            conversation.facts().client.framing,
+            Framing::Unknown(Lost::Cut)
+        );
+    }
+
+    #[test]
+    fn an_empty_datagram_tells_nothing() {
+        let (nothing, wants) = facts(&[(Client, b"")]);
+        assert_eq!((nothing.client.speaks, wants), (None, true));
+    }
+}
