@@ -108,7 +108,7 @@ impl Conversation {
     #[must_use]
     pub fn facts(&self) -> ConversationFacts {
         match &self.0 {
-            // What is missing may still come, so only a copy goes on without it.
+            // What is missing may still come, so only a copy continues without it.
             Stage::Open(state) if state.client.can_skip() || state.server.can_skip() => {
                 state.clone().finish()
             }

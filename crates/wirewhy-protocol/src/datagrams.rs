@@ -8,7 +8,7 @@ use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading};
 use crate::registry::{PROTOCOLS, Recognised, recognise};
 use crate::shared_state::SharedState;
-use crate::types::{Input, Lost, Mark, Opening, Role, Speech, Step, Transport};
+use crate::types::{Input, Mark, Opening, Role, Speech, Step, Transport, Unreadable};
 
 /// What two ends send one another over UDP.
 ///
@@ -34,7 +34,7 @@ struct End {
 struct State {
     parser: Box<dyn Parser>,
     shared: SharedState,
-    lost: Option<Lost>,
+    unreadable: Option<Unreadable>,
 }
 
 impl Default for Datagrams {
@@ -89,12 +89,12 @@ impl Datagrams {
                 self.reading = Some(Box::new(State {
                     parser: parser(),
                     shared: SharedState::default(),
-                    lost: None,
+                    unreadable: None,
                 }));
             }
         }
         if let Some(state) = self.reading.as_deref_mut()
-            && state.lost.is_none()
+            && state.unreadable.is_none()
             && length > 0
         {
             let input = Input {
@@ -113,7 +113,7 @@ impl Datagrams {
     #[must_use]
     pub fn wants(&self) -> bool {
         match &self.reading {
-            Some(state) => state.lost.is_none(),
+            Some(state) => state.unreadable.is_none(),
             None => self.ends.iter().any(|end| end.protocol.is_none()),
         }
     }
@@ -137,7 +137,7 @@ impl Datagrams {
                     need: end.sent,
                     pending: false,
                     closed: false,
-                    lost: state.lost,
+                    unreadable: state.unreadable,
                 };
                 side.framing = state.parser.framing(position, &state.shared);
                 state.parser.report(position, &mut facts);
@@ -150,15 +150,15 @@ impl Datagrams {
 impl State {
     fn read(&mut self, input: Input<'_>, is_cut: bool) {
         if is_cut {
-            let skipped = self
-                .parser
-                .skip(Lost::Cut, input.mark, input.role, &mut self.shared);
-            self.lost = skipped.is_none().then_some(Lost::Cut);
+            let skipped =
+                self.parser
+                    .skip(Unreadable::Cut, input.mark, input.role, &mut self.shared);
+            self.unreadable = skipped.is_none().then_some(Unreadable::Cut);
             return;
         }
-        if let Step::Lost(lost) = self.parser.read(input, &mut self.shared) {
+        if let Step::Unreadable(reason) = self.parser.read(input, &mut self.shared) {
             self.parser.stop(input.role, input.bytes, &mut self.shared);
-            self.lost = Some(lost);
+            self.unreadable = Some(reason);
         }
     }
 }
@@ -210,18 +210,20 @@ mod tests {
                     self.open.retain(|&(question, _)| question != n);
                     self.answered += 1;
                 }
-                _ => return Step::Lost(Lost::Malformed),
+                _ => return Step::Unreadable(Unreadable::Malformed),
             }
             Step::To(input.end())
         }
 
-        fn skip(&mut self, _: Lost, _: Mark, role: Role, _: &mut SharedState) -> Option<u64> {
+        fn skip(&mut self, _: Unreadable, _: Mark, role: Role, _: &mut SharedState) -> Option<u64> {
             self.missed += 1;
             (role == Role::Server).then_some(0)
         }
 
         fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
-            position.lost.map_or(Framing::Boundary, Framing::Unknown)
+            position
+                .unreadable
+                .map_or(Framing::Boundary, Framing::Unknown)
         }
 
         fn report(&self, position: Position, facts: &mut ConversationFacts) {
@@ -294,7 +296,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read_ends_the_reading() {
         let (malformed, wants) = facts(&[(Client, b"?1"), (Server, b"nonsense"), (Server, b"!1")]);
-        assert_eq!(malformed.client.framing, Framing::Unknown(Lost::Malformed));
+        assert_eq!(
+            malformed.client.framing,
+            Framing::Unknown(Unreadable::Malformed)
+        );
         assert_eq!(malformed.awaiting.unwrap().sent.frame, 1);
         assert!(!wants);
     }
@@ -310,7 +315,7 @@ mod tests {
         assert!(!conversation.wants());
         assert_eq!(
             conversation.facts().client.framing,
-            Framing::Unknown(Lost::Cut)
+            Framing::Unknown(Unreadable::Cut)
         );
     }
 

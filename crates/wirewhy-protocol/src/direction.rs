@@ -6,7 +6,9 @@ use crate::parser::{Parser, Position, Progress, Resume, Stage};
 use crate::protocol::{Protocol, Reading};
 use crate::registry::{PROTOCOLS, Recognised, find, recognise};
 use crate::shared_state::SharedState;
-use crate::types::{Framing, Input, Lost, Mark, Opening, Role, Segment, Speech, Step, Transport};
+use crate::types::{
+    Framing, Input, Mark, Opening, Role, Segment, Speech, Step, Transport, Unreadable,
+};
 use crate::upgrade::plaintext::Plaintext;
 
 /// The most bytes a direction keeps while a header is incomplete or the other direction has to come first.
@@ -28,7 +30,7 @@ pub(crate) struct Direction {
     inner: Option<Speech>,
     /// `None` where the protocol is not recognised yet, or not again after another one ended.
     parser: Option<Box<dyn Parser>>,
-    lost: Option<Lost>,
+    unreadable: Option<Unreadable>,
     /// Whether the parser waits for the other direction.
     stalled: bool,
     /// Bytes before `need` that the parser could not use yet.
@@ -48,7 +50,7 @@ impl Direction {
             speaks: None,
             inner: None,
             parser: None,
-            lost: None,
+            unreadable: None,
             stalled: false,
             pending: Vec::new(),
             out_of_order: OutOfOrder::default(),
@@ -71,8 +73,8 @@ impl Direction {
             if self.out_of_order.keep(segment) {
                 return advanced;
             }
-            if !self.skip(Lost::Gap, shared) {
-                self.lose(Lost::TooMuch, shared);
+            if !self.skip(Unreadable::Gap, shared) {
+                self.stop(Unreadable::TooMuch, shared);
                 return true;
             }
             advanced = true;
@@ -91,9 +93,10 @@ impl Direction {
     }
 
     /// Continues without the bytes that are missing, where the parser can.
-    fn skip(&mut self, lost: Lost, shared: &mut SharedState) -> bool {
+    fn skip(&mut self, reason: Unreadable, shared: &mut SharedState) -> bool {
         let parser = self.parser.as_mut();
-        let Some(end) = parser.and_then(|parser| parser.skip(lost, self.latest, self.role, shared))
+        let Some(end) =
+            parser.and_then(|parser| parser.skip(reason, self.latest, self.role, shared))
         else {
             return false;
         };
@@ -105,14 +108,14 @@ impl Direction {
     /// Whether bytes are missing without which the parser can continue.
     pub(crate) fn can_skip(&self) -> bool {
         let parser = self.parser.as_ref();
-        self.lost.is_none()
+        self.unreadable.is_none()
             && self.seen > self.need
             && parser.is_some_and(|parser| parser.tolerates_gaps())
     }
 
     /// Continues without all bytes that are missing.
     pub(crate) fn skip_gaps(&mut self, shared: &mut SharedState) {
-        while self.can_skip() && self.skip(Lost::Gap, shared) {}
+        while self.can_skip() && self.skip(Unreadable::Gap, shared) {}
     }
 
     /// The stream ends at this offset.
@@ -140,7 +143,7 @@ impl Direction {
         };
         match parser.resume(own, peer.progress(), shared) {
             Resume::Wait => return false,
-            Resume::Stop(lost) => self.lose(lost, shared),
+            Resume::Stop(reason) => self.stop(reason, shared),
             Resume::Continue => {
                 self.stalled = false;
                 self.feed(&[], self.latest, shared);
@@ -160,7 +163,7 @@ impl Direction {
         Progress {
             role: self.role,
             stage,
-            lost: self.lost,
+            unreadable: self.unreadable,
             is_whole: self.is_whole(),
         }
     }
@@ -215,20 +218,20 @@ impl Direction {
             need: self.need,
             pending: !self.pending.is_empty(),
             closed: self.end.is_some(),
-            lost: self.lost,
+            unreadable: self.unreadable,
         }
     }
 
     fn framing(&self, shared: &SharedState) -> Framing {
         let position = self.position();
         let reads_framing = self.parser.as_ref().map(|parser| parser.reads_framing());
-        match self.lost {
-            Some(lost) => Framing::Unknown(lost),
-            None if reads_framing == Some(false) => Framing::Unknown(Lost::Unframed),
-            None if position.upto > position.need => Framing::Unknown(Lost::Gap),
+        match self.unreadable {
+            Some(reason) => Framing::Unknown(reason),
+            None if reads_framing == Some(false) => Framing::Unknown(Unreadable::Unframed),
+            None if position.upto > position.need => Framing::Unknown(Unreadable::Gap),
             None => match &self.parser {
                 Some(parser) => parser.framing(position, shared),
-                None if position.pending => Framing::Unknown(Lost::Unframed),
+                None if position.pending => Framing::Unknown(Unreadable::Unframed),
                 None => Framing::Boundary,
             },
         }
@@ -248,8 +251,8 @@ impl Direction {
         }
         self.feed(segment.from(self.need), segment.mark, shared);
         while self.need < segment.end {
-            if !self.skip(Lost::Cut, shared) {
-                self.lose(Lost::Cut, shared);
+            if !self.skip(Unreadable::Cut, shared) {
+                self.stop(Unreadable::Cut, shared);
             }
         }
         true
@@ -260,7 +263,7 @@ impl Direction {
         self.latest = mark;
         let fresh = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let Some(end) = self.need.checked_add(fresh) else {
-            return self.lose(Lost::Malformed, shared);
+            return self.stop(Unreadable::Malformed, shared);
         };
         if self.pending.is_empty() && !self.stalled {
             let position = self.read(bytes, self.need, mark, shared);
@@ -268,7 +271,7 @@ impl Direction {
             return;
         }
         if self.pending.len() > MAX_PENDING {
-            return self.lose(Lost::TooMuch, shared);
+            return self.stop(Unreadable::TooMuch, shared);
         }
         let mut pending = std::mem::take(&mut self.pending);
         let start = self.need.saturating_sub(pending.len() as u64);
@@ -289,7 +292,7 @@ impl Direction {
 
     /// Keeps the bytes up to `end`, with which `bytes` end too, that the parser at `position` did not use.
     fn keep_rest(&mut self, position: u64, end: u64, bytes: &[u8], shared: &mut SharedState) {
-        if self.lost.is_some() {
+        if self.unreadable.is_some() {
             return;
         }
         self.need = position.max(end);
@@ -297,7 +300,7 @@ impl Direction {
         let used = bytes.len().saturating_sub(rest);
         self.pending = bytes.get(used..).unwrap_or(&[]).to_vec();
         if self.pending.len() > 2 * MAX_PENDING {
-            self.lose(Lost::TooMuch, shared);
+            self.stop(Unreadable::TooMuch, shared);
         }
     }
 
@@ -317,7 +320,7 @@ impl Direction {
                     Recognised::Unknown => self.begin(None, shared),
                     Recognised::Undecided => break,
                 }
-                if self.lost.is_some() {
+                if self.unreadable.is_some() {
                     return u64::MAX;
                 }
                 continue;
@@ -347,9 +350,9 @@ impl Direction {
                     self.stalled = true;
                     break;
                 }
-                Step::Lost(lost) => self.give_up(lost, rest, shared),
+                Step::Unreadable(reason) => self.stop_at(reason, rest, shared),
             }
-            if self.lost.is_some() {
+            if self.unreadable.is_some() {
                 return u64::MAX;
             }
         }
@@ -387,18 +390,18 @@ impl Direction {
         if shared.upgrade.begin(self.role, id, dialect) {
             self.parser = Some(Box::new(Plaintext));
         } else {
-            self.lose(Lost::Unframed, shared);
+            self.stop(Unreadable::Unframed, shared);
         }
     }
 
-    fn lose(&mut self, lost: Lost, shared: &mut SharedState) {
+    fn stop(&mut self, reason: Unreadable, shared: &mut SharedState) {
         let pending = std::mem::take(&mut self.pending);
-        self.give_up(lost, &pending, shared);
+        self.stop_at(reason, &pending, shared);
     }
 
     /// Ends reading; `unread` are the bytes the parser stood at.
-    fn give_up(&mut self, lost: Lost, unread: &[u8], shared: &mut SharedState) {
-        if self.lost.is_some() {
+    fn stop_at(&mut self, reason: Unreadable, unread: &[u8], shared: &mut SharedState) {
+        if self.unreadable.is_some() {
             return;
         }
         let mut reads_framing = true;
@@ -407,7 +410,11 @@ impl Direction {
             reads_framing = parser.reads_framing();
         }
         // Whatever was missing of it, its framing would not have been read.
-        self.lost = Some(if reads_framing { lost } else { Lost::Unframed });
+        self.unreadable = Some(if reads_framing {
+            reason
+        } else {
+            Unreadable::Unframed
+        });
         self.need = u64::MAX;
         self.stalled = false;
         self.pending = Vec::new();

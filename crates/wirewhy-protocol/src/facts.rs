@@ -4,7 +4,7 @@ use crate::http_facts::{Awaiting, HttpFacts};
 use crate::types::{Framing, Opening, Speech, Unfinished};
 use crate::{TlsFacts, Upgrade};
 
-/// What both directions of a connection said.
+/// What the application bytes of both directions of a connection show.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ConversationFacts {
     /// The client's direction.
@@ -15,20 +15,20 @@ pub struct ConversationFacts {
     pub http: HttpFacts,
     /// The oldest complete request without the start of a final response. `None` too where the answers cannot be read.
     pub awaiting: Option<Awaiting>,
-    /// How the connection changed to TLS, or was to; `None` where nobody spoke of it.
+    /// How the connection changed to TLS, or was to; `None` where neither side mentioned it.
     pub upgrade: Option<Box<Upgrade>>,
-    /// What was seen of TLS; `None` where neither side spoke it.
+    /// What was seen of TLS; `None` where neither side sent any.
     pub tls: Option<Box<TlsFacts>>,
 }
 
-/// What one direction said.
+/// What the application bytes of one direction show.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SideFacts {
     /// The first bytes of the direction.
     pub opening: Opening,
-    /// What they plainly are; `None` while there are too few to tell.
+    /// The protocol they are recognised as; `None` while there are too few of them.
     pub speaks: Option<Speech>,
-    /// What the side speaks since HTTP handed the connection over (CONNECT, Upgrade).
+    /// The protocol inside another one that ended: after HTTP's CONNECT or Upgrade, SOCKS, STARTTLS, or the PROXY prefix.
     pub inner: Option<Speech>,
     /// Where in its protocol's framing the direction stands: where it closed, else at the last byte seen.
     pub framing: Framing,

@@ -5,7 +5,9 @@ use crate::http2_streams::Streams;
 use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading, begins_with};
 use crate::shared_state::SharedState;
-use crate::types::{Framing, Input, Lost, Mark, Role, Speech, Step, Transport, Unfinished, What};
+use crate::types::{
+    Framing, Input, Mark, Role, Speech, Step, Transport, Unfinished, Unreadable, What,
+};
 
 const HEADER: usize = 9;
 
@@ -96,7 +98,7 @@ impl Parser for Reader {
         };
         let (length, kind, flags, stream) = header(*bytes);
         if matches!(kind, DATA | HEADERS | RST_STREAM) && stream == 0 {
-            return Step::Lost(Lost::Malformed);
+            return Step::Unreadable(Unreadable::Malformed);
         }
         let start = input.after(HEADER);
         let end = start.saturating_add(u64::from(length));
@@ -143,7 +145,7 @@ impl Parser for Reader {
     }
 
     fn stop(&mut self, _role: Role, _unread: &[u8], shared: &mut SharedState) {
-        shared.streams.give_up();
+        shared.streams.stop();
     }
 }
 
@@ -163,7 +165,7 @@ impl Reader {
         };
         let what = match self.frame {
             // It is whole, and yet its last byte was not seen.
-            Some(frame) if upto >= frame.end => return Framing::Unknown(Lost::Gap),
+            Some(frame) if upto >= frame.end => return Framing::Unknown(Unreadable::Gap),
             Some(frame) => What::Http2Frame {
                 announced: frame.end - frame.start,
                 received: upto.saturating_sub(frame.start),
@@ -181,7 +183,7 @@ impl Reader {
         if PREFACE.starts_with(input.bytes) {
             return Step::More;
         }
-        Step::Lost(Lost::Malformed)
+        Step::Unreadable(Unreadable::Malformed)
     }
 
     fn finish(&mut self, frame: Frame, mark: Mark, streams: &mut Streams, tally: &mut Tally) {
@@ -333,10 +335,16 @@ pub(crate) mod tests {
     #[test]
     fn what_is_no_frame_ends_the_reading() {
         let facts = after_hello(&[server(frame(DATA, 0, 0, b"abc"))]);
-        assert_eq!(facts.server.framing, Framing::Unknown(Lost::Malformed));
-        assert_eq!(facts.client.framing, Framing::Unknown(Lost::Gap));
+        assert_eq!(
+            facts.server.framing,
+            Framing::Unknown(Unreadable::Malformed)
+        );
+        assert_eq!(facts.client.framing, Framing::Unknown(Unreadable::Gap));
         let facts = closed_facts(&[client(b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n")]);
-        assert_eq!(facts.client.framing, Framing::Unknown(Lost::Malformed));
+        assert_eq!(
+            facts.client.framing,
+            Framing::Unknown(Unreadable::Malformed)
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::exchanges::Tally;
 use crate::http_facts::Awaiting;
-use crate::types::{Framing, Lost, Mark, Role, Unfinished, What};
+use crate::types::{Framing, Mark, Role, Unfinished, Unreadable, What};
 
 /// The most streams kept at once; endpoints usually allow 100 to 250.
 const MAX_OPEN: usize = 1024;
@@ -16,7 +16,7 @@ pub(crate) struct Streams {
     /// The highest stream the client has begun: lower ones that are not open are over.
     highest: u32,
     /// Set where streams can no longer be followed.
-    lost: Option<Lost>,
+    unreadable: Option<Unreadable>,
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -48,14 +48,14 @@ impl Half {
 impl Streams {
     /// A complete HEADERS frame.
     pub(crate) fn headers(&mut self, role: Role, id: u32, begun: Mark, tally: &mut Tally) {
-        if self.lost.is_some() || (id <= self.highest && !self.open.contains_key(&id)) {
+        if self.unreadable.is_some() || (id <= self.highest && !self.open.contains_key(&id)) {
             return;
         }
         if role == Role::Client {
             self.highest = self.highest.max(id);
         }
         if self.open.len() >= MAX_OPEN && !self.open.contains_key(&id) {
-            self.lost = Some(Lost::TooMuch);
+            self.unreadable = Some(Unreadable::TooMuch);
             self.open = BTreeMap::new();
             return;
         }
@@ -100,15 +100,15 @@ impl Streams {
     }
 
     /// One direction cannot be followed, so resets and ends may go unseen.
-    pub(crate) fn give_up(&mut self) {
-        self.lost.get_or_insert(Lost::Gap);
+    pub(crate) fn stop(&mut self) {
+        self.unreadable.get_or_insert(Unreadable::Gap);
         self.open = BTreeMap::new();
     }
 
     /// Where a direction stands that has no frame unfinished.
     pub(crate) fn framing(&self, role: Role) -> Framing {
-        if let Some(lost) = self.lost {
-            return Framing::Unknown(lost);
+        if let Some(reason) = self.unreadable {
+            return Framing::Unknown(reason);
         }
         let unfinished = self.open.iter().find_map(|(&id, stream)| {
             let half = match role {

@@ -1,9 +1,12 @@
 //! What the application bytes of one connection say: both directions put in order, and read as far as a diagnosis needs.
 //!
-//! The tracker hands every data segment to a [`Conversation`] with its offset in the stream and gets plain
-//! [`ConversationFacts`] back: what each side speaks, which HTTP request waits for its answer, whether a stream ended inside
-//! something it had announced. There is no clock, no socket and no `Result`: bytes and times come in as arguments, and input
-//! that cannot be read ends in [`Lost`], which says why.
+//! The tracker hands every data segment to a [`Conversation`] with its offset in the stream, or every datagram to
+//! [`Datagrams`], and gets plain [`ConversationFacts`] back: the protocol of each side, which HTTP request waits for its
+//! answer, whether a stream ended inside something it had announced. There is no clock, no socket and no `Result`: bytes and
+//! times come in as arguments, and input that cannot be read ends in [`Unreadable`], which says why.
+//!
+//! A protocol is one file with a record (`protocol.rs`) and one line in the registry (`registry.rs`). All readers implement
+//! one trait (`parser.rs`) over the types they share (`types.rs`), and import nothing that is built on them.
 //!
 //! Guarantees: the same bytes give the same facts however they were cut into segments, reordered or repeated; memory is
 //! bounded per direction; no input panics; bytes of a body whose length is known are neither copied nor needed, so a gap
@@ -56,5 +59,5 @@ pub use tls::{
     Sealed, Secrets, Sender, ServerHello, Settled, SignatureScheme, TlsFacts, TlsSide, TlsStage,
     TrafficSecret,
 };
-pub use types::{Framing, Lost, Mark, Opening, Role, Speech, Unfinished, What};
+pub use types::{Framing, Mark, Opening, Role, Speech, Unfinished, Unreadable, What};
 pub use upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};

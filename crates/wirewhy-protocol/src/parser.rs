@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use crate::facts::ConversationFacts;
 use crate::shared_state::SharedState;
-use crate::types::{Framing, Input, Lost, Mark, Role, Step};
+use crate::types::{Framing, Input, Mark, Role, Step, Unreadable};
 
 /// Reads a protocol: bytes or datagrams go in, facts come out.
 ///
@@ -35,7 +35,7 @@ pub(crate) trait Parser: CloneParser + Debug + Send + Sync {
     /// cannot continue.
     fn skip(
         &mut self,
-        _reason: Lost,
+        _reason: Unreadable,
         _mark: Mark,
         _role: Role,
         _shared: &mut SharedState,
@@ -75,7 +75,7 @@ pub(crate) struct Position {
     pub(crate) pending: bool,
     pub(crate) closed: bool,
     /// Why it is not read any further.
-    pub(crate) lost: Option<Lost>,
+    pub(crate) unreadable: Option<Unreadable>,
 }
 
 /// How far a direction has been read, as far as the other direction must know.
@@ -84,7 +84,7 @@ pub(crate) struct Progress {
     pub(crate) role: Role,
     pub(crate) stage: Stage,
     /// Why it is not read any further.
-    pub(crate) lost: Option<Lost>,
+    pub(crate) unreadable: Option<Unreadable>,
     /// Whether every byte up to the end of the direction was seen.
     pub(crate) is_whole: bool,
 }
@@ -106,7 +106,7 @@ pub(crate) enum Resume {
     Wait,
     Continue,
     /// It never can.
-    Stop(Lost),
+    Stop(Unreadable),
 }
 
 /// Copies a parser whose type is not known.

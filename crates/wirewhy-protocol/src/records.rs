@@ -5,7 +5,9 @@ use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading};
 use crate::shared_state::SharedState;
 use crate::tls::{ContentType, HandshakeType, Incomplete, Record, Tls};
-use crate::types::{Framing, Input, Lost, Mark, Role, Speech, Step, Transport, Unfinished, What};
+use crate::types::{
+    Framing, Input, Mark, Role, Speech, Step, Transport, Unfinished, Unreadable, What,
+};
 
 const HEADER: usize = 5;
 
@@ -128,7 +130,7 @@ impl Parser for Reader {
             return Step::More;
         };
         let Some(length) = announced(*header) else {
-            return Step::Lost(Lost::Malformed);
+            return Step::Unreadable(Unreadable::Malformed);
         };
         let [kind, major, minor, ..] = *header;
         let record = Record {
@@ -139,7 +141,7 @@ impl Parser for Reader {
         };
         let start = input.after(HEADER);
         let Some(end) = start.checked_add(u64::from(length)) else {
-            return Step::Lost(Lost::Malformed);
+            return Step::Unreadable(Unreadable::Malformed);
         };
         let taken = tls.begin(input.role, record);
         if end <= input.end() && (!taken || length == 0) {
@@ -175,7 +177,7 @@ impl Parser for Reader {
     /// Continues behind a body whose bytes are needed.
     fn skip(
         &mut self,
-        reason: Lost,
+        reason: Unreadable,
         mark: Mark,
         role: Role,
         shared: &mut SharedState,
@@ -212,7 +214,7 @@ impl Parser for Reader {
             Role::Server => &mut tls.server,
         };
         let misses = position.upto > position.need && self.skips_to().is_none();
-        let stopped = position.lost.or(misses.then_some(Lost::Gap));
+        let stopped = position.unreadable.or(misses.then_some(Unreadable::Gap));
         side.stopped = side.stopped.or(stopped);
         side.incomplete = match stopped {
             Some(_) => None,
@@ -419,7 +421,10 @@ mod tests {
             [23, 3, 3, 255, 255],
         ] {
             let facts = open_facts(&[client(record(22, 9)), client(next)]);
-            assert_eq!(facts.client.framing, Framing::Unknown(Lost::Malformed));
+            assert_eq!(
+                facts.client.framing,
+                Framing::Unknown(Unreadable::Malformed)
+            );
         }
     }
 }

@@ -152,8 +152,8 @@ pub(crate) enum Step {
     More,
     /// It needs the same bytes again once the other direction has gone on.
     Stall,
-    /// It cannot go on.
-    Lost(Lost),
+    /// It cannot continue.
+    Unreadable(Unreadable),
 }
 
 /// The first bytes of a direction, up to [`Opening::CAPACITY`] without a gap.
@@ -204,8 +204,8 @@ pub enum Framing {
     Inside(Unfinished),
     /// Inside an HTTP body that ends where the stream ends (RFC 9112 section 6.3): nothing of it can be missing.
     UntilClose,
-    /// It cannot be told.
-    Unknown(Lost),
+    /// It is not known.
+    Unknown(Unreadable),
 }
 
 /// Something a direction began and has not finished.
@@ -259,7 +259,7 @@ pub enum What {
 
 /// Why a direction could not be followed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Lost {
+pub enum Unreadable {
     /// Its protocol is not one whose framing this crate reads.
     Unframed,
     /// Bytes are missing: not captured, not arrived yet, or the connection was joined late.

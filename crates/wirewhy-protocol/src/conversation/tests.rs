@@ -5,7 +5,7 @@ use crate::http2::tests as h2;
 use crate::testing::{
     Piece, Turn, client, close, closed_facts, facts_of, feed, pieces, segments, server,
 };
-use crate::{Lost, Opening, Speech};
+use crate::{Opening, Speech, Unreadable};
 
 /// Conversations of every kind this crate reads, some of them ended early.
 fn corpus() -> Vec<(&'static str, Vec<Turn>)> {
@@ -385,7 +385,7 @@ fn a_frame_whose_last_byte_was_not_captured_is_not_judged() {
         ..last.clone()
     };
     let facts = facts_of(&[before, &[short]].concat(), &turns);
-    assert_eq!(facts.server.framing, Framing::Unknown(Lost::Gap));
+    assert_eq!(facts.server.framing, Framing::Unknown(Unreadable::Gap));
     // A record has nothing to tell at its end.
     let mut talk = Conversation::new();
     talk.server_data(
@@ -443,7 +443,7 @@ fn a_gap_where_a_header_belongs_is_not_called_truncation() {
     );
     talk.server_closed(ANSWER.len() as u64, &mut Library::default());
     let facts = talk.facts();
-    assert_eq!(facts.server.framing, Framing::Unknown(Lost::Gap));
+    assert_eq!(facts.server.framing, Framing::Unknown(Unreadable::Gap));
     assert_eq!(facts.server.truncated(), None);
     assert_eq!(facts.awaiting, None);
     assert!(talk.wants());
@@ -464,7 +464,10 @@ fn a_connection_joined_late_is_unknown() {
     let mut talk = Conversation::new();
     talk.server_data(5000, ANSWER, 0, 1, Timestamp(1), &mut Library::default());
     talk.server_closed(6000, &mut Library::default());
-    assert_eq!(talk.facts().server.framing, Framing::Unknown(Lost::Gap));
+    assert_eq!(
+        talk.facts().server.framing,
+        Framing::Unknown(Unreadable::Gap)
+    );
     assert_eq!(talk.facts().server.speaks, None);
     assert_eq!(talk.facts().server.opening.bytes(), b"");
 }
@@ -474,7 +477,7 @@ fn a_header_cut_by_the_snap_length_still_names_the_request() {
     let mut talk = Conversation::new();
     talk.client_data(0, &GET[..20], 28, 1, Timestamp(1), &mut Library::default());
     let facts = talk.facts();
-    assert_eq!(facts.client.framing, Framing::Unknown(Lost::Cut));
+    assert_eq!(facts.client.framing, Framing::Unknown(Unreadable::Cut));
     assert_eq!(&*facts.http.last_request.unwrap().target, "/");
     assert_eq!(facts.client.speaks, Some(Speech::Http1Request));
 }

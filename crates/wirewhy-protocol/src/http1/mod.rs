@@ -8,7 +8,9 @@ use crate::http_facts::TlsComplaint;
 use crate::parser::{Parser, Position, Progress, Resume, Stage};
 use crate::protocol::{Protocol, Reading, begins_with};
 use crate::shared_state::SharedState;
-use crate::types::{Framing, Input, Lost, Mark, Role, Speech, Step, Transport, Unfinished, What};
+use crate::types::{
+    Framing, Input, Mark, Role, Speech, Step, Transport, Unfinished, Unreadable, What,
+};
 use crate::upgrade::UpgradeVerdict;
 use head::{Body, Parsed};
 use memchr::memchr;
@@ -182,7 +184,7 @@ impl Parser for Reader {
         Framing::Inside(Unfinished { what, begun })
     }
 
-    /// Bytes of the direction are lost: names the request, or the status, from what there is of its header.
+    /// Bytes of the direction are missing: names the request, or the status, from what there is of its header.
     fn stop(&mut self, role: Role, unread: &[u8], shared: &mut SharedState) {
         let (State::Head, Some(begun)) = (self.state, self.begun) else {
             return;
@@ -212,16 +214,16 @@ impl Parser for Reader {
         match own.role {
             Role::Client if exchanges.tunnel_decided() => Resume::Continue,
             Role::Client if answers_readably(peer) => Resume::Wait,
-            Role::Client => Resume::Stop(Lost::Unframed),
+            Role::Client => Resume::Stop(Unreadable::Unframed),
             Role::Server if exchanges.is_waiting() => Resume::Continue,
             Role::Server if may_request(peer) && !own.is_whole => Resume::Wait,
-            // A client that speaks something else cannot have sent HEAD; one that was lost can.
-            Role::Server => match peer.lost {
-                Some(Lost::Unframed) | None => {
+            // A client of another protocol cannot have sent HEAD; one that could not be read can.
+            Role::Server => match peer.unreadable {
+                Some(Unreadable::Unframed) | None => {
                     exchanges.answer_unasked();
                     Resume::Continue
                 }
-                Some(_) => Resume::Stop(Lost::RequestUnseen),
+                Some(_) => Resume::Stop(Unreadable::RequestUnseen),
             },
         }
     }
@@ -229,12 +231,12 @@ impl Parser for Reader {
 
 /// Whether a server has sent nothing yet, or something that answers requests.
 fn answers_readably(server: Progress) -> bool {
-    server.lost.is_none() && server.stage != Stage::Unframed
+    server.unreadable.is_none() && server.stage != Stage::Unframed
 }
 
 /// Whether a client may still send a request.
 fn may_request(client: Progress) -> bool {
-    client.lost.is_none() && client.stage != Stage::Unframed && !client.is_whole
+    client.unreadable.is_none() && client.stage != Stage::Unframed && !client.is_whole
 }
 
 impl Reader {
@@ -259,7 +261,7 @@ impl Reader {
         let found = head::end(input.bytes, self.searched);
         let Some(length) = found.filter(|&length| length <= MAX_HEAD) else {
             if head::has_no_version(input.bytes) {
-                return Step::Lost(Lost::Malformed);
+                return Step::Unreadable(Unreadable::Malformed);
             }
             return self.look_further(input.bytes.len(), MAX_HEAD);
         };
@@ -280,7 +282,7 @@ impl Reader {
         exchanges: &mut Exchanges,
     ) -> Step {
         let Parsed::Yes(parsed) = head::request(head, begun) else {
-            return Step::Lost(Lost::Malformed);
+            return Step::Unreadable(Unreadable::Malformed);
         };
         let method = head::method(&parsed.request.method);
         self.asks_tunnel = method == Method::Connect || parsed.upgrades;
@@ -299,10 +301,10 @@ impl Reader {
         let method = match exchanges.next() {
             Match::Method(method) => method,
             Match::NotYet => return Step::Stall,
-            Match::Never => return Step::Lost(Lost::TooMuch),
+            Match::Never => return Step::Unreadable(Unreadable::TooMuch),
         };
         let Parsed::Yes(parsed) = head::response(head) else {
-            return Step::Lost(Lost::Malformed);
+            return Step::Unreadable(Unreadable::Malformed);
         };
         let status = parsed.status;
         let switches = status == 101;
@@ -352,13 +354,13 @@ impl Reader {
             Body::None | Body::Length(0) => self.finish(mark, exchanges),
             Body::Length(length) => {
                 let Some(end) = after.checked_add(length) else {
-                    return Step::Lost(Lost::Malformed);
+                    return Step::Unreadable(Unreadable::Malformed);
                 };
                 self.state = State::Sized { start: after, end };
             }
             Body::Chunked => self.state = State::ChunkSize { received: 0 },
             Body::UntilClose => self.state = State::UntilClose,
-            Body::Contradictory => return Step::Lost(Lost::Malformed),
+            Body::Contradictory => return Step::Unreadable(Unreadable::Malformed),
         }
         Step::To(after)
     }
@@ -392,11 +394,11 @@ impl Reader {
         };
         let line = input.bytes.get(..length).unwrap_or(input.bytes);
         let Some(size) = head::chunk_size(line) else {
-            return Step::Lost(Lost::Malformed);
+            return Step::Unreadable(Unreadable::Malformed);
         };
         let start = input.after(length);
         let Some(end) = start.checked_add(size) else {
-            return Step::Lost(Lost::Malformed);
+            return Step::Unreadable(Unreadable::Malformed);
         };
         self.searched = 0;
         self.state = if size == 0 {
@@ -431,7 +433,7 @@ impl Reader {
                 Step::To(input.after(2))
             }
             [b'\r'] => Step::More,
-            _ => Step::Lost(Lost::Malformed),
+            _ => Step::Unreadable(Unreadable::Malformed),
         }
     }
 
@@ -469,7 +471,7 @@ impl Reader {
     /// No end in these bytes: more of them, up to a bound.
     fn look_further(&mut self, have: usize, most: usize) -> Step {
         if have >= most {
-            return Step::Lost(Lost::TooMuch);
+            return Step::Unreadable(Unreadable::TooMuch);
         }
         self.searched = have;
         Step::More

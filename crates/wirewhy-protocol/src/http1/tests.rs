@@ -37,7 +37,7 @@ fn a_content_length_cut_at_every_byte() {
         let expected = match cut {
             0 => Framing::Boundary,
             // Too little to know that it is HTTP at all.
-            1..7 => Framing::Unknown(Lost::Unframed),
+            1..7 => Framing::Unknown(Unreadable::Unframed),
             _ if cut == response.len() => Framing::Boundary,
             _ => Framing::Inside(Unfinished {
                 what: if cut < head {
@@ -137,7 +137,7 @@ fn lengths_that_contradict_each_other_give_up() {
         let facts = answered(GET, response.as_bytes());
         assert_eq!(
             facts.server.framing,
-            Framing::Unknown(Lost::Malformed),
+            Framing::Unknown(Unreadable::Malformed),
             "{headers}"
         );
         assert_eq!(facts.http.last_status, Some(200), "{headers}");
@@ -162,7 +162,7 @@ fn lengths_that_agree_count_once_and_chunked_overrides() {
     let old = b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert_eq!(
         answered(GET, old).server.framing,
-        Framing::Unknown(Lost::Malformed)
+        Framing::Unknown(Unreadable::Malformed)
     );
 }
 
@@ -181,14 +181,14 @@ fn chunk_sizes_out_of_range_give_up() {
         let facts = answered(GET, response.as_bytes());
         assert_eq!(
             facts.server.framing,
-            Framing::Unknown(Lost::Malformed),
+            Framing::Unknown(Unreadable::Malformed),
             "{size}"
         );
     }
     let unended = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcdef";
     assert_eq!(
         answered(GET, unended).server.framing,
-        Framing::Unknown(Lost::Malformed)
+        Framing::Unknown(Unreadable::Malformed)
     );
 }
 
@@ -300,7 +300,7 @@ fn more_pipelined_requests_than_are_remembered() {
     let answers = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".repeat(1000);
     let facts = closed_facts(&[client(&asks), server(&answers)]);
     assert_eq!(facts.http.requests, 1000);
-    assert_eq!(facts.server.framing, Framing::Unknown(Lost::TooMuch));
+    assert_eq!(facts.server.framing, Framing::Unknown(Unreadable::TooMuch));
 }
 
 #[test]
@@ -359,9 +359,15 @@ fn an_answer_whose_request_was_lost() {
         server(b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n"),
         server(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"),
     ]);
-    assert_eq!(facts.client.framing, Framing::Unknown(Lost::Malformed));
+    assert_eq!(
+        facts.client.framing,
+        Framing::Unknown(Unreadable::Malformed)
+    );
     assert_eq!(facts.http.last_status, Some(400));
-    assert_eq!(facts.server.framing, Framing::Unknown(Lost::RequestUnseen));
+    assert_eq!(
+        facts.server.framing,
+        Framing::Unknown(Unreadable::RequestUnseen)
+    );
 }
 
 // Headers.
@@ -379,7 +385,10 @@ fn lines_that_end_without_a_carriage_return() {
 #[test]
 fn a_request_of_one_line_is_no_truncated_header() {
     let facts = closed_facts(&[client(b"GET /index.html\r\n"), server(b"<html>")]);
-    assert_eq!(facts.client.framing, Framing::Unknown(Lost::Malformed));
+    assert_eq!(
+        facts.client.framing,
+        Framing::Unknown(Unreadable::Malformed)
+    );
     let facts = closed_facts(&[client(b"GET /index.html HTTP/1.0\r\n")]);
     assert_eq!(
         facts.client.truncated().map(|cut| cut.what),
@@ -395,7 +404,10 @@ fn headers_that_cannot_be_read_to_their_end_still_tell_their_first_line() {
     ]);
     assert_eq!(facts.http.last_status, Some(502));
     assert_eq!(facts.http.last.unwrap().sent.unwrap().frame, 1);
-    assert_eq!(facts.server.framing, Framing::Unknown(Lost::Malformed));
+    assert_eq!(
+        facts.server.framing,
+        Framing::Unknown(Unreadable::Malformed)
+    );
     // Of an interim response the answer is still to come.
     let facts = open_facts(&[
         client(GET),
@@ -417,7 +429,7 @@ fn strings_are_bounded() {
 fn headers_too_long_or_too_many_end_the_reading() {
     let endless = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(MAX_HEAD));
     let facts = open_facts(&[client(endless)]);
-    assert_eq!(facts.client.framing, Framing::Unknown(Lost::TooMuch));
+    assert_eq!(facts.client.framing, Framing::Unknown(Unreadable::TooMuch));
     assert_eq!(&*facts.http.last_request.unwrap().target, "/");
 
     let fits = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(MAX_HEAD - 23));
@@ -429,12 +441,15 @@ fn headers_too_long_or_too_many_end_the_reading() {
 
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(300));
     let facts = open_facts(&[client(many)]);
-    assert_eq!(facts.client.framing, Framing::Unknown(Lost::Malformed));
+    assert_eq!(
+        facts.client.framing,
+        Framing::Unknown(Unreadable::Malformed)
+    );
 
     let nul = b"HTTP/1.1 200 OK\r\nA\0B: c\r\n\r\n";
     assert_eq!(
         answered(GET, nul).server.framing,
-        Framing::Unknown(Lost::Malformed)
+        Framing::Unknown(Unreadable::Malformed)
     );
 }
 
@@ -444,7 +459,7 @@ fn chunk_lines_and_trailers_too_long_end_the_reading() {
     let long = "x".repeat(MAX_LINE);
     for body in [format!("1;{long}\r\n"), format!("0\r\nA: {long}\r\n\r\n")] {
         let facts = answered(GET, format!("{head}{body}").as_bytes());
-        assert_eq!(facts.server.framing, Framing::Unknown(Lost::TooMuch));
+        assert_eq!(facts.server.framing, Framing::Unknown(Unreadable::TooMuch));
     }
 }
 
@@ -514,7 +529,7 @@ fn an_upgrade_hands_over_on_101_only() {
     ]);
     assert_eq!(facts.http.last_status, Some(101));
     assert_eq!(facts.client.inner, Some(Speech::Unknown));
-    assert_eq!(facts.server.framing, Framing::Unknown(Lost::Unframed));
+    assert_eq!(facts.server.framing, Framing::Unknown(Unreadable::Unframed));
 
     let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let turns = [client(ask), server(plain), client(GET), server(plain)];

@@ -8,7 +8,7 @@ use super::{
     NamedGroup, ProtocolVersion, ServerHello, SignatureScheme,
 };
 use crate::certificate::Certificate;
-use crate::{Lost, Mark};
+use crate::{Mark, Unreadable};
 
 /// The extension with which a TLS 1.3 server resumes.
 const PRE_SHARED_KEY: ExtensionType = ExtensionType(41);
@@ -79,7 +79,7 @@ pub struct TlsSide {
     /// The record whose bytes stop in the middle.
     pub incomplete: Option<Incomplete>,
     /// Why it could not be followed to its end.
-    pub stopped: Option<Lost>,
+    pub stopped: Option<Unreadable>,
 }
 
 impl TlsSide {

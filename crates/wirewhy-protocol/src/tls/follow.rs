@@ -11,7 +11,7 @@ use super::{
 };
 use crate::Library;
 use crate::tls::ExtensionType;
-use crate::types::{Lost, Mark, Role};
+use crate::types::{Mark, Role, Unreadable};
 
 const CHANGE_CIPHER_SPEC: ContentType = ContentType(20);
 const ALERT: ContentType = ContentType(21);
@@ -106,8 +106,8 @@ impl Tls<'_> {
     }
 
     /// Bytes that were needed will not be seen.
-    pub(crate) fn missed(&mut self, role: Role, record: Record, lost: Lost, mark: Mark) {
-        self.follow.missed(role, record, lost, mark);
+    pub(crate) fn missed(&mut self, role: Role, record: Record, reason: Unreadable, mark: Mark) {
+        self.follow.missed(role, record, reason, mark);
     }
 
     /// A record's last byte was seen.
@@ -187,14 +187,14 @@ impl Follow {
         self.progress(role).transcript = transcript;
     }
 
-    fn missed(&mut self, role: Role, record: Record, lost: Lost, mark: Mark) {
+    fn missed(&mut self, role: Role, record: Record, reason: Unreadable, mark: Mark) {
         if self.progress(role).sealed.take().is_some() {
-            return self.missed_sealed(role, record, lost);
+            return self.missed_sealed(role, record, reason);
         }
         if record.kind == ALERT {
             return self.alert(role, mark, AlertSeen::Clear, None, None);
         }
-        self.progress(role).transcript.stop(Some(lost));
+        self.progress(role).transcript.stop(Some(reason));
     }
 
     fn end(&mut self, role: Role, record: Record, mark: Mark, library: &mut Library) {

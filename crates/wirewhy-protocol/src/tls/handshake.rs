@@ -1,7 +1,7 @@
 //! Handshake messages out of the records that carry them (RFC 8446 section 5.1): several in a record, one over many.
 
 use super::HandshakeType;
-use crate::{Lost, Mark};
+use crate::{Mark, Unreadable};
 
 const HEADER: usize = 4;
 
@@ -37,7 +37,7 @@ pub(super) struct Transcript {
     records: u16,
     record_version: u16,
     /// Why messages can no longer be put together.
-    pub(super) stopped: Option<Lost>,
+    pub(super) stopped: Option<Unreadable>,
 }
 
 impl Transcript {
@@ -82,9 +82,9 @@ impl Transcript {
     }
 
     /// What follows is not in the clear, or not known: what there is of a message stays unread.
-    pub(super) fn stop(&mut self, lost: Option<Lost>) {
+    pub(super) fn stop(&mut self, reason: Option<Unreadable>) {
         self.buffer = Vec::new();
-        self.stopped = self.stopped.or(lost);
+        self.stopped = self.stopped.or(reason);
     }
 
     #[cfg(test)]
@@ -116,7 +116,7 @@ impl Transcript {
             _ => MAX_MESSAGE,
         };
         if length > most {
-            self.stopped = Some(Lost::TooMuch);
+            self.stopped = Some(Unreadable::TooMuch);
             return None;
         }
         Some(length + HEADER)

@@ -1,8 +1,8 @@
-//! What was said of a change to TLS.
+//! The facts of a change to TLS.
 
 use crate::types::Mark;
 
-/// What was said about changing to TLS.
+/// How a connection changes to TLS, or does not.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Upgrade {
     /// The protocol that changes.
@@ -16,9 +16,9 @@ pub struct Upgrade {
     /// What the answer says.
     pub verdict: UpgradeVerdict,
     /// The answer as it was on the wire, its last line, cut at 256 bytes: hostile text. For binary protocols its code in words. Where
-    /// nobody asked: what the server said instead, if it demanded TLS, or the line of a masked announcement.
+    /// nobody asked: what the server sent instead, if it demanded TLS, or the line of a masked announcement.
     pub reply: Option<Box<str>>,
-    /// What the client said in the clear after a refusal, if it was more than a farewell: it is content without TLS.
+    /// What the client sent in the clear after a refusal, if it was more than a farewell: it continues without TLS.
     pub went_on: Option<Mark>,
     /// Where an HTTP proxy is asked to connect to (`host:port`): hostile text.
     pub target: Option<Box<str>>,

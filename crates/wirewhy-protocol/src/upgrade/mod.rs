@@ -25,7 +25,7 @@ use start_tls::{Outcome, StartTls};
 pub use facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 pub(crate) use start_tls::Dialect;
 
-/// The most plaintext read per direction: whoever has not asked by then does not ask.
+/// The most plaintext read per direction: a client that has not asked for TLS by then never asks.
 const MAX_PLAINTEXT: usize = 64 * 1024;
 
 /// What both directions have negotiated so far.
@@ -64,7 +64,7 @@ impl UpgradeState {
         if let Some(negotiation) = &mut self.negotiation
             && *role.of(&mut negotiation.over)
         {
-            // A tunnel: the protocol inside may change to TLS on its own. Whoever agreed on TLS speaks that, or nothing known.
+            // A tunnel: the protocol inside may change to TLS on its own. After an agreement on TLS nothing else is read.
             if negotiation.facts.protocol != UpgradeProtocol::Socks {
                 return false;
             }
@@ -101,7 +101,7 @@ impl UpgradeState {
         }
     }
 
-    /// What a server's first bytes are, where the client has begun a protocol in which it speaks first.
+    /// What a server's first bytes are, where the client has begun a protocol in which it sends first.
     pub(crate) fn answers(&self, bytes: &[u8]) -> Option<Speech> {
         let negotiation = self.negotiation.as_ref()?;
         if negotiation.finished || negotiation.over.contains(&true) {
@@ -133,7 +133,7 @@ impl UpgradeState {
         outcome
     }
 
-    /// Whether a direction that waited for the other one can go on.
+    /// Whether a direction that waited for the other one can continue.
     pub(crate) fn is_ready(&self, role: Role) -> bool {
         self.negotiation
             .as_ref()
@@ -187,7 +187,7 @@ impl Negotiation {
         if self.waits(role) && !self.finished {
             return Outcome::Wait;
         }
-        // Some clients shake hands whatever the answer was, or without a question.
+        // Some clients begin a handshake whatever the answer was, or without asking.
         match is_hello(bytes) {
             _ if role == Role::Server => {}
             Some(true) => return Outcome::Over(0),

@@ -2,7 +2,7 @@
 
 use crate::parser::{Parser, Position, Progress, Resume, Stage};
 use crate::shared_state::SharedState;
-use crate::types::{Framing, Input, Lost, Step};
+use crate::types::{Framing, Input, Step, Unreadable};
 use crate::upgrade::start_tls::Outcome;
 
 /// Reads by the negotiation that both directions share.
@@ -16,7 +16,7 @@ impl Parser for Plaintext {
             Outcome::More => Step::More,
             Outcome::Wait => Step::Stall,
             Outcome::Over(used) => Step::Ends(input.after(used)),
-            Outcome::Done => Step::Lost(Lost::Unframed),
+            Outcome::Done => Step::Unreadable(Unreadable::Unframed),
         }
     }
 
@@ -25,15 +25,15 @@ impl Parser for Plaintext {
     }
 
     fn framing(&self, _position: Position, _shared: &SharedState) -> Framing {
-        Framing::Unknown(Lost::Unframed)
+        Framing::Unknown(Unreadable::Unframed)
     }
 
     fn resume(&mut self, own: Progress, peer: Progress, shared: &mut SharedState) -> Resume {
         if shared.upgrade.is_ready(own.role) {
             return Resume::Continue;
         }
-        match peer.lost.is_some() || peer.stage == Stage::Framed {
-            true => Resume::Stop(Lost::Unframed),
+        match peer.unreadable.is_some() || peer.stage == Stage::Framed {
+            true => Resume::Stop(Unreadable::Unframed),
             false => Resume::Wait,
         }
     }

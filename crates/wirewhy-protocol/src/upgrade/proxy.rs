@@ -3,7 +3,7 @@
 use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading};
 use crate::shared_state::SharedState;
-use crate::types::{Framing, Input, Lost, Role, Speech, Step, Transport};
+use crate::types::{Framing, Input, Role, Speech, Step, Transport, Unreadable};
 
 pub(crate) static PROXY: Protocol = Protocol {
     id: Speech::ProxyProtocol,
@@ -27,13 +27,13 @@ impl Parser for Proxied {
         match prefix(input.bytes) {
             Prefix::Is(length) if input.bytes.len() >= length => Step::Ends(input.after(length)),
             Prefix::Is(_) | Prefix::Open => Step::More,
-            Prefix::Not => Step::Lost(Lost::Malformed),
+            Prefix::Not => Step::Unreadable(Unreadable::Malformed),
         }
     }
 
     fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
         match position.pending {
-            true => Framing::Unknown(Lost::Unframed),
+            true => Framing::Unknown(Unreadable::Unframed),
             false => Framing::Boundary,
         }
     }

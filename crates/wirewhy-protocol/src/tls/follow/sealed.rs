@@ -99,10 +99,10 @@ impl Follow {
     }
 
     /// Bytes of an encrypted record for which there are keys will not be seen.
-    pub(super) fn missed_sealed(&mut self, role: Role, record: Record, lost: Lost) {
+    pub(super) fn missed_sealed(&mut self, role: Role, record: Record, reason: Unreadable) {
         self.opener.pass_over(role);
         if self.side(role).finished.is_none() {
-            self.progress(role).transcript.stop(Some(lost));
+            self.progress(role).transcript.stop(Some(reason));
         }
         if record.kind == APPLICATION_DATA && self.progress(role).plain > 0 {
             self.miss_plain(role, record);

@@ -433,7 +433,7 @@ fn without(turns: &[Turn], turn: u64, gap: std::ops::Range<usize>) -> TlsFacts {
 #[test]
 fn a_gap_in_a_message_ends_the_messages_and_not_the_records() {
     let tls = without(&full_1_2(), 2, 90..100);
-    assert_eq!(tls.server.stopped, Some(Lost::Gap));
+    assert_eq!(tls.server.stopped, Some(Unreadable::Gap));
     assert_eq!(tls.version(), Some(ProtocolVersion::TLS1_2));
     // What cannot be known is not claimed: neither a certificate nor its absence.
     assert!(!tls.server.sent(kind::SERVER_HELLO_DONE));
@@ -444,7 +444,7 @@ fn a_gap_in_a_message_ends_the_messages_and_not_the_records() {
 #[test]
 fn a_gap_in_a_header_ends_everything() {
     let tls = without(&full_1_2(), 4, 7..9);
-    assert_eq!(tls.server.stopped, Some(Lost::Gap));
+    assert_eq!(tls.server.stopped, Some(Unreadable::Gap));
     assert_eq!(tls.server.finished, None);
     assert_eq!(tls.client.stopped, None);
 }
@@ -497,7 +497,10 @@ fn a_message_longer_than_any_is_not_kept() {
     for piece in segments(&turns, 1000) {
         feed(&mut talk, &piece);
     }
-    assert_eq!(tls_of(talk.facts()).client.stopped, Some(Lost::TooMuch));
+    assert_eq!(
+        tls_of(talk.facts()).client.stopped,
+        Some(Unreadable::TooMuch)
+    );
     assert!(talk.retained() < 8 * 1024, "{}", talk.retained());
 }
 
