@@ -8,7 +8,7 @@ use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading};
 use crate::registry::{PROTOCOLS, Recognised, recognise};
 use crate::shared_state::SharedState;
-use crate::types::{Input, Mark, Opening, Role, Speech, Step, Transport, Unreadable};
+use crate::types::{AppProtocol, Input, Mark, Opening, Role, Step, Transport, Unreadable};
 
 /// What two ends send one another over UDP.
 ///
@@ -25,7 +25,7 @@ pub struct Datagrams {
 #[derive(Clone, Copy, Debug, Default)]
 struct End {
     opening: Opening,
-    protocol: Option<Speech>,
+    protocol: Option<AppProtocol>,
     /// Bytes sent.
     sent: u64,
 }
@@ -129,7 +129,7 @@ impl Datagrams {
                 Role::Server => &mut facts.server,
             };
             side.opening = end.opening;
-            side.speaks = end.protocol;
+            side.protocol = end.protocol;
             if let Some(state) = self.reading.as_deref() {
                 let position = Position {
                     role,
@@ -172,7 +172,7 @@ mod tests {
 
     /// A protocol of questions "?n" and answers "!n", where n is one byte.
     static QUIZ: Protocol = Protocol {
-        id: Speech::Ldap,
+        id: AppProtocol::Ldap,
         name: "quiz",
         transports: &[Transport::Udp],
         first: Some(Role::Client),
@@ -185,7 +185,7 @@ mod tests {
 
     /// The same over TCP.
     static QUIZ_OVER_TCP: Protocol = Protocol {
-        id: Speech::Tds,
+        id: AppProtocol::Tds,
         name: "quiz",
         transports: &[Transport::Tcp],
         first: Some(Role::Client),
@@ -273,16 +273,16 @@ mod tests {
         let (answered, _) = facts(&[asked[0], asked[1], (Server, b"!2"), (Server, b"!1")]);
         assert_eq!(answered.awaiting, None);
         assert_eq!(answered.http.responses, 2);
-        assert_eq!(answered.client.speaks, Some(Speech::Ldap));
-        assert_eq!(answered.server.speaks, Some(Speech::Ldap));
+        assert_eq!(answered.client.protocol, Some(AppProtocol::Ldap));
+        assert_eq!(answered.server.protocol, Some(AppProtocol::Ldap));
         assert_eq!(answered.server.opening.bytes(), b"!2");
     }
 
     #[test]
     fn recognition_heeds_end_and_transport() {
         let (swapped, wants) = facts(&[(Server, b"?1"), (Client, b"!1")]);
-        assert_eq!(swapped.client.speaks, Some(Speech::Unknown));
-        assert_eq!(swapped.server.speaks, Some(Speech::Unknown));
+        assert_eq!(swapped.client.protocol, Some(AppProtocol::Unknown));
+        assert_eq!(swapped.server.protocol, Some(AppProtocol::Unknown));
         assert_eq!((swapped.awaiting, wants), (None, false));
         // A capture that begins with the answer.
         let (late, wants) = facts(&[(Server, b"!1")]);
@@ -290,7 +290,7 @@ mod tests {
         // Nothing is registered over UDP that is known over TCP only.
         let mut known = Datagrams::new();
         observe(&mut known, Client, b"GET / HTTP/1.1\r\n\r\n", 0, 1);
-        assert_eq!(known.facts().client.speaks, Some(Speech::Unknown));
+        assert_eq!(known.facts().client.protocol, Some(AppProtocol::Unknown));
     }
 
     #[test]
@@ -322,6 +322,6 @@ mod tests {
     #[test]
     fn an_empty_datagram_tells_nothing() {
         let (nothing, wants) = facts(&[(Client, b"")]);
-        assert_eq!((nothing.client.speaks, wants), (None, true));
+        assert_eq!((nothing.client.protocol, wants), (None, true));
     }
 }

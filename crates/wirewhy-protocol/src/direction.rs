@@ -7,7 +7,7 @@ use crate::protocol::{Protocol, Reading};
 use crate::registry::{PROTOCOLS, Recognised, find, recognise};
 use crate::shared_state::SharedState;
 use crate::types::{
-    Framing, Input, Mark, Opening, Role, Segment, Speech, Step, Transport, Unreadable,
+    AppProtocol, Framing, Input, Mark, Opening, Role, Segment, Step, Transport, Unreadable,
 };
 use crate::upgrade::plaintext::Plaintext;
 
@@ -26,8 +26,8 @@ pub(crate) struct Direction {
     /// Where the stream ends.
     end: Option<u64>,
     opening: Opening,
-    speaks: Option<Speech>,
-    inner: Option<Speech>,
+    protocol: Option<AppProtocol>,
+    inner: Option<AppProtocol>,
     /// `None` where the protocol is not recognised yet, or not again after another one ended.
     parser: Option<Box<dyn Parser>>,
     unreadable: Option<Unreadable>,
@@ -47,7 +47,7 @@ impl Direction {
             seen: 0,
             end: None,
             opening: Opening::default(),
-            speaks: None,
+            protocol: None,
             inner: None,
             parser: None,
             unreadable: None,
@@ -186,7 +186,7 @@ impl Direction {
     pub(crate) fn facts(&self, shared: &SharedState) -> SideFacts {
         SideFacts {
             opening: self.opening,
-            speaks: self.speaks.or_else(|| self.best_guess()),
+            protocol: self.protocol.or_else(|| self.best_guess()),
             inner: self.inner,
             framing: self.framing(shared),
             closed: self.end.is_some(),
@@ -201,7 +201,7 @@ impl Direction {
     }
 
     /// What the few bytes of a direction are that were not recognised while more could follow.
-    fn best_guess(&self) -> Option<Speech> {
+    fn best_guess(&self) -> Option<AppProtocol> {
         let bytes = if self.pending.is_empty() {
             self.opening.bytes()
         } else {
@@ -373,9 +373,9 @@ impl Direction {
 
     /// The next bytes are of this protocol, or of an unknown one.
     fn begin(&mut self, protocol: Option<&'static Protocol>, shared: &mut SharedState) {
-        let id = protocol.map_or(Speech::Unknown, |protocol| protocol.id);
-        if self.speaks.is_none() {
-            self.speaks = Some(id);
+        let id = protocol.map_or(AppProtocol::Unknown, |protocol| protocol.id);
+        if self.protocol.is_none() {
+            self.protocol = Some(id);
         } else {
             self.inner = Some(id);
         }

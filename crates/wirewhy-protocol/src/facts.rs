@@ -1,7 +1,7 @@
 //! The facts a conversation yields: plain, owned, comparable.
 
 use crate::http_facts::{Awaiting, HttpFacts};
-use crate::types::{Framing, Opening, Speech, Unfinished};
+use crate::types::{AppProtocol, Framing, Opening, Unfinished};
 use crate::{TlsFacts, Upgrade};
 
 /// What the application bytes of both directions of a connection show.
@@ -27,9 +27,9 @@ pub struct SideFacts {
     /// The first bytes of the direction.
     pub opening: Opening,
     /// The protocol they are recognised as; `None` while there are too few of them.
-    pub speaks: Option<Speech>,
+    pub protocol: Option<AppProtocol>,
     /// The protocol inside another one that ended: after HTTP's CONNECT or Upgrade, SOCKS, STARTTLS, or the PROXY prefix.
-    pub inner: Option<Speech>,
+    pub inner: Option<AppProtocol>,
     /// Where in its protocol's framing the direction stands: where it closed, else at the last byte seen.
     pub framing: Framing,
     /// Whether the side has closed its stream (FIN).

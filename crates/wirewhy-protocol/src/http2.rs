@@ -6,7 +6,7 @@ use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading, begins_with};
 use crate::shared_state::SharedState;
 use crate::types::{
-    Framing, Input, Mark, Role, Speech, Step, Transport, Unfinished, Unreadable, What,
+    AppProtocol, Framing, Input, Mark, Role, Step, Transport, Unfinished, Unreadable, What,
 };
 
 const HEADER: usize = 9;
@@ -22,7 +22,7 @@ const END_STREAM: u8 = 0x1;
 
 /// What a client begins with.
 pub(crate) static HTTP2_PREFACE: Protocol = Protocol {
-    id: Speech::Http2Preface,
+    id: AppProtocol::Http2Preface,
     name: "HTTP/2 in the clear",
     transports: &[Transport::Tcp],
     first: None,
@@ -33,7 +33,7 @@ pub(crate) static HTTP2_PREFACE: Protocol = Protocol {
 
 /// What a server begins with.
 pub(crate) static HTTP2_SETTINGS: Protocol = Protocol {
-    id: Speech::Http2Settings,
+    id: AppProtocol::Http2Settings,
     name: "HTTP/2 in the clear",
     transports: &[Transport::Tcp],
     first: None,
@@ -204,7 +204,7 @@ impl Reader {
 pub(crate) mod tests {
     use super::*;
     use crate::testing::{Turn, client, closed_facts, open_facts, server};
-    use crate::{ConversationFacts, Speech};
+    use crate::{AppProtocol, ConversationFacts};
 
     const WINDOW_UPDATE: u8 = 0x8;
 
@@ -268,8 +268,8 @@ pub(crate) mod tests {
     #[test]
     fn a_whole_exchange_is_complete() {
         let facts = closed_facts(&exchange());
-        assert_eq!(facts.client.speaks, Some(Speech::Http2Preface));
-        assert_eq!(facts.server.speaks, Some(Speech::Http2Settings));
+        assert_eq!(facts.client.protocol, Some(AppProtocol::Http2Preface));
+        assert_eq!(facts.server.protocol, Some(AppProtocol::Http2Settings));
         assert_eq!((facts.http.requests, facts.http.responses), (2, 2));
         assert_eq!(facts.server.framing, Framing::Boundary);
         assert_eq!(facts.client.framing, Framing::Boundary);

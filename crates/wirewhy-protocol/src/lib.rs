@@ -59,5 +59,5 @@ pub use tls::{
     Sealed, Secrets, Sender, ServerHello, Settled, SignatureScheme, TlsFacts, TlsSide, TlsStage,
     TrafficSecret,
 };
-pub use types::{Framing, Mark, Opening, Role, Speech, Unfinished, Unreadable, What};
+pub use types::{AppProtocol, Framing, Mark, Opening, Role, Unfinished, Unreadable, What};
 pub use upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};

@@ -1,13 +1,13 @@
 //! What is registered of a protocol.
 
 use crate::parser::Parser;
-use crate::types::{Role, Speech, Transport};
+use crate::types::{AppProtocol, Role, Transport};
 use crate::upgrade::Dialect;
 
 /// A protocol that is recognised by its first bytes, and perhaps read.
 #[derive(Debug)]
 pub(crate) struct Protocol {
-    pub(crate) id: Speech,
+    pub(crate) id: AppProtocol,
     /// What it is called in reports.
     pub(crate) name: &'static str,
     pub(crate) transports: &'static [Transport],

@@ -6,7 +6,7 @@ use crate::protocol::{Protocol, Reading};
 use crate::shared_state::SharedState;
 use crate::tls::{ContentType, HandshakeType, Incomplete, Record, Tls};
 use crate::types::{
-    Framing, Input, Mark, Role, Speech, Step, Transport, Unfinished, Unreadable, What,
+    AppProtocol, Framing, Input, Mark, Role, Step, Transport, Unfinished, Unreadable, What,
 };
 
 const HEADER: usize = 5;
@@ -15,7 +15,7 @@ const HEADER: usize = 5;
 const MAX_LENGTH: u16 = (1 << 14) + 2048;
 
 pub(crate) static TLS: Protocol = Protocol {
-    id: Speech::Tls,
+    id: AppProtocol::Tls,
     name: "TLS",
     transports: &[Transport::Tcp],
     first: Some(Role::Client),
@@ -324,7 +324,7 @@ fn ssl2_hello(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Speech;
+    use crate::AppProtocol;
     use crate::testing::{client, closed_facts, open_facts};
 
     #[test]
@@ -396,7 +396,7 @@ mod tests {
                 }),
             };
             let facts = closed_facts(&[client(&stream[..cut])]);
-            assert_eq!(facts.client.speaks, Some(Speech::Tls));
+            assert_eq!(facts.client.protocol, Some(AppProtocol::Tls));
             assert_eq!(
                 facts.client.truncated().map(|cut| cut.what),
                 expected,

@@ -5,7 +5,7 @@ use crate::http2::{HTTP2_PREFACE, HTTP2_SETTINGS};
 use crate::protocol::Protocol;
 use crate::records::TLS;
 use crate::ssh::SSH;
-use crate::types::{Role, Speech, Transport};
+use crate::types::{AppProtocol, Role, Transport};
 use crate::upgrade::greetings::{FTP, IMAP, IRC, MANAGE_SIEVE, NNTP, POP3, SMTP, SMTP_OR_FTP};
 use crate::upgrade::ldap::LDAP;
 use crate::upgrade::mysql::MYSQL;
@@ -55,10 +55,10 @@ pub(crate) enum Recognised {
 
 impl Recognised {
     /// The protocol, once that is decided.
-    pub(crate) fn id(self) -> Option<Speech> {
+    pub(crate) fn id(self) -> Option<AppProtocol> {
         match self {
             Recognised::As(protocol) => Some(protocol.id),
-            Recognised::Unknown => Some(Speech::Unknown),
+            Recognised::Unknown => Some(AppProtocol::Unknown),
             Recognised::Undecided => None,
         }
     }
@@ -94,11 +94,11 @@ pub(crate) fn recognise(
 }
 
 /// What is registered of a protocol; `None` of an unknown one.
-pub(crate) fn find(id: Speech) -> Option<&'static Protocol> {
+pub(crate) fn find(id: AppProtocol) -> Option<&'static Protocol> {
     PROTOCOLS.into_iter().find(|protocol| protocol.id == id)
 }
 
-impl Speech {
+impl AppProtocol {
     /// What it is called in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -116,55 +116,55 @@ impl Speech {
 mod tests {
     use super::*;
 
-    fn recognised(bytes: &[u8], all: bool) -> Option<Speech> {
+    fn recognised(bytes: &[u8], all: bool) -> Option<AppProtocol> {
         recognise(&PROTOCOLS, Transport::Tcp, Role::Client, bytes, all).id()
     }
 
     #[test]
     fn first_bytes_of_every_protocol() {
-        let table: [(&[u8], Speech); 31] = [
-            (b"GET / HTTP/1.1\r\n", Speech::Http1Request),
-            (b"OPTIONS * HTTP/1.1\r\n", Speech::Http1Request),
-            (b"GET HTTP://a/ HTTP/1.1\r\n", Speech::Http1Request),
-            (b"CONNECT a:443 HTTP/1.1\r\n", Speech::Http1Request),
-            (b"\r\nPOST /x HTTP/1.1\r\n", Speech::Http1Request),
-            (b"PROPFIND /dav HTTP/1.1\r\n", Speech::Http1Request),
-            (b"OPTIONS sip:a@b SIP/2.0\r\n", Speech::Unknown),
-            (b"OPTIONS rtsp://a RTSP/1.0\r\n", Speech::Unknown),
-            (b"GET key\r\n", Speech::Unknown),
-            (b"get / HTTP/1.1\r\n", Speech::Unknown),
-            (b"\r\n\r\n\r\n", Speech::Unknown),
-            (b"HTTP/1.0 200 OK\r\n", Speech::Http1Response),
-            (b"HTTP/2 200\r\n", Speech::Unknown),
-            (crate::http2::PREFACE, Speech::Http2Preface),
-            (b"PROPERTY", Speech::Unknown),
-            (b"\0\0\x12\x04\0\0\0\0\0", Speech::Http2Settings),
-            (b"\0\0\x13\x04\0\0\0\0\0", Speech::Unknown),
-            (b"\x16\x03\x01\x02\x00\x01", Speech::Tls),
-            (b"\x15\x03\x00\x00\x02\x02\x28", Speech::Tls),
-            (b"\x16\x03\x05\x02\x00\x01", Speech::Unknown),
-            (b"\x16\x03\x01\x00\x00", Speech::Unknown),
-            (b"SSH-2.0-x\r\n", Speech::Ssh),
-            (b"220 a.example ESMTP ready\r\n", Speech::Smtp),
-            (b"220-vsFTPd 3.0\r\n", Speech::Ftp),
-            (b"220 welcome\r\n", Speech::SmtpOrFtp),
-            (b"2200 no\r\n", Speech::Unknown),
-            (b"421 too many\r\n", Speech::SmtpOrFtp),
-            (b"+OK ready\r\n", Speech::Pop3),
-            (b"* OK [CAPABILITY IMAP4rev1]\r\n", Speech::Imap),
-            (b"*3\r\n$3\r\nSET\r\n", Speech::Unknown),
-            (b"EHLO a\r\n", Speech::Smtp),
+        let table: [(&[u8], AppProtocol); 31] = [
+            (b"GET / HTTP/1.1\r\n", AppProtocol::Http1Request),
+            (b"OPTIONS * HTTP/1.1\r\n", AppProtocol::Http1Request),
+            (b"GET HTTP://a/ HTTP/1.1\r\n", AppProtocol::Http1Request),
+            (b"CONNECT a:443 HTTP/1.1\r\n", AppProtocol::Http1Request),
+            (b"\r\nPOST /x HTTP/1.1\r\n", AppProtocol::Http1Request),
+            (b"PROPFIND /dav HTTP/1.1\r\n", AppProtocol::Http1Request),
+            (b"OPTIONS sip:a@b SIP/2.0\r\n", AppProtocol::Unknown),
+            (b"OPTIONS rtsp://a RTSP/1.0\r\n", AppProtocol::Unknown),
+            (b"GET key\r\n", AppProtocol::Unknown),
+            (b"get / HTTP/1.1\r\n", AppProtocol::Unknown),
+            (b"\r\n\r\n\r\n", AppProtocol::Unknown),
+            (b"HTTP/1.0 200 OK\r\n", AppProtocol::Http1Response),
+            (b"HTTP/2 200\r\n", AppProtocol::Unknown),
+            (crate::http2::PREFACE, AppProtocol::Http2Preface),
+            (b"PROPERTY", AppProtocol::Unknown),
+            (b"\0\0\x12\x04\0\0\0\0\0", AppProtocol::Http2Settings),
+            (b"\0\0\x13\x04\0\0\0\0\0", AppProtocol::Unknown),
+            (b"\x16\x03\x01\x02\x00\x01", AppProtocol::Tls),
+            (b"\x15\x03\x00\x00\x02\x02\x28", AppProtocol::Tls),
+            (b"\x16\x03\x05\x02\x00\x01", AppProtocol::Unknown),
+            (b"\x16\x03\x01\x00\x00", AppProtocol::Unknown),
+            (b"SSH-2.0-x\r\n", AppProtocol::Ssh),
+            (b"220 a.example ESMTP ready\r\n", AppProtocol::Smtp),
+            (b"220-vsFTPd 3.0\r\n", AppProtocol::Ftp),
+            (b"220 welcome\r\n", AppProtocol::SmtpOrFtp),
+            (b"2200 no\r\n", AppProtocol::Unknown),
+            (b"421 too many\r\n", AppProtocol::SmtpOrFtp),
+            (b"+OK ready\r\n", AppProtocol::Pop3),
+            (b"* OK [CAPABILITY IMAP4rev1]\r\n", AppProtocol::Imap),
+            (b"*3\r\n$3\r\nSET\r\n", AppProtocol::Unknown),
+            (b"EHLO a\r\n", AppProtocol::Smtp),
         ];
-        for (bytes, speech) in table {
+        for (bytes, protocol) in table {
             let shown = String::from_utf8_lossy(bytes);
-            assert_eq!(recognised(bytes, false), Some(speech), "{shown:?}");
+            assert_eq!(recognised(bytes, false), Some(protocol), "{shown:?}");
             // Fewer bytes tell the same or nothing, and once they tell, more of them change nothing.
-            let told: Vec<_> = (0..bytes.len())
+            let early: Vec<_> = (0..bytes.len())
                 .filter_map(|cut| recognised(&bytes[..cut], false))
                 .collect();
             assert!(
-                told.iter().all(|&early| early == speech),
-                "{shown:?}: {told:?}"
+                early.iter().all(|&early| early == protocol),
+                "{shown:?}: {early:?}"
             );
         }
     }
@@ -174,9 +174,9 @@ mod tests {
         let mut endless = b"220 ".to_vec();
         endless.resize(255, b'x');
         assert_eq!(recognised(&endless, false), None);
-        assert_eq!(recognised(&endless, true), Some(Speech::Unknown));
+        assert_eq!(recognised(&endless, true), Some(AppProtocol::Unknown));
         endless.push(b'x');
-        assert_eq!(recognised(&endless, false), Some(Speech::SmtpOrFtp));
+        assert_eq!(recognised(&endless, false), Some(AppProtocol::SmtpOrFtp));
     }
 
     #[test]
@@ -191,17 +191,17 @@ mod tests {
             let first = PROTOCOLS.iter().position(|other| other.id == protocol.id);
             assert_eq!(first, Some(index), "{:?}", protocol.id);
             assert!(!protocol.transports.is_empty(), "{:?}", protocol.id);
-            assert_ne!(protocol.id, Speech::Unknown);
+            assert_ne!(protocol.id, AppProtocol::Unknown);
         }
     }
 
     #[test]
     fn what_is_registered_can_be_looked_up() {
-        assert_eq!(Speech::Http2Settings.name(), "HTTP/2 in the clear");
-        assert_eq!(Speech::Unknown.name(), "unknown");
-        assert_eq!(Speech::Smtp.first_sender(), Some(Role::Server));
-        assert_eq!(Speech::Tls.first_sender(), Some(Role::Client));
-        assert_eq!(Speech::Ssh.first_sender(), None);
-        assert_eq!(Speech::Unknown.first_sender(), None);
+        assert_eq!(AppProtocol::Http2Settings.name(), "HTTP/2 in the clear");
+        assert_eq!(AppProtocol::Unknown.name(), "unknown");
+        assert_eq!(AppProtocol::Smtp.first_sender(), Some(Role::Server));
+        assert_eq!(AppProtocol::Tls.first_sender(), Some(Role::Client));
+        assert_eq!(AppProtocol::Ssh.first_sender(), None);
+        assert_eq!(AppProtocol::Unknown.first_sender(), None);
     }
 }

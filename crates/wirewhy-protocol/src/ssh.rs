@@ -1,10 +1,10 @@
 //! SSH, of which only the identification string is recognised (RFC 4253 section 4.2).
 
 use crate::protocol::{Protocol, Reading, begins_with};
-use crate::types::{Speech, Transport};
+use crate::types::{AppProtocol, Transport};
 
 pub(crate) static SSH: Protocol = Protocol {
-    id: Speech::Ssh,
+    id: AppProtocol::Ssh,
     name: "SSH",
     transports: &[Transport::Tcp],
     first: None,

@@ -40,7 +40,7 @@ pub(crate) enum Transport {
 
 /// A protocol, as recognised from the first bytes of one direction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Speech {
+pub enum AppProtocol {
     /// An HTTP/1 request line.
     Http1Request,
     /// An HTTP/1 status line.

@@ -3,7 +3,7 @@
 mod origin;
 
 use wirewhy_flow::{Connection, Event, EventKind, Interval, Position, Reset, Side};
-use wirewhy_protocol::{ContentType, Framing, Sealed, Speech};
+use wirewhy_protocol::{AppProtocol, ContentType, Framing, Sealed};
 
 use crate::Limits;
 pub(crate) use origin::origin;
@@ -294,7 +294,7 @@ fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
     let closing = reset.before.peer_fin.is_some() || reset.before.own_fin.is_some();
     let longest = if closing { LONGEST_FAREWELL } else { 31 };
     // Behind STARTTLS, a proxy's answer or its prefix TLS is what is spoken inside.
-    speaker.inner.or(speaker.speaks) == Some(Speech::Tls)
+    speaker.inner.or(speaker.protocol) == Some(AppProtocol::Tls)
         && heard > 1
         && reset.before.peer_payload_len <= longest
 }

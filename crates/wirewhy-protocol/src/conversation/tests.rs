@@ -5,7 +5,7 @@ use crate::http2::tests as h2;
 use crate::testing::{
     Piece, Turn, client, close, closed_facts, facts_of, feed, pieces, segments, server,
 };
-use crate::{Opening, Speech, Unreadable};
+use crate::{AppProtocol, Opening, Unreadable};
 
 /// Conversations of every kind this crate reads, some of them ended early.
 fn corpus() -> Vec<(&'static str, Vec<Turn>)> {
@@ -231,8 +231,8 @@ proptest! {
             let arrived: Vec<_> = keyed.into_iter().map(|(piece, _)| piece).collect();
             let facts = facts_of(&arrived, &turns);
             let whole = closed_facts(&turns);
-            prop_assert_eq!(facts.client.speaks, whole.client.speaks, "{}", name);
-            prop_assert_eq!(facts.server.speaks, whole.server.speaks, "{}", name);
+            prop_assert_eq!(facts.client.protocol, whole.client.protocol, "{}", name);
+            prop_assert_eq!(facts.server.protocol, whole.server.protocol, "{}", name);
             prop_assert_eq!(facts.server.opening, whole.server.opening, "{}", name);
             prop_assert_eq!(facts.http.requests, whole.http.requests, "{}", name);
             prop_assert_eq!(facts.http.responses, whole.http.responses, "{}", name);
@@ -468,7 +468,7 @@ fn a_connection_joined_late_is_unknown() {
         talk.facts().server.framing,
         Framing::Unknown(Unreadable::Gap)
     );
-    assert_eq!(talk.facts().server.speaks, None);
+    assert_eq!(talk.facts().server.protocol, None);
     assert_eq!(talk.facts().server.opening.bytes(), b"");
 }
 
@@ -479,7 +479,7 @@ fn a_header_cut_by_the_snap_length_still_names_the_request() {
     let facts = talk.facts();
     assert_eq!(facts.client.framing, Framing::Unknown(Unreadable::Cut));
     assert_eq!(&*facts.http.last_request.unwrap().target, "/");
-    assert_eq!(facts.client.speaks, Some(Speech::Http1Request));
+    assert_eq!(facts.client.protocol, Some(AppProtocol::Http1Request));
 }
 
 #[test]

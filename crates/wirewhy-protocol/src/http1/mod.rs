@@ -9,7 +9,7 @@ use crate::parser::{Parser, Position, Progress, Resume, Stage};
 use crate::protocol::{Protocol, Reading, begins_with};
 use crate::shared_state::SharedState;
 use crate::types::{
-    Framing, Input, Mark, Role, Speech, Step, Transport, Unfinished, Unreadable, What,
+    AppProtocol, Framing, Input, Mark, Role, Step, Transport, Unfinished, Unreadable, What,
 };
 use crate::upgrade::UpgradeVerdict;
 use head::{Body, Parsed};
@@ -50,7 +50,7 @@ const COMPLAINTS: [(&[u8], TlsComplaint); 5] = [
 ];
 
 pub(crate) static HTTP1_REQUEST: Protocol = Protocol {
-    id: Speech::Http1Request,
+    id: AppProtocol::Http1Request,
     name: "HTTP",
     transports: &[Transport::Tcp],
     first: Some(Role::Client),
@@ -59,7 +59,7 @@ pub(crate) static HTTP1_REQUEST: Protocol = Protocol {
 };
 
 pub(crate) static HTTP1_RESPONSE: Protocol = Protocol {
-    id: Speech::Http1Response,
+    id: AppProtocol::Http1Response,
     name: "HTTP",
     transports: &[Transport::Tcp],
     first: Some(Role::Client),

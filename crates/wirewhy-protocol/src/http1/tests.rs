@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{Turn, client, closed_facts, open_facts, server};
-use crate::{ConversationFacts, Request, Speech};
+use crate::{AppProtocol, ConversationFacts, Request};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n";
 const HEAD: &[u8] = b"HEAD /a HTTP/1.1\r\nHost: a.example\r\n\r\n";
@@ -348,7 +348,7 @@ fn an_answer_nobody_asked_for() {
     let hello = b"\x16\x03\x01\x00\x05hello";
     let facts = closed_facts(&[client(hello), server(timeout)]);
     assert_eq!(facts.http.last_status, Some(408));
-    assert_eq!(facts.client.speaks, Some(Speech::Tls));
+    assert_eq!(facts.client.protocol, Some(AppProtocol::Tls));
 }
 
 #[test]
@@ -475,7 +475,7 @@ fn connect_hands_over_on_success_only() {
         client(hello),
         server(b"\x16\x03\x03\x00\x30short"),
     ]);
-    assert_eq!(facts.client.inner, Some(Speech::Tls));
+    assert_eq!(facts.client.inner, Some(AppProtocol::Tls));
     assert_eq!(facts.client.framing, Framing::Boundary);
     let record = What::TlsRecord {
         announced: 0x30,
@@ -496,7 +496,7 @@ fn only_its_own_answer_decides_a_tunnel() {
     let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let tls = b"\x16\x03\x01\x00\x05hello";
     let turns = [client(asks), server(ok), client(tls), server(ok)];
-    assert_eq!(closed_facts(&turns).client.inner, Some(Speech::Tls));
+    assert_eq!(closed_facts(&turns).client.inner, Some(AppProtocol::Tls));
 }
 
 #[test]
@@ -515,7 +515,7 @@ fn a_tunnel_used_before_its_answer_was_captured() {
         client(b"\x16\x03\x01\x00\x05hello"),
         server(b"HTTP/1.1 200 OK\r\n\r\n"),
     ]);
-    assert_eq!(facts.client.inner, Some(Speech::Tls));
+    assert_eq!(facts.client.inner, Some(AppProtocol::Tls));
 }
 
 #[test]
@@ -528,7 +528,7 @@ fn an_upgrade_hands_over_on_101_only() {
         server(b"\x81\x05hello"),
     ]);
     assert_eq!(facts.http.last_status, Some(101));
-    assert_eq!(facts.client.inner, Some(Speech::Unknown));
+    assert_eq!(facts.client.inner, Some(AppProtocol::Unknown));
     assert_eq!(facts.server.framing, Framing::Unknown(Unreadable::Unframed));
 
     let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

@@ -4,13 +4,13 @@ use super::facts::UpgradeProtocol;
 use super::lines::{Kind, Lines};
 use super::start_tls::Dialect;
 use crate::protocol::{Protocol, Reading, any, begins_with};
-use crate::types::{Role, Speech, Transport};
+use crate::types::{AppProtocol, Role, Transport};
 
 /// How much of a first line is looked at.
 const MAX_LINE: usize = 256;
 
 pub(crate) static SMTP: Protocol = Protocol {
-    id: Speech::Smtp,
+    id: AppProtocol::Smtp,
     name: "SMTP",
     transports: &[Transport::Tcp],
     first: Some(Role::Server),
@@ -23,7 +23,7 @@ pub(crate) static SMTP: Protocol = Protocol {
 };
 
 pub(crate) static FTP: Protocol = Protocol {
-    id: Speech::Ftp,
+    id: AppProtocol::Ftp,
     name: "FTP",
     transports: &[Transport::Tcp],
     first: Some(Role::Server),
@@ -36,7 +36,7 @@ pub(crate) static FTP: Protocol = Protocol {
 };
 
 pub(crate) static SMTP_OR_FTP: Protocol = Protocol {
-    id: Speech::SmtpOrFtp,
+    id: AppProtocol::SmtpOrFtp,
     name: "SMTP or FTP",
     transports: &[Transport::Tcp],
     first: Some(Role::Server),
@@ -49,7 +49,7 @@ pub(crate) static SMTP_OR_FTP: Protocol = Protocol {
 };
 
 pub(crate) static POP3: Protocol = Protocol {
-    id: Speech::Pop3,
+    id: AppProtocol::Pop3,
     name: "POP3",
     transports: &[Transport::Tcp],
     first: Some(Role::Server),
@@ -62,7 +62,7 @@ pub(crate) static POP3: Protocol = Protocol {
 };
 
 pub(crate) static IMAP: Protocol = Protocol {
-    id: Speech::Imap,
+    id: AppProtocol::Imap,
     name: "IMAP",
     transports: &[Transport::Tcp],
     first: Some(Role::Server),
@@ -75,7 +75,7 @@ pub(crate) static IMAP: Protocol = Protocol {
 };
 
 pub(crate) static NNTP: Protocol = Protocol {
-    id: Speech::Nntp,
+    id: AppProtocol::Nntp,
     name: "NNTP",
     transports: &[Transport::Tcp],
     first: Some(Role::Server),
@@ -88,7 +88,7 @@ pub(crate) static NNTP: Protocol = Protocol {
 };
 
 pub(crate) static MANAGE_SIEVE: Protocol = Protocol {
-    id: Speech::ManageSieve,
+    id: AppProtocol::ManageSieve,
     name: "ManageSieve",
     transports: &[Transport::Tcp],
     first: Some(Role::Server),
@@ -101,7 +101,7 @@ pub(crate) static MANAGE_SIEVE: Protocol = Protocol {
 };
 
 pub(crate) static IRC: Protocol = Protocol {
-    id: Speech::Irc,
+    id: AppProtocol::Irc,
     name: "IRC",
     transports: &[Transport::Tcp],
     first: None,

@@ -3,7 +3,7 @@
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{Dialect, MAX_MESSAGE, Outcome, StartTls, text};
 use crate::protocol::{Protocol, Reading};
-use crate::types::{Mark, Role, Speech, Transport};
+use crate::types::{AppProtocol, Mark, Role, Transport};
 
 const OID: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
@@ -12,7 +12,7 @@ const EXTENDED_REQUEST: u8 = 0x77;
 const EXTENDED_RESPONSE: u8 = 0x78;
 
 pub(crate) static LDAP: Protocol = Protocol {
-    id: Speech::Ldap,
+    id: AppProtocol::Ldap,
     name: "LDAP",
     transports: &[Transport::Tcp],
     first: Some(Role::Client),

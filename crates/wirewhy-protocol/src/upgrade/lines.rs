@@ -2,7 +2,7 @@
 
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{MAX_MESSAGE, Outcome, StartTls, text};
-use crate::types::{Mark, Speech};
+use crate::types::{AppProtocol, Mark};
 
 /// Which of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,16 +19,16 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn of(protocol: Speech) -> Option<Kind> {
+    fn of(protocol: AppProtocol) -> Option<Kind> {
         Some(match protocol {
-            Speech::Smtp => Kind::Smtp,
-            Speech::Ftp => Kind::Ftp,
-            Speech::SmtpOrFtp => Kind::SmtpOrFtp,
-            Speech::Pop3 => Kind::Pop3,
-            Speech::Nntp => Kind::Nntp,
-            Speech::Imap => Kind::Imap,
-            Speech::ManageSieve => Kind::ManageSieve,
-            Speech::Irc => Kind::Irc,
+            AppProtocol::Smtp => Kind::Smtp,
+            AppProtocol::Ftp => Kind::Ftp,
+            AppProtocol::SmtpOrFtp => Kind::SmtpOrFtp,
+            AppProtocol::Pop3 => Kind::Pop3,
+            AppProtocol::Nntp => Kind::Nntp,
+            AppProtocol::Imap => Kind::Imap,
+            AppProtocol::ManageSieve => Kind::ManageSieve,
+            AppProtocol::Irc => Kind::Irc,
             _ => return None,
         })
     }
@@ -257,7 +257,7 @@ impl StartTls for Lines {
         line.is_empty() || is(command, &WORDS)
     }
 
-    fn learn(&mut self, protocol: Speech, facts: &mut Upgrade) {
+    fn learn(&mut self, protocol: AppProtocol, facts: &mut Upgrade) {
         if self.kind == Kind::SmtpOrFtp
             && let Some(kind) = Kind::of(protocol).filter(|&kind| kind != Kind::SmtpOrFtp)
         {

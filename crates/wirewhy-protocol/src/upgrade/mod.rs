@@ -17,7 +17,7 @@ mod start_tls;
 pub(crate) mod tds;
 pub(crate) mod xmpp;
 
-use crate::types::{Mark, Role, Speech};
+use crate::types::{AppProtocol, Mark, Role};
 #[cfg(test)]
 use start_tls::MAX_TEXT;
 use start_tls::{Outcome, StartTls};
@@ -43,7 +43,7 @@ pub(crate) struct UpgradeState {
 struct Negotiation {
     facts: Upgrade,
     /// What the protocol was recognised as, of whichever direction came first.
-    recognised: Speech,
+    recognised: AppProtocol,
     dialect: &'static Dialect,
     reader: Box<dyn StartTls>,
     /// Bytes read of each direction.
@@ -58,7 +58,7 @@ impl UpgradeState {
     pub(crate) fn begin(
         &mut self,
         role: Role,
-        recognised: Speech,
+        recognised: AppProtocol,
         dialect: Option<&'static Dialect>,
     ) -> bool {
         if let Some(negotiation) = &mut self.negotiation
@@ -77,7 +77,7 @@ impl UpgradeState {
                 .negotiation
                 .as_ref()
                 .is_some_and(|negotiation| !negotiation.finished);
-            return recognised == Speech::Unknown && role == Role::Client && ongoing;
+            return recognised == AppProtocol::Unknown && role == Role::Client && ongoing;
         };
         match &mut self.negotiation {
             // The server's greeting names the protocol better than the client's first command.
@@ -102,7 +102,7 @@ impl UpgradeState {
     }
 
     /// What a server's first bytes are, where the client has begun a protocol in which it sends first.
-    pub(crate) fn answers(&self, bytes: &[u8]) -> Option<Speech> {
+    pub(crate) fn answers(&self, bytes: &[u8]) -> Option<AppProtocol> {
         let negotiation = self.negotiation.as_ref()?;
         if negotiation.finished || negotiation.over.contains(&true) {
             return None;

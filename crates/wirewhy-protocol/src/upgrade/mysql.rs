@@ -3,12 +3,12 @@
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{Dialect, Outcome, StartTls, whole};
 use crate::protocol::{Protocol, Reading};
-use crate::types::{Mark, Role, Speech, Transport};
+use crate::types::{AppProtocol, Mark, Role, Transport};
 
 const CLIENT_SSL: u8 = 0x08;
 
 pub(crate) static MYSQL: Protocol = Protocol {
-    id: Speech::MySql,
+    id: AppProtocol::MySql,
     name: "MySQL",
     transports: &[Transport::Tcp],
     first: Some(Role::Server),

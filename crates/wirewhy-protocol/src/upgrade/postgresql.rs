@@ -3,7 +3,7 @@
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{Dialect, Outcome, StartTls, text, whole};
 use crate::protocol::{Protocol, Reading};
-use crate::types::{Mark, Role, Speech, Transport};
+use crate::types::{AppProtocol, Mark, Role, Transport};
 
 const SSL_REQUEST: u32 = 80_877_103;
 const GSS_REQUEST: u32 = 80_877_104;
@@ -12,7 +12,7 @@ const GSS_REQUEST: u32 = 80_877_104;
 const MAX_ERROR: usize = 1024;
 
 pub(crate) static POSTGRESQL: Protocol = Protocol {
-    id: Speech::PostgreSql,
+    id: AppProtocol::PostgreSql,
     name: "PostgreSQL",
     transports: &[Transport::Tcp],
     first: Some(Role::Client),

@@ -3,10 +3,10 @@
 use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading};
 use crate::shared_state::SharedState;
-use crate::types::{Framing, Input, Role, Speech, Step, Transport, Unreadable};
+use crate::types::{AppProtocol, Framing, Input, Role, Step, Transport, Unreadable};
 
 pub(crate) static PROXY: Protocol = Protocol {
-    id: Speech::ProxyProtocol,
+    id: AppProtocol::ProxyProtocol,
     name: "PROXY protocol",
     transports: &[Transport::Tcp],
     first: Some(Role::Client),

@@ -3,10 +3,10 @@
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{Dialect, Outcome, StartTls, whole};
 use crate::protocol::{Protocol, Reading};
-use crate::types::{Mark, Role, Speech, Transport};
+use crate::types::{AppProtocol, Mark, Role, Transport};
 
 pub(crate) static RDP: Protocol = Protocol {
-    id: Speech::Rdp,
+    id: AppProtocol::Rdp,
     name: "RDP",
     transports: &[Transport::Tcp],
     first: Some(Role::Client),

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{Dialect, Outcome, StartTls, text};
 use crate::protocol::{Protocol, Reading};
-use crate::types::{Mark, Role, Speech, Transport};
+use crate::types::{AppProtocol, Mark, Role, Transport};
 
 pub(crate) static SOCKS: Protocol = Protocol {
-    id: Speech::Socks,
+    id: AppProtocol::Socks,
     name: "SOCKS",
     transports: &[Transport::Tcp],
     first: Some(Role::Client),

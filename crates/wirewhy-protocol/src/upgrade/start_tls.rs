@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::facts::{Upgrade, UpgradeProtocol};
-use crate::types::{Mark, Role, Speech};
+use crate::types::{AppProtocol, Mark, Role};
 
 /// The longest line or message looked at.
 pub(super) const MAX_MESSAGE: usize = 8 * 1024;
@@ -30,7 +30,7 @@ pub(crate) trait StartTls: CloneStartTls + Debug + Send + Sync {
     }
 
     /// The other direction was recognised as `protocol`, which may be more specific.
-    fn learn(&mut self, _protocol: Speech, _facts: &mut Upgrade) {}
+    fn learn(&mut self, _protocol: AppProtocol, _facts: &mut Upgrade) {}
 }
 
 /// How a protocol changes to TLS.

@@ -3,7 +3,7 @@
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{Dialect, Outcome, StartTls, whole};
 use crate::protocol::{Protocol, Reading};
-use crate::types::{Mark, Role, Speech, Transport};
+use crate::types::{AppProtocol, Mark, Role, Transport};
 
 const PRELOGIN: u8 = 0x12;
 const REPLY: u8 = 0x04;
@@ -13,7 +13,7 @@ const NOT_SUPPORTED: u8 = 2;
 const REQUIRED: u8 = 3;
 
 pub(crate) static TDS: Protocol = Protocol {
-    id: Speech::Tds,
+    id: AppProtocol::Tds,
     name: "TDS",
     transports: &[Transport::Tcp],
     first: Some(Role::Client),

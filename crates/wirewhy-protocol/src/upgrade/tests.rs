@@ -1,5 +1,5 @@
 use crate::testing::{Turn, client, closed_facts, facts_of, open_facts, segments, server};
-use crate::{ConversationFacts, Framing, Speech, Upgrade, UpgradeProtocol, UpgradeVerdict};
+use crate::{AppProtocol, ConversationFacts, Framing, Upgrade, UpgradeProtocol, UpgradeVerdict};
 
 const HELLO: &[u8] = b"\x16\x03\x01\x00\x05hello";
 const ANSWER: &[u8] = b"\x16\x03\x03\x00\x07answers";
@@ -297,8 +297,8 @@ fn accepted_and_tls_follows() {
             Some(last),
             "{protocol:?}"
         );
-        assert_eq!(facts.client.inner, Some(Speech::Tls), "{protocol:?}");
-        assert_eq!(facts.server.inner, Some(Speech::Tls), "{protocol:?}");
+        assert_eq!(facts.client.inner, Some(AppProtocol::Tls), "{protocol:?}");
+        assert_eq!(facts.server.inner, Some(AppProtocol::Tls), "{protocol:?}");
         assert_eq!(facts.client.framing, Framing::Boundary, "{protocol:?}");
         assert_eq!(facts.server.framing, Framing::Boundary, "{protocol:?}");
         let tunnel = matches!(
@@ -319,8 +319,18 @@ fn a_hello_sent_before_the_answer_waits_for_it() {
         let asks = [case.asks, HELLO].concat();
         let turns = case.turns(&[('C', &asks), ('S', case.accepts), ('S', ANSWER)]);
         let facts = facts(&turns);
-        assert_eq!(facts.client.inner, Some(Speech::Tls), "{:?}", case.protocol);
-        assert_eq!(facts.server.inner, Some(Speech::Tls), "{:?}", case.protocol);
+        assert_eq!(
+            facts.client.inner,
+            Some(AppProtocol::Tls),
+            "{:?}",
+            case.protocol
+        );
+        assert_eq!(
+            facts.server.inner,
+            Some(AppProtocol::Tls),
+            "{:?}",
+            case.protocol
+        );
         let unanswered = case.turns(&[('C', &asks)]);
         let facts = open_facts(&unanswered);
         assert_eq!(facts.client.inner, None, "{:?}", case.protocol);
@@ -382,7 +392,12 @@ fn asked_again_after_a_refusal() {
             "{:?}",
             case.protocol
         );
-        assert_eq!(facts.client.inner, Some(Speech::Tls), "{:?}", case.protocol);
+        assert_eq!(
+            facts.client.inner,
+            Some(AppProtocol::Tls),
+            "{:?}",
+            case.protocol
+        );
     }
 }
 
@@ -450,7 +465,7 @@ fn a_client_that_shakes_hands_whatever_the_answer_was() {
         let upgrade = facts.upgrade.expect("asked for");
         let protocol = case.protocol;
         assert_eq!(upgrade.verdict, UpgradeVerdict::Refused, "{protocol:?}");
-        assert_eq!(facts.client.inner, Some(Speech::Tls), "{protocol:?}");
+        assert_eq!(facts.client.inner, Some(AppProtocol::Tls), "{protocol:?}");
         assert_eq!(facts.server.inner, None, "{protocol:?}");
     }
 }
@@ -472,8 +487,8 @@ fn a_client_that_shakes_hands_without_a_question() {
     for greeting in greetings {
         let shown = String::from_utf8_lossy(greeting);
         let facts = facts(&[server(greeting), client(CLIENT_HELLO)]);
-        assert_eq!(facts.client.speaks, Some(Speech::Tls), "{shown}");
-        assert_ne!(facts.server.speaks, Some(Speech::Tls), "{shown}");
+        assert_eq!(facts.client.protocol, Some(AppProtocol::Tls), "{shown}");
+        assert_ne!(facts.server.protocol, Some(AppProtocol::Tls), "{shown}");
         let asked = facts.upgrade.and_then(|upgrade| upgrade.asked);
         assert_eq!(asked, None, "{shown}");
     }
@@ -488,7 +503,7 @@ fn a_server_that_agrees_and_speaks_plaintext() {
         let protocol = case.protocol;
         assert_eq!(upgrade.verdict, UpgradeVerdict::Accepted, "{protocol:?}");
         assert_eq!(facts.client.inner, None, "{protocol:?}");
-        assert_ne!(facts.server.inner, Some(Speech::Tls), "{protocol:?}");
+        assert_ne!(facts.server.inner, Some(AppProtocol::Tls), "{protocol:?}");
     }
 }
 
@@ -506,7 +521,7 @@ fn a_client_that_asks_and_goes_on_in_plaintext() {
         let facts = facts(&case.turns(&[('C', case.asks), ('S', case.accepts), ('C', says)]));
         let upgrade = facts.upgrade.expect("asked for");
         assert_eq!(upgrade.verdict, UpgradeVerdict::Accepted, "{protocol:?}");
-        assert_ne!(facts.client.inner, Some(Speech::Tls), "{protocol:?}");
+        assert_ne!(facts.client.inner, Some(AppProtocol::Tls), "{protocol:?}");
     }
 }
 
@@ -537,8 +552,8 @@ fn a_client_that_sends_all_its_commands_at_once() {
     let upgrade = facts.upgrade.expect("asked for");
     assert_eq!(upgrade.verdict, UpgradeVerdict::Accepted);
     assert_eq!(upgrade.offered, Some(true));
-    assert_eq!(facts.client.inner, Some(Speech::Tls));
-    assert_eq!(facts.server.inner, Some(Speech::Tls));
+    assert_eq!(facts.client.inner, Some(AppProtocol::Tls));
+    assert_eq!(facts.server.inner, Some(AppProtocol::Tls));
 }
 
 #[test]
@@ -563,8 +578,8 @@ fn mail_through_a_tunnel() {
         assert_eq!(upgrade.protocol, UpgradeProtocol::Smtp);
         assert_eq!(upgrade.verdict, UpgradeVerdict::Accepted);
         assert_eq!(upgrade.target.as_deref(), Some("a.example:443"));
-        assert_eq!(facts.client.inner, Some(Speech::Tls));
-        assert_eq!(facts.server.inner, Some(Speech::Tls));
+        assert_eq!(facts.client.inner, Some(AppProtocol::Tls));
+        assert_eq!(facts.server.inner, Some(AppProtocol::Tls));
     }
 }
 
@@ -576,9 +591,9 @@ fn a_prefix_of_a_proxy_before_tls() {
     ];
     for prefix in prefixes {
         let facts = facts(&[client(prefix), client(HELLO), server(ANSWER)]);
-        assert_eq!(facts.client.speaks, Some(Speech::ProxyProtocol));
-        assert_eq!(facts.client.inner, Some(Speech::Tls));
-        assert_eq!(facts.server.speaks, Some(Speech::Tls));
+        assert_eq!(facts.client.protocol, Some(AppProtocol::ProxyProtocol));
+        assert_eq!(facts.client.inner, Some(AppProtocol::Tls));
+        assert_eq!(facts.server.protocol, Some(AppProtocol::Tls));
         assert_eq!(facts.upgrade, None);
     }
 }

@@ -3,13 +3,13 @@
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{Dialect, MAX_MESSAGE, Outcome, StartTls, text};
 use crate::protocol::{Protocol, Reading, begins_with};
-use crate::types::{Mark, Role, Speech, Transport};
+use crate::types::{AppProtocol, Mark, Role, Transport};
 
 /// How far a stream header is searched for.
 const MAX_START: usize = 256;
 
 pub(crate) static XMPP: Protocol = Protocol {
-    id: Speech::Xmpp,
+    id: AppProtocol::Xmpp,
     name: "XMPP",
     transports: &[Transport::Tcp],
     first: Some(Role::Client),

@@ -1,7 +1,7 @@
 //! `tcp.slow-response`: the answer took long, and the network did not.
 
 use wirewhy_flow::{Answer, Connection, Mark};
-use wirewhy_protocol::{ConversationFacts, Speech};
+use wirewhy_protocol::{AppProtocol, ConversationFacts};
 
 use crate::wording::{socket, span};
 use crate::{
@@ -33,7 +33,9 @@ pub(crate) const DETECTOR: Detector = Detector {
 /// Whether a conversation goes by turns that can be told apart without reading it: lines of text, as in SMTP, FTP or
 /// Redis. Binary protocols mix questions with news, and under TLS and SSH nothing can be told.
 pub(super) fn speaks_in_turns(said: &ConversationFacts) -> bool {
-    let sealed = |speech: Option<Speech>| matches!(speech, Some(Speech::Tls | Speech::Ssh));
+    let sealed = |protocol: Option<AppProtocol>| {
+        matches!(protocol, Some(AppProtocol::Tls | AppProtocol::Ssh))
+    };
     let opened = [&said.client, &said.server];
     let text = |bytes: &[u8]| {
         let readable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t');
@@ -41,7 +43,7 @@ pub(super) fn speaks_in_turns(said: &ConversationFacts) -> bool {
     };
     opened
         .iter()
-        .all(|side| !sealed(side.speaks) && side.inner.is_none() && text(side.opening.bytes()))
+        .all(|side| !sealed(side.protocol) && side.inner.is_none() && text(side.opening.bytes()))
 }
 
 /// The slowest answer: of HTTP's exchanges where it was read, else of the turns.

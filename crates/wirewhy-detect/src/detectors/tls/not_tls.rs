@@ -2,7 +2,7 @@
 
 use wirewhy_flow::{Connection, Side};
 use wirewhy_protocol::{
-    ConversationFacts, Speech, TlsComplaint, Upgrade, UpgradeProtocol, UpgradeVerdict,
+    AppProtocol, ConversationFacts, TlsComplaint, Upgrade, UpgradeProtocol, UpgradeVerdict,
 };
 
 use crate::handshake::culprit;
@@ -32,25 +32,16 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 /// A protocol in words, where it is plainly one and not TLS.
-fn plain(speech: Option<Speech>) -> Option<&'static str> {
-    Some(match speech? {
-        Speech::Http1Request | Speech::Http1Response => "HTTP",
-        Speech::Http2Preface | Speech::Http2Settings => "HTTP/2 in the clear",
-        Speech::Ssh => "SSH",
-        Speech::Smtp => "SMTP",
-        Speech::Ftp => "FTP",
-        Speech::SmtpOrFtp => "SMTP or FTP",
-        Speech::Pop3 => "POP3",
-        Speech::Imap => "IMAP",
-        Speech::Nntp => "NNTP",
-        Speech::ManageSieve => "ManageSieve",
-        Speech::Irc => "IRC",
-        Speech::Xmpp => "XMPP",
-        Speech::Ldap => "LDAP",
-        Speech::PostgreSql => "PostgreSQL",
-        Speech::MySql => "MySQL",
-        _ => return None,
-    })
+fn plain(protocol: Option<AppProtocol>) -> Option<&'static str> {
+    match protocol? {
+        AppProtocol::Tls
+        | AppProtocol::Rdp
+        | AppProtocol::Tds
+        | AppProtocol::Socks
+        | AppProtocol::ProxyProtocol
+        | AppProtocol::Unknown => None,
+        protocol => Some(protocol.name()),
+    }
 }
 
 /// Who speaks what else, where TLS was to be spoken.
@@ -59,8 +50,8 @@ fn wrong_side(said: &ConversationFacts) -> Option<(Side, &'static str)> {
     let upgrade = said.upgrade.as_deref();
     if upgrade.is_some_and(agreed) {
         // Whatever follows an agreement and is no TLS is wrong, also where nobody knows what it is.
-        let wrong = |speech: Option<Speech>| {
-            let other = speech.filter(|&speech| speech != Speech::Tls);
+        let wrong = |protocol: Option<AppProtocol>| {
+            let other = protocol.filter(|&protocol| protocol != AppProtocol::Tls);
             other.map(|other| plain(Some(other)).unwrap_or("plain text"))
         };
         let by_server = || wrong(server.inner).map(|spoke| (Side::Server, spoke));
@@ -72,7 +63,7 @@ fn wrong_side(said: &ConversationFacts) -> Option<(Side, &'static str)> {
         return None;
     }
     if said.http.complaint == Some(TlsComplaint::ExpectsTls) {
-        return Some((Side::Client, plain(client.speaks)?));
+        return Some((Side::Client, plain(client.protocol)?));
     }
     let went_on = said
         .tls
@@ -82,11 +73,11 @@ fn wrong_side(said: &ConversationFacts) -> Option<(Side, &'static str)> {
         // Whoever answered speaks it, too: an agreement before was not seen.
         return None;
     }
-    let tls = Some(Speech::Tls);
-    if client.speaks == tls {
-        Some((Side::Server, plain(server.speaks)?))
-    } else if server.speaks == tls {
-        Some((Side::Client, plain(client.speaks)?))
+    let tls = Some(AppProtocol::Tls);
+    if client.protocol == tls {
+        Some((Side::Server, plain(server.protocol)?))
+    } else if server.protocol == tls {
+        Some((Side::Client, plain(client.protocol)?))
     } else {
         None
     }
