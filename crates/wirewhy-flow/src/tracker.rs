@@ -4,7 +4,7 @@ mod retire;
 mod watch;
 
 use wirewhy_packet::{IcmpError, Interval, Packet, Timestamp, Transport};
-use wirewhy_protocol::Library;
+use wirewhy_protocol::CaptureContext;
 
 use self::retire::{class_of, quiet_of};
 use self::watch::Watch;
@@ -117,7 +117,7 @@ pub struct Tracker {
     hosts: Hosts,
     now: Timestamp,
     tally: Tally,
-    library: Library,
+    context: CaptureContext,
     /// How many slots hold a SYN and nothing else.
     alone: usize,
     /// The notes of a connection that is over, for the next one.
@@ -160,7 +160,7 @@ impl Tracker {
             hosts: Hosts::default(),
             now: Timestamp(i64::MIN),
             tally: Tally::default(),
-            library: Library::default(),
+            context: CaptureContext::default(),
             alone: 0,
             spare: None,
             watch: None,
@@ -168,8 +168,8 @@ impl Tracker {
     }
 
     /// What the connections share, the secrets to decrypt with among it.
-    pub fn library_mut(&mut self) -> &mut Library {
-        &mut self.library
+    pub fn context_mut(&mut self) -> &mut CaptureContext {
+        &mut self.context
     }
 
     /// What was counted so far.
@@ -399,7 +399,7 @@ impl Tracker {
         if from == Side::Server {
             live.connection.zeek.flip();
         }
-        live.observe(from, segment, payload, &mut self.library);
+        live.observe(from, segment, payload, &mut self.context);
         live
     }
 
@@ -440,7 +440,7 @@ impl Tracker {
     }
 
     /// The connection in a slot, grown from its lone SYN if need be.
-    fn grow(&mut self, slot: u32) -> Option<(&mut Live, &mut Library)> {
+    fn grow(&mut self, slot: u32) -> Option<(&mut Live, &mut CaptureContext)> {
         let lone = match &self.occupant(slot)?.occupant {
             Occupant::Syn(lone) => Some(**lone),
             _ => None,
@@ -455,7 +455,7 @@ impl Tracker {
         }
         let place = self.slots.get_mut(usize::try_from(slot).ok()?)?;
         match &mut place.occupant {
-            Occupant::Connection(live) => Some((live, &mut self.library)),
+            Occupant::Connection(live) => Some((live, &mut self.context)),
             _ => None,
         }
     }
@@ -471,14 +471,14 @@ impl Tracker {
 
     fn observe_in(&mut self, slot: u32, pair: Pair, segment: &Segment, payload: &[u8]) -> bool {
         let bounds = self.bounds;
-        let Some((live, library)) = self.grow(slot) else {
+        let Some((live, context)) = self.grow(slot) else {
             return false;
         };
         let from = live.sender(pair.source_is_low());
         let was = class_of(live);
         let opened = live.connection.handshake.ack;
         let resent = live.connection.resent();
-        let recorded = live.observe(from, segment, payload, library);
+        let recorded = live.observe(from, segment, payload, context);
         let class = class_of(live);
         let resent = live.connection.resent().saturating_sub(resent);
         let opens = opened.is_none() && live.connection.handshake.ack.is_some();

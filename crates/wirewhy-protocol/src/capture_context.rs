@@ -12,46 +12,46 @@ const CERTIFICATES: usize = 1 << 11;
 ///
 /// One pointer, to be lent to each [`Conversation`](crate::Conversation) while it reads.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Library(Option<Box<Shelves>>);
+pub struct CaptureContext(Option<Box<Shared>>);
 
 #[derive(Clone, PartialEq, Debug)]
-struct Shelves {
+struct Shared {
     keys: KeyLog,
     certificates: Cache,
 }
 
-impl Library {
-    /// A library that holds these secrets.
+impl CaptureContext {
+    /// A context with these secrets.
     #[must_use]
-    pub fn new(keys: KeyLog) -> Library {
-        let mut library = Library::default();
+    pub fn new(keys: KeyLog) -> CaptureContext {
+        let mut context = CaptureContext::default();
         if !keys.is_empty() {
-            *library.keys_mut() = keys;
+            *context.keys_mut() = keys;
         }
-        library
+        context
     }
 
     /// The secrets, to add to.
     pub fn keys_mut(&mut self) -> &mut KeyLog {
-        &mut self.shelves().keys
+        &mut self.shared().keys
     }
 
     /// The secrets, where there are any.
     pub(crate) fn keys(&self) -> Option<&KeyLog> {
         self.0
             .as_ref()
-            .map(|shelves| &shelves.keys)
+            .map(|shared| &shared.keys)
             .filter(|keys| !keys.is_empty())
     }
 
     /// The certificate of this encoding.
     pub(crate) fn certificate(&mut self, der: &[u8]) -> Arc<Certificate> {
-        self.shelves().certificates.read(der)
+        self.shared().certificates.read(der)
     }
 
-    fn shelves(&mut self) -> &mut Shelves {
+    fn shared(&mut self) -> &mut Shared {
         self.0.get_or_insert_with(|| {
-            Box::new(Shelves {
+            Box::new(Shared {
                 keys: KeyLog::new(),
                 certificates: Cache::new(CERTIFICATES),
             })

@@ -2,7 +2,7 @@
 
 use wirewhy_packet::Timestamp;
 
-use crate::Library;
+use crate::CaptureContext;
 use crate::direction::Direction;
 use crate::facts::{ConversationFacts, SideFacts};
 use crate::http_facts::HttpFacts;
@@ -44,7 +44,7 @@ impl Conversation {
     /// A segment of the client.
     ///
     /// `at` is the offset of its first byte, `bytes` what was captured of it, `wire_len` its length on the wire; the rest was
-    /// cut by the snap length. The same `library` belongs to all connections of a capture.
+    /// cut by the snap length. The same `context` belongs to all connections of a capture.
     pub fn client_data(
         &mut self,
         at: u64,
@@ -52,10 +52,10 @@ impl Conversation {
         wire_len: u32,
         frame: u64,
         time: Timestamp,
-        library: &mut Library,
+        context: &mut CaptureContext,
     ) {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
-        self.segment(Role::Client, segment, library);
+        self.segment(Role::Client, segment, context);
     }
 
     /// A segment of the server; arguments as of [`client_data`](Conversation::client_data).
@@ -66,23 +66,23 @@ impl Conversation {
         wire_len: u32,
         frame: u64,
         time: Timestamp,
-        library: &mut Library,
+        context: &mut CaptureContext,
     ) {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
-        self.segment(Role::Server, segment, library);
+        self.segment(Role::Server, segment, context);
     }
 
     /// The client's stream ends at this offset (FIN).
-    pub fn client_closed(&mut self, at: u64, library: &mut Library) {
-        self.read_with(library, |state| {
+    pub fn client_closed(&mut self, at: u64, context: &mut CaptureContext) {
+        self.read_with(context, |state| {
             state.client.close(at);
             state.resume();
         });
     }
 
     /// The server's stream ends at this offset (FIN).
-    pub fn server_closed(&mut self, at: u64, library: &mut Library) {
-        self.read_with(library, |state| {
+    pub fn server_closed(&mut self, at: u64, context: &mut CaptureContext) {
+        self.read_with(context, |state| {
             state.server.close(at);
             state.resume();
         });
@@ -140,8 +140,8 @@ impl Conversation {
             + state.shared.tls.as_ref().map_or(0, |tls| tls.retained())
     }
 
-    fn segment(&mut self, role: Role, segment: Segment<'_>, library: &mut Library) {
-        self.read_with(library, |state| {
+    fn segment(&mut self, role: Role, segment: Segment<'_>, context: &mut CaptureContext) {
+        self.read_with(context, |state| {
             let side = match role {
                 Role::Client => &mut state.client,
                 Role::Server => &mut state.server,
@@ -152,8 +152,8 @@ impl Conversation {
         });
     }
 
-    /// Lets both directions read; the library is lent to them for as long.
-    fn read_with(&mut self, library: &mut Library, read: impl FnOnce(&mut State)) {
+    /// Lets both directions read; the context is lent to them for as long.
+    fn read_with(&mut self, context: &mut CaptureContext, read: impl FnOnce(&mut State)) {
         if matches!(self.0, Stage::Empty) {
             self.0 = Stage::Open(Box::new(State {
                 client: Direction::new(Role::Client),
@@ -165,9 +165,9 @@ impl Conversation {
         let Stage::Open(state) = &mut self.0 else {
             return;
         };
-        state.shared.lend(library);
+        state.shared.lend(context);
         read(state);
-        state.shared.lend(library);
+        state.shared.lend(context);
         state.read_decrypted();
     }
 }
@@ -226,7 +226,7 @@ impl State {
                 return;
             }
             // TLS inside of TLS is not decrypted again, so that nothing can nest without end.
-            let mut none = Library::default();
+            let mut none = CaptureContext::default();
             let segment = Segment::new(data.at, &data.bytes, 0, data.mark);
             self.decrypted.segment(data.role, segment, &mut none);
         }

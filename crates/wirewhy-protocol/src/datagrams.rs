@@ -2,7 +2,7 @@
 
 use wirewhy_packet::Timestamp;
 
-use crate::Library;
+use crate::CaptureContext;
 use crate::facts::ConversationFacts;
 use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading};
@@ -62,7 +62,7 @@ impl Datagrams {
     /// A datagram of one end.
     ///
     /// `bytes` is what was captured of its payload, `wire_len` the payload's length on the wire; the rest was cut by the snap
-    /// length. The same `library` belongs to all conversations of a capture.
+    /// length. The same `context` belongs to all conversations of a capture.
     pub fn observe(
         &mut self,
         from: Role,
@@ -70,7 +70,7 @@ impl Datagrams {
         wire_len: u32,
         frame: u64,
         time: Timestamp,
-        library: &mut Library,
+        context: &mut CaptureContext,
     ) {
         let mark = Mark { frame, time };
         let end = from.of(&mut self.ends);
@@ -103,9 +103,9 @@ impl Datagrams {
                 mark,
                 role: from,
             };
-            state.shared.lend(library);
+            state.shared.lend(context);
             state.read(input, length > captured);
-            state.shared.lend(library);
+            state.shared.lend(context);
         }
     }
 
@@ -241,8 +241,8 @@ mod tests {
 
     fn observe(datagrams: &mut Datagrams, from: Role, bytes: &[u8], wire_len: u32, frame: u64) {
         let time = Timestamp::from_secs_nanos(i64::try_from(frame).unwrap(), 0);
-        let mut library = Library::default();
-        datagrams.observe(from, bytes, wire_len, frame, time, &mut library);
+        let mut context = CaptureContext::default();
+        datagrams.observe(from, bytes, wire_len, frame, time, &mut context);
     }
 
     /// The facts of datagrams of one frame each, and whether more are wanted.

@@ -14,7 +14,7 @@
 //!
 //! This crate refuses to know TCP: sequence numbers, acknowledgements and resets stay with the caller. It interprets no
 //! HTTP header beyond those that frame a message, and decompresses nothing. Of TLS it reads what is in the clear, and with
-//! the secrets of a [`Library`] what is not; what a key log does not give it never guesses.
+//! the secrets of a [`CaptureContext`] what is not; what a key log does not give it never guesses.
 
 mod capture_context;
 mod certificate;
@@ -41,7 +41,7 @@ mod tls;
 mod types;
 mod upgrade;
 
-pub use capture_context::Library;
+pub use capture_context::CaptureContext;
 pub use certificate::{
     Cache as CertificateCache, Certificate, CertificateFacts, ExtendedKeyUsage, KeyAlgorithm,
     PublicKey, SignatureAlgorithm, SubjectName,

@@ -1,6 +1,6 @@
 //! What the parsers of both directions of one connection share.
 
-use crate::Library;
+use crate::CaptureContext;
 use crate::exchanges::Exchanges;
 use crate::http2_streams::Streams;
 use crate::tls::{Follow, Tls};
@@ -14,7 +14,7 @@ pub(crate) struct SharedState {
     pub(crate) upgrade: UpgradeState,
     pub(crate) tls: Option<Box<Follow>>,
     /// Lent while bytes are read, empty otherwise.
-    pub(crate) library: Library,
+    pub(crate) context: CaptureContext,
 }
 
 impl SharedState {
@@ -22,12 +22,12 @@ impl SharedState {
     pub(crate) fn tls(&mut self) -> Tls<'_> {
         Tls {
             follow: self.tls.get_or_insert_default(),
-            library: &mut self.library,
+            context: &mut self.context,
         }
     }
 
-    /// Reads with what the connections of a capture have in common: `library` is lent for as long.
-    pub(crate) fn lend(&mut self, library: &mut Library) {
-        std::mem::swap(library, &mut self.library);
+    /// Reads with what the connections of a capture have in common: `context` is lent for as long.
+    pub(crate) fn lend(&mut self, context: &mut CaptureContext) {
+        std::mem::swap(context, &mut self.context);
     }
 }

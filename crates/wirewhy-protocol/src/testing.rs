@@ -3,7 +3,7 @@
 use wirewhy_packet::Timestamp;
 
 use crate::types::Role::{self, Client, Server};
-use crate::{Conversation, ConversationFacts, Library};
+use crate::{CaptureContext, Conversation, ConversationFacts};
 
 /// What one side says before the other goes on.
 pub(crate) type Turn = (Role, Vec<u8>);
@@ -57,14 +57,14 @@ pub(crate) fn segments(turns: &[Turn], size: usize) -> Vec<Piece> {
 }
 
 pub(crate) fn feed(talk: &mut Conversation, piece: &Piece) {
-    feed_with(talk, piece, &mut Library::default());
+    feed_with(talk, piece, &mut CaptureContext::default());
 }
 
-pub(crate) fn feed_with(talk: &mut Conversation, piece: &Piece, library: &mut Library) {
+pub(crate) fn feed_with(talk: &mut Conversation, piece: &Piece, context: &mut CaptureContext) {
     let time = Timestamp::from_secs_nanos(i64::try_from(piece.turn).unwrap(), 0);
     match piece.role {
-        Client => talk.client_data(piece.at, &piece.bytes, 0, piece.turn, time, library),
-        Server => talk.server_data(piece.at, &piece.bytes, 0, piece.turn, time, library),
+        Client => talk.client_data(piece.at, &piece.bytes, 0, piece.turn, time, context),
+        Server => talk.server_data(piece.at, &piece.bytes, 0, piece.turn, time, context),
     }
 }
 
@@ -76,8 +76,8 @@ pub(crate) fn close(talk: &mut Conversation, turns: &[Turn]) {
             .map(|(_, bytes)| bytes.len() as u64)
             .sum()
     };
-    talk.server_closed(total(Server), &mut Library::default());
-    talk.client_closed(total(Client), &mut Library::default());
+    talk.server_closed(total(Server), &mut CaptureContext::default());
+    talk.client_closed(total(Client), &mut CaptureContext::default());
 }
 
 /// The facts while the connection is open.

@@ -1,7 +1,7 @@
 //! Payload on its way to the conversation.
 
 use wirewhy_packet::Seq;
-use wirewhy_protocol::{Library, begins_with_records, server_name};
+use wirewhy_protocol::{CaptureContext, begins_with_records, server_name};
 
 use super::Live;
 use crate::Side;
@@ -14,7 +14,7 @@ impl Live {
         from: Side,
         segment: &Segment,
         payload: &[u8],
-        library: &mut Library,
+        context: &mut CaptureContext,
     ) {
         let speaks = segment.payload_len > 0 || segment.is_fin();
         if segment.is_rst() || !speaks || !self.notes.conversation.wants() {
@@ -32,16 +32,16 @@ impl Live {
         let conversation = &mut self.notes.conversation;
         match from {
             Side::Client if len > 0 => {
-                conversation.client_data(at, payload, len, frame, time, library);
+                conversation.client_data(at, payload, len, frame, time, context);
             }
             Side::Server if len > 0 => {
-                conversation.server_data(at, payload, len, frame, time, library);
+                conversation.server_data(at, payload, len, frame, time, context);
             }
             _ => {}
         }
         match from {
-            Side::Client if segment.is_fin() => conversation.client_closed(end, library),
-            Side::Server if segment.is_fin() => conversation.server_closed(end, library),
+            Side::Client if segment.is_fin() => conversation.client_closed(end, context),
+            Side::Server if segment.is_fin() => conversation.server_closed(end, context),
             _ => {}
         }
         if !conversation.wants() {

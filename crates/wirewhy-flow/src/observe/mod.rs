@@ -6,7 +6,7 @@ mod reset;
 mod stray;
 
 use wirewhy_packet::{Seq, TcpFlags};
-use wirewhy_protocol::{Conversation, ConversationFacts, Library};
+use wirewhy_protocol::{CaptureContext, Conversation, ConversationFacts};
 
 use self::stray::Stray;
 use crate::copies::Recent;
@@ -87,7 +87,7 @@ impl Live {
         from: Side,
         segment: &Segment,
         payload: &[u8],
-        library: &mut Library,
+        context: &mut CaptureContext,
     ) -> Recorded {
         let from = self.learn_roles(from, segment, payload);
         let quiet = segment.time.since(self.connection.last.time);
@@ -145,7 +145,7 @@ impl Live {
         } else {
             self.observe_ordinary(from, segment, gap);
         }
-        self.listen(from, segment, payload, library);
+        self.listen(from, segment, payload, context);
         let side = self.connection.side_mut(from);
         side.last = Some(segment.mark());
         side.last_ack = segment.has_ack().then_some(segment.ack);

@@ -256,13 +256,13 @@ proptest! {
         let mut talk = Conversation::new();
         for (from_client, at, bytes, wire_len) in &segments {
             match from_client {
-                true => talk.client_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut Library::default()),
-                false => talk.server_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut Library::default()),
+                true => talk.client_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut CaptureContext::default()),
+                false => talk.server_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut CaptureContext::default()),
             }
             prop_assert!(talk.retained() < BOUND);
         }
-        talk.client_closed(ends.0, &mut Library::default());
-        talk.server_closed(ends.1, &mut Library::default());
+        talk.client_closed(ends.0, &mut CaptureContext::default());
+        talk.server_closed(ends.1, &mut CaptureContext::default());
         let _ = talk.facts();
     }
 
@@ -304,8 +304,15 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
 
 fn download(body: &[(u64, u32)], end: u64) -> ConversationFacts {
     let mut talk = Conversation::new();
-    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut Library::default());
-    talk.server_data(0, ANSWER, 0, 2, Timestamp(2), &mut Library::default());
+    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
+    talk.server_data(
+        0,
+        ANSWER,
+        0,
+        2,
+        Timestamp(2),
+        &mut CaptureContext::default(),
+    );
     let start = ANSWER.len() as u64;
     for &(at, wire_len) in body {
         talk.server_data(
@@ -314,10 +321,10 @@ fn download(body: &[(u64, u32)], end: u64) -> ConversationFacts {
             wire_len,
             3,
             Timestamp(3),
-            &mut Library::default(),
+            &mut CaptureContext::default(),
         );
     }
-    talk.server_closed(start + end, &mut Library::default());
+    talk.server_closed(start + end, &mut CaptureContext::default());
     talk.facts()
 }
 
@@ -353,14 +360,14 @@ fn gaps_inside_chunks_and_bodies_until_close_cost_nothing() {
         ("HTTP/1.0 200 OK\r\n\r\n", "end", Framing::UntilClose),
     ] {
         let mut talk = Conversation::new();
-        talk.client_data(0, GET, 0, 1, Timestamp(1), &mut Library::default());
+        talk.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
         talk.server_data(
             0,
             head.as_bytes(),
             0,
             2,
             Timestamp(2),
-            &mut Library::default(),
+            &mut CaptureContext::default(),
         );
         let after = head.len() as u64 + 0x4000;
         talk.server_data(
@@ -369,7 +376,7 @@ fn gaps_inside_chunks_and_bodies_until_close_cost_nothing() {
             0,
             3,
             Timestamp(3),
-            &mut Library::default(),
+            &mut CaptureContext::default(),
         );
         assert_eq!(talk.facts().server.framing, framing, "{head}");
     }
@@ -394,9 +401,9 @@ fn a_frame_whose_last_byte_was_not_captured_is_not_judged() {
         0,
         1,
         Timestamp(1),
-        &mut Library::default(),
+        &mut CaptureContext::default(),
     );
-    talk.server_closed(21, &mut Library::default());
+    talk.server_closed(21, &mut CaptureContext::default());
     assert_eq!(talk.facts().server.framing, Framing::Boundary);
 }
 
@@ -413,25 +420,25 @@ fn much_reordering_is_followed_as_long_as_little_waits() {
                 0,
                 1,
                 Timestamp(1),
-                &mut Library::default(),
+                &mut CaptureContext::default(),
             );
         }
     }
-    talk.server_closed(1024 * 1000, &mut Library::default());
+    talk.server_closed(1024 * 1000, &mut CaptureContext::default());
     assert_eq!(talk.facts().server.framing, Framing::Boundary);
 }
 
 #[test]
 fn a_gap_where_a_header_belongs_is_not_called_truncation() {
     let mut talk = Conversation::new();
-    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut Library::default());
+    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
     talk.server_data(
         0,
         &ANSWER[..20],
         0,
         2,
         Timestamp(2),
-        &mut Library::default(),
+        &mut CaptureContext::default(),
     );
     talk.server_data(
         25,
@@ -439,9 +446,9 @@ fn a_gap_where_a_header_belongs_is_not_called_truncation() {
         0,
         3,
         Timestamp(3),
-        &mut Library::default(),
+        &mut CaptureContext::default(),
     );
-    talk.server_closed(ANSWER.len() as u64, &mut Library::default());
+    talk.server_closed(ANSWER.len() as u64, &mut CaptureContext::default());
     let facts = talk.facts();
     assert_eq!(facts.server.framing, Framing::Unknown(Unreadable::Gap));
     assert_eq!(facts.server.truncated(), None);
@@ -453,7 +460,7 @@ fn a_gap_where_a_header_belongs_is_not_called_truncation() {
         0,
         4,
         Timestamp(4),
-        &mut Library::default(),
+        &mut CaptureContext::default(),
     );
     assert!(talk.facts().server.truncated().is_some());
     assert!(talk.facts().http.responses == 1);
@@ -462,8 +469,15 @@ fn a_gap_where_a_header_belongs_is_not_called_truncation() {
 #[test]
 fn a_connection_joined_late_is_unknown() {
     let mut talk = Conversation::new();
-    talk.server_data(5000, ANSWER, 0, 1, Timestamp(1), &mut Library::default());
-    talk.server_closed(6000, &mut Library::default());
+    talk.server_data(
+        5000,
+        ANSWER,
+        0,
+        1,
+        Timestamp(1),
+        &mut CaptureContext::default(),
+    );
+    talk.server_closed(6000, &mut CaptureContext::default());
     assert_eq!(
         talk.facts().server.framing,
         Framing::Unknown(Unreadable::Gap)
@@ -475,7 +489,14 @@ fn a_connection_joined_late_is_unknown() {
 #[test]
 fn a_header_cut_by_the_snap_length_still_names_the_request() {
     let mut talk = Conversation::new();
-    talk.client_data(0, &GET[..20], 28, 1, Timestamp(1), &mut Library::default());
+    talk.client_data(
+        0,
+        &GET[..20],
+        28,
+        1,
+        Timestamp(1),
+        &mut CaptureContext::default(),
+    );
     let facts = talk.facts();
     assert_eq!(facts.client.framing, Framing::Unknown(Unreadable::Cut));
     assert_eq!(&*facts.http.last_request.unwrap().target, "/");
@@ -507,8 +528,22 @@ fn flood(segments: impl Iterator<Item = (bool, u64, Vec<u8>)>) -> usize {
     let mut most = 0;
     for (from_client, at, bytes) in segments {
         match from_client {
-            true => talk.client_data(at, &bytes, 0, 1, Timestamp(1), &mut Library::default()),
-            false => talk.server_data(at, &bytes, 0, 1, Timestamp(1), &mut Library::default()),
+            true => talk.client_data(
+                at,
+                &bytes,
+                0,
+                1,
+                Timestamp(1),
+                &mut CaptureContext::default(),
+            ),
+            false => talk.server_data(
+                at,
+                &bytes,
+                0,
+                1,
+                Timestamp(1),
+                &mut CaptureContext::default(),
+            ),
         }
         most = most.max(talk.retained());
     }
@@ -549,8 +584,15 @@ fn floods_stay_inside_the_bound() {
 fn nothing_is_held_in_the_usual_case() {
     let mut talk = Conversation::new();
     assert!(size_of::<Conversation>() <= 16);
-    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut Library::default());
-    talk.server_data(0, ANSWER, 0, 2, Timestamp(2), &mut Library::default());
+    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
+    talk.server_data(
+        0,
+        ANSWER,
+        0,
+        2,
+        Timestamp(2),
+        &mut CaptureContext::default(),
+    );
     let before = talk.retained();
     for index in 0..60 {
         talk.server_data(
@@ -559,7 +601,7 @@ fn nothing_is_held_in_the_usual_case() {
             0,
             3,
             Timestamp(3),
-            &mut Library::default(),
+            &mut CaptureContext::default(),
         );
     }
     assert_eq!(talk.retained(), before);

@@ -9,7 +9,7 @@ use super::{
     Alert, AlertDescription, AlertSeen, ClientHello, ContentType, Message, MessageKind,
     ProtocolVersion, Retry, Sealed, ServerHello, TlsSide,
 };
-use crate::Library;
+use crate::CaptureContext;
 use crate::tls::ExtensionType;
 use crate::types::{Mark, Role, Unreadable};
 
@@ -55,7 +55,7 @@ pub(crate) struct Decrypted {
 /// A TLS connection being followed, and where it looks things up.
 pub(crate) struct Tls<'a> {
     pub(crate) follow: &'a mut Follow,
-    pub(crate) library: &'a mut Library,
+    pub(crate) context: &'a mut CaptureContext,
 }
 
 /// What one TLS connection has shown.
@@ -97,12 +97,12 @@ impl Tls<'_> {
 
     /// A record's header was read; true where its body's bytes are needed.
     pub(crate) fn begin(&mut self, role: Role, record: Record) -> bool {
-        self.follow.begin(role, record, self.library)
+        self.follow.begin(role, record, self.context)
     }
 
     /// The next bytes of a record whose bytes are needed.
     pub(crate) fn body(&mut self, role: Role, record: Record, bytes: &[u8], mark: Mark) {
-        self.follow.body(role, record, bytes, mark, self.library);
+        self.follow.body(role, record, bytes, mark, self.context);
     }
 
     /// Bytes that were needed will not be seen.
@@ -112,7 +112,7 @@ impl Tls<'_> {
 
     /// A record's last byte was seen.
     pub(crate) fn end(&mut self, role: Role, record: Record, mark: Mark) {
-        self.follow.end(role, record, mark, self.library);
+        self.follow.end(role, record, mark, self.context);
     }
 
     /// A ClientHello in the format of SSL 2.0, its message type left out.
@@ -122,7 +122,7 @@ impl Tls<'_> {
 }
 
 impl Follow {
-    fn begin(&mut self, role: Role, record: Record, library: &Library) -> bool {
+    fn begin(&mut self, role: Role, record: Record, context: &CaptureContext) -> bool {
         let progress = self.progress(role);
         if !progress.begun {
             progress.begun = true;
@@ -135,7 +135,7 @@ impl Follow {
             progress.late = late;
             self.facts.joined_late |= late;
         }
-        if self.is_sealed(role, record) && self.has_keys(role, library) {
+        if self.is_sealed(role, record) && self.has_keys(role, context) {
             self.progress(role).sealed = Some(Vec::new());
             return true;
         }
@@ -162,7 +162,7 @@ impl Follow {
         record: Record,
         bytes: &[u8],
         mark: Mark,
-        library: &mut Library,
+        context: &mut CaptureContext,
     ) {
         if let Some(sealed) = &mut self.progress(role).sealed {
             return sealed.extend_from_slice(bytes);
@@ -170,17 +170,17 @@ impl Follow {
         if record.kind == ALERT {
             return self.alert_body(role, bytes, mark);
         }
-        self.handshake(role, bytes, mark, library);
+        self.handshake(role, bytes, mark, context);
     }
 
     /// The next bytes of the handshake messages of a side.
-    fn handshake(&mut self, role: Role, bytes: &[u8], mark: Mark, library: &mut Library) {
+    fn handshake(&mut self, role: Role, bytes: &[u8], mark: Mark, context: &mut CaptureContext) {
         let progress = self.progress(role);
         if progress.late {
             return;
         }
         let mut transcript = std::mem::take(&mut progress.transcript);
-        transcript.take(bytes, mark, |whole| self.message(role, whole, library));
+        transcript.take(bytes, mark, |whole| self.message(role, whole, context));
         if self.progress(role).late {
             transcript.stop(None);
         }
@@ -197,9 +197,9 @@ impl Follow {
         self.progress(role).transcript.stop(Some(reason));
     }
 
-    fn end(&mut self, role: Role, record: Record, mark: Mark, library: &mut Library) {
+    fn end(&mut self, role: Role, record: Record, mark: Mark, context: &mut CaptureContext) {
         if let Some(body) = self.progress(role).sealed.take() {
-            return self.open(role, record, &body, mark, library);
+            return self.open(role, record, &body, mark, context);
         }
         match record.kind {
             CHANGE_CIPHER_SPEC if record.length == 1 => {
@@ -369,7 +369,7 @@ impl Follow {
         }
     }
 
-    fn message(&mut self, role: Role, whole: Whole<'_>, library: &mut Library) {
+    fn message(&mut self, role: Role, whole: Whole<'_>, context: &mut CaptureContext) {
         let side = self.side(role);
         let first = match role {
             Role::Client => whole.kind == kind::CLIENT_HELLO,
@@ -383,7 +383,7 @@ impl Follow {
         if self.progress(role).late {
             return;
         }
-        let retry = self.read_message(role, whole, library);
+        let retry = self.read_message(role, whole, context);
         let length = u32::try_from(whole.body.len()).unwrap_or(u32::MAX);
         let what = match retry {
             true => MessageKind::HelloRetryRequest,
@@ -401,15 +401,15 @@ impl Follow {
     }
 
     /// Takes a message's facts; true where it is a HelloRetryRequest.
-    fn read_message(&mut self, role: Role, whole: Whole<'_>, library: &mut Library) -> bool {
+    fn read_message(&mut self, role: Role, whole: Whole<'_>, context: &mut CaptureContext) -> bool {
         let Whole { body, mark, .. } = whole;
         match (role, whole.kind) {
             (Role::Client, kind::CLIENT_HELLO) => self.client_hello(whole, false),
             (Role::Server, kind::SERVER_HELLO) => return self.server_hello(body, mark),
             (_, kind::CERTIFICATE) => {
                 let chain = match self.is_1_3 {
-                    Some(true) => messages::certificates_1_3(body, mark, library),
-                    _ => messages::certificates(body, mark, library),
+                    Some(true) => messages::certificates_1_3(body, mark, context),
+                    _ => messages::certificates(body, mark, context),
                 };
                 self.certificates(role, chain);
             }

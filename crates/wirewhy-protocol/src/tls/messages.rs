@@ -8,7 +8,7 @@ use tls_parser::{TlsCipherKx, TlsCipherSuite};
 use super::wire::{self, Extensions};
 use super::{CertificateRequest, Certificates, CipherSuite, NamedGroup, SignatureScheme};
 use crate::tls::ExtensionType;
-use crate::{Library, Mark};
+use crate::{CaptureContext, Mark};
 
 /// The most signature algorithms kept of a CertificateRequest.
 const MAX_SCHEMES: usize = 64;
@@ -29,15 +29,19 @@ pub(super) struct Chain {
 }
 
 /// A Certificate message of TLS 1.2 and before (RFC 5246 section 7.4.2); `None` where it is none.
-pub(super) fn certificates(body: &[u8], mark: Mark, library: &mut Library) -> Option<Chain> {
-    read_chain(body, (body.len(), mark), library, |_| Some(None))
+pub(super) fn certificates(body: &[u8], mark: Mark, context: &mut CaptureContext) -> Option<Chain> {
+    read_chain(body, (body.len(), mark), context, |_| Some(None))
 }
 
 /// A Certificate message of TLS 1.3 (RFC 8446 section 4.4.2); `None` where it is none.
-pub(super) fn certificates_1_3(body: &[u8], mark: Mark, library: &mut Library) -> Option<Chain> {
+pub(super) fn certificates_1_3(
+    body: &[u8],
+    mark: Mark,
+    context: &mut CaptureContext,
+) -> Option<Chain> {
     let mut rest = body;
     let _context = wire::vector8(&mut rest)?;
-    read_chain(rest, (body.len(), mark), library, |rest| {
+    read_chain(rest, (body.len(), mark), context, |rest| {
         Some(extensions(rest)?.find(STATUS_REQUEST))
     })
 }
@@ -46,7 +50,7 @@ pub(super) fn certificates_1_3(body: &[u8], mark: Mark, library: &mut Library) -
 fn read_chain<'a>(
     mut rest: &'a [u8],
     (length, mark): (usize, Mark),
-    library: &mut Library,
+    context: &mut CaptureContext,
     after: impl Fn(&mut &'a [u8]) -> Option<Option<&'a [u8]>>,
 ) -> Option<Chain> {
     let mut list = vector24(&mut rest)?;
@@ -68,7 +72,7 @@ fn read_chain<'a>(
         let certificates = &mut chain.certificates;
         certificates.count = certificates.count.saturating_add(1);
         if certificates.chain.len() < Certificates::MAX_CHAIN {
-            certificates.chain.push(library.certificate(der));
+            certificates.chain.push(context.certificate(der));
         }
         match status {
             Some(Some(status)) if certificates.count == 1 => {

@@ -3,7 +3,7 @@
 use wirewhy_capture::{CaptureInfo, SecretsType};
 use wirewhy_flow::{Connection, Neighbours, Observed, Sample, Tracker};
 use wirewhy_packet::{Interval, Packet, Timestamp};
-use wirewhy_protocol::{KeyLog, Library};
+use wirewhy_protocol::{CaptureContext, KeyLog};
 use wirewhy_survey::CaptureFaults;
 
 use super::EngineOptions;
@@ -28,7 +28,7 @@ pub(super) struct Following {
 impl Following {
     pub(super) fn new(options: &EngineOptions, keys: KeyLog) -> Following {
         let mut tracker = Tracker::new(options.bounds);
-        *tracker.library_mut() = Library::new(keys);
+        *tracker.context_mut() = CaptureContext::new(keys);
         Following {
             tracker,
             blocks: 0,
@@ -60,7 +60,7 @@ impl Following {
         self.blocks = info.secrets.len();
         for block in fresh {
             if block.kind == SecretsType::TLS_KEY_LOG {
-                self.tracker.library_mut().keys_mut().add(&block.data);
+                self.tracker.context_mut().keys_mut().add(&block.data);
             }
         }
     }

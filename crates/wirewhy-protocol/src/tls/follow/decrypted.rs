@@ -2,7 +2,7 @@
 
 use crate::testing::{Piece, Turn, close, feed_with, pieces, segments};
 use crate::tls::{AlertSeen, MessageKind, Secrets, TlsFacts, TlsStage};
-use crate::{Conversation, ConversationFacts, Framing, Library, What};
+use crate::{CaptureContext, Conversation, ConversationFacts, Framing, What};
 
 use super::*;
 
@@ -29,20 +29,20 @@ fn turns(text: &str) -> Vec<Turn> {
     ]
 }
 
-fn library(text: &str) -> Library {
-    let mut library = Library::default();
+fn context(text: &str) -> CaptureContext {
+    let mut context = CaptureContext::default();
     for line in text.lines() {
         if !line.starts_with("client ") && !line.starts_with("server ") {
-            assert_eq!(library.keys_mut().add(line.as_bytes()).not_understood, 0);
+            assert_eq!(context.keys_mut().add(line.as_bytes()).not_understood, 0);
         }
     }
-    library
+    context
 }
 
-fn facts(pieces: &[Piece], turns: &[Turn], mut library: Library) -> ConversationFacts {
+fn facts(pieces: &[Piece], turns: &[Turn], mut context: CaptureContext) -> ConversationFacts {
     let mut talk = Conversation::new();
     for piece in pieces {
-        feed_with(&mut talk, piece, &mut library);
+        feed_with(&mut talk, piece, &mut context);
     }
     close(&mut talk, turns);
     talk.facts()
@@ -50,7 +50,7 @@ fn facts(pieces: &[Piece], turns: &[Turn], mut library: Library) -> Conversation
 
 fn decrypted(text: &str) -> ConversationFacts {
     let turns = turns(text);
-    facts(&pieces(&turns), &turns, library(text))
+    facts(&pieces(&turns), &turns, context(text))
 }
 
 fn tls(facts: &ConversationFacts) -> &TlsFacts {
@@ -136,9 +136,9 @@ fn keys_are_renewed_and_early_ones_are_not_mixed_up() {
 fn segments_of_any_size_give_the_same() {
     for text in [TLS13, TLS12, HTTP] {
         let turns = turns(text);
-        let whole = facts(&pieces(&turns), &turns, library(text));
+        let whole = facts(&pieces(&turns), &turns, context(text));
         for size in [1, 2, 5, 100] {
-            let cut = facts(&segments(&turns, size), &turns, library(text));
+            let cut = facts(&segments(&turns, size), &turns, context(text));
             let [whole, cut] = [&whole, &cut].map(|facts| {
                 let tls = tls(facts);
                 (
@@ -157,15 +157,15 @@ fn segments_of_any_size_give_the_same() {
 #[test]
 fn secrets_of_others_open_nothing_and_wrong_ones_are_useless() {
     let turns = turns(TLS13);
-    let with = |library| {
-        let facts = facts(&pieces(&turns), &turns, library);
+    let with = |context| {
+        let facts = facts(&pieces(&turns), &turns, context);
         let tls = tls(&facts);
         (tls.secrets, tls.server_certificates.is_some(), tls.stage())
     };
     let by_size = (Secrets::Unknown, false, TlsStage::ApplicationData);
-    assert_eq!(with(Library::default()), by_size);
-    assert_eq!(with(library(TLS12)), by_size);
-    let mut wrong = Library::default();
+    assert_eq!(with(CaptureContext::default()), by_size);
+    assert_eq!(with(context(TLS12)), by_size);
+    let mut wrong = CaptureContext::default();
     for line in TLS13.lines().filter(|line| line.contains("_TRAFFIC_")) {
         let (kept, last) = line.split_at(line.len() - 1);
         let other = if last == "0" { "1" } else { "0" };
@@ -180,13 +180,13 @@ fn secrets_may_come_as_late_as_the_first_encrypted_record() {
     let turns = turns(TLS13);
     let hello = 5 + usize::from(u16::from_be_bytes([turns[1].1[3], turns[1].1[4]]));
     let mut talk = Conversation::new();
-    let mut late = Library::default();
+    let mut late = CaptureContext::default();
     let mut at = 0;
     for piece in segments(&turns, 1) {
         if piece.role == Role::Server {
             at += 1;
             if at == hello + 1 {
-                late = library(TLS13);
+                late = context(TLS13);
             }
         }
         feed_with(&mut talk, &piece, &mut late);
@@ -201,7 +201,7 @@ fn secrets_may_come_as_late_as_the_first_encrypted_record() {
 fn the_secrets_of_one_side_are_used_alone() {
     let turns = turns(TLS13);
     for (kept, certificates) in [("SERVER", true), ("CLIENT", false)] {
-        let mut half = Library::default();
+        let mut half = CaptureContext::default();
         for line in TLS13.lines().filter(|line| line.starts_with(kept)) {
             half.keys_mut().add(line.as_bytes());
         }
@@ -245,7 +245,7 @@ fn a_gap_in_a_record_costs_that_record() {
         let alert = if text == TLS13 { 24 } else { 5 + 64 };
         let missing = end - alert - 3;
         cut.retain(|piece| !client(piece) || piece.at != missing);
-        let facts = facts(&cut, &turns, library(text));
+        let facts = facts(&cut, &turns, context(text));
         let tls = tls(&facts);
         let names = names(&tls.client);
         let tail = &names[names.len() - 3..];

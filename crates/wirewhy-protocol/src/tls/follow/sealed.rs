@@ -16,7 +16,7 @@ impl Follow {
     }
 
     /// Whether there are keys for a side's next encrypted record.
-    pub(super) fn has_keys(&mut self, role: Role, library: &Library) -> bool {
+    pub(super) fn has_keys(&mut self, role: Role, context: &CaptureContext) -> bool {
         let (Some(client), false) = (
             &self.facts.client_hello,
             self.client.late || self.server.late,
@@ -27,7 +27,7 @@ impl Follow {
             client,
             server: self.facts.server_hello.as_deref(),
         };
-        self.opener.has_keys(role, hellos, library.keys())
+        self.opener.has_keys(role, hellos, context.keys())
     }
 
     /// An encrypted record for which there are keys is whole.
@@ -37,13 +37,13 @@ impl Follow {
         record: Record,
         body: &[u8],
         mark: Mark,
-        library: &mut Library,
+        context: &mut CaptureContext,
     ) {
         let [major, minor] = record.version.to_be_bytes();
         let [high, low] = record.length.to_be_bytes();
         let header = [record.kind.0, major, minor, high, low];
         match self.opener.open(role, header, body) {
-            Some(opened) => self.opened(role, record, opened, mark, library),
+            Some(opened) => self.opened(role, record, opened, mark, context),
             None => {
                 if record.kind == APPLICATION_DATA && self.progress(role).plain > 0 {
                     self.miss_plain(role, record);
@@ -59,7 +59,7 @@ impl Follow {
         record: Record,
         opened: Opened,
         mark: Mark,
-        library: &mut Library,
+        context: &mut CaptureContext,
     ) {
         let sealed = self.count(role, record, mark);
         let text = opened.plaintext.as_slice();
@@ -83,7 +83,7 @@ impl Follow {
             HANDSHAKE => {
                 self.sealed_handshake(role, mark);
                 self.progress(role).transcript.record(record.version);
-                self.handshake(role, text, mark, library);
+                self.handshake(role, text, mark, context);
             }
             APPLICATION_DATA => {
                 // Early data come before the handshake is done.
