@@ -76,10 +76,10 @@ impl<'a> Handshake<'a> {
     /// The handshake of a connection; `None` where it speaks no TLS or the beginning was not seen, or its bytes could not
     /// be followed.
     pub(crate) fn of(connection: &'a Connection) -> Option<Handshake<'a>> {
-        let said = connection.said.as_deref()?;
-        let tls = said.tls.as_deref()?;
+        let app = connection.app.as_deref()?;
+        let tls = app.tls.as_deref()?;
         // Some clients begin although the change to TLS was refused: nobody meant to answer them.
-        let refused = said
+        let refused = app
             .upgrade
             .as_deref()
             .is_some_and(|upgrade| upgrade.verdict == UpgradeVerdict::Refused);

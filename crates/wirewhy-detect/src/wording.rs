@@ -86,9 +86,9 @@ pub fn count(number: u64, noun: &str) -> String {
 #[must_use]
 pub fn request(connection: &Connection) -> String {
     let asked = connection
-        .said
+        .app
         .as_deref()
-        .and_then(|said| said.http.last_request.as_deref());
+        .and_then(|app| app.http.last_request.as_deref());
     if let Some(request) = asked {
         let host = request
             .host
@@ -105,17 +105,17 @@ pub fn request(connection: &Connection) -> String {
 /// What may have triggered a device on the way: the server name, the HTTP host, else the first bytes the client sent.
 #[must_use]
 pub fn trigger(connection: &Connection) -> Option<String> {
-    let said = connection.said.as_deref();
+    let app = connection.app.as_deref();
     if let Some(name) = connection.server_name.as_deref() {
         return Some(format!("TLS server name {name}"));
     }
-    if let Some(host) = said
-        .and_then(|said| said.http.last_request.as_deref())
+    if let Some(host) = app
+        .and_then(|app| app.http.last_request.as_deref())
         .and_then(|request| request.host.as_deref())
     {
         return Some(format!("HTTP host {host}"));
     }
-    let first = said?.client.opening.bytes();
+    let first = app?.client.opening.bytes();
     (!first.is_empty()).then(|| format!("first bytes \"{}\"", first.escape_ascii()))
 }
 

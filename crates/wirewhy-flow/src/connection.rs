@@ -1,7 +1,7 @@
 //! A connection as the packets show it: plain facts, no opinion.
 
 use wirewhy_packet::{Interval, Timestamp};
-use wirewhy_protocol::ConversationFacts;
+use wirewhy_protocol::AppFacts;
 
 use crate::{
     Endpoint, EndpointState, EventKind, Events, Exchange, Mark, Side, Surroundings, Vantage, Zeek,
@@ -26,8 +26,8 @@ pub struct Connection {
     pub handshake: Handshake,
     /// Who asked, who answered.
     pub exchange: Exchange,
-    /// What the application's bytes said; `None` where there were none, or the connection was joined late.
-    pub said: Option<Box<ConversationFacts>>,
+    /// What the application bytes show; `None` where there were none, or the connection was joined late.
+    pub app: Option<Box<AppFacts>>,
     /// The server name in the client's TLS hello, as it was on the wire.
     pub server_name: Option<Box<str>>,
     /// What happened, in order.

@@ -381,7 +381,7 @@ impl Tracker {
             last: segment.mark(),
             handshake: Handshake::default(),
             exchange: Exchange::default(),
-            said: None,
+            app: None,
             server_name: None,
             events: Events::with_room(6),
             zeek: Zeek::default(),

@@ -4,7 +4,7 @@ use wirewhy_packet::Timestamp;
 
 use crate::CaptureContext;
 use crate::direction::Direction;
-use crate::facts::{ConversationFacts, SideFacts};
+use crate::facts::{AppFacts, SideFacts};
 use crate::http_facts::HttpFacts;
 use crate::shared_state::SharedState;
 use crate::tls::TlsFacts;
@@ -106,19 +106,19 @@ impl Conversation {
 
     /// What is known so far; nothing once it is finished.
     #[must_use]
-    pub fn facts(&self) -> ConversationFacts {
+    pub fn facts(&self) -> AppFacts {
         match &self.0 {
             // What is missing may still come, so only a copy continues without it.
             Stage::Open(state) if state.client.can_skip() || state.server.can_skip() => {
                 state.clone().finish()
             }
             Stage::Open(state) => state.facts(),
-            Stage::Empty | Stage::Finished => ConversationFacts::default(),
+            Stage::Empty | Stage::Finished => AppFacts::default(),
         }
     }
 
     /// Ends it: what is known, where anything was sent. What was kept to read on is freed, and more bytes change nothing.
-    pub fn finish(&mut self) -> Option<Box<ConversationFacts>> {
+    pub fn finish(&mut self) -> Option<Box<AppFacts>> {
         match std::mem::replace(&mut self.0, Stage::Finished) {
             Stage::Open(state) => Some(Box::new(state.finish())),
             Stage::Empty | Stage::Finished => None,
@@ -184,7 +184,7 @@ fn nothing_of_a_body(side: &SideFacts) -> bool {
 }
 
 /// Adds what was decrypted: HTTP, and what it leaves unfinished where whole records end.
-fn add_decrypted(facts: &mut ConversationFacts, plain: ConversationFacts) {
+fn add_decrypted(facts: &mut AppFacts, plain: AppFacts) {
     if plain.http != HttpFacts::default() {
         facts.http = plain.http;
         facts.awaiting = plain.awaiting;
@@ -201,13 +201,13 @@ fn add_decrypted(facts: &mut ConversationFacts, plain: ConversationFacts) {
 }
 
 impl State {
-    fn facts(&self) -> ConversationFacts {
+    fn facts(&self) -> AppFacts {
         let tls = self.shared.tls.as_ref().map(|tls| tls.facts());
         self.with(self.shared.exchanges.facts(), tls)
     }
 
     /// The facts, where nothing that is missing will arrive any more.
-    fn finish(mut self) -> ConversationFacts {
+    fn finish(mut self) -> AppFacts {
         self.client.skip_gaps(&mut self.shared);
         self.server.skip_gaps(&mut self.shared);
         self.read_decrypted();
@@ -233,7 +233,7 @@ impl State {
     }
 
     /// The facts: those given, and what is quickly gathered.
-    fn with(&self, http: HttpFacts, tls: Option<TlsFacts>) -> ConversationFacts {
+    fn with(&self, http: HttpFacts, tls: Option<TlsFacts>) -> AppFacts {
         let exchanges = &self.shared.exchanges;
         let streams = &self.shared.streams;
         let client = self.client.facts(&self.shared);
@@ -251,7 +251,7 @@ impl State {
             Framing::Inside(_) => streams.awaiting(),
             Framing::UntilClose | Framing::Unknown(_) => None,
         };
-        let mut facts = ConversationFacts {
+        let mut facts = AppFacts {
             client,
             server,
             http,

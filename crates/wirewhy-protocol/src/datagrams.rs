@@ -3,7 +3,7 @@
 use wirewhy_packet::Timestamp;
 
 use crate::CaptureContext;
-use crate::facts::ConversationFacts;
+use crate::facts::AppFacts;
 use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading};
 use crate::registry::{PROTOCOLS, Recognised, recognise};
@@ -120,9 +120,9 @@ impl Datagrams {
 
     /// What is known so far.
     #[must_use]
-    pub fn facts(&self) -> ConversationFacts {
+    pub fn facts(&self) -> AppFacts {
         let [client, server] = self.ends;
-        let mut facts = ConversationFacts::default();
+        let mut facts = AppFacts::default();
         for (role, end) in [(Role::Client, client), (Role::Server, server)] {
             let side = match role {
                 Role::Client => &mut facts.client,
@@ -226,7 +226,7 @@ mod tests {
                 .map_or(Framing::Boundary, Framing::Unknown)
         }
 
-        fn report(&self, position: Position, facts: &mut ConversationFacts) {
+        fn report(&self, position: Position, facts: &mut AppFacts) {
             match position.role {
                 Role::Client => {
                     facts.awaiting = self.open.first().map(|&(_, sent)| Awaiting {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     /// The facts of datagrams of one frame each, and whether more are wanted.
-    fn facts(datagrams: &[(Role, &[u8])]) -> (ConversationFacts, bool) {
+    fn facts(datagrams: &[(Role, &[u8])]) -> (AppFacts, bool) {
         let mut conversation = Datagrams::of(&REGISTRY);
         for (frame, &(from, bytes)) in (1..).zip(datagrams) {
             observe(&mut conversation, from, bytes, 0, frame);

@@ -1,6 +1,6 @@
 //! One direction of a stream: bytes put in order, and read by the parser of the protocol that they are recognised as.
 
-use crate::facts::{ConversationFacts, SideFacts};
+use crate::facts::{AppFacts, SideFacts};
 use crate::out_of_order::OutOfOrder;
 use crate::parser::{Parser, Position, Progress, Resume, Stage};
 use crate::protocol::{Protocol, Reading};
@@ -194,7 +194,7 @@ impl Direction {
     }
 
     /// Adds to the facts what the parser alone knows.
-    pub(crate) fn report(&self, facts: &mut ConversationFacts) {
+    pub(crate) fn report(&self, facts: &mut AppFacts) {
         if let Some(parser) = &self.parser {
             parser.report(self.position(), facts);
         }

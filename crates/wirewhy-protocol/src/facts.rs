@@ -6,7 +6,7 @@ use crate::{TlsFacts, Upgrade};
 
 /// What the application bytes of both directions of a connection show.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct ConversationFacts {
+pub struct AppFacts {
     /// The client's direction.
     pub client: SideFacts,
     /// The server's direction.

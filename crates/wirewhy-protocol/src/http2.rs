@@ -204,7 +204,7 @@ impl Reader {
 pub(crate) mod tests {
     use super::*;
     use crate::testing::{Turn, client, closed_facts, open_facts, server};
-    use crate::{AppProtocol, ConversationFacts};
+    use crate::{AppFacts, AppProtocol};
 
     const WINDOW_UPDATE: u8 = 0x8;
 
@@ -257,11 +257,11 @@ pub(crate) mod tests {
         turns
     }
 
-    fn after_hello(turns: &[Turn]) -> ConversationFacts {
+    fn after_hello(turns: &[Turn]) -> AppFacts {
         closed_facts(&[&[hello(), settings()], turns].concat())
     }
 
-    fn cut(facts: &ConversationFacts) -> Option<What> {
+    fn cut(facts: &AppFacts) -> Option<What> {
         facts.server.truncated().map(|cut| cut.what)
     }
 

@@ -1,7 +1,7 @@
 //! What the application bytes of one connection say: both directions put in order, and read as far as a diagnosis needs.
 //!
 //! The tracker hands every data segment to a [`Conversation`] with its offset in the stream, or every datagram to
-//! [`Datagrams`], and gets plain [`ConversationFacts`] back: the protocol of each side, which HTTP request waits for its
+//! [`Datagrams`], and gets plain [`AppFacts`] back: the protocol of each side, which HTTP request waits for its
 //! answer, whether a stream ended inside something it had announced. There is no clock, no socket and no `Result`: bytes and
 //! times come in as arguments, and input that cannot be read ends in [`Unreadable`], which says why.
 //!
@@ -48,7 +48,7 @@ pub use certificate::{
 };
 pub use conversation::Conversation;
 pub use datagrams::Datagrams;
-pub use facts::{ConversationFacts, SideFacts};
+pub use facts::{AppFacts, SideFacts};
 pub use hello::server_name;
 pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
 pub use records::{begins_with_records, hello_of};

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use crate::facts::ConversationFacts;
+use crate::facts::AppFacts;
 use crate::shared_state::SharedState;
 use crate::types::{Framing, Input, Mark, Role, Step, Unreadable};
 
@@ -60,7 +60,7 @@ pub(crate) trait Parser: CloneParser + Debug + Send + Sync {
     fn stop(&mut self, _role: Role, _unread: &[u8], _shared: &mut SharedState) {}
 
     /// Adds to the facts what this parser alone knows. Called once per direction that it reads.
-    fn report(&self, _position: Position, _facts: &mut ConversationFacts) {}
+    fn report(&self, _position: Position, _facts: &mut AppFacts) {}
 }
 
 /// Where a direction stands.

@@ -1,6 +1,6 @@
 //! TLS records (RFC 8446 section 5.1): where each begins and ends; the bytes of those in the clear go on to the follower.
 
-use crate::facts::ConversationFacts;
+use crate::facts::AppFacts;
 use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading};
 use crate::shared_state::SharedState;
@@ -205,7 +205,7 @@ impl Parser for Reader {
     }
 
     /// Where the side's TLS cannot be followed any further, and the record it stops in.
-    fn report(&self, position: Position, facts: &mut ConversationFacts) {
+    fn report(&self, position: Position, facts: &mut AppFacts) {
         let Some(tls) = &mut facts.tls else {
             return;
         };

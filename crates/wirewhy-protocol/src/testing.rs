@@ -3,7 +3,7 @@
 use wirewhy_packet::Timestamp;
 
 use crate::types::Role::{self, Client, Server};
-use crate::{CaptureContext, Conversation, ConversationFacts};
+use crate::{AppFacts, CaptureContext, Conversation};
 
 /// What one side says before the other goes on.
 pub(crate) type Turn = (Role, Vec<u8>);
@@ -81,7 +81,7 @@ pub(crate) fn close(talk: &mut Conversation, turns: &[Turn]) {
 }
 
 /// The facts while the connection is open.
-pub(crate) fn open_facts(turns: &[Turn]) -> ConversationFacts {
+pub(crate) fn open_facts(turns: &[Turn]) -> AppFacts {
     let mut talk = Conversation::new();
     for piece in pieces(turns) {
         feed(&mut talk, &piece);
@@ -90,12 +90,12 @@ pub(crate) fn open_facts(turns: &[Turn]) -> ConversationFacts {
 }
 
 /// The facts once both sides have closed.
-pub(crate) fn closed_facts(turns: &[Turn]) -> ConversationFacts {
+pub(crate) fn closed_facts(turns: &[Turn]) -> AppFacts {
     facts_of(&pieces(turns), turns)
 }
 
 /// The facts of `turns` that arrived as `pieces`, once both sides have closed.
-pub(crate) fn facts_of(pieces: &[Piece], turns: &[Turn]) -> ConversationFacts {
+pub(crate) fn facts_of(pieces: &[Piece], turns: &[Turn]) -> AppFacts {
     let mut talk = Conversation::new();
     for piece in pieces {
         feed(&mut talk, piece);

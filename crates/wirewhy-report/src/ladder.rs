@@ -279,11 +279,7 @@ fn numbers(page: &mut Page<'_>, judged: &Judged, names: &Names) -> io::Result<()
     page.labelled("client", &side(client, names))?;
     page.labelled("server", &side(server, names))?;
     page.labelled("state", &state(connection))?;
-    if let Some(tls) = connection
-        .said
-        .as_deref()
-        .and_then(|said| said.tls.as_deref())
-    {
+    if let Some(tls) = connection.app.as_deref().and_then(|app| app.tls.as_deref()) {
         page.labelled("tls", &messages::summary(tls))?;
     }
     if let Some(round_trip) = round_trip(connection) {

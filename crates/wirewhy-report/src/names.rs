@@ -43,8 +43,8 @@ impl FromIterator<(IpAddr, String)> for Names {
 
 /// The name the client asked for in its TLS hello.
 pub(crate) fn server_name(connection: &Connection) -> Option<Cow<'_, str>> {
-    let said = connection.said.as_deref();
-    said.and_then(|said| said.tls.as_deref()?.client_hello.as_ref()?.server_name())
+    let app = connection.app.as_deref();
+    app.and_then(|app| app.tls.as_deref()?.client_hello.as_ref()?.server_name())
         .map(Cow::Owned)
         .or_else(|| connection.server_name.as_deref().map(Cow::Borrowed))
 }

@@ -58,7 +58,7 @@ impl Hellos {
 
 /// Whether a ClientHello took several segments, and whether a ServerHello answered it.
 fn hello_of(connection: &Connection) -> Option<(bool, bool)> {
-    let tls = connection.said.as_deref()?.tls.as_deref()?;
+    let tls = connection.app.as_deref()?.tls.as_deref()?;
     let hello = tls.client_hello.as_deref()?;
     let long = hello.begun.frame != hello.mark.frame;
     Some((long, tls.server_hello.is_some() || tls.retry.is_some()))

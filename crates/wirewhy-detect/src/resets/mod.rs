@@ -285,10 +285,10 @@ const ALERT: ContentType = ContentType(21);
 /// around an alert of two bytes make 24 bytes in TLS 1.3, 31 in TLS 1.2 and, with its CBC suites, up to 69; those could be
 /// a short request too, unless a FIN follows.
 fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
-    let said = connection.said.as_deref();
-    let (speaker, heard) = match (side, said) {
-        (Side::Client, Some(said)) => (&said.client, connection.server.counts.payload_packets),
-        (Side::Server, Some(said)) => (&said.server, connection.client.counts.payload_packets),
+    let app = connection.app.as_deref();
+    let (speaker, heard) = match (side, app) {
+        (Side::Client, Some(app)) => (&app.client, connection.server.counts.payload_packets),
+        (Side::Server, Some(app)) => (&app.server, connection.client.counts.payload_packets),
         (_, None) => return false,
     };
     let closing = reset.before.peer_fin.is_some() || reset.before.own_fin.is_some();
@@ -301,8 +301,8 @@ fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
 
 /// Both sides have said `close_notify`: what is still on the way is no more than that, and nobody waits for it.
 fn both_said_farewell(connection: &Connection, reset: &Reset) -> bool {
-    let said = connection.said.as_deref();
-    let Some(tls) = said.and_then(|said| said.tls.as_deref()) else {
+    let app = connection.app.as_deref();
+    let Some(tls) = app.and_then(|app| app.tls.as_deref()) else {
         return false;
     };
     // An alert of two bytes and its type, with a tag of 16 bytes or 8 (RFC 8446 section 5.2); before TLS 1.3 its type is seen.
@@ -327,10 +327,10 @@ pub(crate) fn owes_answer(connection: &Connection, event: &Event, reset: &Reset)
         (Some(_), None) => true,
         (None, _) => false,
     };
-    let said = connection.said.as_deref();
-    let reads_http = said.is_some_and(|said| said.http.requests > 0);
-    let awaiting = said.is_some_and(|said| said.awaiting.is_some());
-    let halfway = said.is_some_and(|said| matches!(said.server.framing, Framing::Inside(_)));
+    let app = connection.app.as_deref();
+    let reads_http = app.is_some_and(|app| app.http.requests > 0);
+    let awaiting = app.is_some_and(|app| app.awaiting.is_some());
+    let halfway = app.is_some_and(|app| matches!(app.server.framing, Framing::Inside(_)));
     if reads_http {
         awaiting || halfway
     } else {
@@ -343,12 +343,12 @@ pub(crate) fn loses_work(connection: &Connection, event: &Event, reset: &Reset) 
     if both_said_farewell(connection, reset) {
         return false;
     }
-    let said = connection.said.as_deref();
-    let halfway = said.is_some_and(|said| {
-        matches!(said.server.framing, Framing::Inside(_))
-            || matches!(said.client.framing, Framing::Inside(_))
+    let app = connection.app.as_deref();
+    let halfway = app.is_some_and(|app| {
+        matches!(app.server.framing, Framing::Inside(_))
+            || matches!(app.client.framing, Framing::Inside(_))
     });
-    let asked = said.is_some_and(|said| said.awaiting.is_some());
+    let asked = app.is_some_and(|app| app.awaiting.is_some());
     // The reset itself may acknowledge what came last.
     let taken = reset
         .ack
@@ -373,9 +373,9 @@ fn left_unread(connection: &Connection, event: &Event, reset: &Reset) -> bool {
     let answered = before.own_payload.is_some_and(|own| own.time > input.time);
     let taken = reset.peer_next.is_some_and(|next| !ack.is_before(next));
     let early = connection
-        .said
+        .app
         .as_deref()
-        .and_then(|said| said.http.last.as_ref())
+        .and_then(|app| app.http.last.as_ref())
         .is_some_and(|exchange| exchange.sent.is_none());
     early || (!answered && taken)
 }

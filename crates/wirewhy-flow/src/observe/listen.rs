@@ -45,7 +45,7 @@ impl Live {
             _ => {}
         }
         if !conversation.wants() {
-            self.settle_said();
+            self.settle_app();
         }
     }
 

@@ -6,7 +6,7 @@ mod reset;
 mod stray;
 
 use wirewhy_packet::{Seq, TcpFlags};
-use wirewhy_protocol::{CaptureContext, Conversation, ConversationFacts};
+use wirewhy_protocol::{AppFacts, CaptureContext, Conversation};
 
 use self::stray::Stray;
 use crate::copies::Recent;
@@ -203,17 +203,17 @@ impl Live {
         missing.saturating_add(beyond)
     }
 
-    /// Whether the bytes still to come can change what they said.
+    /// Whether the bytes still to come can change the application facts.
     pub(crate) fn listens(&self) -> bool {
         let conversation = &self.notes.conversation;
         conversation.has_begun() && conversation.wants()
     }
 
-    /// A copy to be handed over while this one goes on. What was said is in it already: what was read it from is not
-    /// copied, and may be large.
+    /// A copy to be handed over while this one continues. The application facts are in it already; the conversation they
+    /// are read from is not copied, and may be large.
     pub(crate) fn as_it_stands(&self) -> Live {
         let mut connection = self.connection.clone();
-        connection.said = self.said();
+        connection.app = self.app();
         let notes = &self.notes;
         Live {
             connection,
@@ -230,13 +230,13 @@ impl Live {
         }
     }
 
-    fn said(&self) -> Option<Box<ConversationFacts>> {
+    fn app(&self) -> Option<Box<AppFacts>> {
         let conversation = &self.notes.conversation;
         if !conversation.wants() {
-            return self.connection.said.clone();
+            return self.connection.app.clone();
         }
-        let spoken = conversation.has_begun();
-        spoken.then(|| Box::new(conversation.facts()))
+        let begun = conversation.has_begun();
+        begun.then(|| Box::new(conversation.facts()))
     }
 
     /// The connection is over: what is still open is settled.
@@ -245,14 +245,14 @@ impl Live {
             let (flight, own, _) = self.flight(side);
             flight.finish(own);
         }
-        self.settle_said();
+        self.settle_app();
         (self.connection, self.notes)
     }
 
-    /// Nothing more can be said, or will be: what was said is told, and what it was read from is let go.
-    fn settle_said(&mut self) {
-        if let Some(said) = self.notes.conversation.finish() {
-            self.connection.said = Some(said);
+    /// No more application bytes follow, or can change anything: takes the facts, and frees what they were read from.
+    fn settle_app(&mut self) {
+        if let Some(app) = self.notes.conversation.finish() {
+            self.connection.app = Some(app);
         }
     }
 
@@ -265,7 +265,7 @@ impl Live {
         // What was read so far was read as the other side's.
         notes.places = [None, None];
         notes.conversation = Conversation::new();
-        self.connection.said = None;
+        self.connection.app = None;
         notes.strays.reverse();
         self.connection.flip();
     }

@@ -123,7 +123,7 @@ fn tls_is_read_from_the_first_record_on_and_tells_the_client() {
     assert_eq!((late.roles, late.client.port), (Roles::Hello, 443));
     assert!(!late.roles.are_known());
     assert_eq!(late.client.counts.payload_bytes, 350);
-    let tls = late.said.and_then(|said| said.tls).expect("TLS");
+    let tls = late.app.and_then(|app| app.tls).expect("TLS");
     assert_eq!(tls.client_hello.map(|hello| hello.mark.frame), Some(2));
     assert_eq!(tls.server_hello.map(|hello| hello.mark.frame), Some(3));
     assert_eq!(tls.server.alerts.len(), 1);
@@ -138,7 +138,7 @@ fn a_server_hello_tells_the_server_too() {
          0.02 < PA 1:48(47) ack 1 hex {server_hello}"
     ));
     assert_eq!((late.roles, late.server.port), (Roles::Hello, 40_000));
-    let tls = late.said.and_then(|said| said.tls).expect("TLS");
+    let tls = late.app.and_then(|app| app.tls).expect("TLS");
     assert!(tls.server_hello.is_some());
 }
 
@@ -148,7 +148,7 @@ fn nothing_but_tls_is_read_in_the_middle_of_a_stream() {
         "0.00 > PA 1:17(16) ack 1 \"GET / HTTP/1.0\\r\\n\"
          0.01 < PA 1:17(16) ack 17 \"HTTP/1.0 200 OK\\n\"",
     );
-    assert_eq!(late.said, None);
+    assert_eq!(late.app, None);
 }
 
 #[test]

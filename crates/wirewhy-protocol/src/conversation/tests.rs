@@ -302,7 +302,7 @@ fn any_stream_cut_anywhere_is_survived() {
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
 
-fn download(body: &[(u64, u32)], end: u64) -> ConversationFacts {
+fn download(body: &[(u64, u32)], end: u64) -> AppFacts {
     let mut talk = Conversation::new();
     talk.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
     talk.server_data(

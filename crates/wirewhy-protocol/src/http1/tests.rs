@@ -1,11 +1,11 @@
 use super::*;
 use crate::testing::{Turn, client, closed_facts, open_facts, server};
-use crate::{AppProtocol, ConversationFacts, Request};
+use crate::{AppFacts, AppProtocol, Request};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n";
 const HEAD: &[u8] = b"HEAD /a HTTP/1.1\r\nHost: a.example\r\n\r\n";
 
-fn answered(request: &[u8], response: &[u8]) -> ConversationFacts {
+fn answered(request: &[u8], response: &[u8]) -> AppFacts {
     closed_facts(&[client(request), server(response)])
 }
 

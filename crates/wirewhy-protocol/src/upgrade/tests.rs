@@ -1,5 +1,5 @@
 use crate::testing::{Turn, client, closed_facts, facts_of, open_facts, segments, server};
-use crate::{AppProtocol, ConversationFacts, Framing, Upgrade, UpgradeProtocol, UpgradeVerdict};
+use crate::{AppFacts, AppProtocol, Framing, Upgrade, UpgradeProtocol, UpgradeVerdict};
 
 const HELLO: &[u8] = b"\x16\x03\x01\x00\x05hello";
 const ANSWER: &[u8] = b"\x16\x03\x03\x00\x07answers";
@@ -22,7 +22,7 @@ fn then_tls(mut turns: Vec<Turn>) -> Vec<Turn> {
 }
 
 /// The facts, the same over every segmentation.
-fn facts(turns: &[Turn]) -> ConversationFacts {
+fn facts(turns: &[Turn]) -> AppFacts {
     let whole = closed_facts(turns);
     let longest = turns.iter().map(|(_, bytes)| bytes.len()).max().unwrap();
     for size in 1..=longest {

@@ -166,7 +166,7 @@ impl<'a> ConnectionShape<'a> {
     pub(super) fn new(judged: &'a Judged, view: View, names: &'a Names) -> ConnectionShape<'a> {
         let connection = &judged.connection;
         let (client, server) = (&connection.client, &connection.server);
-        let said = connection.said.as_deref();
+        let app = connection.app.as_deref();
         let socket = |end: &Endpoint| SocketAddr::new(end.address, end.port);
         ConnectionShape {
             stream: connection.stream,
@@ -194,8 +194,8 @@ impl<'a> ConnectionShape<'a> {
             rtt_seconds: RttShape::new(connection),
             client_to_server: DirectionShape::new(client),
             server_to_client: DirectionShape::new(server),
-            tls: said.and_then(|said| Some(TlsShape::new(said.tls.as_deref()?))),
-            upgrade: said.and_then(|said| Some(UpgradeShape::new(said.upgrade.as_deref()?))),
+            tls: app.and_then(|app| Some(TlsShape::new(app.tls.as_deref()?))),
+            upgrade: app.and_then(|app| Some(UpgradeShape::new(app.upgrade.as_deref()?))),
             findings: view
                 .findings(&judged.findings)
                 .map(FindingShape::new)

@@ -5,8 +5,8 @@ use wirewhy_detect::Judged;
 use wirewhy_flow::Side;
 use wirewhy_packet::{Interval, TcpFlags, Timestamp};
 use wirewhy_protocol::{
-    Alert, AlertDescription, AlertSeen, Certificate, CertificateFacts, CertificateRequest,
-    Certificates, CipherSuite, ClientHello, ContentType, ConversationFacts, HandshakeType,
+    Alert, AlertDescription, AlertSeen, AppFacts, Certificate, CertificateFacts,
+    CertificateRequest, Certificates, CipherSuite, ClientHello, ContentType, HandshakeType,
     Incomplete, KeyAlgorithm, Mark, Message, MessageKind, NamedGroup, ProtocolVersion, PublicKey,
     Retry, Secrets, ServerHello, SignatureAlgorithm, SubjectName, TlsFacts, Upgrade,
     UpgradeProtocol, UpgradeVerdict,
@@ -168,11 +168,11 @@ fn refused(text: &str) -> TlsFacts {
 
 fn judged(tls: TlsFacts) -> Judged {
     let mut judged = healthy(0);
-    let said = ConversationFacts {
+    let app = AppFacts {
         tls: Some(Box::new(tls)),
-        ..ConversationFacts::default()
+        ..AppFacts::default()
     };
-    judged.connection.said = Some(Box::new(said));
+    judged.connection.app = Some(Box::new(app));
     judged
 }
 
@@ -331,8 +331,8 @@ fn json_tells_a_retry_and_an_upgrade() {
         }),
         ..TlsFacts::default()
     });
-    let said = judged.connection.said.as_mut().unwrap();
-    said.upgrade = Some(Box::new(Upgrade {
+    let app = judged.connection.app.as_mut().unwrap();
+    app.upgrade = Some(Box::new(Upgrade {
         protocol: UpgradeProtocol::PostgreSql,
         verdict: UpgradeVerdict::Refused,
         offered: None,

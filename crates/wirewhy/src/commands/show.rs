@@ -173,11 +173,7 @@ fn row(packet: &Packet<'_>, marked: Marked, is_copy: bool) -> Option<Row> {
 fn draw(ladder: &mut Ladder<impl io::Write>, judged: &Judged, rows: &Rows) -> io::Result<()> {
     let connection = &judged.connection;
     ladder.columns(socket(&connection.client), socket(&connection.server))?;
-    if let Some(tls) = connection
-        .said
-        .as_deref()
-        .and_then(|said| said.tls.as_deref())
-    {
+    if let Some(tls) = connection.app.as_deref().and_then(|app| app.tls.as_deref()) {
         ladder.messages(tls);
     }
     let mut icmp = icmp_rows(connection).into_iter().peekable();

@@ -45,9 +45,9 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let connection = resets.connection;
     let own = connection.side(first.event.from);
     let status = connection
-        .said
+        .app
         .as_deref()
-        .and_then(|said| said.http.last_status)
+        .and_then(|app| app.http.last_status)
         .filter(|_| first.reset.before.own_fin.is_some());
     let early = status.map_or(String::new(), |status| {
         format!("; it had answered early, with status {status}")

@@ -64,15 +64,15 @@ fn waiting(connection: &Connection, limits: &Limits) -> Option<(Mark, Interval)>
 /// The question that waits for its answer: an HTTP request, or a turn in a conversation of turns.
 fn question(connection: &Connection) -> Option<Mark> {
     let exchange = &connection.exchange;
-    let said = connection.said.as_deref();
-    if let Some(awaiting) = said.and_then(|said| said.awaiting.as_ref()) {
+    let app = connection.app.as_deref();
+    if let Some(awaiting) = app.and_then(|app| app.awaiting.as_ref()) {
         return Some(Mark {
             frame: awaiting.sent.frame,
             time: awaiting.sent.time,
         });
     }
     let in_turns = exchange.answers > 0 && !exchange.pushes;
-    let in_text = said.is_some_and(|said| said.http.requests == 0 && speaks_in_turns(said));
+    let in_text = app.is_some_and(|app| app.http.requests == 0 && speaks_in_turns(app));
     exchange.asked.filter(|_| in_turns && in_text)
 }
 

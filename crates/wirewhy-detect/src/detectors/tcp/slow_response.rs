@@ -1,7 +1,7 @@
 //! `tcp.slow-response`: the answer took long, and the network did not.
 
 use wirewhy_flow::{Answer, Connection, Mark};
-use wirewhy_protocol::{AppProtocol, ConversationFacts};
+use wirewhy_protocol::{AppFacts, AppProtocol};
 
 use crate::wording::{socket, span};
 use crate::{
@@ -32,11 +32,11 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 /// Whether a conversation goes by turns that can be told apart without reading it: lines of text, as in SMTP, FTP or
 /// Redis. Binary protocols mix questions with news, and under TLS and SSH nothing can be told.
-pub(super) fn speaks_in_turns(said: &ConversationFacts) -> bool {
+pub(super) fn speaks_in_turns(app: &AppFacts) -> bool {
     let sealed = |protocol: Option<AppProtocol>| {
         matches!(protocol, Some(AppProtocol::Tls | AppProtocol::Ssh))
     };
-    let opened = [&said.client, &said.server];
+    let opened = [&app.client, &app.server];
     let text = |bytes: &[u8]| {
         let readable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t');
         !bytes.is_empty() && bytes.iter().all(readable)
@@ -50,15 +50,15 @@ pub(super) fn speaks_in_turns(said: &ConversationFacts) -> bool {
 fn slowest(connection: &Connection) -> Option<Answer> {
     let exchange = &connection.exchange;
     let by_turns = exchange.slowest.filter(|_| !exchange.pushes);
-    let said = connection.said.as_deref()?;
-    if said.http.requests == 0 {
-        return if speaks_in_turns(said) {
+    let app = connection.app.as_deref()?;
+    if app.http.requests == 0 {
+        return if speaks_in_turns(app) {
             by_turns
         } else {
             exchange.first
         };
     }
-    let slowest = said.http.slowest.as_ref()?;
+    let slowest = app.http.slowest.as_ref()?;
     let mark = |seen: wirewhy_protocol::Mark| Mark {
         frame: seen.frame,
         time: seen.time,

@@ -45,8 +45,8 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let (client, server) = (&connection.client, &connection.server);
-    let said = connection.said.as_deref()?;
-    let unfinished = said.server.truncated()?;
+    let app = connection.app.as_deref()?;
+    let unfinished = app.server.truncated()?;
     let fin = server.fin?;
     if client.fin.is_some_and(|own| own.frame < fin.frame) || client.counts.resets > 0 {
         return None;
@@ -101,10 +101,10 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         facts: Facts::default()
             .with("announced_bytes", announced)
             .with("received_bytes", received)
-            .with("status", said.http.last_status)
+            .with("status", app.http.last_status)
             .with(
                 "request",
-                said.http
+                app.http
                     .last_request
                     .as_ref()
                     .map(|asked| Value::from(format!("{} {}", asked.method, asked.target))),

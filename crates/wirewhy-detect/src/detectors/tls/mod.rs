@@ -128,7 +128,7 @@ fn refused_flight(handshake: &Handshake<'_>) -> Option<(Mark, ClientFlight)> {
 
 /// What a server said in HTTP about the client's certificate, where it had asked for one.
 fn complaint(handshake: &Handshake<'_>) -> Option<(Mark, TlsComplaint)> {
-    let http = &handshake.connection.said.as_deref()?.http;
+    let http = &handshake.connection.app.as_deref()?.http;
     handshake.tls.certificate_request.as_ref()?;
     let answered = handshake.connection.server.last_payload?;
     Some((answered, http.complaint?))

@@ -2,7 +2,7 @@
 
 use wirewhy_flow::{Connection, Side};
 use wirewhy_protocol::{
-    AppProtocol, ConversationFacts, TlsComplaint, Upgrade, UpgradeProtocol, UpgradeVerdict,
+    AppFacts, AppProtocol, TlsComplaint, Upgrade, UpgradeProtocol, UpgradeVerdict,
 };
 
 use crate::handshake::culprit;
@@ -45,9 +45,9 @@ fn plain(protocol: Option<AppProtocol>) -> Option<&'static str> {
 }
 
 /// Who speaks what else, where TLS was to be spoken.
-fn wrong_side(said: &ConversationFacts) -> Option<(Side, &'static str)> {
-    let (client, server) = (&said.client, &said.server);
-    let upgrade = said.upgrade.as_deref();
+fn wrong_side(app: &AppFacts) -> Option<(Side, &'static str)> {
+    let (client, server) = (&app.client, &app.server);
+    let upgrade = app.upgrade.as_deref();
     if upgrade.is_some_and(agreed) {
         // Whatever follows an agreement and is no TLS is wrong, also where nobody knows what it is.
         let wrong = |protocol: Option<AppProtocol>| {
@@ -62,10 +62,10 @@ fn wrong_side(said: &ConversationFacts) -> Option<(Side, &'static str)> {
     if upgrade.is_some_and(|upgrade| upgrade.asked.is_some()) {
         return None;
     }
-    if said.http.complaint == Some(TlsComplaint::ExpectsTls) {
+    if app.http.complaint == Some(TlsComplaint::ExpectsTls) {
         return Some((Side::Client, plain(client.protocol)?));
     }
-    let went_on = said
+    let went_on = app
         .tls
         .as_deref()
         .is_some_and(|tls| tls.client.change_cipher_spec.is_some() || tls.client.sealed_count > 0);
@@ -93,7 +93,7 @@ fn agreed(upgrade: &Upgrade) -> bool {
 }
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let (wrong, spoke) = wrong_side(connection.said.as_deref()?)?;
+    let (wrong, spoke) = wrong_side(connection.app.as_deref()?)?;
     let (own, peer) = (connection.side(wrong), connection.side(wrong.other()));
     let summary = match wrong {
         Side::Server => format!(

@@ -48,7 +48,7 @@ fn name(protocol: UpgradeProtocol) -> Option<&'static str> {
 }
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let upgrade = connection.said.as_deref()?.upgrade.as_deref()?;
+    let upgrade = connection.app.as_deref()?.upgrade.as_deref()?;
     let name = name(upgrade.protocol)?;
     if upgrade.verdict != UpgradeVerdict::Refused {
         return None;

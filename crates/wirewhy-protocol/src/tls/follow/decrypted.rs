@@ -2,7 +2,7 @@
 
 use crate::testing::{Piece, Turn, close, feed_with, pieces, segments};
 use crate::tls::{AlertSeen, MessageKind, Secrets, TlsFacts, TlsStage};
-use crate::{CaptureContext, Conversation, ConversationFacts, Framing, What};
+use crate::{AppFacts, CaptureContext, Conversation, Framing, What};
 
 use super::*;
 
@@ -39,7 +39,7 @@ fn context(text: &str) -> CaptureContext {
     context
 }
 
-fn facts(pieces: &[Piece], turns: &[Turn], mut context: CaptureContext) -> ConversationFacts {
+fn facts(pieces: &[Piece], turns: &[Turn], mut context: CaptureContext) -> AppFacts {
     let mut talk = Conversation::new();
     for piece in pieces {
         feed_with(&mut talk, piece, &mut context);
@@ -48,12 +48,12 @@ fn facts(pieces: &[Piece], turns: &[Turn], mut context: CaptureContext) -> Conve
     talk.facts()
 }
 
-fn decrypted(text: &str) -> ConversationFacts {
+fn decrypted(text: &str) -> AppFacts {
     let turns = turns(text);
     facts(&pieces(&turns), &turns, context(text))
 }
 
-fn tls(facts: &ConversationFacts) -> &TlsFacts {
+fn tls(facts: &AppFacts) -> &TlsFacts {
     facts.tls.as_deref().unwrap()
 }
 

@@ -156,7 +156,7 @@ fn ssl2_hello() -> Vec<u8> {
     [&[0x80, u8::try_from(body.len()).unwrap()], &body[..]].concat()
 }
 
-fn tls_of(facts: crate::ConversationFacts) -> TlsFacts {
+fn tls_of(facts: crate::AppFacts) -> TlsFacts {
     *facts.tls.expect("TLS was spoken")
 }
 

@@ -159,7 +159,7 @@ fn in_words(counts: Counts) -> Option<String> {
 
 /// From the ClientHello to the client's Finished, or to the record that most likely carried it.
 fn tls_handshake(connection: &Connection) -> Option<Interval> {
-    let tls = connection.said.as_deref()?.tls.as_deref()?;
+    let tls = connection.app.as_deref()?.tls.as_deref()?;
     let begun = tls.client.messages.first()?.begun;
     let likely = tls.client.likely_finished.as_ref();
     let finished = tls.client.finished.or(likely.map(|record| record.mark))?;
