@@ -26,7 +26,7 @@ pub use certificates::{TrustStore, UnusableRoot};
 pub use detectors::DETECTORS;
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use judge::{Judged, Outcome, judge};
-pub use limits::Limits;
+pub use limits::{Change, Limits, Setting, Threshold};
 pub use live::{Reportable, next_deadline, reportable_at};
 pub(crate) use record::Rule;
 pub use record::{Detector, Record};

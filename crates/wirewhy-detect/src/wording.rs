@@ -37,29 +37,31 @@ fn push_number(text: &mut String, number: u16) {
     }
 }
 
-/// A span for a sentence: `3.2 s`, `140 ms`, `85 µs`.
+/// A span of time with two or three digits: `85 µs`, `1.4 ms`, `140 ms`, `3.2 s`, `350 s`, `12 min 5 s`, `5 h 20 min`, `3 d 4 h`,
+/// `38 days`.
+/// Timers are set in seconds, so that seconds are kept up to ten minutes.
 #[must_use]
 pub fn span(interval: Interval) -> String {
-    let seconds = interval.as_secs_f64();
-    match seconds.abs() {
-        s if s >= 100.0 => format!("{seconds:.0} s"),
-        s if s >= 1.0 => format!("{seconds:.1} s"),
-        s if s >= 0.01 => format!("{:.0} ms", seconds * 1e3),
-        s if s >= 0.001 => format!("{:.1} ms", seconds * 1e3),
-        _ => format!("{:.0} µs", seconds * 1e6),
-    }
-}
-
-/// A long span for a sentence: `3 days`, `5 h`, and shorter ones as [`span`] words them.
-#[must_use]
-pub fn long_span(interval: Interval) -> String {
-    const HOUR: i64 = 3_600;
-    match interval.0 / 1_000_000_000 {
-        seconds if seconds >= 48 * HOUR => format!("{} days", seconds / (24 * HOUR)),
-        seconds if seconds >= 2 * HOUR => format!("{} h", seconds / HOUR),
-        seconds if seconds >= 120 => format!("{} min", seconds / 60),
-        _ => span(interval),
-    }
+    const SECOND: u64 = 1_000_000_000;
+    let sign = if interval.0 < 0 { "-" } else { "" };
+    let nanos = interval.0.unsigned_abs();
+    let seconds = nanos / SECOND;
+    // Exact far beyond the digits that are kept.
+    let real = nanos as f64;
+    let text = match nanos {
+        0 => "0 s".to_owned(),
+        1..1_000 => format!("{nanos} ns"),
+        1_000..1_000_000 => format!("{:.0} µs", real / 1e3),
+        1_000_000..10_000_000 => format!("{:.1} ms", real / 1e6),
+        10_000_000..SECOND => format!("{:.0} ms", real / 1e6),
+        _ if seconds < 100 => format!("{:.1} s", real / 1e9),
+        _ if seconds < 600 => format!("{:.0} s", real / 1e9),
+        _ if seconds < 7_200 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ if seconds < 172_800 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ if seconds < 864_000 => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+        _ => format!("{} days", number(seconds / 86_400)),
+    };
+    format!("{sign}{text}")
 }
 
 /// A time for a sentence, in UTC: `2026-01-02 03:04:05 UTC`.
@@ -71,13 +73,40 @@ pub fn instant(time: Timestamp) -> String {
         .to_string()
 }
 
-/// `1 SYN`, `3 SYNs`.
+/// A number with its thousands separated: `2,430,112`.
 #[must_use]
-pub fn count(number: u64, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
+pub fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count of things, whose plural adds an s: `1 SYN`, `3 SYNs`, `1,200 connections`.
+#[must_use]
+pub fn count(many: u64, noun: &str) -> String {
+    let plural = if many == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", number(many))
+}
+
+/// A size in bytes: `512 bytes`, `12.3 kB`, `1.54 GB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (1_000_000_000_000, "TB"),
+        (1_000_000_000, "GB"),
+        (1_000_000, "MB"),
+        (10_000, "kB"),
+    ];
+    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((_, "kB")) => format!("{:.1} kB", bytes as f64 / 1e3),
+        Some((unit, name)) => format!("{:.2} {name}", bytes as f64 / *unit as f64),
+        None => count(bytes, "byte"),
     }
 }
 
@@ -126,17 +155,37 @@ mod tests {
     #[test]
     fn spans_keep_two_or_three_digits() {
         let spans = [
-            85_000,
-            1_400_000,
-            140_000_000,
-            3_240_000_000,
-            127_400_000_000,
+            (0, "0 s"),
+            (999, "999 ns"),
+            (85_000, "85 µs"),
+            (1_400_000, "1.4 ms"),
+            (140_000_000, "140 ms"),
+            (3_240_000_000, "3.2 s"),
+            (127_400_000_000, "127 s"),
+            (350_200_000_000, "350 s"),
+            (1_260_000_000_000, "21 min 0 s"),
+            (7_260_000_000_000, "2 h 1 min"),
+            (180_000_000_000_000, "2 d 2 h"),
+            (3_300_000_000_000_000, "38 days"),
+            (-1_500_000, "-1.5 ms"),
         ];
-        let words: Vec<String> = spans
-            .into_iter()
-            .map(|nanos| span(Interval(nanos)))
-            .collect();
-        assert_eq!(words, ["85 µs", "1.4 ms", "140 ms", "3.2 s", "127 s"]);
+        for (nanos, words) in spans {
+            assert_eq!(span(Interval(nanos)), words);
+        }
+    }
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        let shown = [0, 7, 999, 1_000, 65_536, 2_430_112].map(number);
+        assert_eq!(shown, ["0", "7", "999", "1,000", "65,536", "2,430,112"]);
+        assert_eq!(count(1, "packet"), "1 packet");
+        assert_eq!(count(0, "packet"), "0 packets");
+    }
+
+    #[test]
+    fn sizes_use_decimal_units() {
+        let shown = [1, 9_999, 12_345, 1_540_000_000].map(size);
+        assert_eq!(shown, ["1 byte", "9,999 bytes", "12.3 kB", "1.54 GB"]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub fn list_codes(
 
 #[cfg(test)]
 mod tests {
-    use wirewhy_detect::Severity;
+    use wirewhy_detect::{Reportable, Severity};
 
     use super::*;
 
@@ -68,6 +68,8 @@ mod tests {
         recognised: "A reset answers the SYN.",
         look_alikes: "A filter that answers in the host's name.",
         check_next: &["Is the service up?", "ss -ltn"],
+        explained_by: &[],
+        reportable: Reportable::Soon,
     };
 
     const OTHER: Record = Record {

@@ -1,73 +1,15 @@
 //! Numbers, times and measured values as people read them.
 
 use wirewhy_detect::Value;
-use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_packet::Timestamp;
 use wirewhy_protocol::{KeyAlgorithm, MessageKind, UpgradeProtocol, UpgradeVerdict};
+
+pub(crate) use wirewhy_detect::wording::{count as counted, number as count, size, span};
 
 use crate::{Names, Safe};
 
 /// How many values of one list are written out.
 const MAX_LISTED: usize = 8;
-
-/// A count with thousands set apart: `2,430,112`.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A count of things, the plural by adding an s: `1 connection`, `12 connections`.
-pub(crate) fn counted(number: u64, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", count(number))
-}
-
-/// A span with three significant digits at most: `0.312 ms`, `12.4 s`, `5 min 50 s`.
-pub(crate) fn span(interval: Interval) -> String {
-    let sign = if interval.0 < 0 { "-" } else { "" };
-    let nanos = interval.0.unsigned_abs();
-    let seconds = nanos as f64 / 1e9;
-    let text = match nanos {
-        0 => "0 s".to_owned(),
-        1..1_000 => format!("{nanos} ns"),
-        1_000..10_000_000 => format!("{:.3} ms", seconds * 1e3),
-        10_000_000..1_000_000_000 => format!("{:.1} ms", seconds * 1e3),
-        1_000_000_000..10_000_000_000 => format!("{seconds:.2} s"),
-        10_000_000_000..120_000_000_000 => format!("{seconds:.1} s"),
-        _ => long_span(nanos / 1_000_000_000),
-    };
-    format!("{sign}{text}")
-}
-
-fn long_span(seconds: u64) -> String {
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match hours {
-        0..2 => format!("{minutes} min {} s", seconds % 60),
-        2..48 => format!("{hours} h {} min", minutes % 60),
-        _ => format!("{days} d {} h", hours % 24),
-    }
-}
-
-/// A size in bytes: `512 bytes`, `1.54 GB`.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [
-        (1_000_000_000_000, "TB"),
-        (1_000_000_000, "GB"),
-        (1_000_000, "MB"),
-        (10_000, "kB"),
-    ];
-    match UNITS.iter().find(|(unit, _)| bytes >= *unit) {
-        Some((_, "kB")) => format!("{:.1} kB", bytes as f64 / 1e3),
-        Some((unit, name)) => format!("{:.2} {name}", bytes as f64 / *unit as f64),
-        None => counted(bytes, "byte"),
-    }
-}
 
 /// RFC 3339 in UTC with nine digits.
 #[must_use]
@@ -229,47 +171,9 @@ fn spelled(value: &Value, unit: Unit, names: &Names) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wirewhy_packet::Interval;
+
     use super::*;
-
-    #[test]
-    fn counts_are_grouped_by_thousands() {
-        let shown = [0, 7, 999, 1_000, 65_536, 2_430_112].map(count);
-        assert_eq!(shown, ["0", "7", "999", "1,000", "65,536", "2,430,112"]);
-        assert_eq!(counted(1, "packet"), "1 packet");
-        assert_eq!(counted(0, "packet"), "0 packets");
-    }
-
-    #[test]
-    fn spans_keep_the_digits_that_matter() {
-        let shown = [
-            0,
-            999,
-            312_000,
-            21_400_000,
-            1_021_000_000,
-            12_340_000_000,
-            350_200_000_000,
-            7_260_000_000_000,
-            180_000_000_000_000,
-            -1_500_000,
-        ]
-        .map(|nanos| span(Interval(nanos)));
-        assert_eq!(
-            shown,
-            [
-                "0 s",
-                "999 ns",
-                "0.312 ms",
-                "21.4 ms",
-                "1.02 s",
-                "12.3 s",
-                "5 min 50 s",
-                "2 h 1 min",
-                "2 d 2 h",
-                "-1.500 ms"
-            ]
-        );
-    }
 
     #[test]
     fn times_are_utc_with_nine_digits_over_the_whole_range() {
@@ -324,11 +228,5 @@ mod tests {
             fact("reset", &record, &names),
             "reset (ttl 57, seen unknown)"
         );
-    }
-
-    #[test]
-    fn sizes_use_decimal_units() {
-        let shown = [1, 9_999, 12_345, 1_540_000_000].map(size);
-        assert_eq!(shown, ["1 byte", "9,999 bytes", "12.3 kB", "1.54 GB"]);
     }
 }

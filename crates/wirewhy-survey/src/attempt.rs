@@ -1,18 +1,18 @@
-//! How one attempt to use a service went.
+//! The outcome of one attempt to use a service.
 
 use wirewhy_flow::{Connection, Ended, EventKind, Side};
 use wirewhy_packet::Interval;
 
 use wirewhy_detect::{Confidence, Culprit, Finding, Judged, Limits, Outcome, Role, Severity, code};
 
-/// How an attempt went.
+/// The outcome of an attempt, as the service sees it.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Went {
-    /// The service did its part.
+pub(crate) enum AttemptOutcome {
+    /// The service answered as it should.
     Worked,
-    /// It failed, and not by the client's doing.
+    /// It failed, and the client did not cause it.
     Failed(Failure),
-    /// The client itself left, or was at fault.
+    /// The client left, or caused the failure.
     Left,
 }
 
@@ -25,17 +25,17 @@ pub(crate) struct Failure {
     pub(crate) culprit: Culprit,
     /// How sure that is.
     pub(crate) confidence: Confidence,
-    /// Whether nothing at all came of the attempt: no answer beyond a TLS handshake that failed.
-    pub(crate) in_vain: bool,
-    /// Whether the client asked more than once before it gave up.
-    pub(crate) asked_again: bool,
+    /// Whether the server sent no data beyond a TLS handshake that failed.
+    pub(crate) without_result: bool,
+    /// Whether the client sent more than one SYN.
+    pub(crate) repeated: bool,
     /// The decisive frame.
     pub(crate) frame: u64,
 }
 
-/// The first SYN of a client in which nothing came back that it reacted to.
+/// A half-open attempt, by what the service answered to its SYN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Silent {
+pub(crate) enum HalfOpen {
     /// The service did not answer.
     Unanswered,
     /// The service answered once.
@@ -44,10 +44,10 @@ pub(crate) enum Silent {
     AnsweredAgain,
 }
 
-/// What a try came to that found nothing.
+/// How an attempt failed that may be one of a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fruitless {
-    /// No answer, and given up soon.
+pub(crate) enum FailedProbe {
+    /// No answer, and not repeated for long.
     Unanswered,
     /// A reset in answer to the SYN.
     Refused,
@@ -57,8 +57,8 @@ pub(crate) enum Fruitless {
     Aborted,
 }
 
-/// How an attempt went; `None` where the capture does not show one, or not enough of it.
-pub(crate) fn went(judged: &Judged) -> Option<Went> {
+/// The outcome of an attempt; `None` where the capture does not show one, or not enough of it.
+pub(crate) fn outcome(judged: &Judged) -> Option<AttemptOutcome> {
     judged.connection.handshake.first_syn?;
     match judged.outcome() {
         Outcome::Undecided => None,
@@ -67,40 +67,40 @@ pub(crate) fn went(judged: &Judged) -> Option<Went> {
             .handshake
             .ack
             .is_some()
-            .then_some(Went::Worked),
+            .then_some(AttemptOutcome::Worked),
         Outcome::Failed => Some(failed(judged)),
     }
 }
 
-fn failed(judged: &Judged) -> Went {
+fn failed(judged: &Judged) -> AttemptOutcome {
     let Some(root) = judged.root_cause() else {
-        return Went::Left;
+        return AttemptOutcome::Left;
     };
     if matches!(root.culprit.role, Role::Client | Role::Capture) {
-        return Went::Left;
+        return AttemptOutcome::Left;
     }
     let connection = &judged.connection;
     let in_tls = judged
         .findings
         .iter()
         .any(|found| found.severity == Severity::Error && found.code.starts_with("tls."));
-    let in_vain = in_tls || connection.server.counts.payload_packets == 0;
-    // What ends an open connection in its idle time says nothing about the service.
+    let without_result = in_tls || connection.server.counts.payload_packets == 0;
+    // The end of an idle connection shows nothing about the service.
     let of_idleness = [
         code::RST_IDLE_EXPIRED,
         code::TCP_KEEPALIVE_UNANSWERED,
         code::TCP_PEER_VANISHED,
         code::TCP_HALF_CLOSED,
     ];
-    if !in_vain && of_idleness.contains(&root.code) {
-        return Went::Worked;
+    if !without_result && of_idleness.contains(&root.code) {
+        return AttemptOutcome::Worked;
     }
-    Went::Failed(Failure {
+    AttemptOutcome::Failed(Failure {
         code: root.code,
         culprit: root.culprit,
         confidence: root.confidence,
-        in_vain,
-        asked_again: connection.handshake.syns > 1,
+        without_result,
+        repeated: connection.handshake.syns > 1,
         frame: decisive(root, connection),
     })
 }
@@ -115,7 +115,7 @@ fn decisive(finding: &Finding, connection: &Connection) -> u64 {
 
 /// Whether the client sent one SYN and then nothing, not even a reset, although a stack would have sent it again (RFC 6298
 /// section 2.1: after a second) or reacted to the answer by then.
-pub(crate) fn silent(connection: &Connection) -> Option<Silent> {
+pub(crate) fn silent(connection: &Connection) -> Option<HalfOpen> {
     let handshake = &connection.handshake;
     let first = handshake.first_syn?;
     let counts = &connection.client.counts;
@@ -132,9 +132,9 @@ pub(crate) fn silent(connection: &Connection) -> Option<Silent> {
     }
     Some(match handshake.syn_acks {
         0 if connection.server.was_seen() => return None,
-        0 => Silent::Unanswered,
-        1 => Silent::Answered,
-        _ => Silent::AnsweredAgain,
+        0 => HalfOpen::Unanswered,
+        1 => HalfOpen::Answered,
+        _ => HalfOpen::AnsweredAgain,
     })
 }
 
@@ -142,24 +142,24 @@ fn is_icmp(event: &wirewhy_flow::Event) -> bool {
     matches!(event.kind, EventKind::Icmp(_))
 }
 
-/// What a try came to that found nothing, as a scanner's do: refused, turned away, left half-way, or unanswered and given
-/// up soon. A stack asked to connect goes on asking for minutes.
-pub(crate) fn fruitless(judged: &Judged, limits: &Limits) -> Option<Fruitless> {
+/// How an attempt failed that may be one of a scan: refused, unreachable, aborted half-way, or unanswered and not repeated for
+/// long. A TCP stack that really connects repeats its SYN for minutes.
+pub(crate) fn failed_probe(judged: &Judged, limits: &Limits) -> Option<FailedProbe> {
     let connection = &judged.connection;
     judged.findings.iter().find_map(|found| {
         if found.code == code::TCP_REFUSED {
-            return Some(Fruitless::Refused);
+            return Some(FailedProbe::Refused);
         }
         if found.code == code::TCP_UNREACHABLE && connection.handshake.ack.is_none() {
-            return Some(Fruitless::Unreachable);
+            return Some(FailedProbe::Unreachable);
         }
         if found.code == code::TCP_HANDSHAKE_ABORTED {
-            return Some(Fruitless::Aborted);
+            return Some(FailedProbe::Aborted);
         }
         let last = connection.handshake.last_syn?;
         let gave_up =
             connection.handshake.syns <= 2 && connection.heard_after(last.time) >= limits.silence;
-        (found.code == code::TCP_SYN_UNANSWERED && gave_up).then_some(Fruitless::Unanswered)
+        (found.code == code::TCP_SYN_UNANSWERED && gave_up).then_some(FailedProbe::Unanswered)
     })
 }
 

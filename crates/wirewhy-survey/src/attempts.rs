@@ -37,18 +37,18 @@ impl Attempts {
         if handshake.first_syn.is_none() || connection.is_one_sided() {
             return;
         }
-        let went = attempt::went(judged);
+        let outcome = attempt::outcome(judged);
         if let Some(service) = self.services.entry(address) {
-            service.add(connection, went);
+            service.add(connection, outcome);
         }
-        if went.is_some()
+        if outcome.is_some()
             && let Some(source) = self.sources.entry(connection.client.address)
         {
-            source.add(connection, attempt::fruitless(judged, limits), limits);
+            source.add(connection, attempt::failed_probe(judged, limits), limits);
         }
     }
 
-    /// Takes in a connection that opened and goes on well so far: as long as it does, its service is not down.
+    /// Takes in a connection that opened, is ongoing and has not failed: until it ends, its service is not down.
     pub(crate) fn note_ongoing(&mut self, judged: &Judged) {
         let connection = &judged.connection;
         let handshake = &connection.handshake;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use wirewhy_flow::Mark;
 use wirewhy_packet::Timestamp;
 
-use crate::attempt::Silent;
+use crate::attempt::HalfOpen;
 use crate::distinct_count::DistinctCount;
 use wirewhy_detect::{Finding, Limits};
 
@@ -23,7 +23,7 @@ struct Window {
 pub(crate) struct Flood {
     /// The latest stretches. Attempts are noted when they end, half-open ones a good minute after they began.
     windows: [Window; 16],
-    /// Stretches given up, of which half-open attempts were the greater part.
+    /// Stretches no longer kept, in which half-open attempts were the greater part.
     past: Peak,
     /// Half-open attempts, by how the service answered.
     pub(crate) unanswered: u32,
@@ -70,7 +70,7 @@ impl Flood {
         }
     }
 
-    pub(crate) fn add(&mut self, client: IpAddr, start: Mark, silent: Option<Silent>) {
+    pub(crate) fn add(&mut self, client: IpAddr, start: Mark, silent: Option<HalfOpen>) {
         let is_silent = u32::from(silent.is_some());
         self.add_to_windows(Window {
             number: start.time.secs_nanos().0.div_euclid(Self::WINDOW),
@@ -79,9 +79,9 @@ impl Flood {
         });
         let Some(silent) = silent else { return };
         let count = match silent {
-            Silent::Unanswered => &mut self.unanswered,
-            Silent::Answered => &mut self.answered,
-            Silent::AnsweredAgain => &mut self.answered_again,
+            HalfOpen::Unanswered => &mut self.unanswered,
+            HalfOpen::Answered => &mut self.answered,
+            HalfOpen::AnsweredAgain => &mut self.answered_again,
         };
         *count = count.saturating_add(1);
         self.sources.add(&client);
@@ -92,7 +92,7 @@ impl Flood {
         }
     }
 
-    /// Adds to a stretch, unless it was given up before.
+    /// Adds to a stretch, unless it is no longer kept.
     fn add_to_windows(&mut self, more: Window) {
         let place = Self::place(more.number);
         if let Some(old) = self.windows.get(place).copied()
@@ -149,17 +149,17 @@ impl Flood {
         if recorded.beyond_syns {
             return true;
         }
-        // Without anything but SYNs and their answers only a repeated answer tells.
+        // In a recording of SYNs and SYN-ACKs alone only a repeated SYN-ACK proves that the ACK is missing.
         recorded.syn_acks
             && (self.answered_again >= self.answered && self.answered_again > 0
                 || self.unanswered > self.answered.saturating_add(self.answered_again))
     }
 
-    /// Whether so many different sources knocked that they are no clients that ask again and again.
+    /// Whether there are so many different sources that they are not clients that retry.
     pub(crate) fn is_scattered(&self, limits: &Limits) -> bool {
         let sources = self.sources.count();
         let answered = self.answered.saturating_add(self.answered_again);
-        // Clients without an answer ask again from another port; forged sources do not come back.
+        // Clients without an answer retry from another port; forged sources do not.
         let random = sources.saturating_mul(2) >= u64::from(self.half_open());
         sources >= u64::from(limits.flood_sources) && (random || answered > self.unanswered)
     }

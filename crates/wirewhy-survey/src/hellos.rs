@@ -1,4 +1,4 @@
-//! Hellos that were answered, to be held against those that were not.
+//! ClientHellos that were answered, to be compared with those that were not.
 
 use std::net::IpAddr;
 
@@ -36,7 +36,7 @@ impl Hellos {
     }
 
     /// Amends a finding about a long hello without an answer: a short one that was answered makes the length the cause, a
-    /// long one that was answered makes it doubtful.
+    /// long one that was answered makes that unlikely.
     pub(crate) fn amend(&self, connection: &Connection, finding: &mut Finding) {
         let answered = self.0.get(&key(connection)).copied().unwrap_or_default();
         finding

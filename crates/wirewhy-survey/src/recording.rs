@@ -5,7 +5,7 @@ use wirewhy_packet::Interval;
 
 use crate::survey::keep;
 
-/// How many packets of one side must be seen before the absence of the other means something: a handshake and a word.
+/// How many packets of one side must be seen before the absence of the other means something: a handshake and one segment.
 const ENOUGH_TO_MISS_THE_OTHER: u64 = 3;
 
 /// What is known of the recording.

@@ -1,11 +1,11 @@
-//! How the attempts at one service went.
+//! The outcomes of the attempts at one service.
 
 use std::net::IpAddr;
 
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 
-use crate::attempt::{self, Failure, Silent, Went};
+use crate::attempt::{self, AttemptOutcome, Failure, HalfOpen};
 use crate::distinct_count::DistinctCount;
 use crate::flood::Flood;
 use crate::table::Worth;
@@ -14,11 +14,11 @@ use wirewhy_detect::{Confidence, Culprit, Finding, Role, code};
 /// The attempts at one address and port.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ServiceTally {
-    /// Attempts of which is known how they went.
+    /// Attempts whose outcome is known.
     pub(crate) attempts: u32,
     /// Those that worked.
     pub(crate) worked: u32,
-    /// Those the client itself gave up.
+    /// Those that the client left or caused to fail.
     pub(crate) left: u32,
     /// The first attempt.
     pub(crate) first: Option<Timestamp>,
@@ -30,7 +30,7 @@ pub(crate) struct ServiceTally {
     pub(crate) working_ttls: TtlSet,
     /// Two clients whose attempts worked.
     pub(crate) working_clients: [Option<IpAddr>; 2],
-    /// Some that opened and go on, by stream.
+    /// Streams of some that opened and are ongoing.
     pub(crate) open: Vec<u32>,
     /// Those that failed.
     pub(crate) failures: Option<Box<Failures>>,
@@ -43,9 +43,9 @@ pub(crate) struct ServiceTally {
 pub(crate) struct Failures {
     /// How many.
     pub(crate) count: u32,
-    /// How many came to nothing at all.
-    pub(crate) in_vain: u32,
-    /// How many were asked for more than once, or answered.
+    /// How many got no data from the server.
+    pub(crate) without_result: u32,
+    /// How many sent more than one SYN, or were answered.
     pub(crate) sure: u32,
     /// Root causes, most frequent not first; at most [`Failures::KINDS`].
     pub(crate) kinds: Vec<(&'static str, u32)>,
@@ -110,19 +110,19 @@ impl ServiceTally {
     /// How many that go on are remembered.
     const OPEN: usize = 8;
 
-    pub(crate) fn add(&mut self, connection: &Connection, went: Option<Went>) {
+    pub(crate) fn add(&mut self, connection: &Connection, outcome: Option<AttemptOutcome>) {
         self.open.retain(|stream| *stream != connection.stream);
         let silent = attempt::silent(connection);
-        self.add_half_open(connection, silent, went);
-        let Some(went) = went else { return };
+        self.add_half_open(connection, silent, outcome);
+        let Some(outcome) = outcome else { return };
         let start = connection.first.time;
         self.attempts = self.attempts.saturating_add(1);
         self.first = Some(self.first.map_or(start, |first| first.min(start)));
         self.last = Some(self.last.map_or(start, |last| last.max(start)));
-        match went {
-            Went::Worked => self.add_working(connection),
-            Went::Left => self.left = self.left.saturating_add(1),
-            Went::Failed(failure) => self
+        match outcome {
+            AttemptOutcome::Worked => self.add_working(connection),
+            AttemptOutcome::Left => self.left = self.left.saturating_add(1),
+            AttemptOutcome::Failed(failure) => self
                 .failures
                 .get_or_insert_with(|| Box::new(Failures::new(&failure, start)))
                 .add(connection, &failure),
@@ -135,18 +135,18 @@ impl ServiceTally {
         }
     }
 
-    /// Whether a connection is known to go on.
-    pub(crate) fn goes_on(&self) -> bool {
+    /// Whether a connection is known to be ongoing.
+    pub(crate) fn is_ongoing(&self) -> bool {
         !self.open.is_empty()
     }
 
     fn add_half_open(
         &mut self,
         connection: &Connection,
-        silent: Option<Silent>,
-        went: Option<Went>,
+        silent: Option<HalfOpen>,
+        outcome: Option<AttemptOutcome>,
     ) {
-        if silent.is_none() && went.is_none() {
+        if silent.is_none() && outcome.is_none() {
             return;
         }
         if self.flood.is_none() && (silent.is_some() || self.attempts >= Self::MANY) {
@@ -188,7 +188,7 @@ impl Failures {
     fn new(failure: &Failure, start: Timestamp) -> Failures {
         Failures {
             count: 0,
-            in_vain: 0,
+            without_result: 0,
             sure: 0,
             kinds: Vec::new(),
             culprit: failure.culprit,
@@ -205,8 +205,10 @@ impl Failures {
 
     fn add(&mut self, connection: &Connection, failure: &Failure) {
         self.count = self.count.saturating_add(1);
-        self.in_vain = self.in_vain.saturating_add(u32::from(failure.in_vain));
-        let sure = failure.asked_again || connection.server.was_seen();
+        self.without_result = self
+            .without_result
+            .saturating_add(u32::from(failure.without_result));
+        let sure = failure.repeated || connection.server.was_seen();
         self.sure = self.sure.saturating_add(u32::from(sure));
         let room = self.kinds.len() < Self::KINDS;
         let mut kinds = self.kinds.iter_mut();
@@ -250,9 +252,9 @@ impl Failures {
             .reduce(|most, next| if next.1 > most.1 { next } else { most })
     }
 
-    /// Whether they are those of strangers who knocked about once each and were turned away at the door: every address of the
-    /// Internet is tried all day, and each is right to refuse.
-    pub(crate) fn are_of_strangers(&self) -> bool {
+    /// Whether they look like background scanning: clients of the public Internet that tried about once each and were refused,
+    /// unreachable or unanswered.
+    pub(crate) fn are_background_scans(&self) -> bool {
         let at_the_door = [
             code::TCP_REFUSED,
             code::TCP_SYN_UNANSWERED,
@@ -275,7 +277,7 @@ impl Failures {
     }
 }
 
-/// Whether an address is one of the Internet at large (IANA's special-purpose registries name the others).
+/// Whether an address is a public one (IANA's special-purpose registries name the others).
 fn is_of_the_internet(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {

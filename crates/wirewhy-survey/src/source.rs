@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use wirewhy_flow::{Connection, Mark};
 use wirewhy_packet::Timestamp;
 
-use crate::attempt::Fruitless;
+use crate::attempt::FailedProbe;
 use crate::distinct_count::{DistinctCount, Leaders};
 use crate::flood::Recorded;
 use crate::table::Worth;
@@ -18,19 +18,19 @@ pub(crate) struct SourceTally {
     from: Option<Timestamp>,
     /// Attempts.
     pub(crate) attempts: u32,
-    /// Those that found nothing.
-    pub(crate) fruitless: u32,
-    /// Addresses with ports where something was found.
+    /// Those that failed.
+    pub(crate) failed_probes: u32,
+    /// Addresses with ports where an attempt worked.
     pub(crate) fruitful: DistinctCount<(IpAddr, u16)>,
     /// The latest of those.
     latest: Option<(IpAddr, u16)>,
-    /// What fruitless attempts tried.
+    /// What the failed attempts tried.
     pub(crate) tried: Option<Box<Tried>>,
     /// Whether it was seen to scan.
     found: bool,
 }
 
-/// What fruitless attempts tried.
+/// What the failed attempts tried.
 #[derive(Clone, Debug)]
 pub(crate) struct Tried {
     /// Addresses with ports.
@@ -45,7 +45,7 @@ pub(crate) struct Tried {
     pub(crate) most_hosts: Leaders<u16, IpAddr>,
     /// The first address, and the first port.
     pub(crate) example: (IpAddr, u16),
-    /// How many found what.
+    /// How many failed in which way.
     pub(crate) unanswered: u32,
     /// See `unanswered`.
     pub(crate) refused: u32,
@@ -72,7 +72,7 @@ pub(crate) enum Scan {
 
 impl Worth for SourceTally {
     fn is_worth_keeping(&self) -> bool {
-        self.found || self.fruitless > 1
+        self.found || self.failed_probes > 1
     }
 }
 
@@ -80,7 +80,7 @@ impl SourceTally {
     pub(crate) fn add(
         &mut self,
         connection: &Connection,
-        fruitless: Option<Fruitless>,
+        failed: Option<FailedProbe>,
         limits: &Limits,
     ) {
         let start = connection.first;
@@ -96,24 +96,24 @@ impl SourceTally {
         }
         self.attempts = self.attempts.saturating_add(1);
         let target = (connection.server.address, connection.server.port);
-        let Some(fruitless) = fruitless else {
+        let Some(failed) = failed else {
             if self.latest.replace(target) != Some(target) {
                 self.fruitful.add(&target);
             }
             return;
         };
-        self.fruitless = self.fruitless.saturating_add(1);
+        self.failed_probes = self.failed_probes.saturating_add(1);
         self.tried
             .get_or_insert_with(|| Box::new(Tried::new(target, start)))
-            .add(target, start, fruitless);
+            .add(target, start, failed);
     }
 
     /// What kind of scan the attempts make.
     pub(crate) fn scan(&self, limits: &Limits) -> Option<Scan> {
         let tried = self.tried.as_deref()?;
         let targets = tried.targets.count();
-        // Who asks for the same again and again waits for it.
-        let insists = u64::from(self.fruitless) > targets.saturating_mul(4);
+        // A client that tries the same again and again needs it.
+        let insists = u64::from(self.failed_probes) > targets.saturating_mul(4);
         // Exact far beyond any number of targets.
         let share = targets as f64 / targets.saturating_add(self.fruitful.count()).max(1) as f64;
         if share < limits.scan_share || insists {
@@ -130,12 +130,12 @@ impl SourceTally {
         }
     }
 
-    /// Whether silence is known to be silence: in a recording of nothing but SYNs every attempt looks unanswered.
+    /// Whether missing answers are known not to have come: in a recording of nothing but SYNs every attempt looks unanswered.
     pub(crate) fn is_proven(&self, scan: Scan, recorded: &Recorded) -> bool {
         let answers = self
             .tried
             .as_deref()
-            .is_some_and(|tried| tried.unanswered.saturating_mul(2) < self.fruitless);
+            .is_some_and(|tried| tried.unanswered.saturating_mul(2) < self.failed_probes);
         answers || recorded.beyond_syns || scan == Scan::Ports
     }
 }
@@ -159,17 +159,17 @@ impl Tried {
         }
     }
 
-    fn add(&mut self, target: (IpAddr, u16), start: Mark, fruitless: Fruitless) {
+    fn add(&mut self, target: (IpAddr, u16), start: Mark, failed: FailedProbe) {
         self.targets.add(&target);
         self.hosts.add(&target.0);
         self.ports.add(&target.1);
         self.most_ports.add(target.0, &target.1);
         self.most_hosts.add(target.1, &target.0);
-        let count = match fruitless {
-            Fruitless::Unanswered => &mut self.unanswered,
-            Fruitless::Refused => &mut self.refused,
-            Fruitless::Unreachable => &mut self.unreachable,
-            Fruitless::Aborted => &mut self.aborted,
+        let count = match failed {
+            FailedProbe::Unanswered => &mut self.unanswered,
+            FailedProbe::Refused => &mut self.refused,
+            FailedProbe::Unreachable => &mut self.unreachable,
+            FailedProbe::Aborted => &mut self.aborted,
         };
         *count = count.saturating_add(1);
         self.first = self.first.min(start.time);

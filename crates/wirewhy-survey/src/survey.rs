@@ -69,7 +69,7 @@ impl Survey {
         self.strays.note(connection);
     }
 
-    /// Takes in what a connection that goes on shows of attempts that race it. It is still to be noted when it is over.
+    /// Takes in what an ongoing connection shows about attempts that race it. It is to be noted again when it is over.
     pub fn note_ongoing(&mut self, judged: &Judged) {
         self.attempts.note_ongoing(judged);
         if opened(judged) {

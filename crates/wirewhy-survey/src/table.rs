@@ -1,22 +1,22 @@
-//! A table with a bound that keeps what is worth keeping.
+//! A bounded table that evicts entries of little value.
 
 use std::hash::Hash;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
-/// How much an entry of a [`Table`] is worth.
+/// The value of an entry of a [`Table`].
 pub(crate) trait Worth {
-    /// Whether it says more than that something happened once.
+    /// Whether it holds more than a single event.
     fn is_worth_keeping(&self) -> bool;
 }
 
-/// At most [`Table::LIMIT`] entries. Once it is full, a newcomer takes the place of an entry that says little; where a few
-/// looks find none, the newcomer is left out.
+/// At most [`Table::LIMIT`] entries. Once it is full, a new entry replaces one of little value; if none is found in a few
+/// steps, the new entry is not kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<K, V> {
     entries: IndexMap<K, V, FixedState>,
-    /// Where the next look for an entry to give up begins.
+    /// Where the next search for an entry to evict begins.
     hand: usize,
 }
 
@@ -33,7 +33,7 @@ impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
     pub(crate) const LIMIT: usize = 16_384;
     const LOOKS: usize = 8;
 
-    /// The entry of a key, made if need and room be.
+    /// The entry of a key, made if there is none; `None` if there is no room.
     #[inline]
     pub(crate) fn entry(&mut self, key: K) -> Option<&mut V> {
         if self.entries.len() >= Self::LIMIT && !self.entries.contains_key(&key) {

@@ -9,11 +9,11 @@ pub struct Totals {
     pub connections: u64,
     /// Those that failed.
     pub failed: u64,
-    /// Those that worked badly.
+    /// Those that were degraded.
     pub degraded: u64,
-    /// Those that went well.
+    /// Those that are ok.
     pub ok: u64,
-    /// Those the capture shows too little of.
+    /// Those of which the capture shows too little.
     pub undecided: u64,
     /// TCP packets, copies included.
     pub tcp_packets: u64,
@@ -24,7 +24,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Counts one judged connection; `tcp_packets` is the reader's to fill.
+    /// Counts one diagnosed connection; `tcp_packets` is set by the reader.
     pub fn add(&mut self, judged: &Judged) {
         let connection = &judged.connection;
         self.connections += 1;

@@ -19,8 +19,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
-use wirewhy_detect::Limits;
-use wirewhy_flow::Interval;
+use wirewhy_detect::{Change, Limits, Setting};
 
 use crate::exit::{Failure, in_words};
 use crate::roots::Roots;
@@ -112,186 +111,26 @@ fn users_file() -> Option<PathBuf> {
     Some(base.join("wirewhy").join("config.toml"))
 }
 
-/// Where a threshold is kept; what can be set there.
-enum Place<'a> {
-    Seconds(&'a mut Interval),
-    Count(&'a mut u32),
-    Weight(&'a mut i32),
-    LargeCount(&'a mut u64),
-    Factor(&'a mut i64),
-    Share(&'a mut f64),
-}
-
-/// Every threshold by the name it has in the file.
-fn places(limits: &mut Limits) -> Vec<(&'static str, Place<'_>)> {
-    // Taken apart by name, so that a threshold without a name here does not compile.
-    let Limits {
-        silence,
-        slow_handshake,
-        nearer_round_trip,
-        parallel_attempts,
-        probe_count,
-        probe_jitter,
-        probe_period,
-        probe_duration,
-        repeated_syn_acks,
-        paws_answers,
-        no_response,
-        slow_response,
-        handshake_silence,
-        expiring,
-        rsa_bits,
-        zero_window,
-        half_closed,
-        lost_segments,
-        loss_share,
-        reordered_segments,
-        reordering_share,
-        unanswered_retransmissions,
-        unanswered_span,
-        unanswered_keep_alives,
-        repeated_segment,
-        large_packet,
-        idle,
-        idle_timer_ends,
-        down_attempts,
-        flaky_failures,
-        flaky_share,
-        flood_attempts,
-        flood_sources,
-        scan_ports,
-        scan_hosts,
-        scan_window,
-        scan_share,
-        conflict_returns,
-        conflict_window,
-        arp_requests,
-        arp_requests_known,
-        foreign_possible,
-        foreign_likely,
-        foreign_certain,
-        one_direction_share,
-        missing_segments,
-        missing_share,
-        copies,
-    } = limits;
-    vec![
-        ("silence_seconds", Place::Seconds(silence)),
-        ("slow_handshake_seconds", Place::Seconds(slow_handshake)),
-        ("nearer_round_trip", Place::Factor(nearer_round_trip)),
-        (
-            "parallel_attempts_seconds",
-            Place::Seconds(parallel_attempts),
-        ),
-        ("probe_count", Place::Count(probe_count)),
-        ("probe_jitter", Place::Share(probe_jitter)),
-        ("probe_period_seconds", Place::Seconds(probe_period)),
-        ("probe_duration_seconds", Place::Seconds(probe_duration)),
-        ("repeated_syn_acks", Place::Count(repeated_syn_acks)),
-        ("paws_answers", Place::Count(paws_answers)),
-        ("no_response_seconds", Place::Seconds(no_response)),
-        ("slow_response_seconds", Place::Seconds(slow_response)),
-        (
-            "handshake_silence_seconds",
-            Place::Seconds(handshake_silence),
-        ),
-        ("expiring_seconds", Place::Seconds(expiring)),
-        ("rsa_bits", Place::Count(rsa_bits)),
-        ("zero_window_seconds", Place::Seconds(zero_window)),
-        ("half_closed_seconds", Place::Seconds(half_closed)),
-        ("lost_segments", Place::Count(lost_segments)),
-        ("loss_share", Place::Share(loss_share)),
-        ("reordered_segments", Place::Count(reordered_segments)),
-        ("reordering_share", Place::Share(reordering_share)),
-        (
-            "unanswered_retransmissions",
-            Place::Count(unanswered_retransmissions),
-        ),
-        ("unanswered_span_seconds", Place::Seconds(unanswered_span)),
-        (
-            "unanswered_keep_alives",
-            Place::Count(unanswered_keep_alives),
-        ),
-        ("repeated_segment", Place::Count(repeated_segment)),
-        ("large_packet_bytes", Place::Count(large_packet)),
-        ("idle_seconds", Place::Seconds(idle)),
-        ("idle_timer_ends", Place::Count(idle_timer_ends)),
-        ("down_attempts", Place::Count(down_attempts)),
-        ("flaky_failures", Place::Count(flaky_failures)),
-        ("flaky_share", Place::Share(flaky_share)),
-        ("flood_attempts", Place::Count(flood_attempts)),
-        ("flood_sources", Place::Count(flood_sources)),
-        ("scan_ports", Place::Count(scan_ports)),
-        ("scan_hosts", Place::Count(scan_hosts)),
-        ("scan_window_seconds", Place::Seconds(scan_window)),
-        ("scan_share", Place::Share(scan_share)),
-        ("conflict_returns", Place::Count(conflict_returns)),
-        ("conflict_window_seconds", Place::Seconds(conflict_window)),
-        ("arp_requests", Place::Count(arp_requests)),
-        ("arp_requests_known", Place::Count(arp_requests_known)),
-        ("foreign_possible", Place::Weight(foreign_possible)),
-        ("foreign_likely", Place::Weight(foreign_likely)),
-        ("foreign_certain", Place::Weight(foreign_certain)),
-        ("one_direction_share", Place::Share(one_direction_share)),
-        ("missing_segments", Place::LargeCount(missing_segments)),
-        ("missing_share", Place::Share(missing_share)),
-        ("copies", Place::LargeCount(copies)),
-    ]
-}
-
 fn set_limits(limits: &mut Limits, set: &Table) -> Result<(), String> {
     for (key, value) in set {
-        let mut places = places(limits);
-        let Some((_, place)) = places.iter_mut().find(|(name, _)| name == key) else {
-            let known: Vec<String> = places
-                .iter()
-                .map(|(name, _)| format!("limits.{name}"))
-                .collect();
-            let hint = hint(&format!("limits.{key}"), known.iter().map(String::as_str));
-            return Err(format!("unknown key limits.{key}{hint}"));
+        let setting = match value {
+            Value::Integer(number) => Setting::Whole(*number),
+            Value::Float(number) => Setting::Real(*number),
+            _ => return Err(format!("limits.{key} must be a number")),
         };
-        set_place(place, value).map_err(|expected| format!("limits.{key} must be {expected}"))?;
-    }
-    Ok(())
-}
-
-fn set_place(place: &mut Place<'_>, value: &Value) -> Result<(), &'static str> {
-    let whole = value.as_integer();
-    let positive = whole.filter(|number| *number > 0);
-    // Exact up to 2^53, far above any threshold.
-    let number = value
-        .as_float()
-        .or_else(|| whole.map(|number| number as f64));
-    match place {
-        Place::Seconds(place) => {
-            let seconds = number.filter(|seconds| (0.0..=1e9).contains(seconds));
-            **place = seconds.and_then(interval).ok_or("a number of seconds")?;
-        }
-        Place::Count(place) => {
-            let count = positive.and_then(|number| u32::try_from(number).ok());
-            **place = count.ok_or("a whole number above 0")?;
-        }
-        Place::Weight(place) => {
-            let weight = positive.and_then(|number| i32::try_from(number).ok());
-            **place = weight.ok_or("a whole number above 0")?;
-        }
-        Place::LargeCount(place) => {
-            let count = positive.and_then(|number| u64::try_from(number).ok());
-            **place = count.ok_or("a whole number above 0")?;
-        }
-        Place::Factor(place) => **place = positive.ok_or("a whole number above 0")?,
-        Place::Share(place) => {
-            let share = number.filter(|share| (0.0..=1.0).contains(share));
-            **place = share.ok_or("a number from 0 to 1")?;
+        match limits.set(key, setting) {
+            Change::Done => {}
+            Change::Expected(what) => return Err(format!("limits.{key} must be {what}")),
+            Change::UnknownName => {
+                let known: Vec<String> = Limits::thresholds()
+                    .map(|threshold| format!("limits.{}", threshold.name))
+                    .collect();
+                let hint = hint(&format!("limits.{key}"), known.iter().map(String::as_str));
+                return Err(format!("unknown key limits.{key}{hint}"));
+            }
         }
     }
     Ok(())
-}
-
-/// Seconds, to the nanosecond.
-fn interval(seconds: f64) -> Option<Interval> {
-    let span = std::time::Duration::try_from_secs_f64(seconds).ok()?;
-    i64::try_from(span.as_nanos()).ok().map(Interval)
 }
 
 fn strings(key: &str, values: &[Value]) -> Result<Vec<String>, String> {
@@ -319,6 +158,8 @@ fn addresses(names: &Table) -> Result<Vec<(IpAddr, String)>, String> {
 
 #[cfg(test)]
 mod tests {
+    use wirewhy_flow::Interval;
+
     use super::*;
 
     #[test]
@@ -361,31 +202,70 @@ mod tests {
         assert_eq!(Config::parse("").unwrap(), Config::default());
     }
 
-    #[test]
-    fn every_threshold_can_be_changed() {
-        let mut limits = Limits::default();
-        let names: Vec<&str> = places(&mut limits).iter().map(|(name, _)| *name).collect();
-        for name in names {
-            let mut changed = Limits::default();
-            let set: Table = format!("{name} = 1").parse().unwrap();
-            set_limits(&mut changed, &set).unwrap();
-            let other: Table = match set_limits(&mut changed, &"x = 1".parse().unwrap()) {
-                Err(_) => format!(
-                    "{name} = {}",
-                    if name.ends_with("share") || name.ends_with("jitter") {
-                        "0.125"
-                    } else {
-                        "77"
-                    }
-                )
-                .parse()
-                .unwrap(),
-                Ok(()) => panic!("x was accepted"),
-            };
-            let before = changed;
-            set_limits(&mut changed, &other).unwrap();
-            assert_ne!(before, changed, "{name}");
+    /// The example configuration, with every threshold, its meaning and its default.
+    fn example() -> String {
+        let mut text = EXAMPLE_HEAD.to_owned();
+        for threshold in Limits::thresholds() {
+            text.push('\n');
+            for line in threshold.means.lines() {
+                text.push_str(&format!("# {}\n", line.trim()));
+            }
+            text.push_str(&format!("# {} = {}\n", threshold.name, threshold.default));
         }
+        text
+    }
+
+    const EXAMPLE_HEAD: &str = "\
+# Configuration of wirewhy: ~/.config/wirewhy/config.toml, or --config FILE. What stands behind # is the default.
+
+# Codes whose findings are hidden, as with --ignore.
+# ignore = []
+
+# The roots that certificates are held against: a PEM file, beside this one where the name is relative, or mozilla.
+# roots = \"mozilla\"
+
+# Names for addresses, for the reports.
+[names]
+# \"10.0.0.9\" = \"db1\"
+
+# Thresholds of the findings. Times are in seconds and may have a fraction.
+[limits]
+";
+
+    /// Set to rewrite the example instead of comparing it.
+    const BLESS: &str = "WIREWHY_BLESS";
+
+    #[test]
+    fn the_example_configuration_documents_every_key() {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/config.example.toml");
+        if env::var_os(BLESS).is_some() {
+            fs::write(&path, example()).unwrap();
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text,
+            example(),
+            "run the tests with {BLESS}=1 to rewrite it"
+        );
+        assert_eq!(Config::parse(&text).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_example_configuration_is_right_about_the_defaults() {
+        let text = example();
+        let (_, limits) = text.split_once("[limits]\n").unwrap();
+        let set: Vec<&str> = limits
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(|line| {
+                Limits::thresholds().any(|one| line.starts_with(&format!("{} = ", one.name)))
+            })
+            .collect();
+        assert_eq!(set.len(), Limits::thresholds().count());
+        let set = set.join("\n");
+        let config = Config::parse(&format!("[limits]\n{set}")).unwrap();
+        assert_eq!(config.limits, Limits::default());
     }
 
     #[test]
@@ -411,6 +291,10 @@ mod tests {
             (
                 "[limits]\nsilence_seconds = nan",
                 "limits.silence_seconds must be a number of seconds",
+            ),
+            (
+                "[limits]\nsilence_seconds = \"3\"",
+                "limits.silence_seconds must be a number",
             ),
             (
                 "[limits]\nmissing_share = 2",

@@ -51,7 +51,7 @@ impl Origin {
             .evidence
             .iter()
             .any(|item| item.weight >= 10 && item.what != TTL);
-        beyond_distance && self.score() >= limits.foreign_possible
+        beyond_distance && i64::from(self.score()) >= i64::from(limits.foreign_possible)
     }
 
     /// The evidence as facts, strongest first.
@@ -249,7 +249,7 @@ fn too_fast(
     });
     let knows =
         reset.ack.is_some_and(|ack| reset.peer_next == Some(ack)) || (first && answers_latest);
-    let impossible = age.0.saturating_mul(limits.nearer_round_trip) < shortest.0;
+    let impossible = age.0.saturating_mul(i64::from(limits.nearer_round_trip)) < shortest.0;
     if knows && impossible && shortest >= Interval::from_millis(5) {
         origin.add(
             30,

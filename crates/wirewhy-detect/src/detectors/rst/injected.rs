@@ -44,8 +44,8 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let (strongest, origin) = weighed.max_by_key(|(_, origin)| origin.score())?;
     let score = origin.score();
     let confidence = match score {
-        score if score >= limits.foreign_certain => Confidence::Certain,
-        score if score >= limits.foreign_likely => Confidence::Likely,
+        score if i64::from(score) >= i64::from(limits.foreign_certain) => Confidence::Certain,
+        score if i64::from(score) >= i64::from(limits.foreign_likely) => Confidence::Likely,
         _ => Confidence::Possible,
     };
     let went_on = [&connection.client, &connection.server]

@@ -41,8 +41,8 @@ fn is_too_large(own: &Endpoint, peer: &Endpoint, stuck: &Stuck, limits: &Limits)
     let passed_whole = stuck.acknowledged.is_some() && !by_smaller;
     let full = u32::from(peer.offer.mss.unwrap_or(0)) + HEADERS;
     // Either as large as the other side takes, or larger than anything that is known to have arrived by a good deal.
-    let large =
-        stuck.largest >= limits.large_packet && (full == HEADERS || stuck.largest * 10 >= full * 8);
+    let large = stuck.largest >= limits.large_packet_bytes
+        && (full == HEADERS || stuck.largest * 10 >= full * 8);
     stuck.sent >= limits.repeated_segment
         && !passed_whole
         && large
@@ -59,7 +59,7 @@ fn never_came(
     limits: &Limits,
 ) -> bool {
     let full = u32::from(peer.offer.mss.unwrap_or(1460));
-    hole.len >= limits.large_packet - HEADERS
+    hole.len >= limits.large_packet_bytes - HEADERS
         && hole.asked >= 1
         && waited >= limits.silence
         && own.counts.largest_payload + 100 < full

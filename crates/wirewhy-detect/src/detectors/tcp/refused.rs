@@ -142,7 +142,7 @@ impl Distance {
         let known = connection.surroundings.server_round_trip;
         let faster = known.zip(delay).is_some_and(|(known, delay)| {
             known > Interval::from_millis(2)
-                && delay.0.saturating_mul(limits.nearer_round_trip) < known.0
+                && delay.0.saturating_mul(i64::from(limits.nearer_round_trip)) < known.0
         });
         Distance {
             // 32 and more is another initial hop count, not a distance (64, 128, 255).

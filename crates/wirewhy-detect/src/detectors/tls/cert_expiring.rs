@@ -2,7 +2,7 @@
 
 use super::certificate::finding;
 use crate::certificates::{Presented, Reaction, expires_within};
-use crate::wording::{instant, long_span};
+use crate::wording::{instant, span};
 use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
@@ -33,7 +33,7 @@ fn detect(presented: &Presented<'_>, limits: &Limits) -> Option<Finding> {
         (Severity::Note, Confidence::Certain),
         &format!(
             "presents a certificate that expires {} after the capture, on {}",
-            long_span(left),
+            span(left),
             instant(presented.leaf.not_after),
         ),
         Facts::default().with("left_seconds", left),

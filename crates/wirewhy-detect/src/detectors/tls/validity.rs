@@ -5,7 +5,7 @@ use wirewhy_protocol::CertificateFacts;
 
 use super::certificate::finding;
 use crate::certificates::{Fault, Outside, PathEnd, Presented, Reaction, outside_validity};
-use crate::wording::{instant, long_span};
+use crate::wording::{instant, span};
 use crate::{Facts, Finding, Record};
 
 /// Which side of its validity a certificate is looked at.
@@ -32,12 +32,12 @@ pub(super) fn detect(
     let what = match edge {
         Edge::End => format!(
             "sent a chain in which {whose} had expired {} before, on {}",
-            long_span(beyond),
+            span(beyond),
             instant(facts.not_after),
         ),
         Edge::Beginning => format!(
             "sent a chain in which {whose} was valid only {} later, from {}",
-            long_span(beyond),
+            span(beyond),
             instant(facts.not_before),
         ),
     };

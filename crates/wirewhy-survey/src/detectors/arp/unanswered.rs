@@ -7,7 +7,7 @@ use wirewhy_flow::{Asking, Hearing, Neighbours, Place};
 use wirewhy_packet::{Interval, MacAddr};
 
 use crate::{Detector, Rule};
-use wirewhy_detect::wording::{long_span, span};
+use wirewhy_detect::wording::span;
 use wirewhy_detect::{
     Confidence, Culprit, Facts, Finding, Limits, Record, Reportable, Role, Severity,
 };
@@ -167,7 +167,7 @@ impl Unanswered<'_> {
                 if took < Interval::from_secs(120) {
                     span(took)
                 } else {
-                    long_span(took)
+                    span(took)
                 },
             ),
             frames: run.frames.frames.clone(),

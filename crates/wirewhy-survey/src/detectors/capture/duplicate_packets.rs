@@ -26,7 +26,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 /// The finding, if enough frames are copies.
 fn find(faults: &CaptureFaults, limits: &Limits) -> Option<Finding> {
-    (faults.copies.count >= limits.copies).then(|| Finding {
+    (faults.copies.count >= u64::from(limits.copies)).then(|| Finding {
         code: RECORD.code,
         severity: Severity::Note,
         confidence: Confidence::Likely,

@@ -30,7 +30,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 fn find(faults: &CaptureFaults, limits: &Limits) -> Option<Finding> {
     let dropped = faults.dropped_packets.unwrap_or(0);
     let least =
-        (faults.tcp_packets as f64 * limits.missing_share).max(limits.missing_segments as f64);
+        (faults.tcp_packets as f64 * limits.missing_share).max(f64::from(limits.missing_segments));
     let holes = faults.unseen_segments as f64 >= least;
     if dropped == 0 && !holes {
         return None;

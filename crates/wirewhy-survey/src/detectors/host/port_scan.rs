@@ -70,7 +70,7 @@ fn find(source: &Source<'_>, limits: &Limits) -> Option<Finding> {
         facts: Facts::default()
             .with("kind", kind)
             .with("attempts", tally.attempts)
-            .with("fruitless", tally.fruitless)
+            .with("fruitless", tally.failed_probes)
             .with("targets_found", tally.fruitful.count())
             .with("targets", tried.targets.count())
             .with("hosts", tried.hosts.count())

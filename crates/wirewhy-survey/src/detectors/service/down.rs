@@ -47,14 +47,14 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
     } = *service;
     let failures = service.failures.as_deref()?;
     let (code, most) = failures.main_kind()?;
-    let none_else = service.worked == 0 && service.left == 0 && !service.goes_on();
-    let all = none_else && failures.in_vain == failures.count;
+    let none_else = service.worked == 0 && service.left == 0 && !service.is_ongoing();
+    let all = none_else && failures.without_result == failures.count;
     // In a recording of nothing but SYNs every attempt looks unanswered; one that was repeated was.
     let proven = recorded.beyond_syns || failures.sure > 0;
     if !all || !proven || most < limits.down_attempts {
         return None;
     }
-    let of_strangers = failures.are_of_strangers();
+    let background_scans = failures.are_background_scans();
     let took = failures.until.since(failures.from).max(Interval::ZERO);
     let clients = failures.clients.count();
     let who = match failures.only_client() {
@@ -67,13 +67,13 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
     } else {
         String::new()
     };
-    if of_strangers {
+    if background_scans {
         rest.push_str("; but strangers of the Internet that try about once each may be scanners");
     }
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Error,
-        confidence: if of_strangers {
+        confidence: if background_scans {
             Confidence::Possible
         } else {
             confidence(failures, clients)
@@ -96,7 +96,7 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
             .with("clients", clients)
             .with("clients_are_exact", failures.clients.is_exact())
             .with("client", failures.only_client())
-            .with("clients_are_strangers", of_strangers)
+            .with("clients_are_strangers", background_scans)
             .with("root_cause", code)
             .with("causes", causes_fact(failures))
             .with("first", service.first.map(instant))
