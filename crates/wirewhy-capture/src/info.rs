@@ -88,6 +88,18 @@ impl CaptureInfo {
         told.or(self.dropped_between)
     }
 
+    /// The same without what can be large: names and secrets.
+    pub(crate) fn without_tables(&self) -> CaptureInfo {
+        CaptureInfo {
+            source: self.source.clone(),
+            link_types: self.link_types.clone(),
+            interfaces: self.interfaces.clone(),
+            names: Vec::new(),
+            secrets: Vec::new(),
+            ..*self
+        }
+    }
+
     pub(crate) fn add_dropped(&mut self, count: u64) {
         self.dropped_between = Some(self.dropped_between.unwrap_or(0).saturating_add(count));
     }

@@ -1,7 +1,8 @@
 //! Frames from a capture file, a pipe or an interface.
 //!
 //! [`open`] recognises pcap and pcapng by content, plain or compressed, and gives a [`Reader`] that lends one
-//! [`Frame`](wirewhy_packet::Frame) after another out of its buffer. [`Filters`] selects frames by libpcap's filter
+//! [`Frame`](wirewhy_packet::Frame) after another out of its buffer. [`recordings`] finds out which files are one
+//! recording, and a [`Recording`] reads them as one sequence of frames. [`Filters`] selects frames by libpcap's filter
 //! language. [`live`] gives frames as they pass, and
 //! [`pcapng::Writer`] writes frames down.
 //!
@@ -17,6 +18,7 @@ mod bpf;
 mod clock;
 mod compression;
 mod filter;
+mod grouping;
 mod gzip;
 mod info;
 pub mod live;
@@ -25,6 +27,7 @@ pub mod pcapng;
 mod problem;
 mod reader;
 mod record;
+mod recording;
 mod sniff;
 mod window;
 
@@ -38,10 +41,12 @@ mod testbytes;
 pub use clock::now;
 pub use compression::Compression;
 pub use filter::{Filter, FilterError, Filters};
+pub use grouping::{Joining, recordings};
 pub use info::{
     ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, NameRecord, Secrets,
     SecretsType, Variant,
 };
 pub use problem::{BlockType, Oddities, OpenError, OpenErrorKind, Problem, ProblemKind};
 pub use reader::{Reader, from_stdin, open};
+pub use recording::{FileSequence, Item, Opener, RecordedFile, Recording};
 pub use sniff::LooksLike;

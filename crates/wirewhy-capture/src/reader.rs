@@ -9,7 +9,7 @@ use wirewhy_packet::{Frame, Timestamp};
 use crate::compression::TrailingGarbage;
 use crate::pcap_file::PcapFile;
 use crate::pcapng::PcapNg;
-use crate::record::{Failure, Ledger, Step};
+use crate::record::{Failure, Ledger, Record, Step};
 use crate::window::Window;
 use crate::{
     CaptureInfo, Compression, LooksLike, Oddities, OpenError, OpenErrorKind, Problem, ProblemKind,
@@ -152,6 +152,13 @@ impl Reader {
     /// The next frame, and what is known of the capture where it stands: everything up to it, and nothing after it.
     #[inline]
     pub fn next_with_info(&mut self) -> Option<(Frame<'_>, &CaptureInfo)> {
+        let record = self.next_record()?;
+        Some((self.lend(&record), &self.ledger.info))
+    }
+
+    /// Reads the next frame; [`lend`](Reader::lend) gives it until the next one is read.
+    #[inline]
+    pub(crate) fn next_record(&mut self) -> Option<Record> {
         if self.ended {
             return None;
         }
@@ -172,15 +179,34 @@ impl Reader {
         self.number = self.number.saturating_add(1);
         let time = self.ledger.count(&record).unwrap_or(self.last_time);
         self.last_time = time;
-        let frame = Frame {
+        Some(record)
+    }
+
+    /// The frame read last.
+    #[inline]
+    pub(crate) fn lend(&self, record: &Record) -> Frame<'_> {
+        Frame {
             number: self.number,
-            time,
+            time: self.last_time,
             link_type: record.link_type,
             interface: record.interface,
             original_len: record.original_len,
-            data: self.window.lend(record.place),
-        };
-        Some((frame, &self.ledger.info))
+            data: self.window.lend(record.place.clone()),
+        }
+    }
+
+    /// How many frames were counted, those without a packet included.
+    pub(crate) fn counted(&self) -> u64 {
+        self.number
+    }
+
+    /// The time of the last frame, for the first ones of the next file that have none of their own.
+    pub(crate) fn last_time(&self) -> Timestamp {
+        self.last_time
+    }
+
+    pub(crate) fn set_last_time(&mut self, time: Timestamp) {
+        self.last_time = time;
     }
 
     /// From here on another thread reads, and decompresses, up to a mebibyte ahead of what is asked for. Returns whether

@@ -1,6 +1,6 @@
 //! One record of a capture, as the reader hands it on.
 
-use crate::Timestamp;
+use crate::{Interval, Timestamp};
 
 /// One captured frame: what the file or the interface said, nothing interpreted.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,25 @@ pub struct Frame<'a> {
     pub original_len: u32,
     /// The captured bytes.
     pub data: &'a [u8],
+}
+
+/// A part of the time of a recording in which frames are missing, because one of its files is missing or damaged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordingGap {
+    /// The latest time before it.
+    pub from: Timestamp,
+    /// The time of the first frame after it, or `from` where that is earlier.
+    pub until: Timestamp,
+    /// The number of the first frame after it.
+    pub frame: u64,
+}
+
+impl RecordingGap {
+    /// How long it is.
+    #[must_use]
+    pub fn length(&self) -> Interval {
+        self.until.since(self.from)
+    }
 }
 
 /// A link-layer header type, as numbered in the [tcpdump.org registry](https://www.tcpdump.org/linktypes.html).

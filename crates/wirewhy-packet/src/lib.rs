@@ -15,7 +15,7 @@ mod tcp;
 mod time;
 
 pub use decode::Decoder;
-pub use frame::{Frame, LinkType};
+pub use frame::{Frame, LinkType, RecordingGap};
 pub use packet::{
     Arp, IcmpError, Ip, IpId, Link, MacAddr, NeighborDiscovery, Packet, Quoted, QuotedTcp, Stop,
     StopReason, Transport, UdpDatagram,
