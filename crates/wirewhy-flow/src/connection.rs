@@ -36,6 +36,9 @@ pub struct Connection {
     pub zeek: Zeek,
     /// Why the tracker stopped following it.
     pub ended: Ended,
+    /// Whether packets of it may be missing because a file of the recording is: it was followed when a gap began, or its
+    /// first packet after a gap is not its SYN. Absence, loss and silence prove nothing then.
+    pub interrupted: bool,
     /// The latest packet time of the whole capture when it ended: silence is only as long as somebody listened.
     pub observed_until: Timestamp,
     /// What other connections tell about its two hosts.

@@ -185,6 +185,11 @@ impl Neighbours {
         }
     }
 
+    /// Notes that packets are missing before the next one: answers to the requests so far may be among them.
+    pub fn interrupt(&mut self) {
+        self.askings.clear();
+    }
+
     /// How many messages of ARP and neighbour discovery there were.
     #[must_use]
     pub fn messages(&self) -> u64 {

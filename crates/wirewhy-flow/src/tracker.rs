@@ -14,9 +14,12 @@ use crate::segment::Segment;
 use crate::streams::RELEASED;
 use crate::surroundings::Hosts;
 use crate::{
-    Connection, Ended, Endpoint, Event, EventKind, Events, Exchange, Handshake, Icmp, Located,
-    Opened, Pair, Roles, Side, Streams, Surroundings, Zeek,
+    Connection, Ended, Endpoint, EndpointState, Event, EventKind, Events, Exchange, Handshake,
+    Icmp, Located, Opened, Pair, Roles, Side, Streams, Surroundings, Zeek,
 };
+
+/// A recording without any packet for longer than this was not running in between: several were joined.
+const LONGEST_PAUSE: Interval = Interval::from_secs(24 * 3600);
 
 /// How much a tracker holds, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,6 +126,8 @@ pub struct Tracker {
     /// The notes of a connection that is over, for the next one.
     spare: Option<Box<Notes>>,
     watch: Option<Box<Watch>>,
+    /// Whether the recording has had a gap.
+    interrupted: bool,
 }
 
 #[derive(Debug)]
@@ -145,6 +150,7 @@ struct LoneSyn {
     earlier_stream: Option<u32>,
     pair: Pair,
     segment: Segment,
+    interrupted: bool,
 }
 
 impl Tracker {
@@ -164,6 +170,7 @@ impl Tracker {
             alone: 0,
             spare: None,
             watch: None,
+            interrupted: false,
         }
     }
 
@@ -196,6 +203,10 @@ impl Tracker {
         packet: &Packet<'_>,
         sink: &mut impl FnMut(Box<Connection>),
     ) -> Option<Observed> {
+        // What was joined to this recording was recorded at another time: nobody listened in between.
+        if self.now.0 != i64::MIN && packet.time.since(self.now) > LONGEST_PAUSE {
+            self.finish(sink);
+        }
         self.step(packet.time);
         self.expire(sink);
         let ip = packet.ip?;
@@ -216,6 +227,26 @@ impl Tracker {
                 None
             }
             _ => None,
+        }
+    }
+
+    /// Notes that packets are missing before the next one, because a file of the recording is. What is followed may have
+    /// gone on in between in any way, unless both sides have closed.
+    pub fn interrupt(&mut self) {
+        self.interrupted = true;
+        for slot in &mut self.slots {
+            match &mut slot.occupant {
+                Occupant::None => {}
+                Occupant::Syn(lone) => lone.interrupted = true,
+                Occupant::Connection(live) => {
+                    let closed = |side: &Endpoint| {
+                        matches!(side.state, EndpointState::Closing { acknowledged: true })
+                    };
+                    let connection = &mut live.connection;
+                    let is_closed = closed(&connection.client) && closed(&connection.server);
+                    connection.interrupted |= !is_closed;
+                }
+            }
         }
     }
 
@@ -292,6 +323,7 @@ impl Tracker {
                     earlier_stream: earlier,
                     pair,
                     segment,
+                    interrupted: self.interrupted && !segment.flags.is_pure_syn(),
                 };
                 self.open(lone, payload, sink);
                 false
@@ -366,6 +398,7 @@ impl Tracker {
             earlier_stream,
             pair,
             segment,
+            interrupted,
         } = lone;
         let (roles, from) = self.first_roles(pair, segment);
         let (client, server) = match from {
@@ -386,6 +419,7 @@ impl Tracker {
             events: Events::with_room(6),
             zeek: Zeek::default(),
             ended: Ended::EndOfCapture,
+            interrupted: *interrupted,
             observed_until: segment.time,
             surroundings: Surroundings {
                 earlier_stream: *earlier_stream,
