@@ -46,6 +46,13 @@ impl Outcome {
 /// against.
 #[must_use]
 pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -> Judged {
+    // The packets that would say otherwise may be among the missing.
+    if connection.interrupted {
+        return Judged {
+            connection,
+            findings: Vec::new(),
+        };
+    }
     let readings = Readings::of(&connection, limits);
     let mut findings: Vec<Finding> = DETECTORS
         .iter()
@@ -144,6 +151,9 @@ impl Judged {
     /// that no rule explains.
     fn shows_too_little(&self) -> bool {
         let connection = &self.connection;
+        if connection.interrupted {
+            return true;
+        }
         let opened_in_view = connection.handshake.syns > 0 || connection.handshake.syn_acks > 0;
         let closed = |state| matches!(state, EndpointState::Closing { .. });
         let closed_well = closed(connection.client.state) && closed(connection.server.state);

@@ -1,7 +1,7 @@
 //! What is known of the recording, and what it could not carry.
 
 use wirewhy_flow::{Connection, EventKind, Sample};
-use wirewhy_packet::Interval;
+use wirewhy_packet::{Interval, RecordingGap};
 
 use crate::survey::keep;
 
@@ -21,6 +21,8 @@ pub struct CaptureFaults {
     pub problem: Option<String>,
     /// Packets the kernel or the file's statistics count as dropped.
     pub dropped_packets: Option<u64>,
+    /// The parts of its time in which packets are missing, because a file of it is.
+    pub gaps: Vec<RecordingGap>,
     /// Frames earlier than the frame before.
     pub backwards: Sample,
     /// The largest such step.

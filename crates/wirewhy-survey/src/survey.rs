@@ -13,9 +13,10 @@ use wirewhy_flow::{Mark, Neighbours};
 
 use crate::attempts::Attempts;
 use crate::catalogue::SURVEY;
-use crate::detectors::capture::one_direction;
+use crate::detectors::capture::{duplicate_packets, one_direction};
 use crate::detectors::host::idle_timer::IdleEnd;
 use crate::detectors::rst::{after_close, stray_segment};
+use crate::detectors::service::down;
 use crate::hellos::Hellos;
 use crate::openings::OpenedConnections;
 use crate::probes::{HealthChecks, is_probe_like};
@@ -58,6 +59,10 @@ impl Survey {
     /// Takes in one connection that is over.
     pub fn note(&mut self, judged: &Judged, limits: &Limits) {
         let connection = &judged.connection;
+        // What a connection of which packets are missing shows is not certain.
+        if connection.interrupted {
+            return;
+        }
         self.faults.note(connection);
         self.hellos.note(connection);
         self.attempts.note(judged, limits);
@@ -149,6 +154,13 @@ impl Survey {
         let one_direction = one_direction::applies(&faults, limits);
         found.extend(self.attempts.findings(one_direction, limits));
         found.extend(about_link(neighbours, limits));
+        // An absence, or a share of the packets, is not known where packets are missing.
+        let unknown = [
+            down::RECORD.code,
+            one_direction::RECORD.code,
+            duplicate_packets::RECORD.code,
+        ];
+        found.retain(|found| faults.gaps.is_empty() || !unknown.contains(&found.finding.code));
         found
     }
 

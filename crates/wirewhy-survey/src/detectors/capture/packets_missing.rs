@@ -2,15 +2,17 @@
 
 use crate::CaptureFaults;
 use crate::{Detector, Rule};
-use wirewhy_detect::wording::count;
+use wirewhy_detect::wording::{count, span};
 use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_packet::{Interval, RecordingGap};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.packets-missing",
     title: "The recording has holes",
     severity: Severity::Warning,
     means: "Packets crossed the wire that are not in the file. What looks lost or unanswered may only be unrecorded.",
-    recognised: "Bytes acknowledged by their receiver that the capture never saw, or drops counted by the kernel or in the file.",
+    recognised: "Bytes acknowledged by their receiver that the capture never saw, drops counted by the kernel or in the file, or a file of the recording that is \
+                 missing or damaged.",
     look_alikes: "Packets lost on the way are sent again and never acknowledged before that. A packet recorded just behind its \
                   acknowledgement looks missing for a moment; a few such are not counted.",
     check_next: &[
@@ -32,47 +34,71 @@ fn find(faults: &CaptureFaults, limits: &Limits) -> Option<Finding> {
     let least =
         (faults.tcp_packets as f64 * limits.missing_share).max(f64::from(limits.missing_segments));
     let holes = faults.unseen_segments as f64 >= least;
-    if dropped == 0 && !holes {
-        return None;
-    }
-    let seen = match (holes, dropped > 0) {
-        (true, true) => format!(
-            "{} acknowledged that the capture never saw ({} bytes), and {} counted as dropped while recording",
-            count(faults.unseen_segments, "segment"),
-            faults.unseen_bytes,
-            count(dropped, "packet"),
-        ),
-        (true, false) => format!(
+    let mut seen = Vec::new();
+    if holes {
+        seen.push(format!(
             "{} acknowledged that the capture never saw ({} bytes)",
             count(faults.unseen_segments, "segment"),
             faults.unseen_bytes,
-        ),
-        _ => format!(
+        ));
+    }
+    if dropped > 0 {
+        seen.push(format!(
             "{} counted as dropped while recording",
             count(dropped, "packet")
-        ),
+        ));
+    }
+    let missing: Vec<Interval> = faults.gaps.iter().map(RecordingGap::length).collect();
+    let longest = missing.iter().copied().max();
+    if let Some(longest) = longest {
+        let gaps = count(faults.gaps.len() as u64, "gap");
+        let length = if missing.len() == 1 { "" } else { "up to " };
+        seen.push(format!(
+            "{gaps} of {length}{} where a file is missing or damaged; connections that were open then are undecided",
+            span(longest)
+        ));
+    }
+    if seen.is_empty() {
+        return None;
+    }
+    let frames = faults.gaps.iter().map(|gap| gap.frame);
+    let gap_seconds = |_| {
+        let sum = missing.iter().map(|length| length.0);
+        Interval(sum.fold(0, i64::saturating_add))
     };
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Warning,
-        confidence: if dropped > 0 {
+        confidence: if dropped > 0 || longest.is_some() {
             Confidence::Certain
         } else {
             Confidence::Likely
         },
         culprit: Role::Capture.into(),
-        summary: format!("packets are missing from the recording: {seen}"),
-        frames: faults.unseen_frames.clone(),
+        summary: format!(
+            "packets are missing from the recording: {}",
+            seen.join(", and ")
+        ),
+        frames: frames
+            .chain(faults.unseen_frames.iter().copied())
+            .take(Finding::MAX_FRAMES)
+            .collect(),
         facts: Facts::default()
             .with("unseen_segments", faults.unseen_segments)
             .with("unseen_bytes", faults.unseen_bytes)
-            .with("dropped_packets", faults.dropped_packets),
+            .with("dropped_packets", faults.dropped_packets)
+            .with("gaps", longest.map(|_| missing.len() as u64))
+            .with("gap_seconds", longest.map(gap_seconds)),
         consequence_of: None,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use wirewhy_detect::Value;
+    use wirewhy_packet::Timestamp;
+
+    use super::*;
     use crate::testing::group_codes;
 
     #[test]
@@ -88,6 +114,26 @@ mod tests {
              0.31 > A 1:1(0) ack 7301",
         );
         assert_eq!(codes, ["capture.packets-missing"]);
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_a_gap_and_a_recording_without_one_has_none() {
+        let gap = RecordingGap {
+            from: Timestamp::from_secs_nanos(10, 0),
+            until: Timestamp::from_secs_nanos(70, 0),
+            frame: 9,
+        };
+        let faults = CaptureFaults {
+            gaps: vec![gap],
+            ..CaptureFaults::default()
+        };
+        let found = find(&faults, &Limits::default()).unwrap();
+        assert_eq!(
+            (found.code, found.frames),
+            ("capture.packets-missing", vec![9])
+        );
+        assert_eq!(found.facts.value("gaps"), Some(&Value::Count(1)));
+        assert!(find(&CaptureFaults::default(), &Limits::default()).is_none());
     }
 
     #[test]
