@@ -32,12 +32,23 @@ pub enum Joining {
 pub fn recordings(paths: &[PathBuf], joining: Joining) -> Vec<FileSequence> {
     match joining {
         Joining::Never => paths.iter().cloned().map(FileSequence::of_one).collect(),
-        Joining::Always => vec![in_order_of_time(paths)],
+        Joining::Always => vec![in_order(paths)],
         Joining::Recognised => recognised(paths),
     }
 }
 
-fn in_order_of_time(paths: &[PathBuf]) -> FileSequence {
+/// Where `dumpcap` or `editcap` counted the files, each with a number of its own, their order is known. Clocks may be set
+/// back in between.
+fn in_order(paths: &[PathBuf]) -> FileSequence {
+    let mut counted: Vec<(u128, &PathBuf)> = paths
+        .iter()
+        .filter_map(|path| Some((Name::of(path)?.counted()?, path)))
+        .collect();
+    counted.sort();
+    let differ = |pair: &[(u128, &PathBuf)]| matches!(pair, [(one, _), (other, _)] if one != other);
+    if counted.len() == paths.len() && counted.windows(2).all(differ) {
+        return FileSequence::of(counted.into_iter().map(|(_, path)| path.clone()));
+    }
     let mut files: Vec<(Option<Timestamp>, &PathBuf)> = Vec::new();
     for path in paths {
         let first = Head::read(path).and_then(|head| head.first_time);
@@ -206,22 +217,17 @@ impl<'a> Building<'a> {
             between.extend(others.extract_if(.., is_between));
         }
         between.sort_by(|one, other| one.name.numbers().cmp(&other.name.numbers()));
-        let there = u64::try_from(between.len()).unwrap_or(u64::MAX);
+        let mut before = self.last.as_ref().map(|last| last.file.name.clone());
         for file in between {
+            self.note_missing(before.as_ref(), &file.name);
             self.place = self.place.min(file.place);
             self.parts.push(Part::File {
                 path: file.path.clone(),
                 continues: None,
             });
+            before = Some(file.name);
         }
-        let missing = step.skipped.saturating_sub(there);
-        if missing > 0 && there == 0 {
-            let name = self.last.as_ref().and_then(|last| last.file.name.next());
-            self.parts.push(Part::Missing {
-                name: name.unwrap_or_default(),
-                files: missing,
-            });
-        }
+        self.note_missing(before.as_ref(), &read.file.name);
         self.place = self.place.min(read.file.place);
         self.parts.push(Part::File {
             path: read.file.path.clone(),
@@ -233,6 +239,16 @@ impl<'a> Building<'a> {
             }),
         });
         self.last = Some(read);
+    }
+
+    /// Notes files that are missing between two by the numbers in their names.
+    fn note_missing(&mut self, before: Option<&Name>, after: &Name) {
+        let step = before.and_then(|before| before.followed_by(after));
+        let files = step.map_or(0, |step| step.skipped);
+        if files > 0 {
+            let name = before.and_then(Name::next).unwrap_or_default();
+            self.parts.push(Part::Missing { name, files });
+        }
     }
 }
 
@@ -384,6 +400,11 @@ impl Name {
     fn counter_of_dumpcap(&self) -> Option<usize> {
         let is_counter = |pair: &[Run]| matches!(pair, [counter, time] if (5..=7).contains(&counter.digits) && time.digits == 14);
         self.runs.windows(2).position(is_counter)
+    }
+
+    fn counted(&self) -> Option<u128> {
+        let at = self.counter_of_dumpcap()?;
+        self.runs.get(at).map(|run| run.value)
     }
 
     /// Whether there is a date or a time since 1970 in it.

@@ -29,6 +29,7 @@ mod reader;
 mod record;
 mod recording;
 mod sniff;
+mod until;
 mod window;
 
 #[cfg(test)]
@@ -50,3 +51,4 @@ pub use problem::{BlockType, Oddities, OpenError, OpenErrorKind, Problem, Proble
 pub use reader::{Reader, from_stdin, open};
 pub use recording::{FileSequence, Item, Opener, RecordedFile, Recording};
 pub use sniff::LooksLike;
+pub use until::{from_stdin_until, open_until};
