@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 
 use wirewhy::engine::{Analysis, Crew, EngineOptions, analyze};
 use wirewhy_benches::{Mix, Workload, frames};
-use wirewhy_capture::Reader;
+use wirewhy_capture::{Reader, Recording};
 use wirewhy_detect::Judged;
 use wirewhy_flow::{Bounds, Tracker};
 use wirewhy_packet::Decoder;
-use wirewhy_report::{Look, Names, Ndjson, Reporter, Text, View};
-use wirewhy_survey::CaptureFaults;
+use wirewhy_report::{CaptureSummary, Look, Names, Ndjson, Reporter, Text, View};
 
 /// Passes measured of each stage, after one that is not.
 const PASSES: usize = 9;
@@ -150,7 +149,7 @@ fn judge(workload: &Workload) -> io::Result<()> {
         for frame in frames(file) {
             analysis.observe(&decoder.decode(&frame), &mut sink)?;
         }
-        black_box(analysis.finish(CaptureFaults::default(), &mut sink)?);
+        black_box(analysis.finish(&CaptureSummary::default(), &mut sink)?);
     }
     Ok(())
 }
@@ -184,9 +183,9 @@ fn pipeline(
 ) -> io::Result<()> {
     let options = EngineOptions::default();
     for reader in readers(workload) {
-        let mut reader = reader?;
+        let mut recording = Recording::from(reader?);
         black_box(analyze(
-            &mut reader,
+            &mut recording,
             None,
             &options,
             &view,

@@ -396,9 +396,9 @@ impl Name {
         }
     }
 
-    /// `dumpcap -b` and `editcap` write a counter of five digits or more and a time of fourteen.
+    /// `dumpcap -b` and `editcap` write a counter of five digits or more and a time of at least fourteen.
     fn counter_of_dumpcap(&self) -> Option<usize> {
-        let is_counter = |pair: &[Run]| matches!(pair, [counter, time] if (5..=7).contains(&counter.digits) && time.digits == 14);
+        let is_counter = |pair: &[Run]| matches!(pair, [counter, time] if (5..=7).contains(&counter.digits) && time.digits >= 14);
         self.runs.windows(2).position(is_counter)
     }
 
@@ -434,7 +434,7 @@ impl Name {
             let width = run.digits;
             if is_next {
                 name.push_str(&format!("{:0width$}", run.value.checked_add(1)?));
-            } else if counter.is_some() && run.digits == 14 {
+            } else if counter.is_some() && run.digits >= 14 {
                 name.push('*');
             } else {
                 name.push_str(&format!("{:0width$}", run.value));

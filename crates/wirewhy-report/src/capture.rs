@@ -1,6 +1,6 @@
 //! The capture as a report describes it.
 
-use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_packet::{Interval, RecordingGap, Timestamp};
 
 /// What a report says about the capture itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -26,6 +26,23 @@ pub struct CaptureSummary {
     /// Connections that were no longer followed because there were too many; their findings may lack what came later.
     pub given_up: u64,
     /// Why reading ended early, in one line.
+    pub problem: Option<String>,
+    /// The files of a recording that has several, in order; empty where it is one file.
+    pub files: Vec<FileSummary>,
+    /// The parts of its time in which packets are missing, because a file is missing or damaged.
+    pub gaps: Vec<RecordingGap>,
+}
+
+/// What a report says about one of the files of a recording.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileSummary {
+    /// Its name.
+    pub source: String,
+    /// The number of its first frame in the recording.
+    pub first_frame: u64,
+    /// Frames read from it.
+    pub packets: u64,
+    /// Why it could not be read, or not to its end.
     pub problem: Option<String>,
 }
 

@@ -31,7 +31,7 @@ mod words;
 pub use archive::{
     Archive, Digest, Digester, Extent, Lines, Scanned, write_error_ndjson, write_error_text,
 };
-pub use capture::CaptureSummary;
+pub use capture::{CaptureSummary, FileSummary};
 pub use community_id::community_id;
 pub use explain::{explain, list_codes};
 pub use json::{Json, LiveNdjson, Ndjson};

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use wirewhy_detect::Severity;
 
+use crate::FileSummary;
+
 /// Whether colour is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Color {
@@ -83,6 +85,8 @@ pub(crate) const JOINED: char = '\u{a0}';
 pub(crate) struct Page<'a> {
     out: &'a mut dyn Write,
     pub(crate) look: Look,
+    /// The files that frames are in, where there are several.
+    pub(crate) files: &'a [FileSummary],
 }
 
 impl<'a> Page<'a> {
@@ -90,7 +94,16 @@ impl<'a> Page<'a> {
     pub(crate) const MARGIN: usize = 9;
 
     pub(crate) fn new(out: &'a mut dyn Write, look: Look) -> Page<'a> {
-        Page { out, look }
+        Page {
+            out,
+            look,
+            files: &[],
+        }
+    }
+
+    /// A page about a recording of several files.
+    pub(crate) fn about(self, files: &'a [FileSummary]) -> Page<'a> {
+        Page { files, ..self }
     }
 
     pub(crate) fn blank(&mut self) -> io::Result<()> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use wirewhy_capture::Joining;
 use wirewhy_detect::Severity;
 
 use crate::measures::{Bytes, Span, at_least_one};
@@ -17,6 +18,8 @@ Exit status:
   1  there is a finding at or above --fail-on
   2  wrong usage, or nothing could be read or written
   3  done, but some input was unreadable or cut short
+
+SIGINT and SIGTERM end reading with the report on what was read; a second one ends it at once.
 
 `wirewhy FILE...` is the same as `wirewhy analyze FILE...`.";
 
@@ -103,6 +106,8 @@ pub(crate) struct AnalyzeArgs {
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) judging: JudgingArgs,
+    #[command(flatten)]
+    pub(crate) joining: JoiningArgs,
     /// How many threads work on a large capture; as many as there are processors by default
     #[arg(long, value_name = "NUMBER")]
     pub(crate) threads: Option<NonZero<usize>>,
@@ -215,7 +220,8 @@ pub(crate) struct ScanArgs {
     #[arg(short, long, visible_alias = "threads", value_name = "NUMBER")]
     pub(crate) jobs: Option<NonZero<usize>>,
     /// Remember in this file what is done: a scan that was killed goes on where it was, and the next one analyses only
-    /// what is new or has changed, and says what it found new
+    /// what is new or has changed, and says what it found new. A recording that grew by a file is analysed again from its
+    /// start
     #[arg(long, value_name = "FILE", requires = "output")]
     pub(crate) state: Option<PathBuf>,
     /// How results are written
@@ -226,6 +232,8 @@ pub(crate) struct ScanArgs {
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) judging: JudgingArgs,
+    #[command(flatten)]
+    pub(crate) joining: JoiningArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -272,6 +280,27 @@ pub(crate) struct ExplainArgs {
     /// When to use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorChoice,
+}
+
+/// Which files are one recording.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct JoiningArgs {
+    /// Analyse each file by itself, even where several are recognised as one recording
+    #[arg(long, conflicts_with = "join")]
+    pub(crate) separate: bool,
+    /// Analyse all files as one recording, in the order of their first packets
+    #[arg(long)]
+    pub(crate) join: bool,
+}
+
+impl JoiningArgs {
+    pub(crate) fn choice(&self) -> Joining {
+        match (self.separate, self.join) {
+            (true, _) => Joining::Never,
+            (false, true) => Joining::Always,
+            (false, false) => Joining::Recognised,
+        }
+    }
 }
 
 /// Which findings count.

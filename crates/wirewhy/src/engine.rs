@@ -11,15 +11,15 @@ mod live;
 use std::io;
 
 pub use crew::Crew;
-use feed::Feed;
+pub use feed::{Fed, Feed};
 use following::Following;
 use judging::Judging;
-use wirewhy_capture::{CaptureInfo, Filters, Reader};
+use wirewhy_capture::{CaptureInfo, Filters, Recording};
 use wirewhy_detect::{Judged, Limits, TrustStore};
 use wirewhy_flow::{Bounds, Observed};
 use wirewhy_packet::Packet;
 use wirewhy_protocol::KeyLog;
-use wirewhy_report::{CaptureSummary, Reporter, View};
+use wirewhy_report::{CaptureSummary, FileSummary, Reporter, View};
 use wirewhy_survey::{CaptureFaults, GroupFinding, Totals};
 
 pub use live::{Listener, Live, Standing};
@@ -126,35 +126,49 @@ impl Analysis {
         Ok(observed)
     }
 
-    /// Takes the secrets that a capture holds itself, as far as it was read.
-    pub fn learn_secrets(&mut self, info: &CaptureInfo) {
-        self.following.learn_secrets(info);
-    }
-
-    /// Passes over a packet a filter leaves out: it keeps its stream number and is not analysed.
-    pub fn skip(&mut self, packet: &Packet<'_>) {
-        self.following.skip(packet);
+    /// Takes in what a [`Feed`] gives: a packet that a filter leaves out keeps its stream number and is not analysed. Returns
+    /// what became of it if it was TCP and was analysed.
+    ///
+    /// # Errors
+    ///
+    /// What `sink` returns.
+    pub fn take(
+        &mut self,
+        fed: &Fed<'_, '_>,
+        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
+    ) -> io::Result<Option<Observed>> {
+        let observed = self.following.take(fed);
+        if !self.following.ended.is_empty() {
+            self.judging.take_all(&mut self.following.ended, sink)?;
+        }
+        Ok(observed)
     }
 
     /// Ends the analysis: hands over every connection left, and returns the totals and the findings beyond single
-    /// connections. `recording` holds what only the reader knows: source, problem, drops.
+    /// connections. `summary` says what only the reader knows: source, problem, drops.
     ///
     /// # Errors
     ///
     /// What `sink` returns.
     pub fn finish(
         mut self,
-        recording: CaptureFaults,
+        summary: &CaptureSummary,
         sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<(Totals, Vec<GroupFinding>)> {
         let Analysis { following, judging } = &mut self;
         judging.take_rest(following, sink)?;
-        Ok(self.conclude(recording))
+        Ok(self.conclude(summary))
     }
 
     /// The totals and the findings beyond single connections, once every connection is settled.
-    fn conclude(self, recording: CaptureFaults) -> (Totals, Vec<GroupFinding>) {
-        let found = self.beyond(recording);
+    fn conclude(self, summary: &CaptureSummary) -> (Totals, Vec<GroupFinding>) {
+        let found = self.beyond(CaptureFaults {
+            source: summary.source.clone(),
+            problem: summary.problem.clone(),
+            dropped_packets: summary.dropped_packets,
+            gaps: summary.gaps.clone(),
+            ..CaptureFaults::default()
+        });
         let totals = Totals {
             tcp_packets: self.following.tracker.tally().tcp_packets,
             ..self.judging.totals
@@ -185,14 +199,14 @@ pub struct Analyzed {
     pub cut_short: bool,
 }
 
-/// Reads a capture to its end, analyses it, and reports what `view` shows to `reporter`. Whoever in `crew` is idle helps with
+/// Reads a recording to its end, analyses it, and reports what `view` shows to `reporter`. Whoever in `crew` is idle helps with
 /// a large one; the report does not depend on it.
 ///
 /// # Errors
 ///
 /// Only what `reporter` fails with: a fault of the capture is part of the report.
 pub fn analyze(
-    reader: &mut Reader,
+    recording: &mut Recording,
     filters: Option<&mut Filters>,
     options: &EngineOptions,
     view: &View,
@@ -210,49 +224,75 @@ pub fn analyze(
         }
     };
     let Analysis { following, judging } = &mut analysis;
-    Feed::new(reader, filters, crew).run(following, judging, &mut sink)?;
-    let summary = summarize(reader);
-    let recording = CaptureFaults {
-        source: summary.source.clone(),
-        problem: summary.problem.clone(),
-        dropped_packets: summary.dropped_packets,
-        ..CaptureFaults::default()
-    };
-    let (totals, group) = analysis.conclude(recording);
+    feed::run(recording, filters, crew, (following, judging), &mut sink)?;
+    let summary = summarize(recording);
+    let (totals, group) = analysis.conclude(&summary);
     worst = worst.max(group.iter().map(|found| found.finding.severity).max());
     reporter.finish(&summary, &totals, &group)?;
     Ok(Analyzed {
         totals,
         worst,
-        cut_short: summary.problem.is_some(),
+        cut_short: summary.problem.is_some() || !summary.gaps.is_empty(),
     })
 }
 
-/// What the reader knows of a capture once it was read.
+/// What the reader knows of a recording once it was read.
 #[must_use]
-pub fn summarize(reader: &Reader) -> CaptureSummary {
-    let info = reader.info();
+pub fn summarize(recording: &Recording) -> CaptureSummary {
+    let files = recording.files();
+    let infos = || files.iter().filter_map(|file| file.info.as_ref());
+    let first = infos().next();
+    let mut link_types: Vec<String> = Vec::new();
+    for link in infos().flat_map(|info| &info.link_types) {
+        let name = link
+            .name()
+            .map_or_else(|| format!("LINKTYPE_{}", link.0), str::to_owned);
+        if !link_types.contains(&name) {
+            link_types.push(name);
+        }
+    }
+    let sum = |of: fn(&CaptureInfo) -> u64| infos().map(of).fold(0, u64::saturating_add);
+    let problem = files.last().and_then(|file| {
+        let problem = file.problem.as_ref()?;
+        Some(if files.len() > 1 {
+            format!("{}: {problem}", file.source)
+        } else {
+            problem.clone()
+        })
+    });
     CaptureSummary {
-        source: info.source.clone(),
-        format: info.format.name().to_owned(),
-        compression: info
-            .compression
+        source: files
+            .first()
+            .map(|file| file.source.clone())
+            .unwrap_or_default(),
+        format: first.map_or("", |info| info.format.name()).to_owned(),
+        compression: first
+            .and_then(|info| info.compression)
             .map(|compression| compression.name().to_owned()),
-        link_types: info
-            .link_types
-            .iter()
-            .map(|link| {
-                link.name()
-                    .map_or_else(|| format!("LINKTYPE_{}", link.0), str::to_owned)
-            })
-            .collect(),
-        packets: info.packets,
-        bytes: info.bytes,
-        first_time: info.first_time,
-        last_time: info.last_time,
-        dropped_packets: info.dropped_packets(),
+        link_types,
+        packets: sum(|info| info.packets),
+        bytes: sum(|info| info.bytes),
+        first_time: infos().filter_map(|info| info.first_time).min(),
+        last_time: infos().filter_map(|info| info.last_time).max(),
+        dropped_packets: infos()
+            .filter_map(CaptureInfo::dropped_packets)
+            .reduce(u64::saturating_add),
         given_up: 0,
-        problem: reader.problem().map(ToString::to_string),
+        problem,
+        gaps: recording.gaps().to_vec(),
+        files: if files.len() > 1 {
+            files
+                .iter()
+                .map(|file| FileSummary {
+                    source: file.source.clone(),
+                    first_frame: file.first_frame,
+                    packets: file.info.as_ref().map_or(0, |info| info.packets),
+                    problem: file.problem.clone(),
+                })
+                .collect()
+        } else {
+            Vec::new()
+        },
     }
 }
 

@@ -10,6 +10,7 @@ mod output;
 mod roots;
 mod scan;
 mod setup;
+mod signals;
 mod spelling;
 mod terminal;
 

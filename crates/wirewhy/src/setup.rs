@@ -5,8 +5,10 @@ use std::path::Path;
 use std::thread;
 
 use wirewhy::engine::{EngineOptions, Selection, glob_matches};
-use wirewhy_capture::{Filters, Reader};
+use wirewhy_capture::{Filters, OpenError, RecordedFile, Recording};
+use wirewhy_packet::Interval;
 use wirewhy_protocol::KeyLog;
+use wirewhy_detect::wording::span;
 use wirewhy_report::Names;
 use wirewhy_survey::records;
 
@@ -101,46 +103,55 @@ impl Setup {
         self.chatter != Chatter::Errors
     }
 
-    /// Says what was wrong with a capture that was read to where it could be read. Returns whether all of it was.
-    pub(crate) fn wrap_up(&self, reader: &Reader, filters: Option<&Filters>) -> Completeness {
-        let remarks = self.remarks(reader, filters);
-        for remark in remarks.problem.iter().chain(&remarks.others) {
+    /// Says what was wrong with a recording that was read to where it could be read. Returns whether all of it was.
+    pub(crate) fn wrap_up(&self, recording: &Recording, filters: Option<&Filters>) -> Completeness {
+        let remarks = self.remarks(recording, filters);
+        for remark in remarks.problems.iter().chain(&remarks.others) {
             complain(remark);
         }
         remarks.completeness
     }
 
-    /// What the user wants to be told of a capture that was read to where it could be read.
-    pub(crate) fn remarks(&self, reader: &Reader, filters: Option<&Filters>) -> Remarks {
-        let source = spoken(&reader.info().source);
-        let problem = reader
-            .problem()
-            .map(|problem| format!("{source}: {problem}"));
+    /// What the user wants to be told of a recording that was read to where it could be read.
+    pub(crate) fn remarks(&self, recording: &Recording, filters: Option<&Filters>) -> Remarks {
+        let files = recording.files();
+        let first = files.first().map_or("", |file| spoken(&file.source));
+        let problems: Vec<String> = files
+            .iter()
+            .filter_map(|file| {
+                let problem = file.problem.as_ref()?;
+                Some(format!("{}: {problem}", spoken(&file.source)))
+            })
+            .collect();
         let mut others: Vec<String> = filters
             .into_iter()
             .flat_map(Filters::errors)
-            .map(|error| format!("{source}: {error}"))
+            .map(|error| format!("{first}: {error}"))
             .collect();
-        let completeness = if problem.is_some() || !others.is_empty() {
-            Completeness::Partial
-        } else {
+        let completeness = if problems.is_empty() && others.is_empty() {
             Completeness::Whole
+        } else {
+            Completeness::Partial
         };
         if self.chatter == Chatter::Oddities {
-            others.extend(oddities(source, reader));
+            others.extend(files.iter().flat_map(oddities));
+        }
+        if files.len() > 1 {
+            others.push(joined(&files, recording.largest_pause()));
         }
         let is_told = self.chatter != Chatter::Errors;
         others.retain(|_| is_told);
         Remarks {
             completeness,
-            problem: problem.filter(|_| is_told),
+            problems: if is_told { problems } else { Vec::new() },
             others,
         }
     }
 }
 
-fn oddities(source: &str, reader: &Reader) -> Vec<String> {
-    let oddities = reader.oddities();
+fn oddities(file: &RecordedFile) -> Vec<String> {
+    let source = spoken(&file.source);
+    let oddities = &file.oddities;
     let mut told: Vec<String> = oddities
         .listed
         .iter()
@@ -150,11 +161,12 @@ fn oddities(source: &str, reader: &Reader) -> Vec<String> {
     if unlisted > 0 {
         told.push(format!("{source}: and {unlisted} more of the kind"));
     }
-    let info = reader.info();
-    told.push(format!(
-        "{source}: read {} packets, {} bytes",
-        info.packets, info.bytes
-    ));
+    if let Some(info) = &file.info {
+        told.push(format!(
+            "{source}: read {} packets, {} bytes",
+            info.packets, info.bytes
+        ));
+    }
     told
 }
 
@@ -163,8 +175,8 @@ fn oddities(source: &str, reader: &Reader) -> Vec<String> {
 pub(crate) struct Remarks {
     /// Whether all of it could be read.
     pub(crate) completeness: Completeness,
-    /// Why reading ended early.
-    pub(crate) problem: Option<String>,
+    /// Which files could not be read, or not to their end, and why.
+    pub(crate) problems: Vec<String>,
     /// What else there is.
     pub(crate) others: Vec<String>,
 }
@@ -186,13 +198,39 @@ pub(crate) fn threads(wanted: Option<NonZero<usize>>) -> usize {
 }
 
 /// Opens a capture; `-` is standard input. The error is one line.
-pub(crate) fn open(path: &Path) -> Result<Reader, Failure> {
+pub(crate) fn open(path: &Path) -> Result<Recording, Failure> {
     let opened = if path == Path::new("-") {
         wirewhy_capture::from_stdin()
     } else {
         wirewhy_capture::open(path)
     };
-    opened.map_err(|error| Failure::new(format!("{}: {}", spoken(&error.source), error.kind)))
+    opened
+        .map(Recording::from)
+        .map_err(|error| Failure::new(unreadable(&error)))
+}
+
+/// Why a capture cannot be read.
+pub(crate) fn unreadable(error: &OpenError) -> String {
+    format!("{}: {}", spoken(&error.source), error.kind)
+}
+
+/// Which files are read as one recording, and why.
+fn joined(files: &[RecordedFile], pause: Option<Interval>) -> String {
+    let name =
+        |file: Option<&RecordedFile>| file.map_or("", |file| spoken(&file.source)).to_owned();
+    let (first, last) = (name(files.first()), name(files.last()));
+    let why = match pause {
+        Some(pause) => format!(
+            "the names differ in numbers alone, the interfaces are the same, and at most {} lies between them; \
+             --separate keeps them apart",
+            span(pause.max(Interval::ZERO))
+        ),
+        None => "--join".to_owned(),
+    };
+    format!(
+        "{} files, {first} to {last}, are read as one recording: {why}",
+        files.len()
+    )
 }
 
 /// The name of a capture in a message.

@@ -164,7 +164,7 @@ fn said_of(folder: &Path, capture: &str) -> Collected {
     } else {
         folder.join(format!("{capture}.pcap"))
     };
-    let mut reader = wirewhy_capture::open(&path).expect("a readable capture");
+    let reader = wirewhy_capture::open(&path).expect("a readable capture");
     let mut collected = Collected::default();
     let everything = View {
         all: true,
@@ -180,7 +180,7 @@ fn said_of(folder: &Path, capture: &str) -> Collected {
         options.trust = trust;
     }
     analyze(
-        &mut reader,
+        &mut reader.into(),
         None,
         &options,
         &everything,

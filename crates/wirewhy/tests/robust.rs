@@ -9,12 +9,11 @@ mod robust {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use wirewhy::engine::{Analysis, Analyzed, Crew, EngineOptions, analyze};
-    use wirewhy_capture::Reader;
+    use wirewhy::engine::{Analysis, Analyzed, Crew, EngineOptions, analyze, summarize};
+    use wirewhy_capture::{Reader, Recording};
     use wirewhy_detect::Judged;
     use wirewhy_packet::{Decoder, Frame, Interval, LinkType, Timestamp};
-    use wirewhy_report::{Json, Look, Names, Ndjson, Reporter, Text, View};
-    use wirewhy_survey::CaptureFaults;
+    use wirewhy_report::{CaptureSummary, Json, Look, Names, Ndjson, Reporter, Text, View};
 
     /// Longer than any of these takes by far, on a machine that is busy with other things.
     const HANGS: Duration = Duration::from_secs(120);
@@ -139,11 +138,11 @@ mod robust {
     /// Analyses what may be a capture; `None` if it is refused as none. Returns what came of it and how many packets it had.
     fn analysed(bytes: &[u8], number: usize, out: &mut Vec<u8>) -> Option<(Analyzed, u64)> {
         let source = Box::new(Cursor::new(bytes.to_vec()));
-        let mut reader = Reader::new(source, "damaged".to_owned()).ok()?;
+        let mut recording = Recording::from(Reader::new(source, "damaged".to_owned()).ok()?);
         let view = View::default();
         let mut reporter = reporter(number, out);
         let analyzed = analyze(
-            &mut reader,
+            &mut recording,
             None,
             &EngineOptions::default(),
             &view,
@@ -157,7 +156,7 @@ mod robust {
             totals.ok + totals.failed + totals.degraded + totals.undecided,
             "every connection has one outcome"
         );
-        Some((analyzed, reader.info().packets))
+        Some((analyzed, summarize(&recording).packets))
     }
 
     #[test]
@@ -288,7 +287,7 @@ mod robust {
                         .unwrap();
                 }
                 let (totals, _) = analysis
-                    .finish(CaptureFaults::default(), &mut sink)
+                    .finish(&CaptureSummary::default(), &mut sink)
                     .unwrap();
                 assert_eq!(
                     totals.connections, judged,

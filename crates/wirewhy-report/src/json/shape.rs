@@ -73,6 +73,27 @@ pub(super) struct CaptureShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     given_up_connections: Option<u64>,
     problem: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    files: Vec<FileShape<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    gaps: Vec<GapShape>,
+}
+
+/// One of the files of a recording.
+#[derive(Serialize)]
+struct FileShape<'a> {
+    source: &'a str,
+    first_frame: u64,
+    packets: u64,
+    problem: Option<&'a str>,
+}
+
+/// A part of the time of a recording in which packets are missing.
+#[derive(Serialize)]
+struct GapShape {
+    from: Time,
+    until: Time,
+    frame: u64,
 }
 
 impl<'a> CaptureShape<'a> {
@@ -90,6 +111,25 @@ impl<'a> CaptureShape<'a> {
             dropped_packets: capture.dropped_packets,
             given_up_connections: Some(capture.given_up).filter(|count| *count > 0),
             problem: capture.problem.as_deref(),
+            files: capture
+                .files
+                .iter()
+                .map(|file| FileShape {
+                    source: &file.source,
+                    first_frame: file.first_frame,
+                    packets: file.packets,
+                    problem: file.problem.as_deref(),
+                })
+                .collect(),
+            gaps: capture
+                .gaps
+                .iter()
+                .map(|gap| GapShape {
+                    from: Time(gap.from),
+                    until: Time(gap.until),
+                    frame: gap.frame,
+                })
+                .collect(),
         }
     }
 }

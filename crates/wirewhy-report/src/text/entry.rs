@@ -9,7 +9,7 @@ use wirewhy_survey::{GroupFinding, record_of};
 
 use super::tally::{Detail, Service, ServiceTally, Tally};
 use crate::look::{JOINED, Page};
-use crate::{Names, Safe, words};
+use crate::{FileSummary, Names, Safe, words};
 
 /// How many services of one cause are listed.
 const MAX_SERVICES: usize = 5;
@@ -60,7 +60,7 @@ impl Entry {
         }
         write_why(page, example, names)?;
         page.labelled("culprit", &self.blame(names))?;
-        page.labelled("proof", &self.proof())?;
+        page.labelled("proof", &self.proof(page.files))?;
         if !self.detail.consequences.is_empty() {
             page.labelled("led to", &self.consequences())?;
         }
@@ -154,10 +154,10 @@ impl Entry {
         }
     }
 
-    fn proof(&self) -> String {
+    fn proof(&self, files: &[FileSummary]) -> String {
         let streams = self.tally.streams();
         let filter = filter(&streams);
-        let mut frames = frames(&self.detail.example.frames);
+        let mut frames = frames(&self.detail.example.frames, files);
         if self.tally.connections > 1 {
             frames.push_str(&format!(" of stream {}", self.tally.first_stream()));
         }
@@ -262,7 +262,7 @@ pub(crate) fn finding(page: &mut Page<'_>, finding: &Finding, names: &Names) -> 
         &blamed(finding.culprit, finding.confidence, names),
     )?;
     if !finding.frames.is_empty() {
-        page.labelled("proof", &frames(&finding.frames))?;
+        page.labelled("proof", &frames(&finding.frames, page.files))?;
     }
     if let Some(cause) = finding.consequence_of {
         page.labelled("cause", cause)?;
@@ -295,13 +295,13 @@ pub(crate) struct Alike<'a> {
 
 impl<'a> Alike<'a> {
     /// One of a single capture.
-    pub(super) fn new(found: &'a GroupFinding) -> Alike<'a> {
+    pub(super) fn new(found: &'a GroupFinding, files: &[FileSummary]) -> Alike<'a> {
         Alike {
             scope: found.scope,
             subject: &found.subject,
             finding: &found.finding,
             suffix: String::new(),
-            proof: frames(&found.finding.frames),
+            proof: frames(&found.finding.frames, files),
         }
     }
 }
@@ -354,7 +354,7 @@ pub(super) fn group_finding(
     if found.frames.is_empty() {
         return Ok(());
     }
-    page.labelled("proof", &frames(&found.frames))
+    page.labelled("proof", &frames(&found.frames, page.files))
 }
 
 pub(crate) fn title(code: &str) -> &'static str {
@@ -453,13 +453,47 @@ pub(crate) fn blamed(culprit: Culprit, confidence: Confidence, names: &Names) ->
     format!("{role}{address}{link} {sure}")
 }
 
-pub(crate) fn frames(frames: &[u64]) -> String {
-    let numbers: Vec<String> = frames.iter().map(u64::to_string).collect();
-    match numbers.as_slice() {
-        [] => "no frame".to_owned(),
-        [one] => format!("frame {one}"),
-        many => format!("frames {}", many.join(", ")),
+/// The numbers of frames; in a recording of several `files` those that each frame has in its file.
+pub(crate) fn frames(frames: &[u64], files: &[FileSummary]) -> String {
+    if frames.is_empty() {
+        return "no frame".to_owned();
     }
+    let mut parts: Vec<String> = Vec::new();
+    let mut left = frames;
+    while let Some(first) = left.first() {
+        let file = file_of(*first, files);
+        let same = left
+            .iter()
+            .take_while(|frame| file_of(**frame, files) == file)
+            .count();
+        let (here, rest) = left.split_at(same.max(1));
+        left = rest;
+        let before = file.map_or(0, |file| file.first_frame.saturating_sub(1));
+        let numbers: Vec<String> = here
+            .iter()
+            .map(|frame| frame.saturating_sub(before).to_string())
+            .collect();
+        let noun = if here.len() == 1 { "frame" } else { "frames" };
+        let mut part = format!("{noun} {}", numbers.join(", "));
+        if let Some(file) = file {
+            part.push_str(&format!(" of {}", Safe(base_name(&file.source))));
+        }
+        parts.push(part);
+    }
+    parts.join("; ")
+}
+
+/// The file that a frame of a recording is in.
+fn file_of(frame: u64, files: &[FileSummary]) -> Option<&FileSummary> {
+    files
+        .iter()
+        .rev()
+        .find(|file| file.packets > 0 && file.first_frame <= frame)
+}
+
+/// The name of a file without its folder.
+pub(crate) fn base_name(source: &str) -> &str {
+    source.rsplit('/').next().unwrap_or(source)
 }
 
 /// A display filter for Wireshark, kept on one line so that it can be copied.

@@ -14,7 +14,7 @@ use wirewhy_detect::{Judged, Outcome, Scope, Severity};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::look::Page;
-use crate::{CaptureSummary, Look, Names, Reporter, Safe, View, words};
+use crate::{CaptureSummary, FileSummary, Look, Names, Reporter, Safe, View, words};
 use entry::Entry;
 use healthy::Services;
 use tally::Causes;
@@ -74,7 +74,7 @@ impl<W: Write> Reporter for Text<W> {
     ) -> io::Result<()> {
         let entries = std::mem::take(&mut self.causes).into_entries();
         let quiet = std::mem::take(&mut self.quiet);
-        let mut page = Page::new(&mut self.out, self.look);
+        let mut page = Page::new(&mut self.out, self.look).about(&capture.files);
         about(&mut page, capture, group)?;
         counts(&mut page, totals)?;
         problems(&mut page, &entries, &self.names)?;
@@ -109,6 +109,9 @@ fn about(page: &mut Page<'_>, capture: &CaptureSummary, group: &[GroupFinding]) 
         ));
     }
     page.text(&line)?;
+    if !capture.files.is_empty() {
+        files(page, capture)?;
+    }
     // Said once: a finding about the recording says it with the rest.
     let told = |code| group.iter().any(|found| found.finding.code == code);
     if let Some(problem) = capture
@@ -130,6 +133,26 @@ fn about(page: &mut Page<'_>, capture: &CaptureSummary, group: &[GroupFinding]) 
             "{} given up before the end because the table was full (--max-connections): what came later is not in this report.",
             words::counted(capture.given_up, "connection")
         ))?;
+    }
+    Ok(())
+}
+
+/// Which files the recording is, and what is wrong with them.
+fn files(page: &mut Page<'_>, capture: &CaptureSummary) -> io::Result<()> {
+    let name = |file: Option<&FileSummary>| {
+        let source = file.map_or("", |file| &file.source);
+        Safe(entry::base_name(source)).to_string()
+    };
+    page.text(&format!(
+        "One recording in {}, {} to {}. Frames are numbered as in their file.",
+        words::counted(capture.files.len() as u64, "file"),
+        name(capture.files.first()),
+        name(capture.files.last())
+    ))?;
+    for file in &capture.files {
+        if let Some(problem) = &file.problem {
+            page.text(&format!("{}: {}", name(Some(file)), Safe(problem)))?;
+        }
     }
     Ok(())
 }
@@ -221,7 +244,10 @@ fn beyond(
             .filter(|other| other.finding.code == code)
             .collect();
         if alike.len() > entry::MAX_ALIKE {
-            let alike: Vec<entry::Alike<'_>> = alike.into_iter().map(entry::Alike::new).collect();
+            let alike: Vec<entry::Alike<'_>> = alike
+                .into_iter()
+                .map(|found| entry::Alike::new(found, page.files))
+                .collect();
             page.blank()?;
             entry::many_alike(page, &alike, names)?;
         } else {

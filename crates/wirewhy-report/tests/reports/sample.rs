@@ -92,6 +92,7 @@ pub(crate) fn capture() -> CaptureSummary {
         dropped_packets: None,
         given_up: 0,
         problem: None,
+        ..CaptureSummary::default()
     }
 }
 

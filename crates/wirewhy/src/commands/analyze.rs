@@ -1,18 +1,23 @@
 //! `wirewhy analyze`: captures in, reports out.
 
+use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use wirewhy::engine::{self, Analyzed, Crew};
+use wirewhy_capture::{FileSequence, Opener, from_stdin_until, open_until, recordings};
 use wirewhy_detect::Severity;
 use wirewhy_report::{Json, Look, Ndjson, Reporter, Text, View};
 
 use crate::cli::{AnalyzeArgs, Cli, Format};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, complain};
-use crate::setup::{Completeness, Setup, open, threads};
+use crate::setup::{Completeness, Setup, threads, unreadable};
+use crate::signals;
 use crate::terminal;
 
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
@@ -26,21 +31,27 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
         min_severity: args.judging.min_severity.map(Severity::from),
     };
     let (crew, alone) = (Crew::new(threads(args.threads) - 1), Crew::default());
-    for path in &files {
-        let mut reader = match open(path) {
-            Ok(reader) => reader,
-            Err(Failure::Message(message)) => {
-                complain(&message);
-                came_to.unreadable += 1;
+    let stop = signals::watch().map_err(Failure::new)?;
+    let mut left: VecDeque<FileSequence> = recordings(&files, args.joining.choice()).into();
+    while !stop.load(Ordering::Relaxed)
+        && let Some(sequence) = left.pop_front()
+    {
+        // What comes by a pipe may come slowly.
+        let is_saved = sequence.paths().all(Path::is_file);
+        let crew = if is_saved { &crew } else { &alone };
+        let mut recording = match sequence.open_with(opener(&stop)) {
+            Ok(recording) => recording,
+            Err(errors) => {
+                for error in errors {
+                    complain(&unreadable(&error));
+                    came_to.unreadable += 1;
+                }
                 continue;
             }
-            Err(closed) => return Err(closed),
         };
         let mut filters = setup.filters.clone();
         let apart = args.format == Format::Text && came_to.read > 0;
         let lead = if apart { "\n" } else { "" };
-        // What comes by a pipe may come slowly.
-        let crew = if path.is_file() { &crew } else { &alone };
         let analyzed = output
             .writer()
             .write_all(lead.as_bytes())
@@ -49,7 +60,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
                 let options = &setup.options;
                 let reporter = reporter.as_mut();
                 engine::analyze(
-                    &mut reader,
+                    &mut recording,
                     filters.as_mut(),
                     options,
                     &view,
@@ -58,10 +69,25 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
                 )
             })
             .map_err(|error| output.failure(&error))?;
-        came_to.add(&analyzed, setup.wrap_up(&reader, filters.as_ref()));
+        came_to.add(&analyzed, setup.wrap_up(&recording, filters.as_ref()));
+        if let Some(rest) = recording.into_rest() {
+            left.push_front(rest);
+        }
     }
     output.close()?;
     Ok(came_to.exit(args.judging.fail_on.map(Severity::from)))
+}
+
+/// Opens files that can be read until a signal comes: then the report is about what was read.
+fn opener(stop: &Arc<AtomicBool>) -> Opener {
+    let stop = Arc::clone(stop);
+    Box::new(move |path| {
+        if path == Path::new("-") {
+            from_stdin_until(&stop)
+        } else {
+            open_until(path, &stop)
+        }
+    })
 }
 
 /// The captures named; standard input where none is, unless a person sits there.

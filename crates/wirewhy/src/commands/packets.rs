@@ -2,10 +2,11 @@
 
 use std::io;
 
-use wirewhy_capture::{Filters, Reader};
+use wirewhy::engine::Feed;
+use wirewhy_capture::{Filters, Recording};
 use wirewhy_flow::wireshark::{Analysis, Marked};
 use wirewhy_flow::{Bounds, Tracker};
-use wirewhy_packet::{Decoder, Packet, TcpHeader, Transport};
+use wirewhy_packet::{Packet, TcpHeader, Transport};
 use wirewhy_report::{PacketRow, PacketsNdjson, PacketsText};
 
 use crate::cli::{PacketsArgs, RowFormat, SelectArgs, TlsArgs};
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &PacketsArgs) -> Result<Exit, Failure> {
         ignore: Vec::new(),
     };
     let setup = Setup::new(&args.common, &every, &TlsArgs::default())?;
-    let mut reader = open(&args.file)?;
+    let mut recording = open(&args.file)?;
     let mut filters = setup.filters.clone();
     let mut output = Output::open(
         args.common.output.as_deref(),
@@ -32,18 +33,18 @@ pub(crate) fn run(args: &PacketsArgs) -> Result<Exit, Failure> {
     let written = match args.format {
         RowFormat::Text => {
             let mut table = PacketsText::new(out);
-            rows(&mut reader, filters.as_mut(), &mut |row| table.row(row))
+            rows(&mut recording, filters.as_mut(), &mut |row| table.row(row))
                 .and_then(|()| table.finish())
         }
         RowFormat::Ndjson => {
             let mut table = PacketsNdjson::new(out);
-            rows(&mut reader, filters.as_mut(), &mut |row| table.row(row))
+            rows(&mut recording, filters.as_mut(), &mut |row| table.row(row))
                 .and_then(|()| table.finish())
         }
     };
     written.map_err(|error| output.failure(&error))?;
     output.close()?;
-    match setup.wrap_up(&reader, filters.as_ref()) {
+    match setup.wrap_up(&recording, filters.as_ref()) {
         Completeness::Whole => Ok(Exit::Done),
         Completeness::Partial => Ok(Exit::Partial),
     }
@@ -52,32 +53,30 @@ pub(crate) fn run(args: &PacketsArgs) -> Result<Exit, Failure> {
 /// Marks every frame, so that numbers and marks are those of the whole capture, and hands on those the filter lets
 /// through.
 fn rows(
-    reader: &mut Reader,
-    mut filters: Option<&mut Filters>,
+    recording: &mut Recording,
+    filters: Option<&mut Filters>,
     sink: &mut dyn FnMut(&PacketRow<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut decoder = Decoder::new();
     let mut analysis = Analysis::new();
     let mut tracker = Tracker::new(Bounds::default());
     let mut marks = Vec::new();
-    while let Some(frame) = reader.next() {
-        let passes = filters
-            .as_mut()
-            .is_none_or(|filters| filters.matches(&frame));
-        let packet = decoder.decode(&frame);
-        let observed = tracker.observe(&packet, &mut |_| {});
-        let Some((marked, header)) = mark(&mut analysis, &packet) else {
-            continue;
+    let mut feed = Feed::new(recording, filters);
+    while let Some(written) = feed.next(|fed| {
+        let observed = tracker.observe(fed.packet, &mut |_| {});
+        let Some((marked, header)) = mark(&mut analysis, fed.packet) else {
+            return Ok(());
         };
-        if !passes {
-            continue;
+        if !fed.passes {
+            return Ok(());
         }
         marks.clear();
         marks.extend(marked.marks.names());
         if observed.is_some_and(|observed| observed.is_copy) {
             marks.push(DUPLICATE);
         }
-        sink(&row(&packet, &marked, &header, &marks))?;
+        sink(&row(fed.packet, &marked, &header, &marks))
+    }) {
+        written?;
     }
     Ok(())
 }

@@ -1,14 +1,13 @@
 //! `wirewhy scan`: an archive in, one stream of results and one summary out.
 
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use wirewhy::engine::Crew;
 use wirewhy_detect::Severity;
 use wirewhy_report::{
@@ -23,11 +22,13 @@ use crate::scan::examine::{Done, Examined, Examiner, What};
 use crate::scan::order::in_order;
 use crate::scan::parts::Parts;
 use crate::scan::progress::Progress;
+use crate::scan::recordings::Grouped;
 use crate::scan::spelled::spelled;
 use crate::scan::spill::Spill;
-use crate::scan::state::{Due, Entry, Identity, Known, Made, Place, State};
-use crate::scan::walk::Walk;
+use crate::scan::state::{Due, Entry, Identity, Known, Made, Place, Recordings, State};
+use crate::scan::walk::{Found, Walk};
 use crate::setup::{Setup, threads};
+use crate::signals;
 use crate::terminal;
 
 pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
@@ -38,9 +39,21 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             .exit();
     }
     let setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
-    let walk = Walk::new(args)?;
+    let joining = args.joining.choice();
+    let walk = Grouped::new(Walk::new(args)?, joining);
+    // What an earlier scan did is held against all that there is now.
+    let (walk, now): (
+        Box<dyn Iterator<Item = Result<Found, Failure>> + Send>,
+        Recordings,
+    ) = if args.state.is_some() {
+        let all: Vec<_> = walk.collect();
+        let now = Recordings::of(all.iter().flatten());
+        (Box::new(all.into_iter()), now)
+    } else {
+        (Box::new(walk), Recordings::default())
+    };
     // Before there is an output that a signal could find half-made.
-    let stop = stop_on_signals()?;
+    let stop = signals::watch().map_err(Failure::new)?;
     let mut archive = Archive::default();
     let mut came_to = CameTo::default();
     let Opened {
@@ -48,7 +61,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         parts,
         state,
         known,
-    } = open(args, &setup, &mut |entry, made| {
+    } = open(args, &setup, &now, &mut |entry, made| {
         recall(&mut archive, &mut came_to, &entry, made);
     })?;
     let look = terminal::look(output.target(), args.common.color);
@@ -114,6 +127,7 @@ struct Opened {
 fn open(
     args: &ScanArgs,
     setup: &Setup,
+    now: &Recordings,
     replay: &mut dyn FnMut(Entry, Made),
 ) -> Result<Opened, Failure> {
     let path = args.common.output.as_deref();
@@ -144,7 +158,7 @@ fn open(
         None => (None, Known::default()),
         Some(journal) => {
             let options = depends_on(args, setup);
-            let (state, known) = State::open(journal, place, &options, replay)?;
+            let (state, known) = State::open(journal, place, &options, now, replay)?;
             (Some(state), known)
         }
     };
@@ -176,7 +190,13 @@ fn depends_on(args: &ScanArgs, setup: &Setup) -> String {
     let view = (args.format, args.all, args.judging.min_severity);
     let selection = &setup.options.selection;
     let limits = &setup.options.limits;
-    let given = (&args.judging.tls.keylog, &args.common.filter, &setup.names);
+    let joining = args.joining.choice();
+    let given = (
+        joining,
+        &args.judging.tls.keylog,
+        &args.common.filter,
+        &setup.names,
+    );
     // Another file of the same name is other roots.
     let roots = match &setup.roots {
         Roots::Mozilla => None,
@@ -217,18 +237,6 @@ fn spare(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first signal asks the scan to stop with whole results; the second ends the program at once.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let at_once = 128 + signal;
-        signal_hook::flag::register_conditional_shutdown(signal, at_once, stop.clone())
-            .and_then(|_| signal_hook::flag::register(signal, stop.clone()))
-            .map_err(Failure::new)?;
-    }
-    Ok(stop)
-}
-
 /// A scan under way: results go out in order, and into the summary.
 struct Scan<'a> {
     /// Of Parquet it takes the summary only.
@@ -258,7 +266,7 @@ impl From<Failure> for End {
 impl Scan<'_> {
     fn through(
         &mut self,
-        walk: Walk,
+        walk: impl Iterator<Item = Result<Found, Failure>> + Send,
         jobs: usize,
         examiner: &Examiner<'_>,
     ) -> Result<Extent, Failure> {
@@ -266,7 +274,9 @@ impl Scan<'_> {
             Ok(found) => Ok(examiner.examine(found)),
             Err(failure) => Err(End::Failed(failure)),
         };
-        let take = |done: Result<Done<'_>, End>| self.take(done?);
+        let take = |done: Result<Vec<Done<'_>>, End>| {
+            done?.into_iter().try_for_each(|done| self.take(done))
+        };
         let give_up = || examiner.stop.store(true, Ordering::Relaxed);
         let leave = || examiner.crew.add_one();
         match in_order(walk, jobs, work, take, give_up, leave) {
@@ -277,15 +287,20 @@ impl Scan<'_> {
     }
 
     fn take(&mut self, done: Done<'_>) -> Result<(), End> {
-        let Done { path, what } = done;
+        let Done {
+            path,
+            files,
+            more,
+            what,
+        } = done;
         match what {
             What::Abandoned => return Err(End::Stopped),
             What::Failed(error) => return Err(End::Failed(Failure::new(error))),
             What::Other => self.archive.add_skipped(1),
             What::Known => {}
             What::Unreadable(_) | What::Capture(_) if self.is_repeated(&path) => {}
-            What::Unreadable(message) => self.unreadable(&path, &message)?,
-            What::Capture(examined) => self.capture(&path, examined)?,
+            What::Unreadable(message) => self.unreadable(&path, &message, more)?,
+            What::Capture(examined) => self.capture(&path, &files, examined, more)?,
         }
         Ok(())
     }
@@ -295,7 +310,7 @@ impl Scan<'_> {
         state.is_some_and(|state| !state.is_first(path))
     }
 
-    fn unreadable(&mut self, path: &Path, message: &str) -> Result<(), Failure> {
+    fn unreadable(&mut self, path: &Path, message: &str, more: bool) -> Result<(), Failure> {
         let source = path.display().to_string();
         self.archive.add_unreadable();
         self.came_to.partial += 1;
@@ -318,6 +333,7 @@ impl Scan<'_> {
         }
         let entry = Entry {
             path: spelled(path),
+            files: Vec::new(),
             source,
             identity: None,
             end: 0,
@@ -325,18 +341,24 @@ impl Scan<'_> {
             worst: None,
             whole: false,
         };
-        self.remember(record.len() as u64, entry)
+        self.remember(record.len() as u64, entry, more)
     }
 
-    fn capture(&mut self, path: &Path, examined: Examined<'_>) -> Result<(), Failure> {
+    fn capture(
+        &mut self,
+        path: &Path,
+        files: &[PathBuf],
+        examined: Examined<'_>,
+        more: bool,
+    ) -> Result<(), Failure> {
         let source = path.display().to_string();
         let whole = !examined.is_partial();
         self.came_to.partial += u64::from(!whole);
         self.came_to.worst = self.came_to.worst.max(examined.worst);
         let remarks = &examined.remarks;
         // In the text the line of the capture tells of the problem.
-        let told = self.format == ScanFormat::Text;
-        let problem = remarks.problem.iter().filter(|_| !told);
+        let told = self.format == ScanFormat::Text && files.is_empty();
+        let problem = remarks.problems.iter().filter(|_| !told);
         for remark in problem.chain(&remarks.others) {
             self.progress.aside(|| complain(remark));
         }
@@ -352,6 +374,7 @@ impl Scan<'_> {
         self.archive.add(&source, &digest, Scanned::Now);
         let entry = Entry {
             path: spelled(path),
+            files: files.iter().map(|path| spelled(path)).collect(),
             source,
             identity: Some(identity),
             end: 0,
@@ -359,10 +382,10 @@ impl Scan<'_> {
             worst: worst.map(|worst| worst.name().to_owned()),
             whole,
         };
-        self.remember(len, entry)
+        self.remember(len, entry, more)
     }
 
-    fn remember(&mut self, len: u64, entry: Entry) -> Result<(), Failure> {
+    fn remember(&mut self, len: u64, entry: Entry, more: bool) -> Result<(), Failure> {
         let bytes = entry.digest.as_ref().map_or(0, |digest| digest.bytes);
         let is_full = self.parts.as_mut().map(|parts| parts.capture(bytes));
         let part = self.parts.as_ref().map(Parts::number);
@@ -372,7 +395,7 @@ impl Scan<'_> {
             due = state.note(Entry { end, ..entry })?;
         }
         // A part decides for itself: what is in it is safe no sooner than it is closed.
-        if is_full.unwrap_or(due == Due::Now) {
+        if !more && is_full.unwrap_or(due == Due::Now) {
             self.commit()?;
         }
         self.show()

@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 
-use wirewhy::engine::{self, Analysis};
-use wirewhy_capture::{Filters, Reader};
+use wirewhy::engine::{self, Analysis, Feed};
+use wirewhy_capture::{Filters, Recording};
 use wirewhy_detect::Judged;
 use wirewhy_flow::wireshark::{self, Marked};
 use wirewhy_flow::{Connection, Endpoint, EventKind, Side};
-use wirewhy_packet::{Decoder, Packet, TcpFlags, Transport};
+use wirewhy_packet::{Packet, TcpFlags, Transport};
 use wirewhy_report::{IcmpRow, Ladder, PacketRow};
-use wirewhy_survey::CaptureFaults;
 
 use super::packets::{DUPLICATE, mark};
 use crate::cli::ShowArgs;
@@ -25,12 +24,13 @@ const DRAWN: usize = 50_000;
 
 pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     let setup = Setup::new(&args.common, &args.select, &args.tls)?;
-    let mut reader = open(&args.file)?;
+    let mut recording = open(&args.file)?;
     let mut filters = setup.filters.clone();
-    let found = find(&mut reader, filters.as_mut(), &setup, args.stream).map_err(Failure::new)?;
-    let whole = setup.wrap_up(&reader, filters.as_ref());
+    let found =
+        find(&mut recording, filters.as_mut(), &setup, args.stream).map_err(Failure::new)?;
+    let whole = setup.wrap_up(&recording, filters.as_ref());
     let Some(judged) = found.judged else {
-        let source = spoken(&reader.info().source).to_owned();
+        let source = spoken(&engine::summarize(&recording).source).to_owned();
         return Err(Failure::new(match found.last_stream {
             Some(last) if last >= args.stream => {
                 format!(
@@ -106,12 +106,11 @@ impl Rows {
 }
 
 fn find(
-    reader: &mut Reader,
-    mut filters: Option<&mut Filters>,
+    recording: &mut Recording,
+    filters: Option<&mut Filters>,
     setup: &Setup,
     wanted: u32,
 ) -> io::Result<Found> {
-    let mut decoder = Decoder::new();
     let mut marks = wireshark::Analysis::new();
     let mut analysis = Analysis::new(setup.options.clone());
     let mut found = Found::default();
@@ -122,33 +121,21 @@ fn find(
         }
         Ok(())
     };
-    while let Some((frame, info)) = reader.next_with_info() {
-        analysis.learn_secrets(info);
-        let passes = filters
-            .as_mut()
-            .is_none_or(|filters| filters.matches(&frame));
-        let packet = decoder.decode(&frame);
-        let marked = mark(&mut marks, &packet).map(|(marked, _)| marked);
+    let mut feed = Feed::new(recording, filters);
+    while let Some(taken) = feed.next(|fed| {
+        let marked = mark(&mut marks, fed.packet).map(|(marked, _)| marked);
         found.last_stream = found.last_stream.max(marked.map(|marked| marked.stream));
-        if !passes {
-            analysis.skip(&packet);
-            continue;
-        }
-        let observed = analysis.observe(&packet, &mut sink)?;
-        let of_wanted = marked.filter(|marked| marked.stream == wanted);
+        let observed = analysis.take(fed, &mut sink)?;
+        let of_wanted = marked.filter(|marked| fed.passes && marked.stream == wanted);
         let is_copy = observed.is_some_and(|observed| observed.is_copy);
-        if let Some(row) = of_wanted.and_then(|marked| row(&packet, marked, is_copy)) {
+        if let Some(row) = of_wanted.and_then(|marked| row(fed.packet, marked, is_copy)) {
             found.rows.push(row);
         }
+        io::Result::Ok(())
+    }) {
+        taken?;
     }
-    let summary = engine::summarize(reader);
-    let recording = CaptureFaults {
-        source: summary.source,
-        problem: summary.problem,
-        dropped_packets: summary.dropped_packets,
-        ..CaptureFaults::default()
-    };
-    analysis.finish(recording, &mut sink)?;
+    analysis.finish(&engine::summarize(recording), &mut sink)?;
     found.judged = judged;
     Ok(found)
 }

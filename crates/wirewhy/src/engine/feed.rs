@@ -2,9 +2,9 @@
 
 use std::io;
 
-use wirewhy_capture::{Filters, Reader};
+use wirewhy_capture::{Filters, Recording, Secrets};
 use wirewhy_detect::Judged;
-use wirewhy_packet::Decoder;
+use wirewhy_packet::{Decoder, Packet, RecordingGap};
 
 use super::crew::{Crew, Gone, Hired, Outbox, judge_beside};
 use super::following::Following;
@@ -17,77 +17,105 @@ const ASK_EVERY: u32 = 8_192;
 /// Connections are sent to whoever judges in batches of this size, and at the latest after [`ASK_EVERY`] packets.
 const BATCH: usize = 128;
 
-/// A capture being read, filtered and decoded.
-pub(super) struct Feed<'a> {
-    reader: &'a mut Reader,
+/// The packets of a recording: read, matched against a filter, and decoded. What analyses a recording reads it by this.
+#[derive(Debug)]
+pub struct Feed<'a> {
+    recording: &'a mut Recording,
     filters: Option<&'a mut Filters>,
     decoder: Decoder,
-    crew: &'a Crew,
-    /// Somebody decompresses.
-    ahead: Option<Hired<'a>>,
-    /// Packets since somebody was asked for.
-    since: u32,
+}
+
+/// One packet of a recording.
+#[derive(Debug)]
+pub struct Fed<'p, 'f> {
+    /// The packet.
+    pub packet: &'p Packet<'f>,
+    /// Whether the filter, where there is one, lets it through.
+    pub passes: bool,
+    /// TLS secrets and others that its file gave since the packet before.
+    pub secrets: &'p [Secrets],
+    /// Set where packets are missing right before this one.
+    pub gap: Option<RecordingGap>,
 }
 
 impl<'a> Feed<'a> {
-    pub(super) fn new(
-        reader: &'a mut Reader,
-        filters: Option<&'a mut Filters>,
-        crew: &'a Crew,
-    ) -> Feed<'a> {
+    /// All packets of a recording from where it was read to.
+    pub fn new(recording: &'a mut Recording, filters: Option<&'a mut Filters>) -> Feed<'a> {
         Feed {
-            reader,
+            recording,
             filters,
             decoder: Decoder::new(),
-            crew,
-            ahead: None,
-            since: 0,
         }
     }
 
-    /// Follows the capture to its end, and judges every connection.
-    pub(super) fn run(
-        mut self,
-        following: &mut Following,
-        judging: &mut Judging,
-        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
-    ) -> io::Result<()> {
-        while self.follow_next(following) {
-            if !following.ended.is_empty() {
-                judging.take_all(&mut following.ended, sink)?;
-            }
-            if self.is_due()
-                && let Some(hired) = self.hire()
-            {
-                let follow = &mut |outbox: &Outbox| self.follow_rest(following, outbox);
-                let done = judge_beside(follow, judging, sink)?;
-                drop(hired);
-                if done.is_some() {
-                    return judging.settle_all(sink);
-                }
-            }
-        }
-        judging.take_rest(following, sink)
-    }
-
-    /// Follows the next packet. Whether there was one.
-    fn follow_next(&mut self, following: &mut Following) -> bool {
-        let Some((frame, info)) = self.reader.next_with_info() else {
-            return false;
-        };
-        following.learn_secrets(info);
+    /// Calls `take` with the next packet, and returns what it does; `None` at the end.
+    pub fn next<R>(&mut self, take: impl FnOnce(&Fed<'_, '_>) -> R) -> Option<R> {
+        let item = self.recording.next()?;
         let passes = self
             .filters
             .as_mut()
-            .is_none_or(|filters| filters.matches(&frame));
-        self.decoder.decode_with(&frame, |packet| {
-            if passes {
-                following.observe(packet);
-            } else {
-                following.skip(packet);
+            .is_none_or(|filters| filters.matches(&item.frame));
+        Some(self.decoder.decode_with(&item.frame, |packet| {
+            take(&Fed {
+                packet,
+                passes,
+                secrets: item.secrets,
+                gap: item.gap,
+            })
+        }))
+    }
+}
+
+/// Follows a recording to its end, and judges every connection.
+pub(super) fn run(
+    recording: &mut Recording,
+    filters: Option<&mut Filters>,
+    crew: &Crew,
+    (following, judging): (&mut Following, &mut Judging),
+    sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut line = Line {
+        feed: Feed::new(recording, filters),
+        crew,
+        ahead: None,
+        since: 0,
+    };
+    while line.follow_next(following) {
+        if !following.ended.is_empty() {
+            judging.take_all(&mut following.ended, sink)?;
+        }
+        if line.is_due()
+            && let Some(hired) = line.hire()
+        {
+            let follow = &mut |outbox: &Outbox| line.follow_rest(following, outbox);
+            let done = judge_beside(follow, judging, sink)?;
+            drop(hired);
+            if done.is_some() {
+                return judging.settle_all(sink);
             }
-        });
-        true
+        }
+    }
+    judging.take_rest(following, sink)
+}
+
+/// The work on one recording, and the threads that help with it.
+struct Line<'a> {
+    feed: Feed<'a>,
+    crew: &'a Crew,
+    /// Set while another thread decompresses.
+    ahead: Option<Hired<'a>>,
+    /// Packets since a thread was asked for.
+    since: u32,
+}
+
+impl<'a> Line<'a> {
+    /// Follows the next packet. Whether there was one.
+    fn follow_next(&mut self, following: &mut Following) -> bool {
+        self.feed
+            .next(|fed| {
+                following.take(fed);
+            })
+            .is_some()
     }
 
     /// Follows everything that is left, and sends what is over.
@@ -125,15 +153,15 @@ impl<'a> Feed<'a> {
     /// Somebody to follow the packets while this thread judges.
     fn hire(&mut self) -> Option<Hired<'a>> {
         // Whoever comes first decompresses, where there is anything to: that is most of the work.
-        let is_compressed = self.reader.info().compression.is_some();
+        let is_compressed = self.feed.recording.is_compressed();
         if is_compressed && self.ahead.is_none() {
             let hired = self.crew.hire()?;
-            self.ahead = self.reader.read_ahead().then_some(hired);
+            self.ahead = self.feed.recording.read_ahead().then_some(hired);
             return None;
         }
         let hired = self.crew.hire()?;
         // Copying a file from the system's cache is little work beside the other two, but would wait for the greater.
-        self.reader.read_ahead();
+        self.feed.recording.read_ahead();
         Some(hired)
     }
 }
@@ -145,17 +173,21 @@ mod tests {
 
     use wirewhy_testkit::{to_pcap, trace};
 
+    use wirewhy_capture::Reader;
+
     use super::*;
     use crate::engine::EngineOptions;
 
     /// Refused attempts, one packet each way.
-    fn reader(attempts: u32) -> Reader {
+    fn recording(attempts: u32) -> Recording {
         let mut lines = String::new();
         for n in 1..=attempts {
             writeln!(lines, "{n}.0 #{n} > S 0:0(0)\n{n}.1 #{n} < RA 0:0(0) ack 1").unwrap();
         }
         let source = Cursor::new(to_pcap(&trace(&lines)));
-        Reader::new(Box::new(source), "memory".to_owned()).unwrap()
+        Reader::new(Box::new(source), "memory".to_owned())
+            .unwrap()
+            .into()
     }
 
     /// The streams in the order in which they were judged, and whether all of the crew was seen at work.
@@ -164,15 +196,14 @@ mod tests {
         let options = EngineOptions::default();
         let mut following = Following::new(&options, wirewhy_protocol::KeyLog::new());
         let mut judging = Judging::new(options);
-        let mut reader = reader(attempts);
+        let mut recording = recording(attempts);
         let mut sink = |judged: &Judged| {
             all_at_work |= crew.hire().is_none();
             streams.push(judged.connection.stream);
             Ok(())
         };
-        Feed::new(&mut reader, None, crew)
-            .run(&mut following, &mut judging, &mut sink)
-            .unwrap();
+        let halves = (&mut following, &mut judging);
+        run(&mut recording, None, crew, halves, &mut sink).unwrap();
         (streams, all_at_work)
     }
 
@@ -208,11 +239,8 @@ mod tests {
                 Ok(())
             }
         };
-        let ended = Feed::new(&mut reader(20_000), None, &crew).run(
-            &mut following,
-            &mut judging,
-            &mut sink,
-        );
+        let halves = (&mut following, &mut judging);
+        let ended = run(&mut recording(20_000), None, &crew, halves, &mut sink);
         assert_eq!(ended.unwrap_err().to_string(), "full");
     }
 }

@@ -1,12 +1,13 @@
 //! The first half of an analysis: packets, in their order, to the connections they make up.
 
-use wirewhy_capture::{CaptureInfo, SecretsType};
+use wirewhy_capture::{Secrets, SecretsType};
 use wirewhy_flow::{Connection, Neighbours, Observed, Sample, Tracker};
 use wirewhy_packet::{Interval, Packet, Timestamp};
 use wirewhy_protocol::{CaptureContext, KeyLog};
 use wirewhy_survey::CaptureFaults;
 
 use super::EngineOptions;
+use super::feed::Fed;
 
 /// Connections that are over. They come in boxes and are handed on in them.
 pub(super) type Ended = Vec<Box<Connection>>;
@@ -15,8 +16,6 @@ pub(super) type Ended = Vec<Box<Connection>>;
 #[derive(Debug)]
 pub(super) struct Following {
     pub(super) tracker: Tracker,
-    /// Blocks of secrets taken from the capture so far.
-    blocks: usize,
     pub(super) neighbours: Neighbours,
     pub(super) ended: Ended,
     pub(super) frames: u64,
@@ -31,7 +30,6 @@ impl Following {
         *tracker.context_mut() = CaptureContext::new(keys);
         Following {
             tracker,
-            blocks: 0,
             neighbours: Neighbours::default(),
             ended: Vec::new(),
             frames: 0,
@@ -50,14 +48,26 @@ impl Following {
             .observe(packet, &mut |connection| ended.push(connection))
     }
 
-    pub(super) fn skip(&mut self, packet: &Packet<'_>) {
+    /// Takes in one packet of a recording, and before it what the recording gave with it.
+    pub(super) fn take(&mut self, fed: &Fed<'_, '_>) -> Option<Observed> {
+        if fed.gap.is_some() {
+            self.tracker.interrupt();
+            self.neighbours.interrupt();
+        }
+        self.learn_secrets(fed.secrets);
+        if fed.passes {
+            return self.observe(fed.packet);
+        }
+        self.skip(fed.packet);
+        None
+    }
+
+    fn skip(&mut self, packet: &Packet<'_>) {
         self.note_time(packet);
         self.tracker.skip(packet);
     }
 
-    pub(super) fn learn_secrets(&mut self, info: &CaptureInfo) {
-        let fresh = info.secrets.get(self.blocks..).unwrap_or_default();
-        self.blocks = info.secrets.len();
+    fn learn_secrets(&mut self, fresh: &[Secrets]) {
         for block in fresh {
             if block.kind == SecretsType::TLS_KEY_LOG {
                 self.tracker.context_mut().keys_mut().add(&block.data);

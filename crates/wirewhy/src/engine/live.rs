@@ -10,6 +10,7 @@ use std::io;
 use wirewhy_detect::{Finding, Judged, Scope, Severity, judge, next_deadline, reportable_at};
 use wirewhy_flow::{Connection, Observed, Tally, Tracker};
 use wirewhy_packet::{Interval, Packet, Timestamp};
+use wirewhy_report::CaptureSummary;
 use wirewhy_survey::{CaptureFaults, GroupFinding, Survey, Totals, record_of};
 
 use super::judging::{Held, Judging};
@@ -196,7 +197,7 @@ impl Live {
     /// What `listener` returns.
     pub fn finish(
         mut self,
-        recording: CaptureFaults,
+        summary: &CaptureSummary,
         listener: &mut dyn Listener,
     ) -> io::Result<(Totals, Vec<GroupFinding>)> {
         let bounds = self.analysis.judging.options.bounds;
@@ -214,7 +215,7 @@ impl Live {
             let now = held.since;
             self.settle(now, held, listener)?;
         }
-        Ok(self.analysis.conclude(recording))
+        Ok(self.analysis.conclude(summary))
     }
 
     /// Judges the connections that are over.

@@ -149,7 +149,8 @@ mod tests {
     use std::io;
 
     use wirewhy_packet::Decoder;
-    use wirewhy_survey::{CaptureFaults, GroupFinding};
+    use wirewhy_report::CaptureSummary;
+    use wirewhy_survey::GroupFinding;
     use wirewhy_testkit::trace;
 
     use super::*;
@@ -218,7 +219,7 @@ mod tests {
                 notes.0.record(&frame, concerns);
             }
         }
-        live.finish(CaptureFaults::default(), &mut notes).unwrap();
+        live.finish(&CaptureSummary::default(), &mut notes).unwrap();
         assert!(notes.0.finish(time, &[]).is_empty());
         look(time);
         (found, notes.0.counts())

@@ -8,7 +8,7 @@ use std::process::Command;
 use wirewhy_capture::{Interface, InterfaceStatistics};
 use wirewhy_detect::Judged;
 use wirewhy_packet::{Decoder, Interval, LinkType, Timestamp};
-use wirewhy_survey::CaptureFaults;
+use wirewhy_report::CaptureSummary;
 use wirewhy_testkit::trace;
 
 use super::*;
@@ -49,7 +49,7 @@ fn run(lines: &str, bytes: usize) -> (Vec<Judged>, Recorder) {
         recorder.record(&frame, concerns);
     }
     analysis
-        .finish(CaptureFaults::default(), &mut sink)
+        .finish(&CaptureSummary::default(), &mut sink)
         .unwrap();
     all.sort_by_key(|judged: &Judged| judged.connection.stream);
     (all, recorder)

@@ -1,13 +1,13 @@
 //! One file: is it a capture, and what does it say.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use wirewhy::engine::{self, Crew};
-use wirewhy_capture::{OpenErrorKind, Reader};
+use wirewhy_capture::{FileSequence, OpenError, OpenErrorKind, Opener, Reader, Recording};
 use wirewhy_detect::{Judged, Severity};
 use wirewhy_report::{CaptureSummary, Digest, Digester, Lines, Look, Ndjson, Reporter, View};
 use wirewhy_survey::{GroupFinding, Totals};
@@ -21,8 +21,12 @@ use crate::setup::{Completeness, Remarks, Setup};
 
 /// What came of one file.
 pub(crate) struct Done<'a> {
-    /// Its name.
+    /// Its name; of a recording that of its first file.
     pub(crate) path: PathBuf,
+    /// The names of all files it was read with, where there are several.
+    pub(crate) files: Vec<PathBuf>,
+    /// Whether results that belong together follow: they are promised together.
+    pub(crate) more: bool,
     /// What it is.
     pub(crate) what: What<'a>,
 }
@@ -95,8 +99,9 @@ pub(crate) struct Examiner<'a> {
 
 impl<'a> Examiner<'a> {
     /// Looks at what the walk came by.
-    pub(crate) fn examine(&self, found: Found) -> Done<'a> {
+    pub(crate) fn examine(&self, found: Found) -> Vec<Done<'a>> {
         let (path, what) = match found {
+            Found::Recording(sequence) => return self.recording(sequence),
             Found::Other => (PathBuf::new(), What::Other),
             Found::Unreadable { path, .. } if self.known.has(&path, None) => (path, What::Known),
             Found::Unreadable { path, message } => (path, What::Unreadable(message)),
@@ -112,7 +117,79 @@ impl<'a> Examiner<'a> {
                 (path, what)
             }
         };
-        Done { path, what }
+        vec![Done {
+            path,
+            files: Vec::new(),
+            more: false,
+            what,
+        }]
+    }
+
+    /// Looks at files that are one recording, as far as reading them bears that out: those that turn out not to continue
+    /// the others are another one.
+    fn recording(&self, sequence: FileSequence) -> Vec<Done<'a>> {
+        let files: Vec<PathBuf> = sequence.paths().map(Path::to_path_buf).collect();
+        let done = |path: &Path, what| Done {
+            path: path.to_path_buf(),
+            files: files.clone(),
+            more: true,
+            what,
+        };
+        let first = files.first().cloned().unwrap_or_default();
+        let identity = Identity::of_all(&files);
+        let is_known = self.known.has(&first, Some(identity));
+        let mut found = Vec::new();
+        let mut left = Some(sequence).filter(|_| !is_known);
+        while let Some(sequence) = left.take() {
+            let path = sequence.paths().next().map(Path::to_path_buf);
+            match sequence.open_with(self.opener()) {
+                Ok(mut recording) => {
+                    let what = self.capture(&mut recording, identity, true);
+                    left = recording.into_rest();
+                    found.push(done(&path.unwrap_or_default(), what));
+                }
+                Err(errors) => found.extend(errors.into_iter().map(|error| {
+                    let path = PathBuf::from(&error.source);
+                    done(&path, refused(error.kind))
+                })),
+            }
+        }
+        files.iter().for_each(|_| self.progress.file());
+        if self.is_stopped() {
+            return vec![done(&first, What::Abandoned)];
+        }
+        if is_known {
+            self.progress.read(identity.size());
+            found.push(done(&first, What::Known));
+        }
+        if let Some(last) = found.last_mut() {
+            last.more = false;
+        }
+        found
+    }
+
+    /// Opens the files of a recording, each in its turn.
+    fn opener(&self) -> Opener {
+        let (progress, stop) = (self.progress.clone(), self.stop.clone());
+        Box::new(move |path| {
+            let source = path.display().to_string();
+            let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+            let (data, file) = opened.map_err(|error| OpenError {
+                source: source.clone(),
+                kind: match error.kind() {
+                    io::ErrorKind::NotFound => OpenErrorKind::NotFound,
+                    io::ErrorKind::PermissionDenied => OpenErrorKind::PermissionDenied,
+                    _ => OpenErrorKind::Io(error),
+                },
+            })?;
+            let watched = Watched {
+                file,
+                left: data.len(),
+                progress: progress.clone(),
+                stop: stop.clone(),
+            };
+            Reader::new(Box::new(watched), source)
+        })
     }
 
     fn is_stopped(&self) -> bool {
@@ -143,13 +220,8 @@ impl<'a> Examiner<'a> {
             stop: self.stop.clone(),
         };
         let what = match Reader::new(Box::new(source), path.display().to_string()) {
-            Ok(reader) => self.capture(reader, &data),
-            Err(error) => match error.kind {
-                OpenErrorKind::NotACapture { .. }
-                | OpenErrorKind::Directory
-                | OpenErrorKind::Empty { compression: None } => What::Other,
-                kind => What::Unreadable(kind.to_string()),
-            },
+            Ok(reader) => self.capture(&mut reader.into(), Identity::from(&data), data.is_file()),
+            Err(error) => refused(error.kind),
         };
         // Reading ended early because it was told to: what was found is not the whole.
         if self.is_stopped() {
@@ -158,15 +230,20 @@ impl<'a> Examiner<'a> {
         what
     }
 
-    fn capture(&self, mut reader: Reader, data: &Metadata) -> What<'a> {
-        match self.analyzed(&mut reader, data) {
+    fn capture(&self, recording: &mut Recording, identity: Identity, is_file: bool) -> What<'a> {
+        match self.analyzed(recording, identity, is_file) {
             Ok(examined) => What::Capture(examined),
             Err(error) => What::Failed(error),
         }
     }
 
-    fn analyzed(&self, reader: &mut Reader, data: &Metadata) -> io::Result<Examined<'a>> {
-        let source = reader.info().source.clone();
+    fn analyzed(
+        &self,
+        recording: &mut Recording,
+        identity: Identity,
+        is_file: bool,
+    ) -> io::Result<Examined<'a>> {
+        let source = engine::summarize(recording).source;
         let mut filters = self.setup.filters.clone();
         let mut spool = Spool::new(self.spill);
         let mut digester = Digester::default();
@@ -183,9 +260,10 @@ impl<'a> Examiner<'a> {
         let options = &self.setup.options;
         // What comes by a pipe may come slowly.
         let alone = Crew::default();
-        let crew = if data.is_file() { self.crew } else { &alone };
+        let crew = if is_file { self.crew } else { &alone };
         let view = &self.view;
-        let analyzed = engine::analyze(reader, filters.as_mut(), options, view, crew, &mut both)?;
+        let analyzed =
+            engine::analyze(recording, filters.as_mut(), options, view, crew, &mut both)?;
         let digest = digester.into_digest();
         if self.format == ScanFormat::Text && (self.view.all || digest.has_trouble()) {
             digest.write_text(&mut spool, self.look, self.lines, &source)?;
@@ -196,10 +274,20 @@ impl<'a> Examiner<'a> {
         Ok(Examined {
             result: spool.finish()?,
             output_len,
-            identity: Identity::from(data),
+            identity,
             worst: analyzed.worst,
-            remarks: self.setup.remarks(reader, filters.as_ref()),
+            remarks: self.setup.remarks(recording, filters.as_ref()),
         })
+    }
+}
+
+/// What a file is that could not be opened.
+fn refused(kind: OpenErrorKind) -> What<'static> {
+    match kind {
+        OpenErrorKind::NotACapture { .. }
+        | OpenErrorKind::Directory
+        | OpenErrorKind::Empty { compression: None } => What::Other,
+        kind => What::Unreadable(kind.to_string()),
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod examine;
 pub(crate) mod order;
 pub(crate) mod parts;
 pub(crate) mod progress;
+pub(crate) mod recordings;
 pub(crate) mod spelled;
 pub(crate) mod spill;
 pub(crate) mod state;

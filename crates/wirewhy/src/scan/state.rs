@@ -18,6 +18,7 @@ use wirewhy_report::Digest;
 
 use super::parts::part_path;
 use super::spelled::spelled;
+use super::walk::Found;
 use crate::exit::{Failure, in_words};
 
 /// As much work as is done again at most: so many captures, or so many bytes in them.
@@ -43,6 +44,9 @@ enum Line {
 pub(crate) struct Entry {
     /// Its name, as [`spelled`].
     pub(crate) path: String,
+    /// The names of all files of the recording, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<String>,
     /// Its name as the results have it.
     pub(crate) source: String,
     /// What it was like when it was opened; nothing where it could not be.
@@ -72,6 +76,57 @@ impl From<&Metadata> for Identity {
             seconds: data.mtime(),
             nanoseconds: data.mtime_nsec(),
         }
+    }
+}
+
+impl Identity {
+    /// Of several files together: all bytes, and the latest change.
+    pub(crate) fn of_all(paths: &[PathBuf]) -> Identity {
+        let none = Identity {
+            size: 0,
+            seconds: 0,
+            nanoseconds: 0,
+        };
+        let files = paths.iter().filter_map(|path| std::fs::metadata(path).ok());
+        files.fold(none, |sum, data| {
+            let one = Identity::from(&data);
+            let latest = (sum.seconds, sum.nanoseconds).max((one.seconds, one.nanoseconds));
+            Identity {
+                size: sum.size.saturating_add(one.size),
+                seconds: latest.0,
+                nanoseconds: latest.1,
+            }
+        })
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// The recordings of several files that there are now, by the names of their files.
+#[derive(Debug, Default)]
+pub(crate) struct Recordings(HashMap<u64, Identity>);
+
+impl Recordings {
+    pub(crate) fn of<'a>(found: impl Iterator<Item = &'a Found>) -> Recordings {
+        let mut now = HashMap::new();
+        for found in found {
+            if let Found::Recording(sequence) = found {
+                let files: Vec<PathBuf> = sequence.paths().map(Path::to_path_buf).collect();
+                let identity = Identity::of_all(&files);
+                now.extend(files.iter().map(|file| (hashed(&spelled(file)), identity)));
+            }
+        }
+        Recordings(now)
+    }
+
+    /// Whether a result no longer holds because its files are part of a recording now, or of another one than then.
+    fn supersede(&self, entry: &Entry) -> bool {
+        let then = entry.files.iter().chain([&entry.path]);
+        then.filter_map(|path| self.0.get(&hashed(path)))
+            .any(|now| entry.identity != Some(*now))
     }
 }
 
@@ -153,6 +208,7 @@ impl State {
         path: &Path,
         place: Place<'_>,
         options: &str,
+        now: &Recordings,
         replay: &mut dyn FnMut(Entry, Made),
     ) -> Result<(State, Known), Failure> {
         let name = path.display();
@@ -167,7 +223,7 @@ impl State {
         }
         journal.set_len(past.len).map_err(fail)?;
         rewrite::finish_rewriting(place, past.rewritten)?;
-        let stale = rewrite::stale(&journal, &past).map_err(fail)?;
+        let stale = rewrite::stale(&journal, &past, now).map_err(fail)?;
         if !stale.is_empty() {
             rewrite::rewrite(path, place, &journal, &stale, &past)?;
             journal = locked(path)?;

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
+use wirewhy_capture::FileSequence;
 
 use crate::cli::ScanArgs;
 use crate::exit::{Failure, in_words};
@@ -19,6 +20,8 @@ const MAX_NAME: u64 = 64 << 10;
 pub(crate) enum Found {
     /// A file to look into.
     File(PathBuf),
+    /// Several files that are one recording.
+    Recording(FileSequence),
     /// Something named, or a folder on the way, that cannot be read.
     Unreadable {
         /// Its name.

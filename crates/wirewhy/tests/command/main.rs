@@ -7,6 +7,8 @@ mod manners;
 #[cfg(test)]
 mod parquet;
 #[cfg(test)]
+mod recording;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod run;

@@ -6,7 +6,8 @@ use wirewhy::engine::{EngineOptions, Listener, Live};
 use wirewhy_detect::{Finding, Judged};
 use wirewhy_flow::Bounds;
 use wirewhy_packet::{Decoder, Frame, Interval, Timestamp};
-use wirewhy_survey::{CaptureFaults, GroupFinding};
+use wirewhy_report::CaptureSummary;
+use wirewhy_survey::GroupFinding;
 use wirewhy_testkit::{OwnedFrame, trace};
 
 #[derive(Default)]
@@ -135,7 +136,7 @@ fn a_flood_of_spoofed_sources_stays_inside_the_bound_and_is_counted() {
     assert_eq!(session.counted.told, 5_000);
     let (totals, _) = session
         .live
-        .finish(CaptureFaults::default(), &mut session.counted)
+        .finish(&CaptureSummary::default(), &mut session.counted)
         .unwrap();
     assert_eq!(totals.connections, u64::from(FLOOD) + 1);
     assert_eq!(session.counted.over, totals.connections);

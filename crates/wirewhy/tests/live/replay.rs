@@ -9,7 +9,8 @@ use wirewhy::engine::{Analysis, EngineOptions, Listener, Live};
 use wirewhy_capture::Reader;
 use wirewhy_detect::{Finding, Judged};
 use wirewhy_packet::{Decoder, Interval, Timestamp};
-use wirewhy_survey::{CaptureFaults, GroupFinding};
+use wirewhy_report::CaptureSummary;
+use wirewhy_survey::GroupFinding;
 
 type Said = BTreeSet<(u32, &'static str)>;
 
@@ -98,7 +99,7 @@ fn in_a_file(reader: &mut Reader) -> Heard {
             .unwrap();
     }
     let (_, beyond) = analysis
-        .finish(CaptureFaults::default(), &mut sink)
+        .finish(&CaptureSummary::default(), &mut sink)
         .unwrap();
     heard.beyond = subjects(&beyond);
     heard
@@ -135,7 +136,7 @@ fn live(reader: &mut Reader) -> Heard {
             .decode_with(&frame, |packet| live.observe(packet, &mut heard).map(drop))
             .unwrap();
     }
-    let (_, beyond) = live.finish(CaptureFaults::default(), &mut heard).unwrap();
+    let (_, beyond) = live.finish(&CaptureSummary::default(), &mut heard).unwrap();
     heard.beyond.extend(subjects(&beyond));
     heard
 }

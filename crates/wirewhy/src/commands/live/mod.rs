@@ -4,7 +4,6 @@ mod ears;
 mod endpoint;
 mod memory;
 mod session;
-mod signals;
 
 use std::io::{BufWriter, Write};
 use std::net::TcpListener;
@@ -20,6 +19,7 @@ use crate::cli::{LiveArgs, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, complain};
 use crate::setup::Setup;
+use crate::signals;
 use crate::terminal::{self, Target};
 use ears::Ears;
 use session::{Plan, Session};

@@ -13,7 +13,6 @@ use wirewhy_detect::Severity;
 use wirewhy_flow::Bounds;
 use wirewhy_packet::{Decoder, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, Look, Status, Sums};
-use wirewhy_survey::CaptureFaults;
 
 use super::ears::Ears;
 use super::memory;
@@ -238,12 +237,7 @@ impl<'a> Session<'a> {
             given_up: self.live.standing().given_up,
             ..summary(&self.plan.interfaces, &self.source, &self.statistics)
         };
-        let recording = CaptureFaults {
-            source: summary.source.clone(),
-            dropped_packets: summary.dropped_packets,
-            ..CaptureFaults::default()
-        };
-        let (totals, group) = self.live.finish(recording, &mut self.ears)?;
+        let (totals, group) = self.live.finish(&summary, &mut self.ears)?;
         self.ears
             .write_last_evidence(time, self.source.interfaces())?;
         self.ears.finish(&summary, &totals, &group, self.speaks)
@@ -297,7 +291,6 @@ fn summary(names: &[String], source: &Source, statistics: &InterfaceStatistics) 
         first_time: traffic.first_time,
         last_time: traffic.last_time,
         dropped_packets: statistics.dropped(),
-        given_up: 0,
-        problem: None,
+        ..CaptureSummary::default()
     }
 }

@@ -5,21 +5,24 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Identity, Line, Made, Past, Place, lines, read, write_line};
+use super::{Entry, Identity, Line, Made, Past, Place, Recordings, lines, read, write_line};
 use crate::exit::{Failure, in_words};
 use crate::scan::spelled::unspelled;
 
-/// Which entries no longer hold, by number: the file has changed since, or could not be read by a scan that ended.
-pub(super) fn stale(journal: &File, past: &Past) -> io::Result<HashSet<u64>> {
+/// Which entries no longer hold, by number: the file has changed since, it is part of another recording `now`, or it could
+/// not be read by a scan that ended.
+pub(super) fn stale(
+    journal: &File,
+    past: &Past,
+    recordings: &Recordings,
+) -> io::Result<HashSet<u64>> {
     let mut stale = HashSet::new();
     let mut number = 0;
     read(journal, &mut |line, made| {
         let Line::File(entry) = line else {
             return Ok(());
         };
-        let path = unspelled(&entry.path);
-        let now = fs::metadata(&path).ok().map(|data| Identity::from(&data));
-        let changed = entry.identity.is_some() && now.is_some() && entry.identity != now;
+        let changed = recordings.supersede(&entry) || has_changed(&entry);
         let retried = entry.identity.is_none() && (past.ended || made == Made::Earlier);
         if changed || retried {
             stale.insert(number);
@@ -28,6 +31,17 @@ pub(super) fn stale(journal: &File, past: &Past) -> io::Result<HashSet<u64>> {
         Ok(())
     })?;
     Ok(stale)
+}
+
+/// Whether the files of an entry are others than they were. One that was removed has not changed; a recording of which a
+/// file was removed is another one.
+fn has_changed(entry: &Entry) -> bool {
+    let paths: Vec<PathBuf> = match entry.files.as_slice() {
+        [] => vec![unspelled(&entry.path)],
+        files => files.iter().map(|file| unspelled(file)).collect(),
+    };
+    let is_there = paths.iter().any(|path| fs::metadata(path).is_ok());
+    entry.identity.is_some() && is_there && entry.identity != Some(Identity::of_all(&paths))
 }
 
 /// Takes stale results out of the output, and their entries out of the journal. The journal is replaced first and then

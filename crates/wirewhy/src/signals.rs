@@ -11,7 +11,7 @@ use signal_hook::flag;
 const ENDED_BY_SIGNAL: i32 = 128;
 
 /// A flag that SIGINT and SIGTERM raise. Where it is up already they end the program at once.
-pub(super) fn watch() -> io::Result<Arc<AtomicBool>> {
+pub(crate) fn watch() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // In this order: the first signal must not find the flag it is about to raise.
