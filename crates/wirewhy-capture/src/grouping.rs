@@ -299,7 +299,7 @@ impl Step {
 
 /// The name of a file: its digits apart from the rest.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Name {
+pub(crate) struct Name {
     /// The name with `#` for each run of digits, without the ending of a compression and without the number behind the
     /// ending of `tcpdump -C`.
     pattern: String,
@@ -325,7 +325,7 @@ impl Run {
 }
 
 impl Name {
-    fn of(path: &Path) -> Option<Name> {
+    pub(crate) fn of(path: &Path) -> Option<Name> {
         let name = path.file_name()?.to_str()?;
         let name = [".gz", ".zst", ".xz", ".lz4"]
             .iter()
@@ -400,6 +400,11 @@ impl Name {
     fn counter_of_dumpcap(&self) -> Option<usize> {
         let is_counter = |pair: &[Run]| matches!(pair, [counter, time] if (5..=7).contains(&counter.digits) && time.digits >= 14);
         self.runs.windows(2).position(is_counter)
+    }
+
+    /// Whether the names differ in numbers alone.
+    pub(crate) fn is_like(&self, other: &Name) -> bool {
+        self.pattern == other.pattern && self.runs.len() == other.runs.len()
     }
 
     fn counted(&self) -> Option<u128> {

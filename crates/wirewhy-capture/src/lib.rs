@@ -18,6 +18,7 @@ mod bpf;
 mod clock;
 mod compression;
 mod filter;
+mod follow;
 mod grouping;
 mod gzip;
 mod info;
@@ -42,6 +43,7 @@ mod testbytes;
 pub use clock::now;
 pub use compression::Compression;
 pub use filter::{Filter, FilterError, Filters};
+pub use follow::{Followed, Next};
 pub use grouping::{Joining, recordings};
 pub use info::{
     ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, NameRecord, Secrets,

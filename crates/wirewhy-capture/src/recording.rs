@@ -37,7 +37,12 @@ pub struct Recording {
     stopped: bool,
     /// Whether `done` has the file of `reader`.
     closed: bool,
+    /// Names a further file when all are read, where more may come.
+    more: Option<More>,
 }
+
+/// Names a file that came later.
+pub(crate) type More = Box<dyn FnMut() -> Option<PathBuf> + Send>;
 
 /// One file of a recording, or what is known to be missing.
 #[derive(Clone, Debug)]
@@ -114,6 +119,7 @@ impl Recording {
             largest_pause: None,
             stopped: false,
             closed: false,
+            more: None,
         }
     }
 
@@ -138,6 +144,14 @@ impl Recording {
             }
         }
         Err(errors)
+    }
+
+    /// The same, and behind its last file those that `more` names then.
+    pub(crate) fn going_on_with(self, more: More) -> Recording {
+        Recording {
+            more: Some(more),
+            ..self
+        }
     }
 
     /// The next frame; `None` at the end of the last file.
@@ -183,7 +197,19 @@ impl Recording {
         if self.stopped {
             return false;
         }
-        while let Some(part) = self.rest.pop_front() {
+        loop {
+            let later = |path| Part::File {
+                path,
+                continues: None,
+            };
+            let more = self.more.as_mut();
+            let Some(part) = self
+                .rest
+                .pop_front()
+                .or_else(|| more.and_then(|more| more()).map(later))
+            else {
+                return false;
+            };
             match part {
                 Part::Missing { name, files } => {
                     self.interrupted = true;
@@ -229,7 +255,6 @@ impl Recording {
                 }
             }
         }
-        false
     }
 
     /// The latest time read so far.

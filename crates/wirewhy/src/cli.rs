@@ -123,10 +123,14 @@ pub(crate) struct LiveArgs {
         short,
         long,
         value_name = "IFACE",
-        required = true,
+        required_unless_present = "follow",
         value_delimiter = ','
     )]
     pub(crate) interface: Vec<String>,
+    /// Follow a recording that still grows instead: a file that is being written, the newest capture of a folder and those
+    /// that come after it, or - for standard input
+    #[arg(long, value_name = "FILE|DIR|-", conflicts_with_all = ["interface", "promiscuous", "user"])]
+    pub(crate) follow: Option<PathBuf>,
     /// How findings are told
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: RowFormat,

@@ -14,7 +14,7 @@ use wirewhy_report::CaptureSummary;
 use wirewhy_survey::{CaptureFaults, GroupFinding, Survey, Totals, record_of};
 
 use super::judging::{Held, Judging};
-use super::{Analysis, EngineOptions};
+use super::{Analysis, EngineOptions, Fed};
 
 /// How long a connection that is over waits for what others may tell about it.
 const HELD_FOR: Interval = Interval::from_secs(10);
@@ -122,6 +122,21 @@ impl Live {
         listener: &mut dyn Listener,
     ) -> io::Result<Option<Observed>> {
         let observed = self.analysis.following.observe(packet);
+        self.take_ended(listener)?;
+        Ok(observed)
+    }
+
+    /// Takes in what a [`Feed`](super::Feed) or another source gives: see [`Analysis::take`].
+    ///
+    /// # Errors
+    ///
+    /// What `listener` returns.
+    pub fn take(
+        &mut self,
+        fed: &Fed<'_, '_>,
+        listener: &mut dyn Listener,
+    ) -> io::Result<Option<Observed>> {
+        let observed = self.analysis.following.take(fed);
         self.take_ended(listener)?;
         Ok(observed)
     }

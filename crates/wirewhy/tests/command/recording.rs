@@ -1,7 +1,8 @@
 //! Files of one recording, and reading that a signal ends.
 
-use std::io::Write as _;
-use std::process::{Child, Stdio};
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdout, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -206,4 +207,91 @@ fn a_writer_that_ends_by_the_same_signal_loses_nothing() {
         "{ran:?}"
     );
     assert_eq!(ran.status, Some(0));
+}
+
+/// Reads until a finding of this code about this stream is reported.
+fn await_finding(lines: &mut std::io::Lines<BufReader<ChildStdout>>, code: &str, stream: u64) {
+    for line in lines {
+        let record: Json = serde_json::from_str(&line.unwrap()).unwrap();
+        let is_found = record["type"] == "finding" && record["finding"]["code"] == code
+            || record["code"] == code;
+        if is_found && record["stream"] == stream {
+            return;
+        }
+    }
+    panic!("no {code} of stream {stream}");
+}
+
+/// The rest of what is reported: how many connections there were.
+fn connections(lines: std::io::Lines<BufReader<ChildStdout>>) -> u64 {
+    let records = lines.map(|line| serde_json::from_str::<Json>(&line.unwrap()).unwrap());
+    let totals: Vec<Json> = records
+        .filter(|record| record["type"] == "totals")
+        .collect();
+    totals[0]["connections"].as_u64().unwrap()
+}
+
+/// The header of a capture, and each of its halves.
+fn halves() -> (Vec<u8>, Vec<u8>) {
+    let whole = to_pcap(&trace(&refusals(2)));
+    let first = to_pcap(&trace(&refusals(1))).len();
+    (whole[..first].to_vec(), whole[first..].to_vec())
+}
+
+#[test]
+fn a_file_that_grows_is_followed_until_a_signal() {
+    let bench = Bench::new();
+    let (first, second) = halves();
+    let path = bench.file("t.pcap", first);
+    let mut child = piped(
+        &bench,
+        &["live", "--follow", "t.pcap", "--format", "ndjson"],
+    );
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    await_finding(&mut lines, "tcp.refused", 0);
+    let mut file = OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(&second).unwrap();
+    await_finding(&mut lines, "tcp.refused", 1);
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    assert_eq!(connections(lines), 2);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_folder_is_followed_into_its_next_file() {
+    let bench = Bench::new();
+    let (first, second) = halves();
+    let header = first[..24].to_vec();
+    std::fs::create_dir(bench.path("ring")).unwrap();
+    bench.file("ring/t.pcap", first);
+    let mut child = piped(&bench, &["live", "--follow", "ring", "--format", "ndjson"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    await_finding(&mut lines, "tcp.refused", 0);
+    bench.file("ring/t.pcap1", [header, second].concat());
+    await_finding(&mut lines, "tcp.refused", 1);
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert_eq!(connections(lines), 2);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn standard_input_is_followed_to_its_end_or_a_signal() {
+    for is_closed in [true, false] {
+        let bench = Bench::new();
+        let (first, second) = halves();
+        let mut child = piped(&bench, &["live", "--follow", "-", "--format", "ndjson"]);
+        let mut input = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        input.write_all(&first).unwrap();
+        await_finding(&mut lines, "tcp.refused", 0);
+        input.write_all(&second).unwrap();
+        await_finding(&mut lines, "tcp.refused", 1);
+        if is_closed {
+            drop(input);
+        } else {
+            kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+        }
+        assert_eq!(connections(lines), 2);
+        assert!(child.wait().unwrap().success());
+    }
 }

@@ -2,6 +2,7 @@
 
 mod ears;
 mod endpoint;
+mod feeder;
 mod memory;
 mod session;
 
@@ -9,8 +10,10 @@ use std::io::{BufWriter, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use wirewhy::evidence::{Casebook, Evidence, Recorder};
+use wirewhy_capture::Followed;
 use wirewhy_capture::live::{Keep, Options, Source, is_root, lower_privileges};
 use wirewhy_detect::Severity;
 use wirewhy_report::{LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View};
@@ -18,10 +21,11 @@ use wirewhy_report::{LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View};
 use crate::cli::{LiveArgs, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, complain};
-use crate::setup::Setup;
+use crate::setup::{Setup, spoken, unreadable};
 use crate::signals;
 use crate::terminal::{self, Target};
 use ears::Ears;
+use feeder::{Feeder, Growth};
 use session::{Plan, Session};
 
 pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
@@ -31,7 +35,7 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
         Some(address) => Some(endpoint::bind(address, args.metrics_allow_remote)?),
         None => None,
     };
-    let source = Source::open(options(args)).map_err(Failure::new)?;
+    let feeder = feeder(args, &setup, &stop)?;
     let mut output = Output::open(args.common.output.as_deref(), &[])?;
     lay_down_rights(args)?;
     let casebook = match &args.evidence {
@@ -44,15 +48,18 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
     };
     if setup.speaks() {
         complain(&format!(
-            "listening on {}; times are UTC; Ctrl-C ends with a summary",
-            args.interface.join(", ")
+            "{}; times are UTC; Ctrl-C ends with a summary",
+            match &args.follow {
+                Some(path) => format!("following {}", spoken(&path.display().to_string())),
+                None => format!("listening on {}", args.interface.join(", ")),
+            }
         ));
     }
     let plan = Plan::new(args, &setup, stop);
     let screen = screen(output.target());
     let mut reporter = reporter(args, &setup, screen, &mut output);
     let ears = Ears::new(reporter.as_mut(), metrics, casebook);
-    let ended = Session::new(plan, source, ears, setup.speaks()).run();
+    let ended = Session::new(plan, feeder, ears, setup.speaks()).run();
     drop(reporter);
     let worst = ended.map_err(|error| output.failure(&error))?;
     output.close()?;
@@ -63,8 +70,27 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Opens the interfaces, or what is to be followed.
+fn feeder(args: &LiveArgs, setup: &Setup, stop: &Arc<AtomicBool>) -> Result<Feeder, Failure> {
+    let Some(path) = &args.follow else {
+        return Ok(Feeder::Interfaces {
+            names: args.interface.clone(),
+            source: Source::open(options(args)).map_err(Failure::new)?,
+        });
+    };
+    let followed =
+        Followed::open(path, Arc::clone(stop)).map_err(|error| Failure::new(unreadable(&error)))?;
+    let name = path.display().to_string();
+    let growth = Growth::new(name, followed, setup.filters.clone());
+    Ok(Feeder::Recording(growth))
+}
+
 /// Everything is open that takes rights to open. Before any thread begins: rights belong to threads.
 fn lay_down_rights(args: &LiveArgs) -> Result<(), Failure> {
+    // Files to come may be anybody's.
+    if args.follow.is_some() {
+        return Ok(());
+    }
     let user = args.user.as_deref();
     // Root without its rights cannot write into the folders of others.
     if user.is_none() && args.evidence.is_some() && is_root() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use wirewhy::engine::{EngineOptions, Live};
 use wirewhy::evidence::Concerns;
-use wirewhy_capture::live::{Change, MOST_DELAY, Pulled, Source, Transition};
+use wirewhy_capture::live::{Change, MOST_DELAY, Source, Transition};
 use wirewhy_capture::{InterfaceStatistics, now};
 use wirewhy_detect::Severity;
 use wirewhy_flow::Bounds;
@@ -15,6 +15,7 @@ use wirewhy_packet::{Decoder, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, Look, Status, Sums};
 
 use super::ears::Ears;
+use super::feeder::{self, Feeder};
 use super::memory;
 use crate::cli::LiveArgs;
 use crate::setup::Setup;
@@ -37,7 +38,6 @@ const SET_BACK: Interval = Interval::from_secs(5);
 /// What a session is to do, and when to end.
 pub(super) struct Plan {
     options: EngineOptions,
-    interfaces: Vec<String>,
     duration: Option<Interval>,
     count: Option<u64>,
     stop: Arc<AtomicBool>,
@@ -56,7 +56,6 @@ impl Plan {
                 },
                 ..setup.options.clone()
             },
-            interfaces: args.interface.clone(),
             duration: args.duration.map(|duration| duration.0),
             count: args.count,
             stop,
@@ -70,7 +69,7 @@ const LEAST_STREAMS: usize = 65_536;
 /// Interfaces being listened to.
 pub(super) struct Session<'a> {
     plan: Plan,
-    source: Source,
+    feeder: Feeder,
     live: Live,
     decoder: Decoder,
     ears: Ears<'a>,
@@ -83,12 +82,12 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(plan: Plan, source: Source, ears: Ears<'a>, speaks: bool) -> Session<'a> {
+    pub(super) fn new(plan: Plan, feeder: Feeder, ears: Ears<'a>, speaks: bool) -> Session<'a> {
         let never = Timestamp(i64::MIN);
         Session {
             live: Live::new(plan.options.clone()),
             plan,
-            source,
+            feeder,
             decoder: Decoder::new(),
             ears,
             latest: never,
@@ -105,12 +104,14 @@ impl<'a> Session<'a> {
         let end = self.plan.duration.map(|duration| now().after(duration));
         let mut unlooked = 0;
         let mut counted = false;
-        while !self.plan.stop.load(Ordering::Relaxed) && !counted {
+        let mut ended = false;
+        while !ended && !counted && !(self.feeder.is_delayed() && self.is_stopped()) {
             let pulled = self.pull(WAIT)?;
+            ended = pulled == Came::End;
             counted = self
                 .plan
                 .count
-                .is_some_and(|count| self.source.traffic().packets >= count);
+                .is_some_and(|count| self.feeder.packets() >= count);
             unlooked += 1;
             if pulled == Came::Frame && unlooked < FRAMES_A_LOOK {
                 continue;
@@ -125,7 +126,7 @@ impl<'a> Session<'a> {
                 break;
             }
         }
-        if !counted {
+        if !counted && self.feeder.is_delayed() {
             self.drain()?;
         }
         self.finish()
@@ -133,21 +134,20 @@ impl<'a> Session<'a> {
 
     /// Takes in what comes next.
     fn pull(&mut self, wait: Duration) -> io::Result<Came> {
-        match self.source.next(wait) {
-            Pulled::Frame(frame) => {
-                self.latest = self.latest.max(frame.time);
-                let (live, ears) = (&mut self.live, &mut self.ears);
-                let concerns = self.decoder.decode_with(&frame, |packet| {
-                    let observed = live.observe(packet, ears)?;
-                    io::Result::Ok(Concerns::of(packet, observed))
-                })?;
-                if let Some(concerns) = concerns {
-                    ears.record(&frame, concerns);
-                }
-                Ok(Came::Frame)
+        let (live, ears, latest) = (&mut self.live, &mut self.ears, &mut self.latest);
+        let came = self.feeder.next(wait, &mut self.decoder, |frame, fed| {
+            *latest = (*latest).max(frame.time);
+            let observed = live.take(fed, ears)?;
+            if let Some(concerns) = Concerns::of(fed.packet, observed).filter(|_| fed.passes) {
+                ears.record(frame, concerns);
             }
-            Pulled::Idle => Ok(Came::Nothing),
-            Pulled::Change(change) => {
+            io::Result::Ok(())
+        });
+        match came {
+            feeder::Came::Frame(taken) => taken.map(|()| Came::Frame),
+            feeder::Came::Nothing => Ok(Came::Nothing),
+            feeder::Came::End => Ok(Came::End),
+            feeder::Came::Change(change) => {
                 if self.speaks {
                     self.ears.say(&in_words(&change))?;
                 }
@@ -160,19 +160,16 @@ impl<'a> Session<'a> {
     fn look(&mut self, time: Timestamp, came: Came) -> io::Result<()> {
         // Where frames wait, only as much time has passed as they tell; where none do, all but what they may take.
         let passed = match came {
-            Came::Frame => self.latest,
-            Came::Nothing => {
-                let delay = i64::try_from(MOST_DELAY.as_nanos()).unwrap_or(i64::MAX);
-                self.latest.max(time.after(Interval(-delay)))
-            }
+            Came::Frame | Came::End => self.latest,
+            Came::Nothing => self.latest.max(self.feeder.passed(time)),
         };
         self.live.tick(passed, &mut self.ears)?;
         if is_due(self.asked, ASK, time) {
             self.asked = time;
-            self.statistics = self.source.statistics();
+            self.statistics = self.feeder.statistics();
             self.memory = memory::resident();
         }
-        self.ears.write_evidence(passed, self.source.interfaces())?;
+        self.ears.write_evidence(passed, self.feeder.interfaces())?;
         self.count();
         let status = self.status();
         self.ears.pulse(time, &status)
@@ -181,7 +178,7 @@ impl<'a> Session<'a> {
     fn status(&self) -> Status {
         let standing = self.live.standing();
         Status {
-            packets: self.source.traffic().packets,
+            packets: self.feeder.packets(),
             following: standing.following,
             failed: standing.failed,
             dropped: self.statistics.dropped().unwrap_or(0),
@@ -203,7 +200,7 @@ impl<'a> Session<'a> {
         let standing = self.live.standing();
         let tally = self.live.tally();
         metrics.update(&Sums {
-            packets: self.source.traffic().packets,
+            packets: self.feeder.packets(),
             tcp_packets: tally.tcp_packets,
             resets: tally.resets,
             retransmissions: tally.retransmissions,
@@ -229,17 +226,28 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    fn is_stopped(&self) -> bool {
+        self.plan.stop.load(Ordering::Relaxed)
+    }
+
     fn finish(mut self) -> io::Result<Option<Severity>> {
         let time = now();
         self.asked = Timestamp(i64::MIN);
-        self.look(time, Came::Nothing)?;
+        // A recording ends with its last frame.
+        let came = if self.feeder.is_delayed() {
+            Came::Nothing
+        } else {
+            Came::End
+        };
+        self.look(time, came)?;
+        self.plan.stop.store(true, Ordering::Relaxed);
+        let interfaces = self.feeder.interfaces().to_vec();
         let summary = CaptureSummary {
             given_up: self.live.standing().given_up,
-            ..summary(&self.plan.interfaces, &self.source, &self.statistics)
+            ..self.feeder.into_summary(&self.statistics)
         };
         let (totals, group) = self.live.finish(&summary, &mut self.ears)?;
-        self.ears
-            .write_last_evidence(time, self.source.interfaces())?;
+        self.ears.write_last_evidence(time, &interfaces)?;
         self.ears.finish(&summary, &totals, &group, self.speaks)
     }
 }
@@ -249,6 +257,8 @@ impl<'a> Session<'a> {
 enum Came {
     Frame,
     Nothing,
+    /// Nothing more will come.
+    End,
 }
 
 /// Whether something that was done at `last` is to be done again. A clock that was set back holds up nothing.
@@ -269,7 +279,11 @@ fn in_words(change: &Change) -> String {
     }
 }
 
-fn summary(names: &[String], source: &Source, statistics: &InterfaceStatistics) -> CaptureSummary {
+pub(super) fn summary(
+    names: &[String],
+    source: &Source,
+    statistics: &InterfaceStatistics,
+) -> CaptureSummary {
     let traffic = source.traffic();
     let mut link_types = Vec::new();
     for interface in source.interfaces() {
