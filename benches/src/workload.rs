@@ -323,8 +323,8 @@ fn line(text: &mut String, micros: u32, segment: &str) {
 mod tests {
     use std::io::Cursor;
 
-    use wirewhy::engine::{Analyzed, Crew, EngineOptions, analyze};
-    use wirewhy_capture::Reader;
+    use wirewhy::engine::{Analyzed, Crew, EngineOptions, analyze, summarize};
+    use wirewhy_capture::{Reader, Recording};
     use wirewhy_report::{Names, Ndjson, View};
 
     use super::*;
@@ -333,12 +333,12 @@ mod tests {
         let [file] = workload.files.as_slice() else {
             panic!("one file");
         };
-        let mut reader =
-            Reader::new(Box::new(Cursor::new(file.clone())), "made".to_owned()).unwrap();
+        let source = Box::new(Cursor::new(file.clone()));
+        let mut recording = Recording::from(Reader::new(source, "made".to_owned()).unwrap());
         let mut reporter = Ndjson::new(std::io::sink(), View::default(), Names::default());
         let options = EngineOptions::default();
         let analyzed = analyze(
-            &mut reader,
+            &mut recording,
             None,
             &options,
             &View::default(),
@@ -346,7 +346,7 @@ mod tests {
             &mut reporter,
         )
         .unwrap();
-        assert_eq!(reader.info().packets, workload.packets);
+        assert_eq!(summarize(&recording).packets, workload.packets);
         analyzed
     }
 

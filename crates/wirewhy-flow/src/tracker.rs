@@ -1,5 +1,6 @@
 //! All connections being followed.
 
+mod interruption;
 mod retire;
 mod watch;
 
@@ -14,12 +15,9 @@ use crate::segment::Segment;
 use crate::streams::RELEASED;
 use crate::surroundings::Hosts;
 use crate::{
-    Connection, Ended, Endpoint, EndpointState, Event, EventKind, Events, Exchange, Handshake,
-    Icmp, Located, Opened, Pair, Roles, Side, Streams, Surroundings, Zeek,
+    Connection, Ended, Endpoint, Event, EventKind, Events, Exchange, Handshake, Icmp, Located,
+    Opened, Pair, Roles, Side, Streams, Surroundings, Zeek,
 };
-
-/// A recording without any packet for longer than this was not running in between: several were joined.
-const LONGEST_PAUSE: Interval = Interval::from_secs(24 * 3600);
 
 /// How much a tracker holds, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,6 +126,8 @@ pub struct Tracker {
     watch: Option<Box<Watch>>,
     /// Whether the recording has had a gap.
     interrupted: bool,
+    /// The latest time before each pause of the recording; of the first ones.
+    pauses: Vec<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -171,6 +171,7 @@ impl Tracker {
             spare: None,
             watch: None,
             interrupted: false,
+            pauses: Vec::new(),
         }
     }
 
@@ -203,10 +204,7 @@ impl Tracker {
         packet: &Packet<'_>,
         sink: &mut impl FnMut(Box<Connection>),
     ) -> Option<Observed> {
-        // What was joined to this recording was recorded at another time: nobody listened in between.
-        if self.now.0 != i64::MIN && packet.time.since(self.now) > LONGEST_PAUSE {
-            self.finish(sink);
-        }
+        self.note_pause(packet.time);
         self.step(packet.time);
         self.expire(sink);
         let ip = packet.ip?;
@@ -227,26 +225,6 @@ impl Tracker {
                 None
             }
             _ => None,
-        }
-    }
-
-    /// Notes that packets are missing before the next one, because a file of the recording is. What is followed may have
-    /// gone on in between in any way, unless both sides have closed.
-    pub fn interrupt(&mut self) {
-        self.interrupted = true;
-        for slot in &mut self.slots {
-            match &mut slot.occupant {
-                Occupant::None => {}
-                Occupant::Syn(lone) => lone.interrupted = true,
-                Occupant::Connection(live) => {
-                    let closed = |side: &Endpoint| {
-                        matches!(side.state, EndpointState::Closing { acknowledged: true })
-                    };
-                    let connection = &mut live.connection;
-                    let is_closed = closed(&connection.client) && closed(&connection.server);
-                    connection.interrupted |= !is_closed;
-                }
-            }
         }
     }
 
@@ -663,7 +641,7 @@ impl Tracker {
         let (mut connection, notes) = live.finish();
         self.spare = Some(notes);
         connection.ended = ended;
-        connection.observed_until = self.now;
+        connection.observed_until = self.observed_until(connection.last.time);
         let then = connection.surroundings.accepted;
         connection.surroundings = self.around(&connection);
         // What was accepted before this connection began, with all that is known by now of that clock.

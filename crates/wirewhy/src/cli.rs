@@ -211,7 +211,8 @@ pub(crate) struct ScanArgs {
     /// Folders to walk, captures, and globs for the program to expand ('2026-*/*.pcap')
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Read more paths from this file, one a line; - for standard input
+    /// Read more paths from this file, one a line; - for standard input. Files whose names come by a pipe are analysed one by
+    /// one, unless --join is given
     #[arg(long, value_name = "FILE")]
     pub(crate) files_from: Option<PathBuf>,
     /// The paths in --files-from end with a zero byte, as `find -print0` writes them

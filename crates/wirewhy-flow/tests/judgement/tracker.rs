@@ -247,3 +247,37 @@ fn the_events_of_a_connection_are_bounded_and_what_is_left_out_is_counted() {
     assert!(kept <= 64);
     assert_eq!(connection.handshake.syns, 500);
 }
+
+#[test]
+fn a_day_without_any_packet_is_no_silence_and_an_hour_is() {
+    let heard = |later: u32| {
+        let lines = format!("0.0 #1 > S 0:0(0)\n1.0 #1 > S 0:0(0)\n{later}.0 #2 > S 0:0(0)");
+        let (connections, _) = tracked(&lines);
+        connections[0].heard_after(connections[0].last.time)
+    };
+    assert_eq!(heard(3_601), Interval::from_secs(3_600));
+    assert_eq!(heard(200_000), Interval::ZERO);
+}
+
+#[test]
+fn a_gap_interrupts_what_is_open_and_what_does_not_begin_with_a_syn_after_it() {
+    let closed = "0.6 #3 > S 0:0(0)\n0.7 #3 < SA 0:0(0) ack 1\n0.8 #3 > FA 1:1(0) ack 1\n\
+                  0.9 #3 < FA 1:1(0) ack 2\n1.0 #3 > A 2:2(0) ack 2\n1.1 #6 > S 0:0(0)\n";
+    let after = "9.0 #1 > PA 1:11(10) ack 1\n9.1 #4 > S 0:0(0)\n9.2 #5 > PA 1:11(10) ack 1\n";
+    let frames = trace(&format!("{OPEN_1}{closed}{after}"));
+    let gap = 9;
+    let mut tracker = Tracker::new(Bounds::default());
+    let (mut decoder, mut connections) = (Decoder::new(), Vec::new());
+    for (number, frame) in frames.iter().enumerate() {
+        if number == gap {
+            tracker.interrupt();
+        }
+        let packet = decoder.decode(&frame.as_frame());
+        tracker.observe(&packet, &mut |connection| connections.push(connection));
+    }
+    tracker.finish(&mut |connection| connections.push(connection));
+    connections.sort_by_key(|connection| connection.stream);
+    let interrupted: Vec<bool> = connections.iter().map(|one| one.interrupted).collect();
+    // Open, closed, a lone SYN; after the gap a SYN, and what is joined late.
+    assert_eq!(interrupted, [true, false, true, false, true]);
+}

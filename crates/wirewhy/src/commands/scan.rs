@@ -9,6 +9,7 @@ use std::thread;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use wirewhy::engine::Crew;
+use wirewhy_capture::Joining;
 use wirewhy_detect::Severity;
 use wirewhy_report::{
     Archive, Extent, Lines, Look, Names, Scanned, View, write_error_ndjson, write_error_text,
@@ -39,13 +40,17 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             .exit();
     }
     let setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
-    let joining = args.joining.choice();
+    // Names that come by a pipe are not waited for: each file is analysed when it is named.
+    let joining = match args.joining.choice() {
+        Joining::Recognised if !Walk::is_repeatable(args) => Joining::Never,
+        choice => choice,
+    };
     let walk = Grouped::new(Walk::new(args)?, joining);
     // What an earlier scan did is held against all that there is now.
     let (walk, now): (
         Box<dyn Iterator<Item = Result<Found, Failure>> + Send>,
         Recordings,
-    ) = if args.state.is_some() {
+    ) = if args.state.is_some() && joining != Joining::Never {
         let all: Vec<_> = walk.collect();
         let now = Recordings::of(all.iter().flatten());
         (Box::new(all.into_iter()), now)

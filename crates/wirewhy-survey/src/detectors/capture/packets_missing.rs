@@ -62,10 +62,16 @@ fn find(faults: &CaptureFaults, limits: &Limits) -> Option<Finding> {
         return None;
     }
     let frames = faults.gaps.iter().map(|gap| gap.frame);
-    let gap_seconds = |_| {
+    let mut facts = Facts::default()
+        .with("unseen_segments", faults.unseen_segments)
+        .with("unseen_bytes", faults.unseen_bytes)
+        .with("dropped_packets", faults.dropped_packets);
+    if longest.is_some() {
         let sum = missing.iter().map(|length| length.0);
-        Interval(sum.fold(0, i64::saturating_add))
-    };
+        facts = facts
+            .with("gaps", missing.len() as u64)
+            .with("gap_seconds", Interval(sum.fold(0, i64::saturating_add)));
+    }
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Warning,
@@ -83,12 +89,7 @@ fn find(faults: &CaptureFaults, limits: &Limits) -> Option<Finding> {
             .chain(faults.unseen_frames.iter().copied())
             .take(Finding::MAX_FRAMES)
             .collect(),
-        facts: Facts::default()
-            .with("unseen_segments", faults.unseen_segments)
-            .with("unseen_bytes", faults.unseen_bytes)
-            .with("dropped_packets", faults.dropped_packets)
-            .with("gaps", longest.map(|_| missing.len() as u64))
-            .with("gap_seconds", longest.map(gap_seconds)),
+        facts,
         consequence_of: None,
     })
 }

@@ -105,7 +105,7 @@ impl<'a> Session<'a> {
         let mut unlooked = 0;
         let mut counted = false;
         let mut ended = false;
-        while !ended && !counted && !(self.feeder.is_delayed() && self.is_stopped()) {
+        while !ended && !counted && !self.is_stopped() {
             let pulled = self.pull(WAIT)?;
             ended = pulled == Came::End;
             counted = self
@@ -226,8 +226,9 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Whether listening is to end. A recording is read to where it ends then.
     fn is_stopped(&self) -> bool {
-        self.plan.stop.load(Ordering::Relaxed)
+        self.feeder.is_delayed() && self.plan.stop.load(Ordering::Relaxed)
     }
 
     fn finish(mut self) -> io::Result<Option<Severity>> {
