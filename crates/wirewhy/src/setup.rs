@@ -6,9 +6,9 @@ use std::thread;
 
 use wirewhy::engine::{EngineOptions, Selection, glob_matches};
 use wirewhy_capture::{Filters, OpenError, RecordedFile, Recording};
+use wirewhy_detect::wording::span;
 use wirewhy_packet::Interval;
 use wirewhy_protocol::KeyLog;
-use wirewhy_detect::wording::span;
 use wirewhy_report::Names;
 use wirewhy_survey::records;
 

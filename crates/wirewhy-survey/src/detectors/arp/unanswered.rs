@@ -164,11 +164,7 @@ impl Unanswered<'_> {
                 "{}{others} asked {} times in {} by {protocol} who has {target}, and nobody answered{then}",
                 self.asking.asker,
                 run.frames.count,
-                if took < Interval::from_secs(120) {
-                    span(took)
-                } else {
-                    span(took)
-                },
+                span(took),
             ),
             frames: run.frames.frames.clone(),
             facts: Facts::default()
