@@ -19,6 +19,7 @@ mod live;
 mod look;
 mod messages;
 mod metrics;
+mod model;
 mod names;
 mod packets;
 mod reporter;

@@ -8,9 +8,9 @@ use cardinality_estimator::CardinalityEstimator;
 /// 256 registers of 6 bits: 192 bytes for any number of values, with a standard error of 6.5 % (Flajolet et al. 2007).
 type Estimator<T> = CardinalityEstimator<T, wyhash::WyHash, 8, 6>;
 
-/// Counts different values: up to [`DistinctCount::EXACT`] exactly, more as a HyperLogLog estimate.
+/// Counts different values: up to 128 exactly, more as a HyperLogLog estimate. The same values give the same count, in any order.
 #[derive(Clone)]
-pub(crate) struct DistinctCount<T: Hash>(Estimator<T>);
+pub struct DistinctCount<T: Hash>(Estimator<T>);
 
 impl<T: Hash> Default for DistinctCount<T> {
     fn default() -> Self {
@@ -28,17 +28,20 @@ impl<T: Hash> DistinctCount<T> {
     /// The number of hashes that the library keeps one by one before it estimates.
     const EXACT: usize = 128;
 
-    pub(crate) fn add(&mut self, value: &T) {
+    /// Takes in one value.
+    pub fn add(&mut self, value: &T) {
         self.0.insert(value);
     }
 
     /// Whether [`DistinctCount::count`] is exact.
-    pub(crate) fn is_exact(&self) -> bool {
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
         self.0.estimate() <= Self::EXACT
     }
 
     /// How many there were; an estimate is rounded to the two digits it is worth.
-    pub(crate) fn count(&self) -> u64 {
+    #[must_use]
+    pub fn count(&self) -> u64 {
         let estimate = u64::try_from(self.0.estimate()).unwrap_or(u64::MAX);
         if self.is_exact() {
             estimate
@@ -48,7 +51,8 @@ impl<T: Hash> DistinctCount<T> {
     }
 
     /// The count for a sentence: `12`, `about 1300`.
-    pub(crate) fn words(&self) -> String {
+    #[must_use]
+    pub fn words(&self) -> String {
         let about = if self.is_exact() { "" } else { "about " };
         format!("{about}{}", self.count())
     }

@@ -26,6 +26,7 @@ mod totals;
 
 pub(crate) use catalogue::{Detector, Rule};
 pub use catalogue::{record_of, records};
+pub use distinct_count::DistinctCount;
 pub use recording::CaptureFaults;
 pub use survey::{GroupFinding, Survey};
 pub use totals::Totals;

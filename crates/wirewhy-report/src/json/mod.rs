@@ -21,6 +21,7 @@ use shape::{CaptureShape, ConnectionShape, GroupShape, Tool};
 pub(crate) use shape::{Tagged, Time, TotalsShape};
 
 use crate::live::{LiveReporter, Status};
+use crate::model::shown;
 use crate::{CaptureSummary, Names, Reporter, View};
 
 /// The name of the shape; it changes when a member is removed or means something else.
@@ -230,11 +231,4 @@ impl<W: Write> LiveReporter for LiveNdjson<W> {
     ) -> io::Result<()> {
         self.records.finish(capture, totals, group)
     }
-}
-
-fn shown(group: &[GroupFinding], view: View) -> impl Iterator<Item = &GroupFinding> {
-    group.iter().filter(move |found| {
-        view.min_severity
-            .is_none_or(|least| found.finding.severity >= least)
-    })
 }

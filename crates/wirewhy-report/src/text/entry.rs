@@ -1,14 +1,13 @@
 //! One problem, written out.
 
 use std::io;
-use std::net::IpAddr;
 
-use wirewhy_detect::{Confidence, Culprit, Finding, Record, Role, Scope, Severity, Value};
+use wirewhy_detect::{Confidence, Culprit, Finding, Record, Role, Scope, Value};
 use wirewhy_packet::Interval;
 use wirewhy_survey::{GroupFinding, record_of};
 
-use super::tally::{Detail, Service, ServiceTally, Tally};
 use crate::look::{JOINED, Page};
+use crate::model::{Place, Problem, Tally};
 use crate::{FileSummary, Names, Safe, words};
 
 /// How many services of one cause are listed.
@@ -17,193 +16,175 @@ const MAX_SERVICES: usize = 5;
 /// How many of the next steps are printed; `wirewhy explain` has them all.
 const MAX_STEPS: usize = 3;
 
-/// Connections that went wrong for one cause, at one service or at many.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) code: &'static str,
-    pub(super) severity: Severity,
-    pub(super) tally: Tally,
-    pub(super) detail: Detail,
-    pub(super) place: Place,
+/// One problem in full, without what to do next.
+pub(super) fn write(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Result<()> {
+    page.headline(problem.severity, problem.code, title(problem.code))?;
+    write_where(page, problem, names)?;
+    page.labelled("when", &when(&problem.tally))?;
+    let example = &problem.detail.example;
+    let summary = Safe(&example.summary).to_string();
+    if problem.tally.connections > 1 {
+        let first = problem.tally.first_stream();
+        let all = words::count(problem.tally.connections);
+        let which = format!("stream {first}, the first of {all}");
+        page.labelled("what", &format!("{summary} ({which})"))?;
+    } else {
+        page.labelled("what", &summary)?;
+    }
+    write_why(page, example, names)?;
+    page.labelled("culprit", &blame(problem, names))?;
+    page.labelled("proof", &proof(problem, page.files))?;
+    if !problem.detail.consequences.is_empty() {
+        page.labelled("led to", &consequences(problem))?;
+    }
+    Ok(())
 }
 
-/// Which service, or which services.
-#[derive(Debug)]
-pub(super) enum Place {
-    One(Service),
-    Many {
-        /// The address, where it is one and the same everywhere.
-        host: Option<IpAddr>,
-        /// The port, where it is one and the same everywhere.
-        port: Option<u16>,
-        /// How many services, by estimate, where they were too many to be kept apart.
-        about: Option<u64>,
-        /// Services in falling order of connections, as far as they are known one by one.
-        services: Vec<ServiceTally>,
-    },
+/// A line in place of the whole entry.
+pub(super) fn write_short(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Result<()> {
+    let place = named(&problem.tally, &place_name(&problem.place, names));
+    let connections = words::counted(problem.tally.connections, "connection");
+    let first = problem.tally.first_stream();
+    let text = format!("{place}: {connections}, first is stream {first}");
+    page.headline(problem.severity, problem.code, &text)
 }
 
-impl Entry {
-    pub(super) fn write(&self, page: &mut Page<'_>, names: &Names) -> io::Result<()> {
-        page.headline(self.severity, self.code, title(self.code))?;
-        self.write_where(page, names)?;
-        page.labelled("when", &self.when())?;
-        let example = &self.detail.example;
-        let summary = Safe(&example.summary).to_string();
-        if self.tally.connections > 1 {
-            let first = self.tally.first_stream();
-            let all = words::count(self.tally.connections);
-            let which = format!("stream {first}, the first of {all}");
-            page.labelled("what", &format!("{summary} ({which})"))?;
-        } else {
-            page.labelled("what", &summary)?;
-        }
-        write_why(page, example, names)?;
-        page.labelled("culprit", &self.blame(names))?;
-        page.labelled("proof", &self.proof(page.files))?;
-        if !self.detail.consequences.is_empty() {
-            page.labelled("led to", &self.consequences())?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn write_next(&self, page: &mut Page<'_>) -> io::Result<()> {
-        write_steps(page, self.code)
-    }
-
-    /// A line in place of the whole entry.
-    pub(super) fn write_short(&self, page: &mut Page<'_>, names: &Names) -> io::Result<()> {
-        let place = self.tally.named(&self.place.named(names));
-        let connections = words::counted(self.tally.connections, "connection");
-        let first = self.tally.first_stream();
-        let text = format!("{place}: {connections}, first is stream {first}");
-        page.headline(self.severity, self.code, &text)
-    }
-
-    fn write_where(&self, page: &mut Page<'_>, names: &Names) -> io::Result<()> {
-        let clients = self.clients(names);
-        let connections = words::counted(self.tally.connections, "connection");
-        let place = self.tally.named(&self.place.named(names));
-        page.labelled("where", &format!("{place}, {connections} from {clients}"))?;
-        let Place::Many {
-            services, about, ..
-        } = &self.place
-        else {
-            return Ok(());
+fn write_where(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Result<()> {
+    let clients = clients(&problem.tally, names);
+    let connections = words::counted(problem.tally.connections, "connection");
+    let place = named(&problem.tally, &place_name(&problem.place, names));
+    page.labelled("where", &format!("{place}, {connections} from {clients}"))?;
+    let Place::Many {
+        services, about, ..
+    } = &problem.place
+    else {
+        return Ok(());
+    };
+    // Connections counted before a service was folded away are not counted with it when it comes back.
+    let least = if about.is_some() { "at least " } else { "" };
+    // Where each service has one connection, five of them say nothing.
+    let notable = services
+        .iter()
+        .filter(|service| service.tally.connections > 1);
+    let mut rest = problem.tally.connections;
+    for service in notable.take(MAX_SERVICES) {
+        let (address, port) = service.service;
+        let number = words::count(service.tally.connections);
+        let place = names.socket(address, port);
+        // One name for all of them was told already.
+        let place = match problem.tally.names.as_slice() {
+            [_] => place,
+            _ => named(&service.tally, &place),
         };
-        // Connections counted before a service was folded away are not counted with it when it comes back.
-        let least = if about.is_some() { "at least " } else { "" };
-        // Where each service has one connection, five of them say nothing.
-        let notable = services
-            .iter()
-            .filter(|service| service.tally.connections > 1);
-        let mut rest = self.tally.connections;
-        for service in notable.take(MAX_SERVICES) {
-            let (address, port) = service.service;
-            let number = words::count(service.tally.connections);
-            let place = names.socket(address, port);
-            // One name for all of them was told already.
-            let place = match self.tally.names.as_slice() {
-                [_] => place,
-                _ => service.tally.named(&place),
-            };
-            page.labelled("", &format!("{place}: {least}{number}"))?;
-            rest = rest.saturating_sub(service.tally.connections);
-        }
-        if rest == 0 || rest == self.tally.connections {
-            return Ok(());
-        }
-        page.labelled("", &format!("others: {}", words::count(rest)))
+        page.labelled("", &format!("{place}: {least}{number}"))?;
+        rest = rest.saturating_sub(service.tally.connections);
     }
-
-    fn clients(&self, names: &Names) -> String {
-        let mut clients: Vec<String> = self
-            .tally
-            .clients
-            .iter()
-            .map(|address| names.host(*address))
-            .collect();
-        if self.tally.more_clients {
-            clients.push("others".to_owned());
-        }
-        enumerated(&clients)
+    if rest == 0 || rest == problem.tally.connections {
+        return Ok(());
     }
+    page.labelled("", &format!("others: {}", words::count(rest)))
+}
 
-    fn when(&self) -> String {
-        let Tally { first, last, .. } = self.tally;
-        let begun = words::date_time(first);
-        if first == last {
-            return format!("{begun} UTC");
-        }
-        let whole = last.since(first);
-        let span = words::span(whole);
-        let (begun_date, ended) = (begun.split(' ').next(), words::date_time(last));
-        match ended.split_once(' ') {
-            _ if whole < Interval::from_secs(1) => format!("{begun} UTC, all within {span}"),
-            Some((date, time)) if Some(date) == begun_date => {
-                format!("{begun} to {time} UTC ({span})")
-            }
-            _ => format!("{begun} to {ended} UTC ({span})"),
-        }
+fn clients(tally: &Tally, names: &Names) -> String {
+    let mut clients: Vec<String> = tally
+        .clients
+        .iter()
+        .map(|address| names.host(*address))
+        .collect();
+    if tally.more_clients {
+        clients.push("others".to_owned());
     }
+    enumerated(&clients)
+}
 
-    fn blame(&self, names: &Names) -> String {
-        match self.place {
-            Place::One(_) => all_blamed(self.detail.culprits.clone(), names),
-            Place::Many { .. } => all_blamed(by_role(&self.detail.culprits), names),
-        }
+fn when(tally: &Tally) -> String {
+    let Tally { first, last, .. } = *tally;
+    let begun = words::date_time(first);
+    if first == last {
+        return format!("{begun} UTC");
     }
-
-    fn proof(&self, files: &[FileSummary]) -> String {
-        let streams = self.tally.streams();
-        let filter = filter(&streams);
-        let mut frames = frames(&self.detail.example.frames, files);
-        if self.tally.connections > 1 {
-            frames.push_str(&format!(" of stream {}", self.tally.first_stream()));
+    let whole = last.since(first);
+    let span = words::span(whole);
+    let (begun_date, ended) = (begun.split(' ').next(), words::date_time(last));
+    match ended.split_once(' ') {
+        _ if whole < Interval::from_secs(1) => format!("{begun} UTC, all within {span}"),
+        Some((date, time)) if Some(date) == begun_date => {
+            format!("{begun} to {time} UTC ({span})")
         }
-        let named = streams.len() as u64;
-        if self.tally.connections > named {
-            let all = words::count(self.tally.connections);
-            return format!("{frames}; Wireshark filter {filter} (the first {named} of {all})");
-        }
-        format!("{frames}; Wireshark filter {filter}")
-    }
-
-    fn consequences(&self) -> String {
-        let all = self.tally.connections;
-        let parts: Vec<String> = self
-            .detail
-            .consequences
-            .iter()
-            .map(|(code, times)| match all {
-                1 => (*code).to_owned(),
-                _ => format!("{code} ({})", words::count(*times)),
-            })
-            .collect();
-        parts.join(", ")
+        _ => format!("{begun} to {ended} UTC ({span})"),
     }
 }
 
-impl Place {
-    fn named(&self, names: &Names) -> String {
-        let (host, port, about, services) = match self {
-            Place::One((address, port)) => return names.socket(*address, *port),
-            Place::Many {
-                host,
-                port,
-                about,
-                services,
-            } => (host, port, about, services),
-        };
-        let number = match about {
-            Some(about) => format!("about {}", words::count(*about)),
-            None => words::count(services.len() as u64),
-        };
-        match (host, port) {
-            (Some(host), _) => format!("{number} ports of {}", names.host(*host)),
-            (None, Some(port)) => format!("port {port} of {number} hosts"),
-            (None, None) => format!("{number} services"),
-        }
+fn blame(problem: &Problem, names: &Names) -> String {
+    match problem.place {
+        Place::One(_) => all_blamed(problem.detail.culprits.clone(), names),
+        Place::Many { .. } => all_blamed(by_role(&problem.detail.culprits), names),
+    }
+}
+
+fn proof(problem: &Problem, files: &[FileSummary]) -> String {
+    let streams = problem.tally.streams();
+    let filter = filter(&streams);
+    let mut frames = frames(&problem.detail.example.frames, files);
+    if problem.tally.connections > 1 {
+        frames.push_str(&format!(" of stream {}", problem.tally.first_stream()));
+    }
+    let named = streams.len() as u64;
+    if problem.tally.connections > named {
+        let all = words::count(problem.tally.connections);
+        return format!("{frames}; Wireshark filter {filter} (the first {named} of {all})");
+    }
+    format!("{frames}; Wireshark filter {filter}")
+}
+
+fn consequences(problem: &Problem) -> String {
+    let all = problem.tally.connections;
+    let parts: Vec<String> = problem
+        .detail
+        .consequences
+        .iter()
+        .map(|(code, times)| match all {
+            1 => (*code).to_owned(),
+            _ => format!("{code} ({})", words::count(*times)),
+        })
+        .collect();
+    parts.join(", ")
+}
+/// The service, or what the services have in common.
+fn place_name(place: &Place, names: &Names) -> String {
+    let (host, port, about, services) = match place {
+        Place::One((address, port)) => return names.socket(*address, *port),
+        Place::Many {
+            host,
+            port,
+            about,
+            services,
+        } => (host, port, about, services),
+    };
+    let number = match about {
+        Some(about) => format!("about {}", words::count(*about)),
+        None => words::count(services.len() as u64),
+    };
+    match (host, port) {
+        (Some(host), _) => format!("{number} ports of {}", names.host(*host)),
+        (None, Some(port)) => format!("port {port} of {number} hosts"),
+        (None, None) => format!("{number} services"),
+    }
+}
+
+/// A place with the names before it that clients asked for there: `www.example.org at 192.0.2.1:443`.
+pub(super) fn named(tally: &Tally, place: &str) -> String {
+    let mut names: Vec<String> = tally
+        .names
+        .iter()
+        .map(|name| Safe(name).to_string())
+        .collect();
+    if tally.more_names {
+        names.push("others".to_owned());
+    }
+    match names.as_slice() {
+        [] => place.to_owned(),
+        names => format!("{} at {place}", enumerated(names)),
     }
 }
 

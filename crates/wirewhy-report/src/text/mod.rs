@@ -3,21 +3,17 @@
 //! One line on the capture, the counts, then the problems with equal cause and equal service folded into one entry, worst
 //! first. Where one cause meets many services (a scan, a dead subnet) they are folded too.
 
-mod distinct;
 pub(crate) mod entry;
 mod healthy;
-mod tally;
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{Judged, Outcome, Scope, Severity};
+use wirewhy_detect::{Judged, Severity};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::look::Page;
+use crate::model::{Gathering, Problem, Report};
 use crate::{CaptureSummary, FileSummary, Look, Names, Reporter, Safe, View, words};
-use entry::Entry;
-use healthy::Services;
-use tally::Causes;
 
 /// How many entries are written out in full; further causes get a line each.
 const MAX_ENTRIES: usize = 12;
@@ -29,25 +25,18 @@ pub struct Text<W> {
     look: Look,
     view: View,
     names: Names,
-    causes: Causes,
-    quiet: Services,
+    gathering: Gathering,
 }
 
 impl<W: Write> Text<W> {
-    /// A report about one capture.
+    /// A report about one recording.
     pub fn new(out: W, look: Look, view: View, names: Names) -> Text<W> {
-        let least = match (view.min_severity, view.all) {
-            (Some(least), _) => least,
-            (None, true) => Severity::Note,
-            (None, false) => Severity::Warning,
-        };
         Text {
             out,
             look,
             view,
             names,
-            causes: Causes::new(least),
-            quiet: Services::default(),
+            gathering: Gathering::new(view),
         }
     }
 
@@ -59,10 +48,7 @@ impl<W: Write> Text<W> {
 
 impl<W: Write> Reporter for Text<W> {
     fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.causes.add(judged);
-        if self.view.all && matches!(judged.outcome(), Outcome::Ok | Outcome::Undecided) {
-            self.quiet.add(judged);
-        }
+        self.gathering.add(judged);
         Ok(())
     }
 
@@ -72,22 +58,23 @@ impl<W: Write> Reporter for Text<W> {
         totals: &Totals,
         group: &[GroupFinding],
     ) -> io::Result<()> {
-        let entries = std::mem::take(&mut self.causes).into_entries();
-        let quiet = std::mem::take(&mut self.quiet);
+        let gathering = std::mem::replace(&mut self.gathering, Gathering::new(self.view));
+        let report = gathering.into_report(capture, totals, group);
         let mut page = Page::new(&mut self.out, self.look).about(&capture.files);
-        about(&mut page, capture, group)?;
-        counts(&mut page, totals)?;
-        problems(&mut page, &entries, &self.names)?;
-        beyond(&mut page, group, self.view, &self.names)?;
-        quiet.write(&mut page, &self.names)?;
-        caveats(&mut page, group)?;
-        where_next(&mut page, capture, &entries)?;
+        about(&mut page, &report)?;
+        counts(&mut page, report.totals)?;
+        problems(&mut page, &report.problems, &self.names)?;
+        beyond(&mut page, &report, &self.names)?;
+        healthy::write(&mut page, &report.healthy, &self.names)?;
+        caveats(&mut page, &report)?;
+        where_next(&mut page, &report)?;
         self.out.flush()
     }
 }
 
 /// The first line: what was read.
-fn about(page: &mut Page<'_>, capture: &CaptureSummary, group: &[GroupFinding]) -> io::Result<()> {
+fn about(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
+    let capture = report.capture;
     let source = if capture.source == "-" {
         "standard input"
     } else {
@@ -112,8 +99,8 @@ fn about(page: &mut Page<'_>, capture: &CaptureSummary, group: &[GroupFinding]) 
     if !capture.files.is_empty() {
         files(page, capture)?;
     }
-    // Said once: a finding about the recording says it with the rest.
-    let told = |code| group.iter().any(|found| found.finding.code == code);
+    // A finding about the recording says it with the rest.
+    let told = |code| report.caveats.iter().any(|finding| finding.code == code);
     if let Some(problem) = capture
         .problem
         .as_ref()
@@ -197,15 +184,15 @@ fn counts(page: &mut Page<'_>, totals: &Totals) -> io::Result<()> {
     )
 }
 
-fn problems(page: &mut Page<'_>, entries: &[Entry], names: &Names) -> io::Result<()> {
-    let (full, short) = entries.split_at(entries.len().min(MAX_ENTRIES));
+fn problems(page: &mut Page<'_>, problems: &[Problem], names: &Names) -> io::Result<()> {
+    let (full, short) = problems.split_at(problems.len().min(MAX_ENTRIES));
     let mut told = Vec::new();
-    for entry in full {
+    for problem in full {
         page.blank()?;
-        entry.write(page, names)?;
-        if !told.contains(&entry.code) {
-            told.push(entry.code);
-            entry.write_next(page)?;
+        entry::write(page, problem, names)?;
+        if !told.contains(&problem.code) {
+            told.push(problem.code);
+            entry::write_steps(page, problem.code)?;
         }
     }
     if short.is_empty() {
@@ -215,74 +202,48 @@ fn problems(page: &mut Page<'_>, entries: &[Entry], names: &Names) -> io::Result
     page.line("Also:")?;
     short
         .iter()
-        .try_for_each(|entry| entry.write_short(page, names))
+        .try_for_each(|problem| entry::write_short(page, problem, names))
 }
 
 /// Findings about services, hosts and lookups.
-fn beyond(
-    page: &mut Page<'_>,
-    group: &[GroupFinding],
-    view: View,
-    names: &Names,
-) -> io::Result<()> {
-    let least = view.min_severity.unwrap_or(Severity::Note);
-    let mut shown: Vec<&GroupFinding> = group
-        .iter()
-        .filter(|found| found.scope != Scope::Capture && found.finding.severity >= least)
-        .collect();
-    shown.sort_by_key(|found| std::cmp::Reverse(found.finding.severity));
-    let mut told = Vec::new();
-    for found in &shown {
-        let code = found.finding.code;
-        if told.contains(&code) {
-            continue;
-        }
-        told.push(code);
-        let alike: Vec<&GroupFinding> = shown
-            .iter()
-            .copied()
-            .filter(|other| other.finding.code == code)
-            .collect();
+fn beyond(page: &mut Page<'_>, report: &Report<'_>, names: &Names) -> io::Result<()> {
+    for alike in &report.beyond {
+        let Some(first) = alike.first() else { continue };
         if alike.len() > entry::MAX_ALIKE {
-            let alike: Vec<entry::Alike<'_>> = alike
-                .into_iter()
+            let many: Vec<entry::Alike<'_>> = alike
+                .iter()
                 .map(|found| entry::Alike::new(found, page.files))
                 .collect();
             page.blank()?;
-            entry::many_alike(page, &alike, names)?;
+            entry::many_alike(page, &many, names)?;
         } else {
             for found in alike {
                 page.blank()?;
                 entry::group_finding(page, found, names)?;
             }
         }
-        entry::write_steps(page, code)?;
+        entry::write_steps(page, first.finding.code)?;
     }
     Ok(())
 }
 
 /// What the recording could not carry: it lowers the worth of everything above.
-fn caveats(page: &mut Page<'_>, group: &[GroupFinding]) -> io::Result<()> {
-    let mut shown: Vec<_> = group
-        .iter()
-        .filter(|found| found.scope == Scope::Capture)
-        .map(|f| &f.finding)
-        .collect();
-    if shown.is_empty() {
+fn caveats(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
+    if report.caveats.is_empty() {
         return Ok(());
     }
-    shown.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     page.blank()?;
     page.line("About this recording:")?;
-    for finding in shown {
+    for finding in &report.caveats {
         page.headline(finding.severity, finding.code, entry::title(finding.code))?;
         page.labelled("", &Safe(&finding.summary).to_string())?;
     }
     Ok(())
 }
 
-fn where_next(page: &mut Page<'_>, capture: &CaptureSummary, entries: &[Entry]) -> io::Result<()> {
-    let Some(first) = entries.first() else {
+fn where_next(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
+    let capture = report.capture;
+    let Some(first) = report.problems.first() else {
         return Ok(());
     };
     page.blank()?;

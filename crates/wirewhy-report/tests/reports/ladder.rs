@@ -68,7 +68,7 @@ fn a_ladder_shows_direction_time_silence_marks_and_third_parties() {
     let expected = "
    frame      seconds  10.0.0.1:40000                               10.0.0.9:443
        1     0.000000  |--- S  seq 0  win 64240 ------------------------------>|
-                       |                      1.02 s later                     |
+                       |                       1.0 s later                     |
        2     1.021000  |--- S  seq 0  win 64240 ------------------------------>|
                        |    retransmission                                     |
        3     1.022000  |<== ICMP from 10.0.0.254 =*                            |
@@ -76,7 +76,7 @@ fn a_ladder_shows_direction_time_silence_marks_and_third_parties() {
        4     1.030000  |<----------------- RA  seq 0  ack 1  len 512  win 0 ---|
 
 Stream 0: failed, root cause tcp.refused
-when     2026-01-02 03:04:05.000 UTC, 0.300 ms, frames 1 to 2
+when     2026-01-02 03:04:05.000 UTC, 300 µs, frames 1 to 2
 client   10.0.0.1:40000: 1 packet, 0 bytes of payload, mss 1460, ttl 64
 server   10.0.0.9:443: 1 packet, 0 bytes of payload, 1 reset
 state    reached syn; Zeek REJ Sr

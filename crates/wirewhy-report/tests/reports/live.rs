@@ -145,7 +145,7 @@ fn the_end_is_the_report_of_a_file_and_tells_what_was_given_up() {
         .split_once("MB\r\x1b[J\n")
         .expect("the status line is wiped away");
     assert!(
-        report.starts_with("eth0: live, 2 packets over 1.00 s"),
+        report.starts_with("eth0: live, 2 packets over 1.0 s"),
         "{report}"
     );
     assert!(

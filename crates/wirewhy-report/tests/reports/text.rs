@@ -56,9 +56,9 @@ web.pcap: pcap (gzip), EN10MB, 2,430,112 packets over 61.2 s, from 2026-01-02 03
 
 error    test.refused
 where    10.0.0.9:443, 8 connections from 10.0.0.1
-when     2026-01-02 03:04:07.000 to 03:04:14.000 UTC (7.00 s)
+when     2026-01-02 03:04:07.000 to 03:04:14.000 UTC (7.0 s)
 what     10.0.0.9:443 answered the SYN with a reset after 0.300 ms. (stream 2, the first of 8)
-why      round trip 0.300 ms; attempts 1; ttl 57
+why      round trip 300 µs; attempts 1; ttl 57
 culprit  the server 10.0.0.9, certain: the packets prove it
 proof    frames 2, 1 of stream 2; Wireshark filter tcp.stream in {2,3,4,5,6,7} (the first 6 of 8)
 
@@ -66,7 +66,7 @@ error    test.refused
 where    10.0.0.7:443 (db1), 1 connection from 10.0.0.2
 when     2026-01-02 03:04:15.000 UTC
 what     10.0.0.7:443 answered the SYN with a reset after 0.300 ms.
-why      round trip 0.300 ms; attempts 1; ttl 57
+why      round trip 300 µs; attempts 1; ttl 57
 culprit  the server 10.0.0.7 (db1), certain: the packets prove it
 proof    frames 2, 1; Wireshark filter tcp.stream == 10
 

@@ -1,16 +1,13 @@
-//! Failed connections folded by cause and service, in bounded memory.
+//! Connections in trouble, folded by root cause and service in bounded memory.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use wirewhy_detect::{Confidence, Culprit, Finding, Judged, Severity};
+use wirewhy_detect::{Finding, Judged, Severity};
 use wirewhy_flow::Connection;
-use wirewhy_packet::Timestamp;
+use wirewhy_survey::DistinctCount;
 
-use super::distinct::Distinct;
-use super::entry::{Entry, Place, enumerated};
-use crate::Safe;
-use crate::names::server_name;
+use super::problem::{Detail, Place, Problem, Service, ServiceProblem, Tally};
 use crate::view::chain;
 
 /// How many services are kept apart, over all causes. When more come, those with the fewest connections are folded
@@ -23,18 +20,8 @@ const NEVER_FOLDED: usize = 64;
 /// How many services of one cause keep a finding of their own as example.
 const MAX_EXAMPLES: usize = 4;
 
-/// More services than this with one cause are one entry.
-const MAX_ENTRIES_OF_A_CAUSE: usize = 3;
-
-/// How many streams are named.
-const MAX_STREAMS: usize = 6;
-
-/// How many clients are named.
-const MAX_CLIENTS: usize = 3;
-
-/// How many names of servers are listed, and how much of each: a host's name has 255 bytes at most (RFC 1035 section 2.3.4).
-const MAX_NAMES: usize = 3;
-const MAX_NAME: usize = 255;
+/// More services than this with one cause are one problem.
+const MAX_PROBLEMS_OF_A_CAUSE: usize = 3;
 
 /// Everything that went wrong so far.
 #[derive(Debug)]
@@ -52,49 +39,13 @@ struct Cause {
     tally: Tally,
     detail: Detail,
     places: HashMap<Service, usize>,
-    services: Vec<ServiceTally>,
+    services: Vec<ServiceProblem>,
     /// How many services there are, once some were folded.
-    distinct: Option<Box<Distinct>>,
+    distinct: Option<Box<DistinctCount<Service>>>,
     /// The address, where it is one and the same everywhere.
     host: Option<IpAddr>,
     /// The port, where it is one and the same everywhere.
     port: Option<u16>,
-}
-
-/// Address and port that was asked for something.
-pub(super) type Service = (IpAddr, u16);
-
-#[derive(Debug)]
-pub(super) struct ServiceTally {
-    pub(super) service: Service,
-    pub(super) tally: Tally,
-    detail: Option<Box<Detail>>,
-    severity: Severity,
-}
-
-/// How many, which, when, from where.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tally {
-    pub(super) connections: u64,
-    streams: [u32; MAX_STREAMS],
-    pub(super) first: Timestamp,
-    pub(super) last: Timestamp,
-    pub(super) clients: Vec<IpAddr>,
-    pub(super) more_clients: bool,
-    /// The names the clients asked for. Hostile text.
-    pub(super) names: Vec<Box<str>>,
-    pub(super) more_names: bool,
-}
-
-/// What was said about them.
-#[derive(Clone, Debug)]
-pub(super) struct Detail {
-    /// The finding of the first of them.
-    pub(super) example: Finding,
-    /// Whom the findings blame, and how often.
-    pub(super) culprits: Vec<(Culprit, Confidence, u64)>,
-    /// What followed from the cause, and how often.
-    pub(super) consequences: Vec<(&'static str, u64)>,
 }
 
 impl Default for Causes {
@@ -183,8 +134,8 @@ impl Causes {
         self.services = self.causes.iter().map(|cause| cause.services.len()).sum();
     }
 
-    /// The entries of a report, worst first.
-    pub(super) fn into_entries(self) -> Vec<Entry> {
+    /// The problems of a report, the worst first.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
         let mut causes = self.causes;
         causes.sort_by(|a, b| {
             (b.severity, b.tally.connections, a.code).cmp(&(
@@ -193,7 +144,7 @@ impl Causes {
                 b.code,
             ))
         });
-        causes.into_iter().flat_map(Cause::into_entries).collect()
+        causes.into_iter().flat_map(Cause::into_problems).collect()
     }
 }
 
@@ -236,7 +187,7 @@ impl Cause {
             new = 1;
             let detail = (examples < MAX_EXAMPLES).then(|| Box::new(Detail::new(root)));
             let tally = Tally::default();
-            self.services.push(ServiceTally {
+            self.services.push(ServiceProblem {
                 service,
                 tally,
                 detail,
@@ -268,13 +219,13 @@ impl Cause {
             .collect();
     }
 
-    fn into_entries(mut self) -> Vec<Entry> {
+    fn into_problems(mut self) -> Vec<Problem> {
         self.services.sort_by(|a, b| {
             (b.tally.connections, a.service).cmp(&(a.tally.connections, b.service))
         });
-        let apart = self.distinct.is_none() && self.services.len() <= MAX_ENTRIES_OF_A_CAUSE;
+        let apart = self.distinct.is_none() && self.services.len() <= MAX_PROBLEMS_OF_A_CAUSE;
         if !apart {
-            return vec![Entry {
+            return vec![Problem {
                 code: self.code,
                 severity: self.severity,
                 tally: self.tally,
@@ -282,7 +233,7 @@ impl Cause {
                 place: Place::Many {
                     host: self.host,
                     port: self.port,
-                    about: self.distinct.map(|distinct| distinct.estimate()),
+                    about: self.distinct.map(|distinct| distinct.count()),
                     services: self.services,
                 },
             }];
@@ -292,7 +243,7 @@ impl Cause {
             .into_iter()
             .filter_map(|mut service| {
                 let detail = *service.detail.take()?;
-                Some(Entry {
+                Some(Problem {
                     code,
                     severity: service.severity,
                     tally: service.tally,
@@ -301,119 +252,5 @@ impl Cause {
                 })
             })
             .collect()
-    }
-}
-
-impl Tally {
-    pub(super) fn count(&mut self, connection: &Connection) {
-        let named = usize::try_from(self.connections).unwrap_or(usize::MAX);
-        if let Some(place) = self.streams.get_mut(named) {
-            *place = connection.stream;
-        }
-        let begun = connection.first.time;
-        if self.connections == 0 || begun < self.first {
-            self.first = begun;
-        }
-        if self.connections == 0 || begun > self.last {
-            self.last = begun;
-        }
-        self.connections += 1;
-        self.count_name(connection);
-        let client = connection.client.address;
-        if self.more_clients || self.clients.contains(&client) {
-            return;
-        }
-        if self.clients.len() < MAX_CLIENTS {
-            self.clients.push(client);
-        } else {
-            self.more_clients = true;
-        }
-    }
-
-    fn count_name(&mut self, connection: &Connection) {
-        if self.more_names {
-            return;
-        }
-        let Some(name) = server_name(connection) else {
-            return;
-        };
-        let name: String = name.chars().take(MAX_NAME).collect();
-        if name.is_empty() || self.names.iter().any(|known| **known == *name) {
-            return;
-        }
-        if self.names.len() < MAX_NAMES {
-            self.names.push(name.into());
-        } else {
-            self.more_names = true;
-        }
-    }
-
-    /// A place with the names before it that clients asked for there: `www.example.org at 192.0.2.1:443`.
-    pub(super) fn named(&self, place: &str) -> String {
-        let mut names: Vec<String> = self
-            .names
-            .iter()
-            .map(|name| Safe(name).to_string())
-            .collect();
-        if self.more_names {
-            names.push("others".to_owned());
-        }
-        match names.as_slice() {
-            [] => place.to_owned(),
-            names => format!("{} at {place}", enumerated(names)),
-        }
-    }
-
-    /// The streams that are named, in ascending order.
-    pub(super) fn streams(&self) -> Vec<u32> {
-        let named = usize::try_from(self.connections)
-            .unwrap_or(usize::MAX)
-            .min(MAX_STREAMS);
-        let mut streams: Vec<u32> = self.streams.iter().copied().take(named).collect();
-        streams.sort_unstable();
-        streams
-    }
-
-    /// The stream of the first connection counted, which is the one the example is about.
-    pub(super) fn first_stream(&self) -> u32 {
-        let [first, ..] = self.streams;
-        first
-    }
-}
-
-impl Detail {
-    fn new(example: &Finding) -> Detail {
-        Detail {
-            example: example.clone(),
-            culprits: Vec::new(),
-            consequences: Vec::new(),
-        }
-    }
-
-    fn count<'a>(&mut self, root: &Finding, consequences: impl Iterator<Item = &'a Finding>) {
-        // Addresses are kept only while they are few: a scan blames a different host each time.
-        const MAX_CULPRITS: usize = 8;
-        let mut blame = (root.culprit, root.confidence);
-        let known = |list: &[(Culprit, Confidence, u64)], blame: (Culprit, Confidence)| {
-            list.iter()
-                .position(|(culprit, confidence, _)| (*culprit, *confidence) == blame)
-        };
-        if known(&self.culprits, blame).is_none() && self.culprits.len() >= MAX_CULPRITS {
-            blame.0.address = None;
-        }
-        match known(&self.culprits, blame).and_then(|at| self.culprits.get_mut(at)) {
-            Some((_, _, times)) => *times += 1,
-            None => self.culprits.push((blame.0, blame.1, 1)),
-        }
-        for finding in consequences {
-            match self
-                .consequences
-                .iter_mut()
-                .find(|(code, _)| *code == finding.code)
-            {
-                Some((_, times)) => *times += 1,
-                None => self.consequences.push((finding.code, 1)),
-            }
-        }
     }
 }
