@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use wirewhy::engine::{Crew, EngineOptions, analyze};
-use wirewhy_detect::{Judged, TrustStore};
+use wirewhy_detect::{Judged, Severity, TrustStore};
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
 use wirewhy_survey::{GroupFinding, Totals, records};
@@ -65,6 +65,8 @@ struct Said {
     culprit: &'static str,
     confidence: &'static str,
     codes: Vec<&'static str>,
+    /// The errors that no other finding of the connection explains.
+    unexplained: Vec<&'static str>,
 }
 
 #[derive(Default)]
@@ -85,6 +87,14 @@ impl Reporter for Collected {
             culprit: root.map_or("-", |root| root.culprit.role.name()),
             confidence: root.map_or("-", |root| root.confidence.name()),
             codes: judged.findings.iter().map(|finding| finding.code).collect(),
+            unexplained: judged
+                .findings
+                .iter()
+                .filter(|finding| {
+                    finding.severity == Severity::Error && finding.consequence_of.is_none()
+                })
+                .map(|finding| finding.code)
+                .collect(),
         });
         Ok(())
     }
@@ -253,6 +263,16 @@ fn place(
     false
 }
 
+/// A failed connection has exactly one error that no other finding explains. Only a warning may stand in its place: an ICMP
+/// "fragmentation needed" that the sender ignored explains the black hole.
+fn has_one_root(said: &Said) -> bool {
+    match said.unexplained.as_slice() {
+        [_] => said.outcome == "failed",
+        [] => said.outcome != "failed" || said.root_cause == "tcp.fragmentation-needed",
+        _ => false,
+    }
+}
+
 /// What one scenario gets wrong.
 fn complaints(folder: &Path) -> Vec<String> {
     let name = folder.file_name().unwrap().to_string_lossy().into_owned();
@@ -296,6 +316,12 @@ fn complaints(folder: &Path) -> Vec<String> {
         }
         let mut connections: BTreeMap<&str, Vec<&Said>> = BTreeMap::new();
         for said in &collected.connections {
+            if !has_one_root(said) {
+                wrong.push(format!(
+                    "{name}/{capture}: stream {} has not one root cause but {:?}",
+                    said.stream, said.unexplained
+                ));
+            }
             let named = by_endpoint.contains_key(said.server.as_str());
             let port = said.server.rsplit(':').next().unwrap();
             let any = by_endpoint.keys().find(|key| **key == format!("*:{port}"));
