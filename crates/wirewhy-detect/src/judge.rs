@@ -5,7 +5,7 @@ use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
 use crate::record::Readings;
-use crate::{Confidence, DETECTORS, Finding, Limits, Record, Severity, TrustStore, link_causes};
+use crate::{Confidence, DETECTORS, Finding, Limits, Severity, TrustStore, link_causes, record_of};
 
 /// A connection with what was concluded about it.
 #[derive(Clone, PartialEq, Debug)]
@@ -74,14 +74,6 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
         connection,
         findings,
     }
-}
-
-/// The record of a code of this crate.
-fn record_of(code: &str) -> Option<&'static Record> {
-    let mut detectors = DETECTORS.iter();
-    detectors
-        .find(|detector| detector.record.code == code)
-        .map(|detector| detector.record)
 }
 
 /// What a recording with holes in this very connection leaves of a certainty: the packet that would say otherwise may be

@@ -23,7 +23,7 @@ pub mod wording;
 
 pub use causes::{Cause, link_causes};
 pub use certificates::{TrustStore, UnusableRoot};
-pub use detectors::DETECTORS;
+pub use detectors::{DETECTORS, record_of};
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use judge::{Judged, Outcome, judge};
 pub use limits::{Change, Limits, Setting, Threshold};

@@ -4,14 +4,13 @@ use std::net::IpAddr;
 
 use indexmap::IndexSet;
 
-use crate::GroupFinding;
-use crate::Rule;
 use crate::attempt;
 use crate::catalogue::SURVEY;
 use crate::flood::Recorded;
+use crate::group::{GroupFinding, about_host};
+use crate::rule::{Rule, Service, Source};
 use crate::service::ServiceTally;
 use crate::source::SourceTally;
-use crate::survey::about_host;
 use crate::table::Table;
 use wirewhy_detect::wording::socket_of;
 use wirewhy_detect::{Confidence, Finding, Judged, Limits, Outcome, Scope};
@@ -125,23 +124,6 @@ impl Attempts {
                 })
             })
     }
-}
-
-/// The attempts at one service, as the rules read them.
-#[derive(Debug)]
-pub(crate) struct Service<'a> {
-    pub(crate) tally: &'a ServiceTally,
-    pub(crate) recorded: &'a Recorded,
-    /// Whether all the failed attempts are those of port scanners.
-    pub(crate) is_scanned: bool,
-}
-
-/// The attempts of one source, as the rules read them.
-#[derive(Debug)]
-pub(crate) struct Source<'a> {
-    pub(crate) address: IpAddr,
-    pub(crate) tally: &'a SourceTally,
-    pub(crate) recorded: &'a Recorded,
 }
 
 fn is_scanned(service: &ServiceTally, scanners: &IndexSet<IpAddr>) -> bool {

@@ -1,40 +1,9 @@
 //! The rules over many connections, and the catalogue of all codes.
 
-use std::net::IpAddr;
+use wirewhy_detect::{DETECTORS, Record};
 
-use wirewhy_detect::{DETECTORS, Finding, Limits, Record};
-use wirewhy_flow::Neighbours;
-
-use crate::CaptureFaults;
-use crate::attempts::{Service, Source};
-use crate::detectors::host::idle_timer::IdleEnd;
 use crate::detectors::{arp, capture, host, rst, service, tcp};
-
-/// A rule with its text.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Detector {
-    /// Its text.
-    pub(crate) record: &'static Record,
-    /// What it reads.
-    pub(crate) rule: Rule,
-}
-
-/// A rule, by what it reads. It returns `None`, or nothing, where there is nothing to report.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Rule {
-    /// Over the attempts at one service. Of several rules the first that applies is the only one.
-    Service(fn(&Service<'_>, &Limits) -> Option<Finding>),
-    /// Over the attempts of one source.
-    Source(fn(&Source<'_>, &Limits) -> Option<Finding>),
-    /// Over the idle times that connections to one host did not survive.
-    IdleTimes(fn(&[IdleEnd], &Limits) -> Option<Finding>),
-    /// Over the ARP and neighbour discovery messages of the link.
-    Link(fn(&Neighbours, &Limits) -> Vec<(IpAddr, Finding)>),
-    /// Over what is known of the recording.
-    Recording(fn(&CaptureFaults, &Limits) -> Option<Finding>),
-    /// Added to single connections by [`Survey::revise`](crate::Survey::revise).
-    Connection,
-}
+use crate::rule::Detector;
 
 /// The rules over many connections, one line each. Where several apply to one thing, the order decides.
 pub(crate) const SURVEY: &[Detector] = &[

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use wirewhy_flow::Connection;
 
-use crate::survey::{RecentTable, entry};
+use crate::recent::{RecentTable, entry};
 use wirewhy_detect::{Confidence, Finding};
 
 /// ClientHellos that were answered, by client and service.

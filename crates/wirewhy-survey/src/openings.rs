@@ -6,7 +6,7 @@ use wirewhy_detect::Limits;
 use wirewhy_flow::Connection;
 use wirewhy_packet::{MacAddr, Timestamp};
 
-use crate::survey::{RecentTable, entry};
+use crate::recent::{RecentTable, entry};
 
 /// The latest connections that opened, by client and port.
 #[derive(Debug, Default)]

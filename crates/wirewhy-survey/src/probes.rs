@@ -7,7 +7,7 @@ use wirewhy_flow::{Connection, EndpointState, Mark};
 use wirewhy_packet::{Interval, Timestamp};
 
 use crate::detectors::tcp::probe;
-use crate::survey::{RecentTable, entry, keep};
+use crate::recent::{RecentTable, entry, keep};
 
 /// Client, server and port.
 type Key = (IpAddr, IpAddr, u16);

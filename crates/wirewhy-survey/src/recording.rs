@@ -3,7 +3,7 @@
 use wirewhy_flow::{Connection, EventKind, Sample};
 use wirewhy_packet::{Interval, RecordingGap};
 
-use crate::survey::keep;
+use crate::recent::keep;
 
 /// How many packets of one side must be seen before the absence of the other means something: a handshake and one segment.
 const ENOUGH_TO_MISS_THE_OTHER: u64 = 3;

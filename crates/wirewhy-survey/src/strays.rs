@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use wirewhy_flow::Connection;
 
 use crate::detectors::rst::stray_segment::Stray;
-use crate::survey::{RecentTable, make_room};
+use crate::recent::{RecentTable, make_room};
 
 /// The latest stray segments, by the client they were sent to.
 #[derive(Debug, Default)]

@@ -1,38 +1,25 @@
 //! The survey: what is gathered over the connections of a recording, and what it concludes.
 
-use std::hash::Hash;
 use std::net::IpAddr;
 
-use foldhash::fast::FixedState;
-use indexmap::IndexMap;
 use wirewhy_detect::wording::socket_of;
-use wirewhy_detect::{
-    Confidence, Finding, Judged, Limits, Scope, Severity, Value, code, link_causes,
-};
-use wirewhy_flow::{Mark, Neighbours};
+use wirewhy_detect::{Confidence, Judged, Limits, Scope, Severity, Value, code, link_causes};
+use wirewhy_flow::Neighbours;
 
 use crate::attempts::Attempts;
 use crate::catalogue::SURVEY;
+use crate::catalogue::record_of;
 use crate::detectors::capture::{duplicate_packets, one_direction};
-use crate::detectors::host::idle_timer::IdleEnd;
 use crate::detectors::rst::{after_close, stray_segment};
 use crate::detectors::service::down;
+use crate::group::{GroupFinding, about_host};
 use crate::hellos::Hellos;
 use crate::openings::OpenedConnections;
 use crate::probes::{HealthChecks, is_probe_like};
+use crate::recent::{RecentTable, entry};
+use crate::recording::CaptureFaults;
+use crate::rule::{IdleEnd, Rule};
 use crate::strays::Strays;
-use crate::{CaptureFaults, Rule, record_of};
-
-/// A finding about more than one connection.
-#[derive(Clone, PartialEq, Debug)]
-pub struct GroupFinding {
-    /// What kind of thing it is about.
-    pub scope: Scope,
-    /// Which one: `10.0.0.9:443`, `10.0.0.9`, a file name.
-    pub subject: String,
-    /// The finding.
-    pub finding: Finding,
-}
 
 /// Gathers what shows only over many connections, in bounded tables: a full one forgets the half it has known longest.
 #[derive(Debug, Default)]
@@ -45,12 +32,6 @@ pub struct Survey {
     attempts: Attempts,
     faults: CaptureFaults,
 }
-
-/// A table that is kept small by [`make_room`].
-pub(crate) type RecentTable<K, V> = IndexMap<K, V, FixedState>;
-
-/// How many entries each table has.
-const REMEMBERED: usize = 16_384;
 
 /// How many idle times are remembered of one server.
 const IDLE_ENDS: usize = 1_024;
@@ -225,28 +206,6 @@ fn about_link(neighbours: &Neighbours, limits: &Limits) -> impl Iterator<Item = 
         .map(|(address, finding)| about_host(address, finding))
 }
 
-/// A finding about one host.
-pub(crate) fn about_host(address: IpAddr, finding: Finding) -> GroupFinding {
-    GroupFinding {
-        scope: Scope::Host,
-        subject: address.to_string(),
-        finding,
-    }
-}
-
-/// Evicts the older half of a full table.
-pub(crate) fn make_room<K: Hash + Eq, V>(table: &mut RecentTable<K, V>, key: &K) {
-    if table.len() >= REMEMBERED && !table.contains_key(key) {
-        table.drain(..REMEMBERED / 2);
-    }
-}
-
-/// The entry of a key, made if need be.
-pub(crate) fn entry<K: Hash + Eq, V: Default>(table: &mut RecentTable<K, V>, key: K) -> &mut V {
-    make_room(table, &key);
-    table.entry(key).or_default()
-}
-
 /// Whether it opened, and the client did not abort it at once.
 fn opened(judged: &Judged) -> bool {
     let aborted = judged
@@ -254,11 +213,4 @@ fn opened(judged: &Judged) -> bool {
         .iter()
         .any(|found| found.code == code::TCP_HANDSHAKE_ABORTED);
     judged.connection.handshake.ack.is_some() && !aborted
-}
-
-/// Adds a frame to those a finding cites, as far as there is room.
-pub(crate) fn keep(frames: &mut Vec<u64>, mark: Mark) {
-    if frames.len() < Finding::MAX_FRAMES {
-        frames.push(mark.frame);
-    }
 }

@@ -11,7 +11,8 @@ mod live;
 use std::io;
 
 pub use crew::Crew;
-pub use feed::{Fed, Feed};
+pub use feed::Feed;
+pub use following::Fed;
 use following::Following;
 use judging::Judging;
 use wirewhy_capture::{CaptureInfo, Filters, Recording};

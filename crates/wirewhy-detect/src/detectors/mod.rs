@@ -4,7 +4,7 @@ pub(crate) mod rst;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 
-use crate::Detector;
+use crate::{Detector, Record};
 
 /// The rules over one connection, one line each. Causes stand before what follows from them: of two equally bad findings the
 /// earlier is the root cause. Findings about certificates are listed before the others.
@@ -69,3 +69,12 @@ pub const DETECTORS: &[Detector] = &[
 ];
 
 pub(crate) use tls::certificate;
+
+/// The record of a code of this crate: that of a rule over one connection.
+#[must_use]
+pub fn record_of(code: &str) -> Option<&'static Record> {
+    let mut detectors = DETECTORS.iter();
+    detectors
+        .find(|detector| detector.record.code == code)
+        .map(|detector| detector.record)
+}

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use wirewhy_capture::{Filters, Recording, Secrets};
+use wirewhy_capture::{Filters, Recording};
 use wirewhy_detect::Judged;
-use wirewhy_packet::{Decoder, Packet, RecordingGap};
+use wirewhy_packet::Decoder;
 
 use super::crew::{Crew, Gone, Hired, Outbox, judge_beside};
-use super::following::Following;
+use super::following::{Fed, Following};
 use super::judging::Judging;
 
 /// After so many packets it is asked whether somebody can help: much more than a thread costs, and soon enough to be there
@@ -23,19 +23,6 @@ pub struct Feed<'a> {
     recording: &'a mut Recording,
     filters: Option<&'a mut Filters>,
     decoder: Decoder,
-}
-
-/// One packet of a recording.
-#[derive(Debug)]
-pub struct Fed<'p, 'f> {
-    /// The packet.
-    pub packet: &'p Packet<'f>,
-    /// Whether the filter, where there is one, lets it through.
-    pub passes: bool,
-    /// TLS secrets and others that its file gave since the packet before.
-    pub secrets: &'p [Secrets],
-    /// Set where packets are missing right before this one.
-    pub gap: Option<RecordingGap>,
 }
 
 impl<'a> Feed<'a> {

@@ -2,12 +2,24 @@
 
 use wirewhy_capture::{Secrets, SecretsType};
 use wirewhy_flow::{Connection, Neighbours, Observed, Sample, Tracker};
-use wirewhy_packet::{Interval, Packet, Timestamp};
+use wirewhy_packet::{Interval, Packet, RecordingGap, Timestamp};
 use wirewhy_protocol::{CaptureContext, KeyLog};
 use wirewhy_survey::CaptureFaults;
 
 use super::EngineOptions;
-use super::feed::Fed;
+
+/// One packet of a recording.
+#[derive(Debug)]
+pub struct Fed<'p, 'f> {
+    /// The packet.
+    pub packet: &'p Packet<'f>,
+    /// Whether the filter, where there is one, lets it through.
+    pub passes: bool,
+    /// TLS secrets and others that its file gave since the packet before.
+    pub secrets: &'p [Secrets],
+    /// Set where packets are missing right before this one.
+    pub gap: Option<RecordingGap>,
+}
 
 /// Connections that are over. They come in boxes and are handed on in them.
 pub(super) type Ended = Vec<Box<Connection>>;

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use wirewhy_flow::{Asking, Hearing, Neighbours, Place};
 use wirewhy_packet::{Interval, MacAddr};
 
-use crate::{Detector, Rule};
+use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{
     Confidence, Culprit, Facts, Finding, Limits, Record, Reportable, Role, Severity,

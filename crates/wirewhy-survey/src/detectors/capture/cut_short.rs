@@ -1,7 +1,7 @@
 //! `capture.cut-short`: the file ends in the middle of a record.
 
-use crate::CaptureFaults;
-use crate::{Detector, Rule};
+use crate::recording::CaptureFaults;
+use crate::rule::{Detector, Rule};
 use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {

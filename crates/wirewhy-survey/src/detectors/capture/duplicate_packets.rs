@@ -1,7 +1,7 @@
 //! `capture.duplicate-packets`: frames were recorded twice.
 
-use crate::CaptureFaults;
-use crate::{Detector, Rule};
+use crate::recording::CaptureFaults;
+use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::count;
 use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 

@@ -1,7 +1,7 @@
 //! `capture.one-direction`: only half of the conversation was recorded.
 
-use crate::CaptureFaults;
-use crate::{Detector, Rule};
+use crate::recording::CaptureFaults;
+use crate::rule::{Detector, Rule};
 use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 
 pub(crate) const RECORD: Record = Record {

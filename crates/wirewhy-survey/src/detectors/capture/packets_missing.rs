@@ -1,7 +1,7 @@
 //! `capture.packets-missing`: the capture lost packets.
 
-use crate::CaptureFaults;
-use crate::{Detector, Rule};
+use crate::recording::CaptureFaults;
+use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::{count, span};
 use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 use wirewhy_packet::{Interval, RecordingGap};

@@ -1,7 +1,7 @@
 //! `capture.time-backwards`: timestamps run backwards.
 
-use crate::CaptureFaults;
-use crate::{Detector, Rule};
+use crate::recording::CaptureFaults;
+use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::{count, span};
 use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use wirewhy_flow::{Claimant, Contest, Neighbour, Neighbours, Place};
 use wirewhy_packet::MacAddr;
 
-use crate::{Detector, Rule};
+use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::{count, span};
 use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 

@@ -2,7 +2,7 @@
 
 use wirewhy_packet::Interval;
 
-use crate::{Detector, Rule};
+use crate::rule::{Detector, IdleEnd, Rule};
 use wirewhy_detect::timers::known;
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
@@ -27,15 +27,6 @@ pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
     rule: Rule::IdleTimes(find),
 };
-
-/// A connection that did not survive an idle time.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct IdleEnd {
-    /// How long it had been idle.
-    pub(crate) idle: Interval,
-    /// Its last frame.
-    pub(crate) frame: u64,
-}
 
 /// The timer that the idle times point to: the largest group of them that lies within a tenth. A packet meets the timer at
 /// some time after it ran out, so its value is at most the shortest of the group.

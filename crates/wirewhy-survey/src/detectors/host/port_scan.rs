@@ -2,9 +2,8 @@
 
 use wirewhy_packet::Interval;
 
-use crate::attempts::Source;
+use crate::rule::{Detector, Rule, Source};
 use crate::source::{Scan, Tried};
-use crate::{Detector, Rule};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{
     Confidence, Culprit, Facts, Finding, Limits, Record, Reportable, Role, Severity,

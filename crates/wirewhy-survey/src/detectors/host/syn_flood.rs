@@ -2,8 +2,7 @@
 
 use wirewhy_packet::Interval;
 
-use crate::attempts::Service;
-use crate::{Detector, Rule};
+use crate::rule::{Detector, Rule, Service};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
 

@@ -3,7 +3,7 @@
 use wirewhy_detect::wording::count;
 use wirewhy_detect::{Confidence, Facts, Finding, Role, Severity, code};
 
-use crate::CaptureFaults;
+use crate::recording::CaptureFaults;
 
 /// Resets that came so long after the end that their connections were no longer followed.
 pub(crate) fn late(faults: &CaptureFaults) -> Option<Finding> {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use wirewhy_flow::{Connection, EventKind, Mark, Side};
 use wirewhy_packet::Seq;
 
-use crate::{Detector, Rule};
+use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::{socket, socket_of};
 use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Record, Reportable, Role, Severity};
 

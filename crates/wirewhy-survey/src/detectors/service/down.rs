@@ -2,12 +2,11 @@
 
 use wirewhy_packet::Interval;
 
-use super::{causes, reason};
-use crate::attempts::Service;
+use super::{causes_fact, reason};
+use crate::rule::{Detector, Rule, Service};
 use crate::service::Failures;
-use crate::{Detector, Rule};
 use wirewhy_detect::wording::{count, instant, span};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Severity, Value};
+use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "service.down",
@@ -113,18 +112,6 @@ fn confidence(failures: &Failures, clients: u64) -> Confidence {
     } else {
         failures.confidence.min(Confidence::Likely)
     }
-}
-
-/// Every root cause with its count.
-pub(super) fn causes_fact(failures: &Failures) -> Value {
-    let causes = causes(failures).into_iter();
-    Value::List(
-        causes
-            .map(|(code, count)| {
-                Value::Record(vec![("code", code.into()), ("attempts", count.into())])
-            })
-            .collect(),
-    )
 }
 
 #[cfg(test)]

@@ -2,11 +2,9 @@
 
 use wirewhy_packet::Interval;
 
-use super::down::causes_fact;
-use super::reason;
-use crate::attempts::Service;
+use super::{causes_fact, reason};
+use crate::rule::{Detector, Rule, Service};
 use crate::service::{Failures, ServiceTally};
-use crate::{Detector, Rule};
 use wirewhy_detect::wording::{count, instant, span};
 use wirewhy_detect::{Facts, Finding, Limits, Record, Reportable, Severity};
 

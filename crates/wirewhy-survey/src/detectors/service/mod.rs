@@ -3,12 +3,17 @@
 pub(crate) mod down;
 pub(crate) mod flaky;
 
-use crate::record_of;
+use wirewhy_detect::{Record, Value, record_of};
+
+use super::{rst, tcp};
 use crate::service::Failures;
 
 /// The most frequent reason in words: `connection refused (tcp.refused)`.
 fn reason(code: &str) -> String {
-    let Some(record) = record_of(code) else {
+    // Of the codes of this crate only these can be the root cause of a connection.
+    let ours: [&Record; 2] = [&tcp::probe::RECORD, &rst::stray_segment::RECORD];
+    let mut ours = ours.into_iter();
+    let Some(record) = record_of(code).or_else(|| ours.find(|record| record.code == code)) else {
         return code.to_owned();
     };
     let mut letters = record.title.chars();
@@ -29,4 +34,16 @@ fn causes(failures: &Failures) -> Vec<(&'static str, u32)> {
     let mut kinds = failures.kinds.clone();
     kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     kinds
+}
+
+/// Every root cause with its count.
+fn causes_fact(failures: &Failures) -> Value {
+    let causes = causes(failures).into_iter();
+    Value::List(
+        causes
+            .map(|(code, count)| {
+                Value::Record(vec![("code", code.into()), ("attempts", count.into())])
+            })
+            .collect(),
+    )
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use wirewhy_packet::Interval;
 
-use crate::{Detector, Rule};
+use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Record, Reportable, Role, Severity};
 

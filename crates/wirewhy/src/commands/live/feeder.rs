@@ -137,9 +137,7 @@ impl Feeder {
     /// What is known of the capture at the end.
     pub(super) fn into_summary(self, statistics: &InterfaceStatistics) -> CaptureSummary {
         match self {
-            Feeder::Interfaces { names, source } => {
-                super::session::summary(&names, &source, statistics)
-            }
+            Feeder::Interfaces { names, source } => summary(&names, &source, statistics),
             Feeder::Recording(growth) => match growth.followed.finish() {
                 Ok(recording) => engine::summarize(&recording),
                 Err(error) => CaptureSummary {
@@ -149,5 +147,32 @@ impl Feeder {
                 },
             },
         }
+    }
+}
+
+/// What was captured so far on the interfaces with these names.
+fn summary(names: &[String], source: &Source, statistics: &InterfaceStatistics) -> CaptureSummary {
+    let traffic = source.traffic();
+    let mut link_types = Vec::new();
+    for interface in source.interfaces() {
+        let link = interface.link_type;
+        let name = link
+            .name()
+            .map_or_else(|| format!("LINKTYPE_{}", link.0), str::to_owned);
+        if !link_types.contains(&name) {
+            link_types.push(name);
+        }
+    }
+    CaptureSummary {
+        source: names.join(", "),
+        format: "live".to_owned(),
+        compression: None,
+        link_types,
+        packets: traffic.packets,
+        bytes: traffic.bytes,
+        first_time: traffic.first_time,
+        last_time: traffic.last_time,
+        dropped_packets: statistics.dropped(),
+        ..CaptureSummary::default()
     }
 }

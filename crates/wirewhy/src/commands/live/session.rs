@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use wirewhy::engine::{EngineOptions, Live};
 use wirewhy::evidence::Concerns;
-use wirewhy_capture::live::{Change, MOST_DELAY, Source, Transition};
+use wirewhy_capture::live::{Change, MOST_DELAY, Transition};
 use wirewhy_capture::{InterfaceStatistics, now};
 use wirewhy_detect::Severity;
 use wirewhy_flow::Bounds;
@@ -277,35 +277,5 @@ fn in_words(change: &Change) -> String {
         Transition::Lost(kind) => format!("{interface}: {kind}; waiting for it"),
         Transition::Refused(kind) => format!("{interface}: is back, but {kind}; trying again"),
         Transition::Back => format!("{interface}: is back"),
-    }
-}
-
-pub(super) fn summary(
-    names: &[String],
-    source: &Source,
-    statistics: &InterfaceStatistics,
-) -> CaptureSummary {
-    let traffic = source.traffic();
-    let mut link_types = Vec::new();
-    for interface in source.interfaces() {
-        let link = interface.link_type;
-        let name = link
-            .name()
-            .map_or_else(|| format!("LINKTYPE_{}", link.0), str::to_owned);
-        if !link_types.contains(&name) {
-            link_types.push(name);
-        }
-    }
-    CaptureSummary {
-        source: names.join(", "),
-        format: "live".to_owned(),
-        compression: None,
-        link_types,
-        packets: traffic.packets,
-        bytes: traffic.bytes,
-        first_time: traffic.first_time,
-        last_time: traffic.last_time,
-        dropped_packets: statistics.dropped(),
-        ..CaptureSummary::default()
     }
 }

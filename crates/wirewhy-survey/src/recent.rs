@@ -1,0 +1,34 @@
+//! Bounded tables that evict the oldest entries, and bounded lists of frames.
+
+use std::hash::Hash;
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+use wirewhy_detect::Finding;
+use wirewhy_flow::Mark;
+
+/// A table that is kept small by [`make_room`].
+pub(crate) type RecentTable<K, V> = IndexMap<K, V, FixedState>;
+
+/// How many entries each table has.
+const REMEMBERED: usize = 16_384;
+
+/// Evicts the older half of a full table.
+pub(crate) fn make_room<K: Hash + Eq, V>(table: &mut RecentTable<K, V>, key: &K) {
+    if table.len() >= REMEMBERED && !table.contains_key(key) {
+        table.drain(..REMEMBERED / 2);
+    }
+}
+
+/// The entry of a key, made if need be.
+pub(crate) fn entry<K: Hash + Eq, V: Default>(table: &mut RecentTable<K, V>, key: K) -> &mut V {
+    make_room(table, &key);
+    table.entry(key).or_default()
+}
+
+/// Adds a frame to those a finding cites, as far as there is room.
+pub(crate) fn keep(frames: &mut Vec<u64>, mark: Mark) {
+    if frames.len() < Finding::MAX_FRAMES {
+        frames.push(mark.frame);
+    }
+}
