@@ -1,6 +1,5 @@
 //! Compressed streams, recognised by their first bytes.
 
-use std::fmt;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
 
 use liblzma::stream::{CONCATENATED, Stream};
@@ -87,18 +86,6 @@ impl Compression {
         })
     }
 }
-
-/// The cause of the error that ends a stream which is whole but has something else after it.
-#[derive(Debug)]
-pub(crate) struct TrailingGarbage;
-
-impl fmt::Display for TrailingGarbage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("garbage after the end of the compressed stream")
-    }
-}
-
-impl std::error::Error for TrailingGarbage {}
 
 /// Decompresses lz4 frame after frame, skippable ones passed over.
 ///

@@ -3,11 +3,10 @@
 //! Written over raw deflate because a damaged stream must give every byte that came before the damage, and because
 //! garbage after the last member, which gzip itself forgives, must be told from damage.
 
+use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
-
-use crate::compression::TrailingGarbage;
 
 const FLAG_HEADER_CRC: u8 = 0x02;
 const FLAG_EXTRA: u8 = 0x04;
@@ -222,6 +221,18 @@ fn distance(before: u64, after: u64) -> usize {
 fn invalid(message: &'static str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, message)
 }
+
+/// The cause of the error that ends a stream which is whole but has something else after it.
+#[derive(Debug)]
+pub(crate) struct TrailingGarbage;
+
+impl fmt::Display for TrailingGarbage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("garbage after the end of the compressed stream")
+    }
+}
+
+impl std::error::Error for TrailingGarbage {}
 
 #[cfg(test)]
 mod tests {

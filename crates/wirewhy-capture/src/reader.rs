@@ -6,7 +6,7 @@ use std::path::Path;
 
 use wirewhy_packet::{Frame, Timestamp};
 
-use crate::compression::TrailingGarbage;
+use crate::gzip::TrailingGarbage;
 use crate::pcap_file::PcapFile;
 use crate::pcapng::PcapNg;
 use crate::record::{Failure, Ledger, Record, Step};
