@@ -294,7 +294,7 @@ fn left(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> End {
 pub(crate) fn first_fin(connection: &Connection) -> Option<(Side, Mark)> {
     [Side::Client, Side::Server]
         .into_iter()
-        .filter_map(|side| connection.side(side).fin.map(|mark| (side, mark)))
+        .filter_map(|side| connection.side(side).tcp.fin.map(|mark| (side, mark)))
         .min_by_key(|(_, mark)| mark.frame)
 }
 

@@ -61,7 +61,8 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
     if let Some(handshake) = readings.handshake() {
         certificate::judge(handshake, limits, trust, &mut findings);
     }
-    let unseen = connection.client.counts.unseen_bytes + connection.server.counts.unseen_bytes;
+    let unseen =
+        connection.client.tcp.counts.unseen_bytes + connection.server.tcp.counts.unseen_bytes;
     for finding in &mut findings {
         if unseen > 0 {
             finding.confidence = doubted(finding.confidence);
@@ -134,8 +135,8 @@ impl Judged {
             .is_some_and(|answer| answer.time >= asked.time);
         connection.ended == Ended::EndOfCapture
             && !answered
-            && client.fin.is_none()
-            && server.fin.is_none()
+            && client.tcp.fin.is_none()
+            && server.tcp.fin.is_none()
             && connection.heard_after(asked.time) < Interval::from_secs(10)
     }
 
@@ -146,9 +147,11 @@ impl Judged {
         if connection.interrupted {
             return true;
         }
-        let opened_in_view = connection.handshake.syns > 0 || connection.handshake.syn_acks > 0;
+        let opened_in_view =
+            connection.tcp.handshake.syns > 0 || connection.tcp.handshake.syn_acks > 0;
         let closed = |state| matches!(state, EndpointState::Closing { .. });
-        let closed_well = closed(connection.client.state) && closed(connection.server.state);
+        let closed_well =
+            closed(connection.client.tcp.state) && closed(connection.server.tcp.state);
         if connection.is_one_sided() || (!connection.is_open() && !closed_well) {
             return true;
         }
@@ -159,8 +162,14 @@ impl Judged {
             .events
             .iter()
             .any(|event| matches!(event.kind, EventKind::Reset(_)));
-        let outstanding = connection.client.unacknowledged_by(&connection.server)
-            + connection.server.unacknowledged_by(&connection.client);
+        let outstanding = connection
+            .client
+            .tcp
+            .unacknowledged_by(&connection.server.tcp)
+            + connection
+                .server
+                .tcp
+                .unacknowledged_by(&connection.client.tcp);
         (reset && outstanding > 0) || self.awaits_answer()
     }
 }

@@ -58,7 +58,7 @@ pub fn reportable_at(
     found: Timestamp,
     limits: &Limits,
 ) -> Timestamp {
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     let after = |mark: Option<Mark>, silence: Interval| {
         let since = mark.map_or(found, |mark| mark.time);
         since.after(silence).max(found)
@@ -132,7 +132,7 @@ pub fn next_deadline(
 fn first_unanswered(connection: &Connection) -> Option<Mark> {
     [Side::Client, Side::Server]
         .into_iter()
-        .filter_map(|side| connection.side(side).trouble())
+        .filter_map(|side| connection.side(side).tcp.trouble())
         .filter_map(|trouble| trouble.unanswered.first)
         .min_by_key(|mark| mark.time)
 }

@@ -18,7 +18,7 @@ const TIMEOUT: Interval = Interval::from_secs(10);
 #[must_use]
 pub fn signature(connection: &Connection) -> Option<String> {
     let client = &connection.client;
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     if handshake.syns != 1 {
         return None;
     }
@@ -39,7 +39,9 @@ pub fn signature(connection: &Connection) -> Option<String> {
         })
         .collect();
     let ending = match resets.as_slice() {
-        [] if client.fin.is_some() || client.silent_for(connection.observed_until)? < TIMEOUT => {
+        [] if client.tcp.fin.is_some()
+            || client.silent_for(connection.observed_until)? < TIMEOUT =>
+        {
             return None;
         }
         [] => "timeout",

@@ -1,16 +1,19 @@
 //! A connection as the packets show it: plain facts, no opinion.
 
 use wirewhy_packet::{Interval, Timestamp};
-use wirewhy_protocol::AppFacts;
+use wirewhy_protocol::{AppFacts, Transport};
 
 use crate::{
-    Endpoint, EndpointState, EventKind, Events, Exchange, Mark, Side, Surroundings, Vantage, Zeek,
+    Endpoint, EndpointState, EventKind, Events, Handshake, Mark, Side, Surroundings, Tcp,
+    TcpEndpoint, Vantage, Zeek,
 };
 
 /// Everything the tracker knows of one connection. Owned and bounded: some 1,300 bytes where nothing went wrong.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Connection {
-    /// The number Wireshark gives it (`tcp.stream`).
+    /// What carries it.
+    pub transport: Transport,
+    /// The number Wireshark gives it (`tcp.stream`, `udp.stream`): each transport counts from 0.
     pub stream: u32,
     /// The side that opened it, or is taken to have.
     pub client: Endpoint,
@@ -22,10 +25,6 @@ pub struct Connection {
     pub first: Mark,
     /// Its latest frame, ICMP errors included.
     pub last: Mark,
-    /// How far the opening got.
-    pub handshake: Handshake,
-    /// Who asked, who answered.
-    pub exchange: Exchange,
     /// What the application bytes show; `None` where there were none, or the connection was joined late.
     pub app: Option<Box<AppFacts>>,
     /// The server name in the client's TLS hello, as it was on the wire.
@@ -45,6 +44,8 @@ pub struct Connection {
     pub surroundings: Surroundings,
     /// Which packets the capturing host itself sent, where the capture tells.
     pub outgoing: [Option<bool>; 2],
+    /// What only TCP has.
+    pub tcp: Tcp,
 }
 
 /// How it is known which side is the client.
@@ -70,29 +71,6 @@ impl Roles {
     pub fn are_known(self) -> bool {
         matches!(self, Roles::Syn | Roles::SynAck | Roles::Simultaneous)
     }
-}
-
-/// How far the opening got.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Handshake {
-    /// The first SYN.
-    pub first_syn: Option<Mark>,
-    /// The latest SYN.
-    pub last_syn: Option<Mark>,
-    /// The first SYN-ACK that acknowledges the SYN.
-    pub syn_ack: Option<Mark>,
-    /// The latest SYN-ACK that acknowledges the SYN.
-    pub last_syn_ack: Option<Mark>,
-    /// The first ACK of the SYN-ACK.
-    pub ack: Option<Mark>,
-    /// The latest SYN before the first SYN-ACK: what the SYN-ACK most likely answers.
-    pub answered_syn: Option<Mark>,
-    /// How many SYNs were sent.
-    pub syns: u32,
-    /// How many SYN-ACKs were sent.
-    pub syn_acks: u32,
-    /// How many SYN-ACKs were sent after the client's ACK had passed the capture point.
-    pub syn_acks_after_ack: u32,
 }
 
 /// Why the tracker stopped following a connection, if it did.
@@ -140,11 +118,11 @@ impl Connection {
         }
     }
 
-    /// The sender's endpoint and its peer's.
-    pub(crate) fn split_mut(&mut self, from: Side) -> (&mut Endpoint, &mut Endpoint) {
+    /// What only TCP has of the sender and of its peer.
+    pub(crate) fn tcp_mut(&mut self, from: Side) -> (&mut TcpEndpoint, &mut TcpEndpoint) {
         match from {
-            Side::Client => (&mut self.client, &mut self.server),
-            Side::Server => (&mut self.server, &mut self.client),
+            Side::Client => (&mut self.client.tcp, &mut self.server.tcp),
+            Side::Server => (&mut self.server.tcp, &mut self.client.tcp),
         }
     }
 
@@ -156,7 +134,7 @@ impl Connection {
 
     /// Segments with bytes that were sent before, of both sides.
     pub(crate) fn resent(&self) -> u32 {
-        let of = |side: &Endpoint| side.counts.retransmissions;
+        let of = |side: &Endpoint| side.tcp.counts.retransmissions;
         of(&self.client).saturating_add(of(&self.server))
     }
 
@@ -175,10 +153,10 @@ impl Connection {
     /// Whether the three-way handshake was seen to complete, or one side was seen talking past it.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.handshake.ack.is_some()
+        self.tcp.handshake.ack.is_some()
             || [&self.client, &self.server].into_iter().any(|side| {
-                matches!(side.state, EndpointState::JoinedLate)
-                    || (side.counts.payload_packets > 0 && self.handshake.syns == 0)
+                matches!(side.tcp.state, EndpointState::JoinedLate)
+                    || (side.counts.payload_packets > 0 && self.tcp.handshake.syns == 0)
             })
     }
 
@@ -188,8 +166,8 @@ impl Connection {
         let answered = |seen: &Endpoint, unseen: &Endpoint| {
             seen.was_seen()
                 && !unseen.was_seen()
-                && seen.acknowledged.is_some()
-                && seen.state != EndpointState::Reset
+                && seen.tcp.acknowledged.is_some()
+                && seen.tcp.state != EndpointState::Reset
         };
         answered(&self.client, &self.server) || answered(&self.server, &self.client)
     }
@@ -215,7 +193,7 @@ impl Connection {
             ack,
             syn_acks,
             ..
-        } = self.handshake;
+        } = self.tcp.handshake;
         let to_client = between(syn_ack, ack).filter(|_| syn_acks == 1);
         let to_server = between(answered_syn, syn_ack);
         let handshake = to_server
@@ -263,10 +241,10 @@ impl Stage {
         let Connection {
             client,
             server,
-            handshake,
+            tcp: Tcp { handshake, .. },
             ..
         } = connection;
-        if client.fin.is_some() || server.fin.is_some() {
+        if client.tcp.fin.is_some() || server.tcp.fin.is_some() {
             return Stage::Closing;
         }
         match (

@@ -7,7 +7,7 @@ use wirewhy_packet::{Interval, Seq, Timestamp};
 
 use crate::gaps::{Gaps, Skipper};
 use crate::segment::Segment;
-use crate::{Endpoint, Mark};
+use crate::{Mark, TcpEndpoint};
 
 /// How the bytes one side sent got across.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -181,7 +181,7 @@ pub(crate) enum Sent {
     Probe,
 }
 
-impl Endpoint {
+impl TcpEndpoint {
     /// What went wrong, with room to note more.
     pub(crate) fn trouble_mut(&mut self) -> &mut Trouble {
         self.delivery.trouble.get_or_insert_default()
@@ -251,15 +251,22 @@ impl Smoothed {
 }
 
 impl Flight {
-    /// Takes in a segment of `own` that takes sequence space, given the state before it. `own.next` is moved here.
-    pub(crate) fn send(&mut self, own: &mut Endpoint, peer: &Endpoint, segment: &Segment) -> Sent {
+    /// Takes in a segment of `own` that takes sequence space, given the state before it: `latest` are the latest packets of
+    /// `own` and of `peer`. `own.next` is moved here.
+    pub(crate) fn send(
+        &mut self,
+        own: &mut TcpEndpoint,
+        peer: &TcpEndpoint,
+        latest: [Option<Mark>; 2],
+        segment: &Segment,
+    ) -> Sent {
         let Some(next) = own.next else {
             own.next = Some(segment.seq_end());
             self.start(own, segment);
             return Sent::New;
         };
         let ahead = segment.seq.distance_from(next);
-        if is_probe(own, peer, segment, ahead) {
+        if is_probe(own, peer, latest, segment, ahead) {
             self.probe(own, peer, segment);
             return Sent::Probe;
         }
@@ -281,11 +288,11 @@ impl Flight {
             self.start(own, segment);
             return Sent::New;
         }
-        self.resend(own, peer, segment)
+        self.resend(own, peer, latest, segment)
     }
 
     /// New bytes: perhaps the ones to time, perhaps the largest packet so far.
-    fn start(&mut self, own: &Endpoint, segment: &Segment) {
+    fn start(&mut self, own: &TcpEndpoint, segment: &Segment) {
         if segment.payload_len == 0 {
             return;
         }
@@ -297,7 +304,7 @@ impl Flight {
         }
     }
 
-    fn probe(&mut self, own: &mut Endpoint, peer: &Endpoint, segment: &Segment) {
+    fn probe(&mut self, own: &mut TcpEndpoint, peer: &TcpEndpoint, segment: &Segment) {
         let closed = peer.window == 0;
         let trouble = own.trouble_mut();
         if closed {
@@ -308,7 +315,13 @@ impl Flight {
         }
     }
 
-    fn resend(&mut self, own: &mut Endpoint, peer: &Endpoint, segment: &Segment) -> Sent {
+    fn resend(
+        &mut self,
+        own: &mut TcpEndpoint,
+        peer: &TcpEndpoint,
+        latest: [Option<Mark>; 2],
+        segment: &Segment,
+    ) -> Sent {
         self.timed = None;
         if self
             .larger
@@ -327,7 +340,7 @@ impl Flight {
                 return Sent::Reordered;
             }
         }
-        self.classify(own, peer, segment, filled.is_some());
+        self.classify(own, peer, latest, segment, filled.is_some());
         if filled.is_some() {
             Sent::Refill
         } else {
@@ -360,8 +373,15 @@ impl Flight {
         late < too_soon.unwrap_or(REORDERING_WITHOUT_SIGNS)
     }
 
-    fn classify(&mut self, own: &mut Endpoint, peer: &Endpoint, segment: &Segment, refill: bool) {
-        let waited = [own.last, peer.last]
+    fn classify(
+        &mut self,
+        own: &mut TcpEndpoint,
+        peer: &TcpEndpoint,
+        latest: [Option<Mark>; 2],
+        segment: &Segment,
+        refill: bool,
+    ) {
+        let waited = latest
             .into_iter()
             .flatten()
             .map(|mark| segment.time.since(mark.time))
@@ -401,7 +421,7 @@ impl Flight {
     }
 
     /// Follows the segment that covers the next byte the other side expects.
-    fn note_stuck(&mut self, peer: &Endpoint, segment: &Segment) {
+    fn note_stuck(&mut self, peer: &TcpEndpoint, segment: &Segment) {
         let at_head = peer
             .acknowledged
             .is_none_or(|ack| !segment.seq.is_after(ack) && segment.seq_end().is_after(ack));
@@ -433,7 +453,7 @@ impl Flight {
     }
 
     /// Something came from the other side: `own` has been heard of.
-    pub(crate) fn heard(&mut self, own: &mut Endpoint) {
+    pub(crate) fn heard(&mut self, own: &mut TcpEndpoint) {
         if let Some(stuck) = &mut self.stuck {
             stuck.heard = true;
         }
@@ -444,7 +464,7 @@ impl Flight {
     }
 
     /// Takes in an acknowledgement of `own`'s bytes by the other side, which moved on if `progress`.
-    pub(crate) fn acknowledge(&mut self, own: &mut Endpoint, segment: &Segment, progress: bool) {
+    pub(crate) fn acknowledge(&mut self, own: &mut TcpEndpoint, segment: &Segment, progress: bool) {
         let ack = segment.ack;
         let blocks = segment.options.sack.as_slice();
         if let Some((left, right)) = blocks.first() {
@@ -480,7 +500,7 @@ impl Flight {
         self.settle_stuck(own, segment);
     }
 
-    fn settle_stuck(&mut self, own: &mut Endpoint, segment: &Segment) {
+    fn settle_stuck(&mut self, own: &mut TcpEndpoint, segment: &Segment) {
         let past = |stuck: &mut Box<Stuck>| segment.ack.is_after(stuck.seq);
         if let Some(mut stuck) = self.stuck.take_if(past) {
             stuck.acknowledged = Some(segment.mark());
@@ -489,7 +509,7 @@ impl Flight {
     }
 
     /// The other side asks again for the byte at a hole's beginning.
-    fn note_hole(&mut self, own: &mut Endpoint, segment: &Segment) {
+    fn note_hole(&mut self, own: &mut TcpEndpoint, segment: &Segment) {
         let Some((opened, len)) = self.gaps.at(segment.ack) else {
             return;
         };
@@ -514,7 +534,7 @@ impl Flight {
     }
 
     /// The connection is over: what is still open is settled.
-    pub(crate) fn finish(&mut self, own: &mut Endpoint) {
+    pub(crate) fn finish(&mut self, own: &mut TcpEndpoint) {
         if let Some(stuck) = self.stuck.take() {
             keep_worst(own, *stuck);
         }
@@ -527,7 +547,13 @@ impl Flight {
 
 /// A byte or none just below the next one: a keep-alive after idleness, or a probe of a closed window; or one byte at the
 /// edge of a closed window.
-fn is_probe(own: &Endpoint, peer: &Endpoint, segment: &Segment, ahead: i32) -> bool {
+fn is_probe(
+    own: &TcpEndpoint,
+    peer: &TcpEndpoint,
+    [last, _]: [Option<Mark>; 2],
+    segment: &Segment,
+    ahead: i32,
+) -> bool {
     if segment.payload_len > 1 || segment.is_fin() || segment.is_syn() {
         return false;
     }
@@ -535,14 +561,12 @@ fn is_probe(own: &Endpoint, peer: &Endpoint, segment: &Segment, ahead: i32) -> b
     if closed && (ahead == -1 || (ahead == 0 && segment.payload_len == 1)) {
         return true;
     }
-    let idle = own
-        .last
-        .is_none_or(|last| segment.time.since(last.time) >= KEEP_ALIVE_IDLE);
+    let idle = last.is_none_or(|last| segment.time.since(last.time) >= KEEP_ALIVE_IDLE);
     let acknowledged = own.next.is_some() && own.next == peer.acknowledged;
     ahead == -1 && idle && acknowledged
 }
 
-fn keep_worst(own: &mut Endpoint, stuck: Stuck) {
+fn keep_worst(own: &mut TcpEndpoint, stuck: Stuck) {
     let trouble = own.trouble_mut();
     let worse = trouble.stuck.is_none_or(|worst| {
         (stuck.acknowledged.is_none(), stuck.sent) > (worst.acknowledged.is_none(), worst.sent)

@@ -21,14 +21,15 @@ mod segment;
 mod side;
 mod streams;
 mod surroundings;
+mod tcp;
 mod tracker;
 mod vantage;
 pub mod wireshark;
 mod zeek;
 
-pub use connection::{Connection, Ended, Handshake, Roles, RoundTrip, Stage};
+pub use connection::{Connection, Ended, Roles, RoundTrip, Stage};
 pub use delivery::{Delivery, Hole, Run, Smoothed, Stuck, Trouble, WindowStall};
-pub use endpoint::{AfterReset, Counts, Endpoint, EndpointState, Offer, TtlSeen};
+pub use endpoint::{Counts, Endpoint, TtlSeen};
 pub use event::{BeforeReset, Event, EventKind, Events, Icmp, Mark, Position, Reset};
 pub use exchange::{Answer, Exchange};
 pub use neighbours::{
@@ -37,7 +38,9 @@ pub use neighbours::{
 pub use side::Side;
 pub use streams::{Located, Opened, Pair, Streams};
 pub use surroundings::{AcceptedTimestamp, Surroundings};
+pub use tcp::{AfterReset, EndpointState, Handshake, Offer, Tcp, TcpCounts, TcpEndpoint};
 pub use tracker::{Bounds, Observed, Sample, Tally, Tracker};
 pub use vantage::Vantage;
 pub use wirewhy_packet::Interval;
+pub use wirewhy_protocol::Transport;
 pub use zeek::{ConnState, Zeek};

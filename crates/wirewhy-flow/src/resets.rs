@@ -36,28 +36,28 @@ pub(crate) fn describe(
             segment.time.since(latest).max(Interval::ZERO)
         }),
         answers: peer.last,
-        peer_next: peer.next,
-        own_next: own.next,
-        unacknowledged_own: own.unacknowledged_by(peer),
-        unacknowledged_peer: peer.unacknowledged_by(own),
+        peer_next: peer.tcp.next,
+        own_next: own.tcp.next,
+        unacknowledged_own: own.tcp.unacknowledged_by(&peer.tcp),
+        unacknowledged_peer: peer.tcp.unacknowledged_by(&own.tcp),
         before: before(own, peer, segment, pause),
     }
 }
 
 fn before(own: &Endpoint, peer: &Endpoint, segment: &Segment, pause: Option<Pause>) -> BeforeReset {
     let said_since = |pause: &Pause| own.last.is_some_and(|last| last.time >= pause.ended);
-    let trouble = own.trouble();
+    let trouble = own.tcp.trouble();
     BeforeReset {
-        answered_ack: peer.last_ack,
+        answered_ack: peer.tcp.last_ack,
         peer_payload_len: peer.last_payload_len,
-        own_fin: own.fin,
-        peer_fin: peer.fin,
+        own_fin: own.tcp.fin,
+        peer_fin: peer.tcp.fin,
         own_payload: own.last_payload,
         peer_payload: peer.last_payload,
-        expected: peer.acknowledged,
+        expected: peer.tcp.acknowledged,
         own_ttl: own.ttl,
         own_ip_id: own.ip_id,
-        own_timestamp: own.timestamp,
+        own_timestamp: own.tcp.timestamp,
         other_mac: own
             .mac
             .zip(segment.mac)
@@ -68,10 +68,11 @@ fn before(own: &Endpoint, peer: &Endpoint, segment: &Segment, pause: Option<Paus
         unanswered: trouble.map_or(0, |trouble| trouble.unanswered.count),
         unanswered_keep_alives: trouble.map_or(0, |trouble| trouble.unanswered_keep_alives.count),
         peer_window_closed: peer
+            .tcp
             .trouble()
             .and_then(|trouble| trouble.window.closed_since),
-        own_alert: own.alert,
-        peer_alert: peer.alert,
+        own_alert: own.tcp.alert,
+        peer_alert: peer.tcp.alert,
     }
 }
 
@@ -90,26 +91,27 @@ impl Pause {
 /// Judges the numbers as the receiver would: RFC 9293 section 3.10.7.3 in SYN-SENT, RFC 5961 section 3 afterwards, with
 /// Linux's allowance for a FIN's own number (macOS).
 fn position(own: &Endpoint, peer: &Endpoint, segment: &Segment) -> Position {
-    let said_nothing_else = own.counts.packets == u64::from(own.counts.resets);
-    if peer.state == EndpointState::SynSent && said_nothing_else {
-        return match peer.next {
+    let said_nothing_else = own.counts.packets == u64::from(own.tcp.counts.resets);
+    if peer.tcp.state == EndpointState::SynSent && said_nothing_else {
+        return match peer.tcp.next {
             Some(next) if segment.has_ack() && segment.ack == next => Position::AnswersSyn,
             _ => Position::IgnoredInSynSent,
         };
     }
-    let Some(expected) = peer.acknowledged.or(own.next) else {
+    let Some(expected) = peer.tcp.acknowledged.or(own.tcp.next) else {
         return Position::Unknown;
     };
     let at_edge = |edge: Option<Seq>| edge == Some(segment.seq);
-    if segment.seq == expected || at_edge(own.next) {
+    if segment.seq == expected || at_edge(own.tcp.next) {
         return Position::Exact;
     }
-    let behind_fin = own.fin.is_some() && at_edge(own.next.map(|next| next.advance(u32::MAX)));
+    let behind_fin =
+        own.tcp.fin.is_some() && at_edge(own.tcp.next.map(|next| next.advance(u32::MAX)));
     if behind_fin {
         return Position::Exact;
     }
     let ahead = segment.seq.distance_from(expected);
-    let window = i32::try_from(peer.max_window.max(1)).unwrap_or(i32::MAX);
+    let window = i32::try_from(peer.tcp.max_window.max(1)).unwrap_or(i32::MAX);
     if (0..window).contains(&ahead) {
         Position::InWindow
     } else {

@@ -15,8 +15,8 @@ use crate::segment::Segment;
 use crate::streams::RELEASED;
 use crate::surroundings::Hosts;
 use crate::{
-    Connection, Ended, Endpoint, Event, EventKind, Events, Exchange, Handshake, Icmp, Located,
-    Opened, Pair, Roles, Side, Streams, Surroundings, Zeek,
+    Connection, Ended, Endpoint, Event, EventKind, Events, Icmp, Located, Opened, Pair, Roles,
+    Side, Streams, Surroundings, Tcp, Zeek,
 };
 
 /// How much a tracker holds, and for how long.
@@ -384,14 +384,13 @@ impl Tracker {
             Side::Server => (pair.destination, pair.source),
         };
         let connection = Box::new(Connection {
+            transport: wirewhy_protocol::Transport::Tcp,
             stream: *stream,
             client: Endpoint::new(client.0, client.1),
             server: Endpoint::new(server.0, server.1),
             roles,
             first: segment.mark(),
             last: segment.mark(),
-            handshake: Handshake::default(),
-            exchange: Exchange::default(),
             app: None,
             server_name: None,
             events: Events::with_room(6),
@@ -404,6 +403,7 @@ impl Tracker {
                 ..Surroundings::default()
             },
             outgoing: [None, None],
+            tcp: Tcp::default(),
         });
         let client_is_low = pair.source_is_low() == (from == Side::Client);
         let notes = self.spare.take().unwrap_or_default();
@@ -488,17 +488,17 @@ impl Tracker {
         };
         let from = live.sender(pair.source_is_low());
         let was = class_of(live);
-        let opened = live.connection.handshake.ack;
+        let opened = live.connection.tcp.handshake.ack;
         let resent = live.connection.resent();
         let recorded = live.observe(from, segment, payload, context);
         let class = class_of(live);
         let resent = live.connection.resent().saturating_sub(resent);
-        let opens = opened.is_none() && live.connection.handshake.ack.is_some();
+        let opens = opened.is_none() && live.connection.tcp.handshake.ack.is_some();
         let handshake = opens
             .then(|| live.connection.round_trip().handshake)
             .flatten();
         let quiet = quiet_of(class, &bounds);
-        let answered = live.connection.handshake.syn_ack == Some(segment.mark());
+        let answered = live.connection.tcp.handshake.syn_ack == Some(segment.mark());
         if class != was {
             let generation = self.occupant(slot).map_or(0, |place| place.generation);
             let due = segment.time.after(quiet);
@@ -540,7 +540,7 @@ impl Tracker {
         let round_trip = connection.round_trip().to_server;
         let service = (server.address, server.port);
         self.hosts.learn_answer(service, segment.ttl, round_trip);
-        if let Some(value) = client.timestamp {
+        if let Some(value) = client.tcp.timestamp {
             self.hosts
                 .learn_timestamp(client.address, service, value, connection.first);
         }
@@ -578,10 +578,10 @@ impl Tracker {
             .and_then(|quoted| quoted.tcp)
             .map(|tcp| tcp.seq);
         let sender = connection.side(from);
-        let in_window = match (quoted_seq, sender.next) {
+        let in_window = match (quoted_seq, sender.tcp.next) {
             (Some(seq), Some(next)) => {
                 let behind = next.distance_from(seq);
-                let reach = connection.side(from.other()).max_window.max(65_535);
+                let reach = connection.side(from.other()).tcp.max_window.max(65_535);
                 behind >= 0 && u32::try_from(behind).is_ok_and(|behind| behind <= reach)
             }
             _ => true,

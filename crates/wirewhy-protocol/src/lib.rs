@@ -59,5 +59,7 @@ pub use tls::{
     Sealed, Secrets, Sender, ServerHello, Settled, SignatureScheme, TlsFacts, TlsSide, TlsStage,
     TrafficSecret,
 };
-pub use types::{AppProtocol, Framing, Mark, Opening, Role, Unfinished, Unreadable, What};
+pub use types::{
+    AppProtocol, Framing, Mark, Opening, Role, Transport, Unfinished, Unreadable, What,
+};
 pub use upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};

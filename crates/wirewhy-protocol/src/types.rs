@@ -32,10 +32,23 @@ impl Role {
 }
 
 /// What carries a protocol.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Transport {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Transport {
+    /// TCP (RFC 9293): a stream of bytes in each direction.
     Tcp,
+    /// UDP (RFC 768): datagrams.
     Udp,
+}
+
+impl Transport {
+    /// The word used in output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        }
+    }
 }
 
 /// A protocol, as recognised from the first bytes of one direction.

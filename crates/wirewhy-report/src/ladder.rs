@@ -307,7 +307,7 @@ fn when(connection: &Connection) -> String {
 }
 
 fn side(endpoint: &Endpoint, names: &Names) -> String {
-    let counts = &endpoint.counts;
+    let (counts, tcp) = (&endpoint.counts, &endpoint.tcp.counts);
     let mut text = format!(
         "{}: {}, {} of payload",
         names.socket(endpoint.address, endpoint.port),
@@ -315,15 +315,12 @@ fn side(endpoint: &Endpoint, names: &Names) -> String {
         words::size(counts.payload_bytes),
     );
     let extras = [
-        (u64::from(counts.retransmissions), "retransmission"),
-        (u64::from(counts.out_of_order), "out-of-order segment"),
-        (u64::from(counts.duplicate_acks), "duplicate ACK"),
-        (u64::from(counts.zero_windows), "zero window"),
-        (u64::from(counts.resets), "reset"),
-        (
-            counts.unseen_bytes,
-            "byte never recorded though acknowledged",
-        ),
+        (u64::from(tcp.retransmissions), "retransmission"),
+        (u64::from(tcp.out_of_order), "out-of-order segment"),
+        (u64::from(tcp.duplicate_acks), "duplicate ACK"),
+        (u64::from(tcp.zero_windows), "zero window"),
+        (u64::from(tcp.resets), "reset"),
+        (tcp.unseen_bytes, "byte never recorded though acknowledged"),
     ];
     for (number, thing) in extras.into_iter().filter(|(number, _)| *number > 0) {
         let noted = match thing.strip_prefix("byte ") {
@@ -332,7 +329,7 @@ fn side(endpoint: &Endpoint, names: &Names) -> String {
         };
         text.push_str(&format!(", {noted}"));
     }
-    if let Some(mss) = endpoint.offer.mss {
+    if let Some(mss) = endpoint.tcp.offer.mss {
         text.push_str(&format!(", mss {mss}"));
     }
     if let Some(ttl) = endpoint.ttl.constant() {

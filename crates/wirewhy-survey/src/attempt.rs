@@ -59,11 +59,12 @@ pub(crate) enum FailedProbe {
 
 /// The outcome of an attempt; `None` where the capture does not show one, or not enough of it.
 pub(crate) fn outcome(judged: &Judged) -> Option<AttemptOutcome> {
-    judged.connection.handshake.first_syn?;
+    judged.connection.tcp.handshake.first_syn?;
     match judged.outcome() {
         Outcome::Undecided => None,
         Outcome::Ok | Outcome::Degraded => judged
             .connection
+            .tcp
             .handshake
             .ack
             .is_some()
@@ -100,7 +101,7 @@ fn failed(judged: &Judged) -> AttemptOutcome {
         culprit: root.culprit,
         confidence: root.confidence,
         without_result,
-        repeated: connection.handshake.syns > 1,
+        repeated: connection.tcp.handshake.syns > 1,
         frame: decisive(root, connection),
     })
 }
@@ -116,7 +117,7 @@ fn decisive(finding: &Finding, connection: &Connection) -> u64 {
 /// Whether the client sent one SYN and then nothing, not even a reset, although a stack would have sent it again (RFC 6298
 /// section 2.1: after a second) or reacted to the answer by then.
 pub(crate) fn silent(connection: &Connection) -> Option<HalfOpen> {
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     let first = handshake.first_syn?;
     let counts = &connection.client.counts;
     let alone = handshake.syns == 1
@@ -126,7 +127,7 @@ pub(crate) fn silent(connection: &Connection) -> Option<HalfOpen> {
             <= 1;
     let waited = connection.heard_after(first.time) >= Interval::from_secs(1)
         || connection.ended == Ended::GivenUp;
-    let refused = connection.server.counts.resets > 0;
+    let refused = connection.server.tcp.counts.resets > 0;
     if !alone || !waited || refused || connection.events.iter().any(is_icmp) {
         return None;
     }
@@ -150,15 +151,15 @@ pub(crate) fn failed_probe(judged: &Judged, limits: &Limits) -> Option<FailedPro
         if found.code == code::TCP_REFUSED {
             return Some(FailedProbe::Refused);
         }
-        if found.code == code::TCP_UNREACHABLE && connection.handshake.ack.is_none() {
+        if found.code == code::TCP_UNREACHABLE && connection.tcp.handshake.ack.is_none() {
             return Some(FailedProbe::Unreachable);
         }
         if found.code == code::TCP_HANDSHAKE_ABORTED {
             return Some(FailedProbe::Aborted);
         }
-        let last = connection.handshake.last_syn?;
-        let gave_up =
-            connection.handshake.syns <= 2 && connection.heard_after(last.time) >= limits.silence;
+        let last = connection.tcp.handshake.last_syn?;
+        let gave_up = connection.tcp.handshake.syns <= 2
+            && connection.heard_after(last.time) >= limits.silence;
         (found.code == code::TCP_SYN_UNANSWERED && gave_up).then_some(FailedProbe::Unanswered)
     })
 }

@@ -27,7 +27,7 @@ impl Attempts {
     /// Takes in one connection.
     pub(crate) fn note(&mut self, judged: &Judged, limits: &Limits) {
         let connection = &judged.connection;
-        let handshake = &connection.handshake;
+        let handshake = &connection.tcp.handshake;
         self.recorded.syn_acks |= handshake.syn_acks > 0;
         let (client, server) = (&connection.client.counts, &connection.server.counts);
         self.recorded.beyond_syns |= client.packets > u64::from(handshake.syns)
@@ -50,7 +50,7 @@ impl Attempts {
     /// Takes in a connection that opened, is ongoing and has not failed: until it ends, its service is not down.
     pub(crate) fn note_ongoing(&mut self, judged: &Judged) {
         let connection = &judged.connection;
-        let handshake = &connection.handshake;
+        let handshake = &connection.tcp.handshake;
         if handshake.first_syn.is_none()
             || handshake.ack.is_none()
             || judged.outcome() == Outcome::Failed

@@ -19,7 +19,7 @@ pub(crate) struct HealthChecks(RecentTable<Key, Probes>);
 impl HealthChecks {
     /// Takes in one connection.
     pub(crate) fn note(&mut self, connection: &Connection, limits: &Limits) {
-        if connection.handshake.syn_ack.is_none() {
+        if connection.tcp.handshake.syn_ack.is_none() {
             return;
         }
         let probes = entry(&mut self.0, probe_key(connection));
@@ -124,10 +124,10 @@ fn probe_key(connection: &Connection) -> Key {
 pub(crate) fn is_probe_like(connection: &Connection, limits: &Limits) -> bool {
     let (client, server) = (&connection.client, &connection.server);
     let left = matches!(
-        client.state,
+        client.tcp.state,
         EndpointState::Closing { .. } | EndpointState::Reset
     );
     let silent = client.counts.payload_packets == 0 && server.counts.payload_packets == 0;
     let quick = connection.duration() <= limits.probe_duration;
-    connection.handshake.syn_ack.is_some() && left && silent && quick
+    connection.tcp.handshake.syn_ack.is_some() && left && silent && quick
 }

@@ -24,7 +24,7 @@ impl Strays {
     /// and sequence numbers of this connection.
     pub(crate) fn of(&self, connection: &Connection) -> Option<&Stray> {
         let (client, server) = (&connection.client, &connection.server);
-        let (isn, next) = (server.isn?, server.next?);
+        let (isn, next) = (server.tcp.isn?, server.tcp.next?);
         let stray = self.0.get(&(client.address, client.port))?;
         let fits = stray.server != (server.address, server.port)
             && connection.first.time <= stray.segment.time

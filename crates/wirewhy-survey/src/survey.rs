@@ -212,5 +212,5 @@ fn opened(judged: &Judged) -> bool {
         .findings
         .iter()
         .any(|found| found.code == code::TCP_HANDSHAKE_ABORTED);
-    judged.connection.handshake.ack.is_some() && !aborted
+    judged.connection.tcp.handshake.ack.is_some() && !aborted
 }

@@ -35,8 +35,8 @@ impl Totals {
             Outcome::Undecided => &mut self.undecided,
         } += 1;
         for side in [&connection.client, &connection.server] {
-            self.resets += u64::from(side.counts.resets);
-            self.retransmissions += u64::from(side.counts.retransmissions);
+            self.resets += u64::from(side.tcp.counts.resets);
+            self.retransmissions += u64::from(side.tcp.counts.retransmissions);
         }
     }
 }

@@ -81,7 +81,7 @@ pub(crate) struct Resets<'a> {
 impl<'a> Resets<'a> {
     /// The resets of a connection; `None` where it has none.
     pub(crate) fn of(connection: &'a Connection, limits: &Limits) -> Option<Resets<'a>> {
-        let any = connection.client.counts.resets + connection.server.counts.resets > 0;
+        let any = connection.client.tcp.counts.resets + connection.server.tcp.counts.resets > 0;
         any.then(|| Resets {
             connection,
             judged: judged(connection, limits),
@@ -159,10 +159,11 @@ fn while_opening(connection: &Connection, event: &Event, reset: &Reset) -> Optio
         _ => {}
     }
     let opened = connection
+        .tcp
         .handshake
         .ack
         .is_some_and(|ack| ack.frame < event.frame);
-    let began = connection.handshake.syns + connection.handshake.syn_acks > 0;
+    let began = connection.tcp.handshake.syns + connection.tcp.handshake.syn_acks > 0;
     if !began || opened || event.from == Side::Server {
         return None;
     }
@@ -183,7 +184,7 @@ fn while_opening(connection: &Connection, event: &Event, reset: &Reset) -> Optio
 /// The form of a refusal, alone in the capture: it answers a SYN that was not recorded.
 pub(crate) fn refuses_unseen_syn(connection: &Connection, reset: &Reset) -> bool {
     let alone = connection.client.counts.packets == 0
-        && connection.server.counts.packets == u64::from(connection.server.counts.resets);
+        && connection.server.counts.packets == u64::from(connection.server.tcp.counts.resets);
     alone && reset.seq.0 == 0 && reset.ack.is_some() && reset.window == 0
 }
 
@@ -203,7 +204,7 @@ fn is_ignored(connection: &Connection, event: &Event, reset: &Reset) -> bool {
         .into_iter()
         .all(|side| {
             side.last_payload
-                .or(side.fin)
+                .or(side.tcp.fin)
                 .is_some_and(|last| last.time > event.time)
         });
     match reset.position {
@@ -266,6 +267,7 @@ fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reaso
     let crossed =
         late.time.since(own_fin.time).abs() <= (round_trip + round_trip).max(LONGEST_CROSSING);
     let was_quiet = connection
+        .tcp
         .exchange
         .quiet_before_close
         .is_some_and(|quiet| quiet >= Interval::from_secs(1));

@@ -136,7 +136,7 @@ fn burst<'a>(connection: &'a Connection, event: &Event) -> Vec<(&'a Event, &'a R
 
 /// The alleged sender goes on as if nothing had happened.
 fn carries_on(origin: &mut Origin, connection: &Connection, event: &Event) {
-    let Some(after) = &connection.side(event.from).after_reset else {
+    let Some(after) = &connection.side(event.from).tcp.after_reset else {
         return;
     };
     if after.overtaken || after.mark.time < event.time || after.reset.frame < event.frame {
@@ -228,7 +228,10 @@ fn too_fast(
     };
     let shortest = [
         there,
-        connection.side(event.from.other()).shortest_round_trip(),
+        connection
+            .side(event.from.other())
+            .tcp
+            .shortest_round_trip(),
     ]
     .into_iter()
     .flatten()
@@ -345,7 +348,7 @@ fn header(origin: &mut Origin, connection: &Connection, event: &Event, reset: &R
         );
     }
     // An abort of a live socket (RST+ACK) carries timestamps where they were negotiated; answers without state carry none.
-    let both = own.offer.timestamps && connection.side(event.from.other()).offer.timestamps;
+    let both = own.tcp.offer.timestamps && connection.side(event.from.other()).tcp.offer.timestamps;
     if both && reset.ack.is_some() && reset.timestamp.is_none() {
         let seen = "none".to_owned();
         origin.add(

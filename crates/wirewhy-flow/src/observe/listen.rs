@@ -54,7 +54,7 @@ impl Live {
     /// Of a stream joined in its middle only TLS can be read: it begins with the first segment that begins with a record.
     fn offset(&mut self, side: Side, seq: Seq, payload: &[u8]) -> Option<u64> {
         let own = self.connection.side(side);
-        let (isn, next) = (own.isn, own.next?);
+        let (isn, next) = (own.tcp.isn, own.tcp.next?);
         let [client, server] = &mut self.notes.places;
         let place = if side == Side::Client { client } else { server };
         let (at, offset) = match (place, isn) {

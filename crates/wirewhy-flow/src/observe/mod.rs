@@ -13,7 +13,9 @@ use crate::copies::Recent;
 use crate::delivery::{Flight, Sent};
 use crate::resets::Pause;
 use crate::segment::Segment;
-use crate::{Connection, Endpoint, EndpointState, Event, EventKind, Mark, Offer, Side, resets};
+use crate::{
+    Connection, Endpoint, EndpointState, Event, EventKind, Mark, Offer, Side, TcpEndpoint, resets,
+};
 
 /// A connection being followed: the facts, and what is only needed to gather them. The facts have a place of their own,
 /// which is handed over as it is once the connection is over.
@@ -75,7 +77,10 @@ impl Live {
     /// Whether both sides have closed, or one has reset: nothing more is due.
     pub(crate) fn is_over(&self) -> bool {
         let closed = |state| matches!(state, EndpointState::Closing { acknowledged: true });
-        let (client, server) = (self.connection.client.state, self.connection.server.state);
+        let (client, server) = (
+            self.connection.client.tcp.state,
+            self.connection.server.tcp.state,
+        );
         (closed(client) && closed(server))
             || client == EndpointState::Reset
             || server == EndpointState::Reset
@@ -101,7 +106,7 @@ impl Live {
                 ..Recorded::default()
             };
         }
-        let mss = self.connection.side(from.other()).offer.mss;
+        let mss = self.connection.side(from.other()).tcp.offer.mss;
         if quiet >= Pause::SHORTEST && !segment.is_rst() {
             self.notes.pause = Some(Pause {
                 length: quiet,
@@ -126,7 +131,7 @@ impl Live {
         }
         if segment.is_fin() {
             let silent = self.connection.side(from).silent_for(segment.time);
-            let exchange = &mut self.connection.exchange;
+            let exchange = &mut self.connection.tcp.exchange;
             exchange.quiet_before_close = exchange.quiet_before_close.or(silent);
         }
         let gap = self.reveals_gap(from, segment);
@@ -148,13 +153,13 @@ impl Live {
         self.listen(from, segment, payload, context);
         let side = self.connection.side_mut(from);
         side.last = Some(segment.mark());
-        side.last_ack = segment.has_ack().then_some(segment.ack);
+        side.tcp.last_ack = segment.has_ack().then_some(segment.ack);
         if segment.payload_len > 0 {
             side.last_payload_len = segment.payload_len;
         }
         // A plaintext alert record of two bytes, the first of which is "fatal" (RFC 8446 section 6).
         if let [21, 3, _, 0, 2, 2, ..] = payload {
-            side.alert.get_or_insert(segment.mark());
+            side.tcp.alert.get_or_insert(segment.mark());
         }
         Recorded {
             is_copy: false,
@@ -178,10 +183,10 @@ impl Live {
     }
 
     /// What is needed to judge the bytes of one side.
-    fn flight(&mut self, side: Side) -> (&mut Flight, &mut Endpoint, &mut Endpoint) {
+    fn flight(&mut self, side: Side) -> (&mut Flight, &mut TcpEndpoint, &mut TcpEndpoint) {
         let [client, server] = &mut self.notes.flights;
         let flight = if side == Side::Client { client } else { server };
-        let (own, peer) = self.connection.split_mut(side);
+        let (own, peer) = self.connection.tcp_mut(side);
         (flight, own, peer)
     }
 
@@ -191,9 +196,9 @@ impl Live {
         if !segment.has_ack() || segment.is_syn() || segment.is_rst() {
             return 0;
         }
-        let Some(next) = peer.next else { return 0 };
+        let Some(next) = peer.tcp.next else { return 0 };
         let beyond = u32::try_from(segment.ack.distance_from(next)).unwrap_or(0);
-        let window = self.connection.side(from).max_window;
+        let window = self.connection.side(from).tcp.max_window;
         // Farther than the sender's own window allows is no acknowledgement but another connection's number.
         if beyond > window.max(65_535) {
             return 0;
@@ -295,19 +300,20 @@ impl Live {
     fn is_unrelated_ack(&self, from: Side, segment: &Segment) -> bool {
         let own = self.connection.side(from);
         let peer = self.connection.side(from.other());
-        let awaiting = peer.state == EndpointState::SynSent
-            && own.isn.is_none()
-            && self.connection.handshake.ack.is_none();
+        let awaiting = peer.tcp.state == EndpointState::SynSent
+            && own.tcp.isn.is_none()
+            && self.connection.tcp.handshake.ack.is_none();
         awaiting
             && segment.has_ack()
             && !peer
+                .tcp
                 .next
-                .is_some_and(|next| answers_syn(peer, next, segment))
+                .is_some_and(|next| answers_syn(&peer.tcp, next, segment))
     }
 
     fn observe_state(&mut self, from: Side, segment: &Segment) {
-        let opened = self.connection.handshake;
-        let (own, peer) = self.connection.split_mut(from);
+        let opened = self.connection.tcp.handshake;
+        let (own, peer) = self.connection.tcp_mut(from);
         match own.state {
             EndpointState::Silent if peer.state == EndpointState::SynSent => {
                 // The SYN-ACK was not captured, but this segment acknowledges the SYN.
@@ -328,10 +334,11 @@ impl Live {
             let acknowledges = self
                 .connection
                 .server
+                .tcp
                 .isn
                 .is_none_or(|isn| segment.ack.is_after(isn));
             if opened.ack.is_none() && opened.syns + opened.syn_acks > 0 && acknowledges {
-                self.connection.handshake.ack = Some(segment.mark());
+                self.connection.tcp.handshake.ack = Some(segment.mark());
                 let whole = self.connection.round_trip().handshake;
                 for flight in &mut self.notes.flights {
                     flight.whole_round_trip = whole;
@@ -346,6 +353,7 @@ impl Live {
     }
 
     fn observe_sequence(&mut self, from: Side, segment: &Segment) {
+        let latest = [from, from.other()].map(|side| self.connection.side(side).last);
         let (flight, own, peer) = self.flight(from);
         let below = own
             .next
@@ -354,7 +362,7 @@ impl Live {
             own.next.get_or_insert(segment.seq);
             return;
         }
-        let sent = flight.send(own, peer, segment);
+        let sent = flight.send(own, peer, latest, segment);
         if sent == Sent::Reordered {
             own.counts.out_of_order = own.counts.out_of_order.saturating_add(1);
         }
@@ -371,9 +379,9 @@ impl Live {
             Sent::New | Sent::Reordered | Sent::Refill => {
                 side.first_payload.get_or_insert(mark);
                 side.last_payload = Some(mark);
-                self.connection.exchange.spoke(from, mark, earlier);
+                self.connection.tcp.exchange.spoke(from, mark, earlier);
             }
-            Sent::Again if from == Side::Client => self.connection.exchange.asked_again(mark),
+            Sent::Again if from == Side::Client => self.connection.tcp.exchange.asked_again(mark),
             Sent::Again | Sent::Probe => {}
         }
     }
@@ -381,14 +389,18 @@ impl Live {
     fn observe_ack(&mut self, from: Side, segment: &Segment, unseen: u32) {
         if unseen > 0 {
             let peer = self.connection.side_mut(from.other());
-            peer.counts.unseen_bytes = peer.counts.unseen_bytes.saturating_add(u64::from(unseen));
-            if peer.next.is_some_and(|next| segment.ack.is_after(next)) {
-                peer.next = Some(segment.ack);
+            peer.tcp.counts.unseen_bytes = peer
+                .tcp
+                .counts
+                .unseen_bytes
+                .saturating_add(u64::from(unseen));
+            if peer.tcp.next.is_some_and(|next| segment.ack.is_after(next)) {
+                peer.tcp.next = Some(segment.ack);
             }
             self.connection
                 .record(segment, from.other(), EventKind::Unseen { bytes: unseen });
         }
-        let (own, peer) = self.connection.split_mut(from);
+        let (own, peer) = self.connection.tcp_mut(from);
         let known = own.acknowledged;
         let progress = known.is_none_or(|known| segment.ack.is_after(known));
         let repeats = known == Some(segment.ack) && segment.seq_len() == 0;
@@ -403,7 +415,7 @@ impl Live {
             let (flight, peer, _) = self.flight(from.other());
             flight.acknowledge(peer, segment, progress);
         }
-        let (_, peer) = self.connection.split_mut(from);
+        let (_, peer) = self.connection.tcp_mut(from);
         let closing = matches!(
             peer.state,
             EndpointState::Closing {
@@ -419,7 +431,7 @@ impl Live {
     }
 
     fn observe_window(&mut self, from: Side, segment: &Segment) {
-        let (own, peer) = self.connection.split_mut(from);
+        let (own, peer) = self.connection.tcp_mut(from);
         own.window = u32::from(segment.window) << scale(own, peer);
         own.max_window = own.max_window.max(own.window);
         // After its FIN, or the peer's, a window limits nobody any more.
@@ -440,16 +452,16 @@ impl Live {
 
     fn observe_fin(&mut self, from: Side, segment: &Segment) {
         let side = self.connection.side_mut(from);
-        if side.fin.is_none() {
-            side.fin = Some(segment.mark());
+        if side.tcp.fin.is_none() {
+            side.tcp.fin = Some(segment.mark());
             self.connection.record(segment, from, EventKind::Fin);
         }
         let side = self.connection.side_mut(from);
         if !matches!(
-            side.state,
+            side.tcp.state,
             EndpointState::Closing { .. } | EndpointState::Reset
         ) {
-            side.state = EndpointState::Closing {
+            side.tcp.state = EndpointState::Closing {
                 acknowledged: false,
             };
         }
@@ -457,12 +469,12 @@ impl Live {
 }
 
 /// Whether a segment acknowledges the SYN of `opener`, whose sequence space so far ends at `next`.
-fn answers_syn(opener: &Endpoint, next: wirewhy_packet::Seq, segment: &Segment) -> bool {
+fn answers_syn(opener: &TcpEndpoint, next: wirewhy_packet::Seq, segment: &Segment) -> bool {
     opener.isn.is_none_or(|isn| segment.ack.is_after(isn)) && !segment.ack.is_after(next)
 }
 
 /// RFC 7323 section 2.2: the scale counts only where both sides sent the option.
-fn scale(own: &Endpoint, peer: &Endpoint) -> u8 {
+fn scale(own: &TcpEndpoint, peer: &TcpEndpoint) -> u8 {
     match (own.offer.window_scale, peer.offer.window_scale) {
         (Some(own), Some(_)) => own,
         _ => 0,
@@ -506,7 +518,7 @@ fn count(side: &mut Endpoint, segment: &Segment) {
         side.mac = segment.mac;
     }
     if let Some(timestamps) = segment.options.timestamps {
-        side.timestamp = Some(timestamps.value);
+        side.tcp.timestamp = Some(timestamps.value);
     }
 }
 

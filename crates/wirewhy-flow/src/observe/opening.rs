@@ -5,9 +5,9 @@ use wirewhy_protocol::{HandshakeType, hello_of};
 
 use super::{Live, answers_syn, offer};
 use crate::segment::Segment;
-use crate::{Endpoint, EndpointState, EventKind, Roles, Side};
+use crate::{EndpointState, EventKind, Roles, Side, TcpEndpoint};
 
-impl Endpoint {
+impl TcpEndpoint {
     /// Its sequence space starts with this segment.
     fn open(&mut self, segment: &Segment) {
         self.isn = Some(segment.seq);
@@ -20,7 +20,7 @@ impl Endpoint {
 impl Live {
     pub(super) fn observe_syn(&mut self, from: Side, segment: &Segment) {
         let acknowledges = segment.has_ack();
-        let (own, peer) = self.connection.split_mut(from);
+        let (own, peer) = self.connection.tcp_mut(from);
         let acceptable = acknowledges
             && peer
                 .next
@@ -29,7 +29,7 @@ impl Live {
         // next ACK says otherwise.
         let answered = own.isn.is_some_and(|isn| isn != segment.seq) && own.acknowledged.is_some();
         if acknowledges && answered {
-            if acceptable && self.connection.handshake.ack.is_none() {
+            if acceptable && self.connection.tcp.handshake.ack.is_none() {
                 self.notes.rival = Some(Box::new(*segment));
             }
             self.observe_syn_ack(from, segment, acceptable);
@@ -71,11 +71,15 @@ impl Live {
         };
         let server = &mut self.connection.server;
         let beyond = |isn: Seq| u32::try_from(segment.ack.distance_from(isn)).unwrap_or(u32::MAX);
-        if server.isn.is_none_or(|isn| beyond(rival.seq) < beyond(isn)) {
-            server.open(&rival);
-            server.acknowledged = Some(rival.ack);
-            server.window = u32::from(rival.window);
-            server.max_window = server.window;
+        if server
+            .tcp
+            .isn
+            .is_none_or(|isn| beyond(rival.seq) < beyond(isn))
+        {
+            server.tcp.open(&rival);
+            server.tcp.acknowledged = Some(rival.ack);
+            server.tcp.window = u32::from(rival.window);
+            server.tcp.max_window = server.tcp.window;
         }
     }
 
@@ -89,12 +93,12 @@ impl Live {
         };
         self.connection.record(segment, from, kind);
         if from == Side::Server {
-            if self.connection.client.state == EndpointState::SynSent {
+            if self.connection.client.tcp.state == EndpointState::SynSent {
                 self.connection.roles = Roles::Simultaneous;
             }
             return;
         }
-        let handshake = &mut self.connection.handshake;
+        let handshake = &mut self.connection.tcp.handshake;
         handshake.syns = handshake.syns.saturating_add(1);
         handshake.first_syn.get_or_insert(segment.mark());
         handshake.last_syn = Some(segment.mark());
@@ -119,7 +123,7 @@ impl Live {
         if from == Side::Client {
             return;
         }
-        let handshake = &mut self.connection.handshake;
+        let handshake = &mut self.connection.tcp.handshake;
         handshake.syn_acks = handshake.syn_acks.saturating_add(1);
         if !acceptable {
             return;
@@ -136,13 +140,17 @@ impl Live {
 
     /// RFC 9293 section 3.5, figure 7: each side's SYN-ACK acknowledges the other's SYN.
     fn complete_simultaneous(&mut self, from: Side, segment: &Segment) {
-        let (own, peer) = self.connection.split_mut(from);
+        let (own, peer) = self.connection.tcp_mut(from);
         peer.state = EndpointState::Established;
         if own.state == EndpointState::SynSent {
             own.state = EndpointState::SynReceived;
         }
         if from == Side::Client {
-            self.connection.handshake.ack.get_or_insert(segment.mark());
+            self.connection
+                .tcp
+                .handshake
+                .ack
+                .get_or_insert(segment.mark());
         }
     }
 

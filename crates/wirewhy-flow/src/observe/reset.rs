@@ -10,8 +10,8 @@ impl Live {
     /// A side in whose name a reset was seen goes on: remembered once, the first time.
     pub(super) fn note_after_reset(&mut self, from: Side, segment: &Segment) {
         let side = self.connection.side(from);
-        let known = side.after_reset.as_deref();
-        if side.counts.resets == 0 || known.is_some_and(|after| !after.overtaken) {
+        let known = side.tcp.after_reset.as_deref();
+        if side.tcp.counts.resets == 0 || known.is_some_and(|after| !after.overtaken) {
             return;
         }
         let latest = self
@@ -45,7 +45,7 @@ impl Live {
         // On the same tick of a clock it was sent with the reset, not in spite of it. Without a sign of order, what follows within a round trip may have been on its way before the reset was sent.
         let at_once = segment.time.since(mark.time) < round_trip;
         let sent_later = later_by_clock.or(later_by_id).unwrap_or(!at_once);
-        self.connection.side_mut(from).after_reset = Some(Box::new(AfterReset {
+        self.connection.side_mut(from).tcp.after_reset = Some(Box::new(AfterReset {
             mark: segment.mark(),
             reset: mark,
             new_data: segment.payload_len > 0 && segment.seq_end().is_after(reset.seq),
@@ -56,20 +56,20 @@ impl Live {
 
     pub(super) fn observe_reset(&mut self, from: Side, segment: &Segment, reset: crate::Reset) {
         let side = self.connection.side_mut(from);
-        side.counts.resets = side.counts.resets.saturating_add(1);
+        side.tcp.counts.resets = side.tcp.counts.resets.saturating_add(1);
         let believed = matches!(
             reset.position,
             Position::Exact | Position::AnswersSyn | Position::Unknown
         );
         if believed {
-            side.state = EndpointState::Reset;
+            side.tcp.state = EndpointState::Reset;
             // It says what its sender had received; what was on the way in the other direction is lost.
             if let (Some(known), Some(ack), Some(next)) =
-                (side.acknowledged, reset.ack, reset.peer_next)
+                (side.tcp.acknowledged, reset.ack, reset.peer_next)
                 && ack.is_after(known)
                 && !ack.is_after(next)
             {
-                side.acknowledged = Some(ack);
+                side.tcp.acknowledged = Some(ack);
             }
         }
         self.connection

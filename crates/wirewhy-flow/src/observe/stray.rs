@@ -66,9 +66,9 @@ impl Live {
         let side = self.connection.side_mut(from);
         side.counts.packets += 1;
         side.counts.bytes += u64::from(segment.wire_len);
-        side.counts.stray = side.counts.stray.saturating_add(1);
+        side.tcp.counts.stray = side.tcp.counts.stray.saturating_add(1);
         side.last = Some(segment.mark());
-        side.last_ack = segment.has_ack().then_some(segment.ack);
+        side.tcp.last_ack = segment.has_ack().then_some(segment.ack);
         Recorded {
             is_cut: segment.captured_len < segment.payload_len,
             ..Recorded::default()
@@ -92,7 +92,7 @@ impl Live {
             let seen = peer.filter(|stray| stray.end == segment.ack);
             let first = seen.map_or(segment.ack, |stray| stray.seq);
             self.skip_to(from.other(), segment, first, segment.ack);
-            self.connection.side_mut(from).acknowledged = None;
+            self.connection.side_mut(from).tcp.acknowledged = None;
         }
     }
 
@@ -138,21 +138,21 @@ fn misfit(connection: &Connection, from: Side, segment: &Segment) -> Misfit {
     let peer = connection.side(from.other());
     let reach = |window: u32| {
         // Without both SYNs the scale is unknown: RFC 7323 section 2.3 allows 14.
-        let scaled = if own.isn.is_some() && peer.isn.is_some() {
+        let scaled = if own.tcp.isn.is_some() && peer.tcp.isn.is_some() {
             window
         } else {
             window.saturating_mul(1 << 14)
         };
         i64::from(scaled.max(65_535)) + i64::from(SLACK)
     };
-    let seq = own.next.is_some_and(|next| {
+    let seq = own.tcp.next.is_some_and(|next| {
         let ahead = i64::from(segment.seq.distance_from(next));
-        let reach = reach(peer.max_window);
+        let reach = reach(peer.tcp.max_window);
         ahead > reach || ahead + i64::from(segment.seq_len()) < -reach
     });
-    let ack = peer.next.is_some_and(|next| {
+    let ack = peer.tcp.next.is_some_and(|next| {
         let ahead = i64::from(segment.ack.distance_from(next));
-        segment.has_ack() && ahead > reach(own.max_window)
+        segment.has_ack() && ahead > reach(own.tcp.max_window)
     });
     Misfit { seq, ack }
 }

@@ -22,7 +22,10 @@ impl Tracker {
                 Occupant::Syn(lone) => lone.interrupted = true,
                 Occupant::Connection(live) => {
                     let closed = |side: &Endpoint| {
-                        matches!(side.state, EndpointState::Closing { acknowledged: true })
+                        matches!(
+                            side.tcp.state,
+                            EndpointState::Closing { acknowledged: true }
+                        )
                     };
                     let connection = &mut live.connection;
                     let is_closed = closed(&connection.client) && closed(&connection.server);

@@ -5,7 +5,7 @@ use wirewhy_packet::{Interval, Timestamp};
 use super::{Bounds, Occupant, Tracker};
 use crate::expiry::{Class, Handle};
 use crate::observe::Live;
-use crate::{Connection, Ended, EndpointState};
+use crate::{Connection, Ended, EndpointState, Tcp};
 
 impl Tracker {
     pub(super) fn expire(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
@@ -116,7 +116,7 @@ impl Tracker {
         let active = connection.last.time.after(quiet);
         let troubled = [&connection.client, &connection.server]
             .into_iter()
-            .any(|side| side.trouble().is_some() || side.fin.is_some());
+            .any(|side| side.tcp.trouble().is_some() || side.tcp.fin.is_some());
         (active > due || troubled).then_some(active.max(due))
     }
 }
@@ -131,12 +131,13 @@ pub(super) fn class_of(live: &Live) -> Class {
     let Connection {
         client,
         server,
-        handshake,
+        tcp: Tcp { handshake, .. },
         ..
     } = &*live.connection;
     if live.is_over() {
-        let closing = client.fin.is_some() || server.fin.is_some();
-        let outstanding = client.unacknowledged_by(server) + server.unacknowledged_by(client);
+        let closing = client.tcp.fin.is_some() || server.tcp.fin.is_some();
+        let outstanding =
+            client.tcp.unacknowledged_by(&server.tcp) + server.tcp.unacknowledged_by(&client.tcp);
         let goes_on = handshake.ack.is_some() && !closing && outstanding > 0;
         return if goes_on { Class::Cut } else { Class::Over };
     }
@@ -146,7 +147,7 @@ pub(super) fn class_of(live: &Live) -> Class {
             EndpointState::Silent | EndpointState::SynSent | EndpointState::SynReceived
         )
     };
-    if opening(client.state) && opening(server.state) {
+    if opening(client.tcp.state) && opening(server.tcp.state) {
         Class::Opening
     } else {
         Class::Open

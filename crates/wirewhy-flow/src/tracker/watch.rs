@@ -244,8 +244,8 @@ impl Tracker {
 /// find the same number see the same story.
 fn telling(live: &Live) -> u64 {
     let connection = &live.connection;
-    let handshake = &connection.handshake;
-    let exchange = &connection.exchange;
+    let handshake = &connection.tcp.handshake;
+    let exchange = &connection.tcp.exchange;
     let mut digest = Digest(0xcbf2_9ce4_8422_2325);
     digest.add(handshake.syns);
     digest.add(handshake.syn_acks);
@@ -277,7 +277,7 @@ fn read_closely(packets: u64) -> u64 {
 }
 
 fn endpoint(digest: &mut Digest, side: &Endpoint) {
-    let (state, acknowledged) = match side.state {
+    let (state, acknowledged) = match side.tcp.state {
         EndpointState::Silent => (0_u32, false),
         EndpointState::SynSent => (1, false),
         EndpointState::SynReceived => (2, false),
@@ -288,17 +288,18 @@ fn endpoint(digest: &mut Digest, side: &Endpoint) {
     };
     digest.add(state);
     digest.add(acknowledged);
-    digest.add(side.fin.is_some());
-    digest.add(side.alert.is_some());
+    digest.add(side.tcp.fin.is_some());
+    digest.add(side.tcp.alert.is_some());
     digest.add(
-        side.after_reset
+        side.tcp
+            .after_reset
             .as_ref()
             .map_or(0, |after| after.mark.frame),
     );
     digest.add(side.first_payload.is_some());
-    digest.add(side.counts.resets);
-    digest.add(side.counts.unseen_bytes);
-    let Some(trouble) = side.trouble() else {
+    digest.add(side.tcp.counts.resets);
+    digest.add(side.tcp.counts.unseen_bytes);
+    let Some(trouble) = side.tcp.trouble() else {
         return;
     };
     for count in [

@@ -48,7 +48,13 @@ fn facts(connection: &Connection) -> String {
         (trouble.frames, trouble.reordered_frames) = (Vec::new(), Vec::new());
         (trouble.stuck, trouble.hole) = (None, None);
         (trouble.window.first, trouble.window.closed_since) = (None, None);
-        (side.state, side.next, side.acknowledged, counts, trouble)
+        (
+            side.tcp.state,
+            side.tcp.next,
+            side.tcp.acknowledged,
+            counts,
+            trouble,
+        )
     });
     let zeek = (
         connection.zeek.conn_state(),
@@ -87,7 +93,7 @@ fn the_eventful_conversation_is_read_right() {
     let (client, server) = (trouble(&connection.client), trouble(&connection.server));
     assert_eq!((server.fast, server.window_probes), (1, 1));
     assert_eq!((client.keep_alives, client.window.episodes), (1, 1));
-    assert_eq!(connection.client.counts.duplicate_acks, 3);
+    assert_eq!(connection.client.tcp.counts.duplicate_acks, 3);
     assert_eq!(connection.zeek.conn_state().name(), "SF");
 }
 
@@ -98,13 +104,13 @@ fn identification_zero_leaves_time_to_tell_a_copy() {
          0.3002 > PA 1:101(100) ack 1 id 0",
     );
     assert_eq!(copied.client.counts.duplicate_frames, 1);
-    assert_eq!(copied.client.counts.retransmissions, 0);
+    assert_eq!(copied.client.tcp.counts.retransmissions, 0);
     let repeated = opened(
         "0.3000 > PA 1:101(100) ack 1 id 0
          0.5100 > PA 1:101(100) ack 1 id 0",
     );
     assert_eq!(repeated.client.counts.duplicate_frames, 0);
-    assert_eq!(repeated.client.counts.retransmissions, 1);
+    assert_eq!(repeated.client.tcp.counts.retransmissions, 1);
 }
 
 #[test]
@@ -114,7 +120,7 @@ fn a_repetition_with_another_identification_is_no_copy_however_soon() {
          0.3001 > PA 1:101(100) ack 1 id 71",
     );
     assert_eq!(again.client.counts.duplicate_frames, 0);
-    assert_eq!(again.client.counts.retransmissions, 1);
+    assert_eq!(again.client.tcp.counts.retransmissions, 1);
 }
 
 #[test]
@@ -124,7 +130,7 @@ fn a_repetition_with_the_same_identification_is_no_copy_when_a_timer_may_have_se
          0.5001 > PA 1:101(100) ack 1 id 70",
     );
     assert_eq!(again.client.counts.duplicate_frames, 0);
-    assert_eq!(again.client.counts.retransmissions, 1);
+    assert_eq!(again.client.tcp.counts.retransmissions, 1);
 }
 
 #[test]
@@ -134,7 +140,7 @@ fn a_repetition_with_a_later_clock_is_no_copy() {
          0.3010 > PA 1:101(100) ack 1 id 0 <ts 11 1>",
     );
     assert_eq!(again.client.counts.duplicate_frames, 0);
-    assert_eq!(again.client.counts.retransmissions, 1);
+    assert_eq!(again.client.tcp.counts.retransmissions, 1);
 }
 
 #[test]
@@ -150,7 +156,7 @@ fn true_duplicate_acks_are_no_copies() {
         );
         let (connection, tally) = first(tracked(&lines));
         assert_eq!(tally.copies.count, 0, "{id}");
-        assert_eq!(connection.client.counts.duplicate_acks, 2, "{id}");
+        assert_eq!(connection.client.tcp.counts.duplicate_acks, 2, "{id}");
     }
 }
 
@@ -162,5 +168,5 @@ fn a_duplicate_ack_that_repeats_a_window_change_is_none() {
          0.4000 > A 1:1(0) ack 1001 win 1000
          0.4003 > A 1:1(0) ack 1001 win 2000",
     );
-    assert_eq!(moved.client.counts.duplicate_acks, 0);
+    assert_eq!(moved.client.tcp.counts.duplicate_acks, 0);
 }

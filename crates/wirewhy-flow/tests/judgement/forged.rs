@@ -20,24 +20,24 @@ fn around(stray: &str) -> wirewhy_flow::Connection {
 /// Nothing went wrong, and both sides are where the honest segments left them.
 #[track_caller]
 fn assert_unmoved(connection: &wirewhy_flow::Connection) {
-    assert_eq!(connection.client.next, Some(CLIENT_ISN.advance(201)));
-    assert_eq!(connection.server.next, Some(SERVER_ISN.advance(2001)));
+    assert_eq!(connection.client.tcp.next, Some(CLIENT_ISN.advance(201)));
+    assert_eq!(connection.server.tcp.next, Some(SERVER_ISN.advance(2001)));
     assert_eq!(
-        connection.client.acknowledged,
+        connection.client.tcp.acknowledged,
         Some(SERVER_ISN.advance(2001))
     );
     assert_eq!(
-        connection.server.acknowledged,
+        connection.server.tcp.acknowledged,
         Some(CLIENT_ISN.advance(201))
     );
-    assert_eq!(connection.client.state, EndpointState::Established);
-    assert_eq!(connection.server.state, EndpointState::Established);
+    assert_eq!(connection.client.tcp.state, EndpointState::Established);
+    assert_eq!(connection.server.tcp.state, EndpointState::Established);
     for side in [&connection.client, &connection.server] {
-        assert_eq!(side.counts.retransmissions, 0);
-        assert_eq!(side.counts.out_of_order, 0);
-        assert_eq!(side.counts.unseen_bytes, 0);
+        assert_eq!(side.tcp.counts.retransmissions, 0);
+        assert_eq!(side.tcp.counts.out_of_order, 0);
+        assert_eq!(side.tcp.counts.unseen_bytes, 0);
         assert_eq!(trouble(side).losses(), 0);
-        assert_eq!(side.fin, None);
+        assert_eq!(side.tcp.fin, None);
     }
 }
 
@@ -55,7 +55,7 @@ fn a_reset_far_ahead_moves_nothing() {
         _ => None,
     });
     assert_eq!(position, Some(Position::Outside));
-    assert_eq!(reset.server.counts.resets, 1);
+    assert_eq!(reset.server.tcp.counts.resets, 1);
 }
 
 #[test]
@@ -108,10 +108,13 @@ fn what_the_capture_missed_is_caught_up_with() {
          1.500 < A 90004382:90004382(0) ack 2",
     );
     let closed = EndpointState::Closing { acknowledged: true };
-    assert_eq!((lossy.client.state, lossy.server.state), (closed, closed));
-    assert_eq!(lossy.server.next, Some(SERVER_ISN.advance(90_004_382)));
-    assert_eq!(lossy.server.counts.retransmissions, 0);
-    assert_eq!(lossy.server.counts.unseen_bytes, 90_000_000 - 1460);
+    assert_eq!(
+        (lossy.client.tcp.state, lossy.server.tcp.state),
+        (closed, closed)
+    );
+    assert_eq!(lossy.server.tcp.next, Some(SERVER_ISN.advance(90_004_382)));
+    assert_eq!(lossy.server.tcp.counts.retransmissions, 0);
+    assert_eq!(lossy.server.tcp.counts.unseen_bytes, 90_000_000 - 1460);
 }
 
 #[test]
@@ -122,8 +125,11 @@ fn what_the_capture_missed_is_caught_up_with_by_one_direction_alone() {
          1.301 < A 90001461:90002921(1460) ack 1
          1.302 < A 90002921:90004381(1460) ack 1",
     );
-    assert_eq!(one_way.server.next, Some(SERVER_ISN.advance(90_004_381)));
-    assert_eq!(one_way.server.counts.stray, 1);
+    assert_eq!(
+        one_way.server.tcp.next,
+        Some(SERVER_ISN.advance(90_004_381))
+    );
+    assert_eq!(one_way.server.tcp.counts.stray, 1);
     let acks = opened(
         "0.300 > A 1:1(0) ack 1461
          1.300 > A 1:1(0) ack 90001461
@@ -131,10 +137,10 @@ fn what_the_capture_missed_is_caught_up_with_by_one_direction_alone() {
          1.302 > A 1:1(0) ack 90007301",
     );
     assert_eq!(
-        acks.client.acknowledged,
+        acks.client.tcp.acknowledged,
         Some(SERVER_ISN.advance(90_007_301))
     );
-    assert_eq!(acks.client.counts.stray, 1);
+    assert_eq!(acks.client.tcp.counts.stray, 1);
 }
 
 #[test]
@@ -146,9 +152,18 @@ fn a_request_and_its_answer_behind_a_missed_part_agree() {
          9.400 < PA 90000001:90000101(100) ack 40000101
          9.401 > PA 40000101:40000201(100) ack 90000101",
     );
-    assert_eq!(rejoined.client.next, Some(CLIENT_ISN.advance(40_000_201)));
-    assert_eq!(rejoined.server.next, Some(SERVER_ISN.advance(90_000_101)));
-    let strays = (rejoined.client.counts.stray, rejoined.server.counts.stray);
+    assert_eq!(
+        rejoined.client.tcp.next,
+        Some(CLIENT_ISN.advance(40_000_201))
+    );
+    assert_eq!(
+        rejoined.server.tcp.next,
+        Some(SERVER_ISN.advance(90_000_101))
+    );
+    let strays = (
+        rejoined.client.tcp.counts.stray,
+        rejoined.server.tcp.counts.stray,
+    );
     assert_eq!(strays, (1, 0));
 }
 
@@ -162,7 +177,7 @@ fn a_series_of_guesses_moves_nothing() {
         .collect();
     let connection = around(&format!("0.5 end\n{guesses}"));
     assert_unmoved(&connection);
-    assert_eq!(connection.server.counts.stray, 64);
+    assert_eq!(connection.server.tcp.counts.stray, 64);
 }
 
 #[test]
@@ -170,8 +185,8 @@ fn a_stray_segment_leaves_no_trace_in_what_resets_are_compared_with() {
     let stray = around("0.5 < PA 90000001:90000101(100) ack 101 ttl 200 id 9 <ts 7 7>");
     let plain = around("");
     assert_eq!(stray.server.ttl, plain.server.ttl);
-    assert_eq!(stray.server.timestamp, plain.server.timestamp);
-    assert_eq!(stray.server.counts.stray, 1);
+    assert_eq!(stray.server.tcp.timestamp, plain.server.tcp.timestamp);
+    assert_eq!(stray.server.tcp.counts.stray, 1);
     let bytes = |one: &wirewhy_flow::Connection| one.server.counts.payload_bytes;
     assert_eq!(bytes(&stray), bytes(&plain));
 }
@@ -184,6 +199,6 @@ fn without_both_syns_the_window_may_be_scaled_up_to_a_gigabyte() {
          0.302 < A 4000001:4001461(1460) ack 1 win 500
          0.303 > A 1:1(0) ack 1461 win 500",
     );
-    assert_eq!(joined.server.counts.stray, 0);
+    assert_eq!(joined.server.tcp.counts.stray, 0);
     assert_eq!(trouble(&joined.server).hole.map(|hole| hole.asked), Some(1));
 }

@@ -23,7 +23,7 @@ fn a_refusal_measures_no_round_trip() {
          0.2 < RA 0:0(0) ack 1 abs-seq win 0",
     );
     assert_eq!(refused.round_trip(), RoundTrip::default());
-    assert_eq!(refused.handshake.ack, None);
+    assert_eq!(refused.tcp.handshake.ack, None);
     assert!(!refused.is_open());
 }
 
@@ -36,8 +36,8 @@ fn a_syn_sent_again_is_measured_from_the_one_before_the_answer() {
          1.2 > A 1:1(0) ack 1",
     );
     assert_eq!(retried.round_trip().to_server, Some(micros(100_000)));
-    assert_eq!(retried.handshake.syns, 2);
-    let answered = retried.handshake.answered_syn.map(|mark| mark.frame);
+    assert_eq!(retried.tcp.handshake.syns, 2);
+    let answered = retried.tcp.handshake.answered_syn.map(|mark| mark.frame);
     assert_eq!(answered, Some(2));
 }
 
@@ -64,7 +64,7 @@ fn a_repeated_syn_ack_leaves_the_way_to_the_client_unknown() {
     );
     assert_eq!(repeated.round_trip().to_client, None);
     assert_eq!(repeated.round_trip().handshake, None);
-    assert_eq!(repeated.handshake.syn_acks, 2);
+    assert_eq!(repeated.tcp.handshake.syn_acks, 2);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn data_is_timed_smoothed_and_never_by_what_was_sent_again() {
          3.3 > PA 201:301(100) ack 1
          3.301 < A 1:1(0) ack 301",
     );
-    let measured = timed.client.delivery.round_trip;
+    let measured = timed.client.tcp.delivery.round_trip;
     assert_eq!((measured.samples, measured.min), (2, micros(100_000)));
     // RFC 6298 section 2.3: seven eighths of the old and one of the new.
     assert_eq!(measured.smoothed, micros(110_000));
@@ -93,10 +93,10 @@ fn a_conversation_joined_late_says_so_and_guesses_by_the_port() {
     assert_eq!(late.roles, Roles::Guessed);
     assert!(!late.roles.are_known());
     assert_eq!((late.client.port, late.server.port), (40_000, 80));
-    assert_eq!(late.client.state, EndpointState::JoinedLate);
-    assert_eq!(late.server.state, EndpointState::JoinedLate);
+    assert_eq!(late.client.tcp.state, EndpointState::JoinedLate);
+    assert_eq!(late.server.tcp.state, EndpointState::JoinedLate);
     assert_eq!(late.round_trip(), RoundTrip::default());
-    assert_eq!((late.handshake.ack, late.client.isn), (None, None));
+    assert_eq!((late.tcp.handshake.ack, late.client.tcp.isn), (None, None));
     assert!(late.is_open());
 }
 
@@ -188,7 +188,7 @@ fn a_connection_first_seen_by_its_syn_ack_knows_its_roles() {
     assert_eq!((joined.roles, joined.server.port), (Roles::SynAck, 80));
     assert_eq!(joined.round_trip().to_client, Some(micros(100_000)));
     assert_eq!(joined.round_trip().to_server, None);
-    assert_eq!(joined.client.state, EndpointState::Established);
+    assert_eq!(joined.client.tcp.state, EndpointState::Established);
 }
 
 #[test]
@@ -202,9 +202,9 @@ fn two_syns_that_cross_open_one_connection() {
          0.20 < A 1:1(0) ack 11",
     );
     assert_eq!(crossed.roles, Roles::Simultaneous);
-    assert_eq!(crossed.client.state, EndpointState::Established);
-    assert_eq!(crossed.server.state, EndpointState::Established);
-    assert_eq!(crossed.client.counts.retransmissions, 0);
+    assert_eq!(crossed.client.tcp.state, EndpointState::Established);
+    assert_eq!(crossed.server.tcp.state, EndpointState::Established);
+    assert_eq!(crossed.client.tcp.counts.retransmissions, 0);
 }
 
 #[test]
@@ -232,8 +232,8 @@ fn ports_used_again_with_another_number_are_another_connection() {
         [(0, Ended::Reused, None), (1, Ended::EndOfCapture, Some(0))]
     );
     for connection in &connections {
-        assert!(connection.handshake.ack.is_some());
-        assert_eq!(connection.client.trouble(), None);
+        assert!(connection.tcp.handshake.ack.is_some());
+        assert_eq!(connection.client.tcp.trouble(), None);
     }
 }
 
@@ -241,7 +241,10 @@ fn ports_used_again_with_another_number_are_another_connection() {
 fn a_syn_sent_again_is_the_same_connection() {
     let (connections, _) = tracked("0 > S 0:0(0)\n1 > S 0:0(0)\n3 > S 0:0(0)\n7 > S 0:0(0)\n");
     assert_eq!(connections.len(), 1);
-    assert_eq!(connections.first().map(|one| one.handshake.syns), Some(4));
+    assert_eq!(
+        connections.first().map(|one| one.tcp.handshake.syns),
+        Some(4)
+    );
 }
 
 #[test]
@@ -264,11 +267,11 @@ fn a_second_syn_ack_with_another_number_changes_nothing_once_the_first_was_ackno
         })
         .collect();
     assert_eq!(numbers, [(5000, true), (777_777, true)], "both are told");
-    assert_eq!(twice.server.isn, Some(SERVER_ISN));
-    assert_eq!(twice.server.next, Some(SERVER_ISN.advance(1001)));
-    assert_eq!(twice.server.acknowledged, Some(CLIENT_ISN.advance(101)));
-    assert_eq!(twice.server.counts.retransmissions, 0);
-    assert_eq!(twice.server.counts.unseen_bytes, 0);
+    assert_eq!(twice.server.tcp.isn, Some(SERVER_ISN));
+    assert_eq!(twice.server.tcp.next, Some(SERVER_ISN.advance(1001)));
+    assert_eq!(twice.server.tcp.acknowledged, Some(CLIENT_ISN.advance(101)));
+    assert_eq!(twice.server.tcp.counts.retransmissions, 0);
+    assert_eq!(twice.server.tcp.counts.unseen_bytes, 0);
     assert_eq!(trouble(&twice.server).reordered, 0);
 }
 
@@ -286,10 +289,10 @@ fn the_syn_ack_that_was_acknowledged_is_the_one_that_counts() {
     };
     for isn in [5000, 7000] {
         let connection = only(&lines(isn + 1));
-        assert_eq!(connection.server.isn.map(|seq| seq.0), Some(isn));
-        assert_eq!(connection.server.next.map(|seq| seq.0), Some(isn + 101));
-        assert_eq!(connection.server.counts.unseen_bytes, 0, "{isn}");
-        assert_eq!(connection.server.counts.retransmissions, 0, "{isn}");
+        assert_eq!(connection.server.tcp.isn.map(|seq| seq.0), Some(isn));
+        assert_eq!(connection.server.tcp.next.map(|seq| seq.0), Some(isn + 101));
+        assert_eq!(connection.server.tcp.counts.unseen_bytes, 0, "{isn}");
+        assert_eq!(connection.server.tcp.counts.retransmissions, 0, "{isn}");
     }
 }
 
@@ -300,8 +303,8 @@ fn a_syn_ack_for_another_syn_does_not_open() {
          0.1 < SA 0:0(0) ack 4000
          0.2 > R 4000:4000(0)",
     );
-    assert_eq!(foreign.handshake.syn_ack, None);
-    assert_eq!(foreign.handshake.syn_acks, 1);
+    assert_eq!(foreign.tcp.handshake.syn_ack, None);
+    assert_eq!(foreign.tcp.handshake.syn_acks, 1);
     assert!(foreign.events.iter().any(|event| matches!(
         event.kind,
         EventKind::SynAck {
@@ -323,9 +326,9 @@ fn an_ack_of_other_numbers_in_answer_to_a_syn_is_told_as_such() {
          1.3 > PA 1:11(10) ack 1",
     );
     assert!(stale.has_unrelated_ack());
-    assert_eq!(stale.server.isn, Some(SERVER_ISN));
-    assert_eq!(stale.handshake.syn_ack.map(|mark| mark.frame), Some(5));
-    assert_eq!(stale.client.counts.retransmissions, 0);
+    assert_eq!(stale.server.tcp.isn, Some(SERVER_ISN));
+    assert_eq!(stale.tcp.handshake.syn_ack.map(|mark| mark.frame), Some(5));
+    assert_eq!(stale.client.tcp.counts.retransmissions, 0);
 }
 
 #[test]
@@ -339,7 +342,7 @@ fn the_turns_of_a_conversation_are_timed_from_the_question_sent_last() {
          2.1 < PA 201:301(100) ack 201
          3.0 > PA 201:301(100) ack 301",
     );
-    let exchange = asked.exchange;
+    let exchange = asked.tcp.exchange;
     let first = exchange.first.expect("answered");
     assert_eq!((first.asked.frame, first.answered.frame), (5, 6));
     assert_eq!(first.took(), Interval::from_millis(200));
@@ -353,13 +356,13 @@ fn the_turns_of_a_conversation_are_timed_from_the_question_sent_last() {
 #[test]
 fn a_server_that_speaks_first_greets_and_one_that_speaks_unasked_pushes() {
     let greeting = opened("0.3 < PA 1:21(20) ack 1\n");
-    assert!(greeting.exchange.greets && !greeting.exchange.pushes);
+    assert!(greeting.tcp.exchange.greets && !greeting.tcp.exchange.pushes);
     let pushing = opened(
         "0.3 > PA 1:21(20) ack 1
          0.4 < PA 1:21(20) ack 21
          5.4 < PA 21:41(20) ack 21",
     );
-    assert!(pushing.exchange.pushes && !pushing.exchange.greets);
+    assert!(pushing.tcp.exchange.pushes && !pushing.tcp.exchange.greets);
 }
 
 #[test]
@@ -369,10 +372,10 @@ fn both_sides_know_when_their_fin_was_acknowledged() {
          0.4 < A 1:1(0) ack 2",
     );
     let closing = |acknowledged| EndpointState::Closing { acknowledged };
-    assert_eq!(half.client.state, closing(true));
-    assert_eq!(half.server.state, EndpointState::Established);
+    assert_eq!(half.client.tcp.state, closing(true));
+    assert_eq!(half.server.tcp.state, EndpointState::Established);
     let unheard = opened("0.3 > FA 1:1(0) ack 1\n");
-    assert_eq!(unheard.client.state, closing(false));
+    assert_eq!(unheard.client.tcp.state, closing(false));
     let fins: Vec<_> = half
         .events
         .iter()

@@ -8,8 +8,8 @@ use crate::traces::{SERVER_ISN, only, opened, trouble};
 /// Reordered, lost before the capture point, retransmitted in all: of what the server sent.
 fn verdict(connection: &Connection) -> (u32, u32, u32) {
     let server = trouble(&connection.server);
-    assert_eq!(connection.server.counts.out_of_order, server.reordered);
-    let counts = connection.server.counts;
+    assert_eq!(connection.server.tcp.counts.out_of_order, server.reordered);
+    let counts = connection.server.tcp.counts;
     (server.reordered, server.lost_before, counts.retransmissions)
 }
 
@@ -132,7 +132,7 @@ fn a_hole_that_was_acknowledged_is_the_captures_own_loss() {
          0.303 < A 3001:4001(1000) ack 1
          0.304 > A 1:1(0) ack 4001",
     );
-    assert_eq!(unseen.server.counts.unseen_bytes, 1000);
+    assert_eq!(unseen.server.tcp.counts.unseen_bytes, 1000);
     assert_eq!(verdict(&unseen), (0, 0, 0));
     let seen: Vec<_> = unseen
         .events
@@ -150,7 +150,7 @@ fn bytes_acknowledged_beyond_the_last_segment_seen_are_the_captures_loss_too() {
          0.302 > A 1:1(0) ack 2501
          0.303 < A 2501:3001(500) ack 1",
     );
-    assert_eq!(unseen.server.counts.unseen_bytes, 1500);
+    assert_eq!(unseen.server.tcp.counts.unseen_bytes, 1500);
     assert_eq!(verdict(&unseen), (0, 0, 0));
 }
 
@@ -169,8 +169,8 @@ fn a_hole_the_receiver_asks_for_before_it_is_filled_was_lost_before_the_capture_
     );
     assert_eq!(verdict(&before), (0, 1, 1));
     // The first of the three acknowledged new bytes.
-    assert_eq!(before.client.counts.duplicate_acks, 2);
-    assert_eq!(before.server.counts.unseen_bytes, 0);
+    assert_eq!(before.client.tcp.counts.duplicate_acks, 2);
+    assert_eq!(before.server.tcp.counts.unseen_bytes, 0);
     let server = trouble(&before.server);
     assert_eq!((server.fast, server.timeout, server.losses()), (0, 0, 1));
     assert_eq!(server.hole, None, "it was filled");
@@ -211,7 +211,7 @@ fn a_segment_captured_and_sent_again_after_duplicate_acks_was_lost_behind_the_ca
     assert_eq!(verdict(&behind), (0, 0, 1));
     let server = trouble(&behind.server);
     assert_eq!((server.fast, server.timeout, server.spurious), (1, 0, 0));
-    assert_eq!(behind.client.counts.duplicate_acks, 3);
+    assert_eq!(behind.client.tcp.counts.duplicate_acks, 3);
     let stuck = server.stuck.expect("sent again");
     assert_eq!(stuck.acknowledged.map(|mark| mark.frame), Some(14));
     assert!(stuck.heard);
@@ -239,7 +239,7 @@ fn the_second_and_third_hole_recovered_by_sack_are_fast_too() {
     );
     let server = trouble(&recovered.server);
     assert_eq!((server.fast, server.timeout, server.tail_probes), (3, 0, 0));
-    assert_eq!(recovered.server.counts.retransmissions, 3);
+    assert_eq!(recovered.server.tcp.counts.retransmissions, 3);
     assert_eq!(server.stalled, Interval::ZERO);
     assert_eq!(server.frames, [13, 15, 17]);
 }
@@ -285,7 +285,7 @@ fn what_was_acknowledged_already_is_sent_again_in_vain() {
     );
     let client = trouble(&spurious.client);
     assert_eq!((client.spurious, client.losses()), (1, 0));
-    assert_eq!(spurious.client.counts.retransmissions, 1);
+    assert_eq!(spurious.client.tcp.counts.retransmissions, 1);
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn a_retransmission_of_part_of_a_super_segment_is_bytes_seen_before() {
     };
     assert_eq!(verdict(connection), (0, 0, 1));
     assert_eq!(trouble(&connection.server).fast, 1);
-    assert_eq!(connection.server.next, Some(SERVER_ISN.advance(16061)));
+    assert_eq!(connection.server.tcp.next, Some(SERVER_ISN.advance(16061)));
     assert_eq!(
         (tally.offloaded.count, tally.offloaded.frames),
         (1, vec![4])
@@ -341,7 +341,7 @@ fn times_that_run_backwards_give_no_negative_spans() {
          0.0   < R 301:301(0)",
     );
     assert!(back.duration() >= Interval::ZERO, "{:?}", back.duration());
-    let exchange = back.exchange;
+    let exchange = back.tcp.exchange;
     assert!(exchange.quiet_before_close >= Some(Interval::ZERO));
     let took = exchange.slowest.expect("answered").took();
     assert!(took >= Interval::ZERO, "{took:?}");
@@ -355,7 +355,7 @@ fn times_that_run_backwards_give_no_negative_spans() {
         assert!(trouble.stalled >= Interval::ZERO);
         assert!(trouble.window.total >= Interval::ZERO);
         assert!(trouble.longest_reordering >= Interval::ZERO);
-        let measured = side.delivery.round_trip;
+        let measured = side.tcp.delivery.round_trip;
         assert!(measured.min >= Interval::ZERO && measured.smoothed >= Interval::ZERO);
     }
 }

@@ -20,15 +20,15 @@ fn an_empty_segment_below_the_next_byte_probes_a_closed_window() {
     );
     let client = trouble(&probed.client);
     assert_eq!((client.window_probes, client.keep_alives), (2, 0));
-    assert_eq!(probed.client.counts.retransmissions, 0);
+    assert_eq!(probed.client.tcp.counts.retransmissions, 0);
     assert_eq!(client.losses(), 0);
     let stall = trouble(&probed.server).window;
     assert_eq!((stall.episodes, stall.closed_since), (1, None));
     assert_eq!(stall.total, Interval::from_secs(5));
     assert_eq!(stall.first.map(|mark| mark.frame), Some(5));
-    assert_eq!(probed.server.counts.zero_windows, 3);
-    assert_eq!(probed.server.counts.duplicate_acks, 0);
-    assert_eq!(probed.client.next, Some(CLIENT_ISN.advance(2001)));
+    assert_eq!(probed.server.tcp.counts.zero_windows, 3);
+    assert_eq!(probed.server.tcp.counts.duplicate_acks, 0);
+    assert_eq!(probed.client.tcp.next, Some(CLIENT_ISN.advance(2001)));
 }
 
 #[test]
@@ -45,9 +45,9 @@ fn one_new_byte_at_the_edge_of_a_closed_window_is_a_probe_and_takes_no_space_unt
     );
     let client = trouble(&probed.client);
     assert_eq!((client.window_probes, client.keep_alives), (2, 0));
-    assert_eq!(probed.client.counts.retransmissions, 0);
-    assert_eq!(probed.server.counts.unseen_bytes, 0);
-    assert_eq!(probed.client.counts.unseen_bytes, 0);
+    assert_eq!(probed.client.tcp.counts.retransmissions, 0);
+    assert_eq!(probed.server.tcp.counts.unseen_bytes, 0);
+    assert_eq!(probed.client.tcp.counts.unseen_bytes, 0);
 }
 
 #[test]
@@ -78,15 +78,18 @@ fn a_scaled_window_is_told_in_bytes() {
          0.2 > A 1:1(0) ack 1 win 100
          0.3 < A 1:1(0) ack 1 win 100",
     );
-    assert_eq!((scaled.client.window, scaled.server.window), (12_800, 800));
+    assert_eq!(
+        (scaled.client.tcp.window, scaled.server.tcp.window),
+        (12_800, 800)
+    );
     // RFC 7323 section 2.2: a window in a SYN is never scaled.
-    assert_eq!(scaled.client.max_window, 60_000);
+    assert_eq!(scaled.client.tcp.max_window, 60_000);
     let unscaled = crate::traces::only(
         "0.0 > S 0:0(0) win 60000 <mss 1460,nop,wscale 7>
          0.1 < SA 0:0(0) ack 1 win 50000 <mss 1460>
          0.2 > A 1:1(0) ack 1 win 100",
     );
-    assert_eq!(unscaled.client.window, 100);
+    assert_eq!(unscaled.client.tcp.window, 100);
 }
 
 #[test]
@@ -105,7 +108,7 @@ fn a_byte_repeated_after_idleness_is_a_keep_alive() {
             "{probe}"
         );
         assert_eq!(client.unanswered_keep_alives.count, 0, "it was answered");
-        assert_eq!(alive.client.counts.retransmissions, 0, "{probe}");
+        assert_eq!(alive.client.tcp.counts.retransmissions, 0, "{probe}");
     }
 }
 

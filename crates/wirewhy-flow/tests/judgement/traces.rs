@@ -51,7 +51,7 @@ pub(crate) fn opened(lines: &str) -> Connection {
 
 /// What went wrong with a side, nothing if nothing did.
 pub(crate) fn trouble(side: &Endpoint) -> Trouble {
-    side.trouble().cloned().unwrap_or_default()
+    side.tcp.trouble().cloned().unwrap_or_default()
 }
 
 pub(crate) fn micros(micros: i64) -> Interval {

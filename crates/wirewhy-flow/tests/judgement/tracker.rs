@@ -110,7 +110,7 @@ fn a_connection_reset_with_bytes_on_the_way_is_followed_through_their_retransmis
         "{OPEN_1}0.3 #1 > PA 1:11(10) ack 1\n0.4 #1 < R 1:1(0)\n9.0 #1 > PA 1:11(10) ack 1\n"
     );
     let connection = only(&lines);
-    assert_eq!(connection.client.counts.retransmissions, 1);
+    assert_eq!(connection.client.tcp.counts.retransmissions, 1);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn the_events_of_a_connection_are_bounded_and_what_is_left_out_is_counted() {
         500
     );
     assert!(kept <= 64);
-    assert_eq!(connection.handshake.syns, 500);
+    assert_eq!(connection.tcp.handshake.syns, 500);
 }
 
 #[test]

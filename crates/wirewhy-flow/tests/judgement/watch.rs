@@ -62,11 +62,11 @@ fn a_connection_is_shown_as_it_stands_and_once_for_each_change() {
     watched.feed(OPEN);
     let [shown] = watched.news(None).try_into().unwrap();
     assert_eq!(shown.ended, Ended::Followed);
-    assert!(shown.handshake.ack.is_some());
+    assert!(shown.tcp.handshake.ack.is_some());
     assert!(watched.news(None).is_empty());
     watched.feed("0.5 < R 1:1(0)");
     let [shown] = watched.news(None).try_into().unwrap();
-    assert_eq!(shown.server.counts.resets, 1);
+    assert_eq!(shown.server.tcp.counts.resets, 1);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_syn_alone_is_shown_after_its_time_and_not_before() {
     assert!(watched.news(None).is_empty());
     watched.pass(3_100);
     let [shown] = watched.news(None).try_into().unwrap();
-    assert_eq!(shown.handshake.syns, 1);
+    assert_eq!(shown.tcp.handshake.syns, 1);
     assert_eq!(
         shown.observed_until,
         watched.start.after(Interval::from_millis(3_100))

@@ -277,7 +277,7 @@ impl RttShape {
             to_client,
         } = connection.round_trip();
         let measured = |end: &Endpoint| {
-            let round_trip = end.delivery.round_trip;
+            let round_trip = end.tcp.delivery.round_trip;
             (round_trip.samples > 0).then_some(round_trip.smoothed.0)
         };
         // Each side's data is answered by the other, so the two halves add up to the whole way.
@@ -309,18 +309,19 @@ struct DirectionShape {
 
 impl DirectionShape {
     fn new(sender: &Endpoint) -> DirectionShape {
-        let counts = &sender.counts;
+        let (counts, tcp) = (&sender.counts, &sender.tcp);
+        let trouble = tcp.trouble();
         DirectionShape {
             packets: counts.packets,
             bytes: counts.bytes,
             payload_bytes: counts.payload_bytes,
-            retransmissions: counts.retransmissions,
-            fast_retransmissions: sender.trouble().map_or(0, |trouble| trouble.fast),
-            spurious_retransmissions: sender.trouble().map_or(0, |trouble| trouble.spurious),
-            out_of_order: counts.out_of_order,
-            duplicate_acks: counts.duplicate_acks,
-            zero_windows: counts.zero_windows,
-            resets: counts.resets,
+            retransmissions: tcp.counts.retransmissions,
+            fast_retransmissions: trouble.map_or(0, |trouble| trouble.fast),
+            spurious_retransmissions: trouble.map_or(0, |trouble| trouble.spurious),
+            out_of_order: tcp.counts.out_of_order,
+            duplicate_acks: tcp.counts.duplicate_acks,
+            zero_windows: tcp.counts.zero_windows,
+            resets: tcp.counts.resets,
         }
     }
 }

@@ -30,7 +30,11 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let (first, all) = resets.because_of(Reason::CloseRace)?;
     let connection = resets.connection;
     let own = connection.side(first.event.from);
-    let quiet = connection.exchange.quiet_before_close.unwrap_or_default();
+    let quiet = connection
+        .tcp
+        .exchange
+        .quiet_before_close
+        .unwrap_or_default();
     let found = finding(
         RECORD.code,
         Severity::Error,

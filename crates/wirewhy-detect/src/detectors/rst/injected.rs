@@ -52,7 +52,7 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
         .into_iter()
         .all(|side| {
             side.last_payload
-                .or(side.fin)
+                .or(side.tcp.fin)
                 .is_some_and(|last| last.time > first.event.time)
         });
     let reasons: Vec<&str> = origin

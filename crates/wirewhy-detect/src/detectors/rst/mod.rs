@@ -95,7 +95,7 @@ fn accepting_device(connection: &Connection) -> Option<u8> {
     let ttl = connection.server.ttl;
     let first = ttl
         .first
-        .filter(|_| connection.handshake.syn_ack.is_some())?;
+        .filter(|_| connection.tcp.handshake.syn_ack.is_some())?;
     let nearer = first.checked_sub(ttl.min)?;
     (first == ttl.max && (1..32).contains(&nearer)).then_some(nearer)
 }

@@ -34,24 +34,25 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 /// Whether the server keeps offering what the client has long confirmed.
 pub(super) fn applies(connection: &Connection, limits: &Limits) -> bool {
-    connection.handshake.ack.is_some()
-        && connection.handshake.syn_acks_after_ack >= limits.repeated_syn_acks
+    connection.tcp.handshake.ack.is_some()
+        && connection.tcp.handshake.syn_acks_after_ack >= limits.repeated_syn_acks
 }
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     if !applies(connection, limits) {
         return None;
     }
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     let (client, server) = (&connection.client, &connection.server);
     let ack = handshake.ack?;
     let after_ack = syn_acks(connection).filter(|event| event.time > ack.time);
     let recovered = server.counts.payload_packets > 0
-        || server.fin.is_some()
-        || (server.state == EndpointState::Established
+        || server.tcp.fin.is_some()
+        || (server.tcp.state == EndpointState::Established
             && client
+                .tcp
                 .isn
-                .zip(server.acknowledged)
+                .zip(server.tcp.acknowledged)
                 .is_some_and(|(isn, acknowledged)| acknowledged.is_after(isn.advance(1))));
     let vantage = connection.vantage();
     let at_server = vantage == Vantage::ServerSide;

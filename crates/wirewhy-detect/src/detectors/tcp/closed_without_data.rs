@@ -42,10 +42,10 @@ const AT_ONCE: Interval = Interval::from_secs(5);
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let (client, server) = (&connection.client, &connection.server);
-    let fin = server.fin?;
-    let opened = connection.handshake.ack?;
-    let client_first = client.fin.is_some_and(|own| own.frame < fin.frame);
-    if server.counts.payload_packets > 0 || server.counts.unseen_bytes > 0 || client_first {
+    let fin = server.tcp.fin?;
+    let opened = connection.tcp.handshake.ack?;
+    let client_first = client.tcp.fin.is_some_and(|own| own.frame < fin.frame);
+    if server.counts.payload_packets > 0 || server.tcp.counts.unseen_bytes > 0 || client_first {
         return None;
     }
     let asked = client

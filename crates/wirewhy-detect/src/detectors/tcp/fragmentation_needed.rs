@@ -37,7 +37,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     // What was too large has been acknowledged since: it was sent again in pieces that fit.
     let obeyed = icmp
         .quoted_seq
-        .zip(receiver.acknowledged)
+        .zip(receiver.tcp.acknowledged)
         .is_some_and(|(seq, acknowledged)| acknowledged.is_after(seq));
     let size = match icmp.mtu {
         Some(mtu) if mtu > 0 => format!("{mtu} bytes fit"),

@@ -38,7 +38,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         let (open, closed) = (connection.side(side), connection.side(side.other()));
         forgotten(open, closed).then_some((side, open, closed))
     })?;
-    let fin = closed.fin?;
+    let fin = closed.tcp.fin?;
     let waited = connection.heard_after(fin.time);
     let silent = open.last_payload.is_none_or(|last| last.time <= fin.time);
     if waited < limits.half_closed || !silent {
@@ -76,9 +76,9 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
 }
 
 fn forgotten(open: &Endpoint, closed: &Endpoint) -> bool {
-    closed.state == EndpointState::Closing { acknowledged: true }
-        && open.fin.is_none()
-        && open.state != EndpointState::Reset
+    closed.tcp.state == EndpointState::Closing { acknowledged: true }
+        && open.tcp.fin.is_none()
+        && open.tcp.state != EndpointState::Reset
         && open.was_seen()
 }
 

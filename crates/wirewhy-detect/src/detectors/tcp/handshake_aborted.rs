@@ -43,7 +43,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             }
             _ => None,
         })?;
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     let (event, reset) =
         resets(connection, Side::Client).find(|(event, _)| event.time >= answer.time)?;
     let opened = handshake.ack.is_some_and(|ack| ack.frame < event.frame);

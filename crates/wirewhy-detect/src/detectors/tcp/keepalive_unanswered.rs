@@ -33,7 +33,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let (from, run) = [Side::Client, Side::Server].into_iter().find_map(|from| {
-        let run = connection.side(from).trouble()?.unanswered_keep_alives;
+        let run = connection.side(from).tcp.trouble()?.unanswered_keep_alives;
         (run.count >= limits.unanswered_keep_alives).then_some((from, run))
     })?;
     let (first, last) = (run.first?, run.last?);

@@ -60,7 +60,8 @@ fn sending(
     };
     let mut frames = vec![stuck.last.frame, stuck.first.frame];
     frames.extend(
-        own.trouble()
+        own.tcp
+            .trouble()
             .into_iter()
             .flat_map(|trouble| trouble.frames.iter().copied()),
     );
@@ -135,15 +136,18 @@ fn facts(connection: &Connection, from: Side, own: &Endpoint, peer: &Endpoint) -
                 "server-to-client"
             },
         )
-        .with("largest_delivered_bytes", own.delivery.largest_delivered)
-        .with("own_mss_bytes", own.offer.mss)
-        .with("peer_mss_bytes", peer.offer.mss)
+        .with(
+            "largest_delivered_bytes",
+            own.tcp.delivery.largest_delivered,
+        )
+        .with("own_mss_bytes", own.tcp.offer.mss)
+        .with("peer_mss_bytes", peer.tcp.offer.mss)
         .with("vantage", connection.vantage().name())
         .with("stage", connection.stage().name())
 }
 
 fn delivered(own: &Endpoint) -> String {
-    match own.delivery.largest_delivered {
+    match own.tcp.delivery.largest_delivered {
         0 => "only empty ones".to_owned(),
         bytes => format!("{bytes} bytes"),
     }

@@ -39,31 +39,32 @@ fn waiting(connection: &Connection, limits: &Limits) -> Option<(Mark, Interval)>
     let asked = question(connection)?;
     let (client, server) = (&connection.client, &connection.server);
     let taken = client
+        .tcp
         .next
-        .zip(server.acknowledged)
+        .zip(server.tcp.acknowledged)
         .is_some_and(|(next, acknowledged)| {
             // The FIN of a client that gave up may be unacknowledged yet.
-            next.distance_from(acknowledged) <= i32::from(client.fin.is_some())
+            next.distance_from(acknowledged) <= i32::from(client.tcp.fin.is_some())
         });
     let reset = [Side::Client, Side::Server]
         .into_iter()
         .filter_map(|side| resets(connection, side).next())
         .map(|(event, _)| event.time)
         .min();
-    let until = [client.fin.map(|fin| fin.time), reset]
+    let until = [client.tcp.fin.map(|fin| fin.time), reset]
         .into_iter()
         .flatten()
         .min()
         .unwrap_or(connection.observed_until);
     let waited = until.since(asked.time);
     // A server that closes behind the client's end has not answered either.
-    let open = server.fin.is_none_or(|fin| fin.time >= until);
+    let open = server.tcp.fin.is_none_or(|fin| fin.time >= until);
     (taken && open && waited >= limits.no_response).then_some((asked, waited))
 }
 
 /// The question that waits for its answer: an HTTP request, or a turn in a conversation of turns.
 fn question(connection: &Connection) -> Option<Mark> {
-    let exchange = &connection.exchange;
+    let exchange = &connection.tcp.exchange;
     let app = connection.app.as_deref();
     if let Some(awaiting) = app.and_then(|app| app.awaiting.as_ref()) {
         return Some(Mark {
@@ -79,7 +80,7 @@ fn question(connection: &Connection) -> Option<Mark> {
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let (asked, waited) = waiting(connection, limits)?;
     let server = &connection.server;
-    let gave_up = connection.client.fin.is_some() || connection.client.counts.resets > 0;
+    let gave_up = connection.client.tcp.fin.is_some() || connection.client.tcp.counts.resets > 0;
     Some(Finding {
         code: RECORD.code,
         severity: if gave_up {
@@ -103,7 +104,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
                 (false, false) => "; the client was still waiting when the capture ended",
             },
         ),
-        frames: [Some(asked), connection.client.fin, server.last]
+        frames: [Some(asked), connection.client.tcp.fin, server.last]
             .into_iter()
             .flatten()
             .map(|mark| mark.frame)
@@ -111,7 +112,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         facts: Facts::default()
             .with("waited_seconds", waited)
             .with("client_gave_up", gave_up)
-            .with("earlier_answers", connection.exchange.answers)
+            .with("earlier_answers", connection.tcp.exchange.answers)
             .with("threshold_seconds", limits.no_response)
             .with("stage", "request-sent"),
         consequence_of: None,

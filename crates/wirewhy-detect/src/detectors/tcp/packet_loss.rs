@@ -38,7 +38,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let mut lossy = [Side::Client, Side::Server].into_iter().filter_map(|from| {
-        let trouble = connection.side(from).trouble()?;
+        let trouble = connection.side(from).tcp.trouble()?;
         let explained = path_mtu::black_hole(connection, from, limits).is_some()
             || peer_vanished::unanswered(connection, from, limits).is_some();
         let sent = connection.side(from).counts.payload_packets.max(1);

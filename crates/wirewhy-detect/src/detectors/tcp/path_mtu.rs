@@ -23,7 +23,7 @@ pub(super) fn black_hole(
     limits: &Limits,
 ) -> Option<BlackHole> {
     let (own, peer) = (connection.side(from), connection.side(from.other()));
-    let trouble = own.trouble()?;
+    let trouble = own.tcp.trouble()?;
     if let Some(stuck) = trouble.stuck
         && is_too_large(own, peer, &stuck, limits)
     {
@@ -39,14 +39,14 @@ pub(super) fn black_hole(
 fn is_too_large(own: &Endpoint, peer: &Endpoint, stuck: &Stuck, limits: &Limits) -> bool {
     let by_smaller = stuck.smallest < stuck.largest;
     let passed_whole = stuck.acknowledged.is_some() && !by_smaller;
-    let full = u32::from(peer.offer.mss.unwrap_or(0)) + HEADERS;
+    let full = u32::from(peer.tcp.offer.mss.unwrap_or(0)) + HEADERS;
     // Either as large as the other side takes, or larger than anything that is known to have arrived by a good deal.
     let large = stuck.largest >= limits.large_packet_bytes
         && (full == HEADERS || stuck.largest * 10 >= full * 8);
     stuck.sent >= limits.repeated_segment
         && !passed_whole
         && large
-        && own.delivery.largest_delivered < stuck.largest
+        && own.tcp.delivery.largest_delivered < stuck.largest
         && (stuck.heard || stuck.acknowledged.is_some())
 }
 
@@ -58,7 +58,7 @@ fn never_came(
     waited: Interval,
     limits: &Limits,
 ) -> bool {
-    let full = u32::from(peer.offer.mss.unwrap_or(1460));
+    let full = u32::from(peer.tcp.offer.mss.unwrap_or(1460));
     hole.len >= limits.large_packet_bytes - HEADERS
         && hole.asked >= 1
         && waited >= limits.silence

@@ -34,7 +34,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     let last_syn = handshake.last_syn?;
     if connection.server.was_seen() || handshake.ack.is_some() {
         return None;

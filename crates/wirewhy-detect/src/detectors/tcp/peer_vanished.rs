@@ -39,7 +39,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 /// The retransmissions of `from` that nothing answered, if they are enough.
 pub(super) fn unanswered(connection: &Connection, from: Side, limits: &Limits) -> Option<Run> {
     let own = connection.side(from);
-    let run = own.trouble()?.unanswered;
+    let run = own.tcp.trouble()?.unanswered;
     let span = run.last?.time.since(run.first?.time);
     (run.count >= limits.unanswered_retransmissions && span >= limits.unanswered_span)
         .then_some(run)
@@ -54,8 +54,8 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     }
     let (first, last) = (run.first?, run.last?);
     let (own, peer) = (connection.side(from), connection.side(from.other()));
-    let outstanding = own.unacknowledged_by(peer);
-    let only_fin = own.fin.is_some() && outstanding <= 1;
+    let outstanding = own.tcp.unacknowledged_by(&peer.tcp);
+    let only_fin = own.tcp.fin.is_some() && outstanding <= 1;
     let culprit = blame_for_silence(connection, from.other());
     let silent = peer.last.map(|heard| connection.heard_after(heard.time));
     let idle = peer.last.map(|heard| first.time.since(heard.time));

@@ -46,7 +46,7 @@ struct Distance {
 }
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    if connection.handshake.syn_ack.is_some() || connection.handshake.ack.is_some() {
+    if connection.tcp.handshake.syn_ack.is_some() || connection.tcp.handshake.ack.is_some() {
         return None;
     }
     let mut refusals = resets(connection, Side::Server).filter(|(_, reset)| {
@@ -120,7 +120,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             )
             .with("ip_id", reset.ip_id.map(|id| id.id))
             .with("window", reset.window)
-            .with("attempts", connection.handshake.syns)
+            .with("attempts", connection.tcp.handshake.syns)
             .with("vantage", connection.vantage().name())
             .with("stage", "syn"),
         consequence_of: None,

@@ -36,11 +36,12 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         .max_by_key(|from| {
             connection
                 .side(*from)
+                .tcp
                 .trouble()
                 .map_or(0, |trouble| trouble.reordered)
         })?;
     let own = connection.side(from);
-    let trouble = own.trouble()?;
+    let trouble = own.tcp.trouble()?;
     let sent = own.counts.payload_packets.max(1);
     let share = f64::from(trouble.reordered) / sent as f64;
     if trouble.reordered < limits.reordered_segments || share <= limits.reordering_share {

@@ -29,7 +29,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     let took = connection.round_trip().to_server?;
     let opened = handshake.ack.is_some() && handshake.syns == 1 && handshake.syn_acks == 1;
     if !opened || took < limits.slow_handshake {

@@ -48,7 +48,7 @@ pub(super) fn speaks_in_turns(app: &AppFacts) -> bool {
 
 /// The slowest answer: of HTTP's exchanges where it was read, else of the turns.
 fn slowest(connection: &Connection) -> Option<Answer> {
-    let exchange = &connection.exchange;
+    let exchange = &connection.tcp.exchange;
     let by_turns = exchange.slowest.filter(|_| !exchange.pushes);
     let app = connection.app.as_deref()?;
     if app.http.requests == 0 {
@@ -65,6 +65,7 @@ fn slowest(connection: &Connection) -> Option<Answer> {
     };
     let resent = connection
         .client
+        .tcp
         .trouble()
         .is_some_and(|trouble| trouble.losses() > 0);
     // With the request lost and sent again, the turn knows when it went out last.
@@ -79,7 +80,7 @@ fn slowest(connection: &Connection) -> Option<Answer> {
 }
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let exchange = &connection.exchange;
+    let exchange = &connection.tcp.exchange;
     let answer = slowest(connection)?;
     let round_trip = connection.round_trip().to_server;
     let took = answer.took() - round_trip.unwrap_or_default();

@@ -48,7 +48,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         .iter()
         .filter(|event| matches!(event.kind, EventKind::UnrelatedAck { .. }))
         .count();
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     let rejected = resets(connection, Side::Client)
         .find(|(event, reset)| event.time >= answer.time && reset.seq == ack);
     let asked_again = syns(connection).any(|syn| syn.time > answer.time);

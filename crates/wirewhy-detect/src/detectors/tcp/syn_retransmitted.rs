@@ -36,7 +36,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     let (first_syn, ack) = (handshake.first_syn?, handshake.ack?);
     let (syns_sent, syn_acks_sent) = (handshake.syns, handshake.syn_acks);
     let tries = syns_sent > 1 || syn_acks_sent > 1;
@@ -91,7 +91,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
 /// A listener that defers accepting until data comes repeats its SYN-ACK once, when it stops waiting (`TCP_DEFER_ACCEPT`): long
 /// after any retransmission would have been due (1 s, RFC 6298 section 2.1).
 fn waits_for_data(connection: &Connection) -> bool {
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     let late = handshake
         .last_syn_ack
         .zip(handshake.ack)

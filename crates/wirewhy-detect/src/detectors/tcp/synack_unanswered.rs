@@ -34,7 +34,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let handshake = &connection.handshake;
+    let handshake = &connection.tcp.handshake;
     let first = handshake.syn_ack?;
     let latest = handshake.last_syn_ack?;
     let icmp = connection
@@ -42,10 +42,11 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         .iter()
         .any(|event| matches!(event.kind, EventKind::Icmp(_)));
     let client_left =
-        connection.client.fin.is_some() || resets(connection, Side::Client).next().is_some();
+        connection.client.tcp.fin.is_some() || resets(connection, Side::Client).next().is_some();
     // A server that goes on to other packets was answered, recorded or not.
-    let server = &connection.server.counts;
-    let went_on = server.packets > u64::from(handshake.syn_acks) + u64::from(server.resets);
+    let server = &connection.server;
+    let accounted = u64::from(handshake.syn_acks) + u64::from(server.tcp.counts.resets);
+    let went_on = server.counts.packets > accounted;
     if handshake.ack.is_some() || client_left || icmp || went_on {
         return None;
     }

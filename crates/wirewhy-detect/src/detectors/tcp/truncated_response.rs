@@ -47,8 +47,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let (client, server) = (&connection.client, &connection.server);
     let app = connection.app.as_deref()?;
     let unfinished = app.server.truncated()?;
-    let fin = server.fin?;
-    if client.fin.is_some_and(|own| own.frame < fin.frame) || client.counts.resets > 0 {
+    let fin = server.tcp.fin?;
+    if client.tcp.fin.is_some_and(|own| own.frame < fin.frame) || client.tcp.counts.resets > 0 {
         return None;
     }
     let (words, announced, received) = match unfinished.what {

@@ -73,7 +73,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         Severity::Error
     };
     let mut frames: Vec<u64> = errors.iter().map(|(event, _, _)| event.frame).collect();
-    frames.extend(connection.handshake.first_syn.map(|syn| syn.frame));
+    frames.extend(connection.tcp.handshake.first_syn.map(|syn| syn.frame));
     Some(Finding {
         code: RECORD.code,
         severity,
@@ -122,7 +122,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 /// The side that could not be reached has spoken after the error, other than to refuse.
 fn recovered(connection: &Connection, error: &Event) -> bool {
     let target = connection.side(error.from.other());
-    let resets_only = connection.handshake.syn_ack.is_none() && connection.handshake.syns > 0;
+    let resets_only =
+        connection.tcp.handshake.syn_ack.is_none() && connection.tcp.handshake.syns > 0;
     !resets_only && target.last.is_some_and(|last| last.time > error.time)
 }
 

@@ -31,7 +31,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let closed_for = |side: Side| {
-        let window = connection.side(side).trouble()?.window;
+        let window = connection.side(side).tcp.trouble()?.window;
         let still = window.closed_since.map_or(Interval::ZERO, |since| {
             // Closed as long as anybody still waits for it.
             connection.last.time.since(since.time)
@@ -44,7 +44,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let total = closed_for(side)?;
     let receiver = connection.side(side);
     let sender = connection.side(side.other());
-    let window = receiver.trouble()?.window;
+    let window = receiver.tcp.trouble()?.window;
     if total < limits.zero_window {
         return None;
     }
@@ -53,8 +53,11 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         .iter()
         .any(|event| matches!(event.kind, EventKind::Reset(_)));
     let abandoned = window.closed_since.is_some()
-        && (reset || matches!(sender.state, EndpointState::Closing { .. }));
-    let probes = sender.trouble().map_or(0, |trouble| trouble.window_probes);
+        && (reset || matches!(sender.tcp.state, EndpointState::Closing { .. }));
+    let probes = sender
+        .tcp
+        .trouble()
+        .map_or(0, |trouble| trouble.window_probes);
     let role = if side == Side::Client {
         Role::Client
     } else {
@@ -95,7 +98,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("closed_seconds", total)
             .with("window_probes", probes)
             .with("closed_at_end", window.closed_since.is_some())
-            .with("largest_window_bytes", receiver.max_window),
+            .with("largest_window_bytes", receiver.tcp.max_window),
         consequence_of: None,
     })
 }

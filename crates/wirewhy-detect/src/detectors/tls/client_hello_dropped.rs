@@ -49,8 +49,9 @@ pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Findi
     let server = &connection.server;
     let acknowledged = connection
         .client
-        .unacknowledged_by(server)
-        .saturating_sub(u32::from(connection.client.fin.is_some()))
+        .tcp
+        .unacknowledged_by(&server.tcp)
+        .saturating_sub(u32::from(connection.client.tcp.fin.is_some()))
         == 0;
     let whole = hello.missing == 0;
     let what = if whole {
@@ -114,9 +115,10 @@ impl LongHello {
         // A client that stops of itself does not fill its segment.
         let mss = connection
             .client
+            .tcp
             .offer
             .mss
-            .min(connection.server.offer.mss)?;
+            .min(connection.server.tcp.offer.mss)?;
         let full = begun.received.saturating_add(RECORD_HEADER + OPTIONS) >= u32::from(mss);
         full.then(|| LongHello {
             bytes: u64::from(begun.announced),

@@ -43,7 +43,8 @@ pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Findi
     // What was said once the silence was over need not have been taken.
     let over = since.time.after(waited);
     let said_later = peer.last_payload.is_some_and(|last| last.time > over);
-    let taken = said_later || peer.unacknowledged_by(own) <= u32::from(peer.fin.is_some());
+    let taken =
+        said_later || peer.tcp.unacknowledged_by(&own.tcp) <= u32::from(peer.tcp.fin.is_some());
     let confidence = long_enough(handshake, waited, limits)?;
     if !taken {
         return None;

@@ -39,7 +39,7 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
         .events
         .iter()
         .any(|event| matches!(event.kind, EventKind::Reset(_)) && event.frame < mark.frame);
-    let unseen = connection.side(from).counts.unseen_bytes > 0
+    let unseen = connection.side(from).tcp.counts.unseen_bytes > 0
         || connection.side(from).counts.cut_payloads > 0
         || side.stopped.is_some()
         || side.incomplete.is_some();

@@ -50,7 +50,7 @@ pub(crate) struct Stray {
 impl Stray {
     /// What a connection is that was joined late, holds segments of one side, and bare resets of the other in answer.
     pub(crate) fn of(connection: &Connection) -> Option<Stray> {
-        let opened = connection.handshake.syns + connection.handshake.syn_acks > 0;
+        let opened = connection.tcp.handshake.syns + connection.tcp.handshake.syn_acks > 0;
         let (sender, event, reset) =
             connection
                 .events
@@ -62,7 +62,7 @@ impl Stray {
                     _ => None,
                 })?;
         let silent = connection.side(event.from);
-        let only_resets = silent.counts.packets == u64::from(silent.counts.resets);
+        let only_resets = silent.counts.packets == u64::from(silent.tcp.counts.resets);
         let source = connection.side(sender);
         let segment = source.first_payload?;
         // Whichever side was taken for the client: the one that resets is the one that was addressed.
