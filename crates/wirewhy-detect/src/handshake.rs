@@ -1,11 +1,14 @@
 //! How the TLS handshake of a connection ended: one reading, on which every `tls.*` detector rests.
+//!
+//! It is read from the TLS facts, the two ends and the [`Ending`] of the connection, whatever transport carries it.
 
-use wirewhy_flow::{Connection, EventKind, Interval, Mark, Side};
+use wirewhy_flow::{Connection, Interval, Mark, Side};
 use wirewhy_protocol::{
     Alert, AlertDescription, AlertSeen, ContentType, ProtocolVersion, Sealed, Secrets, TlsFacts,
     TlsSide, TlsStage, UpgradeVerdict,
 };
 
+use crate::ending::Ending;
 use crate::{Confidence, Culprit, Facts, Limits, Role, Value};
 
 /// A handshake that was seen from its beginning, and how it ended.
@@ -14,6 +17,7 @@ pub(crate) struct Handshake<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) tls: &'a TlsFacts,
     pub(crate) stage: TlsStage,
+    pub(crate) ending: Ending,
     pub(crate) end: End,
 }
 
@@ -96,11 +100,13 @@ impl<'a> Handshake<'a> {
             return None;
         }
         let stage = tls.stage();
-        let end = end(connection, tls, stage);
+        let ending = Ending::of(connection);
+        let end = end(tls, stage, &ending);
         Some(Handshake {
             connection,
             tls,
             stage,
+            ending,
             end,
         })
     }
@@ -219,7 +225,7 @@ fn is_fatal(alert: &Alert, version: Option<ProtocolVersion>) -> bool {
     !farewell && (alert.level == Some(2) || version == Some(ProtocolVersion::TLS1_3))
 }
 
-fn end(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> End {
+fn end(tls: &TlsFacts, stage: TlsStage, ending: &Ending) -> End {
     let version = tls.version();
     let readable = [Side::Client, Side::Server]
         .into_iter()
@@ -232,7 +238,7 @@ fn end(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> End {
         })
         .min_by_key(|(_, alert)| alert.mark.frame);
     if let Some((from, alert)) = readable {
-        return match first_fin(connection) {
+        return match ending.closed {
             Some((closed_by, mark)) if complains_of_end(&alert, from, closed_by, mark) => {
                 End::Closed {
                     from: closed_by,
@@ -242,13 +248,13 @@ fn end(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> End {
             _ => End::Alert { from, alert },
         };
     }
-    if let Some(end) = sealed_alert(connection, tls, stage) {
+    if let Some(end) = sealed_alert(tls, stage, ending) {
         return end;
     }
     if stage >= TlsStage::Established {
         return End::Completed;
     }
-    left(connection, tls, stage)
+    left(tls, stage, ending)
 }
 
 /// Whether an alert says no more than that the other side has closed: OpenSSL 3 calls the missing message malformed.
@@ -259,43 +265,19 @@ fn complains_of_end(alert: &Alert, from: Side, closed_by: Side, closed: Mark) ->
 }
 
 /// The first of reset and FIN; else silence.
-fn left(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> End {
-    let reset = connection
-        .events
-        .iter()
-        .find(|event| matches!(event.kind, EventKind::Reset(_)))
-        .map(|event| {
-            let mark = Mark {
-                frame: event.frame,
-                time: event.time,
-            };
-            (event.from, mark)
-        });
-    let fin = first_fin(connection);
-    match (reset, fin) {
+fn left(tls: &TlsFacts, stage: TlsStage, ending: &Ending) -> End {
+    match (ending.reset, ending.closed) {
         (Some((_, reset)), Some((from, mark))) if mark.frame < reset.frame => {
             End::Closed { from, mark }
         }
         (None, Some((from, mark))) => End::Closed { from, mark },
         (Some((from, mark)), _) => End::Reset { from, mark },
-        (None, None) => {
-            let owed_by = owed_by(tls, stage);
-            let since = connection.last;
-            End::Silence {
-                owed_by,
-                since,
-                waited: connection.heard_after(since.time),
-            }
-        }
+        (None, None) => End::Silence {
+            owed_by: owed_by(tls, stage),
+            since: ending.last,
+            waited: ending.silence,
+        },
     }
-}
-
-/// Who closed first.
-pub(crate) fn first_fin(connection: &Connection) -> Option<(Side, Mark)> {
-    [Side::Client, Side::Server]
-        .into_iter()
-        .filter_map(|side| connection.side(side).tcp.fin.map(|mark| (side, mark)))
-        .min_by_key(|(_, mark)| mark.frame)
 }
 
 /// Whose turn it is.
@@ -402,7 +384,7 @@ pub(crate) fn client_flight(tls: &TlsFacts) -> Option<ClientFlight> {
 /// A sealed alert that ended the handshake. Before TLS 1.3 the record's type tells; in TLS 1.3 size and place must: the last
 /// record of a side, of an alert's length, with that side's FIN or a reset right behind it, and no data of the application
 /// before it.
-fn sealed_alert(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> Option<End> {
+fn sealed_alert(tls: &TlsFacts, stage: TlsStage, ending: &Ending) -> Option<End> {
     if tls.version()? < ProtocolVersion::TLS1_3 {
         return [Side::Client, Side::Server]
             .into_iter()
@@ -449,7 +431,7 @@ fn sealed_alert(connection: &Connection, tls: &TlsFacts, stage: TlsStage) -> Opt
                     })
             }
         };
-        let ended = ends_soon_after(connection, last.mark.time);
+        let ended = ends_soon_after(ending, last.mark.time);
         (fits && place && ended).then_some(End::SealedAlert {
             from,
             mark: flow_mark(last.mark),
@@ -471,19 +453,13 @@ fn sealed_at(side: &TlsSide, mark: wirewhy_protocol::Mark) -> Option<Sealed> {
         .find(|sealed| sealed.mark == mark)
 }
 
-fn ends_soon_after(connection: &Connection, time: wirewhy_packet::Timestamp) -> bool {
-    let round_trip = connection.round_trip().handshake.unwrap_or(Interval::ZERO);
-    let within = Interval(AT_ONCE.0.saturating_add(round_trip.0));
-    let fin = first_fin(connection).map(|(_, mark)| mark.time);
-    let reset = connection
-        .events
-        .iter()
-        .find(|event| matches!(event.kind, EventKind::Reset(_)))
-        .map(|event| event.time);
-    [fin, reset]
+fn ends_soon_after(ending: &Ending, time: wirewhy_packet::Timestamp) -> bool {
+    let within = Interval(AT_ONCE.0.saturating_add(ending.round_trip.0));
+    [ending.closed, ending.reset]
         .into_iter()
         .flatten()
-        .any(|end| end.since(time) >= Interval::ZERO && end.since(time) <= within)
+        .map(|(_, mark)| mark.time.since(time))
+        .any(|later| later >= Interval::ZERO && later <= within)
 }
 
 /// The same place, in the tracker's words.

@@ -1,6 +1,6 @@
 //! All detectors over one connection, and what follows from them.
 
-use wirewhy_flow::{Connection, Ended, EndpointState, EventKind};
+use wirewhy_flow::{Connection, Ended, EndpointState, EventKind, Transport};
 use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
@@ -147,6 +147,10 @@ impl Judged {
         if connection.interrupted {
             return true;
         }
+        if connection.transport == Transport::Udp {
+            let both_seen = connection.client.was_seen() && connection.server.was_seen();
+            return !both_seen || self.awaits_answer();
+        }
         let opened_in_view =
             connection.tcp.handshake.syns > 0 || connection.tcp.handshake.syn_acks > 0;
         let closed = |state| matches!(state, EndpointState::Closing { .. });
@@ -176,8 +180,8 @@ impl Judged {
 
 #[cfg(test)]
 mod tests {
-    use crate::Confidence;
-    use crate::testing::only;
+    use super::*;
+    use crate::testing::{only, without_tcp};
 
     const ANSWER: &str = "0.00 > S 0:0(0)
          0.02 < SA 0:0(0) ack 1
@@ -197,5 +201,13 @@ mod tests {
             (whole.confidence, holed.confidence),
             (Confidence::Likely, Confidence::Possible)
         );
+    }
+    #[test]
+    fn a_rule_about_tcp_is_for_tcp() {
+        let unanswered = "0.0 > S 0:0(0)\n 10 end";
+        assert_eq!(only(unanswered).code, "tcp.syn-unanswered");
+        let datagrams = without_tcp(unanswered);
+        assert_eq!(datagrams.findings, []);
+        assert_eq!(datagrams.outcome(), Outcome::Undecided);
     }
 }

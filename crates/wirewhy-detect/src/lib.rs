@@ -7,6 +7,7 @@ mod causes;
 mod certificates;
 pub mod code;
 mod detectors;
+mod ending;
 mod finding;
 mod handshake;
 mod icmp;

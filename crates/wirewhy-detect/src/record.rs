@@ -1,6 +1,6 @@
 //! A detector: the text of its code and its rule.
 
-use wirewhy_flow::Connection;
+use wirewhy_flow::{Connection, Transport};
 
 use crate::certificates::Presented;
 use crate::handshake::Handshake;
@@ -42,6 +42,8 @@ pub struct Detector {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rule {
     Connection(fn(&Connection, &Limits) -> Option<Finding>),
+    /// Over a connection that uses TCP.
+    Tcp(fn(&Connection, &Limits) -> Option<Finding>),
     /// Asked where there are resets.
     Resets(fn(&Resets<'_>, &Limits) -> Option<Finding>),
     /// Asked where the beginning of a TLS handshake was seen.
@@ -90,7 +92,10 @@ impl Detector {
         let handshake = readings.handshake.as_ref();
         match self.rule {
             Rule::Connection(detect) => detect(readings.connection, limits),
-            Rule::Certificate(_) => None,
+            Rule::Tcp(detect) if readings.connection.transport == Transport::Tcp => {
+                detect(readings.connection, limits)
+            }
+            Rule::Tcp(_) | Rule::Certificate(_) => None,
             Rule::Resets(detect) => detect(readings.resets.as_ref()?, limits),
             Rule::Handshake(detect) => detect(handshake?, limits),
             Rule::FailedHandshake(detect) => {

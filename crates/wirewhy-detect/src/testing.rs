@@ -1,6 +1,6 @@
 //! Traces through parse, track and diagnose, for the tests of detectors.
 
-use wirewhy_flow::{Bounds, Connection, Tracker};
+use wirewhy_flow::{Bounds, Connection, Tcp, TcpEndpoint, Tracker, Transport};
 use wirewhy_packet::Decoder;
 use wirewhy_testkit::trace;
 
@@ -42,6 +42,16 @@ pub(crate) fn judged(lines: &str) -> Judged {
     let mut judged = judge_all(lines);
     assert_eq!(judged.len(), 1, "the trace holds one connection");
     judged.remove(0)
+}
+
+/// The only connection of a trace as UDP would have carried it: nothing that only TCP has is left.
+pub(crate) fn without_tcp(lines: &str) -> Judged {
+    let mut connection = judged(lines).connection;
+    connection.transport = Transport::Udp;
+    connection.tcp = Tcp::default();
+    connection.client.tcp = TcpEndpoint::default();
+    connection.server.tcp = TcpEndpoint::default();
+    judge(connection, &Limits::default(), &TrustStore::mozilla())
 }
 
 /// Every finding of every connection.

@@ -206,6 +206,12 @@ impl Connection {
         }
     }
 
+    /// The largest segment both ends accept in bytes of payload; `None` where one did not offer a maximum segment size.
+    #[must_use]
+    pub fn mss(&self) -> Option<u16> {
+        self.client.tcp.offer.mss.min(self.server.tcp.offer.mss)
+    }
+
     /// Where the capture was taken, as far as this connection tells.
     #[must_use]
     pub fn vantage(&self) -> Vantage {

@@ -9,7 +9,7 @@ mod trust;
 
 use std::sync::Arc;
 
-use wirewhy_flow::{EventKind, Interval, Mark, Side};
+use wirewhy_flow::{Interval, Mark, Side};
 use wirewhy_packet::Timestamp;
 use wirewhy_protocol::{
     AlertDescription, Certificate, CertificateFacts, Certificates, Secrets, TlsStage,
@@ -20,7 +20,7 @@ pub(crate) use ocsp::revocation;
 pub(crate) use path::{Path, PathEnd};
 pub use trust::{TrustStore, UnusableRoot};
 
-use crate::handshake::{End, Handshake, first_fin, flow_mark, records};
+use crate::handshake::{End, Handshake, flow_mark, records};
 use crate::{Confidence, Limits, Severity};
 
 /// The certificates a server presented on one connection.
@@ -252,18 +252,15 @@ fn unused(handshake: &Handshake<'_>) -> Option<Reaction> {
 
 /// Who left first, by alert, FIN or reset.
 fn left_first(handshake: &Handshake<'_>) -> Option<(Side, Mark)> {
-    let connection = handshake.connection;
-    let said = [Side::Client, Side::Server].into_iter().filter_map(|side| {
+    let alerts = [Side::Client, Side::Server].into_iter().filter_map(|side| {
         let alert = records(handshake.tls, side).alerts.first()?;
         Some((side, flow_mark(alert.mark)))
     });
-    let reset = connection.events.iter().find_map(|event| {
-        matches!(event.kind, EventKind::Reset(_)).then_some((event.from, event.mark()))
-    });
-    first_fin(connection)
+    let ending = &handshake.ending;
+    [ending.closed, ending.reset]
         .into_iter()
-        .chain(reset)
-        .chain(said)
+        .flatten()
+        .chain(alerts)
         .min_by_key(|(_, mark)| mark.frame)
 }
 

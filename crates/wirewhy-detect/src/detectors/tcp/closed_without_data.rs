@@ -34,7 +34,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Tcp(detect),
 };
 
 /// How soon after accepting a close counts as refusal rather than as the end of patience.

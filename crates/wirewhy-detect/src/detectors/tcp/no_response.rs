@@ -31,7 +31,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Tcp(detect),
 };
 
 /// The question that waits for its answer, and for how long it waited, if that is too long.

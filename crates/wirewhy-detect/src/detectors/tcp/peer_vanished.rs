@@ -33,7 +33,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Tcp(detect),
 };
 
 /// The retransmissions of `from` that nothing answered, if they are enough.

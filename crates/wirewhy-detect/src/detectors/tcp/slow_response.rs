@@ -27,7 +27,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Tcp(detect),
 };
 
 /// Whether a conversation goes by turns that can be told apart without reading it: lines of text, as in SMTP, FTP or

@@ -32,7 +32,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Tcp(detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

@@ -47,12 +47,7 @@ pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Findi
         return None;
     }
     let server = &connection.server;
-    let acknowledged = connection
-        .client
-        .tcp
-        .unacknowledged_by(&server.tcp)
-        .saturating_sub(u32::from(connection.client.tcp.fin.is_some()))
-        == 0;
+    let acknowledged = handshake.ending.is_taken(Side::Client);
     let whole = hello.missing == 0;
     let what = if whole {
         format!("of {} bytes in several segments", hello.bytes)
@@ -110,15 +105,9 @@ impl LongHello {
                 complete: hello_mark(handshake),
             });
         }
-        let connection = handshake.connection;
         let begun = tls.client.incomplete?;
         // A client that stops of itself does not fill its segment.
-        let mss = connection
-            .client
-            .tcp
-            .offer
-            .mss
-            .min(connection.server.tcp.offer.mss)?;
+        let mss = handshake.connection.mss()?;
         let full = begun.received.saturating_add(RECORD_HEADER + OPTIONS) >= u32::from(mss);
         full.then(|| LongHello {
             bytes: u64::from(begun.announced),

@@ -39,12 +39,12 @@ pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Findi
         return None;
     }
     let (owed_by, since, waited) = handshake.silence()?;
-    let (own, peer) = (connection.side(owed_by), connection.side(owed_by.other()));
+    let asking = owed_by.other();
     // What was said once the silence was over need not have been taken.
     let over = since.time.after(waited);
-    let said_later = peer.last_payload.is_some_and(|last| last.time > over);
-    let taken =
-        said_later || peer.tcp.unacknowledged_by(&own.tcp) <= u32::from(peer.tcp.fin.is_some());
+    let last_payload = connection.side(asking).last_payload;
+    let said_later = last_payload.is_some_and(|last| last.time > over);
+    let taken = said_later || handshake.ending.is_taken(asking);
     let confidence = long_enough(handshake, waited, limits)?;
     if !taken {
         return None;
@@ -79,7 +79,7 @@ pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Findi
 mod tests {
     use super::super::traces::{Talk, client_hello};
     use crate::Role;
-    use crate::testing::{codes, only};
+    use crate::testing::{codes, only, without_tcp};
 
     #[test]
     fn a_hello_nobody_answers() {
@@ -93,5 +93,16 @@ mod tests {
     fn a_recording_that_ends_early_proves_nothing() {
         let talk = Talk::open().client(&client_hello("a.example", &[0x0304], 0));
         assert!(codes(&talk.until(2)).is_empty());
+    }
+
+    #[test]
+    fn another_transport_changes_nothing() {
+        let talk = || Talk::open().client(&client_hello("a.example", &[0x0304], 0));
+        let codes = |lines: &str| -> Vec<_> {
+            let findings = without_tcp(lines).findings;
+            findings.iter().map(|finding| finding.code).collect()
+        };
+        assert_eq!(codes(&talk().until(30)), ["tls.handshake-timeout"]);
+        assert_eq!(codes(&talk().until(2)), [""; 0]);
     }
 }

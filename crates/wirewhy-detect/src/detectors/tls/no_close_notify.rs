@@ -1,10 +1,9 @@
 //! `tls.no-close-notify`: a stream ends without TLS saying so.
 
-use wirewhy_flow::EventKind;
 use wirewhy_protocol::{AlertDescription, ProtocolVersion};
 
 use super::party;
-use crate::handshake::{End, Handshake, culprit, first_fin, records};
+use crate::handshake::{End, Handshake, culprit, records};
 use crate::{Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
@@ -33,16 +32,14 @@ const LONGEST_ALERT: u16 = 32;
 
 fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
-    let (from, mark) = first_fin(connection)?;
+    let ending = &handshake.ending;
+    let (from, mark) = ending.closed?;
     let side = records(handshake.tls, from);
-    let reset = connection
-        .events
-        .iter()
-        .any(|event| matches!(event.kind, EventKind::Reset(_)) && event.frame < mark.frame);
-    let unseen = connection.side(from).tcp.counts.unseen_bytes > 0
-        || connection.side(from).counts.cut_payloads > 0
-        || side.stopped.is_some()
-        || side.incomplete.is_some();
+    let reset = ending
+        .reset
+        .is_some_and(|(_, reset)| reset.frame < mark.frame);
+    let unseen =
+        ending.is_missing_bytes(from) || side.stopped.is_some() || side.incomplete.is_some();
     let used = side.application_data.count > 0;
     if !matches!(handshake.end, End::Completed) || reset || unseen || !used {
         return None;
