@@ -16,7 +16,7 @@ use crate::types::{AppProtocol, Input, Mark, Opening, Role, Step, Transport, Unr
 /// allocated for a conversation whose protocol is not known.
 #[derive(Clone, Debug)]
 pub struct Datagrams {
-    protocols: &'static [&'static Protocol],
+    protocols: DatagramProtocols,
     ends: [End; 2],
     reading: Option<Box<State>>,
 }
@@ -37,9 +37,45 @@ struct State {
     unreadable: Option<Unreadable>,
 }
 
+/// The protocols that are read over UDP.
+#[derive(Clone, Copy, Debug)]
+pub struct DatagramProtocols(&'static [&'static Protocol]);
+
+impl Default for DatagramProtocols {
+    /// All that are registered.
+    fn default() -> DatagramProtocols {
+        DatagramProtocols(&PROTOCOLS)
+    }
+}
+
+impl DatagramProtocols {
+    /// Questions "?n" and answers "!n", where n is one byte, in place of the protocols that are registered: for tests of
+    /// what carries datagrams.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn quiz() -> DatagramProtocols {
+        DatagramProtocols(&crate::quiz::PROTOCOLS)
+    }
+
+    /// Whether no protocol is read over UDP.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        !self.0.iter().any(|protocol| protocol.reads_datagrams())
+    }
+
+    /// The end that sends a datagram with these bytes where a protocol reads it; `None` where none does.
+    #[must_use]
+    pub fn sender(self, bytes: &[u8]) -> Option<Role> {
+        [Role::Client, Role::Server].into_iter().find(|role| {
+            let found = recognise(self.0, Transport::Udp, *role, bytes, true);
+            matches!(found, Recognised::As(protocol) if protocol.reads_datagrams())
+        })
+    }
+}
+
 impl Default for Datagrams {
     fn default() -> Datagrams {
-        Datagrams::of(&PROTOCOLS)
+        Datagrams::of(DatagramProtocols::default())
     }
 }
 
@@ -50,8 +86,9 @@ impl Datagrams {
         Datagrams::default()
     }
 
-    /// A conversation in one of these protocols.
-    fn of(protocols: &'static [&'static Protocol]) -> Datagrams {
+    /// A conversation in one of these protocols, of which nothing was seen yet.
+    #[must_use]
+    pub fn of(protocols: DatagramProtocols) -> Datagrams {
         Datagrams {
             protocols,
             ends: [End::default(); 2],
@@ -80,7 +117,7 @@ impl Datagrams {
         end.sent = at.saturating_add(length);
         if end.protocol.is_none() && !bytes.is_empty() {
             end.opening.record(0, bytes);
-            let found = recognise(self.protocols, Transport::Udp, from, bytes, true);
+            let found = recognise(self.protocols.0, Transport::Udp, from, bytes, true);
             end.protocol = found.id();
             if self.reading.is_none()
                 && let Recognised::As(protocol) = found
@@ -166,78 +203,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http_facts::Awaiting;
-    use crate::protocol::begins_with;
     use crate::types::Framing;
-
-    /// A protocol of questions "?n" and answers "!n", where n is one byte.
-    static QUIZ: Protocol = Protocol {
-        id: AppProtocol::Ldap,
-        name: "quiz",
-        transports: &[Transport::Udp],
-        first: Some(Role::Client),
-        probe: |role, bytes| match role {
-            Role::Client => begins_with(bytes, b"?"),
-            Role::Server => begins_with(bytes, b"!"),
-        },
-        reading: Reading::Parser(|| Box::new(Quiz::default())),
-    };
-
-    /// The same over TCP.
-    static QUIZ_OVER_TCP: Protocol = Protocol {
-        id: AppProtocol::Tds,
-        name: "quiz",
-        transports: &[Transport::Tcp],
-        first: Some(Role::Client),
-        probe: QUIZ.probe,
-        reading: Reading::None,
-    };
-
-    static REGISTRY: [&Protocol; 2] = [&QUIZ_OVER_TCP, &QUIZ];
-
-    #[derive(Clone, Debug, Default)]
-    struct Quiz {
-        open: Vec<(u8, Mark)>,
-        answered: u64,
-        missed: u64,
-    }
-
-    impl Parser for Quiz {
-        fn read(&mut self, input: Input<'_>, _shared: &mut SharedState) -> Step {
-            match (input.role, input.bytes) {
-                (Role::Client, &[b'?', n]) => self.open.push((n, input.mark)),
-                (Role::Server, &[b'!', n]) => {
-                    self.open.retain(|&(question, _)| question != n);
-                    self.answered += 1;
-                }
-                _ => return Step::Unreadable(Unreadable::Malformed),
-            }
-            Step::To(input.end())
-        }
-
-        fn skip(&mut self, _: Unreadable, _: Mark, role: Role, _: &mut SharedState) -> Option<u64> {
-            self.missed += 1;
-            (role == Role::Server).then_some(0)
-        }
-
-        fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
-            position
-                .unreadable
-                .map_or(Framing::Boundary, Framing::Unknown)
-        }
-
-        fn report(&self, position: Position, facts: &mut AppFacts) {
-            match position.role {
-                Role::Client => {
-                    facts.awaiting = self.open.first().map(|&(_, sent)| Awaiting {
-                        request: None,
-                        sent,
-                    });
-                }
-                Role::Server => facts.http.responses = self.answered + self.missed,
-            }
-        }
-    }
 
     fn observe(datagrams: &mut Datagrams, from: Role, bytes: &[u8], wire_len: u32, frame: u64) {
         let time = Timestamp::from_secs_nanos(i64::try_from(frame).unwrap(), 0);
@@ -247,7 +213,7 @@ mod tests {
 
     /// The facts of datagrams of one frame each, and whether more are wanted.
     fn facts(datagrams: &[(Role, &[u8])]) -> (AppFacts, bool) {
-        let mut conversation = Datagrams::of(&REGISTRY);
+        let mut conversation = Datagrams::of(DatagramProtocols::quiz());
         for (frame, &(from, bytes)) in (1..).zip(datagrams) {
             observe(&mut conversation, from, bytes, 0, frame);
         }
@@ -306,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_datagram_cut_by_the_snap_length_is_passed_over_where_the_parser_can() {
-        let mut conversation = Datagrams::of(&REGISTRY);
+        let mut conversation = Datagrams::of(DatagramProtocols::quiz());
         observe(&mut conversation, Client, b"?1", 2, 1);
         observe(&mut conversation, Server, b"!", 2, 2);
         assert_eq!(conversation.facts().http.responses, 1);
@@ -323,5 +289,15 @@ mod tests {
     fn an_empty_datagram_tells_nothing() {
         let (nothing, wants) = facts(&[(Client, b"")]);
         assert_eq!((nothing.client.protocol, wants), (None, true));
+    }
+
+    #[test]
+    fn the_sender_is_known_by_what_a_protocol_reads() {
+        let protocols = DatagramProtocols::quiz();
+        assert!(!protocols.is_empty());
+        assert_eq!(protocols.sender(b"?1"), Some(Client));
+        assert_eq!(protocols.sender(b"!1"), Some(Server));
+        assert_eq!(protocols.sender(b"GET / HTTP/1.1\r\n\r\n"), None);
+        assert_eq!(protocols.sender(b""), None);
     }
 }

@@ -31,6 +31,8 @@ mod http_facts;
 mod out_of_order;
 mod parser;
 mod protocol;
+#[cfg(any(test, feature = "testing"))]
+mod quiz;
 mod records;
 mod registry;
 mod shared_state;
@@ -47,7 +49,7 @@ pub use certificate::{
     PublicKey, SignatureAlgorithm, SubjectName,
 };
 pub use conversation::Conversation;
-pub use datagrams::Datagrams;
+pub use datagrams::{DatagramProtocols, Datagrams};
 pub use facts::{AppFacts, SideFacts};
 pub use hello::server_name;
 pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};

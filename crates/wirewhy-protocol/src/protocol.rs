@@ -17,6 +17,13 @@ pub(crate) struct Protocol {
     pub(crate) reading: Reading,
 }
 
+impl Protocol {
+    /// Whether a parser reads it over UDP.
+    pub(crate) fn reads_datagrams(&self) -> bool {
+        self.transports.contains(&Transport::Udp) && matches!(self.reading, Reading::Parser(_))
+    }
+}
+
 /// Whether the first bytes of a direction are of a protocol; `None` while more of them could decide either way.
 ///
 /// The answer must not depend on how the bytes arrive: once it is `Some`, more bytes change nothing.
