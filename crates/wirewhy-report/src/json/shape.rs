@@ -178,6 +178,7 @@ impl TotalsShape {
 
 #[derive(Serialize)]
 pub(super) struct ConnectionShape<'a> {
+    transport: &'static str,
     stream: u32,
     community_id: String,
     client: EndpointShape<'a>,
@@ -209,6 +210,7 @@ impl<'a> ConnectionShape<'a> {
         let app = connection.app.as_deref();
         let socket = |end: &Endpoint| SocketAddr::new(end.address, end.port);
         ConnectionShape {
+            transport: connection.transport.name(),
             stream: connection.stream,
             community_id: community_id(socket(client), socket(server)),
             client: EndpointShape::new(client, names),

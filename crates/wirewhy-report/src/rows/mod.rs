@@ -177,6 +177,7 @@ const DIRECTION: &[Field] = &[
 /// The columns, as the members of a connection's record.
 const FIELDS: &[Field] = &[
     text("source"),
+    text("transport"),
     integer("stream"),
     text("community_id"),
     Field::Group("client", ENDPOINT),
@@ -249,7 +250,8 @@ mod tests {
             .into();
         let end = serde_json::json!({"address": "10.0.0.1", "port": 80, "name": null});
         serde_json::to_vec(&serde_json::json!({
-            "type": "connection", "source": "a".repeat(10_000), "stream": number, "community_id": "1:x",
+            "type": "connection", "source": "a".repeat(10_000), "transport": "tcp", "stream": number,
+            "community_id": "1:x",
             "client": end, "server": end, "start": "2026-01-02T03:04:05.123456789Z",
             "duration_seconds": 1.5, "first_frame": 1, "last_frame": 2, "outcome": "failed",
             "root_cause": if number.is_multiple_of(2) { Json::from("tcp.refused") } else { Json::Null },

@@ -215,6 +215,7 @@ fn what_was_measured_on_data_is_told() {
         0
     );
     assert_eq!(connection["client_to_server"]["fast_retransmissions"], 0);
+    assert_eq!(connection["transport"], "tcp");
 }
 
 #[test]
