@@ -63,13 +63,18 @@ pub enum Roles {
     Hello,
     /// Neither was seen: a guess.
     Guessed,
+    /// Over UDP: the protocol tells which end sends what came first.
+    Datagram,
 }
 
 impl Roles {
     /// Whether the opening itself showed who is who.
     #[must_use]
     pub fn are_known(self) -> bool {
-        matches!(self, Roles::Syn | Roles::SynAck | Roles::Simultaneous)
+        matches!(
+            self,
+            Roles::Syn | Roles::SynAck | Roles::Simultaneous | Roles::Datagram
+        )
     }
 }
 
@@ -84,6 +89,8 @@ pub enum Ended {
     Reused,
     /// The capture ended.
     EndOfCapture,
+    /// Over UDP, which has no end of its own: it stayed quiet.
+    Quiet,
     /// The table was full and this one was least worth keeping.
     GivenUp,
     /// It is not over: this is how it stands while it goes on.
@@ -102,6 +109,35 @@ pub struct RoundTrip {
 }
 
 impl Connection {
+    /// A connection of which no packet was taken in.
+    pub(crate) fn new(
+        transport: Transport,
+        stream: u32,
+        [client, server]: [Endpoint; 2],
+        roles: Roles,
+        first: Mark,
+    ) -> Connection {
+        Connection {
+            transport,
+            stream,
+            client,
+            server,
+            roles,
+            first,
+            last: first,
+            app: None,
+            server_name: None,
+            events: Events::default(),
+            zeek: Zeek::default(),
+            ended: Ended::EndOfCapture,
+            interrupted: false,
+            observed_until: first.time,
+            surroundings: Surroundings::default(),
+            outgoing: [None, None],
+            tcp: Tcp::default(),
+        }
+    }
+
     /// One side.
     #[must_use]
     pub fn side(&self, side: Side) -> &Endpoint {

@@ -103,6 +103,32 @@ impl Endpoint {
         }
     }
 
+    /// Counts a packet that is no copy: its bytes on the wire and of payload, and whether its IP header left the length to
+    /// the network card.
+    pub(crate) fn count_packet(&mut self, wire_len: u32, payload_len: u32, offloaded: bool) {
+        let counts = &mut self.counts;
+        counts.packets += 1;
+        counts.bytes += u64::from(wire_len);
+        counts.largest_payload = counts.largest_payload.max(payload_len);
+        counts.offloaded = counts.offloaded.saturating_add(u32::from(offloaded));
+    }
+
+    /// Counts a payload: its bytes, and how many of them were captured.
+    pub(crate) fn count_payload(&mut self, payload_len: u32, captured_len: u32) {
+        let counts = &mut self.counts;
+        counts.payload_packets += 1;
+        counts.payload_bytes += u64::from(payload_len);
+        let cut = captured_len < payload_len;
+        counts.cut_payloads = counts.cut_payloads.saturating_add(u32::from(cut));
+    }
+
+    /// Takes in what the headers below the transport say of the sender.
+    pub(crate) fn note_header(&mut self, ttl: u8, ip_id: Option<IpId>, mac: Option<MacAddr>) {
+        self.ttl.add(ttl);
+        self.ip_id = ip_id;
+        self.mac = self.mac.or(mac);
+    }
+
     /// Whether anything was seen from this side.
     #[must_use]
     pub fn was_seen(&self) -> bool {

@@ -18,6 +18,18 @@ pub(crate) enum Class {
     Opening,
     /// Open. Never comes due; the order says which has been followed longest.
     Open,
+    /// Over UDP.
+    Datagrams,
+}
+
+impl Class {
+    pub(crate) const ALL: [Class; 5] = [
+        Class::Over,
+        Class::Cut,
+        Class::Opening,
+        Class::Open,
+        Class::Datagrams,
+    ];
 }
 
 /// A place in the table at one point of its history: the place may be used again.
@@ -33,6 +45,7 @@ pub(crate) struct Expiry {
     cut: VecDeque<(Timestamp, Handle)>,
     opening: VecDeque<(Timestamp, Handle)>,
     open: VecDeque<(Timestamp, Handle)>,
+    datagrams: VecDeque<(Timestamp, Handle)>,
 }
 
 impl Expiry {
@@ -45,6 +58,7 @@ impl Expiry {
             Class::Cut => &mut self.cut,
             Class::Opening => &mut self.opening,
             Class::Open => &mut self.open,
+            Class::Datagrams => &mut self.datagrams,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Packets to connections: TCP seen from outside.
+//! Packets to connections: TCP seen from outside, and conversations over UDP that a protocol reads.
 //!
 //! Two layers that do not mix. [`wireshark`] gives every frame the stream number and marks Wireshark gives it, so that
 //! results compare. [`Tracker`] follows what really happened to each connection, and only it feeds detectors.
@@ -8,6 +8,7 @@
 
 mod connection;
 mod copies;
+mod datagrams;
 mod delivery;
 mod endpoint;
 mod event;

@@ -1,4 +1,4 @@
-//! Which conversation a segment belongs to, numbered as Wireshark numbers `tcp.stream`.
+//! Which conversation a segment belongs to, numbered as Wireshark numbers `tcp.stream`; of datagrams, as `udp.stream`.
 //!
 //! The key is the unordered pair of (address, port); link layer, VLAN and tunnels play no part. A new number is taken by
 //! the first packet of a pair, and by a SYN whose sequence number is not the one its sender opened with.
@@ -149,6 +149,16 @@ impl Streams {
                 entry.reopen(sender, (header.seq, header.flags), next)
             };
             entry.located(sender, opened).replacing(before)
+        });
+        self.count_up(located)
+    }
+
+    /// Finds the stream of a datagram, or of one that an ICMP error quotes, or opens one: the first of a pair does.
+    pub fn locate_datagram(&mut self, pair: &Pair) -> Located {
+        let sender = usize::from(!pair.source_is_low());
+        let located = self.with_entry(pair, |entry, is_new| {
+            let opened = if is_new { Opened::First } else { Opened::No };
+            entry.located(sender, opened)
         });
         self.count_up(located)
     }

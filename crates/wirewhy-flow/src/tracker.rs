@@ -1,22 +1,24 @@
 //! All connections being followed.
 
+mod datagrams;
+mod icmp;
 mod interruption;
 mod retire;
 mod watch;
 
-use wirewhy_packet::{IcmpError, Interval, Packet, Timestamp, Transport};
-use wirewhy_protocol::CaptureContext;
+use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
+use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
 use self::retire::{class_of, quiet_of};
 use self::watch::Watch;
+use crate::datagrams::LiveDatagrams;
 use crate::expiry::{Class, Expiry, Handle};
 use crate::observe::{Live, Notes, Recorded};
 use crate::segment::Segment;
 use crate::streams::RELEASED;
 use crate::surroundings::Hosts;
 use crate::{
-    Connection, Ended, Endpoint, Event, EventKind, Events, Icmp, Located, Opened, Pair, Roles,
-    Side, Streams, Surroundings, Tcp, Zeek,
+    Connection, Ended, Endpoint, Events, Located, Opened, Pair, Roles, Side, Streams, Surroundings,
 };
 
 /// How much a tracker holds, and for how long.
@@ -32,6 +34,9 @@ pub struct Bounds {
     pub reset_quiet: Interval,
     /// How long an attempt to open is followed on: the longest pause between two SYNs of Linux is 64 s.
     pub unopened_quiet: Interval,
+    /// How long a conversation over UDP is followed on after its latest datagram: for as long as a NAT keeps its mapping at
+    /// least (RFC 4787 section 4.3, REQ-5).
+    pub datagrams_quiet: Interval,
     /// Pairs of addresses and ports remembered, for each version of IP, so that a late packet finds its stream; beyond it
     /// those whose connections are over are forgotten, the longest over first as far as that costs nothing. The numbers
     /// of streams are Wireshark's only while none is forgotten.
@@ -45,6 +50,7 @@ impl Default for Bounds {
             closed_quiet: Interval::from_secs(2),
             reset_quiet: Interval::from_secs(15),
             unopened_quiet: Interval::from_secs(70),
+            datagrams_quiet: Interval::from_secs(120),
             max_streams: usize::MAX,
         }
     }
@@ -112,6 +118,10 @@ pub struct Tally {
 pub struct Tracker {
     bounds: Bounds,
     streams: Streams,
+    /// The same of conversations over UDP.
+    datagram_streams: Streams,
+    /// What is read over UDP, if anything is.
+    datagram_protocols: Option<DatagramProtocols>,
     slots: Vec<Slot>,
     free: Vec<u32>,
     expiry: Expiry,
@@ -142,6 +152,7 @@ enum Occupant {
     /// One SYN and nothing else: most of a scan or a flood. Grown to a connection when a second packet comes.
     Syn(Box<LoneSyn>),
     Connection(Live),
+    Datagrams(LiveDatagrams),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -160,6 +171,9 @@ impl Tracker {
         Tracker {
             bounds,
             streams: Streams::new(),
+            datagram_streams: Streams::new(),
+            datagram_protocols: Some(DatagramProtocols::default())
+                .filter(|protocols| !protocols.is_empty()),
             slots: Vec::new(),
             free: Vec::new(),
             expiry: Expiry::default(),
@@ -195,7 +209,7 @@ impl Tracker {
     /// How many pairs of addresses and ports are remembered.
     #[must_use]
     pub fn remembered_streams(&self) -> usize {
-        self.streams.remembered()
+        self.streams.remembered() + self.datagram_streams.remembered()
     }
 
     /// Takes in one packet; hands connections that are over to `sink`. Returns what became of it if it was TCP.
@@ -220,6 +234,10 @@ impl Tracker {
                 self.tally.resets += u64::from(segment.is_rst());
                 Some(self.observe_segment(pair, located, segment, tcp.payload, sink))
             }
+            Transport::Udp(udp) => {
+                self.observe_datagram(packet, &ip, udp, sink);
+                None
+            }
             Transport::IcmpError(error) => {
                 self.observe_icmp(packet, ip.source, error);
                 None
@@ -239,25 +257,29 @@ impl Tracker {
                 };
                 self.streams.locate(&pair, tcp);
             }
+            Transport::Udp(udp) => self.skip_datagram(&ip, udp),
             Transport::IcmpError(error) => {
-                self.locate_quoted(error);
+                self.skip_icmp(error);
             }
             _ => {}
         }
     }
 
-    /// Hands over every connection still followed, by stream number.
+    /// Hands over every connection still followed, by stream number, those over TCP first.
     pub fn finish(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
-        let mut left: Vec<(u32, u32)> = Vec::with_capacity(self.following());
+        use wirewhy_protocol::Transport::{Tcp, Udp};
+        let mut left: Vec<(wirewhy_protocol::Transport, u32, u32)> =
+            Vec::with_capacity(self.following());
         for (slot, place) in (0u32..).zip(&self.slots) {
             match &place.occupant {
                 Occupant::None => {}
-                Occupant::Syn(lone) => left.push((lone.stream, slot)),
-                Occupant::Connection(live) => left.push((live.connection.stream, slot)),
+                Occupant::Syn(lone) => left.push((Tcp, lone.stream, slot)),
+                Occupant::Connection(live) => left.push((Tcp, live.connection.stream, slot)),
+                Occupant::Datagrams(live) => left.push((Udp, live.connection.stream, slot)),
             }
         }
         left.sort_unstable();
-        for (_, slot) in left {
+        for (_, _, slot) in left {
             self.release(slot, Ended::EndOfCapture, sink);
         }
     }
@@ -311,10 +333,7 @@ impl Tracker {
     }
 
     fn open(&mut self, lone: LoneSyn, payload: &[u8], sink: &mut impl FnMut(Box<Connection>)) {
-        if self.following() >= self.bounds.max_connections {
-            self.give_up_one(sink);
-        }
-        self.tidy();
+        self.make_room(sink);
         let LoneSyn { pair, segment, .. } = lone;
         let alone = segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin();
         let occupant = if alone && segment.payload_len == 0 {
@@ -327,7 +346,7 @@ impl Tracker {
                 let class = class_of(live);
                 (class, quiet_of(class, &self.bounds))
             }
-            Occupant::Syn(_) | Occupant::None => (Class::Opening, self.bounds.unopened_quiet),
+            _ => (Class::Opening, self.bounds.unopened_quiet),
         };
         let stands_alone = matches!(occupant, Occupant::Syn(_));
         let handle = self.place(occupant);
@@ -344,6 +363,14 @@ impl Tracker {
         }
         self.streams.attach(&pair, Some(handle.slot));
         self.streams.forget_beyond(self.bounds.max_streams);
+    }
+
+    /// Makes room for one more.
+    fn make_room(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
+        if self.following() >= self.bounds.max_connections {
+            self.give_up_one(sink);
+        }
+        self.tidy();
     }
 
     fn place(&mut self, occupant: Occupant) -> Handle {
@@ -383,28 +410,16 @@ impl Tracker {
             Side::Client => (pair.source, pair.destination),
             Side::Server => (pair.destination, pair.source),
         };
-        let connection = Box::new(Connection {
-            transport: wirewhy_protocol::Transport::Tcp,
-            stream: *stream,
-            client: Endpoint::new(client.0, client.1),
-            server: Endpoint::new(server.0, server.1),
+        let mut connection = Box::new(Connection::new(
+            wirewhy_protocol::Transport::Tcp,
+            *stream,
+            [client, server].map(|(address, port)| Endpoint::new(address, port)),
             roles,
-            first: segment.mark(),
-            last: segment.mark(),
-            app: None,
-            server_name: None,
-            events: Events::with_room(6),
-            zeek: Zeek::default(),
-            ended: Ended::EndOfCapture,
-            interrupted: *interrupted,
-            observed_until: segment.time,
-            surroundings: Surroundings {
-                earlier_stream: *earlier_stream,
-                ..Surroundings::default()
-            },
-            outgoing: [None, None],
-            tcp: Tcp::default(),
-        });
+            segment.mark(),
+        ));
+        connection.events = Events::with_room(6);
+        connection.interrupted = *interrupted;
+        connection.surroundings.earlier_stream = *earlier_stream;
         let client_is_low = pair.source_is_low() == (from == Side::Client);
         let notes = self.spare.take().unwrap_or_default();
         let mut live = Live::new(connection, notes, client_is_low);
@@ -546,92 +561,34 @@ impl Tracker {
         }
     }
 
-    fn locate_quoted(&mut self, error: &IcmpError) -> Option<(Pair, Option<Located>)> {
-        let quoted = error.quoted?;
-        let (source, destination) = quoted.ports.filter(|_| quoted.protocol == 6)?;
-        let pair = Pair {
-            source: (quoted.source, source),
-            destination: (quoted.destination, destination),
-        };
-        let located = match quoted.tcp.and_then(|tcp| tcp.header) {
-            Some(header) => Some(self.streams.locate_quoted(&pair, &header)),
-            None => self.streams.find(&pair),
-        };
-        Some((pair, located))
-    }
-
-    fn observe_icmp(&mut self, packet: &Packet<'_>, reporter: std::net::IpAddr, error: &IcmpError) {
-        let Some((pair, located)) = self.locate_quoted(error) else {
-            return;
-        };
-        let slot = located
-            .and_then(|located| located.attached)
-            .filter(|slot| *slot != RELEASED);
-        let Some((live, _)) = slot.and_then(|slot| self.grow(slot)) else {
-            self.tally.stray_icmp_errors += 1;
-            return;
-        };
-        let from = live.sender(pair.source_is_low());
-        let connection = &mut live.connection;
-        let quoted_seq = error
-            .quoted
-            .and_then(|quoted| quoted.tcp)
-            .map(|tcp| tcp.seq);
-        let sender = connection.side(from);
-        let in_window = match (quoted_seq, sender.tcp.next) {
-            (Some(seq), Some(next)) => {
-                let behind = next.distance_from(seq);
-                let reach = connection.side(from.other()).tcp.max_window.max(65_535);
-                behind >= 0 && u32::try_from(behind).is_ok_and(|behind| behind <= reach)
-            }
-            _ => true,
-        };
-        let icmp = Icmp {
-            v6: error.v6,
-            kind: error.kind,
-            code: error.code,
-            mtu: error.mtu,
-            reporter,
-            quoted_seq,
-            quoted_len: error.quoted.map_or(0, |quoted| quoted.total_len),
-            in_window,
-        };
-        connection.last = crate::Mark {
-            frame: packet.frame,
-            time: packet.time,
-        };
-        connection.events.push(Event {
-            frame: packet.frame,
-            time: packet.time,
-            from,
-            kind: EventKind::Icmp(Box::new(icmp)),
-        });
-        if let Some(slot) = slot {
-            self.touch(slot);
-        }
-    }
-
     /// Empties a slot and hands its connection over.
     fn release(&mut self, slot: u32, ended: Ended, sink: &mut impl FnMut(Box<Connection>)) {
-        if self.grow(slot).is_none() {
-            return;
-        }
+        self.grow(slot);
         let Some(place) = self.occupant(slot) else {
             return;
         };
-        place.generation = place.generation.wrapping_add(1);
-        let Occupant::Connection(live) = std::mem::replace(&mut place.occupant, Occupant::None)
-        else {
+        let occupant = std::mem::replace(&mut place.occupant, Occupant::None);
+        if matches!(occupant, Occupant::None) {
             return;
-        };
+        }
+        place.generation = place.generation.wrapping_add(1);
         self.free.push(slot);
         self.forget_looks(slot);
-        let connection = self.hand_over(live, ended);
+        let connection = match occupant {
+            Occupant::Connection(live) => self.hand_over(live, ended),
+            Occupant::Datagrams(live) => self.hand_over_datagrams(live.finish(), ended),
+            // Grown above, or returned.
+            Occupant::Syn(_) | Occupant::None => return,
+        };
         let pair = Pair {
             source: (connection.client.address, connection.client.port),
             destination: (connection.server.address, connection.server.port),
         };
-        self.streams.attach(&pair, Some(RELEASED));
+        let streams = match connection.transport {
+            wirewhy_protocol::Transport::Tcp => &mut self.streams,
+            wirewhy_protocol::Transport::Udp => &mut self.datagram_streams,
+        };
+        streams.attach(&pair, Some(RELEASED));
         sink(connection);
     }
 

@@ -37,6 +37,8 @@ enum State {
     Established,
     Closed,
     Reset,
+    /// It sent datagrams over UDP.
+    Active,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,7 +130,7 @@ impl Zeek {
     /// The state; the first rule that matches counts.
     #[must_use]
     pub fn conn_state(&self) -> ConnState {
-        use State::{Closed, Established, Inactive, Partial, Reset, SynAckSent, SynSent};
+        use State::{Active, Closed, Established, Inactive, Partial, Reset, SynAckSent, SynSent};
         let (os, rs) = (self.originator.state, self.responder.state);
         let idle = |state| matches!(state, Inactive | Partial);
         let payload = self.originator.has_payload || self.responder.has_payload;
@@ -147,6 +149,9 @@ impl Zeek {
             (_, Closed) => "S3",
             (SynSent, Inactive) => "S0",
             (Established, Established) => "S1",
+            (Active, Active) => "SF",
+            (Active, _) => "S0",
+            (_, Active) => "SHR",
             _ => "OTH",
         })
     }
@@ -180,6 +185,22 @@ impl Zeek {
             if own.highest.is_none_or(|highest| end.is_after(highest)) {
                 own.highest = Some(end);
             }
+        }
+    }
+
+    /// Takes in one datagram, with payload or without.
+    pub(crate) fn observe_datagram(&mut self, from: Side, has_payload: bool) {
+        let own = match from {
+            Side::Client => &mut self.originator,
+            Side::Server => &mut self.responder,
+        };
+        own.state = State::Active;
+        own.has_payload |= has_payload;
+        if let Some(letter) = has_payload.then(|| own.once(b'D')).flatten() {
+            self.history.push(match from {
+                Side::Client => letter,
+                Side::Server => letter.to_ascii_lowercase(),
+            });
         }
     }
 
@@ -275,7 +296,7 @@ impl End {
     }
 
     fn transition(&mut self, peer: &mut End, segment: &Segment, from: Side) {
-        use State::{Closed, Established, Inactive, Partial, Reset, SynAckSent, SynSent};
+        use State::{Active, Closed, Established, Inactive, Partial, Reset, SynAckSent, SynSent};
         let flags = segment.flags;
         let (syn, fin, rst) = (segment.is_syn(), segment.is_fin(), segment.is_rst());
         match self.state {
@@ -315,7 +336,7 @@ impl End {
                 }
             }
             Closed if rst && peer.state != Closed => self.enter(Reset),
-            SynSent | SynAckSent | Established | Partial | Closed | Reset => {}
+            SynSent | SynAckSent | Established | Partial | Closed | Reset | Active => {}
         }
     }
 }

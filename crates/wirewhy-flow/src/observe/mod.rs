@@ -136,7 +136,7 @@ impl Live {
         }
         let gap = self.reveals_gap(from, segment);
         self.connection.zeek.observe(from, segment, gap > 0);
-        self.connection.note_outgoing(from, segment);
+        self.connection.note_outgoing(from, segment.outgoing);
         count(self.connection.side_mut(from), segment);
         let (flight, peer, _) = self.flight(from.other());
         flight.heard(peer);
@@ -496,27 +496,18 @@ fn offer(segment: &Segment) -> Offer {
 
 /// What is counted of every packet that is no copy.
 fn count(side: &mut Endpoint, segment: &Segment) {
-    let counts = &mut side.counts;
-    counts.packets += 1;
-    counts.bytes += u64::from(segment.wire_len);
-    counts.largest_payload = counts.largest_payload.max(segment.payload_len);
-    counts.offloaded = counts
-        .offloaded
-        .saturating_add(u32::from(segment.len_from_frame));
+    side.count_packet(
+        segment.wire_len,
+        segment.payload_len,
+        segment.len_from_frame,
+    );
     if segment.is_rst() {
         return;
     }
     if segment.payload_len > 0 {
-        counts.payload_packets += 1;
-        counts.payload_bytes += u64::from(segment.payload_len);
-        let cut = segment.captured_len < segment.payload_len;
-        counts.cut_payloads = counts.cut_payloads.saturating_add(u32::from(cut));
+        side.count_payload(segment.payload_len, segment.captured_len);
     }
-    side.ttl.add(segment.ttl);
-    side.ip_id = segment.ip_id;
-    if side.mac.is_none() {
-        side.mac = segment.mac;
-    }
+    side.note_header(segment.ttl, segment.ip_id, segment.mac);
     if let Some(timestamps) = segment.options.timestamps {
         side.tcp.timestamp = Some(timestamps.value);
     }
@@ -542,11 +533,11 @@ impl Connection {
     }
 
     /// Remembers whether the capturing host sent what it recorded of each side; the first packet that tells counts.
-    fn note_outgoing(&mut self, from: Side, segment: &Segment) {
+    pub(crate) fn note_outgoing(&mut self, from: Side, outgoing: Option<bool>) {
         let [client, server] = &mut self.outgoing;
         let known = if from == Side::Client { client } else { server };
         if known.is_none() {
-            *known = segment.outgoing;
+            *known = outgoing;
         }
     }
 

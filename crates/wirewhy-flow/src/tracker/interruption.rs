@@ -31,6 +31,7 @@ impl Tracker {
                     let is_closed = closed(&connection.client) && closed(&connection.server);
                     connection.interrupted |= !is_closed;
                 }
+                Occupant::Datagrams(live) => live.connection.interrupted = true,
             }
         }
     }

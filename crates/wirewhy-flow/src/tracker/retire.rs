@@ -9,7 +9,7 @@ use crate::{Connection, Ended, EndpointState, Tcp};
 
 impl Tracker {
     pub(super) fn expire(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
-        for class in [Class::Over, Class::Cut, Class::Opening] {
+        for class in [Class::Over, Class::Cut, Class::Opening, Class::Datagrams] {
             let quiet = quiet_of(class, &self.bounds);
             while let Some(handle) = self.expiry.due(class, self.now, quiet) {
                 self.expire_one(class, handle, sink);
@@ -32,6 +32,11 @@ impl Tracker {
                 let class = class_of(live);
                 (live.connection.last.time, quiet_of(class, &bounds), class)
             }
+            Occupant::Datagrams(live) => (
+                live.connection.last.time,
+                bounds.datagrams_quiet,
+                Class::Datagrams,
+            ),
         };
         if stands_in != class {
             return;
@@ -42,22 +47,23 @@ impl Tracker {
             self.expiry.enter(class, due.min(now.after(quiet)), handle);
             return;
         }
-        let ended = if matches!(class, Class::Over | Class::Cut) {
-            Ended::Closed
-        } else {
-            Ended::NeverOpened
+        let ended = match class {
+            Class::Over | Class::Cut => Ended::Closed,
+            Class::Datagrams => Ended::Quiet,
+            Class::Opening | Class::Open => Ended::NeverOpened,
         };
         self.release(handle.slot, ended, sink);
     }
 
-    /// Gives up what is least worth keeping: what is over; in a flood of SYNs the oldest of them; else what is open, healthy
-    /// and idle; else what has been followed longest.
+    /// Gives up what is least worth keeping: what is over; in a flood of SYNs the oldest of them; else a conversation over UDP
+    /// that is idle; else what is open, healthy and idle; else what has been followed longest.
     pub(super) fn give_up_one(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
+        use Class::{Cut, Datagrams, Open, Opening, Over};
         let flooded = self.alone > self.bounds.max_connections / 2;
         let order = if flooded {
-            [Class::Over, Class::Cut, Class::Opening, Class::Open]
+            [Over, Cut, Opening, Datagrams, Open]
         } else {
-            [Class::Over, Class::Cut, Class::Open, Class::Opening]
+            [Over, Cut, Datagrams, Open, Opening]
         };
         for class in order {
             let mut chances = SECOND_CHANCES;
@@ -65,7 +71,7 @@ impl Tracker {
                 if !self.stands_in(handle, class) {
                     continue;
                 }
-                if class == Class::Open
+                if matches!(class, Datagrams | Open)
                     && chances > 0
                     && let Some(later) = self.worth_keeping(handle, due)
                 {
@@ -83,7 +89,7 @@ impl Tracker {
     /// Forgets the places that connections have left behind in the queues, once they are most of one.
     pub(super) fn tidy(&mut self) {
         let most = 2 * self.slots.len() + 1_024;
-        for class in [Class::Over, Class::Cut, Class::Opening, Class::Open] {
+        for class in Class::ALL {
             if self.expiry.standing(class) > most {
                 let mut queue = self.expiry.take(class);
                 queue.retain(|(_, handle)| self.stands_in(*handle, class));
@@ -102,17 +108,19 @@ impl Tracker {
                     Occupant::None => false,
                     Occupant::Syn(_) => class == Class::Opening,
                     Occupant::Connection(live) => class_of(live) == class,
+                    Occupant::Datagrams(_) => class == Class::Datagrams,
                 }
         })
     }
 
-    /// Where an open connection has been active since it was queued, or is in trouble: its new place in the queue.
+    /// Where an open connection or a conversation has been active since it was queued, or is in trouble: its new place in the queue.
     fn worth_keeping(&mut self, handle: Handle, due: Timestamp) -> Option<Timestamp> {
-        let quiet = self.bounds.unopened_quiet;
-        let Occupant::Connection(live) = &self.occupant(handle.slot)?.occupant else {
-            return None;
+        let bounds = self.bounds;
+        let (connection, quiet) = match &self.occupant(handle.slot)?.occupant {
+            Occupant::Connection(live) => (&live.connection, bounds.unopened_quiet),
+            Occupant::Datagrams(live) => (&live.connection, bounds.datagrams_quiet),
+            Occupant::Syn(_) | Occupant::None => return None,
         };
-        let connection = &live.connection;
         let active = connection.last.time.after(quiet);
         let troubled = [&connection.client, &connection.server]
             .into_iter()
@@ -159,5 +167,6 @@ pub(super) fn quiet_of(class: Class, bounds: &Bounds) -> Interval {
         Class::Over => bounds.closed_quiet,
         Class::Cut => bounds.reset_quiet,
         Class::Opening | Class::Open => bounds.unopened_quiet,
+        Class::Datagrams => bounds.datagrams_quiet,
     }
 }

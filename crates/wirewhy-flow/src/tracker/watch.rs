@@ -9,7 +9,6 @@ use wirewhy_packet::{Interval, Timestamp};
 
 use super::{Occupant, Tracker};
 use crate::expiry::Handle;
-use crate::observe::Live;
 use crate::{Connection, Ended, Endpoint, EndpointState};
 
 /// Connections with news, and those to be looked at when a time has come.
@@ -192,7 +191,8 @@ impl Tracker {
         let telling = match &place.occupant {
             Occupant::None => return false,
             Occupant::Syn(_) => 0,
-            Occupant::Connection(live) => telling(live),
+            Occupant::Connection(live) => telling(&live.connection, live.listens()),
+            Occupant::Datagrams(live) => telling(&live.connection, live.listens()),
         };
         let watch = self.watch.as_mut();
         let Some(seen) = watch.and_then(|watch| watch.seen(handle.slot)) else {
@@ -235,6 +235,10 @@ impl Tracker {
                 self.begin(&lone, &[])
             }
             Occupant::Connection(live) => live.as_it_stands(),
+            Occupant::Datagrams(live) => {
+                let connection = live.as_it_stands();
+                return Some(self.hand_over_datagrams(connection, Ended::Followed));
+            }
         };
         Some(self.hand_over(live, Ended::Followed))
     }
@@ -242,8 +246,8 @@ impl Tracker {
 
 /// Everything about a connection that a judgement could rest on, besides how much has been sent and when: two looks that
 /// find the same number see the same story.
-fn telling(live: &Live) -> u64 {
-    let connection = &live.connection;
+/// `listens` where more bytes can change the application facts.
+fn telling(connection: &Connection, listens: bool) -> u64 {
     let handshake = &connection.tcp.handshake;
     let exchange = &connection.tcp.exchange;
     let mut digest = Digest(0xcbf2_9ce4_8422_2325);
@@ -259,7 +263,7 @@ fn telling(live: &Live) -> u64 {
     digest.add(connection.events.left_out());
     for side in [&connection.client, &connection.server] {
         endpoint(&mut digest, side);
-        if live.listens() {
+        if listens {
             digest.add(read_closely(side.counts.payload_packets));
         }
     }

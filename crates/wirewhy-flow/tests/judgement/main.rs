@@ -3,6 +3,7 @@
 //! Every situation in which Wireshark's marks are known to mislead has its test here, named after the situation.
 
 mod copies;
+mod datagrams;
 mod forged;
 mod opening;
 mod order;

@@ -1,0 +1,121 @@
+//! ICMP errors, to the connection whose packet they quote.
+
+use std::net::IpAddr;
+
+use wirewhy_packet::{IcmpError, Packet, Seq};
+use wirewhy_protocol::Transport;
+
+use super::{Occupant, Tracker};
+use crate::streams::RELEASED;
+use crate::{Connection, Event, EventKind, Icmp, Located, Mark, Pair, Side};
+
+/// The ends of a quoted packet, and the stream they have.
+struct Quote {
+    transport: Transport,
+    pair: Pair,
+    located: Option<Located>,
+}
+
+/// IP protocol numbers.
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+impl Tracker {
+    /// Gives what an error quotes its stream number and nothing else.
+    pub(super) fn skip_icmp(&mut self, error: &IcmpError) {
+        self.locate_quoted(error);
+    }
+
+    fn locate_quoted(&mut self, error: &IcmpError) -> Option<Quote> {
+        let quoted = error.quoted?;
+        let transport = match quoted.protocol {
+            TCP => Transport::Tcp,
+            UDP if self.datagram_protocols.is_some() => Transport::Udp,
+            _ => return None,
+        };
+        let (source, destination) = quoted.ports?;
+        let pair = Pair {
+            source: (quoted.source, source),
+            destination: (quoted.destination, destination),
+        };
+        let header = quoted.tcp.and_then(|tcp| tcp.header);
+        let located = match (transport, header) {
+            (Transport::Tcp, Some(header)) => Some(self.streams.locate_quoted(&pair, &header)),
+            (Transport::Tcp, None) => self.streams.find(&pair),
+            (Transport::Udp, _) => Some(self.datagram_streams.locate_datagram(&pair)),
+        };
+        Some(Quote {
+            transport,
+            pair,
+            located,
+        })
+    }
+
+    pub(super) fn observe_icmp(
+        &mut self,
+        packet: &Packet<'_>,
+        reporter: IpAddr,
+        error: &IcmpError,
+    ) {
+        let Some(quote) = self.locate_quoted(error) else {
+            return;
+        };
+        let slot = quote
+            .located
+            .and_then(|located| located.attached)
+            .filter(|slot| *slot != RELEASED);
+        let low = quote.pair.source_is_low();
+        let Some((slot, (from, connection))) =
+            slot.and_then(|slot| Some((slot, self.sender_in(slot, low)?)))
+        else {
+            let is_tcp = quote.transport == Transport::Tcp;
+            self.tally.stray_icmp_errors += u64::from(is_tcp);
+            return;
+        };
+        let quoted_seq = error
+            .quoted
+            .and_then(|quoted| quoted.tcp)
+            .map(|tcp| tcp.seq);
+        let icmp = Icmp {
+            v6: error.v6,
+            kind: error.kind,
+            code: error.code,
+            mtu: error.mtu,
+            reporter,
+            quoted_seq,
+            quoted_len: error.quoted.map_or(0, |quoted| quoted.total_len),
+            in_window: is_in_window(connection, from, quoted_seq),
+        };
+        connection.last = Mark {
+            frame: packet.frame,
+            time: packet.time,
+        };
+        connection.events.push(Event {
+            frame: packet.frame,
+            time: packet.time,
+            from,
+            kind: EventKind::Icmp(Box::new(icmp)),
+        });
+        self.touch(slot);
+    }
+
+    /// The connection in a slot, and the side of it that sends where the source of a packet is the lower end.
+    fn sender_in(&mut self, slot: u32, source_is_low: bool) -> Option<(Side, &mut Connection)> {
+        self.grow(slot);
+        match &mut self.occupant(slot)?.occupant {
+            Occupant::Connection(live) => Some((live.sender(source_is_low), &mut live.connection)),
+            Occupant::Datagrams(live) => Some((live.sender(source_is_low), &mut live.connection)),
+            Occupant::Syn(_) | Occupant::None => None,
+        }
+    }
+}
+
+/// Whether the quoted sequence number is of a byte that may be on the way; so where none is quoted.
+fn is_in_window(connection: &Connection, from: Side, quoted: Option<Seq>) -> bool {
+    let (Some(seq), Some(next)) = (quoted, connection.side(from).tcp.next) else {
+        return true;
+    };
+    let behind = next.distance_from(seq);
+    let reach = connection.side(from.other()).tcp.max_window.max(65_535);
+    behind >= 0 && u32::try_from(behind).is_ok_and(|behind| behind <= reach)
+}
