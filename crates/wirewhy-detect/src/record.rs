@@ -12,6 +12,8 @@ use crate::{Cause, Finding, Limits, Reportable, Severity};
 pub struct Record {
     /// The stable name, `group.kebab-case`; the file of the detector is named after it.
     pub code: &'static str,
+    /// What it is about; the code begins with the name of the group.
+    pub group: Group,
     /// A few words for a heading.
     pub title: &'static str,
     /// The worst severity it can have.
@@ -28,6 +30,52 @@ pub struct Record {
     pub explained_by: &'static [Cause],
     /// When a finding about a connection that goes on may be reported.
     pub reportable: Reportable,
+}
+
+/// What a code is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Group {
+    /// Opening a connection and carrying data over it.
+    Tcp,
+    /// Who sent a reset, and why.
+    Reset,
+    /// TLS and the way to it.
+    Tls,
+    /// What many attempts at a service show together.
+    Service,
+    /// What many connections of a host show together.
+    Host,
+    /// What ARP and neighbour discovery show of a link.
+    Link,
+    /// What the recording could not carry.
+    Recording,
+}
+
+impl Group {
+    /// Every group, in the order in which they are listed.
+    pub const ALL: [Group; 7] = [
+        Group::Tcp,
+        Group::Reset,
+        Group::Tls,
+        Group::Service,
+        Group::Host,
+        Group::Link,
+        Group::Recording,
+    ];
+
+    /// What its codes begin with.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Tcp => "tcp",
+            Group::Reset => "rst",
+            Group::Tls => "tls",
+            Group::Service => "service",
+            Group::Host => "host",
+            Group::Link => "arp",
+            Group::Recording => "capture",
+        }
+    }
 }
 
 /// A rule over one finished connection.

@@ -56,12 +56,13 @@ pub fn list_codes(
 
 #[cfg(test)]
 mod tests {
-    use wirewhy_detect::{Reportable, Severity};
+    use wirewhy_detect::{Group, Reportable, Severity};
 
     use super::*;
 
     const RECORD: Record = Record {
         code: "tcp.refused",
+        group: Group::Tcp,
         title: "Connection refused",
         severity: Severity::Error,
         means: "Nothing listens there.",

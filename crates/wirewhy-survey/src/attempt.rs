@@ -3,7 +3,9 @@
 use wirewhy_flow::{Connection, Ended, EventKind, Side};
 use wirewhy_packet::Interval;
 
-use wirewhy_detect::{Confidence, Culprit, Finding, Judged, Limits, Outcome, Role, Severity, code};
+use wirewhy_detect::{
+    Confidence, Culprit, Finding, Group, Judged, Limits, Outcome, Role, Severity, code, record_of,
+};
 
 /// The outcome of an attempt, as the service sees it.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -84,7 +86,7 @@ fn failed(judged: &Judged) -> AttemptOutcome {
     let in_tls = judged
         .findings
         .iter()
-        .any(|found| found.severity == Severity::Error && found.code.starts_with("tls."));
+        .any(|found| found.severity == Severity::Error && is_about_tls(found));
     let without_result = in_tls || connection.server.counts.payload_packets == 0;
     // The end of an idle connection shows nothing about the service.
     let of_idleness = [
@@ -104,6 +106,10 @@ fn failed(judged: &Judged) -> AttemptOutcome {
         repeated: connection.tcp.handshake.syns > 1,
         frame: decisive(root, connection),
     })
+}
+
+fn is_about_tls(finding: &Finding) -> bool {
+    record_of(finding.code).is_some_and(|record| record.group == Group::Tls)
 }
 
 fn decisive(finding: &Finding, connection: &Connection) -> u64 {

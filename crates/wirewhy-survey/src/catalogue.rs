@@ -1,6 +1,6 @@
 //! The rules over many connections, and the catalogue of all codes.
 
-use wirewhy_detect::{DETECTORS, Record};
+use wirewhy_detect::{DETECTORS, Group, Record};
 
 use crate::detectors::{arp, capture, host, rst, service, tcp};
 use crate::rule::Detector;
@@ -25,17 +25,14 @@ pub(crate) const SURVEY: &[Detector] = &[
     capture::offload::DETECTOR,
 ];
 
-/// The groups of codes, in the order in which they are listed.
-const GROUPS: &[&str] = &["tcp", "rst", "tls", "service", "host", "arp", "capture"];
-
 /// Every record of the catalogue, in the order of `wirewhy explain`: by group, and within a group in the order of the rules.
 pub fn records() -> impl Iterator<Item = &'static Record> + Clone {
-    GROUPS.iter().flat_map(|group| {
+    Group::ALL.into_iter().flat_map(|group| {
         let single = DETECTORS.iter().map(|detector| detector.record);
         let many = SURVEY.iter().map(|detector| detector.record);
         single
             .chain(many)
-            .filter(move |record| record.code.split('.').next() == Some(group))
+            .filter(move |record| record.group == group)
     })
 }
 
@@ -53,6 +50,10 @@ mod tests {
     fn every_rule_is_in_the_catalogue_once() {
         let mut codes: Vec<&str> = records().map(|record| record.code).collect();
         assert_eq!(codes.len(), DETECTORS.len() + SURVEY.len());
+        for record in records() {
+            let group = record.code.split('.').next();
+            assert_eq!(group, Some(record.group.name()), "{}", record.code);
+        }
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), DETECTORS.len() + SURVEY.len());

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::wording::socket_of;
-use wirewhy_detect::{Confidence, Judged, Limits, Scope, Severity, Value, code, link_causes};
+use wirewhy_detect::{
+    Confidence, Judged, Limits, Scope, Severity, code, idle_before_end, link_causes,
+};
 use wirewhy_flow::Neighbours;
 
 use crate::attempts::Attempts;
@@ -159,13 +161,7 @@ impl Survey {
 
     /// A connection that did not survive an idle time: reset after it, or silent for good.
     fn note_idle_end(&mut self, judged: &Judged, limits: &Limits) {
-        let idle = judged.findings.iter().find_map(|finding| {
-            let codes = [code::RST_IDLE_EXPIRED, code::TCP_PEER_VANISHED];
-            match finding.facts.value("idle_before_seconds") {
-                Some(Value::Seconds(idle)) if codes.contains(&finding.code) => Some(*idle),
-                _ => None,
-            }
-        });
+        let idle = idle_before_end(judged, limits);
         let Some(idle) = idle.filter(|idle| *idle >= limits.idle) else {
             return;
         };

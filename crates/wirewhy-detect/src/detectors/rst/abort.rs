@@ -3,10 +3,13 @@
 use super::{by_a_device, finding};
 use crate::resets::{Reason, Resets, loses_work};
 use crate::wording::{request, socket, span};
-use crate::{Cause, Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.abort",
+    group: Group::Reset,
     title: "The application closed the connection hard",
     severity: Severity::Error,
     means: "The side that sent the reset aborted: its application closed without waiting (SO_LINGER 0), or its process died. An error \

@@ -3,10 +3,11 @@
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.after-alert",
+    group: Group::Reset,
     title: "A reset right behind a TLS alert",
     severity: Severity::Note,
     means: "The side that sent a fatal TLS alert closed the connection hard behind it. The alert says why; the reset adds nothing.",

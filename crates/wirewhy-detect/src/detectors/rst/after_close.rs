@@ -3,10 +3,11 @@
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.after-close",
+    group: Group::Reset,
     title: "A reset after the end",
     severity: Severity::Note,
     means: "The connection was closing or closed, and a late packet was answered by a reset: an ACK, a close_notify, a window update, or the \

@@ -3,10 +3,11 @@
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::{request, socket, span};
-use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.close-race",
+    group: Group::Reset,
     title: "A request crossed the end of an idle connection",
     severity: Severity::Error,
     means: "The server closed a kept-alive connection after its idle limit at the moment the client sent the next request on it. The request \

@@ -3,10 +3,13 @@
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Cause, Culprit, Detector, Finding, Limits, Record, Reportable, Role, Rule, Severity};
+use crate::{
+    Cause, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.gave-up",
+    group: Group::Reset,
     title: "The sender gave up waiting and reset",
     severity: Severity::Error,
     means: "Its packets, keep-alive probes or window probes had gone unanswered, and the side that waited closed the matter with a reset. The \

@@ -1,15 +1,19 @@
 //! `rst.idle-expired`: forgotten over an idle time.
 
+use wirewhy_flow::Interval;
+
 use super::finding;
 use crate::resets::{Reason, Resets, origin};
 use crate::timers::known;
 use crate::wording::{socket, span};
 use crate::{
-    Cause, Confidence, Culprit, Detector, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Cause, Confidence, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.idle-expired",
+    group: Group::Reset,
     title: "An idle connection had been forgotten",
     severity: Severity::Error,
     means: "The connection was idle for a while; the first packet after it was answered by a reset, or it was reset out of the blue. A NAT, \
@@ -31,6 +35,12 @@ pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
     rule: Rule::Resets(detect),
 };
+
+/// How long the connection had been idle before the reset.
+pub(crate) fn idle(resets: &Resets<'_>) -> Option<Interval> {
+    let (first, _) = resets.because_of(Reason::IdleExpired)?;
+    first.reset.before.idle
+}
 
 fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let (first, all) = resets.because_of(Reason::IdleExpired)?;

@@ -4,12 +4,13 @@ use super::finding;
 use crate::resets::{Reason, Resets, origin};
 use crate::wording::{request, socket, trigger};
 use crate::{
-    Cause, Confidence, Culprit, Detector, Finding, Limits, Record, Reportable, Role, Rule,
+    Cause, Confidence, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule,
     Severity, Value,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.injected",
+    group: Group::Reset,
     title: "The reset was not sent by the host it names",
     severity: Severity::Error,
     means: "A device on the way forged a reset in the name of one side: a filter by name or content, a censor, an intrusion prevention \

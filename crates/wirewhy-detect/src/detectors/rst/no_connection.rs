@@ -5,10 +5,11 @@ use wirewhy_flow::Stage;
 use super::{by_a_device, finding};
 use crate::resets::{Reason, Resets};
 use crate::wording::socket;
-use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.no-connection",
+    group: Group::Reset,
     title: "The host does not know this connection",
     severity: Severity::Error,
     means: "A packet of a connection that one side holds to be open was answered as if it had never existed: the host was restarted, its \

@@ -3,10 +3,13 @@
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::{count, socket};
-use crate::{Cause, Culprit, Detector, Finding, Limits, Record, Reportable, Role, Rule, Severity};
+use crate::{
+    Cause, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.out-of-window",
+    group: Group::Reset,
     title: "A reset that had to be ignored",
     severity: Severity::Warning,
     means: "A reset with numbers outside what the receiver expects, or one that plainly had no effect: a late duplicate, an answer to a \

@@ -3,10 +3,11 @@
 use super::finding;
 use crate::resets::{Reason, Resets};
 use crate::wording::{request, socket};
-use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.unread-data",
+    group: Group::Reset,
     title: "The application closed with input it never read",
     severity: Severity::Error,
     means: "The kernel had taken the other side's data, the application closed without reading it, and the kernel sends a reset instead of a \

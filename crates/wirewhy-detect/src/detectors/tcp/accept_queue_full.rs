@@ -5,11 +5,13 @@ use wirewhy_flow::{Connection, EndpointState, Vantage};
 use super::syn_acks;
 use crate::wording::{count, socket, span};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.accept-queue-full",
+    group: Group::Tcp,
     title: "The server ignores the client's confirmation: its accept queue is full",
     severity: Severity::Error,
     means: "The client believes the connection is open and may send its request, but the server keeps offering to open it and \

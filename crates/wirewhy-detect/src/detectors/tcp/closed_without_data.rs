@@ -4,12 +4,13 @@ use wirewhy_flow::{Connection, Interval};
 
 use crate::wording::{request, socket, span};
 use crate::{
-    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.closed-without-data",
+    group: Group::Tcp,
     title: "The server accepted the connection and closed it without a byte",
     severity: Severity::Error,
     means: "The handshake succeeded and the server closed in an orderly way without sending anything: an allow-list (TCP wrappers, \

@@ -5,11 +5,13 @@ use wirewhy_flow::Connection;
 use super::path_mtu::too_big;
 use crate::wording::socket;
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.fragmentation-needed",
+    group: Group::Tcp,
     title: "A router says packets are too large for its next link",
     severity: Severity::Warning,
     means: "Path MTU discovery at work: a router dropped a packet that may not be fragmented and named the size that fits. A sender that \

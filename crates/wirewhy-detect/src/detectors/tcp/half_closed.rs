@@ -4,12 +4,13 @@ use wirewhy_flow::{Connection, Endpoint, EndpointState, Side};
 
 use crate::wording::{socket, span};
 use crate::{
-    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.half-closed",
+    group: Group::Tcp,
     title: "One side closed, the other never does",
     severity: Severity::Warning,
     means: "One side said it is done and the other confirmed that, but keeps its half open and does nothing with it. On that host sockets pile \

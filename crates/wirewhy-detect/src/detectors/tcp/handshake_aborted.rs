@@ -5,12 +5,13 @@ use wirewhy_flow::{Connection, EventKind, Side};
 use super::resets;
 use crate::wording::{socket, span};
 use crate::{
-    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.handshake-aborted",
+    group: Group::Tcp,
     title: "The client reset the connection before it was open",
     severity: Severity::Error,
     means: "The server accepted, and the client answered with a reset in place of the ACK: no socket was waiting any more, or none \

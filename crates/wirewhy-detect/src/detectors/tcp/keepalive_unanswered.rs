@@ -5,11 +5,12 @@ use wirewhy_flow::{Connection, Side};
 use super::blame_for_silence;
 use crate::wording::{count, socket, span};
 use crate::{
-    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity,
+    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.keepalive-unanswered",
+    group: Group::Tcp,
     title: "Keep-alive probes get no answer",
     severity: Severity::Error,
     means: "An idle connection was probed, and nobody answered: the other host, or the state of a device between, is gone. The application \

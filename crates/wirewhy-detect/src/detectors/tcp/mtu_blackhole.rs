@@ -5,11 +5,13 @@ use wirewhy_flow::{Connection, Endpoint, Hole, Side, Stuck};
 use super::path_mtu::{BlackHole, black_hole};
 use crate::wording::{count, socket, span};
 use crate::{
-    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.mtu-blackhole",
+    group: Group::Tcp,
     title: "Large packets vanish on the way (MTU black hole)",
     severity: Severity::Error,
     means: "The handshake and small messages get through, full-sized packets never do: somewhere on the path the MTU is smaller, and the \

@@ -7,12 +7,13 @@ use super::slow_response::speaks_in_turns;
 
 use crate::wording::{request, socket, span};
 use crate::{
-    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.no-response",
+    group: Group::Tcp,
     title: "The request was taken, but the application never answered",
     severity: Severity::Error,
     means: "The server's kernel acknowledged the request, so network and host are fine; its application did not answer in time. An error \

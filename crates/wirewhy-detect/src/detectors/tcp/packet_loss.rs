@@ -5,11 +5,13 @@ use wirewhy_flow::{Connection, Side, Trouble};
 use super::{path_mtu, peer_vanished};
 use crate::wording::{socket, span};
 use crate::{
-    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.packet-loss",
+    group: Group::Tcp,
     title: "Packets are lost on the way",
     severity: Severity::Warning,
     means: "Segments had to be sent again because they did not arrive. Transfers slow down; each timeout stalls them for 200 ms or more.",

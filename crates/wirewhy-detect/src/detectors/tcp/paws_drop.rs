@@ -6,11 +6,13 @@ use wirewhy_packet::Seq;
 use super::syns;
 use crate::wording::{count, socket};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.paws-drop",
+    group: Group::Tcp,
     title: "The server drops SYNs with an older timestamp than one it accepted",
     severity: Severity::Error,
     means: "Several hosts share the client's address (NAT), each with a clock of its own. The server remembers the latest timestamp of \

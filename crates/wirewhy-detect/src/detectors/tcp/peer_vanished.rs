@@ -1,15 +1,16 @@
 //! `tcp.peer-vanished`: from one moment on nothing comes back.
 
-use wirewhy_flow::{Connection, Run, Side};
+use wirewhy_flow::{Connection, Endpoint, Interval, Mark, Run, Side};
 
 use super::{blame_for_silence, path_mtu};
 use crate::wording::{count, socket, span};
 use crate::{
-    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity,
+    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.peer-vanished",
+    group: Group::Tcp,
     title: "The other side vanished in the middle of the connection",
     severity: Severity::Error,
     means: "The connection worked, then one side's data went unanswered: it is sent again and again, and nothing comes back, not even \
@@ -45,10 +46,25 @@ pub(super) fn unanswered(connection: &Connection, from: Side, limits: &Limits) -
         .then_some(run)
 }
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (from, run) = [Side::Client, Side::Server]
+/// The first side whose retransmissions nothing answered, and those.
+fn abandoned(connection: &Connection, limits: &Limits) -> Option<(Side, Run)> {
+    [Side::Client, Side::Server]
         .into_iter()
-        .find_map(|from| Some((from, unanswered(connection, from, limits)?)))?;
+        .find_map(|from| Some((from, unanswered(connection, from, limits)?)))
+}
+
+/// How long the connection had been idle before the first segment that nothing answered.
+pub(crate) fn idle(connection: &Connection, limits: &Limits) -> Option<Interval> {
+    let (from, run) = abandoned(connection, limits)?;
+    idle_between(connection.side(from.other()), run.first?)
+}
+
+fn idle_between(peer: &Endpoint, first: Mark) -> Option<Interval> {
+    peer.last.map(|heard| first.time.since(heard.time))
+}
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let (from, run) = abandoned(connection, limits)?;
     if path_mtu::black_hole(connection, from, limits).is_some() || !connection.is_open() {
         return None;
     }
@@ -58,7 +74,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let only_fin = own.tcp.fin.is_some() && outstanding <= 1;
     let culprit = blame_for_silence(connection, from.other());
     let silent = peer.last.map(|heard| connection.heard_after(heard.time));
-    let idle = peer.last.map(|heard| first.time.since(heard.time));
+    let idle = idle_between(peer, first);
     Some(Finding {
         code: RECORD.code,
         severity: if only_fin {

@@ -7,12 +7,13 @@ use super::{resets, syns};
 use crate::resets::refuses_unseen_syn;
 use crate::wording::{socket, span};
 use crate::{
-    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.refused",
+    group: Group::Tcp,
     title: "Connection refused",
     severity: Severity::Error,
     means: "The attempt to open was answered by a reset. The application sees \"connection refused\" at once.",

@@ -4,11 +4,12 @@ use wirewhy_flow::{Connection, Side};
 
 use crate::wording::{socket, span};
 use crate::{
-    Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.reordering",
+    group: Group::Tcp,
     title: "Packets overtake each other on the way",
     severity: Severity::Warning,
     means: "Segments arrive in another order than they were sent. Nothing is lost, but the sender takes it for loss, sends again what \

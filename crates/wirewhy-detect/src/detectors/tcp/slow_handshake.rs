@@ -4,11 +4,13 @@ use wirewhy_flow::{Connection, Vantage};
 
 use crate::wording::{socket, span};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.slow-handshake",
+    group: Group::Tcp,
     title: "The server took long to accept",
     severity: Severity::Warning,
     means: "One SYN, one SYN-ACK, and more than a second between them: nothing was lost, but the path or the server is slow.",

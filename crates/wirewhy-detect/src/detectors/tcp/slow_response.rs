@@ -5,11 +5,13 @@ use wirewhy_protocol::{AppFacts, AppProtocol};
 
 use crate::wording::{socket, span};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.slow-response",
+    group: Group::Tcp,
     title: "The server took long to answer",
     severity: Severity::Warning,
     means: "Between the request and the first byte of its answer lies more than a second, with the network's round trip already \

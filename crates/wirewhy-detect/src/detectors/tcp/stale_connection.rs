@@ -5,11 +5,13 @@ use wirewhy_flow::{Connection, EventKind, Side};
 use super::{resets, syns};
 use crate::wording::{socket, span};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.stale-connection",
+    group: Group::Tcp,
     title: "The server still holds an older connection on these ports",
     severity: Severity::Error,
     means: "The client asks for a new connection from a port the server believes to be in an older one. The server answers with \

@@ -6,11 +6,13 @@ use wirewhy_packet::Interval;
 use super::{accept_queue_full, syn_acks, syns};
 use crate::wording::{count, socket, span};
 use crate::{
-    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.syn-retransmitted",
+    group: Group::Tcp,
     title: "The handshake needed more than one try",
     severity: Severity::Warning,
     means: "A SYN or SYN-ACK had to be sent again before the connection opened. Each try costs the user a second or more.",

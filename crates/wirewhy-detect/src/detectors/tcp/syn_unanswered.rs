@@ -6,12 +6,13 @@ use wirewhy_packet::Interval;
 use super::syns;
 use crate::wording::{count, socket, span};
 use crate::{
-    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.syn-unanswered",
+    group: Group::Tcp,
     title: "Connection attempt got no answer",
     severity: Severity::Error,
     means: "The client asked to open a connection and nothing came back: no acceptance, no refusal, no ICMP error. \

@@ -5,11 +5,13 @@ use wirewhy_flow::{Connection, EventKind, Side, Vantage};
 use super::{resets, syn_acks, syns};
 use crate::wording::{count, socket, span};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.synack-unanswered",
+    group: Group::Tcp,
     title: "The server accepted, the client never confirmed",
     severity: Severity::Error,
     means: "The server answered the SYN, but the last step of the handshake never came. The server keeps a half-open \

@@ -5,12 +5,13 @@ use wirewhy_protocol::What;
 
 use crate::wording::{request, socket};
 use crate::{
-    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
-    Severity, Value,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity, Value,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.truncated-response",
+    group: Group::Tcp,
     title: "The server closed before its answer was complete",
     severity: Severity::Error,
     means: "The server announced how long its answer is and closed the connection in an orderly way before all of it was sent: a crash behind \

@@ -5,11 +5,13 @@ use wirewhy_flow::{Connection, Event, EventKind, Icmp, Interval, Side};
 use crate::icmp::{Meaning, is_loop_hint, undeliverable};
 use crate::wording::socket;
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.unreachable",
+    group: Group::Tcp,
     title: "An ICMP error says the packets cannot be delivered",
     severity: Severity::Error,
     means: "A device on the way, or the host itself, answered a packet of this connection with an ICMP error. The address that \

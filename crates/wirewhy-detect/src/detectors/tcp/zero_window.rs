@@ -4,11 +4,13 @@ use wirewhy_flow::{Connection, EndpointState, EventKind, Interval, Side};
 
 use crate::wording::{count, socket, span};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.zero-window",
+    group: Group::Tcp,
     title: "The receiver stopped reading: its window is closed",
     severity: Severity::Error,
     means: "The application on one side does not read what its kernel has received. The kernel's buffer is full, it closes the window, and \

@@ -4,10 +4,11 @@ use wirewhy_protocol::AlertDescription;
 
 use super::{AlertReason, cause, finding, for_name, party};
 use crate::handshake::{Handshake, culprit};
-use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity, Value};
+use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.alert",
+    group: Group::Tls,
     title: "A fatal TLS alert ended the handshake",
     severity: Severity::Error,
     means: "One side refused to go on and said why, in one word. The same fault gives other words in other libraries, so the \

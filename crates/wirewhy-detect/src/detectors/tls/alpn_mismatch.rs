@@ -4,10 +4,11 @@ use wirewhy_flow::Side;
 
 use super::{AlertReason, cause, finding, for_name, party};
 use crate::handshake::{Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Reportable, Rule, Severity, Value};
+use crate::{Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.alpn-mismatch",
+    group: Group::Tls,
     title: "No application protocol in common",
     severity: Severity::Error,
     means: "The client named the protocols it would speak inside TLS (ALPN), and the server speaks none of them.",

@@ -2,10 +2,11 @@
 
 use super::certificate::finding;
 use crate::certificates::{Fault, PathEnd, Presented};
-use crate::{Cause, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-chain-incomplete",
+    group: Group::Tls,
     title: "The server's chain lacks a certificate",
     severity: Severity::Error,
     means: "The issuer of the server's certificate is no known root, and its certificate was not sent: clients cannot find their way to \

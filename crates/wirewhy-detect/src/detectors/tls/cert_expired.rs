@@ -1,10 +1,11 @@
 //! `tls.cert-expired`: a certificate was presented after its validity had ended.
 
 use super::validity::{self, Edge};
-use crate::{Cause, Detector, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Group, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-expired",
+    group: Group::Tls,
     title: "The server's certificate had expired",
     severity: Severity::Error,
     means: "The server presented a certificate, or one of its chain, whose validity had ended when it was captured. Clients that verify \

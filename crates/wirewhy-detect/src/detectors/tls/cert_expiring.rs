@@ -3,10 +3,13 @@
 use super::certificate::finding;
 use crate::certificates::{Presented, Reaction, expires_within};
 use crate::wording::{instant, span};
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{
+    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-expiring",
+    group: Group::Tls,
     title: "The server's certificate expires soon",
     severity: Severity::Note,
     means: "The certificate was valid, and ends within two weeks of the capture: if nothing renews it, connections will fail then.",

@@ -2,10 +2,11 @@
 
 use super::certificate::finding;
 use crate::certificates::{Fault, NameMatch, Presented, match_name, names_of};
-use crate::{Cause, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-name-mismatch",
+    group: Group::Tls,
     title: "The server's certificate is for another name",
     severity: Severity::Error,
     means: "None of the names in the certificate is the server name the client asked for. Clients that verify refuse it.",

@@ -1,10 +1,11 @@
 //! `tls.cert-not-yet-valid`: a certificate was presented before its validity began.
 
 use super::validity::{self, Edge};
-use crate::{Cause, Detector, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Group, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-not-yet-valid",
+    group: Group::Tls,
     title: "The server's certificate was not valid yet",
     severity: Severity::Error,
     means: "The server presented a certificate, or one of its chain, whose validity had not begun when it was captured. Clients that \

@@ -3,10 +3,11 @@
 use super::certificate::finding;
 use crate::certificates::{Fault, Presented, revocation};
 use crate::wording::instant;
-use crate::{Cause, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-revoked",
+    group: Group::Tls,
     title: "The server's certificate was revoked",
     severity: Severity::Error,
     means: "The server's authority has revoked its certificate, and the server itself sends the proof of it. Clients that look refuse it.",

@@ -2,10 +2,11 @@
 
 use super::certificate::finding;
 use crate::certificates::{Fault, PathEnd, Presented};
-use crate::{Cause, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-self-signed",
+    group: Group::Tls,
     title: "The server's certificate is self-signed",
     severity: Severity::Error,
     means: "The certificate is signed with its own key: nobody vouches for it. Clients trust it only if they were given that very \

@@ -3,10 +3,11 @@
 use super::certificate::finding;
 use super::intercepted;
 use crate::certificates::{Fault, PathEnd, Presented};
-use crate::{Cause, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-untrusted",
+    group: Group::Tls,
     title: "The server's chain ends in an unknown root",
     severity: Severity::Error,
     means: "The chain is whole, and its end is an authority that the trust store does not hold: a private one, or a public one that is \

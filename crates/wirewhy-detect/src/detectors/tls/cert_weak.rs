@@ -5,11 +5,12 @@ use wirewhy_protocol::{CertificateFacts, KeyAlgorithm};
 use super::certificate::finding;
 use crate::certificates::{Fault, Presented, Reaction};
 use crate::{
-    Cause, Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity,
+    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-weak",
+    group: Group::Tls,
     title: "The server's chain is weak",
     severity: Severity::Error,
     means: "A certificate has an RSA key of fewer than 2048 bits, or is signed over MD5 or SHA-1. Present clients refuse such chains by \

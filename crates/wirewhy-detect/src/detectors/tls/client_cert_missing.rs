@@ -8,10 +8,11 @@ use super::{
     refused_flight,
 };
 use crate::handshake::{ClientFlight, Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Reportable, Rule, Severity, Value};
+use crate::{Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity, Value};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-cert-missing",
+    group: Group::Tls,
     title: "The server demands a client certificate, and the client brought none",
     severity: Severity::Error,
     means: "The server asked for a client certificate (mutual TLS) and the client answered with an empty one.",

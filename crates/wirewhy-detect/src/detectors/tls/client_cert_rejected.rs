@@ -8,10 +8,11 @@ use super::{
     refused_flight,
 };
 use crate::handshake::{ClientFlight, Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-cert-rejected",
+    group: Group::Tls,
     title: "The server refused the client's certificate",
     severity: Severity::Error,
     means: "The client presented a certificate (mutual TLS), and the server did not accept it.",

@@ -6,12 +6,13 @@ use super::{for_name, hello_mark};
 use crate::handshake::{End, Handshake, long_enough};
 use crate::wording::socket;
 use crate::{
-    Cause, Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-hello-dropped",
+    group: Group::Tls,
     title: "A ClientHello of several segments gets no answer",
     severity: Severity::Error,
     means: "The client's hello did not fit one segment, as with post-quantum key shares, and it was not answered: a server or a device on \
@@ -37,7 +38,7 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::FailedHandshake(detect),
 };
 
-pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
+fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
     let tls = handshake.tls;
     let answered = connection.server.first_payload.is_some() || tls.retry.is_some();

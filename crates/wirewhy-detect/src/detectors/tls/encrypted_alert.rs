@@ -4,10 +4,13 @@ use wirewhy_flow::Side;
 
 use super::{for_name, party, refused_flight};
 use crate::handshake::{End, Handshake, culprit};
-use crate::{Cause, Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.encrypted-alert",
+    group: Group::Tls,
     title: "An encrypted alert ended the handshake",
     severity: Severity::Error,
     means: "One side refused to go on, and what it said is encrypted. From the client, right after the server's flight, it is nearly \

@@ -3,12 +3,15 @@
 use wirewhy_flow::Side;
 use wirewhy_protocol::TlsStage;
 
-use super::{for_name, party, told_otherwise};
+use super::{for_name, party};
 use crate::handshake::{End, Handshake, culprit};
-use crate::{Cause, Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.handshake-closed",
+    group: Group::Tls,
     title: "The connection was closed in the middle of the TLS handshake",
     severity: Severity::Error,
     means: "One side closed before the handshake was done, and no alert says why.",
@@ -30,6 +33,8 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfError("tls.cert-untrusted"),
         Cause::IfError("tls.cert-weak"),
         Cause::IfError("tls.intercepted"),
+        Cause::IfAsSevere("tls.client-hello-dropped"),
+        Cause::IfAsSevere("tls.handshake-timeout"),
     ],
     reportable: Reportable::Soon,
 };
@@ -39,14 +44,11 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::FailedHandshake(detect),
 };
 
-pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
+fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
     let End::Closed { from, mark } = handshake.end else {
         return None;
     };
-    if told_otherwise(handshake, limits) {
-        return None;
-    }
     let hint = match (from, handshake.stage) {
         (Side::Server, TlsStage::ClientHello) => ", right after the ClientHello",
         (Side::Client, TlsStage::ServerFlight) => ", right after the server's certificate",

@@ -1,12 +1,15 @@
 //! `tls.handshake-reset`: a reset in the middle of the handshake.
 
-use super::{for_name, party, told_otherwise};
+use super::{for_name, party};
 use crate::handshake::{End, Handshake, culprit};
 use crate::resets::{Reason, judged};
-use crate::{Cause, Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.handshake-reset",
+    group: Group::Tls,
     title: "A reset ended the TLS handshake",
     severity: Severity::Error,
     means: "The connection was reset before the handshake was done, and no alert says why. Where the reset itself is explained, that is \
@@ -28,6 +31,8 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfError("tls.cert-untrusted"),
         Cause::IfError("tls.cert-weak"),
         Cause::IfError("tls.intercepted"),
+        Cause::IfAsSevere("tls.client-hello-dropped"),
+        Cause::IfAsSevere("tls.handshake-timeout"),
         Cause::IfAsSevere("rst.injected"),
         Cause::IfAsSevere("rst.gave-up"),
         Cause::IfAsSevere("rst.no-connection"),
@@ -49,9 +54,6 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     let End::Reset { from, mark } = handshake.end else {
         return None;
     };
-    if told_otherwise(handshake, limits) {
-        return None;
-    }
     let ignored = judged(connection, limits)
         .into_iter()
         .any(|judged| judged.event.frame == mark.frame && judged.reason == Reason::OutOfWindow);

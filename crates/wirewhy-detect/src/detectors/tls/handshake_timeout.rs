@@ -2,13 +2,14 @@
 
 use wirewhy_flow::Side;
 
-use super::{client_hello_dropped, for_name, party};
+use super::{for_name, party};
 use crate::handshake::{Handshake, culprit, long_enough};
 use crate::wording::span;
-use crate::{Cause, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.handshake-timeout",
+    group: Group::Tls,
     title: "The TLS handshake stopped, and nothing more came",
     severity: Severity::Error,
     means: "One side was to speak and did not, although its kernel had acknowledged everything: its application hangs, waits for \
@@ -22,6 +23,7 @@ pub(crate) const RECORD: Record = Record {
         "Client silent after the server's certificate: is it checking revocation over a network it cannot reach, or asking a person?",
     ],
     explained_by: &[
+        Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tcp.peer-vanished"),
         Cause::IfAsSevere("tcp.mtu-blackhole"),
     ],
@@ -33,11 +35,8 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::FailedHandshake(detect),
 };
 
-pub(super) fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
+fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
-    if client_hello_dropped::detect(handshake, limits).is_some() {
-        return None;
-    }
     let (owed_by, since, waited) = handshake.silence()?;
     let asking = owed_by.other();
     // What was said once the silence was over need not have been taken.

@@ -5,11 +5,13 @@ use wirewhy_flow::Side;
 use super::certificate::finding;
 use crate::certificates::{Fault, NameMatch, PathEnd, Presented, is_public, match_name};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.intercepted",
+    group: Group::Tls,
     title: "A proxy seems to terminate TLS",
     severity: Severity::Error,
     means: "The certificate is for the public name that was asked for, and no public authority signed it: what answers is most likely a \

@@ -35,7 +35,7 @@ use wirewhy_protocol::{Alert, AlertDescription, AlertSeen, TlsComplaint, TlsStag
 
 use crate::handshake::{ClientFlight, End, Handshake, client_flight, culprit, flow_mark};
 use crate::wording::socket;
-use crate::{Confidence, Finding, Limits, Severity};
+use crate::{Confidence, Finding, Severity};
 
 /// Why a readable alert was sent, as far as the handshake before it tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -234,13 +234,6 @@ fn party(handshake: &Handshake<'_>, side: Side) -> String {
         Side::Server => "server",
     };
     format!("the {word} {}", socket(handshake.connection.side(side)))
-}
-
-/// Whether the end of a handshake by FIN or reset is told by the detector of what came before: silence, or a hello that was
-/// not taken.
-fn told_otherwise(handshake: &Handshake<'_>, limits: &Limits) -> bool {
-    handshake_timeout::detect(handshake, limits).is_some()
-        || client_hello_dropped::detect(handshake, limits).is_some()
 }
 
 /// When a side's first byte of TLS and the end lie how far apart.

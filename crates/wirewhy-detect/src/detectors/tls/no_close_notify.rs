@@ -4,10 +4,11 @@ use wirewhy_protocol::{AlertDescription, ProtocolVersion};
 
 use super::party;
 use crate::handshake::{End, Handshake, culprit, records};
-use crate::{Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.no-close-notify",
+    group: Group::Tls,
     title: "Closed without close_notify",
     severity: Severity::Note,
     means: "The side that closed first did not say so inside TLS. Where the length of what it sent is known by other means (HTTP) no harm \

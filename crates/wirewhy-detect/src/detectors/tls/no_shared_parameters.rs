@@ -4,10 +4,11 @@ use wirewhy_protocol::AlertDescription;
 
 use super::{AlertReason, cause, finding, for_name, party};
 use crate::handshake::{Handshake, names};
-use crate::{Confidence, Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.no-shared-parameters",
+    group: Group::Tls,
     title: "No cipher suite, group or signature algorithm in common",
     severity: Severity::Error,
     means: "The server found nothing in the client's offer that it is willing to use.",

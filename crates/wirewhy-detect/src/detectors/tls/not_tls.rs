@@ -7,10 +7,13 @@ use wirewhy_protocol::{
 
 use crate::handshake::culprit;
 use crate::wording::socket;
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{
+    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.not-tls",
+    group: Group::Tls,
     title: "One side speaks TLS, the other does not",
     severity: Severity::Error,
     means: "A TLS client reached a plaintext service, or a plaintext client a TLS service: the wrong port, the wrong scheme, or a proxy in \

@@ -5,10 +5,13 @@ use wirewhy_protocol::{UpgradeProtocol, UpgradeVerdict};
 
 use crate::handshake::culprit;
 use crate::wording::socket;
-use crate::{Confidence, Detector, Facts, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{
+    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.starttls-refused",
+    group: Group::Tls,
     title: "The server refused to change to TLS",
     severity: Severity::Error,
     means: "The client asked to change the plaintext connection to TLS (STARTTLS or its kin), and the server said no.",

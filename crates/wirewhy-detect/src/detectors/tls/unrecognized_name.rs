@@ -4,10 +4,11 @@ use wirewhy_flow::Side;
 
 use super::{AlertReason, cause, finding, party};
 use crate::handshake::{Handshake, culprit};
-use crate::{Detector, Finding, Limits, Record, Reportable, Rule, Severity};
+use crate::{Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.unrecognized-name",
+    group: Group::Tls,
     title: "The server does not know the name asked for",
     severity: Severity::Error,
     means: "The client asked for a host by name (SNI), or sent none, and the server serves no such name.",

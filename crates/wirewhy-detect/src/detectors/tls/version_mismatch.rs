@@ -6,11 +6,12 @@ use wirewhy_protocol::ProtocolVersion;
 use super::{AlertReason, cause, finding, for_name, party};
 use crate::handshake::{Handshake, culprit, names};
 use crate::{
-    Confidence, Culprit, Detector, Finding, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.version-mismatch",
+    group: Group::Tls,
     title: "No TLS version both sides accept",
     severity: Severity::Error,
     means: "Client and server share no protocol version: an old client meets a hardened server, or a strict client an old server.",

@@ -9,11 +9,12 @@ use wirewhy_packet::{Interval, MacAddr};
 use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{
-    Confidence, Culprit, Facts, Finding, Limits, Record, Reportable, Role, Severity,
+    Confidence, Culprit, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "arp.unanswered",
+    group: Group::Link,
     title: "Nobody on the link answers for this address",
     severity: Severity::Error,
     means: "A host on this link keeps asking by ARP or neighbour discovery who has the address, and nobody says so. As long as that \

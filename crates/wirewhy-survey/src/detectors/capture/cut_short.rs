@@ -2,10 +2,13 @@
 
 use crate::recording::CaptureFaults;
 use crate::rule::{Detector, Rule};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.cut-short",
+    group: Group::Recording,
     title: "The file could not be read to its end",
     severity: Severity::Warning,
     means: "The capture was copied before it was finished, the disk was full, or the file is damaged. Everything before the fault was \

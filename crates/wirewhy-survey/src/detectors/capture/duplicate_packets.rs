@@ -3,10 +3,13 @@
 use crate::recording::CaptureFaults;
 use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::count;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.duplicate-packets",
+    group: Group::Recording,
     title: "Frames were recorded more than once",
     severity: Severity::Note,
     means: "The same packet stands in the file twice: a mirror port that copies both ways, the `any` interface, both sides of a router. \

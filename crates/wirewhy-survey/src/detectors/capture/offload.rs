@@ -3,10 +3,13 @@
 use crate::recording::CaptureFaults;
 use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::count;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.offload",
+    group: Group::Recording,
     title: "Packets were recorded before or after the network card's work",
     severity: Severity::Note,
     means: "The capture was taken on a host whose network card cuts large segments (TSO) and merges received ones (GRO). What the file \

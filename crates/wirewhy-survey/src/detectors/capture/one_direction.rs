@@ -2,10 +2,13 @@
 
 use crate::recording::CaptureFaults;
 use crate::rule::{Detector, Rule};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.one-direction",
+    group: Group::Recording,
     title: "The recording shows one direction only",
     severity: Severity::Warning,
     means: "Most connections show packets of one side only, although that side plainly hears the other. Nothing can be said about \

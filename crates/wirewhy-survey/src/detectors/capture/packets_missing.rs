@@ -3,11 +3,14 @@
 use crate::recording::CaptureFaults;
 use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::{count, span};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
+};
 use wirewhy_packet::{Interval, RecordingGap};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.packets-missing",
+    group: Group::Recording,
     title: "The recording has holes",
     severity: Severity::Warning,
     means: "Packets crossed the wire that are not in the file. What looks lost or unanswered may only be unrecorded.",

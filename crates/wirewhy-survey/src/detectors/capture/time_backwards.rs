@@ -3,10 +3,13 @@
 use crate::recording::CaptureFaults;
 use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::{count, span};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.time-backwards",
+    group: Group::Recording,
     title: "Timestamps run backwards",
     severity: Severity::Note,
     means: "Frames stand in the file with earlier times than the frames before them: files merged without sorting, a clock that was set, \

@@ -3,10 +3,13 @@
 use crate::recording::CaptureFaults;
 use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::count;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "capture.truncated-packets",
+    group: Group::Recording,
     title: "The snap length cut the payload",
     severity: Severity::Note,
     means: "Packets were recorded only in part. TCP itself can be judged, what the application said cannot.",

@@ -8,10 +8,13 @@ use wirewhy_packet::MacAddr;
 
 use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::{count, span};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "host.address-conflict",
+    group: Group::Host,
     title: "Two link addresses claim one IP address",
     severity: Severity::Warning,
     means: "Two network cards say that this IP address is theirs. Which of them a neighbour talks to changes with every ARP or neighbour \

@@ -5,10 +5,13 @@ use wirewhy_packet::Interval;
 use crate::rule::{Detector, IdleEnd, Rule};
 use wirewhy_detect::timers::known;
 use wirewhy_detect::wording::span;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "host.idle-timer",
+    group: Group::Host,
     title: "Something on the path forgets idle connections after a fixed time",
     severity: Severity::Warning,
     means: "Several connections to this host did not survive an idle time, and their idle times agree: a timer in a NAT, firewall or \

@@ -6,11 +6,12 @@ use crate::rule::{Detector, Rule, Source};
 use crate::source::{Scan, Tried};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{
-    Confidence, Culprit, Facts, Finding, Limits, Record, Reportable, Role, Severity,
+    Confidence, Culprit, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
     code: "host.port-scan",
+    group: Group::Host,
     title: "Port scan: one source tries many ports or hosts and finds nothing",
     severity: Severity::Warning,
     means: "One address tries one port after another, or one host after another, and nearly nothing comes of it: a scanner, a worm, or \

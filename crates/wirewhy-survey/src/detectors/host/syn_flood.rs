@@ -4,10 +4,13 @@ use wirewhy_packet::Interval;
 
 use crate::rule::{Detector, Rule, Service};
 use wirewhy_detect::wording::span;
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "host.syn-flood",
+    group: Group::Host,
     title: "SYN flood: half-open attempts at a high rate from many sources",
     severity: Severity::Warning,
     means: "Many addresses ask to open a connection and none follows it up. Each attempt takes a place in the server's SYN backlog for \

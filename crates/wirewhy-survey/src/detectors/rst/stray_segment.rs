@@ -7,10 +7,13 @@ use wirewhy_packet::Seq;
 
 use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::{socket, socket_of};
-use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Culprit, Facts, Finding, Group, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.stray-segment",
+    group: Group::Reset,
     title: "A reset answered a segment that came from the wrong address",
     severity: Severity::Error,
     means: "A segment of this connection reached the client from another address than the one it talks to: somebody forgot to translate it \

@@ -6,10 +6,11 @@ use super::{causes_fact, reason};
 use crate::rule::{Detector, Rule, Service};
 use crate::service::Failures;
 use wirewhy_detect::wording::{count, instant, span};
-use wirewhy_detect::{Confidence, Facts, Finding, Limits, Record, Reportable, Severity};
+use wirewhy_detect::{Confidence, Facts, Finding, Group, Limits, Record, Reportable, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "service.down",
+    group: Group::Service,
     title: "Every attempt at this service failed",
     severity: Severity::Error,
     means: "Whoever tried this address and port in the capture got nothing, again and again in the same way: it is not one connection \

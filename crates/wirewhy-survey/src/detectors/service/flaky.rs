@@ -6,10 +6,11 @@ use super::{causes_fact, reason};
 use crate::rule::{Detector, Rule, Service};
 use crate::service::{Failures, ServiceTally};
 use wirewhy_detect::wording::{count, instant, span};
-use wirewhy_detect::{Facts, Finding, Limits, Record, Reportable, Severity};
+use wirewhy_detect::{Facts, Finding, Group, Limits, Record, Reportable, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "service.flaky",
+    group: Group::Service,
     title: "Some attempts at this service fail, others work",
     severity: Severity::Warning,
     means: "The same address and port served some clients and failed others. What the failed attempts have in common, and the others \

@@ -6,10 +6,13 @@ use wirewhy_packet::Interval;
 
 use crate::rule::{Detector, Rule};
 use wirewhy_detect::wording::span;
-use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Record, Reportable, Role, Severity};
+use wirewhy_detect::{
+    Confidence, Culprit, Facts, Finding, Group, Record, Reportable, Role, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.probe",
+    group: Group::Tcp,
     title: "Health checks",
     severity: Severity::Note,
     means: "Somebody opens this service at a steady pace and leaves at once without a byte: a balancer, a monitor. Nothing is wrong.",
