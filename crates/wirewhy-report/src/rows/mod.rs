@@ -289,11 +289,11 @@ mod tests {
         let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
         let mut read = 0;
         for (at, row) in rows.enumerate() {
-            assert_eq!(row.get_long(1).unwrap(), i64::try_from(at).unwrap());
-            assert_eq!(row.get_string(10).is_err(), at % 2 == 1, "root_cause");
-            assert_eq!(row.get_group(3).unwrap().get_long(1).unwrap(), 80);
-            assert_eq!(row.get_group(17).unwrap().get_double(0).unwrap(), 0.25);
-            let found = row.get_list(22).unwrap();
+            assert_eq!(row.get_long(2).unwrap(), i64::try_from(at).unwrap());
+            assert_eq!(row.get_string(11).is_err(), at % 2 == 1, "root_cause");
+            assert_eq!(row.get_group(4).unwrap().get_long(1).unwrap(), 80);
+            assert_eq!(row.get_group(18).unwrap().get_double(0).unwrap(), 0.25);
+            let found = row.get_list(23).unwrap();
             assert_eq!(found.len(), at % 3);
             let frames: Vec<usize> = (0..found.len())
                 .map(|one| found.get_group(one).unwrap().get_list(5).unwrap().len())
