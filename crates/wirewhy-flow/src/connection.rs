@@ -154,12 +154,18 @@ impl Connection {
         }
     }
 
+    /// The sender's endpoint and its peer's.
+    pub(crate) fn split_mut(&mut self, from: Side) -> (&mut Endpoint, &mut Endpoint) {
+        match from {
+            Side::Client => (&mut self.client, &mut self.server),
+            Side::Server => (&mut self.server, &mut self.client),
+        }
+    }
+
     /// What only TCP has of the sender and of its peer.
     pub(crate) fn tcp_mut(&mut self, from: Side) -> (&mut TcpEndpoint, &mut TcpEndpoint) {
-        match from {
-            Side::Client => (&mut self.client.tcp, &mut self.server.tcp),
-            Side::Server => (&mut self.server.tcp, &mut self.client.tcp),
-        }
+        let (own, peer) = self.split_mut(from);
+        (&mut own.tcp, &mut peer.tcp)
     }
 
     /// First to latest frame, zero where time ran backwards.

@@ -257,7 +257,7 @@ impl Flight {
         &mut self,
         own: &mut TcpEndpoint,
         peer: &TcpEndpoint,
-        latest: [Option<Mark>; 2],
+        latest: [Option<&Mark>; 2],
         segment: &Segment,
     ) -> Sent {
         let Some(next) = own.next else {
@@ -319,7 +319,7 @@ impl Flight {
         &mut self,
         own: &mut TcpEndpoint,
         peer: &TcpEndpoint,
-        latest: [Option<Mark>; 2],
+        latest: [Option<&Mark>; 2],
         segment: &Segment,
     ) -> Sent {
         self.timed = None;
@@ -377,7 +377,7 @@ impl Flight {
         &mut self,
         own: &mut TcpEndpoint,
         peer: &TcpEndpoint,
-        latest: [Option<Mark>; 2],
+        latest: [Option<&Mark>; 2],
         segment: &Segment,
         refill: bool,
     ) {
@@ -550,7 +550,7 @@ impl Flight {
 fn is_probe(
     own: &TcpEndpoint,
     peer: &TcpEndpoint,
-    [last, _]: [Option<Mark>; 2],
+    [last, _]: [Option<&Mark>; 2],
     segment: &Segment,
     ahead: i32,
 ) -> bool {

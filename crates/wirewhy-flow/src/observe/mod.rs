@@ -353,8 +353,11 @@ impl Live {
     }
 
     fn observe_sequence(&mut self, from: Side, segment: &Segment) {
-        let latest = [from, from.other()].map(|side| self.connection.side(side).last);
-        let (flight, own, peer) = self.flight(from);
+        let [client, server] = &mut self.notes.flights;
+        let flight = if from == Side::Client { client } else { server };
+        let (sender, receiver) = self.connection.split_mut(from);
+        let latest = [sender.last.as_ref(), receiver.last.as_ref()];
+        let (own, peer) = (&mut sender.tcp, &receiver.tcp);
         let below = own
             .next
             .is_some_and(|next| segment.seq.distance_from(next) == -1);

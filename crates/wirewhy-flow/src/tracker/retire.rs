@@ -9,11 +9,23 @@ use crate::{Connection, Ended, EndpointState, Tcp};
 
 impl Tracker {
     pub(super) fn expire(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
-        for class in [Class::Over, Class::Cut, Class::Opening, Class::Datagrams] {
+        for class in [Class::Over, Class::Cut, Class::Opening] {
             let quiet = quiet_of(class, &self.bounds);
             while let Some(handle) = self.expiry.due(class, self.now, quiet) {
                 self.expire_one(class, handle, sink);
             }
+        }
+        if self.datagram_protocols.is_some() {
+            self.expire_datagrams(sink);
+        }
+    }
+
+    /// Apart from the others, which are looked at for every packet of every capture.
+    #[inline(never)]
+    fn expire_datagrams(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
+        let (class, quiet) = (Class::Datagrams, self.bounds.datagrams_quiet);
+        while let Some(handle) = self.expiry.due(class, self.now, quiet) {
+            self.expire_one(class, handle, sink);
         }
     }
 
