@@ -246,9 +246,9 @@ pub(crate) struct ScanArgs {
 /// Arguments of `wirewhy packets`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PacketsArgs {
-    /// The capture to read; - for standard input
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    /// The capture to read, or the files of one recording; - for standard input
+    #[arg(value_name = "FILE", required = true, num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
     /// How the rows are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: RowFormat,
@@ -259,9 +259,9 @@ pub(crate) struct PacketsArgs {
 /// Arguments of `wirewhy show`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ShowArgs {
-    /// The capture to read; - for standard input
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    /// The capture to read, or the files of one recording; - for standard input
+    #[arg(value_name = "FILE", required = true, num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
     /// The connection, by the number Wireshark and the reports give it (tcp.stream)
     #[arg(value_name = "STREAM")]
     pub(crate) stream: u32,

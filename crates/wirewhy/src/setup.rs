@@ -1,11 +1,13 @@
 //! What every command that reads captures needs first: the configuration, the filter, the capture itself.
 
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use wirewhy::engine::{EngineOptions, Selection, glob_matches};
-use wirewhy_capture::{Filters, OpenError, RecordedFile, Recording};
+use wirewhy_capture::{
+    FileSequence, Filters, Joining, OpenError, RecordedFile, Recording, recordings,
+};
 use wirewhy_detect::wording::span;
 use wirewhy_packet::Interval;
 use wirewhy_protocol::KeyLog;
@@ -197,8 +199,16 @@ pub(crate) fn threads(wanted: Option<NonZero<usize>>) -> usize {
         .map_or(1, NonZero::get)
 }
 
-/// Opens a capture; `-` is standard input. The error is one line.
-pub(crate) fn open(path: &Path) -> Result<Recording, Failure> {
+/// Opens the files of one recording; `-` is standard input. The error is one line.
+pub(crate) fn open(files: &[PathBuf]) -> Result<Recording, Failure> {
+    let [path] = files else {
+        let sequence = recordings(files, Joining::Always).into_iter().next();
+        let opened = sequence.map_or(Err(Vec::new()), FileSequence::open);
+        return opened.map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(unreadable).collect();
+            Failure::new(lines.join("\n"))
+        });
+    };
     let opened = if path == Path::new("-") {
         wirewhy_capture::from_stdin()
     } else {

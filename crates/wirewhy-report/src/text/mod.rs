@@ -252,8 +252,13 @@ fn where_next(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
     } else {
         &capture.source
     };
-    let quoted = shell_word(source);
-    let show = format!("wirewhy show {quoted} {}", first.tally.first_stream());
+    let stream = first.tally.first_stream();
+    // The stream is that of the whole recording, so that it takes all of its files.
+    let show = if capture.files.is_empty() {
+        format!("wirewhy show {} {stream}", shell_word(source))
+    } else {
+        format!("wirewhy show FILE... {stream}, with all files of the recording")
+    };
     let explain = format!("wirewhy explain {}", first.code);
     // Packets that passed are no file to be shown.
     if capture.format != "live" {

@@ -23,12 +23,9 @@ pub(crate) fn run(args: &PacketsArgs) -> Result<Exit, Failure> {
         ignore: Vec::new(),
     };
     let setup = Setup::new(&args.common, &every, &TlsArgs::default())?;
-    let mut recording = open(&args.file)?;
+    let mut recording = open(&args.files)?;
     let mut filters = setup.filters.clone();
-    let mut output = Output::open(
-        args.common.output.as_deref(),
-        std::slice::from_ref(&args.file),
-    )?;
+    let mut output = Output::open(args.common.output.as_deref(), &args.files)?;
     let out = output.writer();
     let written = match args.format {
         RowFormat::Text => {

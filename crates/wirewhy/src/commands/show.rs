@@ -24,7 +24,7 @@ const DRAWN: usize = 50_000;
 
 pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     let setup = Setup::new(&args.common, &args.select, &args.tls)?;
-    let mut recording = open(&args.file)?;
+    let mut recording = open(&args.files)?;
     let mut filters = setup.filters.clone();
     let found =
         find(&mut recording, filters.as_mut(), &setup, args.stream).map_err(Failure::new)?;
@@ -47,10 +47,7 @@ pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
             None => format!("{source}: has no TCP connection"),
         }));
     };
-    let mut output = Output::open(
-        args.common.output.as_deref(),
-        std::slice::from_ref(&args.file),
-    )?;
+    let mut output = Output::open(args.common.output.as_deref(), &args.files)?;
     let look = terminal::look(output.target(), args.common.color);
     let mut ladder = Ladder::new(output.writer(), look, setup.names.clone());
     let drawn = draw(&mut ladder, &judged, &found.rows);

@@ -53,6 +53,23 @@ fn an_attempt_over_three_files_of_a_ring_is_one_failed_connection() {
 }
 
 #[test]
+fn show_and_packets_take_the_files_of_a_recording() {
+    let bench = Bench::new();
+    ring(&bench, "");
+    let shown = bench.run(&["show", "t.pcap", "t.pcap1", "t.pcap2", "0"]);
+    assert!(
+        shown.out.contains("root cause tcp.syn-unanswered"),
+        "{shown:?}"
+    );
+    assert_eq!(shown.out.matches("--- S  seq 0").count(), 4, "{shown:?}");
+    let rows = bench.run(&["packets", "t.pcap2", "t.pcap", "t.pcap1"]);
+    assert_eq!(rows.out.matches("retransmission").count(), 3, "{rows:?}");
+    let missing = bench.run(&["show", "none", "nothing", "0"]);
+    assert_eq!(missing.status, Some(2), "{missing:?}");
+    assert!(missing.err.contains("none: no such file"), "{missing:?}");
+}
+
+#[test]
 fn json_lists_the_files_of_a_recording_and_a_single_file_has_no_list() {
     let bench = Bench::new();
     ring(&bench, "");
