@@ -21,7 +21,7 @@ use crate::{
 /// How often a file is looked at that has no more bytes.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How many frames wait between the thread that reads and the one that asks.
+/// How many frames are buffered between the thread that reads and the one that analyses.
 const WAITING: usize = 1_024;
 
 /// A recording that is read as it grows, from its beginning, until `stop` is set or, of a pipe, until its end.
@@ -135,7 +135,7 @@ impl Followed {
     ///
     /// Why nothing could be read.
     pub fn finish(mut self) -> Result<Recording, OpenError> {
-        // The thread must not wait for room that nobody makes.
+        // The reading thread must not wait for room in a buffer that is no longer read.
         drop(self.frames);
         match self.reader.take().map(JoinHandle::join) {
             Some(Ok(read)) => read,

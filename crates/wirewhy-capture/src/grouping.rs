@@ -93,7 +93,7 @@ struct Candidate<'a> {
     name: Name,
 }
 
-/// A candidate that can be read, and what its beginning says.
+/// A candidate that can be read, and what its first block or header contains.
 struct Read<'a> {
     file: Candidate<'a>,
     first_time: Timestamp,

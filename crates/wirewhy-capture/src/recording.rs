@@ -14,7 +14,7 @@ pub type Opener = Box<dyn FnMut(&Path) -> Result<Reader, OpenError> + Send>;
 /// The frames of one or more files as one sequence.
 ///
 /// Frame numbers count over the recording. One file is open at a time. A file that is missing, unreadable or cut short is a
-/// [`RecordingGap`]: the frames after it are delivered, and [`files`](Recording::files) says what is wrong with it.
+/// [`RecordingGap`]: the frames after it are delivered, and [`files`](Recording::files) describes what is wrong with it.
 pub struct Recording {
     reader: Reader,
     /// Frames counted in the files before this one.
@@ -77,7 +77,7 @@ pub struct RecordedFile {
     pub source: String,
     /// The number its first frame has in the recording, whether or not it has one.
     pub first_frame: u64,
-    /// What it says about itself, names and secrets left out; `None` where it could not be opened or is not there.
+    /// What its header contains, without names and secrets; `None` where it could not be opened or is not there.
     pub info: Option<CaptureInfo>,
     /// Why it could not be read, or not to its end.
     pub problem: Option<String>,
@@ -318,7 +318,7 @@ impl Recording {
         }
     }
 
-    /// From here on another thread reads, and decompresses, ahead of what is asked for: see [`Reader::read_ahead`].
+    /// From here on another thread reads, and decompresses, ahead of the analysis: see [`Reader::read_ahead`].
     pub fn read_ahead(&mut self) -> bool {
         self.reads_ahead = self.reader.read_ahead();
         self.reads_ahead

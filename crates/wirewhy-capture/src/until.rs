@@ -1,4 +1,4 @@
-//! Reading that ends when it is asked to, also while it waits for bytes.
+//! Reading that a flag ends, also while it waits for bytes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -106,7 +106,7 @@ impl Pump {
                     Ok(piece) => piece.is_empty(),
                     Err(error) => error.kind() != io::ErrorKind::Interrupted,
                 };
-                // Nothing more is wanted where nobody receives.
+                // The receiver is gone: no more bytes are needed.
                 if sender.send(read).is_err() || is_last {
                     return;
                 }

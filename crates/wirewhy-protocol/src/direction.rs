@@ -125,7 +125,7 @@ impl Direction {
 
     pub(crate) fn wants(&self) -> bool {
         let ended = self.end.is_some_and(|end| {
-            // The last byte of a body or frame still tells when it came.
+            // The last byte of a body or frame still has its time.
             self.need > end || self.need == end && self.skips_to() != Some(end)
         });
         let opened = self.opening.is_full() || self.end.is_some();

@@ -17,7 +17,7 @@ pub struct HttpFacts {
     pub last_request: Option<Arc<Request>>,
     /// The last final status, or 101.
     pub last_status: Option<u16>,
-    /// What a response with status 400 says about TLS.
+    /// The complaint about TLS in a response with status 400.
     pub complaint: Option<TlsComplaint>,
     /// The last request that was answered.
     pub last: Option<Exchange>,

@@ -10,7 +10,7 @@ use crate::types::{Framing, Input, Mark, Role, Step, Unreadable};
 ///
 /// Over TCP each direction of a connection has a parser of its own, which gets the bytes of the direction in order; what
 /// both directions must know is in the [`SharedState`]. Over UDP one parser reads the datagrams of both directions, one at
-/// a time in the order of the capture, and each [`Input`] says whose it is.
+/// a time in the order of the capture, and each [`Input`] names its sender.
 ///
 /// A parser has no clock: time comes with the [`Mark`] of the input. It keeps a bounded amount of memory, and whatever the
 /// bytes are, it does not panic.
@@ -43,7 +43,7 @@ pub(crate) trait Parser: CloneParser + Debug + Send + Sync {
         None
     }
 
-    /// Whether the protocol's framing is read. Where it is not, nobody can tell whether a direction is complete.
+    /// Whether the protocol's framing is read. Where it is not, it is not known whether a direction is complete.
     fn reads_framing(&self) -> bool {
         true
     }

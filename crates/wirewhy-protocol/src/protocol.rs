@@ -11,7 +11,7 @@ pub(crate) struct Protocol {
     /// What it is called in reports.
     pub(crate) name: &'static str,
     pub(crate) transports: &'static [Transport],
-    /// The end that sends first, where the protocol says so.
+    /// The end that sends first, where the protocol defines it.
     pub(crate) first: Option<Role>,
     pub(crate) probe: Probe,
     pub(crate) reading: Reading,

@@ -105,7 +105,7 @@ impl AppProtocol {
         find(self).map_or("unknown", |protocol| protocol.name)
     }
 
-    /// The end that sends first, where the protocol says so.
+    /// The end that sends first, where the protocol defines it.
     #[must_use]
     pub fn first_sender(self) -> Option<Role> {
         find(self)?.first
@@ -158,7 +158,7 @@ mod tests {
         for (bytes, protocol) in table {
             let shown = String::from_utf8_lossy(bytes);
             assert_eq!(recognised(bytes, false), Some(protocol), "{shown:?}");
-            // Fewer bytes tell the same or nothing, and once they tell, more of them change nothing.
+            // Fewer bytes give the same protocol or none, and more of them do not change it.
             let early: Vec<_> = (0..bytes.len())
                 .filter_map(|cut| recognised(&bytes[..cut], false))
                 .collect();

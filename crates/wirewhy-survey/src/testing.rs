@@ -73,7 +73,7 @@ pub(crate) fn group_codes(lines: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// A link on which hosts, named by number, ask and answer; told in order of time.
+/// A link on which hosts, named by number, send ARP and neighbour discovery messages, in order of time.
 pub(crate) struct Link {
     v6: bool,
     frames: u64,
@@ -105,12 +105,12 @@ impl Link {
         }
     }
 
-    /// A host asks for an address.
+    /// A host sends a request for an address.
     pub(crate) fn asks(&mut self, at: f64, host: u8, target: u8) {
         self.claims_asking(at, host, host, target);
     }
 
-    /// A host asks for an address, in the name of another one.
+    /// A host sends a request for an address, with the sender address of another one.
     pub(crate) fn claims_asking(&mut self, at: f64, host: u8, name: u8, target: u8) {
         let (name, target) = (self.address(name), self.address(target));
         self.message(at, (host, None), name, target, Message::Request);
@@ -128,7 +128,7 @@ impl Link {
         self.message(at, (host, None), name, name, Message::Request);
     }
 
-    /// A host asks whether an address is free.
+    /// A host probes whether an address is free.
     pub(crate) fn probes(&mut self, at: f64, host: u8, target: u8) {
         let nobody = if self.v6 {
             IpAddr::V6(Ipv6Addr::UNSPECIFIED)

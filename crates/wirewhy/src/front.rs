@@ -23,7 +23,7 @@ pub struct Found {
     pub beyond: Vec<GroupFinding>,
 }
 
-/// Reads a capture file, pcap or pcapng, plain or compressed, and says why its connections failed.
+/// Reads a capture file, pcap or pcapng, plain or compressed, and returns why its connections failed.
 ///
 /// # Errors
 ///

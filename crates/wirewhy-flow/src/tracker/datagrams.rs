@@ -99,7 +99,7 @@ impl Tracker {
         handle.slot
     }
 
-    /// The facts of a conversation, with what the rest of the capture tells of its hosts.
+    /// The facts of a conversation, with what the rest of the capture shows about its hosts.
     pub(super) fn hand_over_datagrams(
         &self,
         mut connection: Box<Connection>,

@@ -36,7 +36,7 @@ impl Tracker {
         }
     }
 
-    /// What was joined to this recording was recorded at another time: nobody listened in between.
+    /// Several recordings were joined into this one: nothing was recorded in between.
     #[inline]
     pub(super) fn note_pause(&mut self, time: Timestamp) {
         let paused = self.now.0 != i64::MIN && time.since(self.now) > LONGEST_PAUSE;

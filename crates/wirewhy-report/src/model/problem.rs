@@ -29,7 +29,7 @@ pub(crate) struct Problem {
     pub(crate) severity: Severity,
     /// Which connections.
     pub(crate) tally: Tally,
-    /// What their findings say.
+    /// Their findings.
     pub(crate) detail: Detail,
     /// Where.
     pub(crate) place: Place,
@@ -82,7 +82,7 @@ pub(crate) struct Tally {
     pub(crate) more_names: bool,
 }
 
-/// What the findings about them say.
+/// The findings about the connections of a problem.
 #[derive(Clone, Debug)]
 pub(crate) struct Detail {
     /// The finding of the first of them.
