@@ -20,6 +20,10 @@ impl HealthChecks {
     /// Takes in one connection.
     pub(crate) fn note(&mut self, connection: &Connection, limits: &Limits) {
         if connection.tcp.handshake.syn_ack.is_none() {
+            // A check that is refused or not answered is one of the series all the same.
+            if let Some(probes) = self.0.get_mut(&probe_key(connection)) {
+                probes.note_pause(connection.first);
+            }
             return;
         }
         let probes = entry(&mut self.0, probe_key(connection));
@@ -56,7 +60,10 @@ impl HealthChecks {
 /// The connections of one source to one service.
 #[derive(Clone, Debug)]
 struct Probes {
+    /// Those that were accepted and left without a byte.
     alike: u32,
+    /// Those, and the refused and unanswered ones between them.
+    beats: u32,
     others: u32,
     last: Timestamp,
     shortest: Interval,
@@ -69,6 +76,7 @@ impl Default for Probes {
     fn default() -> Probes {
         Probes {
             alike: 0,
+            beats: 0,
             others: 0,
             last: Timestamp(0),
             shortest: Interval(i64::MAX),
@@ -81,15 +89,21 @@ impl Default for Probes {
 
 impl Probes {
     fn add(&mut self, first: Mark) {
-        if self.alike > 0 {
+        self.note_pause(first);
+        self.alike = self.alike.saturating_add(1);
+        keep(&mut self.frames, first);
+    }
+
+    /// Takes in when a check began, and so the pause before it.
+    fn note_pause(&mut self, first: Mark) {
+        if self.beats > 0 {
             let pause = first.time.since(self.last).abs();
             self.shortest = self.shortest.min(pause);
             self.longest = self.longest.max(pause);
             self.sum = Interval(self.sum.0.saturating_add(pause.0));
         }
-        self.alike = self.alike.saturating_add(1);
+        self.beats = self.beats.saturating_add(1);
         self.last = first.time;
-        keep(&mut self.frames, first);
     }
 
     /// Enough of them, nearly nothing else, and the pauses alike.
@@ -102,7 +116,7 @@ impl Probes {
     }
 
     fn finding(&self, client: IpAddr) -> Finding {
-        let pauses = i64::from(self.alike.saturating_sub(1).max(1));
+        let pauses = i64::from(self.beats.saturating_sub(1).max(1));
         probe::finding(
             client,
             self.alike,

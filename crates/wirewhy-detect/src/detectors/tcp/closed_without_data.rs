@@ -2,6 +2,7 @@
 
 use wirewhy_flow::{Connection, Interval};
 
+use super::awaits_greeting;
 use crate::wording::{request, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
@@ -53,7 +54,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         .first_payload
         .is_some_and(|payload| payload.frame < fin.frame);
     let after = fin.time.since(opened.time);
-    let refused = asked || after <= AT_ONCE;
+    // A server that owes a greeting refuses at any time, after a reverse DNS lookup for example.
+    let refused = asked || after <= AT_ONCE || awaits_greeting(connection);
     let words = if asked {
         format!(
             " although the client had sent a request{}",
@@ -106,7 +108,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, only};
+    use crate::testing::{codes, findings, only};
     use crate::{Confidence, Severity};
 
     const OPEN: &str = "0.00 > S 0:0(0)\n 0.02 < SA 0:0(0) ack 1\n 0.03 > A 1:1(0) ack 1";
@@ -151,5 +153,23 @@ mod tests {
             "{OPEN}\n 0.05 > FA 1:1(0) ack 1\n 0.07 < FA 1:1(0) ack 2\n 0.09 > A 2:2(0) ack 2"
         );
         assert!(codes(&lines).is_empty());
+    }
+
+    #[test]
+    fn a_server_that_owes_a_greeting_refuses_after_any_time() {
+        let closed = |port: u16| {
+            findings(&format!(
+                "#1 server 192.0.2.9:{port}
+                 0.00 #1 > S 0:0(0)
+                 0.02 #1 < SA 0:0(0) ack 1
+                 0.03 #1 > A 1:1(0) ack 1
+                 9.00 #1 < FA 1:1(0) ack 1
+                 9.01 #1 > FA 1:1(0) ack 2
+                 9.02 #1 < A 2:2(0) ack 2"
+            ))[0]
+                .severity
+        };
+        assert_eq!(closed(21), Severity::Error);
+        assert_eq!(closed(8080), Severity::Note);
     }
 }

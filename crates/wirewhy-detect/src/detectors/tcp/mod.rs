@@ -28,6 +28,14 @@ use wirewhy_flow::{Connection, Event, EventKind, Reset, Side, Vantage};
 
 use crate::{Culprit, Role};
 
+/// Ports of protocols in which the server speaks first: FTP, SSH, SMTP and its submission port, POP3, IMAP, NNTP, MySQL.
+const GREETING_FIRST: [u16; 8] = [21, 22, 25, 110, 119, 143, 587, 3306];
+
+/// Whether the server is to send a greeting before the client sends anything.
+fn awaits_greeting(connection: &Connection) -> bool {
+    GREETING_FIRST.contains(&connection.server.port)
+}
+
 /// Who is to blame when `silent` says nothing more: itself where the capture was taken on its side, so that what it was sent
 /// did reach it; else nobody can tell the path from the host.
 fn blame_for_silence(connection: &Connection, silent: Side) -> Culprit {

@@ -1,10 +1,10 @@
 //! `tcp.no-response`: the kernel took the request, the application never answers.
 
 use wirewhy_flow::{Connection, Interval, Mark, Side};
+use wirewhy_protocol::UpgradeVerdict;
 
-use super::resets;
 use super::slow_response::speaks_in_turns;
-
+use super::{awaits_greeting, resets};
 use crate::wording::{request, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
@@ -18,8 +18,10 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "The server's kernel acknowledged the request, so network and host are fine; its application did not answer in time. An error \
             where the client gave up waiting.",
-    recognised: "A request whose last byte is acknowledged and no byte of the server for 10 s or more. What counts as a request: HTTP, or a \
-                 turn in a conversation in which the server has answered before and never speaks unasked.",
+    recognised: "A request whose last byte is acknowledged and no byte of the server: for 10 s, or until the client left. What counts \
+                 as a request: HTTP, a request for TLS in a protocol that negotiates it, or a turn in a conversation in which the server \
+                 has answered before and never speaks unasked. And a client that left after 3 s or more without the greeting with \
+                 which FTP, SSH, SMTP, POP3, IMAP, NNTP and MySQL begin, by their ports.",
     look_alikes: "A request that is not acknowledged was not received: tcp.peer-vanished. One-way protocols, in which the server \
                   has nothing to say, are left alone.",
     check_next: &[
@@ -35,9 +37,28 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::Tcp(detect),
 };
 
-/// The question that waits for its answer, and for how long it waited, if that is too long.
-fn waiting(connection: &Connection, limits: &Limits) -> Option<(Mark, Interval)> {
-    let asked = question(connection)?;
+/// What the client waited for.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    what: Awaited,
+    since: Mark,
+    waited: Interval,
+}
+
+/// What the server owes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Awaited {
+    /// The answer to a request that is known to be complete.
+    Request,
+    /// The answer in a conversation of turns.
+    Turn,
+    /// The first message of a protocol in which the server speaks first.
+    Greeting,
+}
+
+/// What the client waited for, if it waited too long.
+fn waiting(connection: &Connection, limits: &Limits) -> Option<Waiting> {
+    let (what, since) = awaited(connection)?;
     let (client, server) = (&connection.client, &connection.server);
     let taken = client
         .tcp
@@ -47,25 +68,57 @@ fn waiting(connection: &Connection, limits: &Limits) -> Option<(Mark, Interval)>
             // The FIN of a client that gave up may be unacknowledged yet.
             next.distance_from(acknowledged) <= i32::from(client.tcp.fin.is_some())
         });
-    let reset = [Side::Client, Side::Server]
+    let reset_by = |side| resets(connection, side).next().map(|(event, _)| event.time);
+    let own_reset = reset_by(Side::Client);
+    let gave_up = client
+        .tcp
+        .fin
+        .map(|fin| fin.time)
         .into_iter()
-        .filter_map(|side| resets(connection, side).next())
-        .map(|(event, _)| event.time)
+        .chain(own_reset)
         .min();
-    let until = [client.tcp.fin.map(|fin| fin.time), reset]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(connection.observed_until);
-    let waited = until.since(asked.time);
+    let ended = gave_up.into_iter().chain(reset_by(Side::Server)).min();
+    let until = ended.unwrap_or(connection.observed_until);
+    let waited = until.since(since.time);
     // A server that closes behind the client's end has not answered either.
     let open = server.tcp.fin.is_none_or(|fin| fin.time >= until);
-    (taken && open && waited >= limits.no_response).then_some((asked, waited))
+    // A client that leaves without the answer to a complete request has waited as long as it wanted to. It may also close its
+    // half and still wait: then the answer can come until the server closes.
+    let is_over = server.tcp.fin.is_some()
+        || own_reset.is_some()
+        || connection.heard_after(until) >= limits.no_response;
+    let left = gave_up.is_some() && gave_up == ended && is_over;
+    let long_enough = match what {
+        _ if waited >= limits.no_response => true,
+        // A client that resets aborts, which has a finding of its own.
+        Awaited::Request => left && own_reset.is_none(),
+        // Who comes and goes at once only looks whether the port is open.
+        Awaited::Greeting => left && waited >= limits.silence,
+        Awaited::Turn => false,
+    };
+    (taken && open && long_enough).then_some(Waiting {
+        what,
+        since,
+        waited,
+    })
 }
 
-/// The question that waits for its answer: an HTTP request, or a turn in a conversation of turns.
-fn question(connection: &Connection) -> Option<Mark> {
-    let exchange = &connection.tcp.exchange;
+/// What the server owes at the end, and since when: a greeting, the answer to a request, or its turn in a conversation of
+/// turns.
+fn awaited(connection: &Connection) -> Option<(Awaited, Mark)> {
+    let (client, server) = (&connection.client, &connection.server);
+    let silent = client.counts.payload_packets + server.counts.payload_packets == 0;
+    if silent && awaits_greeting(connection) && server.tcp.counts.unseen_bytes == 0 {
+        return Some((Awaited::Greeting, connection.tcp.handshake.ack?));
+    }
+    if let Some(request) = request_without_answer(connection) {
+        return Some((Awaited::Request, request));
+    }
+    Some((Awaited::Turn, turn(connection)?))
+}
+
+/// A complete request of HTTP, or for TLS in a protocol that negotiates it, without any answer.
+fn request_without_answer(connection: &Connection) -> Option<Mark> {
     let app = connection.app.as_deref();
     if let Some(awaiting) = app.and_then(|app| app.awaiting.as_ref()) {
         return Some(Mark {
@@ -73,14 +126,38 @@ fn question(connection: &Connection) -> Option<Mark> {
             time: awaiting.sent.time,
         });
     }
+    let upgrade = app?.upgrade.as_deref()?;
+    let asked = upgrade
+        .asked
+        .filter(|_| upgrade.verdict == UpgradeVerdict::Unanswered)?;
+    Some(Mark {
+        frame: asked.frame,
+        time: asked.time,
+    })
+}
+
+/// The client's turn, in a conversation in which the server has answered before and never speaks unasked.
+fn turn(connection: &Connection) -> Option<Mark> {
+    let exchange = &connection.tcp.exchange;
+    let app = connection.app.as_deref();
     let in_turns = exchange.answers > 0 && !exchange.pushes;
     let in_text = app.is_some_and(|app| app.http.requests == 0 && speaks_in_turns(app));
     exchange.asked.filter(|_| in_turns && in_text)
 }
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let (asked, waited) = waiting(connection, limits)?;
+    let Waiting {
+        what,
+        since: asked,
+        waited,
+    } = waiting(connection, limits)?;
     let server = &connection.server;
+    let took = match what {
+        Awaited::Greeting => "accepted the connection and sent no greeting".to_owned(),
+        _ => format!("took the request{} and sent no answer", request(connection)),
+    };
+    // A client that waits for less than an answer usually takes may have left for a reason of its own.
+    let hasty = waited < limits.slow_response;
     let gave_up = connection.client.tcp.fin.is_some() || connection.client.tcp.counts.resets > 0;
     Some(Finding {
         code: RECORD.code,
@@ -89,15 +166,22 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         } else {
             Severity::Warning
         },
-        confidence: Confidence::Likely,
-        culprit: Culprit {
-            role: Role::Server,
-            address: Some(server.address),
+        confidence: if hasty {
+            Confidence::Possible
+        } else {
+            Confidence::Likely
+        },
+        culprit: if hasty {
+            Role::Unknown.into()
+        } else {
+            Culprit {
+                role: Role::Server,
+                address: Some(server.address),
+            }
         },
         summary: format!(
-            "{} took the request{} and sent no answer in {}{}",
+            "{} {took} in {}{}",
             socket(server),
-            request(connection),
             span(waited),
             match (gave_up, connection.goes_on()) {
                 (true, _) => "; the client gave up",
@@ -115,7 +199,13 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("client_gave_up", gave_up)
             .with("earlier_answers", connection.tcp.exchange.answers)
             .with("threshold_seconds", limits.no_response)
-            .with("stage", "request-sent"),
+            .with(
+                "stage",
+                match what {
+                    Awaited::Greeting => "established-no-data",
+                    _ => "request-sent",
+                },
+            ),
         consequence_of: None,
     })
 }
@@ -150,6 +240,64 @@ mod tests {
     fn still_waiting_at_the_end_is_a_warning() {
         let judged = judged(&format!("{ANSWERED_ONCE}\n 15.0 end"));
         assert_eq!(judged.root_cause().unwrap().severity, Severity::Warning);
+    }
+
+    const REQUEST: &str = "0.00 > S 0:0(0)
+         0.02 < SA 0:0(0) ack 1
+         0.03 > A 1:1(0) ack 1
+         0.04 > PA 1:30(29) ack 1 \"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n\"
+         0.06 < A 1:1(0) ack 30";
+
+    #[test]
+    fn a_client_that_leaves_after_three_seconds_has_waited_long_enough() {
+        let judged = judged(&format!(
+            "{REQUEST}\n 3.04 > FA 30:30(0) ack 1\n 3.06 < FA 1:1(0) ack 31\n 3.07 > A 31:31(0) ack 2"
+        ));
+        let root = judged.root_cause().unwrap();
+        assert_eq!(
+            (root.code, root.severity, root.culprit.role),
+            ("tcp.no-response", Severity::Error, Role::Server)
+        );
+    }
+
+    #[test]
+    fn who_leaves_at_once_may_have_its_own_reason() {
+        let judged = judged(&format!(
+            "{REQUEST}\n 0.10 > FA 30:30(0) ack 1\n 0.12 < FA 1:1(0) ack 31\n 0.13 > A 31:31(0) ack 2"
+        ));
+        let root = judged.root_cause().unwrap();
+        assert_eq!(
+            (root.code, root.culprit.role),
+            ("tcp.no-response", Role::Unknown)
+        );
+    }
+
+    #[test]
+    fn a_client_that_closed_its_half_still_waits() {
+        let lines =
+            format!("{REQUEST}\n 0.07 > FA 30:30(0) ack 1\n 0.08 < A 1:1(0) ack 31\n 2.0 end");
+        assert!(!codes(&lines).contains(&"tcp.no-response"));
+    }
+
+    fn greeting(port: u16, left: f64) -> Vec<&'static str> {
+        codes(&format!(
+            "#1 server 192.0.2.9:{port}
+             0.00 #1 > S 0:0(0)
+             0.02 #1 < SA 0:0(0) ack 1
+             0.03 #1 > A 1:1(0) ack 1
+             {left:.2} #1 > FA 1:1(0) ack 1
+             {:.2} #1 < FA 1:1(0) ack 2
+             {:.2} #1 > A 2:2(0) ack 2",
+            left + 0.02,
+            left + 0.03
+        ))
+    }
+
+    #[test]
+    fn a_greeting_that_never_came() {
+        assert_eq!(greeting(22, 8.0), ["tcp.no-response"]);
+        assert!(greeting(22, 0.1).is_empty(), "a check of the port");
+        assert!(greeting(443, 8.0).is_empty(), "the client speaks first");
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let handshake = &connection.tcp.handshake;
     let took = connection.round_trip().to_server?;
     let opened = handshake.ack.is_some() && handshake.syns == 1 && handshake.syn_acks == 1;
-    if !opened || took < limits.slow_handshake {
+    if !opened || took <= limits.slow_handshake {
         return None;
     }
     let vantage = connection.vantage();

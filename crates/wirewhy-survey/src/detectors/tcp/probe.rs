@@ -90,4 +90,23 @@ mod tests {
                 .all(|judged| judged.outcome() == Outcome::Failed)
         );
     }
+
+    #[test]
+    fn refused_checks_do_not_break_the_series() {
+        let mut lines = checks(&[0.0, 2.0, 4.01, 10.0, 12.02, 14.0, 16.01], "> R 1:1(0)");
+        for (n, start) in [(21, 6.0), (22, 8.0)] {
+            let refused = format!(
+                "{start:.3} #{n} > S 0:0(0)\n{:.3} #{n} < RA 0:0(0) ack 1\n",
+                start + 0.001
+            );
+            let place = lines.find("10.000 #4").unwrap();
+            lines.insert_str(place, &refused);
+        }
+        let failed = judge_all(&lines)
+            .iter()
+            .filter(|judged| judged.outcome() == Outcome::Failed)
+            .map(|judged| judged.root_cause().unwrap().code)
+            .collect::<Vec<_>>();
+        assert_eq!(failed, ["tcp.refused", "tcp.refused"]);
+    }
 }
