@@ -14,6 +14,8 @@ mod port {
     pub(crate) const GTP_USER: u16 = 2152;
     pub(crate) const VXLAN: u16 = 4789;
     pub(crate) const VXLAN_GPE: u16 = 4790;
+    /// Linux's VXLAN before IANA assigned a port, and flannel's today; shared with others, so that the content decides.
+    pub(crate) const VXLAN_LINUX: u16 = 8472;
     pub(crate) const GENEVE: u16 = 6081;
     pub(crate) const MPLS: u16 = 6635;
     pub(crate) const GRE: u16 = 4754;
@@ -54,6 +56,7 @@ fn udp_tunnel(port: u16, view: View<'_>) -> Option<(Layer, View<'_>)> {
     match port {
         port::VXLAN => vxlan(view),
         port::VXLAN_GPE => vxlan_gpe(view),
+        port::VXLAN_LINUX => vxlan_by_content(view),
         port::GENEVE => geneve(view),
         port::GTP_USER => gtp_user(view),
         port::L2TP => l2tp(view),
@@ -68,6 +71,17 @@ fn udp_tunnel(port: u16, view: View<'_>) -> Option<(Layer, View<'_>)> {
 /// RFC 7348 section 5: eight bytes, of which the flag that the network identifier is valid must be set.
 fn vxlan(view: View<'_>) -> Option<(Layer, View<'_>)> {
     (view.byte(0)? & 0x08 != 0).then(|| (Layer::Ethernet, view.skip(8)))
+}
+
+/// A header exactly as RFC 7348 section 5 says, all reserved bits zero, and behind it a frame of IP, ARP or VLAN.
+fn vxlan_by_content(view: View<'_>) -> Option<(Layer, View<'_>)> {
+    const MAC_ADDRESSES: usize = 12;
+    let is_header = view.chunk(0)? == [8, 0, 0, 0] && view.byte(7)? == 0;
+    let carried = matches!(
+        view.be16(8 + MAC_ADDRESSES)?,
+        ether_type::IPV4 | ether_type::IPV6 | ether_type::ARP | ether_type::VLAN
+    );
+    (is_header && carried).then(|| (Layer::Ethernet, view.skip(8)))
 }
 
 /// draft-ietf-nvo3-vxlan-gpe section 3: the last byte of the first word tells what follows where the P flag is set.
@@ -230,6 +244,11 @@ mod tests {
             &over_udp(4790, &[0x0c, 0, 0, 3, 0, 0, 7, 0], &frame),
             1,
         );
+        reaches_probe(
+            LinkType::RAW,
+            &over_udp(8472, &[8, 0, 0, 0, 0, 0, 1, 0], &frame),
+            1,
+        );
         // RFC 8926: one option of eight bytes, network 7.
         let geneve = [2, 0, 0x65, 0x58, 0, 0, 7, 0, 1, 2, 3, 1, 0, 0, 0, 0];
         reaches_probe(LinkType::RAW, &over_udp(6081, &geneve, &frame), 1);
@@ -292,10 +311,11 @@ mod tests {
             (4789, &[0, 0, 0, 0, 0, 0, 0, 0][..]),
             // An L2TP hello, a control message.
             (1701, &[0xc8, 2, 0, 12, 0, 1, 0, 0, 0, 0, 0, 0]),
-            // A GTP echo request; a GENEVE control packet; a flannel port, which no default claims.
+            // A GTP echo request; a GENEVE control packet; flannel's port without a frame, and with something else.
             (2152, &[0x32, 1, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0]),
             (6081, &[0, 0x80, 0x65, 0x58, 0, 0, 0, 0]),
             (8472, &[8, 0, 0, 0, 0, 0, 1, 0]),
+            (8472, b"\x08 any other datagram as long as that"),
         ] {
             let bytes = over_udp(port, payload, &[]);
             let packet = decode(&mut decoder, LinkType::RAW, &bytes);
