@@ -11,24 +11,59 @@ pub enum Cause {
     IfError(&'static str),
     /// Whatever its severity: an ICMP "fragmentation needed" is a warning, and explains the black hole behind it.
     Always(&'static str),
+    /// The first of several that was found.
+    FirstOf(&'static [Cause]),
 }
 
+/// What can be wrong with the server's certificates, the plainest first: the client need not say which of several it refused.
+pub(crate) const CERTIFICATES: Cause = Cause::FirstOf(&[
+    Cause::IfError("tls.cert-revoked"),
+    Cause::IfError("tls.cert-expired"),
+    Cause::IfError("tls.cert-not-yet-valid"),
+    Cause::IfError("tls.cert-name-mismatch"),
+    Cause::IfError("tls.cert-self-signed"),
+    Cause::IfError("tls.cert-chain-incomplete"),
+    Cause::IfError("tls.cert-untrusted"),
+    Cause::IfError("tls.cert-weak"),
+    Cause::IfError("tls.intercepted"),
+]);
+
+/// What an alert that ended a handshake can stand for.
+pub(crate) const ALERTS: Cause = Cause::FirstOf(&[
+    Cause::IfAsSevere("tls.version-mismatch"),
+    Cause::IfAsSevere("tls.no-shared-parameters"),
+    Cause::IfAsSevere("tls.alpn-mismatch"),
+    Cause::IfAsSevere("tls.unrecognized-name"),
+    Cause::IfAsSevere("tls.client-cert-missing"),
+    Cause::IfAsSevere("tls.client-cert-rejected"),
+    Cause::IfAsSevere("tls.alert"),
+    Cause::IfAsSevere("tls.encrypted-alert"),
+]);
+
 impl Cause {
-    /// The code.
-    #[must_use]
-    pub fn code(self) -> &'static str {
+    /// The code of the cause that was found for a finding of this severity, if any was.
+    fn found(self, severity: Severity, findings: &[Finding]) -> Option<&'static str> {
+        let is_there = |code: &'static str, least: Severity| {
+            let mut causes = findings.iter().filter(|cause| cause.code == code);
+            causes.any(|cause| cause.severity >= least).then_some(code)
+        };
         match self {
-            Cause::IfAsSevere(code) | Cause::IfError(code) | Cause::Always(code) => code,
+            Cause::IfAsSevere(code) => is_there(code, severity),
+            Cause::IfError(code) => is_there(code, Severity::Error),
+            Cause::Always(code) => is_there(code, Severity::Note),
+            Cause::FirstOf(causes) => causes
+                .iter()
+                .find_map(|cause| cause.found(severity, findings)),
         }
     }
 
-    fn explains(self, severity: Severity, cause: &Finding) -> bool {
-        cause.code == self.code()
-            && match self {
-                Cause::IfAsSevere(_) => cause.severity >= severity,
-                Cause::IfError(_) => cause.severity == Severity::Error,
-                Cause::Always(_) => true,
-            }
+    /// Every code that it names.
+    #[must_use]
+    pub fn codes(self) -> Vec<&'static str> {
+        match self {
+            Cause::IfAsSevere(code) | Cause::IfError(code) | Cause::Always(code) => vec![code],
+            Cause::FirstOf(causes) => causes.iter().flat_map(|cause| cause.codes()).collect(),
+        }
     }
 }
 
@@ -39,14 +74,8 @@ pub fn link_causes(findings: &mut [Finding], record_of: impl Fn(&str) -> Option<
     let links: Vec<Option<&'static str>> = findings
         .iter()
         .map(|finding| {
-            let causes = record_of(finding.code)?.explained_by.iter();
-            causes
-                .filter(|cause| {
-                    let mut others = findings.iter();
-                    others.any(|other| cause.explains(finding.severity, other))
-                })
-                .map(|cause| cause.code())
-                .next()
+            let mut causes = record_of(finding.code)?.explained_by.iter();
+            causes.find_map(|cause| cause.found(finding.severity, findings))
         })
         .collect();
     for (finding, link) in findings.iter_mut().zip(links) {
@@ -73,11 +102,12 @@ mod tests {
             let mut seen = Vec::new();
             let mut open = vec![start];
             while let Some(code) = open.pop() {
-                for cause in causes_of(code) {
-                    assert_ne!(cause.code(), start, "a circle through {code}");
-                    if !seen.contains(&cause.code()) {
-                        seen.push(cause.code());
-                        open.push(cause.code());
+                let causes = causes_of(code).iter().flat_map(|cause| cause.codes());
+                for cause in causes {
+                    assert_ne!(cause, start, "a circle through {code}");
+                    if !seen.contains(&cause) {
+                        seen.push(cause);
+                        open.push(cause);
                     }
                 }
             }

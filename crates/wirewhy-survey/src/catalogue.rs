@@ -58,4 +58,13 @@ mod tests {
         codes.dedup();
         assert_eq!(codes.len(), DETECTORS.len() + SURVEY.len());
     }
+
+    #[test]
+    fn what_explains_a_code_is_in_the_catalogue() {
+        for record in records() {
+            for code in record.explained_by.iter().flat_map(|cause| cause.codes()) {
+                assert!(record_of(code).is_some(), "{}: {code}", record.code);
+            }
+        }
+    }
 }

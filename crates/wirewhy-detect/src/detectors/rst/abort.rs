@@ -1,6 +1,7 @@
 //! `rst.abort`: the application closed the socket hard.
 
 use super::{by_a_device, finding};
+use crate::causes::{ALERTS, CERTIFICATES};
 use crate::resets::{Reason, Resets, loses_work};
 use crate::wording::{request, socket, span};
 use crate::{
@@ -27,23 +28,8 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("tls.not-tls"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tls.handshake-timeout"),
-        Cause::IfAsSevere("tls.version-mismatch"),
-        Cause::IfAsSevere("tls.no-shared-parameters"),
-        Cause::IfAsSevere("tls.alpn-mismatch"),
-        Cause::IfAsSevere("tls.unrecognized-name"),
-        Cause::IfAsSevere("tls.client-cert-missing"),
-        Cause::IfAsSevere("tls.client-cert-rejected"),
-        Cause::IfAsSevere("tls.alert"),
-        Cause::IfAsSevere("tls.encrypted-alert"),
-        Cause::IfError("tls.cert-revoked"),
-        Cause::IfError("tls.cert-expired"),
-        Cause::IfError("tls.cert-not-yet-valid"),
-        Cause::IfError("tls.cert-name-mismatch"),
-        Cause::IfError("tls.cert-self-signed"),
-        Cause::IfError("tls.cert-chain-incomplete"),
-        Cause::IfError("tls.cert-untrusted"),
-        Cause::IfError("tls.cert-weak"),
-        Cause::IfError("tls.intercepted"),
+        ALERTS,
+        CERTIFICATES,
         Cause::IfAsSevere("tcp.no-response"),
         Cause::IfAsSevere("tcp.probe"),
     ],

@@ -1,6 +1,7 @@
 //! `rst.after-alert`: the hard end behind a TLS alert.
 
 use super::finding;
+use crate::causes::{ALERTS, CERTIFICATES};
 use crate::resets::{Reason, Resets};
 use crate::wording::socket;
 use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
@@ -16,26 +17,7 @@ pub(crate) const RECORD: Record = Record {
     check_next: &[
         "Read the alert in the frame named in the facts, and what the other end's log says of it.",
     ],
-    explained_by: &[
-        Cause::IfAsSevere("rst.stray-segment"),
-        Cause::IfAsSevere("tls.version-mismatch"),
-        Cause::IfAsSevere("tls.no-shared-parameters"),
-        Cause::IfAsSevere("tls.alpn-mismatch"),
-        Cause::IfAsSevere("tls.unrecognized-name"),
-        Cause::IfAsSevere("tls.client-cert-missing"),
-        Cause::IfAsSevere("tls.client-cert-rejected"),
-        Cause::IfAsSevere("tls.alert"),
-        Cause::IfAsSevere("tls.encrypted-alert"),
-        Cause::IfError("tls.cert-revoked"),
-        Cause::IfError("tls.cert-expired"),
-        Cause::IfError("tls.cert-not-yet-valid"),
-        Cause::IfError("tls.cert-name-mismatch"),
-        Cause::IfError("tls.cert-self-signed"),
-        Cause::IfError("tls.cert-chain-incomplete"),
-        Cause::IfError("tls.cert-untrusted"),
-        Cause::IfError("tls.cert-weak"),
-        Cause::IfError("tls.intercepted"),
-    ],
+    explained_by: &[Cause::IfAsSevere("rst.stray-segment"), ALERTS, CERTIFICATES],
     reportable: Reportable::Soon,
 };
 

@@ -1,6 +1,7 @@
 //! `rst.unread-data`: closed with input that was never read.
 
 use super::finding;
+use crate::causes::ALERTS;
 use crate::resets::{Reason, Resets};
 use crate::wording::{request, socket};
 use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
@@ -24,14 +25,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("rst.stray-segment"),
         Cause::IfAsSevere("tls.not-tls"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
-        Cause::IfAsSevere("tls.version-mismatch"),
-        Cause::IfAsSevere("tls.no-shared-parameters"),
-        Cause::IfAsSevere("tls.alpn-mismatch"),
-        Cause::IfAsSevere("tls.unrecognized-name"),
-        Cause::IfAsSevere("tls.client-cert-missing"),
-        Cause::IfAsSevere("tls.client-cert-rejected"),
-        Cause::IfAsSevere("tls.alert"),
-        Cause::IfAsSevere("tls.encrypted-alert"),
+        ALERTS,
     ],
     reportable: Reportable::Soon,
 };

@@ -3,6 +3,7 @@
 use wirewhy_flow::Connection;
 use wirewhy_protocol::What;
 
+use crate::causes::ALERTS;
 use crate::wording::{request, socket};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
@@ -27,14 +28,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("tls.not-tls"),
         Cause::IfAsSevere("tls.handshake-timeout"),
         Cause::IfAsSevere("tls.handshake-closed"),
-        Cause::IfAsSevere("tls.version-mismatch"),
-        Cause::IfAsSevere("tls.no-shared-parameters"),
-        Cause::IfAsSevere("tls.alpn-mismatch"),
-        Cause::IfAsSevere("tls.unrecognized-name"),
-        Cause::IfAsSevere("tls.client-cert-missing"),
-        Cause::IfAsSevere("tls.client-cert-rejected"),
-        Cause::IfAsSevere("tls.alert"),
-        Cause::IfAsSevere("tls.encrypted-alert"),
+        ALERTS,
     ],
     reportable: Reportable::Soon,
 };

@@ -3,6 +3,7 @@
 use wirewhy_protocol::AlertDescription;
 
 use super::{AlertReason, cause, finding, for_name, party};
+use crate::causes::CERTIFICATES;
 use crate::handshake::{Handshake, culprit};
 use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity, Value};
 
@@ -20,18 +21,7 @@ pub(crate) const RECORD: Record = Record {
         "Look for the alert's name in the log of the side that sent it: it knows the details.",
         "Repeat with openssl s_client -connect HOST:PORT -servername NAME -msg and compare where it stops.",
     ],
-    explained_by: &[
-        Cause::IfAsSevere("tls.not-tls"),
-        Cause::IfError("tls.cert-revoked"),
-        Cause::IfError("tls.cert-expired"),
-        Cause::IfError("tls.cert-not-yet-valid"),
-        Cause::IfError("tls.cert-name-mismatch"),
-        Cause::IfError("tls.cert-self-signed"),
-        Cause::IfError("tls.cert-chain-incomplete"),
-        Cause::IfError("tls.cert-untrusted"),
-        Cause::IfError("tls.cert-weak"),
-        Cause::IfError("tls.intercepted"),
-    ],
+    explained_by: &[Cause::IfAsSevere("tls.not-tls"), CERTIFICATES],
     reportable: Reportable::Soon,
 };
 

@@ -3,6 +3,7 @@
 use wirewhy_flow::Side;
 
 use super::{for_name, party, refused_flight};
+use crate::causes::CERTIFICATES;
 use crate::handshake::{End, Handshake, culprit};
 use crate::{
     Cause, Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity,
@@ -23,18 +24,7 @@ pub(crate) const RECORD: Record = Record {
         "Log the secrets of the client (SSLKEYLOGFILE) and pass them with the capture: then the alert can be read.",
         "Check the server's certificate: openssl s_client -connect HOST:PORT -servername NAME -showcerts </dev/null.",
     ],
-    explained_by: &[
-        Cause::IfAsSevere("tls.not-tls"),
-        Cause::IfError("tls.cert-revoked"),
-        Cause::IfError("tls.cert-expired"),
-        Cause::IfError("tls.cert-not-yet-valid"),
-        Cause::IfError("tls.cert-name-mismatch"),
-        Cause::IfError("tls.cert-self-signed"),
-        Cause::IfError("tls.cert-chain-incomplete"),
-        Cause::IfError("tls.cert-untrusted"),
-        Cause::IfError("tls.cert-weak"),
-        Cause::IfError("tls.intercepted"),
-    ],
+    explained_by: &[Cause::IfAsSevere("tls.not-tls"), CERTIFICATES],
     reportable: Reportable::Soon,
 };
 

@@ -1,6 +1,7 @@
 //! `tls.handshake-reset`: a reset in the middle of the handshake.
 
 use super::{for_name, party};
+use crate::causes::CERTIFICATES;
 use crate::handshake::{End, Handshake, culprit};
 use crate::resets::{Reason, judged};
 use crate::{
@@ -22,15 +23,7 @@ pub(crate) const RECORD: Record = Record {
     ],
     explained_by: &[
         Cause::IfAsSevere("tls.not-tls"),
-        Cause::IfError("tls.cert-revoked"),
-        Cause::IfError("tls.cert-expired"),
-        Cause::IfError("tls.cert-not-yet-valid"),
-        Cause::IfError("tls.cert-name-mismatch"),
-        Cause::IfError("tls.cert-self-signed"),
-        Cause::IfError("tls.cert-chain-incomplete"),
-        Cause::IfError("tls.cert-untrusted"),
-        Cause::IfError("tls.cert-weak"),
-        Cause::IfError("tls.intercepted"),
+        CERTIFICATES,
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tls.handshake-timeout"),
         Cause::IfAsSevere("rst.injected"),
