@@ -200,7 +200,7 @@ pub struct Analyzed {
     pub cut_short: bool,
 }
 
-/// Reads a recording to its end, analyses it, and reports what `view` shows to `reporter`. Whoever in `crew` is idle helps with
+/// Reads a recording to its end, analyses it, and reports what `view` shows to `reporter`. Idle threads of `crew` help with
 /// a large one; the report does not depend on it.
 ///
 /// # Errors

@@ -55,7 +55,7 @@ fn detect(presented: &Presented<'_>, limits: &Limits) -> Option<Finding> {
         )
     };
     let (severity, confidence) = presented.weight(Fault::Weak);
-    // Of a client that left without an alert nobody knows whether the weakness was why.
+    // Where the client left without an alert, the reason is not known to be the weakness.
     let refused = matches!(presented.reaction, Reaction::Refused { .. });
     let severity = if refused { severity } else { Severity::Warning };
     Some(finding(
