@@ -130,6 +130,11 @@ fn request_without_answer(connection: &Connection) -> Option<Mark> {
     let asked = upgrade
         .asked
         .filter(|_| upgrade.verdict == UpgradeVerdict::Unanswered)?;
+    // An answer in another protocol is an answer.
+    let last = connection.server.last_payload;
+    if last.is_some_and(|last| last.time >= asked.time) {
+        return None;
+    }
     Some(Mark {
         frame: asked.frame,
         time: asked.time,
@@ -277,6 +282,31 @@ mod tests {
         let lines =
             format!("{REQUEST}\n 0.07 > FA 30:30(0) ack 1\n 0.08 < A 1:1(0) ack 31\n 2.0 end");
         assert!(!codes(&lines).contains(&"tcp.no-response"));
+    }
+
+    /// A connection request of RDP that asks for TLS (MS-RDPBCGR section 2.2.1.1), and what comes back.
+    fn rdp(answer: &str) -> Vec<&'static str> {
+        codes(&format!(
+            "0.00 > S 0:0(0)
+             0.02 < SA 0:0(0) ack 1
+             0.03 > A 1:1(0) ack 1
+             0.04 > PA 1:20(19) ack 1 hex 030000130ee000000000000100080003000000
+             {answer}"
+        ))
+    }
+
+    #[test]
+    fn a_request_for_tls_without_an_answer_and_one_answered_in_another_protocol() {
+        let silent = rdp("0.06 < A 1:1(0) ack 20
+             5.00 > FA 20:20(0) ack 1
+             5.02 < FA 1:1(0) ack 21
+             5.03 > A 21:21(0) ack 2");
+        assert_eq!(silent, ["tcp.no-response"]);
+        let answered = rdp("0.06 < PA 1:10(9) ack 20 hex 030000000003ff8001
+             30.0 > FA 20:20(0) ack 10
+             30.1 < FA 10:10(0) ack 21
+             30.2 > A 21:21(0) ack 11");
+        assert!(!answered.contains(&"tcp.no-response"));
     }
 
     fn greeting(port: u16, left: f64) -> Vec<&'static str> {
