@@ -28,6 +28,12 @@ pub struct Finding {
 impl Finding {
     /// How many frames a finding cites at most.
     pub const MAX_FRAMES: usize = 16;
+
+    /// How sure it is who caused it: never surer than the finding itself. `None` where the packets do not tell who did.
+    #[must_use]
+    pub fn culprit_confidence(&self) -> Option<Confidence> {
+        (self.culprit.role != Role::Unknown).then(|| self.culprit.confidence.min(self.confidence))
+    }
 }
 
 /// How much a finding matters; ordered, the worst last.
@@ -83,6 +89,29 @@ pub struct Culprit {
     pub role: Role,
     /// The address, where one is known.
     pub address: Option<IpAddr>,
+    /// How sure it is that this one is at fault, if the finding is right; see [`Finding::culprit_confidence`].
+    pub confidence: Confidence,
+}
+
+impl Culprit {
+    /// A culprit the finding names without a doubt of its own.
+    #[must_use]
+    pub fn new(role: Role, address: impl Into<Option<IpAddr>>) -> Culprit {
+        Culprit {
+            role,
+            address: address.into(),
+            confidence: Confidence::Certain,
+        }
+    }
+
+    /// The same culprit, no surer than this.
+    #[must_use]
+    pub fn at_most(self, confidence: Confidence) -> Culprit {
+        Culprit {
+            confidence: self.confidence.min(confidence),
+            ..self
+        }
+    }
 }
 
 /// The part a culprit plays.
@@ -116,10 +145,7 @@ impl Role {
 
 impl From<Role> for Culprit {
     fn from(role: Role) -> Culprit {
-        Culprit {
-            role,
-            address: None,
-        }
+        Culprit::new(role, None)
     }
 }
 

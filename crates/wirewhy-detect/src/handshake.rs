@@ -185,13 +185,13 @@ pub(crate) fn is_pending(connection: &Connection) -> bool {
 
 /// A side as culprit.
 pub(crate) fn culprit(connection: &Connection, side: Side) -> Culprit {
-    Culprit {
-        role: match side {
+    Culprit::new(
+        match side {
             Side::Client => Role::Client,
             Side::Server => Role::Server,
         },
-        address: Some(connection.side(side).address),
-    }
+        Some(connection.side(side).address),
+    )
 }
 
 /// One side's records.

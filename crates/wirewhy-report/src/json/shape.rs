@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
-use wirewhy_detect::{Culprit, Facts, Finding, Judged, Value};
+use wirewhy_detect::{Confidence, Facts, Finding, Judged, Value};
 use wirewhy_flow::{Connection, Endpoint, RoundTrip};
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_survey::{GroupFinding, Totals};
@@ -364,7 +364,7 @@ impl<'a> FindingShape<'a> {
             code: finding.code,
             severity: finding.severity.name(),
             confidence: finding.confidence.name(),
-            culprit: CulpritShape::new(finding.culprit),
+            culprit: CulpritShape::new(finding),
             summary: &finding.summary,
             frames: &finding.frames,
             facts: FactsShape(&finding.facts),
@@ -377,13 +377,15 @@ impl<'a> FindingShape<'a> {
 pub(crate) struct CulpritShape {
     role: &'static str,
     address: Option<IpAddr>,
+    confidence: Option<&'static str>,
 }
 
 impl CulpritShape {
-    pub(crate) fn new(culprit: Culprit) -> CulpritShape {
+    pub(crate) fn new(finding: &Finding) -> CulpritShape {
         CulpritShape {
-            role: culprit.role.name(),
-            address: culprit.address,
+            role: finding.culprit.role.name(),
+            address: finding.culprit.address,
+            confidence: finding.culprit_confidence().map(Confidence::name),
         }
     }
 }

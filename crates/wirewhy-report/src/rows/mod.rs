@@ -215,7 +215,10 @@ const FIELDS: &[Field] = &[
                 text("code"),
                 text("severity"),
                 text("confidence"),
-                Field::Group("culprit", &[text("role"), maybe("address")]),
+                Field::Group(
+                    "culprit",
+                    &[text("role"), maybe("address"), maybe("confidence")],
+                ),
                 text("summary"),
                 Field::List("frames", &integer("element")),
                 Field::Leaf("facts", Kind::Json),
@@ -266,7 +269,7 @@ mod tests {
 
     fn finding(frames: &[u64]) -> Json {
         serde_json::json!({"code": "tcp.refused", "severity": "error", "confidence": "certain",
-            "culprit": {"role": "server", "address": null}, "summary": "s", "frames": frames,
+            "culprit": {"role": "server", "address": null, "confidence": "likely"}, "summary": "s", "frames": frames,
             "facts": {"n": 1}, "consequence_of": null})
     }
 

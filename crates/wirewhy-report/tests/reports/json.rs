@@ -171,7 +171,7 @@ fn members_hold_what_was_tracked() {
     assert_eq!(finding["facts"]["ttl_of_host"], Json::Null);
     assert_eq!(
         finding["culprit"],
-        serde_json::json!({"role":"server","address":"10.0.0.9"})
+        serde_json::json!({"role":"server","address":"10.0.0.9","confidence":"certain"})
     );
     assert_eq!(finding["frames"], serde_json::json!([2, 1]));
     assert_eq!(shown["capture"]["duration_seconds"], 61.234);

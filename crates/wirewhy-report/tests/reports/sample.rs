@@ -38,10 +38,7 @@ pub(crate) fn refused(number: u32, client: &str, server: &str) -> Judged {
         code: "tcp.refused",
         severity: Severity::Error,
         confidence: Confidence::Certain,
-        culprit: Culprit {
-            role: Role::Server,
-            address: Some(address),
-        },
+        culprit: Culprit::new(Role::Server, address),
         summary: format!("{server} answered the SYN with a reset after 0.300 ms."),
         frames: vec![2, 1],
         facts: Facts::default()

@@ -46,10 +46,7 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
         "an acknowledgement"
     };
     Some(Finding {
-        culprit: Culprit {
-            role: Role::Unknown,
-            address: None,
-        },
+        culprit: Culprit::from(Role::Unknown),
         summary: format!(
             "{} waited in vain for {what} and reset the connection",
             socket(own)

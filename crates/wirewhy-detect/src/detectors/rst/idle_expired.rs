@@ -71,10 +71,7 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
         } else {
             Confidence::Possible
         },
-        culprit: Culprit {
-            role,
-            address: None,
-        },
+        culprit: Culprit::from(role),
         summary: format!(
             "after {} of silence {} a reset in the name of {}{reading}{}",
             span(idle),

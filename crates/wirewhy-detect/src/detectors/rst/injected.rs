@@ -74,10 +74,7 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let found = finding(RECORD.code, severity, (strongest, &all), connection, limits);
     Some(Finding {
         confidence,
-        culprit: Culprit {
-            role: Role::Path,
-            address: None,
-        },
+        culprit: Culprit::from(Role::Path),
         summary: format!(
             "the reset in the name of {} was {} not sent by it{}: {}{distance}{}",
             socket(connection.side(strongest.event.from)),

@@ -23,10 +23,7 @@ fn sender(connection: &Connection, judged: &Judged<'_>) -> Culprit {
         Side::Client => Role::Client,
         Side::Server => Role::Server,
     };
-    Culprit {
-        role,
-        address: Some(connection.side(side).address),
-    }
+    Culprit::new(role, Some(connection.side(side).address))
 }
 
 /// A finding about the resets of one reason, to be completed by its detector.

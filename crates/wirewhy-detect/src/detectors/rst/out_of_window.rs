@@ -40,10 +40,7 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let own = connection.side(first.event.from);
     let resets = u64::try_from(all.len()).unwrap_or(u64::MAX);
     Some(Finding {
-        culprit: Culprit {
-            role: Role::Path,
-            address: None,
-        },
+        culprit: Culprit::from(Role::Path),
         summary: format!(
             "{} in the name of {} with numbers its peer had to ignore",
             count(resets, "reset"),

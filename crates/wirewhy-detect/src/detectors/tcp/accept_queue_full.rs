@@ -80,14 +80,14 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         } else {
             Confidence::Possible
         },
-        culprit: Culprit {
-            role: if at_server {
+        culprit: Culprit::new(
+            if at_server {
                 Role::Server
             } else {
                 Role::Unknown
             },
-            address: at_server.then_some(server.address),
-        },
+            at_server.then_some(server.address),
+        ),
         summary: format!(
             "{} sent its SYN-ACK again {} after the client had confirmed, {}{}: {reading}",
             socket(server),

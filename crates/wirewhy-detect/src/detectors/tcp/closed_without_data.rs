@@ -76,10 +76,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         } else {
             Confidence::Possible
         },
-        culprit: Culprit {
-            role: Role::Server,
-            address: Some(server.address),
-        },
+        culprit: Culprit::new(Role::Server, server.address),
         summary: format!(
             "{} closed the connection {} after accepting it without sending a byte{words}",
             socket(server),

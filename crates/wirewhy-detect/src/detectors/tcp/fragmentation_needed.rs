@@ -49,10 +49,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Warning,
         confidence: Confidence::Certain,
-        culprit: Culprit {
-            role: Role::Path,
-            address: Some(icmp.reporter),
-        },
+        culprit: Culprit::new(Role::Path, icmp.reporter),
         summary: format!(
             "{} told {} that a packet of {} bytes is too large for its next link ({size}); {}",
             icmp.reporter,

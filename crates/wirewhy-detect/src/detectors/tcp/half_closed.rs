@@ -49,14 +49,14 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Warning,
         confidence: Confidence::Likely,
-        culprit: Culprit {
-            role: if side == Side::Client {
+        culprit: Culprit::new(
+            if side == Side::Client {
                 Role::Client
             } else {
                 Role::Server
             },
-            address: Some(open.address),
-        },
+            Some(open.address),
+        ),
         summary: format!(
             "{} has not closed its half in {} since {} closed, and sends nothing: a CLOSE-WAIT leak",
             socket(open),

@@ -79,14 +79,14 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         } else {
             Confidence::Likely
         },
-        culprit: Culprit {
-            role: if acceptable {
+        culprit: Culprit::new(
+            if acceptable {
                 Role::Client
             } else {
                 Role::Unknown
             },
-            address: acceptable.then_some(client.address),
-        },
+            acceptable.then_some(client.address),
+        ),
         summary: format!(
             "{} reset the connection to {} {} after the SYN-ACK instead of confirming it{why}",
             client.address,

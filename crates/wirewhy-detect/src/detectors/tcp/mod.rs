@@ -44,10 +44,7 @@ fn blame_for_silence(connection: &Connection, silent: Side) -> Culprit {
         Side::Client => (Vantage::ClientSide, Role::Client),
     };
     if connection.vantage() == vantage {
-        Culprit {
-            role,
-            address: Some(connection.side(silent).address),
-        }
+        Culprit::new(role, Some(connection.side(silent).address))
     } else {
         Role::Unknown.into()
     }

@@ -179,10 +179,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         culprit: if hasty {
             Role::Unknown.into()
         } else {
-            Culprit {
-                role: Role::Server,
-                address: Some(server.address),
-            }
+            Culprit::new(Role::Server, server.address)
         },
         summary: format!(
             "{} {took} in {}{}",

@@ -63,10 +63,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Error,
         confidence: Confidence::Likely,
-        culprit: Culprit {
-            role: Role::Server,
-            address: Some(connection.server.address),
-        },
+        culprit: Culprit::new(Role::Server, connection.server.address),
         summary: format!(
             "{} ignored {} from {} whose timestamp is {behind} ticks older than one it answered before (frame {}): several hosts \
              share that address and the server goes by the newest clock",

@@ -88,10 +88,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Error,
         confidence,
-        culprit: Culprit {
-            role,
-            address: (role == Role::Server).then_some(server.address),
-        },
+        culprit: Culprit::new(role, (role == Role::Server).then_some(server.address)),
         summary: format!(
             "{} refused the connection with a reset{took}{reason}",
             socket(server)

@@ -44,14 +44,14 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Warning,
         confidence: Confidence::Likely,
-        culprit: Culprit {
-            role: if at_server {
+        culprit: Culprit::new(
+            if at_server {
                 Role::Server
             } else {
                 Role::Unknown
             },
-            address: at_server.then_some(server.address),
-        },
+            at_server.then_some(server.address),
+        ),
         summary: format!(
             "{} took {} to answer the SYN, with nothing lost{}",
             socket(server),

@@ -94,10 +94,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Warning,
         confidence: Confidence::Likely,
-        culprit: Culprit {
-            role: Role::Server,
-            address: Some(server.address),
-        },
+        culprit: Culprit::new(Role::Server, server.address),
         summary: format!(
             "{} took {} to answer a request{}",
             socket(server),

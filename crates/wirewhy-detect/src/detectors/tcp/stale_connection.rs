@@ -86,10 +86,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         } else {
             Confidence::Likely
         },
-        culprit: Culprit {
-            role: Role::Server,
-            address: Some(connection.server.address),
-        },
+        culprit: Culprit::new(Role::Server, connection.server.address),
         summary: format!(
             "{} answered the SYN from port {} with the numbers of an older connection it still holds; {outcome}",
             socket(&connection.server),

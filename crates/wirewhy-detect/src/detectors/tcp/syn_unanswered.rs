@@ -84,14 +84,14 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         } else {
             Confidence::Likely
         },
-        culprit: Culprit {
-            role: if at_server {
+        culprit: Culprit::new(
+            if at_server {
                 Role::Server
             } else {
                 Role::Unknown
             },
-            address: at_server.then_some(server.address),
-        },
+            at_server.then_some(server.address),
+        ),
         summary,
         frames: syns(connection).map(|event| event.frame).collect(),
         facts: Facts::default()

@@ -89,10 +89,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         } else {
             Confidence::Possible
         },
-        culprit: Culprit {
-            role,
-            address: (role == Role::Client).then_some(client.address),
-        },
+        culprit: Culprit::new(role, (role == Role::Client).then_some(client.address)),
         summary: format!(
             "{} accepted with {}, {} never confirmed in {}; {reading}",
             socket(&connection.server),

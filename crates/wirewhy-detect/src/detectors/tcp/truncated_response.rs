@@ -87,10 +87,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Error,
         confidence: Confidence::Certain,
-        culprit: Culprit {
-            role: Role::Server,
-            address: Some(server.address),
-        },
+        culprit: Culprit::new(Role::Server, server.address),
         summary: format!("{} closed {words}{}", socket(server), request(connection)),
         frames: vec![fin.frame, unfinished.begun.frame],
         facts: Facts::default()

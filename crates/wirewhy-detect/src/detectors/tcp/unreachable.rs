@@ -84,10 +84,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         } else {
             Confidence::Likely
         },
-        culprit: Culprit {
-            role,
-            address: Some(icmp.reporter),
-        },
+        culprit: Culprit::new(role, icmp.reporter),
         summary: format!(
             "{reporter} answered packets to {} with ICMP \"{}\": it {}{}{}",
             socket(target),

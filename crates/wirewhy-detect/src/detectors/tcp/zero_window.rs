@@ -73,10 +73,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             Severity::Warning
         },
         confidence: Confidence::Certain,
-        culprit: Culprit {
-            role,
-            address: Some(receiver.address),
-        },
+        culprit: Culprit::new(role, receiver.address),
         summary: format!(
             "{} closed its window {} for {} in all: its application does not read{}",
             socket(receiver),

@@ -64,10 +64,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
         // Without a shorter hello that succeeds it is one reading of several.
         confidence: Confidence::Possible,
         culprit: if acknowledged && whole {
-            Culprit {
-                role: Role::Server,
-                address: Some(server.address),
-            }
+            Culprit::new(Role::Server, server.address)
         } else {
             Culprit::from(Role::Path)
         },

@@ -122,10 +122,7 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
     );
     let server = presented.handshake.connection.side(Side::Server).address;
     Some(Finding {
-        culprit: Culprit {
-            role: Role::Path,
-            address: None,
-        },
+        culprit: Culprit::from(Role::Path),
         ..finding(
             &RECORD,
             presented,

@@ -157,10 +157,7 @@ impl Unanswered<'_> {
             } else {
                 Confidence::Possible
             },
-            culprit: Culprit {
-                role: Role::Server,
-                address: Some(target),
-            },
+            culprit: Culprit::new(Role::Server, target),
             summary: format!(
                 "{}{others} asked {} times in {} by {protocol} who has {target}, and nobody answered{then}",
                 self.asking.asker,

@@ -56,10 +56,7 @@ fn find(source: &Source<'_>, limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Warning,
         confidence: Confidence::Likely,
-        culprit: Culprit {
-            role: Role::Client,
-            address: Some(source),
-        },
+        culprit: Culprit::new(Role::Client, source),
         summary: format!(
             "{source} tried {} within {} and found next to nothing: {}",
             what(tried),

@@ -86,10 +86,7 @@ pub(crate) fn finding(connection: &Connection, stray: &Stray) -> Finding {
         code: RECORD.code,
         severity: Severity::Error,
         confidence: Confidence::Likely,
-        culprit: Culprit {
-            role: Role::Path,
-            address: None,
-        },
+        culprit: Culprit::from(Role::Path),
         summary: format!(
             "a segment of the connection to {} came from {} and was reset: an address that was not translated back",
             socket(connection.side(Side::Server)),

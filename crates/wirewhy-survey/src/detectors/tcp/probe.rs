@@ -35,10 +35,7 @@ pub(crate) fn finding(client: IpAddr, count: u32, period: Interval, frames: Vec<
         code: RECORD.code,
         severity: Severity::Note,
         confidence: Confidence::Likely,
-        culprit: Culprit {
-            role: Role::Client,
-            address: Some(client),
-        },
+        culprit: Culprit::new(Role::Client, client),
         summary: format!(
             "{client} opened and left this service {count} times without a byte, once every {}: health checks",
             span(period)
