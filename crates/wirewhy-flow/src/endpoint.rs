@@ -21,6 +21,8 @@ pub struct Endpoint {
     pub last: Option<Mark>,
     /// Bytes of payload in its latest packet with any.
     pub last_payload_len: u32,
+    /// Whether that payload is the message with which a client of its protocol leaves, and which is not answered.
+    pub said_farewell: bool,
     /// Hop counts of its packets, resets not counted.
     pub ttl: TtlSeen,
     /// IPv4 identification of its latest packet, resets not counted.
@@ -95,6 +97,7 @@ impl Endpoint {
             last_payload: None,
             last: None,
             last_payload_len: 0,
+            said_farewell: false,
             ttl: TtlSeen::default(),
             ip_id: None,
             mac: None,

@@ -128,6 +128,8 @@ pub struct BeforeReset {
     pub answered_ack: Option<Seq>,
     /// Bytes in the other side's latest segment with payload.
     pub peer_payload_len: u32,
+    /// Whether that payload is the message with which a client of its protocol leaves.
+    pub peer_said_farewell: bool,
     /// The own side's FIN.
     pub own_fin: Option<Mark>,
     /// The other side's FIN.

@@ -19,6 +19,8 @@ pub struct Exchange {
     pub pushes: bool,
     /// The server spoke first.
     pub greets: bool,
+    /// The client says more before it is answered: not every message of its own wants an answer.
+    pub insists: bool,
     /// How long the side that closed first had sent nothing before its FIN.
     pub quiet_before_close: Option<Interval>,
 }
@@ -47,10 +49,17 @@ impl Answer {
 const SAME_ANSWER: Interval = Interval::from_millis(200);
 
 impl Exchange {
-    /// Takes in bytes sent by one side; `earlier` is when that side sent bytes before.
-    pub(crate) fn spoke(&mut self, from: Side, mark: Mark, earlier: Option<Mark>) {
+    /// Takes in bytes sent by one side. `earlier` is when that side sent bytes before; `answers` is whether they acknowledge
+    /// all the other side has sent.
+    pub(crate) fn spoke(&mut self, from: Side, mark: Mark, earlier: Option<Mark>, answers: bool) {
         if from == Side::Client {
-            self.asked = Some(mark);
+            let before = self.asked.replace(mark);
+            self.insists |= before.is_some_and(|before| mark.time.since(before.time) > SAME_ANSWER);
+            return;
+        }
+        // Sent before the question arrived, so it cannot answer it.
+        if self.asked.is_some() && !answers {
+            self.pushes = true;
             return;
         }
         if let Some(asked) = self.asked.take() {

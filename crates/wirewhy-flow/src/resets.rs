@@ -50,6 +50,7 @@ fn before(own: &Endpoint, peer: &Endpoint, segment: &Segment, pause: Option<Paus
     BeforeReset {
         answered_ack: peer.tcp.last_ack,
         peer_payload_len: peer.last_payload_len,
+        peer_said_farewell: peer.said_farewell,
         own_fin: own.tcp.fin,
         peer_fin: peer.tcp.fin,
         own_payload: own.last_payload,
@@ -81,6 +82,8 @@ fn before(own: &Endpoint, peer: &Endpoint, segment: &Segment, pause: Option<Paus
 pub(crate) struct Pause {
     pub(crate) length: Interval,
     pub(crate) ended: Timestamp,
+    /// Who ended it.
+    pub(crate) by: Side,
 }
 
 impl Pause {

@@ -12,6 +12,8 @@ pub struct Tcp {
     pub handshake: Handshake,
     /// Who asked, who answered.
     pub exchange: Exchange,
+    /// The longest pause, of 5 s or more, after which both sides were heard again; zero where there was none.
+    pub survived_idle: Interval,
 }
 
 /// How far the opening got.

@@ -23,6 +23,7 @@ mod datagrams;
 mod direction;
 mod exchanges;
 mod facts;
+mod farewell;
 mod hello;
 mod http1;
 mod http2;
@@ -51,6 +52,7 @@ pub use certificate::{
 pub use conversation::Conversation;
 pub use datagrams::{DatagramProtocols, Datagrams};
 pub use facts::{AppFacts, SideFacts};
+pub use farewell::is_farewell;
 pub use hello::server_name;
 pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
 pub use records::{begins_with_records, hello_of};

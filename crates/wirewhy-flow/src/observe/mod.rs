@@ -6,7 +6,7 @@ mod reset;
 mod stray;
 
 use wirewhy_packet::{Seq, TcpFlags};
-use wirewhy_protocol::{AppFacts, CaptureContext, Conversation};
+use wirewhy_protocol::{AppFacts, CaptureContext, Conversation, is_farewell};
 
 use self::stray::Stray;
 use crate::copies::Recent;
@@ -111,6 +111,7 @@ impl Live {
             self.notes.pause = Some(Pause {
                 length: quiet,
                 ended: segment.time,
+                by: from,
             });
         }
         let mut pause = self.notes.pause;
@@ -118,7 +119,15 @@ impl Live {
             pause = Some(Pause {
                 length: quiet,
                 ended: segment.time,
+                by: from,
             });
+        }
+        // An answer to the packet behind a pause shows that nothing on the way had forgotten the connection.
+        if let Some(pause) = self.notes.pause.filter(|pause| pause.by != from)
+            && !segment.is_rst()
+        {
+            let survived = &mut self.connection.tcp.survived_idle;
+            *survived = pause.length.max(*survived);
         }
         let reset = segment
             .is_rst()
@@ -156,6 +165,8 @@ impl Live {
         side.tcp.last_ack = segment.has_ack().then_some(segment.ack);
         if segment.payload_len > 0 {
             side.last_payload_len = segment.payload_len;
+            side.said_farewell =
+                segment.captured_len == segment.payload_len && is_farewell(payload);
         }
         // A plaintext alert record of two bytes, the first of which is "fatal" (RFC 8446 section 6).
         if let [21, 3, _, 0, 2, 2, ..] = payload {
@@ -376,13 +387,21 @@ impl Live {
 
     fn observe_exchange(&mut self, from: Side, segment: &Segment, sent: Sent) {
         let mark = segment.mark();
+        let peer = &self.connection.side(from.other()).tcp;
+        // The FIN behind a question need not be known of to answer it.
+        let answers = peer
+            .next
+            .is_none_or(|next| next.distance_from(segment.ack) <= i32::from(peer.fin.is_some()));
         let side = self.connection.side_mut(from);
         let earlier = side.last_payload;
         match sent {
             Sent::New | Sent::Reordered | Sent::Refill => {
                 side.first_payload.get_or_insert(mark);
                 side.last_payload = Some(mark);
-                self.connection.tcp.exchange.spoke(from, mark, earlier);
+                self.connection
+                    .tcp
+                    .exchange
+                    .spoke(from, mark, earlier, answers);
             }
             Sent::Again if from == Side::Client => self.connection.tcp.exchange.asked_again(mark),
             Sent::Again | Sent::Probe => {}
