@@ -51,6 +51,15 @@ const AT_ONCE: Interval = Interval::from_millis(100);
 /// A request and a FIN that cross are at most this far apart where the round trip is not known to be longer.
 const LONGEST_CROSSING: Interval = Interval::from_millis(500);
 
+/// A stack answers within this time whatever the round trip: it may be busy.
+const SHORTEST_ANSWER: Interval = Interval::from_millis(100);
+
+/// An answer may take this long where the round trip is not known or the path is busy.
+const LONGEST_ANSWER: Interval = Interval::from_secs(1);
+
+/// A sender whose bytes do not arrive sends them again for longer than this before it gives up (RFC 6298 section 2.1).
+const SENT_AGAIN: Interval = Interval::from_secs(1);
+
 /// Every reset of a connection with its reason, in order.
 pub(crate) fn judged<'a>(connection: &'a Connection, limits: &Limits) -> Vec<Judged<'a>> {
     let mut judged: Vec<Judged<'a>> = Vec::new();
@@ -111,7 +120,8 @@ fn reason(
         return reason;
     }
     let idle = reset.before.idle.filter(|idle| *idle >= limits.idle);
-    let expired = idle.is_some() && (answers_without_state(reset) || is_unprompted(reset));
+    let denies = answers_without_state(reset) && is_in_time(connection, event, reset);
+    let expired = idle.is_some() && (denies || is_unprompted(reset)) && !runs_ahead(reset);
     let origin = origin(connection, event, reset, limits);
     if !expired && origin.is_foreign(limits) {
         return Reason::Injected;
@@ -141,8 +151,11 @@ fn reason(
     if last_words || both_said_farewell(connection, reset) {
         return Reason::AfterClose;
     }
-    if answers_without_state(reset) {
+    if denies {
         return Reason::NoConnection;
+    }
+    if runs_ahead(reset) {
+        return Reason::GaveUp;
     }
     if left_unread(connection, event, reset) {
         Reason::UnreadData
@@ -154,6 +167,10 @@ fn reason(
 fn while_opening(connection: &Connection, event: &Event, reset: &Reset) -> Option<Reason> {
     match reset.position {
         Position::AnswersSyn => return Some(Reason::Refused),
+        // The client ignores it. Where nothing else answers the SYN, the attempt ends as a refusal does.
+        Position::IgnoredInSynSent if connection.tcp.handshake.syn_ack.is_none() => {
+            return Some(Reason::Refused);
+        }
         Position::IgnoredInSynSent => return Some(Reason::OutOfWindow),
         _ if refuses_unseen_syn(connection, reset) => return Some(Reason::Refused),
         _ => {}
@@ -191,6 +208,37 @@ pub(crate) fn refuses_unseen_syn(connection: &Connection, reset: &Reset) -> bool
 /// RFC 9293 section 3.10.7.1: a stack that knows no such connection answers with the number it was sent, and without ACK.
 fn answers_without_state(reset: &Reset) -> bool {
     reset.ack.is_none() && reset.before.answered_ack == Some(reset.seq)
+}
+
+/// Soon enough after the latest packet of the other side to be its answer, which a stack sends at once: within two round
+/// trips. With data outstanding a busy path may take longer.
+fn is_in_time(connection: &Connection, event: &Event, reset: &Reset) -> bool {
+    let Some(answered) = reset.answers else {
+        return true;
+    };
+    let whole = connection.round_trip();
+    let there = match event.from {
+        Side::Server => whole.to_server,
+        Side::Client => whole.to_client,
+    };
+    let longest = there.map_or(LONGEST_ANSWER, |there| {
+        Interval(there.0.saturating_mul(2)).max(SHORTEST_ANSWER)
+    });
+    let longest = if reset.unacknowledged_peer > 0 {
+        longest.max(LONGEST_ANSWER)
+    } else {
+        longest
+    };
+    event.time.since(answered.time) <= longest
+}
+
+/// An abort that stands ahead of everything its sender was seen to send, in a window the other side had open: the bytes
+/// between were sent and never arrived, until their sender gave up.
+fn runs_ahead(reset: &Reset) -> bool {
+    let ahead = reset
+        .own_next
+        .is_some_and(|next| reset.seq.distance_from(next) > 1);
+    ahead && reset.position == Position::InWindow && reset.idle >= SENT_AGAIN
 }
 
 /// It came with nothing outstanding either way and answers nothing.
@@ -234,44 +282,46 @@ fn gave_up(event: &Event, reset: &Reset, limits: &Limits) -> bool {
 /// A FIN went before: was anything of value lost behind it?
 fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reason {
     let before = &reset.before;
-    let (Some(own_fin), None) = (before.own_fin, before.peer_fin) else {
+    let farewell = is_farewell(connection, event.from.other(), reset);
+    let Some(own_fin) = before.own_fin else {
         // The other side had closed: it loses what it still waited for, or nothing.
-        let owes = owes_answer(connection, event, reset)
-            && !is_farewell(connection, event.from.other(), reset);
-        return if before.own_fin.is_none() && owes {
-            if left_unread(connection, event, reset) {
-                Reason::UnreadData
-            } else {
-                Reason::Abort
-            }
-        } else {
+        return if farewell || !owes_answer(connection, event, reset) {
             Reason::AfterClose
+        } else if left_unread(connection, event, reset) {
+            Reason::UnreadData
+        } else {
+            Reason::Abort
         };
     };
-    // Sent after the FIN, or on its way before the FIN could be known of.
-    let unheard = reset.unacknowledged_peer > 0;
+    // A client that has closed discards the rest of an answer it no longer wants.
+    if event.from == Side::Client || farewell {
+        return Reason::AfterClose;
+    }
+    // Bytes sent after the FIN, or on their way before the FIN could be known of. Behind a FIN of its own the other side
+    // loses only what was not acknowledged; its FIN counts as one byte.
+    let (unheard, both_closed) = match before.peer_fin {
+        Some(_) => (reset.unacknowledged_peer > 1, true),
+        None => (reset.unacknowledged_peer > 0, false),
+    };
     let late = before
         .peer_payload
-        .filter(|said| said.time >= own_fin.time || unheard);
+        .filter(|said| unheard || (!both_closed && said.time >= own_fin.time));
     let Some(late) = late else {
         return Reason::AfterClose;
     };
-    // A client that has closed discards the rest of an answer it no longer wants.
-    if event.from == Side::Client || is_farewell(connection, event.from.other(), reset) {
-        return Reason::AfterClose;
-    }
     let round_trip = connection
         .round_trip()
         .handshake
         .unwrap_or(Interval::from_millis(100));
     let crossed =
         late.time.since(own_fin.time).abs() <= (round_trip + round_trip).max(LONGEST_CROSSING);
-    let was_quiet = connection
-        .tcp
-        .exchange
-        .quiet_before_close
-        .is_some_and(|quiet| quiet >= Interval::from_secs(1));
-    if crossed && was_quiet {
+    let rested = Interval::from_secs(1);
+    let quiet = connection.tcp.exchange.quiet_before_close;
+    // A side that says something and then closes ends the conversation; it does not tire of an idle one.
+    let spoke = before
+        .own_payload
+        .is_some_and(|said| own_fin.time.since(said.time) < rested);
+    if crossed && !spoke && quiet.is_some_and(|quiet| quiet >= rested) {
         Reason::CloseRace
     } else {
         Reason::UnreadData
@@ -287,6 +337,9 @@ const ALERT: ContentType = ContentType(21);
 /// around an alert of two bytes make 24 bytes in TLS 1.3, 31 in TLS 1.2 and, with its CBC suites, up to 69; those could be
 /// a short request too, unless a FIN follows.
 fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
+    if reset.before.peer_said_farewell {
+        return true;
+    }
     let app = connection.app.as_deref();
     let (speaker, heard) = match (side, app) {
         (Side::Client, Some(app)) => (&app.client, connection.server.counts.payload_packets),
@@ -295,6 +348,10 @@ fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
     };
     let closing = reset.before.peer_fin.is_some() || reset.before.own_fin.is_some();
     let longest = if closing { LONGEST_FAREWELL } else { 31 };
+    // More than that is lost: a request went before it. A FIN counts as one byte.
+    if reset.unacknowledged_peer > 2 * LONGEST_FAREWELL {
+        return false;
+    }
     // Behind STARTTLS, a proxy's answer or its prefix TLS is what is spoken inside.
     speaker.inner.or(speaker.protocol) == Some(AppProtocol::Tls)
         && heard > 1

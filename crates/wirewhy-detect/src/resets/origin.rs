@@ -301,6 +301,14 @@ fn mirrored(origin: &mut Origin, connection: &Connection, event: &Event, reset: 
     if reset.before.own_fin.is_some() || reset.before.peer_fin.is_some() {
         return;
     }
+    let later = if twin.frame > event.frame {
+        twin
+    } else {
+        event
+    };
+    if answers_a_segment_between(connection, later, twin.frame.min(event.frame)) {
+        return;
+    }
     // No stack answers a reset with a reset (RFC 9293 section 3.10.7.1).
     origin.add(
         20,
@@ -312,6 +320,21 @@ fn mirrored(origin: &mut Origin, connection: &Connection, event: &Event, reset: 
         ),
         "one side resets, the other falls silent".to_owned(),
     );
+}
+
+/// Whether the reset of `later` is the answer to a segment that its peer sent before its own reset, of frame `earlier`, and
+/// that arrives behind it: the socket is gone by then (RFC 9293 section 3.10.7.1).
+fn answers_a_segment_between(connection: &Connection, later: &Event, earlier: u64) -> bool {
+    let EventKind::Reset(reset) = &later.kind else {
+        return false;
+    };
+    let between = reset.answers.filter(|answered| {
+        answered.frame > earlier
+            && !connection.events.iter().any(|other| {
+                other.frame == answered.frame && matches!(other.kind, EventKind::Reset(_))
+            })
+    });
+    between.is_some() && reset.ack.is_none() && reset.before.answered_ack == Some(reset.seq)
 }
 
 /// Header fields that the side's own stack would not write.

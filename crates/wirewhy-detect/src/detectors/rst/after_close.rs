@@ -12,7 +12,8 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Note,
     means: "The connection was closing or closed, and a late packet was answered by a reset: an ACK, a close_notify, a window update, or the \
             rest of an answer the client no longer wants. Harmless.",
-    recognised: "A FIN went before, and nothing of value was outstanding.",
+    recognised: "A FIN or a message with which a client leaves (LDAP's unbind, PostgreSQL's Terminate, QUIT, close_notify) went before, and \
+                 nothing of value was outstanding.",
     look_alikes: "Behind its own FIN while a request or upload still arrives: rst.unread-data. A request that crosses the FIN of an idle \
                   connection: rst.close-race.",
     check_next: &["Nothing to do."],
@@ -67,6 +68,26 @@ mod tests {
             (found.code, found.severity),
             ("rst.after-close", Severity::Note)
         );
+    }
+
+    #[test]
+    fn behind_a_farewell() {
+        // An UnbindRequest of LDAP (RFC 4511 section 4.3), then a request of the same length.
+        let reset_behind = |message: &str| {
+            only(&format!(
+                "{OPEN}
+                 0.04 > PA 1:8(7) ack 1 hex 30050201014a00
+                 0.06 < PA 1:8(7) ack 8
+                 0.07 > PA 8:15(7) ack 8 hex {message}
+                 0.08 < RA 8:8(0) ack 15"
+            ))
+        };
+        let found = reset_behind("30050201024200");
+        assert_eq!(
+            (found.code, found.severity),
+            ("rst.after-close", Severity::Note)
+        );
+        assert_eq!(reset_behind("30050201024a00").code, "rst.unread-data");
     }
 
     #[test]

@@ -73,6 +73,30 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_closes_behind_its_lost_request_loses_it_too() {
+        let found = only(&format!(
+            "{USED}
+             5.06 < FA 11:11(0) ack 11
+             5.07 > PA 11:211(200) ack 12
+             5.08 > FA 211:211(0) ack 12
+             5.09 < R 12:12(0) win 0"
+        ));
+        assert_eq!(found.code, "rst.close-race");
+    }
+
+    #[test]
+    fn a_server_that_speaks_and_closes_was_not_idle() {
+        let found = only(&format!(
+            "{USED}
+             5.05 < PA 11:51(40) ack 11
+             5.06 < FA 51:51(0) ack 11
+             5.07 > PA 11:21(10) ack 11
+             5.09 < R 51:51(0) win 0"
+        ));
+        assert_eq!(found.code, "rst.unread-data");
+    }
+
+    #[test]
     fn a_clean_end_of_an_idle_connection_is_silent() {
         let codes = codes(&format!(
             "{USED}\n 5.06 < FA 11:11(0) ack 11\n 5.07 > FA 11:11(0) ack 12\n 5.09 < A 12:12(0) ack 12"

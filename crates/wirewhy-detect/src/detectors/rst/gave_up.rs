@@ -2,7 +2,7 @@
 
 use super::finding;
 use crate::resets::{Reason, Resets};
-use crate::wording::socket;
+use crate::wording::{count, socket};
 use crate::{
     Cause, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule, Severity,
 };
@@ -14,7 +14,9 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "Its packets, keep-alive probes or window probes had gone unanswered, and the side that waited closed the matter with a reset. The \
             reset is the end of the story, the silence its cause.",
-    recognised: "At least two retransmissions or probes of the same side without an answer before its reset, or a window closed to it.",
+    recognised: "At least two retransmissions or probes of the same side without an answer before its reset, or a window closed to it; or \
+                 a reset whose number is ahead of everything its sender was seen to send, after a second or more: the bytes between \
+                 never came this far.",
     look_alikes: "A reset with packets answered in time: rst.abort.",
     check_next: &["Look at the finding this follows from: it names the silent side."],
     explained_by: &[
@@ -38,19 +40,23 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let connection = resets.connection;
     let before = &first.reset.before;
     let own = connection.side(first.event.from);
+    let ahead = first
+        .reset
+        .own_next
+        .and_then(|next| u64::try_from(first.reset.seq.distance_from(next)).ok())
+        .filter(|ahead| *ahead > 1);
     let what = if before.unanswered_keep_alives >= 2 {
-        "an answer to its keep-alive probes"
+        "its keep-alive probes were not answered".to_owned()
     } else if before.peer_window_closed.is_some() {
-        "an open window"
+        "the other side's window stayed closed".to_owned()
+    } else if let (0, Some(ahead)) = (before.unanswered, ahead) {
+        format!("{} it had sent never arrived here", count(ahead, "byte"))
     } else {
-        "an acknowledgement"
+        "its data was not acknowledged".to_owned()
     };
     Some(Finding {
         culprit: Culprit::from(Role::Unknown),
-        summary: format!(
-            "{} waited in vain for {what} and reset the connection",
-            socket(own)
-        ),
+        summary: format!("{} reset the connection: {what}", socket(own)),
         ..finding(
             RECORD.code,
             Severity::Error,
@@ -64,6 +70,7 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::traces::USED;
+    use crate::Severity;
     use crate::testing::{codes, judged};
 
     #[test]
@@ -85,6 +92,20 @@ mod tests {
             .find(|found| found.code == "rst.gave-up")
             .unwrap();
         assert_eq!(reset.consequence_of, Some("tcp.keepalive-unanswered"));
+    }
+
+    #[test]
+    fn bytes_that_never_arrived_show_in_the_number_of_the_reset() {
+        let found = judged(&format!(
+            "{USED}
+             30.00 < RA 611:611(0) ack 11
+             30.01 > A 11:11(0) ack 11
+             30.02 < R 611:611(0) win 0
+             40.0 end"
+        ));
+        let root = found.root_cause().unwrap();
+        assert_eq!((root.code, root.severity), ("rst.gave-up", Severity::Error));
+        assert!(root.summary.contains("600 bytes"), "{}", root.summary);
     }
 
     #[test]

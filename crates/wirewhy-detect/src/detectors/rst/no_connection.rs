@@ -84,6 +84,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bare_reset_long_after_the_last_packet_answers_nothing() {
+        let late = |at: &str| codes(&format!("{USED}\n {at} < R 11:11(0) win 0 id 0"));
+        assert_eq!(late("0.09"), ["rst.no-connection"]);
+        assert_eq!(late("0.40"), ["rst.abort"]);
+        assert_eq!(late("9.00"), ["rst.abort"]);
+    }
+
+    #[test]
     fn a_live_socket_that_resets_knows_it() {
         let codes = codes(&format!(
             "{USED}\n 3.00 > PA 11:21(10) ack 11\n 3.90 < RA 11:11(0) ack 21"

@@ -17,8 +17,9 @@ pub(crate) const RECORD: Record = Record {
     title: "Connection refused",
     severity: Severity::Error,
     means: "The attempt to open was answered by a reset. The application sees \"connection refused\" at once.",
-    recognised: "A reset that acknowledges exactly the SYN (RFC 9293 section 3.10.7.1), before any SYN-ACK. The hop count and \
-                 the delay of the reset are held against other packets of the same host.",
+    recognised: "A reset that acknowledges exactly the SYN (RFC 9293 section 3.10.7.1), before any SYN-ACK; or one that acknowledges \
+                 something else, where nothing better comes. The hop count and the delay of the reset are held against other \
+                 packets of the same host.",
     look_alikes: "A closed port and a firewall that rejects on the host itself send the same packet. A device on the way that \
                   answers in the host's name shows in a smaller distance: fewer hops and a reset faster than any round trip \
                   to the host. Hop counts alone do not convict: routes differ.",
@@ -51,7 +52,11 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         return None;
     }
     let mut refusals = resets(connection, Side::Server).filter(|(_, reset)| {
-        reset.position == Position::AnswersSyn || refuses_unseen_syn(connection, reset)
+        let answers = matches!(
+            reset.position,
+            Position::AnswersSyn | Position::IgnoredInSynSent
+        );
+        answers || refuses_unseen_syn(connection, reset)
     });
     let (event, reset) = refusals.next()?;
     // The client may ask again after a refusal: what this one answers is the latest SYN before it.
@@ -66,6 +71,8 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     if asked.is_none() {
         confidence = Confidence::Possible;
     }
+    // A host acknowledges the SYN it refuses. What does not was written by another device, or for another connection.
+    let misfit = reset.position == Position::IgnoredInSynSent;
     let server = &connection.server;
     let reason = match (role, distance.hops_nearer) {
         (Role::Path, Some(hops)) => format!(
@@ -80,6 +87,11 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             "; it came faster than any round trip to that host, so a device on the way answered"
                 .to_owned()
         }
+        _ if misfit => {
+            "; it does not acknowledge the SYN, so the client must ignore it: a device on the way answers, or a host that takes \
+             the SYN for another connection"
+                .to_owned()
+        }
         _ if distance.same_ttl => "; hop count as in that host's other packets".to_owned(),
         _ => String::new(),
     };
@@ -88,7 +100,13 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Error,
         confidence,
-        culprit: Culprit::new(role, (role == Role::Server).then_some(server.address)),
+        culprit: Culprit::new(role, (role == Role::Server).then_some(server.address)).at_most(
+            if misfit {
+                Confidence::Possible
+            } else {
+                Confidence::Certain
+            },
+        ),
         summary: format!(
             "{} refused the connection with a reset{took}{reason}",
             socket(server)
@@ -118,6 +136,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             )
             .with("ip_id", reset.ip_id.map(|id| id.id))
             .with("window", reset.window)
+            .with("acknowledges_syn", !misfit)
             .with("attempts", connection.tcp.handshake.syns)
             .with("vantage", connection.vantage().name())
             .with("stage", "syn"),
@@ -229,10 +248,15 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_the_client_must_ignore_refuses_nothing() {
-        let codes =
-            codes("0.0 > S 0:0(0)\n 0.1 < RA 0:0(0) ack 77 abs-seq\n 0.2 < R 1:1(0)\n 1.0 end");
-        assert!(!codes.contains(&"tcp.refused"));
+    fn a_reset_the_client_must_ignore_refuses_unless_something_better_comes() {
+        let wrong = "0.0 > S 0:0(0)\n 0.1 < RA 0:0(0) ack 77 abs-seq";
+        let found = only(&format!("{wrong}\n 9.0 end"));
+        assert_eq!(
+            (found.code, found.culprit_confidence()),
+            ("tcp.refused", Some(Confidence::Possible))
+        );
+        let opened = format!("{wrong}\n 0.11 < SA 0:0(0) ack 1\n 0.12 > A 1:1(0) ack 1");
+        assert!(!codes(&opened).contains(&"tcp.refused"));
     }
 
     #[test]
