@@ -29,6 +29,8 @@ pub(crate) const RECORD: Record = Record {
         Cause::Always("tcp.fragmentation-needed"),
         Cause::IfAsSevere("tcp.mtu-blackhole"),
         Cause::IfAsSevere("tcp.peer-vanished"),
+        Cause::IfAsSevere("tcp.accept-queue-full"),
+        Cause::IfAsSevere("rst.idle-expired"),
     ],
     reportable: Reportable::SteadyRate,
 };

@@ -2,7 +2,7 @@
 
 use wirewhy_flow::{Connection, Endpoint, Interval, Mark, Run, Side};
 
-use super::{blame_for_silence, path_mtu};
+use super::{blame_for_silence, path_mtu, resets};
 use crate::wording::{count, socket, span};
 use crate::{
     Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
@@ -15,7 +15,8 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "The connection worked, then one side's data went unanswered: it is sent again and again, and nothing comes back, not even \
             an empty ACK. A cable, a route, a firewall's state, or the host itself is gone.",
-    recognised: "At least 3 retransmissions in a row over a second or more, and no packet of the other side after the first, until the end.",
+    recognised: "Data that was sent again and never acknowledged, and no packet of the other side after it, for 3 s of the recording; or \
+                 at least 3 retransmissions in a row over a second or more.",
     look_alikes: "Where the other side is heard while only large packets fail: tcp.mtu-blackhole. Where it acknowledges but its \
                   application is silent: tcp.no-response. A capture that lost one direction shows the same: look for \
                   capture.one-direction.",
@@ -26,6 +27,7 @@ pub(crate) const RECORD: Record = Record {
     ],
     explained_by: &[
         Cause::IfAsSevere("tcp.unreachable"),
+        Cause::IfAsSevere("tcp.accept-queue-full"),
         Cause::IfAsSevere("tcp.mtu-blackhole"),
         Cause::IfAsSevere("tcp.keepalive-unanswered"),
     ],
@@ -39,11 +41,17 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 /// The retransmissions of `from` that nothing answered, if they are enough.
 pub(super) fn unanswered(connection: &Connection, from: Side, limits: &Limits) -> Option<Run> {
-    let own = connection.side(from);
+    let (own, peer) = (connection.side(from), connection.side(from.other()));
     let run = own.tcp.trouble()?.unanswered;
-    let span = run.last?.time.since(run.first?.time);
-    (run.count >= limits.unanswered_retransmissions && span >= limits.unanswered_span)
-        .then_some(run)
+    let (first, last) = (run.first?, run.last?);
+    let insists = run.count >= limits.unanswered_retransmissions
+        && last.time.since(first.time) >= limits.unanswered_span;
+    // Of a FIN that is lost behind everything else nothing hangs: it must be repeated often.
+    let outstanding = own.tcp.unacknowledged_by(&peer.tcp) > u32::from(own.tcp.fin.is_some());
+    // A recording of one direction shows no acknowledgement of anything.
+    let waits =
+        outstanding && peer.was_seen() && connection.heard_after(first.time) >= limits.silence;
+    (insists || waits).then_some(run)
 }
 
 /// The first side whose retransmissions nothing answered, and those.
@@ -75,6 +83,10 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let culprit = blame_for_silence(connection, from.other());
     let silent = peer.last.map(|heard| connection.heard_after(heard.time));
     let idle = idle_between(peer, first);
+    let reset = resets(connection, from).next().map(|(event, _)| event.time);
+    let waited = reset.map_or(connection.heard_after(first.time), |reset| {
+        reset.since(first.time)
+    });
     Some(Finding {
         code: RECORD.code,
         severity: if only_fin {
@@ -85,11 +97,11 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         confidence: Confidence::Likely,
         culprit,
         summary: format!(
-            "{} fell silent: {} of {} over {} went unanswered{}{}",
+            "{} fell silent: {} of {} in {} went unanswered{}{}",
             socket(peer),
             count(u64::from(run.count), "retransmission"),
             socket(own),
-            span(last.time.since(first.time)),
+            span(waited),
             if only_fin {
                 "; only the end of the connection is left unconfirmed"
             } else {
@@ -149,6 +161,30 @@ mod tests {
             (found.code, found.culprit.role),
             ("tcp.peer-vanished", Role::Unknown)
         );
+    }
+
+    #[test]
+    fn one_repeat_is_enough_where_the_capture_runs_on() {
+        let lost = format!("{OPEN}\n 5.00 > PA 11:21(10) ack 11\n 8.00 > PA 11:21(10) ack 11");
+        assert_eq!(
+            only(&format!("{lost}\n 20.0 end")).code,
+            "tcp.peer-vanished"
+        );
+        assert!(codes(&format!("{lost}\n 9.0 end")).is_empty());
+    }
+
+    #[test]
+    fn data_that_is_not_sent_again_was_acknowledged_out_of_sight() {
+        let codes = codes(&format!("{OPEN}\n 5.00 > PA 11:21(10) ack 11\n 60.0 end"));
+        assert!(!codes.contains(&"tcp.peer-vanished"));
+    }
+
+    #[test]
+    fn a_fin_that_is_repeated_once_harms_little() {
+        let codes = codes(&format!(
+            "{OPEN}\n 5.00 > FA 11:11(0) ack 11\n 5.30 > FA 11:11(0) ack 11\n 60.0 end"
+        ));
+        assert!(!codes.contains(&"tcp.peer-vanished"));
     }
 
     #[test]
