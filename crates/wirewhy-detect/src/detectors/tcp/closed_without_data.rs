@@ -1,6 +1,7 @@
 //! `tcp.closed-without-data`: accepted, and closed again without a word.
 
-use wirewhy_flow::{Connection, Interval};
+use wirewhy_flow::{Connection, Interval, Mark};
+use wirewhy_protocol::AppProtocol;
 
 use super::awaits_greeting;
 use crate::wording::{request, socket, span};
@@ -54,9 +55,12 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         .first_payload
         .is_some_and(|payload| payload.frame < fin.frame);
     let after = fin.time.since(opened.time);
+    let one_way = is_one_way(connection, fin);
     // A server that owes a greeting refuses at any time, after a reverse DNS lookup for example.
-    let refused = asked || after <= AT_ONCE || awaits_greeting(connection);
-    let words = if asked {
+    let refused = (asked || after <= AT_ONCE || awaits_greeting(connection)) && !one_way;
+    let words = if one_way {
+        "; it had taken several messages before, as servers do that have nothing to say".to_owned()
+    } else if asked {
         format!(
             " although the client had sent a request{}",
             request(connection)
@@ -71,7 +75,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         } else {
             Severity::Note
         },
-        confidence: if asked {
+        confidence: if asked && !one_way {
             Confidence::Likely
         } else {
             Confidence::Possible
@@ -103,6 +107,28 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     })
 }
 
+/// Several messages over a while, all taken without an answer, and then a rest before the close: a protocol that sends one
+/// way, as syslog does. A request that can be read is none, nor is the start of a handshake.
+fn is_one_way(connection: &Connection, fin: Mark) -> bool {
+    let client = &connection.client;
+    let (Some(first), Some(last)) = (client.first_payload, client.last_payload) else {
+        return false;
+    };
+    let reads = connection.app.as_deref().is_some_and(|app| {
+        app.http.requests > 0
+            || app.tls.is_some()
+            || app.upgrade.is_some()
+            || !matches!(app.client.protocol, None | Some(AppProtocol::Unknown))
+    });
+    let spread = last.time.since(first.time) >= AT_REST;
+    let taken = client.tcp.unacknowledged_by(&connection.server.tcp) <= 1;
+    let many = client.counts.payload_packets >= 3 && connection.tcp.exchange.insists;
+    !reads && taken && spread && many && fin.time.since(last.time) >= AT_REST
+}
+
+/// A sender of messages that says nothing for this long is at rest.
+const AT_REST: Interval = Interval::from_secs(1);
+
 #[cfg(test)]
 mod tests {
     use crate::testing::{codes, findings, only};
@@ -123,6 +149,20 @@ mod tests {
                 Confidence::Likely
             )
         );
+    }
+
+    #[test]
+    fn messages_that_want_no_answer() {
+        let lines = |rest: &str| {
+            format!(
+                "{OPEN}\n 1.00 > PA 1:11(10) ack 1\n 1.02 < A 1:1(0) ack 11
+                 3.00 > PA 11:21(10) ack 1\n 3.02 < A 1:1(0) ack 21
+                 5.00 > PA 21:31(10) ack 1\n 5.02 < A 1:1(0) ack 31
+                 {rest}0 < FA 1:1(0) ack 31\n {rest}2 > FA 31:31(0) ack 2\n {rest}4 < A 2:2(0) ack 32"
+            )
+        };
+        assert_eq!(only(&lines("35.0")).severity, Severity::Note);
+        assert_eq!(only(&lines("5.1")).severity, Severity::Error);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `tcp.no-response`: the kernel took the request, the application never answers.
 
 use wirewhy_flow::{Connection, Interval, Mark, Side};
-use wirewhy_protocol::UpgradeVerdict;
+use wirewhy_protocol::{AppProtocol, UpgradeVerdict};
 
 use super::slow_response::speaks_in_turns;
 use super::{awaits_greeting, resets};
@@ -20,8 +20,9 @@ pub(crate) const RECORD: Record = Record {
             where the client gave up waiting.",
     recognised: "A request whose last byte is acknowledged and no byte of the server: for 10 s, or until the client left. What counts \
                  as a request: HTTP, a request for TLS in a protocol that negotiates it, or a turn in a conversation in which the server \
-                 has answered before and never speaks unasked. And a client that left after 3 s or more without the greeting with \
-                 which FTP, SSH, SMTP, POP3, IMAP, NNTP and MySQL begin, by their ports.",
+                 has answered before and never speaks unasked; where the protocol is not text, only after three or more such turns \
+                 and where the client left. And a client that left after 3 s or more without the greeting with which FTP, SSH, \
+                 SMTP, POP3, IMAP, NNTP and MySQL begin, by their ports.",
     look_alikes: "A request that is not acknowledged was not received: tcp.peer-vanished. One-way protocols, in which the server \
                   has nothing to say, are left alone.",
     check_next: &[
@@ -82,19 +83,21 @@ fn waiting(connection: &Connection, limits: &Limits) -> Option<Waiting> {
     let waited = until.since(since.time);
     // A server that closes behind the client's end has not answered either.
     let open = server.tcp.fin.is_none_or(|fin| fin.time >= until);
-    // A client that leaves without the answer to a complete request has waited as long as it wanted to. It may also close its
-    // half and still wait: then the answer can come until the server closes.
+    // A client that leaves without the answer to a complete request has waited as long as it wanted to. One that closes its
+    // half right behind the request still waits: then the answer can come until the server closes.
     let is_over = server.tcp.fin.is_some()
         || own_reset.is_some()
+        || waited >= limits.silence
         || connection.heard_after(until) >= limits.no_response;
     let left = gave_up.is_some() && gave_up == ended && is_over;
     let long_enough = match what {
-        _ if waited >= limits.no_response => true,
+        Awaited::Turn if in_text(connection) && waited >= limits.no_response => true,
+        Awaited::Request | Awaited::Greeting if waited >= limits.no_response => true,
         // A client that resets aborts, which has a finding of its own.
         Awaited::Request => left && own_reset.is_none(),
         // Who comes and goes at once only looks whether the port is open.
         Awaited::Greeting => left && waited >= limits.silence,
-        Awaited::Turn => false,
+        Awaited::Turn => left && waited >= limits.silence && waited >= usual_answer(connection),
     };
     (taken && open && long_enough).then_some(Waiting {
         what,
@@ -107,9 +110,11 @@ fn waiting(connection: &Connection, limits: &Limits) -> Option<Waiting> {
 /// turns.
 fn awaited(connection: &Connection) -> Option<(Awaited, Mark)> {
     let (client, server) = (&connection.client, &connection.server);
-    let silent = client.counts.payload_packets + server.counts.payload_packets == 0;
-    if silent && awaits_greeting(connection) && server.tcp.counts.unseen_bytes == 0 {
-        return Some((Awaited::Greeting, connection.tcp.handshake.ack?));
+    let silent = server.counts.payload_packets == 0 && server.tcp.counts.unseen_bytes == 0;
+    if silent && awaits_greeting(connection) {
+        // A client of SSH may introduce itself first.
+        let since = client.last_payload.or(connection.tcp.handshake.ack);
+        return Some((Awaited::Greeting, since?));
     }
     if let Some(request) = request_without_answer(connection) {
         return Some((Awaited::Request, request));
@@ -141,13 +146,56 @@ fn request_without_answer(connection: &Connection) -> Option<Mark> {
     })
 }
 
-/// The client's turn, in a conversation in which the server has answered before and never speaks unasked.
+/// The client's turn, in a conversation in which the server has answered before and never speaks unasked. What is not text
+/// must have gone by turns for longer, and the client must never have said more before it was answered.
 fn turn(connection: &Connection) -> Option<Mark> {
     let exchange = &connection.tcp.exchange;
-    let app = connection.app.as_deref();
-    let in_turns = exchange.answers > 0 && !exchange.pushes;
-    let in_text = app.is_some_and(|app| app.http.requests == 0 && speaks_in_turns(app));
-    exchange.asked.filter(|_| in_turns && in_text)
+    let by_rhythm = exchange.answers >= TURNS && !exchange.insists && in_the_clear(connection);
+    let in_turns = !exchange.pushes
+        && !connection.client.said_farewell
+        && (by_rhythm || (exchange.answers > 0 && in_text(connection)));
+    exchange.asked.filter(|_| in_turns)
+}
+
+/// So many questions, each answered before the next was asked, make a protocol of turns.
+const TURNS: u32 = 3;
+
+/// Lines of text in turns, as in SMTP or Redis.
+fn in_text(connection: &Connection) -> bool {
+    connection
+        .app
+        .as_deref()
+        .is_some_and(|app| app.http.requests == 0 && speaks_in_turns(app))
+}
+
+/// Neither HTTP, which is read, nor a protocol that hides what it says.
+fn in_the_clear(connection: &Connection) -> bool {
+    connection.app.as_deref().is_some_and(|app| {
+        app.http.requests == 0
+            && app.tls.is_none()
+            && [&app.client, &app.server].into_iter().all(|side| {
+                side.inner.is_none()
+                    && matches!(
+                        side.protocol,
+                        Some(
+                            AppProtocol::Unknown
+                                | AppProtocol::PostgreSql
+                                | AppProtocol::MySql
+                                | AppProtocol::Ldap
+                                | AppProtocol::Rdp
+                                | AppProtocol::Tds
+                        )
+                    )
+            })
+    })
+}
+
+/// How long a turn of the server may take, by what its slowest answer took: several times as long.
+fn usual_answer(connection: &Connection) -> Interval {
+    let slowest = connection.tcp.exchange.slowest;
+    slowest.map_or(Interval::ZERO, |answer| {
+        Interval(answer.took().0.saturating_mul(3))
+    })
 }
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
@@ -161,8 +209,9 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         Awaited::Greeting => "accepted the connection and sent no greeting".to_owned(),
         _ => format!("took the request{} and sent no answer", request(connection)),
     };
-    // A client that waits for less than an answer usually takes may have left for a reason of its own.
-    let hasty = waited < limits.slow_response;
+    // A client that waits for less than an answer usually takes may have left for a reason of its own; of a protocol that is
+    // not read it is not known that an answer was due.
+    let hasty = waited < limits.slow_response || (what == Awaited::Turn && !in_text(connection));
     let gave_up = connection.client.tcp.fin.is_some() || connection.client.tcp.counts.resets > 0;
     Some(Finding {
         code: RECORD.code,
@@ -304,6 +353,59 @@ mod tests {
              30.1 < FA 10:10(0) ack 21
              30.2 > A 21:21(0) ack 11");
         assert!(!answered.contains(&"tcp.no-response"));
+    }
+
+    /// Turns of a binary protocol, the last of them without an answer; `more` is what the client says before it is answered.
+    fn binary(turns: u32, more: &str) -> Vec<&'static str> {
+        let mut lines =
+            "0.00 > S 0:0(0)\n 0.02 < SA 0:0(0) ack 1\n 0.03 > A 1:1(0) ack 1".to_owned();
+        for turn in 0..turns {
+            let (at, seq) = (1 + turn, 1 + turn * 4);
+            let end = seq + 4;
+            lines += &format!(
+                "\n {at}.00 > PA {seq}:{end}(4) ack {seq} hex 00ff0001
+                 {at}.02 < PA {seq}:{end}(4) ack {end} hex 80ff0001"
+            );
+        }
+        let (at, seq) = (1 + turns, 1 + turns * 4);
+        let end = seq + 4;
+        codes(&format!(
+            "{lines}
+             {at}.00 > PA {seq}:{end}(4) ack {seq} hex 00ff0001
+             {at}.01 < A {seq}:{seq}(0) ack {end}
+             {more}
+             {}.00 > FA {end}:{end}(0) ack {seq}
+             {}.01 < FA {seq}:{seq}(0) ack {}
+             {}.02 > A {}:{}(0) ack {}",
+            at + 5,
+            at + 5,
+            end + 1,
+            at + 5,
+            end + 1,
+            end + 1,
+            seq + 1
+        ))
+    }
+
+    #[test]
+    fn binary_turns_have_a_rhythm() {
+        assert_eq!(binary(8, ""), ["tcp.no-response"]);
+        assert!(binary(1, "").is_empty(), "one answer is no rhythm");
+    }
+
+    #[test]
+    fn an_answer_that_went_out_before_the_question_is_none() {
+        let lines = "0.00 > S 0:0(0)
+             0.02 < SA 0:0(0) ack 1
+             0.03 > A 1:1(0) ack 1
+             0.04 > PA 1:11(10) ack 1
+             2.50 < PA 1:11(10) ack 1
+             2.52 > A 11:11(0) ack 11
+             2.60 < A 11:11(0) ack 11
+             2.70 > FA 11:11(0) ack 11
+             2.72 < FA 11:11(0) ack 12
+             2.74 > A 12:12(0) ack 12";
+        assert!(codes(lines).is_empty());
     }
 
     fn greeting(port: u16, left: f64) -> Vec<&'static str> {
