@@ -27,7 +27,7 @@ pub use causes::{Cause, link_causes};
 pub use certificates::{TrustStore, UnusableRoot};
 pub use detectors::{DETECTORS, record_of};
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
-pub use idle::idle_before_end;
+pub use idle::{FatalIdle, idle_before_end};
 pub use judge::{Judged, Outcome, judge};
 pub use limits::{Change, Limits, Setting, Threshold};
 pub use live::{Reportable, next_deadline, reportable_at};

@@ -42,6 +42,15 @@ pub fn known(idle: Interval) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
+/// A timer longer than an idle time that was survived and no longer than one that was not.
+#[must_use]
+pub fn known_between(survived: Interval, fatal: Interval) -> Option<&'static str> {
+    KNOWN
+        .iter()
+        .find(|(limit, _)| (survived..=fatal).contains(&Interval::from_secs(*limit)))
+        .map(|(_, name)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

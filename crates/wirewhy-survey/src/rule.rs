@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_detect::{Finding, Limits, Record};
+use wirewhy_detect::{FatalIdle, Finding, Limits, Record};
 use wirewhy_flow::Neighbours;
 use wirewhy_packet::Interval;
 
@@ -27,8 +27,8 @@ pub(crate) enum Rule {
     Service(fn(&Service<'_>, &Limits) -> Option<Finding>),
     /// Over the attempts of one source.
     Source(fn(&Source<'_>, &Limits) -> Option<Finding>),
-    /// Over the idle times that connections to one host did not survive.
-    IdleTimes(fn(&[IdleEnd], &Limits) -> Option<Finding>),
+    /// Over the idle times of connections to one host.
+    IdleTimes(fn(&IdleTimes, &Limits) -> Option<Finding>),
     /// Over the ARP and neighbour discovery messages of the link.
     Link(fn(&Neighbours, &Limits) -> Vec<(IpAddr, Finding)>),
     /// Over what is known of the recording.
@@ -54,11 +54,20 @@ pub(crate) struct Source<'a> {
     pub(crate) recorded: &'a Recorded,
 }
 
+/// How connections to one host got over their idle times.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct IdleTimes {
+    /// Those that did not.
+    pub(crate) ends: Vec<IdleEnd>,
+    /// The longest idle time that one survived.
+    pub(crate) survived: Interval,
+}
+
 /// A connection that did not survive an idle time.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct IdleEnd {
     /// How long it had been idle.
-    pub(crate) idle: Interval,
+    pub(crate) end: FatalIdle,
     /// Its last frame.
     pub(crate) frame: u64,
 }

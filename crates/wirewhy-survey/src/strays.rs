@@ -2,22 +2,59 @@
 
 use std::net::IpAddr;
 
+use wirewhy_detect::Finding;
 use wirewhy_flow::Connection;
+use wirewhy_packet::Seq;
 
-use crate::detectors::rst::stray_segment::Stray;
+use crate::detectors::rst::stray_segment::{self, Stray, StrayAnswer};
 use crate::recent::{RecentTable, make_room};
 
-/// The latest stray segments, by the client they were sent to.
+/// The latest stray segments and the attempts without an answer, by the client.
 #[derive(Debug, Default)]
-pub(crate) struct Strays(RecentTable<(IpAddr, u16), Stray>);
+pub(crate) struct Strays {
+    segments: RecentTable<(IpAddr, u16), Stray>,
+    answers: RecentTable<(IpAddr, u16), StrayAnswer>,
+    attempts: RecentTable<(IpAddr, u16), Attempt>,
+}
+
+/// An attempt to open that nothing answered from the address it was sent to.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    server: (IpAddr, u16),
+    isn: Seq,
+}
 
 impl Strays {
     /// Takes in one connection.
     pub(crate) fn note(&mut self, connection: &Connection) {
         if let Some(stray) = Stray::of(connection) {
-            make_room(&mut self.0, &stray.client);
-            self.0.insert(stray.client, stray);
+            make_room(&mut self.segments, &stray.client);
+            self.segments.insert(stray.client, stray);
         }
+        if let Some(answer) = StrayAnswer::of(connection) {
+            make_room(&mut self.answers, &answer.client);
+            self.answers.insert(answer.client, answer);
+        }
+        let client = (connection.client.address, connection.client.port);
+        if let Some(isn) = connection.client.tcp.isn
+            && !connection.server.was_seen()
+        {
+            make_room(&mut self.attempts, &client);
+            let server = (connection.server.address, connection.server.port);
+            self.attempts.insert(client, Attempt { server, isn });
+        }
+    }
+
+    /// What a SYN-ACK from the wrong address means for a connection: for the attempt it answers, and for the stream it
+    /// stands in.
+    pub(crate) fn answer_for(&self, connection: &Connection) -> Option<Finding> {
+        let client = (connection.client.address, connection.client.port);
+        let answer = self.answers.get(&client)?;
+        let attempt = self.attempts.get(&client)?;
+        let server = (connection.server.address, connection.server.port);
+        let belongs = attempt.isn.advance(1) == answer.ack && attempt.server != answer.server;
+        let concerned = server == attempt.server || server == answer.server;
+        (belongs && concerned).then(|| stray_segment::finding_of_answer(attempt.server, answer))
     }
 
     /// The stray segment that belongs to a connection which the client keeps with another address: same client and ports,
@@ -25,7 +62,7 @@ impl Strays {
     pub(crate) fn of(&self, connection: &Connection) -> Option<&Stray> {
         let (client, server) = (&connection.client, &connection.server);
         let (isn, next) = (server.tcp.isn?, server.tcp.next?);
-        let stray = self.0.get(&(client.address, client.port))?;
+        let stray = self.segments.get(&(client.address, client.port))?;
         let fits = stray.server != (server.address, server.port)
             && connection.first.time <= stray.segment.time
             && stray.segment.time <= connection.last.time

@@ -20,7 +20,7 @@ use crate::openings::OpenedConnections;
 use crate::probes::{HealthChecks, is_probe_like};
 use crate::recent::{RecentTable, entry};
 use crate::recording::CaptureFaults;
-use crate::rule::{IdleEnd, Rule};
+use crate::rule::{IdleEnd, IdleTimes, Rule};
 use crate::strays::Strays;
 
 /// Gathers what shows only over many connections, in bounded tables: a full one forgets the half it has known longest.
@@ -28,7 +28,7 @@ use crate::strays::Strays;
 pub struct Survey {
     probes: HealthChecks,
     opened: OpenedConnections,
-    idle: RecentTable<IpAddr, Vec<IdleEnd>>,
+    idle: RecentTable<IpAddr, IdleTimes>,
     strays: Strays,
     hellos: Hellos,
     attempts: Attempts,
@@ -104,6 +104,9 @@ impl Survey {
                 .findings
                 .push(stray_segment::finding(&judged.connection, stray));
         }
+        judged
+            .findings
+            .extend(self.strays.answer_for(&judged.connection));
         judged.findings.extend(probe);
         link_causes(&mut judged.findings, record_of);
     }
@@ -161,15 +164,18 @@ impl Survey {
 
     /// A connection that did not survive an idle time: reset after it, or silent for good.
     fn note_idle_end(&mut self, judged: &Judged, limits: &Limits) {
-        let idle = idle_before_end(judged, limits);
-        let Some(idle) = idle.filter(|idle| *idle >= limits.idle) else {
+        let idle = idle_before_end(judged, limits).filter(|end| end.idle >= limits.idle);
+        let survived = judged.connection.tcp.survived_idle;
+        if idle.is_none() && survived < limits.idle {
             return;
-        };
-        let server = judged.connection.server.address;
-        let ends = entry(&mut self.idle, server);
-        if ends.len() < IDLE_ENDS {
-            ends.push(IdleEnd {
-                idle,
+        }
+        let times = entry(&mut self.idle, judged.connection.server.address);
+        times.survived = times.survived.max(survived);
+        if let Some(end) = idle
+            && times.ends.len() < IDLE_ENDS
+        {
+            times.ends.push(IdleEnd {
+                end,
                 frame: judged.connection.last.frame,
             });
         }

@@ -1,6 +1,7 @@
 //! `tcp.handshake-aborted`: the client answers the SYN-ACK with a reset.
 
 use wirewhy_flow::{Connection, EventKind, Side};
+use wirewhy_packet::Interval;
 
 use super::resets;
 use crate::wording::{socket, span};
@@ -25,7 +26,10 @@ pub(crate) const RECORD: Record = Record {
         "Compare the delay of the SYN-ACK with the client's connect timeout.",
         "Many of these from one source to many ports: a scan. Many sources to one port: forged addresses.",
     ],
-    explained_by: &[Cause::IfAsSevere("tcp.probe")],
+    explained_by: &[
+        Cause::IfAsSevere("tcp.probe"),
+        Cause::IfAsSevere("rst.stray-segment"),
+    ],
     reportable: Reportable::Soon,
 };
 
@@ -57,14 +61,21 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         .answered_syn
         .or(handshake.first_syn)
         .map(|syn| answer.time.since(syn.time));
+    // A SYN-ACK that comes after the client repeated its SYN, or would have, may find it gone.
+    let late = waited.is_some_and(|waited| waited >= Interval::from_secs(1));
+    let (role, sure) = match (acceptable, late) {
+        (true, true) => (Role::Path, Confidence::Possible),
+        (true, false) => (Role::Client, Confidence::Likely),
+        (false, _) => (Role::Unknown, Confidence::Possible),
+    };
     let client = &connection.client;
     let why = match (acceptable, waited) {
         (false, _) => {
             "; that SYN-ACK does not acknowledge the SYN, so any client must reset it".to_owned()
         }
-        (true, Some(waited)) if waited >= wirewhy_packet::Interval::from_secs(1) => {
+        (true, Some(waited)) if late => {
             format!(
-                "; the SYN-ACK took {}, so the client had probably given up",
+                "; the SYN-ACK took {}, so the client had probably given up: the path or the server was slow",
                 span(waited)
             )
         }
@@ -79,14 +90,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         } else {
             Confidence::Likely
         },
-        culprit: Culprit::new(
-            if acceptable {
-                Role::Client
-            } else {
-                Role::Unknown
-            },
-            acceptable.then_some(client.address),
-        ),
+        culprit: Culprit::new(role, (role == Role::Client).then_some(client.address)).at_most(sure),
         summary: format!(
             "{} reset the connection to {} {} after the SYN-ACK instead of confirming it{why}",
             client.address,

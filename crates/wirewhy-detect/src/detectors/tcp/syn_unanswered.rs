@@ -28,7 +28,10 @@ pub(crate) const RECORD: Record = Record {
         "If it arrives: look for a drop rule (nft list ruleset, iptables -L -nv) and at nstat -az TcpExtListenDrops.",
         "If it does not: follow the path with tcptraceroute or mtr --tcp to that port, and ask the firewalls on it.",
     ],
-    explained_by: &[Cause::IfAsSevere("tcp.paws-drop")],
+    explained_by: &[
+        Cause::IfAsSevere("tcp.paws-drop"),
+        Cause::IfAsSevere("rst.stray-segment"),
+    ],
     reportable: Reportable::SynUnanswered,
 };
 
