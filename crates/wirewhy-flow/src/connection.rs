@@ -222,7 +222,7 @@ impl Connection {
         })
     }
 
-    /// Round trips of the handshake. SYN to SYN-ACK is measured from the latest SYN before the SYN-ACK.
+    /// Round trips of the handshake, where neither the SYN nor the SYN-ACK was sent twice.
     #[must_use]
     pub fn round_trip(&self) -> RoundTrip {
         let between = |from: Option<Mark>, to: Option<Mark>| {
@@ -230,6 +230,7 @@ impl Connection {
             (span >= Interval::ZERO).then_some(span)
         };
         let Handshake {
+            first_syn,
             answered_syn,
             syn_ack,
             ack,
@@ -237,7 +238,8 @@ impl Connection {
             ..
         } = self.tcp.handshake;
         let to_client = between(syn_ack, ack).filter(|_| syn_acks == 1);
-        let to_server = between(answered_syn, syn_ack);
+        // Of several SYNs it is not known which one was answered (RFC 6298 section 3, Karn's algorithm).
+        let to_server = between(answered_syn.filter(|syn| Some(*syn) == first_syn), syn_ack);
         let handshake = to_server
             .zip(to_client)
             .map(|(there, back)| Interval(there.0.saturating_add(back.0)));

@@ -13,6 +13,8 @@ pub(crate) struct Recent {
     prints: [u32; Recent::KEPT],
     /// When the packet of each fingerprint came.
     times: [Timestamp; Recent::KEPT],
+    /// Its hop count.
+    hops: [u8; Recent::KEPT],
     next: u8,
     /// A strong copy was found before, so the weaker signs may be believed.
     proven: bool,
@@ -43,19 +45,30 @@ impl Recent {
             (false, true) => LATEST_WITHOUT_ID,
             (false, false) => LATEST_EMPTY,
         };
-        let found = self.prints.iter().zip(&self.times).any(|(known, time)| {
-            let age = segment.time.since(*time);
-            *known == print && time.0 != 0 && age <= latest && age >= Interval(-latest.0)
-        });
+        let mut found = false;
+        let mut forwarded = false;
+        for ((known, time), hops) in self.prints.iter().zip(&self.times).zip(&self.hops) {
+            if *known != print || time.0 == 0 {
+                continue;
+            }
+            let age = segment.time.since(*time).abs();
+            found |= age <= latest;
+            // What takes space and comes again one hop farther was forwarded: a retransmission travels as far as the first.
+            forwarded |= takes_space && age <= LATEST_WITH_ID && hops.abs_diff(segment.ttl) == 1;
+        }
         let believed =
             has_id || (takes_space && !self.interrupted) || (self.proven && !self.interrupted);
-        if found && believed {
+        if (found && believed) || forwarded {
             self.proven |= has_id || takes_space;
             return true;
         }
         let next = usize::from(self.next);
-        if let (Some(known), Some(time)) = (self.prints.get_mut(next), self.times.get_mut(next)) {
-            (*known, *time) = (print, segment.time);
+        if let (Some(known), Some(time), Some(hops)) = (
+            self.prints.get_mut(next),
+            self.times.get_mut(next),
+            self.hops.get_mut(next),
+        ) {
+            (*known, *time, *hops) = (print, segment.time, segment.ttl);
         }
         self.next = (self.next + 1) % 6;
         self.interrupted = false;

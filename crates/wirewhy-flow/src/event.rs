@@ -69,6 +69,8 @@ pub enum EventKind {
         seq: Seq,
         /// What it acknowledges.
         ack: Seq,
+        /// Whether it carries neither data nor a FIN, as a challenge ACK does.
+        empty: bool,
     },
     /// A FIN, first one of its side.
     Fin,

@@ -291,6 +291,7 @@ impl Live {
             let kind = EventKind::UnrelatedAck {
                 seq: segment.seq,
                 ack: segment.ack,
+                empty: segment.seq_len() == 0,
             };
             self.connection.record(segment, from, kind);
             return;

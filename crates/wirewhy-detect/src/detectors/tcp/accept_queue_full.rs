@@ -36,8 +36,11 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 /// Whether the server keeps offering what the client has long confirmed.
 pub(super) fn applies(connection: &Connection, limits: &Limits) -> bool {
-    connection.tcp.handshake.ack.is_some()
-        && connection.tcp.handshake.syn_acks_after_ack >= limits.repeated_syn_acks
+    let handshake = &connection.tcp.handshake;
+    // A SYN that was sent again may be answered again, and late.
+    let answers = handshake.syns.saturating_sub(1);
+    handshake.ack.is_some()
+        && handshake.syn_acks_after_ack.saturating_sub(answers) >= limits.repeated_syn_acks
 }
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

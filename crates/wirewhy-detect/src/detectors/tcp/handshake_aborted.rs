@@ -57,10 +57,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     if opened || went_on {
         return None;
     }
-    let waited = handshake
-        .answered_syn
-        .or(handshake.first_syn)
-        .map(|syn| answer.time.since(syn.time));
+    let waited = handshake.first_syn.map(|syn| answer.time.since(syn.time));
     // A SYN-ACK that comes after the client repeated its SYN, or would have, may find it gone.
     let late = waited.is_some_and(|waited| waited >= Interval::from_secs(1));
     let (role, sure) = match (acceptable, late) {

@@ -84,7 +84,10 @@ fn slowest(connection: &Connection) -> Option<Answer> {
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let exchange = &connection.tcp.exchange;
     let answer = slowest(connection)?;
-    let round_trip = connection.round_trip().to_server;
+    let round_trip = connection
+        .round_trip()
+        .to_server
+        .or(connection.client.tcp.shortest_round_trip());
     let took = answer.took() - round_trip.unwrap_or_default();
     if took < limits.slow_response {
         return None;

@@ -19,7 +19,7 @@ pub(crate) const RECORD: Record = Record {
             without closing, or when a NAT gives out a port again too soon.",
     recognised: "A SYN answered by an ACK without SYN that does not acknowledge it (RFC 9293 section 3.10.7.4, RFC 5961 section 4), \
                  usually followed by a reset of the client with exactly that number and another SYN.",
-    look_alikes: "A late ACK of the older connection that crosses the new SYN looks the same once, and does no harm. Where the \
+    look_alikes: "A FIN or data of the older connection that arrives now is no answer to the SYN. A late ACK of the older connection that crosses the new SYN looks the same once, and does no harm. Where the \
                   client's reset never helps, something on the way drops it.",
     check_next: &[
         "Look for the older connection on these ports in the capture, and for who left it without closing.",
@@ -40,15 +40,17 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         .events
         .iter()
         .find_map(|event| match event.kind {
-            EventKind::UnrelatedAck { seq, ack } if event.from == Side::Server => {
-                Some((event, seq, ack))
-            }
+            EventKind::UnrelatedAck {
+                seq,
+                ack,
+                empty: true,
+            } if event.from == Side::Server => Some((event, seq, ack)),
             _ => None,
         })?;
     let answers = connection
         .events
         .iter()
-        .filter(|event| matches!(event.kind, EventKind::UnrelatedAck { .. }))
+        .filter(|event| matches!(event.kind, EventKind::UnrelatedAck { empty: true, .. }))
         .count();
     let handshake = &connection.tcp.handshake;
     let rejected = resets(connection, Side::Client)
@@ -66,8 +68,10 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         .map(|(accepted, asked)| accepted.time.since(asked.time));
     let outcome = match (lost, rejected.is_some()) {
         (Some(lost), _) => format!("it opened after {}", span(lost)),
-        (None, true) => "it never opened, although the client reset the older one".to_owned(),
-        (None, false) => "it never opened".to_owned(),
+        (None, true) => {
+            "this attempt did not open, although the client reset the older one".to_owned()
+        }
+        (None, false) => "this attempt did not open".to_owned(),
     };
     let frames = [
         Some(answer.frame),

@@ -6,8 +6,8 @@ use wirewhy_packet::Interval;
 use super::{accept_queue_full, syn_acks, syns};
 use crate::wording::{count, socket, span};
 use crate::{
-    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -54,7 +54,12 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         .last_syn_ack
         .map_or(ack.time, |last| last.time.max(ack.time));
     let took = opened.since(first_syn.time);
-    let one_try = connection.round_trip().to_server.unwrap_or_default();
+    let one_try = handshake
+        .syn_ack
+        .zip(handshake.answered_syn)
+        .map_or(Interval::ZERO, |(answer, asked)| {
+            answer.time.since(asked.time)
+        });
     let lost = (took - one_try).max(Interval::ZERO);
     let what = match (syns_sent > 1, syn_acks_sent > 1) {
         (true, true) => format!(
@@ -65,6 +70,16 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         (true, false) => count(u64::from(syns_sent), "SYN"),
         _ => count(u64::from(syn_acks_sent), "SYN-ACK"),
     };
+    // A SYN that was seen and not answered before the next one came may have been passed over by the server as well.
+    let answered_late = handshake
+        .syn_ack
+        .zip(handshake.answered_syn)
+        .is_some_and(|(answer, asked)| asked != first_syn && answer.time >= asked.time);
+    let culprit = Culprit::from(Role::Path).at_most(if answered_late {
+        Confidence::Possible
+    } else {
+        Confidence::Likely
+    });
     let mut frames: Vec<u64> = syns(connection).skip(1).map(|event| event.frame).collect();
     frames.extend(syn_acks(connection).skip(1).map(|event| event.frame));
     frames.push(first_syn.frame);
@@ -72,7 +87,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Warning,
         confidence: Confidence::Likely,
-        culprit: Role::Path.into(),
+        culprit,
         summary: format!(
             "opening the connection to {} took {what} and {}; about {} of that was spent waiting to try again",
             socket(&connection.server),

@@ -63,7 +63,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let after = connection
         .side(event.from)
         .last
-        .map_or(Interval::ZERO, |last| event.time.since(last.time));
+        .map_or(Interval::ZERO, |last| event.time.since(last.time))
+        .max(Interval::ZERO);
     let reporter = if by_target {
         "the host itself".to_owned()
     } else {
