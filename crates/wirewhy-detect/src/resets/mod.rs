@@ -399,7 +399,8 @@ pub(crate) fn owes_answer(connection: &Connection, event: &Event, reset: &Reset)
 
 /// Work was outstanding: an answer owed, bytes on the way, a message begun.
 pub(crate) fn loses_work(connection: &Connection, event: &Event, reset: &Reset) -> bool {
-    if both_said_farewell(connection, reset) {
+    // Of a connection of which one direction was recorded it is not known what is outstanding.
+    if both_said_farewell(connection, reset) || connection.is_one_sided() {
         return false;
     }
     let app = connection.app.as_deref();

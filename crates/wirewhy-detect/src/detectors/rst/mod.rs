@@ -41,11 +41,19 @@ fn finding(
             .map(|other| other.event.frame)
             .filter(|frame| *frame != first.event.frame),
     );
+    // What speaks for another sender, and falls short of a verdict, leaves a doubt about who it was.
+    let origin = origin(connection, first.event, first.reset, limits);
+    let doubted = origin.evidence.iter().any(|item| item.weight > 0);
+    let culprit = sender(connection, first);
     Finding {
         code,
         severity,
         confidence: Confidence::Likely,
-        culprit: sender(connection, first),
+        culprit: if doubted {
+            culprit.at_most(Confidence::Possible)
+        } else {
+            culprit
+        },
         summary: String::new(),
         frames,
         facts: facts(connection, first, all, limits),

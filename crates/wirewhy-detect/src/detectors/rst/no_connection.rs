@@ -3,9 +3,12 @@
 use wirewhy_flow::Stage;
 
 use super::{by_a_device, finding};
-use crate::resets::{Reason, Resets};
-use crate::wording::socket;
-use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
+use crate::resets::{Reason, Resets, origin};
+use crate::wording::{count, socket};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "rst.no-connection",
@@ -50,19 +53,33 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     } else {
         "it has lost the connection: restarted, its process gone, or another host answers"
     };
+    let found = finding(
+        RECORD.code,
+        Severity::Error,
+        (&first, &all),
+        connection,
+        limits,
+    );
+    // A filter that rejects in mid-connection (iptables -j REJECT --reject-with tcp-reset) sends the same packet.
+    let nearer = origin(connection, first.event, first.reset, limits).hops_nearer;
+    let (culprit, reading) = match nearer {
+        Some(hops) => (
+            Culprit::from(Role::Path).at_most(Confidence::Possible),
+            format!(
+                "it came from {} nearer than its other packets, so a filter on the way may have sent it",
+                count(u64::from(hops.unsigned_abs()), "hop")
+            ),
+        ),
+        None => (found.culprit, reading.to_owned()),
+    };
     Some(Finding {
+        culprit,
         summary: format!(
             "{} answered a packet of this connection as one it does not know; {reading}{}",
             socket(own),
             by_a_device(connection)
         ),
-        ..finding(
-            RECORD.code,
-            Severity::Error,
-            (&first, &all),
-            connection,
-            limits,
-        )
+        ..found
     })
 }
 
@@ -80,6 +97,17 @@ mod tests {
         assert_eq!(
             (found.code, found.culprit.role),
             ("rst.no-connection", Role::Server)
+        );
+    }
+
+    #[test]
+    fn a_filter_in_between_may_reject_in_its_name() {
+        let found = only(&format!(
+            "{USED}\n 3.00 > PA 11:21(10) ack 11\n 3.02 < R 11:11(0) win 0 id 0 ttl 61"
+        ));
+        assert_eq!(
+            (found.code, found.culprit.role),
+            ("rst.no-connection", Role::Path)
         );
     }
 
