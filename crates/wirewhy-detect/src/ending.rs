@@ -69,9 +69,16 @@ impl Delivered {
         let (own, peer) = (connection.side(side), connection.side(side.other()));
         // A FIN takes a number of its own.
         let of_fin = u32::from(own.tcp.fin.is_some());
+        // Where no acknowledgement was recorded, that of one direction is missing: nothing is known of what arrived.
+        let known = connection.transport == Transport::Udp || peer.tcp.acknowledged.is_some();
         Delivered {
-            taken: own.tcp.unacknowledged_by(&peer.tcp) <= of_fin,
-            missed: own.tcp.counts.unseen_bytes > 0 || own.counts.cut_payloads > 0,
+            taken: known && own.tcp.unacknowledged_by(&peer.tcp) <= of_fin,
+            missed: own.tcp.counts.unseen_bytes > 0
+                || own.counts.cut_payloads > 0
+                || own
+                    .tcp
+                    .trouble()
+                    .is_some_and(|trouble| trouble.hole.is_some()),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) const RECORD: Record = Record {
             where the client gave up waiting.",
     recognised: "A request whose last byte is acknowledged and no byte of the server: for 10 s, or until the client left. What counts \
                  as a request: HTTP, a request for TLS in a protocol that negotiates it, or a turn in a conversation in which the server \
-                 has answered before and never speaks unasked; where the protocol is not text, only after three or more such turns \
+                 has answered before and never speaks unasked; where the protocol is not text, only after five or more such turns \
                  and where the client left. And a client that left after 3 s or more without the greeting with which FTP, SSH, \
                  SMTP, POP3, IMAP, NNTP and MySQL begin, by their ports.",
     look_alikes: "A request that is not acknowledged was not received: tcp.peer-vanished. One-way protocols, in which the server \
@@ -83,6 +83,11 @@ fn waiting(connection: &Connection, limits: &Limits) -> Option<Waiting> {
     let waited = until.since(since.time);
     // A server that closes behind the client's end has not answered either.
     let open = server.tcp.fin.is_none_or(|fin| fin.time >= until);
+    // What it sent and did not arrive may have been the answer.
+    let lost = server
+        .tcp
+        .trouble()
+        .is_some_and(|trouble| trouble.hole.is_some());
     // A client that leaves without the answer to a complete request has waited as long as it wanted to. One that closes its
     // half right behind the request still waits: then the answer can come until the server closes.
     let is_over = server.tcp.fin.is_some()
@@ -99,7 +104,7 @@ fn waiting(connection: &Connection, limits: &Limits) -> Option<Waiting> {
         Awaited::Greeting => left && waited >= limits.silence,
         Awaited::Turn => left && waited >= limits.silence && waited >= usual_answer(connection),
     };
-    (taken && open && long_enough).then_some(Waiting {
+    (taken && open && !lost && long_enough).then_some(Waiting {
         what,
         since,
         waited,
@@ -158,7 +163,7 @@ fn turn(connection: &Connection) -> Option<Mark> {
 }
 
 /// So many questions, each answered before the next was asked, make a protocol of turns.
-const TURNS: u32 = 3;
+const TURNS: u32 = 5;
 
 /// Lines of text in turns, as in SMTP or Redis.
 fn in_text(connection: &Connection) -> bool {
@@ -182,8 +187,6 @@ fn in_the_clear(connection: &Connection) -> bool {
                                 | AppProtocol::PostgreSql
                                 | AppProtocol::MySql
                                 | AppProtocol::Ldap
-                                | AppProtocol::Rdp
-                                | AppProtocol::Tds
                         )
                     )
             })
@@ -355,42 +358,49 @@ mod tests {
         assert!(!answered.contains(&"tcp.no-response"));
     }
 
-    /// Turns of a binary protocol, the last of them without an answer; `more` is what the client says before it is answered.
-    fn binary(turns: u32, more: &str) -> Vec<&'static str> {
+    /// Turns of a binary protocol, the last of them without an answer. With `insists` the client says more in one of them
+    /// before it is answered.
+    fn binary(turns: u32, insists: bool) -> Vec<&'static str> {
         let mut lines =
             "0.00 > S 0:0(0)\n 0.02 < SA 0:0(0) ack 1\n 0.03 > A 1:1(0) ack 1".to_owned();
-        for turn in 0..turns {
-            let (at, seq) = (1 + turn, 1 + turn * 4);
-            let end = seq + 4;
+        let (mut asked, mut answered) = (1, 1);
+        for at in 1..=turns {
+            let sent = if insists && at == 2 { 8 } else { 4 };
+            for (part, from) in (asked..asked + sent).step_by(4).enumerate() {
+                lines += &format!(
+                    "\n {at}.{part}0 > PA {from}:{}(4) ack {answered} hex 00ff0001",
+                    from + 4
+                );
+                lines = lines.replace(".10 >", ".50 >");
+            }
+            asked += sent;
             lines += &format!(
-                "\n {at}.00 > PA {seq}:{end}(4) ack {seq} hex 00ff0001
-                 {at}.02 < PA {seq}:{end}(4) ack {end} hex 80ff0001"
+                "\n {at}.60 < PA {answered}:{}(4) ack {asked} hex 80ff0001",
+                answered + 4
             );
+            answered += 4;
         }
-        let (at, seq) = (1 + turns, 1 + turns * 4);
-        let end = seq + 4;
+        let (at, end) = (turns + 1, asked + 4);
         codes(&format!(
             "{lines}
-             {at}.00 > PA {seq}:{end}(4) ack {seq} hex 00ff0001
-             {at}.01 < A {seq}:{seq}(0) ack {end}
-             {more}
-             {}.00 > FA {end}:{end}(0) ack {seq}
-             {}.01 < FA {seq}:{seq}(0) ack {}
-             {}.02 > A {}:{}(0) ack {}",
-            at + 5,
-            at + 5,
-            end + 1,
-            at + 5,
+             {at}.00 > PA {asked}:{end}(4) ack {answered} hex 00ff0001
+             {at}.01 < A {answered}:{answered}(0) ack {end}
+             {left}.00 > FA {end}:{end}(0) ack {answered}
+             {left}.01 < FA {answered}:{answered}(0) ack {}
+             {left}.02 > A {}:{}(0) ack {}",
             end + 1,
             end + 1,
-            seq + 1
+            end + 1,
+            answered + 1,
+            left = at + 5,
         ))
     }
 
     #[test]
     fn binary_turns_have_a_rhythm() {
-        assert_eq!(binary(8, ""), ["tcp.no-response"]);
-        assert!(binary(1, "").is_empty(), "one answer is no rhythm");
+        assert_eq!(binary(8, false), ["tcp.no-response"]);
+        assert!(binary(4, false).is_empty(), "a few answers are no rhythm");
+        assert!(binary(8, true).is_empty(), "not every message wants one");
     }
 
     #[test]

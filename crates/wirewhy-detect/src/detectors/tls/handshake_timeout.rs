@@ -45,7 +45,8 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     let said_later = last_payload.is_some_and(|last| last.time > over);
     let taken = said_later || handshake.ending.is_taken(asking);
     let confidence = long_enough(handshake, waited, limits)?;
-    if !taken {
+    // Behind a hole in what the silent side sent its answer may be: it was sent and did not come.
+    if !taken || handshake.ending.is_missing_bytes(owed_by) {
         return None;
     }
     let stage = match owed_by {
