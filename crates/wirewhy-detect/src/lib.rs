@@ -25,6 +25,7 @@ pub mod wording;
 
 pub use causes::{Cause, link_causes};
 pub use certificates::{TrustStore, UnusableRoot};
+pub use detectors::tcp::mtu_blackhole::{LargeUnanswered, large_unanswered, while_others_pass};
 pub use detectors::{DETECTORS, record_of};
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use idle::{FatalIdle, idle_before_end};

@@ -5,11 +5,13 @@
 //! findings of single connections by what the others show ([`Survey::revise`]) and concludes what only many connections show
 //! ([`Survey::findings`]). Like the rules of `wirewhy-detect` it sees no bytes, no clock and no files.
 
+mod alive;
 mod attempt;
 mod attempts;
 mod catalogue;
 mod detectors;
 mod distinct_count;
+mod features;
 mod flood;
 mod group;
 mod hellos;

@@ -25,12 +25,16 @@ impl OpenedConnections {
             .into_iter()
             .flatten()
         {
-            entry(&mut self.0, key).add(connection.stream, connection.first.time);
+            entry(&mut self.0, key).add(Opening {
+                stream: connection.stream,
+                start: connection.first.time,
+                server: connection.server.address,
+            });
         }
     }
 
-    /// The stream of a connection the same client opened to the same port at about the same time. Over two address
-    /// families the link address shows that it is the same client.
+    /// The stream of a connection the same client opened at about the same time to the same port of another address. Over
+    /// two address families the link address shows that it is the same client.
     pub(crate) fn winner_over(&self, connection: &Connection, limits: &Limits) -> Option<u32> {
         let (client, port) = (&connection.client, connection.server.port);
         let other_family = client.mac.map(|mac| OpenedBy::Link {
@@ -43,11 +47,11 @@ impl OpenedConnections {
             .flatten()
             .filter_map(|key| self.0.get(&key))
             .flat_map(Openings::oldest_first)
-            .find(|(stream, start)| {
-                let apart = start.since(connection.first.time).abs();
-                *stream != connection.stream && apart <= limits.parallel_attempts
+            .find(|opening| {
+                let apart = opening.start.since(connection.first.time).abs();
+                opening.server != connection.server.address && apart <= limits.parallel_attempts
             })
-            .map(|(stream, _)| stream)
+            .map(|opening| opening.stream)
     }
 }
 
@@ -58,12 +62,19 @@ enum OpenedBy {
     Link { mac: MacAddr, ipv4: bool, port: u16 },
 }
 
+/// A connection that opened.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    stream: u32,
+    /// When it began.
+    start: Timestamp,
+    server: IpAddr,
+}
+
 /// The latest connections that opened, to be found by an attempt that raced one of them.
 #[derive(Clone, Debug, Default)]
 struct Openings {
-    streams: Vec<u32>,
-    /// When each of them began.
-    starts: Vec<Timestamp>,
+    opened: Vec<Opening>,
     /// The oldest of them, once there are as many as are kept.
     oldest: usize,
 }
@@ -72,30 +83,27 @@ impl Openings {
     /// How many are kept of one client and port.
     const KEPT: usize = 32;
 
-    fn add(&mut self, stream: u32, start: Timestamp) {
-        if self.streams.contains(&stream) {
+    fn add(&mut self, opening: Opening) {
+        if self
+            .opened
+            .iter()
+            .any(|known| known.stream == opening.stream)
+        {
             return;
         }
-        if self.streams.len() < Self::KEPT {
-            self.streams.push(stream);
-            self.starts.push(start);
+        if self.opened.len() < Self::KEPT {
+            self.opened.push(opening);
             return;
         }
-        let mut oldest = self.streams.iter_mut().zip(&mut self.starts);
-        if let Some((oldest, began)) = oldest.nth(self.oldest) {
-            (*oldest, *began) = (stream, start);
+        if let Some(oldest) = self.opened.get_mut(self.oldest) {
+            *oldest = opening;
         }
         self.oldest = (self.oldest + 1) % Self::KEPT;
     }
 
-    fn oldest_first(&self) -> impl Iterator<Item = (u32, Timestamp)> {
-        let all = self
-            .streams
-            .iter()
-            .copied()
-            .zip(self.starts.iter().copied());
-        let newer = all.clone().take(self.oldest);
-        all.skip(self.oldest).chain(newer)
+    fn oldest_first(&self) -> impl Iterator<Item = &Opening> {
+        let (newer, older) = self.opened.split_at(self.oldest.min(self.opened.len()));
+        older.iter().chain(newer)
     }
 }
 
@@ -127,6 +135,25 @@ mod tests {
             .find(|found| found.code == "tcp.handshake-aborted")
             .unwrap();
         assert_eq!(found.severity, Severity::Note);
+    }
+
+    #[test]
+    fn a_second_attempt_at_the_same_address_is_no_rival() {
+        let found = findings(
+            "0.00 #1 > S 0:0(0)
+             0.05 #2 > S 0:0(0)
+             0.07 #2 < SA 0:0(0) ack 1
+             0.08 #2 > A 1:1(0) ack 1
+             0.10 #1 < SA 0:0(0) ack 1
+             0.11 #1 > R 1:1(0)
+             0.50 #2 > FA 1:1(0) ack 1
+             0.55 #2 < FA 1:1(0) ack 2
+             0.60 #2 > A 2:2(0) ack 2",
+        );
+        let aborted = found
+            .iter()
+            .find(|found| found.code == "tcp.handshake-aborted");
+        assert_eq!(aborted.unwrap().severity, Severity::Error);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use wirewhy_packet::Timestamp;
 
 use crate::attempt::{self, AttemptOutcome, Failure, HalfOpen};
 use crate::distinct_count::DistinctCount;
+use crate::features::Features;
 use crate::flood::Flood;
 use crate::table::Worth;
 use wirewhy_detect::{Confidence, Culprit, Finding, Role, code};
@@ -28,6 +29,8 @@ pub(crate) struct ServiceTally {
     pub(crate) working: Option<(Timestamp, Timestamp)>,
     /// Hop counts of the answers of working attempts.
     pub(crate) working_ttls: TtlSet,
+    /// What working attempts are like.
+    pub(crate) working_features: Features,
     /// Two clients whose attempts worked.
     pub(crate) working_clients: [Option<IpAddr>; 2],
     /// Streams of some that opened and are ongoing.
@@ -65,6 +68,8 @@ pub(crate) struct Failures {
     pub(crate) ttls: TtlSet,
     /// How many had an answer.
     pub(crate) answered: u32,
+    /// What they are like.
+    pub(crate) features: Features,
     /// Decisive frames of the first ones.
     pub(crate) frames: Vec<u64>,
 }
@@ -165,6 +170,7 @@ impl ServiceTally {
         if let Some(ttl) = attempt::answer_ttl(connection) {
             self.working_ttls.add(ttl);
         }
+        self.working_features.add(connection);
         self.add_working_client(connection.client.address);
     }
 
@@ -199,6 +205,7 @@ impl Failures {
             until: start,
             ttls: TtlSet::default(),
             answered: 0,
+            features: Features::default(),
             frames: Vec::new(),
         }
     }
@@ -233,6 +240,7 @@ impl Failures {
             self.ttls.add(ttl);
             self.answered = self.answered.saturating_add(1);
         }
+        self.features.add(connection);
         if self.frames.len() < Finding::MAX_FRAMES {
             self.frames.push(failure.frame);
         }

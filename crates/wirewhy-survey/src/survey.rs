@@ -4,10 +4,12 @@ use std::net::IpAddr;
 
 use wirewhy_detect::wording::socket_of;
 use wirewhy_detect::{
-    Confidence, Judged, Limits, Scope, Severity, code, idle_before_end, link_causes,
+    Confidence, Finding, Judged, Limits, Scope, Severity, code, idle_before_end, large_unanswered,
+    link_causes, while_others_pass,
 };
 use wirewhy_flow::Neighbours;
 
+use crate::alive::Alive;
 use crate::attempts::Attempts;
 use crate::catalogue::SURVEY;
 use crate::catalogue::record_of;
@@ -26,6 +28,7 @@ use crate::strays::Strays;
 /// Gathers what shows only over many connections, in bounded tables: a full one forgets the half it has known longest.
 #[derive(Debug, Default)]
 pub struct Survey {
+    alive: Alive,
     probes: HealthChecks,
     opened: OpenedConnections,
     idle: RecentTable<IpAddr, IdleTimes>,
@@ -47,6 +50,7 @@ impl Survey {
             return;
         }
         self.faults.note(connection);
+        self.alive.note(connection);
         self.hellos.note(connection);
         self.attempts.note(judged, limits);
         self.probes.note(connection, limits);
@@ -107,8 +111,21 @@ impl Survey {
         judged
             .findings
             .extend(self.strays.answer_for(&judged.connection));
+        judged.findings.extend(self.black_hole(judged, limits));
         judged.findings.extend(probe);
         link_causes(&mut judged.findings, record_of);
+    }
+
+    /// Full-sized segments that nothing answers, while smaller ones pass in another connection between the same hosts.
+    fn black_hole(&self, judged: &Judged, limits: &Limits) -> Option<Finding> {
+        let silent = |finding: &Finding| finding.code == code::TCP_PEER_VANISHED;
+        if !judged.findings.iter().any(silent) {
+            return None;
+        }
+        let connection = &judged.connection;
+        let lost = large_unanswered(connection, limits)?;
+        let alive = self.alive.beside(connection, lost)?;
+        Some(while_others_pass(connection, lost, alive))
     }
 
     /// The findings beyond single connections, given what reading the capture showed and what was seen of the link.

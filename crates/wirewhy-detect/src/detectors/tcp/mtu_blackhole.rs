@@ -1,8 +1,9 @@
 //! `tcp.mtu-blackhole`: large packets vanish, small ones pass.
 
-use wirewhy_flow::{Connection, Endpoint, Hole, Side, Stuck};
+use wirewhy_flow::{Connection, Endpoint, Hole, Mark, Side, Stuck};
 
-use super::path_mtu::{BlackHole, black_hole};
+use super::path_mtu::{BlackHole, black_hole, is_large};
+use super::peer_vanished;
 use crate::wording::{count, socket, span};
 use crate::{
     Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
@@ -124,6 +125,64 @@ fn receiving(
             .with("largest_seen_bytes", own.counts.largest_payload)
             .with("recovered", false)
             .with("seen", "receiving"),
+        consequence_of: None,
+    }
+}
+
+/// Large segments that nothing answers while the rest of the connection gives no sign of life either: silence, unless another
+/// connection between the two hosts works at that time.
+#[derive(Clone, Copy, Debug)]
+pub struct LargeUnanswered {
+    /// Who sent them.
+    pub from: Side,
+    /// The size in bytes of the IP packet that was sent again and again.
+    pub bytes: u32,
+    /// When it was sent again first.
+    pub first: Mark,
+}
+
+/// The large segments of a connection that nothing answered, where `tcp.peer-vanished` is the verdict from this connection
+/// alone.
+#[must_use]
+pub fn large_unanswered(connection: &Connection, limits: &Limits) -> Option<LargeUnanswered> {
+    [Side::Client, Side::Server].into_iter().find_map(|from| {
+        peer_vanished::unanswered(connection, from, limits)?;
+        let (own, peer) = (connection.side(from), connection.side(from.other()));
+        let stuck = own.tcp.trouble()?.stuck?;
+        let counts = stuck.acknowledged.is_none() && is_large(own, peer, &stuck, limits);
+        counts.then_some(LargeUnanswered {
+            from,
+            bytes: stuck.largest,
+            first: stuck.first,
+        })
+    })
+}
+
+/// The finding about them, where the connection of stream `alive` between the same hosts shows that smaller packets pass.
+#[must_use]
+pub fn while_others_pass(connection: &Connection, lost: LargeUnanswered, alive: u32) -> Finding {
+    let (own, peer) = (
+        connection.side(lost.from),
+        connection.side(lost.from.other()),
+    );
+    Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence: Confidence::Likely,
+        culprit: Role::Path.into(),
+        summary: format!(
+            "packets of {} bytes from {} were sent again and never acknowledged by {}, while smaller packets between the two \
+             hosts pass (stream {alive})",
+            lost.bytes,
+            socket(own),
+            socket(peer),
+        ),
+        frames: vec![lost.first.frame],
+        facts: facts(connection, lost.from, own, peer)
+            .with("vanished_bytes", lost.bytes)
+            .with("recovered", false)
+            .with("alive_stream", alive)
+            .with("seen", "sending"),
         consequence_of: None,
     }
 }

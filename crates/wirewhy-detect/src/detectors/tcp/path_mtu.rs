@@ -37,17 +37,20 @@ pub(super) fn black_hole(
 /// The same segment, sent often enough and never acknowledged at that size, although smaller packets pass: smaller ones
 /// were acknowledged, or the other side answers at all, and none as large ever got across.
 fn is_too_large(own: &Endpoint, peer: &Endpoint, stuck: &Stuck, limits: &Limits) -> bool {
+    stuck.sent >= limits.repeated_segment
+        && is_large(own, peer, stuck, limits)
+        && (stuck.heard || stuck.acknowledged.is_some())
+}
+
+/// A segment of a size that a path may refuse, of which none as large ever got across.
+pub(super) fn is_large(own: &Endpoint, peer: &Endpoint, stuck: &Stuck, limits: &Limits) -> bool {
     let by_smaller = stuck.smallest < stuck.largest;
     let passed_whole = stuck.acknowledged.is_some() && !by_smaller;
     let full = u32::from(peer.tcp.offer.mss.unwrap_or(0)) + HEADERS;
     // Either as large as the other side takes, or larger than anything that is known to have arrived by a good deal.
     let large = stuck.largest >= limits.large_packet_bytes
         && (full == HEADERS || stuck.largest * 10 >= full * 8);
-    stuck.sent >= limits.repeated_segment
-        && !passed_whole
-        && large
-        && own.tcp.delivery.largest_delivered < stuck.largest
-        && (stuck.heard || stuck.acknowledged.is_some())
+    !passed_whole && large && own.tcp.delivery.largest_delivered < stuck.largest
 }
 
 /// The other side asks for a hole of large segments that is never filled, and no full-sized segment was ever seen.

@@ -55,7 +55,7 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
     let (code, most) = failures.main_kind()?;
     let common = common(service, failures);
     let together = if common.words.is_empty() {
-        "; client, time and hop count of the failed ones tell nothing".to_owned()
+        "; the failed ones have nothing in common that the others have not".to_owned()
     } else {
         format!("; {}", common.words.join("; "))
     };
@@ -109,6 +109,10 @@ fn common(service: &ServiceTally, failures: &Failures) -> Common {
     if let Some(words) = common_time(service, failures) {
         common.words.push(words);
         common.facts.push("time");
+    }
+    for (name, words) in failures.features.missing_in(&service.working_features) {
+        common.words.push(words);
+        common.facts.push(name);
     }
     let ttl = failures.ttls.only().filter(|ttl| {
         failures.answered == failures.count
@@ -214,7 +218,35 @@ mod tests {
                 .summary
                 .starts_with("4 of 24 attempts failed (17 %): connection refused")
         );
-        assert!(found.finding.summary.contains("tell nothing"));
+        assert!(found.finding.summary.contains("nothing in common"));
+    }
+
+    #[test]
+    fn the_failed_ones_ask_for_something_else() {
+        let attempt = |n: u32, fails: bool| {
+            let flags = if fails { "SEC" } else { "S" };
+            let answer = if fails {
+                format!("{n}.02 #{n} < RA 0:0(0) ack 1 abs-seq win 0")
+            } else {
+                format!(
+                    "{n}.02 #{n} < SA 0:0(0) ack 1\n{n}.03 #{n} > A 1:1(0) ack 1
+                     {n}.04 #{n} > PA 1:11(10) ack 1\n{n}.06 #{n} < PA 1:11(10) ack 11
+                     {n}.07 #{n} > FA 11:11(0) ack 11\n{n}.08 #{n} < FA 11:11(0) ack 12
+                     {n}.09 #{n} > A 12:12(0) ack 12"
+                )
+            };
+            format!("{n}.00 #{n} > {flags} 0:0(0)\n{answer}\n")
+        };
+        let lines: String = (1..=20).map(|n| attempt(n, n % 4 == 1)).collect();
+        let found = group(&format!("{lines}40.0 end"));
+        let flaky = found
+            .iter()
+            .find(|found| found.finding.code == "service.flaky");
+        let summary = &flaky.unwrap().finding.summary;
+        assert!(
+            summary.contains("all of them asked for ECN in the SYN"),
+            "{summary}"
+        );
     }
 
     #[test]
