@@ -33,6 +33,11 @@ impl<T: Hash> DistinctCount<T> {
         self.0.insert(value);
     }
 
+    /// Takes in every value of another count.
+    pub fn merge(&mut self, other: &DistinctCount<T>) {
+        self.0.merge(&other.0);
+    }
+
     /// Whether [`DistinctCount::count`] is exact.
     #[must_use]
     pub fn is_exact(&self) -> bool {

@@ -1,0 +1,215 @@
+//! What the findings of connections with one cause say, and in what they differ.
+
+use std::sync::Arc;
+
+use wirewhy_detect::{Confidence, Culprit, Finding, Value};
+
+/// How many culprits are told apart. Addresses are kept only while they are few: a scan blames a different host each time.
+const MAX_CULPRITS: usize = 8;
+
+/// How many facts are compared, and how many values of one are counted: what has more of them is a name, no kind.
+const MAX_FACTS: usize = 12;
+const MAX_VALUES: usize = 6;
+
+/// Longer texts are no kinds either.
+const MAX_LENGTH: usize = 48;
+
+/// Facts that name a connection, a certificate or a place, or that are shown elsewhere: they say not what went wrong.
+const NAMES: [&str; 26] = [
+    "vantage",
+    "server_name",
+    "subject",
+    "client_subject",
+    "subject_at_fault",
+    "issuer",
+    "root",
+    "missing",
+    "serial",
+    "not_before",
+    "not_after",
+    "valid_from",
+    "valid_until",
+    "captured_at",
+    "revoked_at",
+    "version",
+    "cipher_suite",
+    "trigger",
+    "asked_for",
+    "name_asked_for",
+    "known_timer",
+    "product",
+    "stray_address",
+    "sender",
+    "roots",
+    "alert_seen",
+];
+
+/// The findings about the connections of a problem.
+#[derive(Clone, Debug)]
+pub(crate) struct Detail {
+    /// The finding of the first of them.
+    pub(crate) example: Arc<Finding>,
+    /// Whom the findings blame, how surely, and how often.
+    pub(crate) culprits: Vec<(Culprit, Confidence, u64)>,
+    /// How sure what happened is, and how often.
+    pub(crate) confidences: Vec<(Confidence, u64)>,
+    /// What else was found of these connections, and how often: what followed from the cause, and its symptoms.
+    pub(crate) also: Vec<(&'static str, u64)>,
+    /// The kinds of each, by fact.
+    facts: Vec<Kinds>,
+    /// The place of the first of them among all connections.
+    place: u64,
+}
+
+/// The values of one fact, and how often each.
+#[derive(Clone, Debug)]
+struct Kinds {
+    fact: &'static str,
+    values: Vec<(Value, u64)>,
+    /// More than are counted.
+    many: bool,
+}
+
+impl Detail {
+    pub(super) fn new(example: Arc<Finding>, place: u64) -> Detail {
+        Detail {
+            example,
+            culprits: Vec::new(),
+            confidences: Vec::new(),
+            also: Vec::new(),
+            facts: Vec::new(),
+            place,
+        }
+    }
+
+    /// Counts the finding about one connection, and the others about it.
+    pub(super) fn count<'a>(
+        &mut self,
+        root: &Finding,
+        others: impl Iterator<Item = &'a Finding>,
+    ) {
+        self.blame(root.culprit, surely(root), 1);
+        add(&mut self.confidences, root.confidence, 1);
+        for finding in others {
+            add(&mut self.also, finding.code, 1);
+        }
+        for (fact, value) in &root.facts.0 {
+            if is_kind(fact, value) {
+                self.note(fact, value, 1);
+            }
+        }
+    }
+
+    /// Counts those of another as well.
+    pub(super) fn merge(&mut self, other: &Detail) {
+        if other.place < self.place {
+            self.place = other.place;
+            self.example = Arc::clone(&other.example);
+        }
+        for (culprit, confidence, times) in &other.culprits {
+            self.blame(*culprit, *confidence, *times);
+        }
+        for (confidence, times) in &other.confidences {
+            add(&mut self.confidences, *confidence, *times);
+        }
+        for (code, times) in &other.also {
+            add(&mut self.also, code, *times);
+        }
+        for kinds in &other.facts {
+            for (value, times) in &kinds.values {
+                self.note(kinds.fact, value, *times);
+            }
+            if let Some(own) = self.facts.iter_mut().find(|own| own.fact == kinds.fact) {
+                own.many |= kinds.many;
+            }
+        }
+    }
+
+    fn blame(&mut self, culprit: Culprit, confidence: Confidence, times: u64) {
+        let mut culprit = culprit;
+        let is_known = |list: &[(Culprit, Confidence, u64)], culprit: Culprit| {
+            list.iter()
+                .position(|(known, sure, _)| (*known, *sure) == (culprit, confidence))
+        };
+        if is_known(&self.culprits, culprit).is_none() && self.culprits.len() >= MAX_CULPRITS {
+            culprit.address = None;
+        }
+        let at = is_known(&self.culprits, culprit);
+        match at.and_then(|at| self.culprits.get_mut(at)) {
+            Some((_, _, sum)) => *sum += times,
+            None => self.culprits.push((culprit, confidence, times)),
+        }
+    }
+
+    fn note(&mut self, fact: &'static str, value: &Value, times: u64) {
+        let at = self.facts.iter().position(|kinds| kinds.fact == fact);
+        let at = match at {
+            Some(at) => at,
+            None if self.facts.len() < MAX_FACTS => {
+                self.facts.push(Kinds {
+                    fact,
+                    values: Vec::new(),
+                    many: false,
+                });
+                self.facts.len() - 1
+            }
+            None => return,
+        };
+        let Some(kinds) = self.facts.get_mut(at) else {
+            return;
+        };
+        if let Some((_, sum)) = kinds.values.iter_mut().find(|(known, _)| known == value) {
+            *sum += times;
+        } else if kinds.values.len() < MAX_VALUES {
+            kinds.values.push((value.clone(), times));
+        } else {
+            kinds.many = true;
+        }
+    }
+
+    /// The facts in which the connections differ: of each its values and how often, the most frequent first.
+    pub(crate) fn differences(&self) -> Vec<(&'static str, Vec<(&Value, u64)>)> {
+        let all: u64 = self.confidences.iter().map(|(_, times)| times).sum();
+        let told = self.facts.iter().filter(|kinds| !kinds.many);
+        told.filter_map(|kinds| {
+            let mut values: Vec<(&Value, u64)> = kinds
+                .values
+                .iter()
+                .map(|(value, times)| (value, *times))
+                .collect();
+            values.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+            // Where each has its own, it is a name after all.
+            let repeats = values.len() <= 2 || (values.len() as u64) < all;
+            (values.len() > 1 && repeats).then_some((kinds.fact, values))
+        })
+        .collect()
+    }
+
+    /// Whether each of the findings is no more than possible.
+    pub(crate) fn is_possible(&self) -> bool {
+        let possible = |(sure, _): &(Confidence, u64)| *sure == Confidence::Possible;
+        self.confidences.iter().all(possible)
+    }
+}
+
+/// How sure it is whose fault it was.
+pub(crate) fn surely(finding: &Finding) -> Confidence {
+    finding.confidence
+}
+
+fn add<K: Copy + PartialEq>(counts: &mut Vec<(K, u64)>, key: K, times: u64) {
+    match counts.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, sum)) => *sum += times,
+        None => counts.push((key, times)),
+    }
+}
+
+/// Whether a fact says of what kind something is: a word of few that are possible.
+fn is_kind(fact: &str, value: &Value) -> bool {
+    let is_word = match value {
+        Value::Text(text) => text.len() <= MAX_LENGTH && !text.is_empty(),
+        Value::Count(_) => matches!(fact, "status" | "early_status" | "grpc_status"),
+        _ => false,
+    };
+    is_word && !NAMES.contains(&fact)
+}

@@ -1,0 +1,174 @@
+//! One entry of a report: a root cause, and everything that only follows from it.
+
+use wirewhy_detect::Severity;
+use wirewhy_survey::GroupFinding;
+
+use super::cause::{Place, Problem};
+use super::causes::Causes;
+use super::explained::{Reach, Whose};
+use crate::View;
+
+/// More findings than this of one code about different services or hosts are one entry.
+const MAX_ALIKE: usize = 3;
+
+/// One root cause at one service, or at many.
+#[derive(Debug)]
+pub(crate) enum Entry<'a> {
+    /// Connections with one root cause, and what findings beyond them add to it.
+    Cause(Box<Problem>, Vec<&'a GroupFinding>),
+    /// Something beyond single connections.
+    Beyond(Beyond<'a>),
+}
+
+/// Findings of one code about services or hosts, and the connections they explain.
+#[derive(Debug)]
+pub(crate) struct Beyond<'a> {
+    /// The first, which there always is.
+    pub(crate) first: &'a GroupFinding,
+    /// Others of the same code, where there are too many to be entries.
+    pub(crate) others: Vec<&'a GroupFinding>,
+    /// The connections whose failure is nothing but this.
+    pub(crate) explains: Vec<Problem>,
+}
+
+impl Entry<'_> {
+    /// The code that it is named after.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Entry::Cause(problem, _) => problem.code,
+            Entry::Beyond(beyond) => beyond.first.finding.code,
+        }
+    }
+
+    /// How bad it is.
+    pub(crate) fn severity(&self) -> Severity {
+        match self {
+            Entry::Cause(problem, _) => problem.severity,
+            Entry::Beyond(beyond) => {
+                let all = beyond.all().map(|found| found.finding.severity);
+                all.max().unwrap_or(Severity::Note)
+            }
+        }
+    }
+
+    /// How many connections it is about, as far as they are entries of their own otherwise.
+    pub(crate) fn connections(&self) -> u64 {
+        match self {
+            Entry::Cause(problem, _) => problem.tally.connections,
+            Entry::Beyond(beyond) => {
+                let explained = beyond.explains.iter();
+                explained.map(|problem| problem.tally.connections).sum()
+            }
+        }
+    }
+}
+
+impl<'a> Beyond<'a> {
+    /// Every finding.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'a GroupFinding> + '_ {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
+}
+
+/// The entries of a report, the worst first. What is beyond connections takes those that it explains under it, and goes under
+/// those to which it only adds.
+pub(super) fn entries<'a>(
+    causes: Causes,
+    beyond: Vec<&'a GroupFinding>,
+    view: &View,
+) -> Vec<Entry<'a>> {
+    let mut causes = causes;
+    let mut heads: Vec<Beyond<'a>> = Vec::new();
+    let mut additions: Vec<(&'a GroupFinding, Reach)> = Vec::new();
+    for found in beyond {
+        if let Some(reach) = Reach::adds_to(found) {
+            additions.push((found, reach));
+            continue;
+        }
+        let reach = Reach::explained_by(found);
+        heads.push(Beyond {
+            first: found,
+            others: Vec::new(),
+            explains: reach.map_or(Vec::new(), |reach| causes.take(&reach)),
+        });
+    }
+    let mut problems = causes.into_problems();
+    problems.retain(|problem| {
+        let also = problem.detail.also.iter().map(|(code, _)| *code);
+        let mut codes = std::iter::once(problem.code).chain(also);
+        codes.any(|code| view.selection.counts(code))
+    });
+    sort(&mut problems);
+    let mut added: Vec<(Box<Problem>, Vec<&'a GroupFinding>)> = problems
+        .into_iter()
+        .map(|problem| (Box::new(problem), Vec::new()))
+        .collect();
+    for (found, reach) in additions {
+        let concerned = added.iter_mut().find(|(problem, _)| concerns(&reach, problem));
+        match concerned {
+            Some((_, additions)) => additions.push(found),
+            None => heads.push(Beyond {
+                first: found,
+                others: Vec::new(),
+                explains: Vec::new(),
+            }),
+        }
+    }
+    let mut entries: Vec<Entry<'a>> = fold_alike(heads).into_iter().map(Entry::Beyond).collect();
+    let causes = added.into_iter();
+    entries.extend(causes.map(|(problem, found)| Entry::Cause(problem, found)));
+    entries.sort_by(|a, b| {
+        let key = |entry: &Entry<'_>| (entry.severity(), entry.connections());
+        key(b).cmp(&key(a)).then_with(|| a.code().cmp(b.code()))
+    });
+    entries
+}
+
+fn sort(problems: &mut [Problem]) {
+    problems.sort_by(|a, b| {
+        let key = |problem: &Problem| (problem.severity, problem.tally.connections);
+        let order = key(b).cmp(&key(a)).then_with(|| a.code.cmp(b.code));
+        order.then_with(|| a.tally.first_stream().cmp(&b.tally.first_stream()))
+    });
+}
+
+/// Whether connections of a problem are those that a finding adds to.
+fn concerns(reach: &Reach, problem: &Problem) -> bool {
+    if !reach.covers(problem.code) || matches!(reach.whose, Whose::Source(_)) {
+        return false;
+    }
+    match &problem.place {
+        Place::One(service) => reach.holds(*service),
+        Place::Many { services, .. } => services.iter().any(|found| reach.holds(found.service)),
+    }
+}
+
+/// Findings of one code become one entry where they are many.
+fn fold_alike(heads: Vec<Beyond<'_>>) -> Vec<Beyond<'_>> {
+    let mut folded: Vec<Beyond<'_>> = Vec::new();
+    let counts: Vec<(&str, usize)> = heads.iter().fold(Vec::new(), |mut counts, head| {
+        let code = head.first.finding.code;
+        match counts.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((code, 1)),
+        }
+        counts
+    });
+    for head in heads {
+        let code = head.first.finding.code;
+        let many = counts
+            .iter()
+            .any(|(known, count)| *known == code && *count > MAX_ALIKE);
+        let same = folded
+            .iter_mut()
+            .find(|known| many && known.first.finding.code == code);
+        match same {
+            Some(known) => {
+                known.others.push(head.first);
+                known.explains.extend(head.explains);
+            }
+            None => folded.push(head),
+        }
+    }
+    folded
+}

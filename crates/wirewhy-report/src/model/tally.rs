@@ -1,0 +1,128 @@
+//! How many connections, which, when, from where.
+
+use std::net::IpAddr;
+
+use wirewhy_flow::Connection;
+use wirewhy_packet::Timestamp;
+
+use crate::names::server_name;
+
+/// How many streams are named.
+const MAX_STREAMS: usize = 6;
+
+/// How many clients are named.
+const MAX_CLIENTS: usize = 3;
+
+/// How many names of servers are listed.
+const MAX_NAMES: usize = 3;
+
+/// How many characters of a name are kept: a host name has 255 bytes at most (RFC 1035 section 2.3.4).
+const MAX_NAME: usize = 255;
+
+/// How many connections, which, when, from where.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) connections: u64,
+    /// The first of them, each with its place among all connections of the recording.
+    streams: Vec<(u64, u32)>,
+    /// When the first of them began.
+    pub(crate) first: Timestamp,
+    /// When the last of them began.
+    pub(crate) last: Timestamp,
+    /// Some of the clients.
+    pub(crate) clients: Vec<IpAddr>,
+    /// Whether there are others.
+    pub(crate) more_clients: bool,
+    /// Some of the names the clients asked for. Text from the wire.
+    pub(crate) names: Vec<Box<str>>,
+    /// Whether there are others.
+    pub(crate) more_names: bool,
+}
+
+impl Tally {
+    /// Counts one connection, the `place`th of the recording.
+    pub(super) fn count(&mut self, connection: &Connection, place: u64) {
+        if self.streams.len() < MAX_STREAMS {
+            self.streams.push((place, connection.stream));
+        }
+        self.spread(connection.first.time, connection.first.time);
+        self.connections += 1;
+        if let Some(name) = server_name(connection).filter(|_| !self.more_names) {
+            let name: String = name.chars().take(MAX_NAME).collect();
+            self.add_name(name.into());
+        }
+        self.add_client(connection.client.address);
+    }
+
+    /// Counts those of another tally as well.
+    pub(super) fn merge(&mut self, other: &Tally) {
+        if other.connections == 0 {
+            return;
+        }
+        self.spread(other.first, other.last);
+        self.connections += other.connections;
+        self.streams.extend(&other.streams);
+        self.streams.sort_unstable();
+        self.streams.truncate(MAX_STREAMS);
+        other.clients.iter().for_each(|client| self.add_client(*client));
+        other.names.iter().for_each(|name| self.add_name(name.clone()));
+        self.more_clients |= other.more_clients;
+        self.more_names |= other.more_names;
+    }
+
+    fn spread(&mut self, first: Timestamp, last: Timestamp) {
+        if self.connections == 0 || first < self.first {
+            self.first = first;
+        }
+        if self.connections == 0 || last > self.last {
+            self.last = last;
+        }
+    }
+
+    fn add_client(&mut self, client: IpAddr) {
+        if self.more_clients || self.clients.contains(&client) {
+            return;
+        }
+        if self.clients.len() < MAX_CLIENTS {
+            self.clients.push(client);
+        } else {
+            self.more_clients = true;
+        }
+    }
+
+    fn add_name(&mut self, name: Box<str>) {
+        if self.more_names || name.is_empty() || self.names.contains(&name) {
+            return;
+        }
+        if self.names.len() < MAX_NAMES {
+            self.names.push(name);
+        } else {
+            self.more_names = true;
+        }
+    }
+
+    /// The one name by which every client asked for it, where there is one.
+    pub(super) fn only_name(&self) -> Option<&str> {
+        match self.names.as_slice() {
+            [name] if !self.more_names => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The place of the first of them among all connections.
+    pub(super) fn place(&self) -> u64 {
+        self.streams.first().map_or(u64::MAX, |(place, _)| *place)
+    }
+
+    /// The streams that are named, in ascending order.
+    pub(crate) fn streams(&self) -> Vec<u32> {
+        let mut streams: Vec<u32> = self.streams.iter().map(|(_, stream)| *stream).collect();
+        streams.sort_unstable();
+        streams
+    }
+
+    /// The stream of the first connection counted, which is the one the example is about.
+    pub(crate) fn first_stream(&self) -> u32 {
+        self.streams.first().map_or(0, |(_, stream)| *stream)
+    }
+}
