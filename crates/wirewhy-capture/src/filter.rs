@@ -105,6 +105,7 @@ pub struct Filters {
     expression: String,
     /// One program per link type met so far; captures have one or two.
     compiled: Vec<(LinkType, Result<Filter, FilterError>)>,
+    matched: u64,
 }
 
 /// How many link types a program is kept for; frames of further ones are rejected.
@@ -121,13 +122,30 @@ impl Filters {
         Ok(Filters {
             expression: expression.to_owned(),
             compiled: vec![(LinkType::ETHERNET, Ok(ethernet))],
+            matched: 0,
         })
+    }
+
+    /// The expression, as it was given.
+    pub fn expression(&self) -> &str {
+        &self.expression
+    }
+
+    /// For how many frames the expression held so far.
+    pub fn matched(&self) -> u64 {
+        self.matched
     }
 
     /// Whether the expression holds for the frame.
     ///
     /// A frame of a link type that the expression cannot be compiled for is rejected; [`errors`](Filters::errors) tells.
     pub fn matches(&mut self, frame: &Frame<'_>) -> bool {
+        let matches = self.holds(frame);
+        self.matched += u64::from(matches);
+        matches
+    }
+
+    fn holds(&mut self, frame: &Frame<'_>) -> bool {
         let known = self
             .compiled
             .iter()
