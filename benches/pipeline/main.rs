@@ -156,29 +156,26 @@ fn judge(workload: &Workload) -> io::Result<()> {
 
 fn pipeline_text(workload: &Workload) -> io::Result<()> {
     let view = View::default();
-    pipeline(workload, view, || {
+    pipeline(workload, &view, || {
         Box::new(Text::new(
             io::sink(),
             Look::default(),
-            view,
+            view.clone(),
             Names::default(),
         ))
     })
 }
 
 fn pipeline_ndjson(workload: &Workload) -> io::Result<()> {
-    let view = View {
-        all: true,
-        min_severity: None,
-    };
-    pipeline(workload, view, || {
-        Box::new(Ndjson::new(io::sink(), view, Names::default()))
+    let view = View::everything();
+    pipeline(workload, &view, || {
+        Box::new(Ndjson::new(io::sink(), view.clone(), Names::default()))
     })
 }
 
 fn pipeline(
     workload: &Workload,
-    view: View,
+    view: &View,
     reporter: impl Fn() -> Box<dyn Reporter>,
 ) -> io::Result<()> {
     let options = EngineOptions::default();
@@ -188,7 +185,7 @@ fn pipeline(
             &mut recording,
             None,
             &options,
-            &view,
+            view,
             &Crew::default(),
             reporter().as_mut(),
         )?);

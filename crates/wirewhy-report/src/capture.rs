@@ -27,10 +27,21 @@ pub struct CaptureSummary {
     pub given_up: u64,
     /// Why reading ended early, in one line.
     pub problem: Option<String>,
+    /// The filter, where only some of the frames were looked at.
+    pub filter: Option<FilterSummary>,
     /// The files of a recording that has several, in order; empty where it is one file.
     pub files: Vec<FileSummary>,
     /// The parts of its time in which packets are missing, because a file is missing or damaged.
     pub gaps: Vec<RecordingGap>,
+}
+
+/// Which frames were looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FilterSummary {
+    /// As it was given.
+    pub expression: String,
+    /// How many frames it let through.
+    pub matched: u64,
 }
 
 /// What a report says about one of the files of a recording.

@@ -32,7 +32,7 @@ mod words;
 pub use archive::{
     Archive, Digest, Digester, Extent, Lines, Scanned, write_error_ndjson, write_error_text,
 };
-pub use capture::{CaptureSummary, FileSummary};
+pub use capture::{CaptureSummary, FileSummary, FilterSummary};
 pub use community_id::community_id;
 pub use explain::{explain, list_codes};
 pub use json::{Json, LiveNdjson, Ndjson};
@@ -46,5 +46,5 @@ pub use reporter::Reporter;
 pub use rows::Parquet;
 pub use safe::Safe;
 pub use text::Text;
-pub use view::View;
+pub use view::{Selection, View, glob_matches};
 pub use words::rfc3339;

@@ -1,7 +1,7 @@
 //! Numbers, times and measured values as people read them.
 
 use wirewhy_detect::Value;
-use wirewhy_packet::Timestamp;
+use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{KeyAlgorithm, MessageKind, UpgradeProtocol, UpgradeVerdict};
 
 pub(crate) use wirewhy_detect::wording::{count as counted, number as count, size, span};
@@ -98,10 +98,20 @@ pub(crate) fn upgrade_verdict(verdict: UpgradeVerdict) -> &'static str {
     }
 }
 
-/// One measured value with its name, units moved from the name to the value: `idle 350.2 s`.
+/// One measured value with its name, units moved from the name to the value: `idle: 350 s`.
 pub(crate) fn fact(name: &str, value: &Value, names: &Names) -> String {
     let (stem, unit) = split_unit(name);
-    format!("{} {}", stem.replace('_', " "), spelled(value, unit, names))
+    format!(
+        "{}: {}",
+        stem.replace('_', " "),
+        spelled(value, unit, names)
+    )
+}
+
+/// One measured value by itself.
+pub(crate) fn value(name: &str, value: &Value) -> String {
+    let (_, unit) = split_unit(name);
+    spelled(value, unit, &Names::default())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -140,7 +150,8 @@ fn spelled(value: &Value, unit: Unit, names: &Names) -> String {
         Value::Count(number) => count(*number),
         Value::Signed(number) if unit == Unit::Bytes => format!("{number} bytes"),
         Value::Signed(number) => number.to_string(),
-        Value::Seconds(interval) => span(*interval),
+        // A clock that was set back in between measures less than nothing.
+        Value::Seconds(interval) => span((*interval).max(Interval::ZERO)),
         Value::Share(share) => format!("{:.1} %", share * 100.0),
         Value::Text(text) => Safe(text).to_string(),
         Value::Address(address) => names.host(*address),
@@ -171,8 +182,6 @@ fn spelled(value: &Value, unit: Unit, names: &Names) -> String {
 
 #[cfg(test)]
 mod tests {
-    use wirewhy_packet::Interval;
-
     use super::*;
 
     #[test]
@@ -199,34 +208,34 @@ mod tests {
             &Value::Seconds(Interval::from_secs(15)),
             &names,
         );
-        assert_eq!(idle, "idle 15.0 s");
+        assert_eq!(idle, "idle: 15.0 s");
         assert_eq!(
             fact("mss_bytes", &Value::Count(1460), &names),
-            "mss 1,460 bytes"
+            "mss: 1,460 bytes"
         );
         let seq = fact("answer_seq", &Value::Count(249_537_172), &names);
-        assert_eq!(seq, "answer seq 249537172");
+        assert_eq!(seq, "answer seq: 249537172");
         assert_eq!(
             fact("frame", &Value::Count(874_419), &names),
-            "frame 874419"
+            "frame: 874419"
         );
         assert_eq!(
             fact("loss_share", &Value::Share(0.0123), &names),
-            "loss 1.2 %"
+            "loss: 1.2 %"
         );
         assert_eq!(
             fact("backs_off", &Value::Flag(true), &names),
-            "backs off yes"
+            "backs off: yes"
         );
         let many = Value::List((0..10).map(Value::Count).collect());
         assert_eq!(
             fact("gaps", &many, &names),
-            "gaps 0, 1, 2, 3, 4, 5, 6, 7, and 2 more"
+            "gaps: 0, 1, 2, 3, 4, 5, 6, 7, and 2 more"
         );
         let record = Value::Record(vec![("ttl", Value::Count(57)), ("seen", Value::Absent)]);
         assert_eq!(
             fact("reset", &record, &names),
-            "reset (ttl 57, seen unknown)"
+            "reset: (ttl: 57, seen: unknown)"
         );
     }
 }

@@ -20,10 +20,11 @@ use wirewhy_detect::{Judged, Limits, TrustStore};
 use wirewhy_flow::{Bounds, Observed};
 use wirewhy_packet::Packet;
 use wirewhy_protocol::KeyLog;
-use wirewhy_report::{CaptureSummary, FileSummary, Reporter, View};
+use wirewhy_report::{CaptureSummary, FileSummary, FilterSummary, Reporter, View};
 use wirewhy_survey::{CaptureFaults, GroupFinding, Totals};
 
 pub use live::{Listener, Live, Standing};
+pub use wirewhy_report::{Selection, glob_matches};
 
 /// What an analysis is to do.
 #[derive(Clone, Debug)]
@@ -34,8 +35,6 @@ pub struct EngineOptions {
     pub limits: Limits,
     /// What the servers' certificates are held against.
     pub trust: TrustStore,
-    /// Which findings count.
-    pub selection: Selection,
     /// How many connections wait for what later ones may tell about them.
     pub held: usize,
     /// Secrets to decrypt TLS with, besides those in the captures themselves.
@@ -48,45 +47,9 @@ impl Default for EngineOptions {
             bounds: Bounds::default(),
             limits: Limits::default(),
             trust: TrustStore::mozilla(),
-            selection: Selection::default(),
             held: 4_096,
             keys: KeyLog::new(),
         }
-    }
-}
-
-/// Which findings count, by globs over their codes (`tcp.*`). What does not count is as if it had not been found.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// Only these; all if empty.
-    pub only: Vec<String>,
-    /// Not these.
-    pub ignore: Vec<String>,
-}
-
-impl Selection {
-    /// Whether a code counts.
-    #[must_use]
-    pub fn counts(&self, code: &str) -> bool {
-        let any = |globs: &[String]| globs.iter().any(|glob| glob_matches(glob, code));
-        (self.only.is_empty() || any(&self.only)) && !any(&self.ignore)
-    }
-
-    fn counts_all(&self) -> bool {
-        self.only.is_empty() && self.ignore.is_empty()
-    }
-}
-
-/// Whether a glob, in which `*` stands for any text, matches all of `text`.
-#[must_use]
-pub fn glob_matches(glob: &str, text: &str) -> bool {
-    match glob.split_once('*') {
-        None => glob == text,
-        Some((before, rest)) => text.strip_prefix(before).is_some_and(|text| {
-            (0..=text.len())
-                .filter_map(|at| text.get(at..))
-                .any(|tail| glob_matches(rest, tail))
-        }),
     }
 }
 
@@ -183,9 +146,7 @@ impl Analysis {
         let faults = self.following.faults(recording);
         let neighbours = &self.following.neighbours;
         let survey = &self.judging.survey;
-        let mut found = survey.findings(faults, neighbours, &options.limits);
-        found.retain(|found| options.selection.counts(found.finding.code));
-        found
+        survey.findings(faults, neighbours, &options.limits)
     }
 }
 
@@ -194,14 +155,14 @@ impl Analysis {
 pub struct Analyzed {
     /// The sums over its connections.
     pub totals: Totals,
-    /// The worst severity found, connections and capture together.
+    /// The worst severity among the findings that are shown, connections and capture together.
     pub worst: Option<wirewhy_detect::Severity>,
     /// Whether reading ended early.
     pub cut_short: bool,
 }
 
-/// Reads a recording to its end, analyses it, and reports what `view` shows to `reporter`. Idle threads of `crew` help with
-/// a large one; the report does not depend on it.
+/// Reads a recording to its end, analyses it, and reports everything to `reporter`; `view` says what counts for
+/// [`Analyzed::worst`]. Idle threads of `crew` help with a large one; the report does not depend on it.
 ///
 /// # Errors
 ///
@@ -217,18 +178,24 @@ pub fn analyze(
     let mut analysis = Analysis::new(options.clone());
     let mut worst = None;
     let mut sink = |judged: &Judged| {
-        worst = worst.max(judged.findings.iter().map(|finding| finding.severity).max());
-        if view.shows(judged) {
-            reporter.connection(judged)
-        } else {
-            Ok(())
-        }
+        let shown = judged.findings.iter().filter(|found| view.counts(found));
+        worst = worst.max(shown.map(|finding| finding.severity).max());
+        reporter.connection(judged)
     };
     let Analysis { following, judging } = &mut analysis;
-    feed::run(recording, filters, crew, (following, judging), &mut sink)?;
-    let summary = summarize(recording);
+    let mut filters = filters;
+    let halves = (following, judging);
+    feed::run(recording, filters.as_deref_mut(), crew, halves, &mut sink)?;
+    let summary = CaptureSummary {
+        filter: filters.map(|filters| FilterSummary {
+            expression: filters.expression().to_owned(),
+            matched: filters.matched(),
+        }),
+        ..summarize(recording)
+    };
     let (totals, group) = analysis.conclude(&summary);
-    worst = worst.max(group.iter().map(|found| found.finding.severity).max());
+    let shown = group.iter().filter(|found| view.counts(&found.finding));
+    worst = worst.max(shown.map(|found| found.finding.severity).max());
     reporter.finish(&summary, &totals, &group)?;
     Ok(Analyzed {
         totals,
@@ -280,6 +247,7 @@ pub fn summarize(recording: &Recording) -> CaptureSummary {
             .reduce(u64::saturating_add),
         given_up: 0,
         problem,
+        filter: None,
         gaps: recording.gaps().to_vec(),
         files: if files.len() > 1 {
             files
@@ -294,30 +262,5 @@ pub fn summarize(recording: &Recording) -> CaptureSummary {
         } else {
             Vec::new()
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs_match_whole_codes() {
-        assert!(glob_matches("tcp.*", "tcp.refused"));
-        assert!(glob_matches("*.re*d", "tcp.refused"));
-        assert!(glob_matches("tcp.refused", "tcp.refused"));
-        assert!(!glob_matches("tcp.ref", "tcp.refused"));
-        assert!(!glob_matches("tls.*", "tcp.refused"));
-    }
-
-    #[test]
-    fn what_is_ignored_beats_what_is_wanted() {
-        let selection = Selection {
-            only: vec!["tcp.*".to_owned()],
-            ignore: vec!["tcp.probe".to_owned()],
-        };
-        assert!(selection.counts("tcp.refused"));
-        assert!(!selection.counts("tcp.probe"));
-        assert!(!selection.counts("capture.offload"));
     }
 }

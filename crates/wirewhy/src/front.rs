@@ -74,10 +74,7 @@ pub fn analyze_each(
     each: impl FnMut(&Judged),
 ) -> Found {
     let mut collector = Collector { each, end: None };
-    let view = View {
-        all: true,
-        min_severity: None,
-    };
+    let view = View::everything();
     // It fails only with its reporter, and this one does not.
     let analyzed = engine::analyze(
         recording,

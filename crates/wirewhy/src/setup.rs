@@ -8,13 +8,14 @@ use wirewhy::engine::{EngineOptions, Selection, glob_matches};
 use wirewhy_capture::{
     FileSequence, Filters, Joining, OpenError, RecordedFile, Recording, recordings,
 };
+use wirewhy_detect::Severity;
 use wirewhy_detect::wording::span;
 use wirewhy_packet::Interval;
 use wirewhy_protocol::KeyLog;
-use wirewhy_report::Names;
+use wirewhy_report::{Names, View};
 use wirewhy_survey::records;
 
-use crate::cli::{CommonArgs, SelectArgs, TlsArgs};
+use crate::cli::{CommonArgs, SelectArgs, SeverityArg, TlsArgs};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::keylog;
@@ -26,6 +27,9 @@ use crate::spelling::hint;
 pub(crate) struct Setup {
     /// What the engine is to do.
     pub(crate) options: EngineOptions,
+    /// Which findings are shown.
+    selection: Selection,
+    verbose: bool,
     /// Where the roots come from.
     pub(crate) roots: Roots,
     /// Names for addresses.
@@ -74,11 +78,10 @@ impl Setup {
                 complain(&warning);
             }
         }
-        let mut ignore = config.ignore;
-        ignore.extend(select.ignore.iter().cloned());
         let selection = Selection {
             only: select.only.clone(),
-            ignore,
+            ignore: select.ignore.clone(),
+            ignore_by_config: config.ignore,
         };
         let roots = tls.roots.clone().unwrap_or(config.roots);
         let (trust, unusable) = roots.load()?;
@@ -89,15 +92,26 @@ impl Setup {
             options: EngineOptions {
                 limits: config.limits,
                 trust,
-                selection,
                 keys,
                 ..EngineOptions::default()
             },
+            selection,
+            verbose: common.verbose,
             roots,
             names: config.names.into_iter().collect(),
             filters,
             chatter,
         })
+    }
+
+    /// What is shown.
+    pub(crate) fn view(&self, all: bool, min_severity: Option<SeverityArg>) -> View {
+        View {
+            all,
+            min_severity: min_severity.map(Severity::from),
+            selection: self.selection.clone(),
+            facts: self.verbose,
+        }
     }
 
     /// Whether anything but errors is said on standard error.

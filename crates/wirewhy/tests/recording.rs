@@ -122,8 +122,9 @@ mod recording {
         let view = View {
             all: true,
             min_severity: None,
+            ..View::default()
         };
-        let mut reporter = Ndjson::new(&mut out, view, Names::default());
+        let mut reporter = Ndjson::new(&mut out, view.clone(), Names::default());
         let analyzed = analyze(
             &mut recording(files),
             None,

@@ -127,6 +127,7 @@ mod robust {
         let view = View {
             all: number.is_multiple_of(2),
             min_severity: None,
+            ..View::default()
         };
         match number % 3 {
             0 => Box::new(Text::new(out, Look::default(), view, Names::default())),

@@ -67,7 +67,7 @@ impl<W: Write> Reporter for Json<W> {
         self.begin()?;
         encode(
             &mut self.out,
-            &ConnectionShape::new(judged, self.view, &self.names),
+            &ConnectionShape::new(judged, &self.view, &self.names),
         )
     }
 
@@ -88,7 +88,7 @@ impl<W: Write> Reporter for Json<W> {
         encode(&mut self.out, &TotalsShape::new(totals))?;
         self.out.write_all(b",\n\"findings\":[")?;
         let mut lead: &[u8] = b"\n";
-        for finding in shown(group, self.view) {
+        for finding in shown(group, &self.view) {
             self.out.write_all(lead)?;
             encode(&mut self.out, &GroupShape::new(finding))?;
             lead = b",\n";
@@ -139,7 +139,7 @@ impl<W: Write> Reporter for Ndjson<W> {
         if !self.view.shows(judged) {
             return Ok(());
         }
-        let shape = ConnectionShape::new(judged, self.view, &self.names);
+        let shape = ConnectionShape::new(judged, &self.view, &self.names);
         let tagged = Tagged::new("connection", &shape).about(self.source.as_deref());
         encode(&mut self.out, &tagged)?;
         self.out.write_all(b"\n")
@@ -151,7 +151,8 @@ impl<W: Write> Reporter for Ndjson<W> {
         totals: &Totals,
         group: &[GroupFinding],
     ) -> io::Result<()> {
-        for finding in shown(group, self.view) {
+        let view = self.view.clone();
+        for finding in shown(group, &view) {
             self.record("finding", &GroupShape::new(finding))?;
         }
         // It has its source anyway.
@@ -176,14 +177,9 @@ pub struct LiveNdjson<W> {
 impl<W: Write> LiveNdjson<W> {
     /// Nothing told yet.
     pub fn new(out: W, view: View, names: Names) -> LiveNdjson<W> {
-        let least = match (view.min_severity, view.all) {
-            (Some(least), _) => least,
-            (None, true) => Severity::Note,
-            (None, false) => Severity::Warning,
-        };
         LiveNdjson {
+            least: view.least(),
             records: Ndjson::new(out, view, names),
-            least,
         }
     }
 }

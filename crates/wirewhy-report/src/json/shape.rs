@@ -204,7 +204,7 @@ pub(super) struct ConnectionShape<'a> {
 }
 
 impl<'a> ConnectionShape<'a> {
-    pub(super) fn new(judged: &'a Judged, view: View, names: &'a Names) -> ConnectionShape<'a> {
+    pub(super) fn new(judged: &'a Judged, view: &View, names: &'a Names) -> ConnectionShape<'a> {
         let connection = &judged.connection;
         let (client, server) = (&connection.client, &connection.server);
         let app = connection.app.as_deref();
@@ -408,7 +408,10 @@ impl Serialize for ValueShape<'_> {
             Value::Flag(flag) => serializer.serialize_bool(*flag),
             Value::Count(count) => serializer.serialize_u64(*count),
             Value::Signed(number) => serializer.serialize_i64(*number),
-            Value::Seconds(interval) => Seconds(*interval).serialize(serializer),
+            // A clock that was set back in between measures less than nothing.
+            Value::Seconds(interval) => {
+                Seconds((*interval).max(Interval::ZERO)).serialize(serializer)
+            }
             Value::Share(share) => serializer.serialize_f64(*share),
             Value::Text(text) => serializer.serialize_str(text),
             Value::Address(address) => serializer.collect_str(address),

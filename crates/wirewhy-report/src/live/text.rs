@@ -47,17 +47,12 @@ const WIPE: &[u8] = b"\r\x1b[J";
 impl<W: Write> LiveText<W> {
     /// Nothing told yet.
     pub fn new(out: W, screen: Screen, look: Look, view: View, names: Names) -> LiveText<W> {
-        let least = match (view.min_severity, view.all) {
-            (Some(least), _) => least,
-            (None, true) => Severity::Note,
-            (None, false) => Severity::Warning,
-        };
         LiveText {
             out,
             screen,
             look,
-            least,
-            summary: Text::new(Vec::new(), look, view, names.clone()),
+            least: view.least(),
+            summary: Text::new(Vec::new(), look, view.clone(), names.clone()),
             names,
             folds: Folds::default(),
             latest: Timestamp::default(),
@@ -171,10 +166,7 @@ impl<W: Write> LiveReporter for LiveText<W> {
     }
 
     fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        if self.view.shows(judged) {
-            self.summary.connection(judged)?;
-        }
-        Ok(())
+        self.summary.connection(judged)
     }
 
     fn pulse(&mut self, now: Timestamp, status: &Status) -> io::Result<()> {
@@ -210,7 +202,7 @@ impl<W: Write> LiveReporter for LiveText<W> {
             self.repeated(now, &due)?;
         }
         self.make_room()?;
-        let fresh = Text::new(Vec::new(), self.look, self.view, self.names.clone());
+        let fresh = Text::new(Vec::new(), self.look, self.view.clone(), self.names.clone());
         let mut summary = std::mem::replace(&mut self.summary, fresh);
         summary.finish(capture, totals, group)?;
         self.out.write_all(b"\n")?;

@@ -197,7 +197,9 @@ impl Cause {
 
     fn index(&mut self) {
         let services = self.services.iter().enumerate();
-        self.places = services.map(|(at, service)| (service.service, at)).collect();
+        self.places = services
+            .map(|(at, service)| (service.service, at))
+            .collect();
     }
 
     /// Counts the connections of another part with the same cause as well.
@@ -233,8 +235,9 @@ impl Cause {
     /// Takes out the connections to services that are known one by one and wanted.
     pub(super) fn take(&mut self, wanted: impl Fn(Service) -> bool) -> Option<Cause> {
         let services = std::mem::take(&mut self.services);
-        let (taken, left): (Vec<_>, Vec<_>) =
-            services.into_iter().partition(|found| wanted(found.service));
+        let (taken, left): (Vec<_>, Vec<_>) = services
+            .into_iter()
+            .partition(|found| wanted(found.service));
         if taken.is_empty() {
             self.services = left;
             return None;

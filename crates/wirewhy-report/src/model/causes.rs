@@ -1,121 +1,102 @@
 //! Connections in trouble, folded by root cause and service in bounded memory.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use wirewhy_detect::{Finding, Judged, Severity};
-use wirewhy_flow::Connection;
-use wirewhy_survey::DistinctCount;
 
-use super::problem::{Detail, Place, Problem, Service, ServiceProblem, Tally};
+use super::cause::{Cause, Problem};
+use super::explained::{Reach, Whose};
 use crate::view::chain;
 
 /// How many services are kept apart, over all causes. When more come, those with the fewest connections are folded
 /// into the count of their cause.
 const MAX_SERVICES: usize = 4096;
 
-/// A cause with no more services than this keeps them all: what is rare must not be lost behind a scan.
-const NEVER_FOLDED: usize = 64;
+/// How many clients of one cause are kept apart, those with the most connections: whether one of them is a scanner shows only
+/// at the end.
+const MAX_SOURCES: usize = 16;
 
-/// How many services of one cause keep a finding of their own as example.
-const MAX_EXAMPLES: usize = 4;
-
-/// More services than this with one cause are one problem.
-const MAX_PROBLEMS_OF_A_CAUSE: usize = 3;
+/// The address and port of a server.
+pub(crate) type Service = (IpAddr, u16);
 
 /// Everything that went wrong so far.
 #[derive(Debug)]
 pub(super) struct Causes {
     least: Severity,
-    causes: Vec<Cause>,
+    codes: Vec<Code>,
     services: usize,
+    /// Beyond so many services some are to be folded.
+    room: usize,
 }
 
 /// All connections with one root cause.
 #[derive(Debug)]
-struct Cause {
+struct Code {
     code: &'static str,
-    severity: Severity,
-    tally: Tally,
-    detail: Detail,
-    places: HashMap<Service, usize>,
-    services: Vec<ServiceProblem>,
-    /// How many services there are, once some were folded.
-    distinct: Option<Box<DistinctCount<Service>>>,
-    /// The address, where it is one and the same everywhere.
-    host: Option<IpAddr>,
-    /// The port, where it is one and the same everywhere.
-    port: Option<u16>,
-}
-
-impl Default for Causes {
-    fn default() -> Causes {
-        Causes::new(Severity::Warning)
-    }
+    /// Those of clients that are kept apart.
+    sources: Vec<(IpAddr, Cause)>,
+    rest: Option<Cause>,
 }
 
 impl Causes {
     pub(super) fn new(least: Severity) -> Causes {
         Causes {
             least,
-            causes: Vec::new(),
+            codes: Vec::new(),
             services: 0,
+            room: MAX_SERVICES,
         }
     }
 
-    /// Counts each finding that nothing else explains, together with what it explains.
-    pub(super) fn add(&mut self, judged: &Judged) {
+    /// Counts a connection under its root cause, with everything else that was found about it. `place` is its place among all
+    /// connections.
+    pub(super) fn add(&mut self, judged: &Judged, place: u64) {
         let findings = &judged.findings;
-        for root in findings {
-            let follows = |finding: &&Finding| {
-                chain(findings, finding)
-                    .last()
-                    .is_some_and(|last| last.code == root.code)
-            };
-            let worst = findings
-                .iter()
-                .filter(follows)
-                .map(|finding| finding.severity)
-                .max();
-            let Some(severity) = worst.filter(|severity| *severity >= self.least) else {
-                continue;
-            };
-            let consequences = findings
-                .iter()
-                .filter(follows)
-                .filter(|finding| finding.code != root.code);
-            self.count(&judged.connection, root, severity, consequences);
-        }
-    }
-
-    fn count<'a>(
-        &mut self,
-        connection: &Connection,
-        root: &Finding,
-        severity: Severity,
-        consequences: impl Iterator<Item = &'a Finding> + Clone,
-    ) {
-        if self.services >= MAX_SERVICES {
+        let Some(severity) = findings.iter().map(|finding| finding.severity).max() else {
+            return;
+        };
+        let Some(root) = judged.root_cause().filter(|_| severity >= self.least) else {
+            return;
+        };
+        let follows = |finding: &Finding| {
+            let last = chain(findings, finding).last();
+            last.is_some_and(|last| last.code == root.code)
+        };
+        let others = findings.iter().filter(|finding| {
+            let is_notable = finding.severity >= Severity::Warning || follows(finding);
+            is_notable && finding.code != root.code
+        });
+        if self.services >= self.room {
             self.fold();
         }
-        let known = self.causes.iter().position(|cause| cause.code == root.code);
-        let at = known.unwrap_or_else(|| {
-            self.causes.push(Cause::new(connection, root, severity));
-            self.causes.len() - 1
+        let at = self.codes.iter().position(|known| known.code == root.code);
+        let at = at.unwrap_or_else(|| {
+            self.codes.push(Code {
+                code: root.code,
+                sources: Vec::new(),
+                rest: None,
+            });
+            self.codes.len() - 1
         });
-        if let Some(cause) = self.causes.get_mut(at) {
-            self.services += cause.count(connection, root, severity, consequences);
+        if let Some(code) = self.codes.get_mut(at) {
+            let cause = code.of_source(judged.connection.client.address, root, place);
+            self.services += cause.count(&judged.connection, (root, severity, place), others);
         }
+    }
+
+    fn causes(&mut self) -> impl Iterator<Item = &mut Cause> {
+        self.codes.iter_mut().flat_map(|code| {
+            let sources = code.sources.iter_mut().map(|(_, cause)| cause);
+            sources.chain(code.rest.as_mut())
+        })
     }
 
     /// Keeps the quarter of the services with the most connections. Every cause keeps the count of all its connections.
     fn fold(&mut self) {
         let mut sizes: Vec<u64> = self
-            .causes
-            .iter()
-            .filter(|cause| cause.services.len() > NEVER_FOLDED)
-            .flat_map(|cause| &cause.services)
-            .map(|service| service.tally.connections)
+            .causes()
+            .filter(|cause| cause.can_fold())
+            .flat_map(|cause| cause.sizes())
             .collect();
         let quarter = MAX_SERVICES / 4;
         let least = if sizes.len() > quarter {
@@ -124,133 +105,94 @@ impl Causes {
         } else {
             0
         };
-        for cause in self
-            .causes
-            .iter_mut()
-            .filter(|cause| cause.services.len() > NEVER_FOLDED)
-        {
+        for cause in self.causes().filter(|cause| cause.can_fold()) {
             cause.keep_larger_than(least);
         }
-        self.services = self.causes.iter().map(|cause| cause.services.len()).sum();
+        self.services = self.causes().map(|cause| cause.sizes().count()).sum();
+        // What may not be folded takes room of its own.
+        self.room = MAX_SERVICES.max(self.services.saturating_mul(2));
     }
 
-    /// The problems of a report, the worst first.
+    /// Takes out the connections that something beyond them explains: all of a source, all to a service or to a host.
+    pub(super) fn take(&mut self, reach: &Reach) -> Vec<Problem> {
+        let codes = self.codes.iter_mut();
+        let explained = codes.filter(|code| reach.covers(code.code));
+        explained.filter_map(|code| code.take(reach)).collect()
+    }
+
+    /// What is left, as one problem for each cause at one service, or at many.
     pub(super) fn into_problems(self) -> Vec<Problem> {
-        let mut causes = self.causes;
-        causes.sort_by(|a, b| {
-            (b.severity, b.tally.connections, a.code).cmp(&(
-                a.severity,
-                a.tally.connections,
-                b.code,
-            ))
-        });
-        causes.into_iter().flat_map(Cause::into_problems).collect()
+        let codes = self.codes.into_iter();
+        codes
+            .filter_map(Code::into_cause)
+            .flat_map(Cause::into_problems)
+            .collect()
     }
 }
 
-impl Cause {
-    fn new(connection: &Connection, root: &Finding, severity: Severity) -> Cause {
-        Cause {
-            code: root.code,
-            severity,
-            tally: Tally::default(),
-            detail: Detail::new(root),
-            places: HashMap::new(),
-            services: Vec::new(),
-            distinct: None,
-            host: Some(connection.server.address),
-            port: Some(connection.server.port),
+impl Code {
+    /// The connections of one client; of many where too many have this cause.
+    fn of_source(&mut self, source: IpAddr, root: &Finding, place: u64) -> &mut Cause {
+        let known = self.sources.iter().position(|(known, _)| *known == source);
+        if known.is_none() {
+            if self.sources.len() >= MAX_SOURCES {
+                self.merge_smallest();
+            }
+            self.sources.push((source, Cause::new(root, place)));
+        }
+        let at = known.unwrap_or(self.sources.len().saturating_sub(1));
+        match self.sources.get_mut(at) {
+            Some((_, cause)) => cause,
+            None => self.rest.get_or_insert_with(|| Cause::new(root, place)),
         }
     }
 
-    /// Counts one connection; returns how many services are new.
-    fn count<'a>(
-        &mut self,
-        connection: &Connection,
-        root: &Finding,
-        severity: Severity,
-        consequences: impl Iterator<Item = &'a Finding> + Clone,
-    ) -> usize {
-        self.severity = self.severity.max(severity);
-        self.tally.count(connection);
-        self.detail.count(root, consequences.clone());
-        let service = (connection.server.address, connection.server.port);
-        self.host = self.host.filter(|host| *host == service.0);
-        self.port = self.port.filter(|port| *port == service.1);
-        if let Some(distinct) = &mut self.distinct {
-            distinct.add(&service);
-        }
-        let examples = self.services.len();
-        let at = *self.places.entry(service).or_insert(examples);
-        let mut new = 0;
-        if at == examples {
-            new = 1;
-            let detail = (examples < MAX_EXAMPLES).then(|| Box::new(Detail::new(root)));
-            let tally = Tally::default();
-            self.services.push(ServiceProblem {
-                service,
-                tally,
-                detail,
-                severity,
-            });
-        }
-        if let Some(found) = self.services.get_mut(at) {
-            found.severity = found.severity.max(severity);
-            found.tally.count(connection);
-            if let Some(detail) = &mut found.detail {
-                detail.count(root, consequences);
+    fn merge_smallest(&mut self) {
+        let sources = self.sources.iter().enumerate();
+        let smallest = sources.min_by_key(|(_, (_, cause))| cause.connections());
+        let Some(at) = smallest.map(|(at, _)| at) else {
+            return;
+        };
+        let (_, cause) = self.sources.remove(at);
+        self.rest = Some(merged(self.rest.take(), cause));
+    }
+
+    fn take(&mut self, reach: &Reach) -> Option<Problem> {
+        let mut taken: Option<Cause> = None;
+        match reach.whose {
+            Whose::Source(source) => {
+                let at = self
+                    .sources
+                    .iter()
+                    .position(|(known, _)| *known == source)?;
+                taken = Some(self.sources.remove(at).1);
+            }
+            Whose::Service(_) | Whose::Host(_) => {
+                let all = self.sources.iter_mut().map(|(_, cause)| cause);
+                for cause in all.chain(&mut self.rest) {
+                    if let Some(part) = cause.take(|service| reach.holds(service)) {
+                        taken = Some(merged(taken, part));
+                    }
+                }
+                self.sources.retain(|(_, cause)| cause.connections() > 0);
+                self.rest = self.rest.take().filter(|cause| cause.connections() > 0);
             }
         }
-        new
+        taken.map(Cause::into_problem)
     }
 
-    fn keep_larger_than(&mut self, least: u64) {
-        let distinct = self.distinct.get_or_insert_default();
-        self.services
-            .iter()
-            .for_each(|service| distinct.add(&service.service));
-        self.services
-            .retain(|service| service.tally.connections > least);
-        self.places = self
-            .services
-            .iter()
-            .enumerate()
-            .map(|(place, service)| (service.service, place))
-            .collect();
+    fn into_cause(self) -> Option<Cause> {
+        let sources = self.sources.into_iter().map(|(_, cause)| cause);
+        sources
+            .chain(self.rest)
+            .reduce(|one, other| merged(Some(one), other))
     }
+}
 
-    fn into_problems(mut self) -> Vec<Problem> {
-        self.services.sort_by(|a, b| {
-            (b.tally.connections, a.service).cmp(&(a.tally.connections, b.service))
-        });
-        let apart = self.distinct.is_none() && self.services.len() <= MAX_PROBLEMS_OF_A_CAUSE;
-        if !apart {
-            return vec![Problem {
-                code: self.code,
-                severity: self.severity,
-                tally: self.tally,
-                detail: self.detail,
-                place: Place::Many {
-                    host: self.host,
-                    port: self.port,
-                    about: self.distinct.map(|distinct| distinct.count()),
-                    services: self.services,
-                },
-            }];
-        }
-        let code = self.code;
-        self.services
-            .into_iter()
-            .filter_map(|mut service| {
-                let detail = *service.detail.take()?;
-                Some(Problem {
-                    code,
-                    severity: service.severity,
-                    tally: service.tally,
-                    detail,
-                    place: Place::One(service.service),
-                })
-            })
-            .collect()
-    }
+fn merged(into: Option<Cause>, cause: Cause) -> Cause {
+    let Some(mut all) = into else {
+        return cause;
+    };
+    all.merge(cause);
+    all
 }

@@ -1,8 +1,9 @@
 //! What the findings of connections with one cause say, and in what they differ.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use wirewhy_detect::{Confidence, Culprit, Finding, Value};
+use wirewhy_detect::{Confidence, Finding, Role, Value};
 
 /// How many culprits are told apart. Addresses are kept only while they are few: a scan blames a different host each time.
 const MAX_CULPRITS: usize = 8;
@@ -50,7 +51,7 @@ pub(crate) struct Detail {
     /// The finding of the first of them.
     pub(crate) example: Arc<Finding>,
     /// Whom the findings blame, how surely, and how often.
-    pub(crate) culprits: Vec<(Culprit, Confidence, u64)>,
+    pub(crate) culprits: Vec<(Blame, u64)>,
     /// How sure what happened is, and how often.
     pub(crate) confidences: Vec<(Confidence, u64)>,
     /// What else was found of these connections, and how often: what followed from the cause, and its symptoms.
@@ -59,6 +60,25 @@ pub(crate) struct Detail {
     facts: Vec<Kinds>,
     /// The place of the first of them among all connections.
     place: u64,
+}
+
+/// Whom a finding blames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Blame {
+    pub(crate) role: Role,
+    pub(crate) address: Option<IpAddr>,
+    /// How surely; nothing where it is not known who did it.
+    pub(crate) confidence: Option<Confidence>,
+}
+
+impl Blame {
+    pub(crate) fn of(finding: &Finding) -> Blame {
+        Blame {
+            role: finding.culprit.role,
+            address: finding.culprit.address,
+            confidence: finding.culprit_confidence(),
+        }
+    }
 }
 
 /// The values of one fact, and how often each.
@@ -83,12 +103,8 @@ impl Detail {
     }
 
     /// Counts the finding about one connection, and the others about it.
-    pub(super) fn count<'a>(
-        &mut self,
-        root: &Finding,
-        others: impl Iterator<Item = &'a Finding>,
-    ) {
-        self.blame(root.culprit, surely(root), 1);
+    pub(super) fn count<'a>(&mut self, root: &Finding, others: impl Iterator<Item = &'a Finding>) {
+        self.blame(Blame::of(root), 1);
         add(&mut self.confidences, root.confidence, 1);
         for finding in others {
             add(&mut self.also, finding.code, 1);
@@ -106,8 +122,8 @@ impl Detail {
             self.place = other.place;
             self.example = Arc::clone(&other.example);
         }
-        for (culprit, confidence, times) in &other.culprits {
-            self.blame(*culprit, *confidence, *times);
+        for (blame, times) in &other.culprits {
+            self.blame(*blame, *times);
         }
         for (confidence, times) in &other.confidences {
             add(&mut self.confidences, *confidence, *times);
@@ -125,20 +141,11 @@ impl Detail {
         }
     }
 
-    fn blame(&mut self, culprit: Culprit, confidence: Confidence, times: u64) {
-        let mut culprit = culprit;
-        let is_known = |list: &[(Culprit, Confidence, u64)], culprit: Culprit| {
-            list.iter()
-                .position(|(known, sure, _)| (*known, *sure) == (culprit, confidence))
-        };
-        if is_known(&self.culprits, culprit).is_none() && self.culprits.len() >= MAX_CULPRITS {
-            culprit.address = None;
-        }
-        let at = is_known(&self.culprits, culprit);
-        match at.and_then(|at| self.culprits.get_mut(at)) {
-            Some((_, _, sum)) => *sum += times,
-            None => self.culprits.push((culprit, confidence, times)),
-        }
+    fn blame(&mut self, blame: Blame, times: u64) {
+        let is_known = self.culprits.iter().any(|(known, _)| *known == blame);
+        let is_crowded = !is_known && self.culprits.len() >= MAX_CULPRITS;
+        let address = blame.address.filter(|_| !is_crowded);
+        add(&mut self.culprits, Blame { address, ..blame }, times);
     }
 
     fn note(&mut self, fact: &'static str, value: &Value, times: u64) {
@@ -190,11 +197,6 @@ impl Detail {
         let possible = |(sure, _): &(Confidence, u64)| *sure == Confidence::Possible;
         self.confidences.iter().all(possible)
     }
-}
-
-/// How sure it is whose fault it was.
-pub(crate) fn surely(finding: &Finding) -> Confidence {
-    finding.confidence
 }
 
 fn add<K: Copy + PartialEq>(counts: &mut Vec<(K, u64)>, key: K, times: u64) {

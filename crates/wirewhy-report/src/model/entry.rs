@@ -1,11 +1,12 @@
 //! One entry of a report: a root cause, and everything that only follows from it.
 
-use wirewhy_detect::Severity;
+use wirewhy_detect::{Scope, Severity};
 use wirewhy_survey::GroupFinding;
 
 use super::cause::{Place, Problem};
 use super::causes::Causes;
 use super::explained::{Reach, Whose};
+use super::tally::Tally;
 use crate::View;
 
 /// More findings than this of one code about different services or hosts are one entry.
@@ -64,6 +65,28 @@ impl Entry<'_> {
 }
 
 impl<'a> Beyond<'a> {
+    /// The connections that it explains.
+    pub(crate) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for problem in &self.explains {
+            tally.merge(&problem.tally);
+        }
+        tally
+    }
+
+    /// The one reason for which every attempt at a service failed, where there is one.
+    pub(crate) fn reason(&self) -> Option<&'static str> {
+        let is_service = self.first.scope == Scope::Service;
+        let is_down = is_service && self.first.finding.severity == Severity::Error;
+        match self.explains.as_slice() {
+            [problem, rest @ ..] if is_down => {
+                let is_one = rest.iter().all(|other| other.code == problem.code);
+                is_one.then_some(problem.code)
+            }
+            _ => None,
+        }
+    }
+
     /// Every finding.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'a GroupFinding> + '_ {
         std::iter::once(self.first).chain(self.others.iter().copied())
@@ -104,7 +127,9 @@ pub(super) fn entries<'a>(
         .map(|problem| (Box::new(problem), Vec::new()))
         .collect();
     for (found, reach) in additions {
-        let concerned = added.iter_mut().find(|(problem, _)| concerns(&reach, problem));
+        let concerned = added
+            .iter_mut()
+            .find(|(problem, _)| concerns(&reach, problem));
         match concerned {
             Some((_, additions)) => additions.push(found),
             None => heads.push(Beyond {
@@ -143,25 +168,20 @@ fn concerns(reach: &Reach, problem: &Problem) -> bool {
     }
 }
 
-/// Findings of one code become one entry where they are many.
+/// Findings of one code become one entry where they are many; of attempts that failed, those for one reason.
 fn fold_alike(heads: Vec<Beyond<'_>>) -> Vec<Beyond<'_>> {
+    let kind = |head: &Beyond<'_>| {
+        let finding = &head.first.finding;
+        (finding.code, finding.facts.value("root_cause").cloned())
+    };
+    let kinds: Vec<_> = heads.iter().map(kind).collect();
     let mut folded: Vec<Beyond<'_>> = Vec::new();
-    let counts: Vec<(&str, usize)> = heads.iter().fold(Vec::new(), |mut counts, head| {
-        let code = head.first.finding.code;
-        match counts.iter_mut().find(|(known, _)| *known == code) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((code, 1)),
-        }
-        counts
-    });
     for head in heads {
-        let code = head.first.finding.code;
-        let many = counts
-            .iter()
-            .any(|(known, count)| *known == code && *count > MAX_ALIKE);
+        let own = kind(&head);
+        let is_one_of_many = kinds.iter().filter(|kind| **kind == own).count() > MAX_ALIKE;
         let same = folded
             .iter_mut()
-            .find(|known| many && known.first.finding.code == code);
+            .find(|known| is_one_of_many && kind(known) == own);
         match same {
             Some(known) => {
                 known.others.push(head.first);

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use wirewhy_detect::{Judged, Outcome};
 
-use super::problem::{Service, Tally};
+use super::causes::Service;
+use super::tally::Tally;
 
 /// How many services are counted apart.
 const MAX_SERVICES: usize = 4096;
@@ -27,7 +28,7 @@ pub(crate) struct HealthyService {
 }
 
 impl Healthy {
-    pub(super) fn add(&mut self, judged: &Judged) {
+    pub(super) fn add(&mut self, judged: &Judged, place: u64) {
         let connection = &judged.connection;
         let service = (connection.server.address, connection.server.port);
         let next = self.services.len();
@@ -51,7 +52,7 @@ impl Healthy {
         let Some(count) = self.services.get_mut(at) else {
             return;
         };
-        count.tally.count(connection);
+        count.tally.count(connection, place);
         count.undecided += u64::from(judged.outcome() == Outcome::Undecided);
         count.payload_bytes = count
             .payload_bytes

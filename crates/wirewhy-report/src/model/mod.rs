@@ -1,12 +1,16 @@
 //! The report as data: what text, HTML, Markdown and JSON show, without their words.
 //!
 //! A [`Gathering`] takes in the connections one by one in bounded memory; [`Gathering::into_report`] makes a [`Report`] of
-//! them: the connections in trouble, folded into one [`Problem`] for each root cause at one service (or at many, where there
-//! are too many), and the findings beyond single connections by what they are about.
+//! them: [`Entry`]s, each of which is one root cause at one service (or at many, where there are too many), with everything that
+//! only follows from it folded in.
 
+mod cause;
 mod causes;
+mod detail;
+mod entry;
+mod explained;
 mod healthy;
-mod problem;
+mod tally;
 
 use std::cmp::Reverse;
 
@@ -14,9 +18,12 @@ use wirewhy_detect::{Finding, Judged, Outcome, Scope, Severity};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::{CaptureSummary, View};
+pub(crate) use cause::{Place, Problem};
 use causes::Causes;
+pub(crate) use detail::{Blame, Detail};
+pub(crate) use entry::{Beyond, Entry};
 pub(crate) use healthy::{Healthy, HealthyService};
-pub(crate) use problem::{Place, Problem, Tally};
+pub(crate) use tally::Tally;
 
 /// Everything a report about one recording shows.
 #[derive(Debug)]
@@ -26,13 +33,13 @@ pub(crate) struct Report<'a> {
     /// The sums over its connections.
     pub(crate) totals: &'a Totals,
     /// What went wrong, the worst first.
-    pub(crate) problems: Vec<Problem>,
-    /// The findings about services, hosts and lookups by code, the most severe first.
-    pub(crate) beyond: Vec<Vec<&'a GroupFinding>>,
+    pub(crate) entries: Vec<Entry<'a>>,
     /// What the recording could not carry, the most severe first: it lowers the confidence of everything else.
     pub(crate) caveats: Vec<&'a Finding>,
     /// The connections without a problem, where they are to be shown.
     pub(crate) healthy: Healthy,
+    /// How many findings are not shown because the reader left them out.
+    pub(crate) hidden: u64,
 }
 
 /// The connections of a recording, as far as a report needs them.
@@ -41,28 +48,40 @@ pub(crate) struct Gathering {
     view: View,
     causes: Causes,
     healthy: Healthy,
+    connections: u64,
+    hidden: u64,
 }
 
 impl Gathering {
     /// A gathering without connections.
     pub(crate) fn new(view: View) -> Gathering {
-        let least = match (view.min_severity, view.all) {
-            (Some(least), _) => least,
-            (None, true) => Severity::Note,
-            (None, false) => Severity::Warning,
-        };
         Gathering {
+            causes: Causes::new(view.least()),
             view,
-            causes: Causes::new(least),
             healthy: Healthy::default(),
+            connections: 0,
+            hidden: 0,
         }
     }
 
     /// Takes in one connection.
     pub(crate) fn add(&mut self, judged: &Judged) {
-        self.causes.add(judged);
+        let place = self.connections;
+        self.connections += 1;
         if self.view.all && matches!(judged.outcome(), Outcome::Ok | Outcome::Undecided) {
-            self.healthy.add(judged);
+            self.healthy.add(judged, place);
+        }
+        if judged.findings.is_empty() {
+            return;
+        }
+        let shown = judged
+            .findings
+            .iter()
+            .filter(|found| self.view.counts(found));
+        let shown = shown.count();
+        self.hidden += self.left_out(judged.findings.iter());
+        if shown > 0 {
+            self.causes.add(judged, place);
         }
     }
 
@@ -73,48 +92,42 @@ impl Gathering {
         totals: &'a Totals,
         group: &'a [GroupFinding],
     ) -> Report<'a> {
-        let mut caveats: Vec<&Finding> = group
-            .iter()
-            .filter(|found| found.scope == Scope::Capture)
+        let hidden = self.hidden + self.left_out(group.iter().map(|found| &found.finding));
+        let (about_recording, beyond): (Vec<_>, Vec<_>) =
+            shown(group, &self.view).partition(|found| found.scope == Scope::Capture);
+        let mut caveats: Vec<&Finding> = about_recording
+            .into_iter()
             .map(|found| &found.finding)
             .collect();
         caveats.sort_by_key(|finding| Reverse(finding.severity));
         Report {
             capture,
             totals,
-            problems: self.causes.into_problems(),
-            beyond: by_code(group, self.view),
+            entries: entry::entries(self.causes, beyond, &self.view),
             caveats,
             healthy: self.healthy,
+            hidden,
         }
     }
-}
 
-/// The findings about services, hosts and lookups that are shown, by code.
-fn by_code(group: &[GroupFinding], view: View) -> Vec<Vec<&GroupFinding>> {
-    let mut found: Vec<&GroupFinding> = shown(group, view)
-        .filter(|found| found.scope != Scope::Capture)
-        .collect();
-    found.sort_by_key(|found| Reverse(found.finding.severity));
-    let mut codes: Vec<Vec<&GroupFinding>> = Vec::new();
-    for found in found {
-        let code = found.finding.code;
-        let same = codes.iter_mut().find(|alike| {
-            let first = alike.first();
-            first.is_some_and(|first| first.finding.code == code)
-        });
-        match same {
-            Some(alike) => alike.push(found),
-            None => codes.push(vec![found]),
-        }
+    /// How many of these the reader left out, of those that a report shows without being asked for more.
+    fn left_out<'a>(&self, findings: impl Iterator<Item = &'a Finding>) -> u64 {
+        let least = if self.view.all {
+            Severity::Note
+        } else {
+            Severity::Warning
+        };
+        let notable = findings.filter(|finding| finding.severity >= least);
+        notable.filter(|finding| !self.view.counts(finding)).count() as u64
     }
-    codes
 }
 
 /// The findings beyond single connections that are shown.
-pub(crate) fn shown(group: &[GroupFinding], view: View) -> impl Iterator<Item = &GroupFinding> {
-    let least = view.min_severity.unwrap_or(Severity::Note);
+pub(crate) fn shown<'a>(
+    group: &'a [GroupFinding],
+    view: &View,
+) -> impl Iterator<Item = &'a GroupFinding> {
     group
         .iter()
-        .filter(move |found| found.finding.severity >= least)
+        .filter(move |found| view.counts(&found.finding))
 }

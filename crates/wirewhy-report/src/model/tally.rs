@@ -29,8 +29,8 @@ pub(crate) struct Tally {
     pub(crate) first: Timestamp,
     /// When the last of them began.
     pub(crate) last: Timestamp,
-    /// Some of the clients.
-    pub(crate) clients: Vec<IpAddr>,
+    /// Some of the clients, each with the place of its first connection.
+    clients: Vec<(u64, IpAddr)>,
     /// Whether there are others.
     pub(crate) more_clients: bool,
     /// Some of the names the clients asked for. Text from the wire.
@@ -51,7 +51,7 @@ impl Tally {
             let name: String = name.chars().take(MAX_NAME).collect();
             self.add_name(name.into());
         }
-        self.add_client(connection.client.address);
+        self.add_client(place, connection.client.address);
     }
 
     /// Counts those of another tally as well.
@@ -64,8 +64,13 @@ impl Tally {
         self.streams.extend(&other.streams);
         self.streams.sort_unstable();
         self.streams.truncate(MAX_STREAMS);
-        other.clients.iter().for_each(|client| self.add_client(*client));
-        other.names.iter().for_each(|name| self.add_name(name.clone()));
+        for (place, client) in &other.clients {
+            self.add_client(*place, *client);
+        }
+        other
+            .names
+            .iter()
+            .for_each(|name| self.add_name(name.clone()));
         self.more_clients |= other.more_clients;
         self.more_names |= other.more_names;
     }
@@ -79,15 +84,21 @@ impl Tally {
         }
     }
 
-    fn add_client(&mut self, client: IpAddr) {
-        if self.more_clients || self.clients.contains(&client) {
-            return;
-        }
-        if self.clients.len() < MAX_CLIENTS {
-            self.clients.push(client);
-        } else {
+    fn add_client(&mut self, place: u64, client: IpAddr) {
+        if let Some((first, _)) = self.clients.iter_mut().find(|(_, known)| *known == client) {
+            *first = place.min(*first);
+        } else if self.clients.last().is_none_or(|(last, _)| place > *last)
+            && self.clients.len() >= MAX_CLIENTS
+        {
+            // The usual case: one that came later than all that are named.
             self.more_clients = true;
+            return;
+        } else {
+            self.clients.push((place, client));
         }
+        self.clients.sort_unstable();
+        self.more_clients |= self.clients.len() > MAX_CLIENTS;
+        self.clients.truncate(MAX_CLIENTS);
     }
 
     fn add_name(&mut self, name: Box<str>) {
@@ -109,9 +120,9 @@ impl Tally {
         }
     }
 
-    /// The place of the first of them among all connections.
-    pub(super) fn place(&self) -> u64 {
-        self.streams.first().map_or(u64::MAX, |(place, _)| *place)
+    /// The clients that are named, in the order of their first connections.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = IpAddr> {
+        self.clients.iter().map(|(_, client)| *client)
     }
 
     /// The streams that are named, in ascending order.

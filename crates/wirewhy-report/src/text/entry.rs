@@ -1,52 +1,149 @@
-//! One problem, written out.
+//! One entry, written out.
 
 use std::io;
 
-use wirewhy_detect::{Confidence, Culprit, Finding, Record, Role, Scope, Value};
+use wirewhy_detect::{Confidence, Finding, Record};
 use wirewhy_packet::Interval;
 use wirewhy_survey::{GroupFinding, record_of};
 
-use crate::look::{JOINED, Page};
-use crate::model::{Place, Problem, Tally};
-use crate::{FileSummary, Names, Safe, words};
+use super::{blame, facts, proof};
+use crate::look::Page;
+use crate::model::{Beyond, Blame, Detail, Entry, Place, Problem, Tally};
+use crate::{Names, Safe, words};
 
 /// How many services of one cause are listed.
-const MAX_SERVICES: usize = 5;
+const MAX_SERVICES: usize = 3;
 
-/// How many of the next steps are printed; `wirewhy explain` has them all.
+/// How many of the next steps are printed when asked for more; `wirewhy explain` has them all.
 const MAX_STEPS: usize = 3;
 
-/// One problem in full, without what to do next.
-pub(super) fn write(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Result<()> {
-    page.headline(problem.severity, problem.code, title(problem.code))?;
+/// How many other findings about the connections of an entry are named.
+const MAX_ALSO: usize = 6;
+
+/// How many facts in which the connections of an entry differ are told.
+const MAX_DIFFERENCES: usize = 3;
+
+/// One entry in full, without what to do next. With `all` facts those behind its sentence, too.
+pub(super) fn write(
+    page: &mut Page<'_>,
+    entry: &Entry<'_>,
+    names: &Names,
+    all: bool,
+) -> io::Result<()> {
+    match entry {
+        Entry::Cause(problem, additions) => write_cause(page, problem, additions, names, all),
+        Entry::Beyond(beyond) => write_beyond(page, beyond, names, all),
+    }
+}
+
+fn write_cause(
+    page: &mut Page<'_>,
+    problem: &Problem,
+    additions: &[&GroupFinding],
+    names: &Names,
+    all: bool,
+) -> io::Result<()> {
+    let detail = &problem.detail;
+    headline(page, problem.severity, problem.code, detail.is_possible())?;
     write_where(page, problem, names)?;
     page.labelled("when", &when(&problem.tally))?;
-    let example = &problem.detail.example;
-    let summary = Safe(&example.summary).to_string();
+    let differences = differences(detail);
+    let differ = differences.get(..MAX_DIFFERENCES).unwrap_or(&differences);
+    let mut label = "what";
+    if !differ.is_empty() {
+        page.labelled(label, &differ.join("; "))?;
+        label = "as in";
+    }
+    page.labelled(label, &summary(problem))?;
+    for line in added(problem, additions) {
+        page.labelled("also", &line)?;
+    }
+    if !detail.also.is_empty() {
+        page.labelled("also", &format!("seen: {}", others(problem)))?;
+    }
+    if all {
+        facts::write(page, &detail.example, names)?;
+    }
+    let culprits = match problem.place {
+        Place::One(_) => blame::all(&detail.culprits, names),
+        Place::Many { .. } => blame::all(&blame::by_role(&detail.culprits), names),
+    };
+    page.labelled("culprit", &culprits)?;
+    let mut frames = proof::frames(&detail.example.frames, page.files);
     if problem.tally.connections > 1 {
+        frames.push_str(&format!(" of stream {}", problem.tally.first_stream()));
+    }
+    page.labelled("proof", &format!("{frames}; {}", filter(&[&problem.tally])))
+}
+
+/// The sentence about the first of the connections.
+fn summary(problem: &Problem) -> String {
+    let detail = &problem.detail;
+    let sentence = Safe(&detail.example.summary).to_string();
+    let sentence = sentence.strip_suffix('.').unwrap_or(&sentence);
+    let mut behind: Vec<String> = Vec::new();
+    let surely = match detail.confidences.as_slice() {
+        [(sure, _)] => surely(*sure),
+        several => {
+            let counts = several
+                .iter()
+                .map(|(sure, times)| format!("{} {}", words::count(*times), sure.name()));
+            behind.push(counts.collect::<Vec<_>>().join(", "));
+            surely(detail.example.confidence)
+        }
+    };
+    let all = problem.tally.connections;
+    if all > 1 {
         let first = problem.tally.first_stream();
-        let all = words::count(problem.tally.connections);
-        let which = format!("stream {first}, the first of {all}");
-        page.labelled("what", &format!("{summary} ({which})"))?;
-    } else {
-        page.labelled("what", &summary)?;
+        let all = words::count(all);
+        behind.push(format!("stream {first}, the first of {all}"));
     }
-    write_why(page, example, names)?;
-    page.labelled("culprit", &blame(problem, names))?;
-    page.labelled("proof", &proof(problem, page.files))?;
-    if !problem.detail.consequences.is_empty() {
-        page.labelled("led to", &consequences(problem))?;
+    let behind = match behind.join("; ") {
+        none if none.is_empty() => none,
+        some => format!(" ({some})"),
+    };
+    format!("{surely}{sentence}{behind}")
+}
+
+/// What stands before a sentence that the packets do not prove.
+fn surely(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Certain => "",
+        Confidence::Likely => "likely: ",
+        Confidence::Possible => "possibly: ",
     }
-    Ok(())
 }
 
 /// A line in place of the whole entry.
-pub(super) fn write_short(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Result<()> {
-    let place = named(&problem.tally, &place_name(&problem.place, names));
-    let connections = words::counted(problem.tally.connections, "connection");
-    let first = problem.tally.first_stream();
-    let text = format!("{place}: {connections}, first is stream {first}");
-    page.headline(problem.severity, problem.code, &text)
+pub(super) fn write_short(page: &mut Page<'_>, entry: &Entry<'_>, names: &Names) -> io::Result<()> {
+    let text = match entry {
+        Entry::Cause(problem, _) => {
+            let place = named(&problem.tally, &place_name(&problem.place, names));
+            let connections = words::counted(problem.tally.connections, "connection");
+            let first = problem.tally.first_stream();
+            format!("{place}: {connections}, first is stream {first}")
+        }
+        Entry::Beyond(_) => Safe(&place(entry)).to_string(),
+    };
+    page.headline(entry.severity(), entry.code(), &text)
+}
+
+fn headline(
+    page: &mut Page<'_>,
+    severity: wirewhy_detect::Severity,
+    code: &str,
+    is_possible: bool,
+) -> io::Result<()> {
+    let title = title(code);
+    if title.is_empty() {
+        return page.headline(severity, code, title);
+    }
+    let title = format!("{}{title}", possibly(is_possible));
+    page.headline(severity, code, &title)
+}
+
+fn possibly(is_possible: bool) -> &'static str {
+    if is_possible { "possibly: " } else { "" }
 }
 
 fn write_where(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Result<()> {
@@ -62,12 +159,17 @@ fn write_where(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Res
     };
     // Connections counted before a service was folded away are not counted with it when it comes back.
     let least = if about.is_some() { "at least " } else { "" };
-    // Where each service has one connection, five of them say nothing.
+    // Where each service has one connection, some of them say nothing.
     let notable = services
         .iter()
         .filter(|service| service.tally.connections > 1);
+    // A line for one more takes no more room than one that counts it.
+    let most = match notable.clone().count() {
+        many if many == MAX_SERVICES + 1 => many,
+        _ => MAX_SERVICES,
+    };
     let mut rest = problem.tally.connections;
-    for service in notable.take(MAX_SERVICES) {
+    for service in notable.take(most) {
         let (address, port) = service.service;
         let number = words::count(service.tally.connections);
         let place = names.socket(address, port);
@@ -86,11 +188,7 @@ fn write_where(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Res
 }
 
 fn clients(tally: &Tally, names: &Names) -> String {
-    let mut clients: Vec<String> = tally
-        .clients
-        .iter()
-        .map(|address| names.host(*address))
-        .collect();
+    let mut clients: Vec<String> = tally.clients().map(|address| names.host(address)).collect();
     if tally.more_clients {
         clients.push("others".to_owned());
     }
@@ -115,41 +213,108 @@ fn when(tally: &Tally) -> String {
     }
 }
 
-fn blame(problem: &Problem, names: &Names) -> String {
-    match problem.place {
-        Place::One(_) => all_blamed(problem.detail.culprits.clone(), names),
-        Place::Many { .. } => all_blamed(by_role(&problem.detail.culprits), names),
-    }
-}
-
-fn proof(problem: &Problem, files: &[FileSummary]) -> String {
-    let streams = problem.tally.streams();
-    let filter = filter(&streams);
-    let mut frames = frames(&problem.detail.example.frames, files);
-    if problem.tally.connections > 1 {
-        frames.push_str(&format!(" of stream {}", problem.tally.first_stream()));
-    }
+/// A display filter over the streams of an entry, as far as they are named.
+fn filter(tallies: &[&Tally]) -> String {
+    let mut streams: Vec<u32> = tallies.iter().flat_map(|tally| tally.streams()).collect();
+    streams.sort_unstable();
+    streams.truncate(MAX_STREAMS);
+    let filter = proof::filter(&streams);
+    let all: u64 = tallies.iter().map(|tally| tally.connections).sum();
     let named = streams.len() as u64;
-    if problem.tally.connections > named {
-        let all = words::count(problem.tally.connections);
-        return format!("{frames}; Wireshark filter {filter} (the first {named} of {all})");
+    if all > named {
+        let all = words::count(all);
+        return format!("Wireshark filter {filter} (the first {named} of {all})");
     }
-    format!("{frames}; Wireshark filter {filter}")
+    format!("Wireshark filter {filter}")
 }
 
-fn consequences(problem: &Problem) -> String {
-    let all = problem.tally.connections;
-    let parts: Vec<String> = problem
-        .detail
-        .consequences
+/// How many streams a display filter names.
+const MAX_STREAMS: usize = 6;
+
+/// What else was found of the connections, and how often.
+fn others(problem: &Problem) -> String {
+    let mut also = problem.detail.also.clone();
+    also.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    counted(&also, problem.tally.connections)
+}
+
+fn counted(codes: &[(&str, u64)], all: u64) -> String {
+    let (named, more) = codes.split_at(codes.len().min(MAX_ALSO));
+    let mut parts: Vec<String> = named
         .iter()
         .map(|(code, times)| match all {
             1 => (*code).to_owned(),
             _ => format!("{code} ({})", words::count(*times)),
         })
         .collect();
+    if !more.is_empty() {
+        parts.push(format!("{} others", more.len()));
+    }
     parts.join(", ")
 }
+
+/// What findings beyond connections add to an entry about some of them, a line for each code.
+fn added(problem: &Problem, additions: &[&GroupFinding]) -> Vec<String> {
+    let mut lines: Vec<(&GroupFinding, u64)> = Vec::new();
+    for found in additions {
+        let same =
+            |(known, _): &&mut (&GroupFinding, u64)| known.finding.code == found.finding.code;
+        match lines.iter_mut().find(same) {
+            Some((_, more)) => *more += 1,
+            None => lines.push((*found, 0)),
+        }
+    }
+    let is_many = matches!(problem.place, Place::Many { .. });
+    let spelled = lines.into_iter().map(|(found, more)| {
+        let GroupFinding { finding, .. } = found;
+        let place = if is_many {
+            format!(" at {}", Safe(&found.subject))
+        } else {
+            String::new()
+        };
+        let more = match more {
+            0 => String::new(),
+            more => format!(
+                "; so it is at {} more",
+                words::counted(more, found.scope.name())
+            ),
+        };
+        let summary = Safe(&finding.summary);
+        format!(
+            "{}{place}: {}{summary}{more}",
+            finding.code,
+            surely(finding.confidence)
+        )
+    });
+    spelled.collect()
+}
+
+/// In what the connections of an entry differ: `alert: 3 unknown_ca, 2 certificate_expired`.
+pub(super) fn differences(detail: &Detail) -> Vec<String> {
+    let differences = detail.differences().into_iter();
+    let spelled = differences.map(|(fact, values)| {
+        let values = values.into_iter().map(|(value, times)| {
+            let value = words::value(fact, value);
+            format!("{} {value}", words::count(times))
+        });
+        let values: Vec<String> = values.collect();
+        format!("{}: {}", fact.replace('_', " "), values.join(", "))
+    });
+    spelled.collect()
+}
+
+/// Where an entry is, in a few words without names.
+pub(super) fn place(entry: &Entry<'_>) -> String {
+    match entry {
+        Entry::Cause(problem, _) => place_name(&problem.place, &Names::default()),
+        Entry::Beyond(beyond) if beyond.others.is_empty() => beyond.first.subject.clone(),
+        Entry::Beyond(beyond) => {
+            let many = beyond.all().count() as u64;
+            words::counted(many, beyond.first.scope.name())
+        }
+    }
+}
+
 /// The service, or what the services have in common.
 fn place_name(place: &Place, names: &Names) -> String {
     let (host, port, about, services) = match place {
@@ -188,303 +353,139 @@ pub(super) fn named(tally: &Tally, place: &str) -> String {
     }
 }
 
-/// Who is to blame, and how often each.
-fn all_blamed(culprits: Vec<(Culprit, Confidence, u64)>, names: &Names) -> String {
-    let mut culprits = culprits;
-    culprits.sort_by_key(|(_, _, times)| std::cmp::Reverse(*times));
-    if let [(culprit, confidence, _)] = culprits.as_slice() {
-        return blamed(*culprit, *confidence, names);
-    }
-    let parts: Vec<String> = culprits
-        .iter()
-        .take(3)
-        .map(|(culprit, confidence, times)| {
-            format!(
-                "{} ({})",
-                blamed(*culprit, *confidence, names),
-                words::count(*times)
-            )
-        })
-        .collect();
-    let rest: u64 = culprits.iter().skip(3).map(|(_, _, times)| times).sum();
-    match rest {
-        0 => parts.join("; "),
-        rest => format!("{}; others ({})", parts.join("; "), words::count(rest)),
-    }
-}
-
-/// Blame over many services: by role only, as each has its own address.
-fn by_role(culprits: &[(Culprit, Confidence, u64)]) -> Vec<(Culprit, Confidence, u64)> {
-    let mut merged: Vec<(Culprit, Confidence, u64)> = Vec::new();
-    for (culprit, confidence, times) in culprits {
-        let same = merged
-            .iter_mut()
-            .find(|(other, sure, _)| other.role == culprit.role && sure == confidence);
-        match same {
-            Some((other, _, sum)) => {
-                *sum += times;
-                if other.address != culprit.address {
-                    other.address = None;
-                }
-            }
-            None => merged.push((*culprit, *confidence, *times)),
-        }
-    }
-    merged
-}
-
 /// One finding of one connection, in full.
 pub(crate) fn finding(page: &mut Page<'_>, finding: &Finding, names: &Names) -> io::Result<()> {
-    page.headline(finding.severity, finding.code, title(finding.code))?;
-    page.labelled("what", &Safe(&finding.summary).to_string())?;
-    write_why(page, finding, names)?;
-    page.labelled(
-        "culprit",
-        &blamed(finding.culprit, finding.confidence, names),
-    )?;
+    let is_possible = finding.confidence == Confidence::Possible;
+    headline(page, finding.severity, finding.code, is_possible)?;
+    let what = format!("{}{}", surely(finding.confidence), Safe(&finding.summary));
+    page.labelled("what", &what)?;
+    facts::write(page, finding, names)?;
+    page.labelled("culprit", &blame::of(finding, names))?;
     if !finding.frames.is_empty() {
-        page.labelled("proof", &frames(&finding.frames, page.files))?;
+        page.labelled("proof", &proof::frames(&finding.frames, page.files))?;
     }
     if let Some(cause) = finding.consequence_of {
         page.labelled("cause", cause)?;
     }
-    write_steps(page, finding.code)
+    write_steps(page, finding.code, true)
 }
 
-/// What to look at next.
-pub(crate) fn write_steps(page: &mut Page<'_>, code: &str) -> io::Result<()> {
+/// What to look at next: the first step, or some of them.
+pub(crate) fn write_steps(page: &mut Page<'_>, code: &str, all: bool) -> io::Result<()> {
     let steps = record_of(code).map_or(&[][..], |record: &Record| record.check_next);
-    page.listed("next", steps.get(..MAX_STEPS).unwrap_or(steps))
+    let most = if all { MAX_STEPS } else { 1 };
+    page.listed("next", steps.get(..most).unwrap_or(steps))
 }
 
-/// How many findings of one code are written out one by one; more become one entry.
-pub(crate) const MAX_ALIKE: usize = 3;
-
-/// One of many findings that have one code.
-pub(crate) struct Alike<'a> {
-    /// What kind of thing it is about.
-    pub(crate) scope: Scope,
-    /// Which one.
-    pub(crate) subject: &'a str,
-    /// The finding.
-    pub(crate) finding: &'a Finding,
-    /// What is said behind its summary.
-    pub(crate) suffix: String,
-    /// Where the proof lies.
-    pub(crate) proof: String,
+/// The code whose next steps help most: where attempts at a service fail for one reason, that reason's.
+pub(super) fn advice(entry: &Entry<'_>) -> &'static str {
+    let Entry::Beyond(beyond) = entry else {
+        return entry.code();
+    };
+    beyond.reason().unwrap_or(entry.code())
 }
 
-impl<'a> Alike<'a> {
-    /// One of a single capture.
-    pub(super) fn new(found: &'a GroupFinding, files: &[FileSummary]) -> Alike<'a> {
-        Alike {
-            scope: found.scope,
-            subject: &found.subject,
-            finding: &found.finding,
-            suffix: String::new(),
-            proof: frames(&found.finding.frames, files),
+/// Whether each of the findings is no more than possible.
+pub(super) fn is_possible(beyond: &Beyond<'_>) -> bool {
+    let mut sure = beyond.all().map(|found| found.finding.confidence);
+    sure.all(|sure| sure == Confidence::Possible)
+}
+
+/// Findings about more than one connection, and which connections they explain.
+fn write_beyond(
+    page: &mut Page<'_>,
+    beyond: &Beyond<'_>,
+    names: &Names,
+    all: bool,
+) -> io::Result<()> {
+    let found = &beyond.first.finding;
+    headline(page, found.severity, found.code, is_possible(beyond))?;
+    let subject = Safe(&beyond.first.subject);
+    let tally = beyond.tally();
+    let connections = match tally.connections {
+        0 => String::new(),
+        many => format!(
+            ", {} from {}",
+            words::counted(many, "connection"),
+            clients(&tally, names)
+        ),
+    };
+    let many = beyond.all().count();
+    if many == 1 {
+        let scope = beyond.first.scope.name();
+        page.labelled("where", &format!("{scope} {subject}{connections}"))?;
+        if tally.connections > 0 {
+            page.labelled("when", &when(&tally))?;
+        }
+        let what = format!("{}{}", surely(found.confidence), Safe(&found.summary));
+        page.labelled("what", &what)?;
+    } else {
+        let number = words::counted(many as u64, beyond.first.scope.name());
+        page.labelled("where", &format!("{number}{connections}"))?;
+        for one in beyond.all().take(MAX_SERVICES) {
+            let (subject, summary) = (Safe(&one.subject), Safe(&one.finding.summary));
+            page.labelled("", &format!("{subject}: {summary}"))?;
+        }
+        let rest = many.saturating_sub(MAX_SERVICES);
+        if rest > 0 {
+            page.labelled("", &format!("others: {}", words::count(rest as u64)))?;
         }
     }
-}
-
-/// Findings of one code about many services or hosts.
-pub(crate) fn many_alike(
-    page: &mut Page<'_>,
-    alike: &[Alike<'_>],
-    names: &Names,
-) -> io::Result<()> {
-    let Some(first) = alike.first() else {
-        return Ok(());
-    };
-    let code = first.finding.code;
-    page.headline(first.finding.severity, code, title(code))?;
-    let number = words::counted(alike.len() as u64, first.scope.name());
-    page.labelled("where", &number)?;
-    for one in alike.iter().take(MAX_SERVICES) {
-        let (subject, summary) = (Safe(one.subject), Safe(&one.finding.summary));
-        page.labelled("", &format!("{subject}: {summary}{}", one.suffix))?;
+    if !beyond.explains.is_empty() {
+        page.labelled("also", &format!("seen: {}", explained(beyond)))?;
     }
-    let rest = alike.len().saturating_sub(MAX_SERVICES);
-    if rest > 0 {
-        page.labelled("", &format!("others: {}", words::count(rest as u64)))?;
+    if all && many == 1 {
+        facts::write(page, found, names)?;
     }
-    let culprits: Vec<(Culprit, Confidence, u64)> = alike
-        .iter()
-        .map(|one| (one.finding.culprit, one.finding.confidence, 1))
+    let blames: Vec<(Blame, u64)> = beyond
+        .all()
+        .map(|found| (Blame::of(&found.finding), 1))
         .collect();
-    page.labelled("culprit", &all_blamed(by_role(&culprits), names))?;
-    let subject = Safe(first.subject);
-    page.labelled("proof", &format!("for {subject}: {}", first.proof))
-}
-
-/// One finding about more than one connection.
-pub(super) fn group_finding(
-    page: &mut Page<'_>,
-    group: &GroupFinding,
-    names: &Names,
-) -> io::Result<()> {
-    let found = &group.finding;
-    page.headline(found.severity, found.code, title(found.code))?;
-    page.labelled(
-        "where",
-        &format!("{} {}", group.scope.name(), Safe(&group.subject)),
-    )?;
-    page.labelled("what", &Safe(&found.summary).to_string())?;
-    write_why(page, found, names)?;
-    page.labelled("culprit", &blamed(found.culprit, found.confidence, names))?;
-    if found.frames.is_empty() {
+    page.labelled("culprit", &blame::all(&blame::by_role(&blames), names))?;
+    let mut proved = Vec::new();
+    if !found.frames.is_empty() {
+        let frames = proof::frames(&found.frames, page.files);
+        let lead = if many == 1 {
+            String::new()
+        } else {
+            format!("for {subject}: ")
+        };
+        proved.push(format!("{lead}{frames}"));
+    }
+    if !beyond.explains.is_empty() {
+        let tallies: Vec<&Tally> = beyond
+            .explains
+            .iter()
+            .map(|problem| &problem.tally)
+            .collect();
+        proved.push(filter(&tallies));
+    }
+    if proved.is_empty() {
         return Ok(());
     }
-    page.labelled("proof", &frames(&found.frames, page.files))
+    page.labelled("proof", &proved.join("; "))
+}
+
+/// The root causes of the connections that a finding beyond them explains.
+fn explained(beyond: &Beyond<'_>) -> String {
+    let mut codes: Vec<(&str, u64)> = Vec::new();
+    let mut all = 0;
+    for problem in &beyond.explains {
+        all += problem.tally.connections;
+        let own = std::iter::once((problem.code, problem.tally.connections));
+        for (code, times) in own.chain(problem.detail.also.iter().copied()) {
+            match codes.iter_mut().find(|(known, _)| *known == code) {
+                Some((_, sum)) => *sum += times,
+                None => codes.push((code, times)),
+            }
+        }
+    }
+    codes.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+    counted(&codes, all.max(2))
 }
 
 pub(crate) fn title(code: &str) -> &'static str {
     record_of(code).map_or("", |record| record.title)
-}
-
-/// The measured values: why the finding is believed.
-fn write_why(page: &mut Page<'_>, finding: &Finding, names: &Names) -> io::Result<()> {
-    let known = finding
-        .facts
-        .0
-        .iter()
-        .filter(|(_, value)| *value != Value::Absent && *value != Value::List(Vec::new()));
-    let mut facts: Vec<String> = Vec::new();
-    let mut rows: Vec<String> = Vec::new();
-    for (name, value) in known {
-        match evidence(value) {
-            Some(evidence) => rows.extend(evidence),
-            None => facts.push(words::fact(name, value, names)),
-        }
-    }
-    if !facts.is_empty() {
-        page.labelled("why", &facts.join("; "))?;
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    page.table("weighed", &rows)
-}
-
-/// The rows of a table of evidence, where a fact is one: what was looked at, seen and expected, and where; `+` speaks for
-/// what the finding says, `-` against it.
-fn evidence(value: &Value) -> Option<Vec<String>> {
-    let Value::List(items) = value else {
-        return None;
-    };
-    let rows: Option<Vec<[String; 5]>> = items.iter().map(evidence_row).collect();
-    let rows = rows.filter(|rows| !rows.is_empty())?;
-    let widest = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let (frame_width, what_width) = (widest(4), widest(1));
-    let line = |[sign, what, seen, expected, frame]: &[String; 5]| {
-        format!(
-            "{sign} frame {frame:>frame_width$}  {what:<what_width$}  {seen}; expected {expected}"
-        )
-    };
-    Some(rows.iter().map(line).collect())
-}
-
-fn evidence_row(item: &Value) -> Option<[String; 5]> {
-    let Value::Record(fields) = item else {
-        return None;
-    };
-    let field = |wanted: &str| {
-        let (_, value) = fields.iter().find(|(name, _)| *name == wanted)?;
-        match value {
-            Value::Text(text) => Some(Safe(text).to_string()),
-            Value::Count(number) => Some(number.to_string()),
-            Value::Signed(number) => Some(if *number > 0 { "+" } else { "-" }.to_owned()),
-            _ => None,
-        }
-    };
-    Some([
-        field("weight")?,
-        field("what")?,
-        field("seen")?,
-        field("expected")?,
-        field("frame")?,
-    ])
-}
-
-pub(crate) fn blamed(culprit: Culprit, confidence: Confidence, names: &Names) -> String {
-    let role = match culprit.role {
-        Role::Client => "the client",
-        Role::Server => "the server",
-        Role::Path => "the path",
-        Role::Capture => "the recording",
-        Role::Unknown => "unknown",
-    };
-    let address = match culprit.address {
-        Some(address) => format!(" {}", names.host(address)),
-        None => String::new(),
-    };
-    let sure = match confidence {
-        Confidence::Certain => "certain: the packets prove it",
-        Confidence::Likely => "likely: no other common cause fits",
-        Confidence::Possible => "possible: one of several readings",
-    };
-    // Where nobody is named, it is sure what happened and not who did it.
-    let link = match culprit.role {
-        Role::Unknown => "; what happened is",
-        _ => ",",
-    };
-    format!("{role}{address}{link} {sure}")
-}
-
-/// The numbers of frames; in a recording of several `files` those that each frame has in its file.
-pub(crate) fn frames(frames: &[u64], files: &[FileSummary]) -> String {
-    if frames.is_empty() {
-        return "no frame".to_owned();
-    }
-    let mut parts: Vec<String> = Vec::new();
-    let mut left = frames;
-    while let Some(first) = left.first() {
-        let file = file_of(*first, files);
-        let same = left
-            .iter()
-            .take_while(|frame| file_of(**frame, files) == file)
-            .count();
-        let (here, rest) = left.split_at(same.max(1));
-        left = rest;
-        let before = file.map_or(0, |file| file.first_frame.saturating_sub(1));
-        let numbers: Vec<String> = here
-            .iter()
-            .map(|frame| frame.saturating_sub(before).to_string())
-            .collect();
-        let noun = if here.len() == 1 { "frame" } else { "frames" };
-        let mut part = format!("{noun} {}", numbers.join(", "));
-        if let Some(file) = file {
-            part.push_str(&format!(" of {}", Safe(base_name(&file.source))));
-        }
-        parts.push(part);
-    }
-    parts.join("; ")
-}
-
-/// The file that a frame of a recording is in.
-fn file_of(frame: u64, files: &[FileSummary]) -> Option<&FileSummary> {
-    files
-        .iter()
-        .rev()
-        .find(|file| file.packets > 0 && file.first_frame <= frame)
-}
-
-/// The name of a file without its folder.
-pub(crate) fn base_name(source: &str) -> &str {
-    source.rsplit('/').next().unwrap_or(source)
-}
-
-/// A display filter for Wireshark, kept on one line so that it can be copied.
-fn filter(streams: &[u32]) -> String {
-    let numbers: Vec<String> = streams.iter().map(u32::to_string).collect();
-    let filter = match numbers.as_slice() {
-        [one] => format!("tcp.stream == {one}"),
-        many => format!("tcp.stream in {{{}}}", many.join(",")),
-    };
-    filter.replace(' ', &JOINED.to_string())
 }
 
 pub(super) fn enumerated(items: &[String]) -> String {

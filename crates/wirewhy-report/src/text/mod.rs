@@ -1,10 +1,14 @@
 //! The report for a person at a terminal.
 //!
-//! One line on the capture, the counts, then the problems with equal cause and equal service folded into one entry, worst
-//! first. Where one cause meets many services (a scan, a dead subnet) they are folded too.
+//! One line on the capture, the counts, a table of one line an entry, then the entries, worst first. An entry is one root
+//! cause at one service; where one cause meets many services (a scan, a dead subnet) they are folded too.
 
+pub(crate) mod blame;
 pub(crate) mod entry;
+mod facts;
 mod healthy;
+pub(crate) mod proof;
+mod table;
 
 use std::io::{self, Write};
 
@@ -12,11 +16,14 @@ use wirewhy_detect::{Judged, Severity};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::look::Page;
-use crate::model::{Gathering, Problem, Report};
+use crate::model::{Entry, Gathering, Report, Tally};
 use crate::{CaptureSummary, FileSummary, Look, Names, Reporter, Safe, View, words};
 
-/// How many entries are written out in full; further causes get a line each.
-const MAX_ENTRIES: usize = 12;
+/// How many entries are written out in full.
+const MAX_ENTRIES: usize = 10;
+
+/// How many further ones get a line each.
+const MAX_SHORT: usize = 20;
 
 /// The report as text.
 #[derive(Debug)]
@@ -34,9 +41,9 @@ impl<W: Write> Text<W> {
         Text {
             out,
             look,
+            gathering: Gathering::new(view.clone()),
             view,
             names,
-            gathering: Gathering::new(view),
         }
     }
 
@@ -58,13 +65,14 @@ impl<W: Write> Reporter for Text<W> {
         totals: &Totals,
         group: &[GroupFinding],
     ) -> io::Result<()> {
-        let gathering = std::mem::replace(&mut self.gathering, Gathering::new(self.view));
+        let gathering = std::mem::replace(&mut self.gathering, Gathering::new(self.view.clone()));
         let report = gathering.into_report(capture, totals, group);
         let mut page = Page::new(&mut self.out, self.look).about(&capture.files);
         about(&mut page, &report)?;
-        counts(&mut page, report.totals)?;
-        problems(&mut page, &report.problems, &self.names)?;
-        beyond(&mut page, &report, &self.names)?;
+        counts(&mut page, &report)?;
+        hidden(&mut page, report.hidden, &self.view)?;
+        table::write(&mut page, &report.entries)?;
+        entries(&mut page, &report, &self.names, self.view.facts)?;
         healthy::write(&mut page, &report.healthy, &self.names)?;
         caveats(&mut page, &report)?;
         where_next(&mut page, &report)?;
@@ -128,7 +136,7 @@ fn about(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
 fn files(page: &mut Page<'_>, capture: &CaptureSummary) -> io::Result<()> {
     let name = |file: Option<&FileSummary>| {
         let source = file.map_or("", |file| &file.source);
-        Safe(entry::base_name(source)).to_string()
+        Safe(proof::base_name(source)).to_string()
     };
     page.text(&format!(
         "One recording in {}, {} to {}. Frames are numbered as in their file.",
@@ -144,17 +152,34 @@ fn files(page: &mut Page<'_>, capture: &CaptureSummary) -> io::Result<()> {
     Ok(())
 }
 
-fn counts(page: &mut Page<'_>, totals: &Totals) -> io::Result<()> {
+fn counts(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
+    let totals = report.totals;
     if totals.connections == 0 {
-        return page.text("No TCP connection in it.");
+        return match &report.capture.filter {
+            Some(filter) if filter.matched == 0 && report.capture.packets > 0 => {
+                page.text(&format!(
+                    "The filter '{}' matched none of {}.",
+                    Safe(&filter.expression),
+                    words::counted(report.capture.packets, "packet")
+                ))
+            }
+            Some(filter) => page.text(&format!(
+                "No TCP connection in the {} that the filter '{}' matched.",
+                words::counted(filter.matched, "packet"),
+                Safe(&filter.expression)
+            )),
+            None => page.text("No TCP connection in it."),
+        };
     }
     let look = page.look;
     let connections = words::counted(totals.connections, "connection");
     if totals.failed + totals.degraded + totals.undecided == 0 {
-        return page.line(&format!(
-            "{connections}: {}",
-            look.good("nothing wrong with any of them.")
-        ));
+        let verdict = if report.entries.is_empty() && report.hidden == 0 {
+            "nothing wrong with any of them."
+        } else {
+            "all ok"
+        };
+        return page.line(&format!("{connections}: {}", look.good(verdict)));
     }
     let failed = format!("{} failed", words::count(totals.failed));
     let degraded = format!("{} degraded", words::count(totals.degraded));
@@ -184,47 +209,49 @@ fn counts(page: &mut Page<'_>, totals: &Totals) -> io::Result<()> {
     )
 }
 
-fn problems(page: &mut Page<'_>, problems: &[Problem], names: &Names) -> io::Result<()> {
-    let (full, short) = problems.split_at(problems.len().min(MAX_ENTRIES));
-    let mut told = Vec::new();
-    for problem in full {
-        page.blank()?;
-        entry::write(page, problem, names)?;
-        if !told.contains(&problem.code) {
-            told.push(problem.code);
-            entry::write_steps(page, problem.code)?;
-        }
-    }
-    if short.is_empty() {
+/// What the reader left out: that nothing is shown does not mean that nothing was found.
+fn hidden(page: &mut Page<'_>, hidden: u64, view: &View) -> io::Result<()> {
+    if hidden == 0 {
         return Ok(());
     }
-    page.blank()?;
-    page.line("Also:")?;
-    short
-        .iter()
-        .try_for_each(|problem| entry::write_short(page, problem, names))
+    let are = if hidden == 1 { "is" } else { "are" };
+    page.text(&format!(
+        "{} {are} hidden by {}.",
+        words::counted(hidden, "finding"),
+        view.hidden_by()
+    ))
 }
 
-/// Findings about services, hosts and lookups.
-fn beyond(page: &mut Page<'_>, report: &Report<'_>, names: &Names) -> io::Result<()> {
-    for alike in &report.beyond {
-        let Some(first) = alike.first() else { continue };
-        if alike.len() > entry::MAX_ALIKE {
-            let many: Vec<entry::Alike<'_>> = alike
-                .iter()
-                .map(|found| entry::Alike::new(found, page.files))
-                .collect();
-            page.blank()?;
-            entry::many_alike(page, &many, names)?;
-        } else {
-            for found in alike {
-                page.blank()?;
-                entry::group_finding(page, found, names)?;
-            }
+fn entries(page: &mut Page<'_>, report: &Report<'_>, names: &Names, all: bool) -> io::Result<()> {
+    let (full, rest) = report
+        .entries
+        .split_at(report.entries.len().min(MAX_ENTRIES));
+    let mut told = Vec::new();
+    for one in full {
+        page.blank()?;
+        entry::write(page, one, names, all)?;
+        let advice = entry::advice(one);
+        if !told.contains(&advice) {
+            told.push(advice);
+            entry::write_steps(page, advice, all)?;
         }
-        entry::write_steps(page, first.finding.code)?;
     }
-    Ok(())
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let (short, unlisted) = rest.split_at(rest.len().min(MAX_SHORT));
+    page.blank()?;
+    page.line("Also:")?;
+    for one in short {
+        entry::write_short(page, one, names)?;
+    }
+    match unlisted.len() {
+        0 => Ok(()),
+        more => page.text(&format!(
+            "and {} more: --only shows those of one code, --format json all connections",
+            words::count(more as u64)
+        )),
+    }
 }
 
 /// What the recording could not carry: it lowers the worth of everything above.
@@ -243,28 +270,33 @@ fn caveats(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
 
 fn where_next(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
     let capture = report.capture;
-    let Some(first) = report.problems.first() else {
+    let Some(first) = report.entries.first() else {
         return Ok(());
     };
+    let tally = report.entries.iter().find_map(|entry| match entry {
+        Entry::Cause(problem, _) => Some(&problem.tally),
+        Entry::Beyond(beyond) => beyond.explains.first().map(|problem| &problem.tally),
+    });
     page.blank()?;
     let source = if capture.source == "-" {
         "FILE"
     } else {
         &capture.source
     };
-    let stream = first.tally.first_stream();
-    // The stream is that of the whole recording, so that it takes all of its files.
-    let show = if capture.files.is_empty() {
-        format!("wirewhy show {} {stream}", shell_word(source))
-    } else {
-        format!("wirewhy show FILE... {stream}, with all files of the recording")
-    };
-    let explain = format!("wirewhy explain {}", first.code);
-    // Packets that passed are no file to be shown.
-    if capture.format != "live" {
+    let stream = tally.map(Tally::first_stream);
+    // The stream is that of the whole recording, so that it takes all of its files. Packets that passed are no file to be shown.
+    if let Some(stream) = stream.filter(|_| capture.format != "live") {
+        let show = if capture.files.is_empty() {
+            format!("wirewhy show {} {stream}", shell_word(source))
+        } else {
+            format!("wirewhy show FILE... {stream}, with all files of the recording")
+        };
         page.line(&format!("Packet by packet: {show}"))?;
     }
-    page.line(&format!("About this code:  {explain}"))
+    page.line(&format!(
+        "About this code:  wirewhy explain {}",
+        first.code()
+    ))
 }
 
 /// A file name that can be pasted into a shell.

@@ -82,6 +82,7 @@ fn a_document_keeps_to_the_schema() {
     let all = View {
         all: true,
         min_severity: None,
+        ..View::default()
     };
     let shown = document(&variety(), &[caveat()], all);
     assert_valid(&shown);
@@ -198,6 +199,7 @@ fn what_was_measured_on_data_is_told() {
     let view = View {
         all: true,
         min_severity: None,
+        ..View::default()
     };
     let shown = document(&[judged], &[], view);
     assert_valid(&shown);
@@ -236,14 +238,16 @@ fn healthy_connections_are_left_out_unless_asked_for() {
     assert_eq!(
         streams(View {
             all: true,
-            min_severity: None
+            min_severity: None,
+            ..View::default()
         }),
         [0, 1]
     );
     assert_eq!(
         streams(View {
             all: false,
-            min_severity: Some(Severity::Error)
+            min_severity: Some(Severity::Error),
+            ..View::default()
         }),
         [1]
     );

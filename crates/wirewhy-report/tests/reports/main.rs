@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod archive;
 #[cfg(test)]
+mod entries;
+#[cfg(test)]
 mod json;
 #[cfg(test)]
 mod ladder;

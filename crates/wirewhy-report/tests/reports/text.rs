@@ -54,20 +54,22 @@ fn equal_cause_and_equal_service_are_one_entry() {
 web.pcap: pcap (gzip), EN10MB, 2,430,112 packets over 61.2 s, from 2026-01-02 03:04:05.000 UTC
 11 connections: 9 failed, 0 degraded, 2 ok, 0 undecided
 
+         count  code          where         culprit
+error        8  test.refused  10.0.0.9:443  server, certain
+error        1  test.refused  10.0.0.7:443  server, certain
+
 error    test.refused
 where    10.0.0.9:443, 8 connections from 10.0.0.1
 when     2026-01-02 03:04:07.000 to 03:04:14.000 UTC (7.0 s)
-what     10.0.0.9:443 answered the SYN with a reset after 0.300 ms. (stream 2, the first of 8)
-why      round trip 300 µs; attempts 1; ttl 57
-culprit  the server 10.0.0.9, certain: the packets prove it
+what     10.0.0.9:443 answered the SYN with a reset after 0.300 ms (stream 2, the first of 8)
+culprit  the server 10.0.0.9, certain
 proof    frames 2, 1 of stream 2; Wireshark filter tcp.stream in {2,3,4,5,6,7} (the first 6 of 8)
 
 error    test.refused
 where    10.0.0.7:443 (db1), 1 connection from 10.0.0.2
 when     2026-01-02 03:04:15.000 UTC
-what     10.0.0.7:443 answered the SYN with a reset after 0.300 ms.
-why      round trip 300 µs; attempts 1; ttl 57
-culprit  the server 10.0.0.7 (db1), certain: the packets prove it
+what     10.0.0.7:443 answered the SYN with a reset after 0.300 ms
+culprit  the server 10.0.0.7 (db1), certain
 proof    frames 2, 1; Wireshark filter tcp.stream == 10
 
 About this recording:
@@ -203,7 +205,11 @@ fn next_steps_come_once_a_code() {
     ];
     let shown = report(&judged, &[], View::default());
     let record = record_of("tcp.refused").unwrap();
-    assert_eq!(shown.matches("tcp.refused  ").count(), 2, "{shown}");
+    assert_eq!(
+        shown.matches("\nerror    tcp.refused  ").count(),
+        2,
+        "{shown}"
+    );
     assert!(shown.contains(record.title), "{shown}");
     let step: String = record.check_next[0].chars().take(40).collect();
     assert_eq!(shown.matches(&step).count(), 1, "{shown}");
@@ -216,7 +222,7 @@ fn a_cause_is_told_with_what_it_led_to() {
     let judged = with(vec![symptom, finding("test.cause", Severity::Warning)]);
     let shown = report(&[judged], &[], View::default());
     assert!(shown.contains("\nerror    test.cause\n"), "{shown}");
-    assert!(shown.contains("\nled to   test.symptom\n"), "{shown}");
+    assert!(shown.contains("\nalso     seen: test.symptom\n"), "{shown}");
     assert!(!shown.contains("error    test.symptom"), "{shown}");
 }
 
@@ -240,12 +246,14 @@ fn the_worst_comes_first_and_notes_only_when_asked_for() {
         View {
             all: true,
             min_severity: None,
+            ..View::default()
         },
     );
     assert!(all.contains("note     test.note"), "{all}");
     let errors = View {
         all: false,
         min_severity: Some(Severity::Error),
+        ..View::default()
     };
     let shown = report(&judged, &[], errors);
     assert!(
@@ -287,6 +295,7 @@ fn healthy_connections_are_folded_by_service_when_asked_for() {
     let view = View {
         all: true,
         min_severity: None,
+        ..View::default()
     };
     let shown = report(&[healthy(0), healthy(1)], &[], view);
     let expected = "
@@ -415,7 +424,8 @@ fn one_code_about_many_services_is_one_entry() {
     };
     let few: Vec<GroupFinding> = (1..=3).map(about).collect();
     let shown = report(&[healthy(0)], &few, View::default());
-    assert_eq!(shown.matches("test.flaky").count(), 3, "{shown}");
+    let entries = shown.matches("\nwarning  test.flaky\n").count();
+    assert_eq!(entries, 3, "{shown}");
     let many: Vec<GroupFinding> = (1..=40).map(about).collect();
     let shown = report(&[healthy(0)], &many, View::default());
     let expected = "\
@@ -424,24 +434,22 @@ where    40 services
          10.0.0.1:443: 1 of 20 failed
          10.0.0.2:443: 2 of 20 failed
          10.0.0.3:443: 3 of 20 failed
-         10.0.0.4:443: 4 of 20 failed
-         10.0.0.5:443: 5 of 20 failed
-         others: 35
-culprit  the path, likely: no other common cause fits
+         others: 37
+culprit  the path, likely
 proof    for 10.0.0.1:443: frame 3
 ";
     assert!(shown.contains(expected), "{shown}");
 }
 
 #[test]
-fn where_nobody_is_named_it_is_sure_what_happened() {
+fn what_nobody_is_blamed_for_has_no_confidence_of_blame() {
     let nobody = Finding {
         culprit: Role::Unknown.into(),
         ..finding("test.nobody", Severity::Error)
     };
     let shown = report(&[with(vec![nobody])], &[], View::default());
     assert!(
-        shown.contains("culprit  unknown; what happened is likely: no other common cause fits\n"),
+        shown.contains("what     likely: Something") && shown.contains("\nculprit  unknown\n"),
         "{shown}"
     );
 }

@@ -180,6 +180,7 @@ fn written(judged: Judged) -> String {
     let view = View {
         all: true,
         min_severity: None,
+        ..View::default()
     };
     let mut out = Vec::new();
     tell(

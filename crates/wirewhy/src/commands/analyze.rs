@@ -26,10 +26,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
     let mut output = Output::open(args.common.output.as_deref(), &files)?;
     let look = terminal::look(output.target(), args.common.color);
     let mut came_to = CameTo::default();
-    let view = View {
-        all: args.all,
-        min_severity: args.judging.min_severity.map(Severity::from),
-    };
+    let view = setup.view(args.all, args.judging.min_severity);
     let (crew, alone) = (Crew::new(threads(args.threads) - 1), Crew::default());
     let stop = signals::watch().map_err(Failure::new)?;
     let mut left: VecDeque<FileSequence> = recordings(&files, args.joining.choice()).into();
@@ -56,7 +53,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
             .writer()
             .write_all(lead.as_bytes())
             .and_then(|()| {
-                let mut reporter = reporter(args.format, look, view, &setup, &mut output);
+                let mut reporter = reporter(args.format, look, &view, &setup, &mut output);
                 let options = &setup.options;
                 let reporter = reporter.as_mut();
                 engine::analyze(
@@ -107,12 +104,12 @@ fn files(args: &AnalyzeArgs) -> Vec<PathBuf> {
 fn reporter<'a>(
     format: Format,
     look: Look,
-    view: View,
+    view: &View,
     setup: &Setup,
     output: &'a mut Output,
 ) -> Box<dyn Reporter + 'a> {
     let names = setup.names.clone();
-    let out = output.writer();
+    let (out, view) = (output.writer(), view.clone());
     match format {
         Format::Text => Box::new(Text::new(out, look, view, names)),
         Format::Json => Box::new(Json::new(out, view, names)),

@@ -12,7 +12,7 @@ use wirewhy::engine::Crew;
 use wirewhy_capture::Joining;
 use wirewhy_detect::Severity;
 use wirewhy_report::{
-    Archive, Extent, Lines, Look, Names, Scanned, View, write_error_ndjson, write_error_text,
+    Archive, Extent, Lines, Look, Names, Scanned, write_error_ndjson, write_error_text,
 };
 
 use crate::cli::{Cli, ScanArgs, ScanFormat};
@@ -79,10 +79,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     let crew = Crew::default();
     let examiner = Examiner {
         setup: &setup,
-        view: View {
-            all: args.all,
-            min_severity: args.judging.min_severity.map(Severity::from),
-        },
+        view: setup.view(args.all, args.judging.min_severity),
         format: args.format,
         look,
         lines: match output.target() {
@@ -192,8 +189,8 @@ fn open(
 /// Everything besides the captures that results depend on.
 fn depends_on(args: &ScanArgs, setup: &Setup) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let view = (args.format, args.all, args.judging.min_severity);
-    let selection = &setup.options.selection;
+    let view = setup.view(args.all, args.judging.min_severity);
+    let view = (args.format, view.all, view.min_severity, view.selection);
     let limits = &setup.options.limits;
     let joining = args.joining.choice();
     let given = (
@@ -208,7 +205,7 @@ fn depends_on(args: &ScanArgs, setup: &Setup) -> String {
         Roots::File(path) => std::fs::metadata(path).ok(),
     };
     let roots = (&setup.roots, roots.as_ref().map(Identity::from));
-    format!("{version} {view:?} {selection:?} {limits:?} {given:?} {roots:?}")
+    format!("{version} {view:?} {limits:?} {given:?} {roots:?}")
 }
 
 /// Counts what an earlier process did.

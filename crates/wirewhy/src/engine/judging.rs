@@ -102,11 +102,6 @@ impl Judging {
     /// What is concluded of a connection in the end.
     pub(super) fn settle(&mut self, mut judged: Judged) -> Judged {
         self.survey.revise(&mut judged, &self.options.limits);
-        if !self.options.selection.counts_all() {
-            judged
-                .findings
-                .retain(|finding| self.options.selection.counts(finding.code));
-        }
         self.totals.add(&judged);
         judged
     }

@@ -300,8 +300,7 @@ impl Live {
         (judged, finding): (&Judged, &Finding),
         listener: &mut dyn Listener,
     ) -> io::Result<()> {
-        let counts = self.analysis.judging.options.selection.counts(finding.code);
-        if !case.tell(finding, counts, &mut self.failed) {
+        if !case.tell(finding, &mut self.failed) {
             return Ok(());
         }
         listener.finding(now, judged, finding)
@@ -360,17 +359,17 @@ impl Live {
 }
 
 impl Case {
-    /// Notes that a finding is told. Returns whether it is to be: for the first time, and selected.
-    fn tell(&mut self, finding: &Finding, counts: bool, failed: &mut u64) -> bool {
+    /// Notes that a finding is told. Returns whether it is for the first time.
+    fn tell(&mut self, finding: &Finding, failed: &mut u64) -> bool {
         if self.told.contains(&finding.code) {
             return false;
         }
         self.told.push(finding.code);
-        if counts && finding.severity == Severity::Error && !self.failed {
+        if finding.severity == Severity::Error && !self.failed {
             self.failed = true;
             *failed = failed.saturating_add(1);
         }
-        counts
+        true
     }
 
     /// Since when a finding has held.
@@ -424,8 +423,7 @@ impl Look<'_> {
                 again = Some(again.map_or(due, |again| again.min(due)));
                 continue;
             }
-            let counts = self.options.selection.counts(finding.code);
-            if case.tell(finding, counts, self.failed) {
+            if case.tell(finding, self.failed) {
                 listener.finding(now, &judged, finding)?;
             }
         }

@@ -250,7 +250,8 @@ impl<'a> Examiner<'a> {
         let records = match self.format {
             ScanFormat::Text => None,
             ScanFormat::Ndjson | ScanFormat::Parquet => Some(
-                Ndjson::new(&mut spool, self.view, self.setup.names.clone()).naming(source.clone()),
+                Ndjson::new(&mut spool, self.view.clone(), self.setup.names.clone())
+                    .naming(source.clone()),
             ),
         };
         let mut both = Both {

@@ -84,11 +84,20 @@ fn findings_can_be_chosen() {
         ["--ignore", "*.refused"],
     ] {
         let ran = bench.run(&[&args[..], &["a.pcap"]].concat());
-        assert!(
-            ran.out.contains("0 failed") || ran.out.contains("nothing wrong"),
-            "{ran:?}"
+        let (_, rest) = ran.out.split_once('\n').unwrap();
+        let expected = format!(
+            "2 connections: 1 failed, 0 degraded, 1 ok, 0 undecided\n\
+             1 finding is hidden by {}.\n",
+            args[0]
         );
-        assert!(!ran.out.contains("tcp.refused"), "{ran:?}");
+        assert_eq!(rest, expected, "{ran:?}");
+        let json = bench.run(&[&args[..], &["--all", "--format", "json", "a.pcap"]].concat());
+        let document: Json = serde_json::from_str(&json.out).unwrap();
+        assert_eq!(document["totals"]["failed"], 1, "{document}");
+        let refused = &document["connections"][1];
+        assert_eq!(refused["outcome"], "failed", "{document}");
+        assert_eq!(refused["root_cause"], "tcp.refused", "{document}");
+        assert_eq!(refused["findings"], Json::Array(Vec::new()), "{document}");
     }
     let slip = bench.run(&["--ignore", "tcp.refusd", "a.pcap"]);
     assert_eq!(slip.status, Some(2));
@@ -123,6 +132,9 @@ fn fail_on_sets_the_exit_status() {
 fn a_filter_leaves_numbers_as_they_are() {
     let bench = Bench::new();
     bench.capture("a.pcap", MIXED);
+    let nothing = bench.run(&["-f", "udp port 4", "a.pcap"]);
+    let said = "\nThe filter 'udp port 4' matched none of 11 packets.\n";
+    assert!(nothing.out.ends_with(said), "{nothing:?}");
     let args = ["-f", "port 40001", "--all", "--format", "json", "a.pcap"];
     let document: Json = serde_json::from_str(&bench.run(&args).out).unwrap();
     assert_eq!(document["totals"]["connections"], 1);
@@ -294,11 +306,12 @@ fn the_configuration_sets_names_thresholds_and_ignored_codes() {
     let named = bench.run(&["--config", "c.toml", "a.pcap"]).out;
     assert!(named.contains("198.51.100.1:80 (db1)"), "{named}");
     bench.file("c.toml", "ignore = [\"tcp.refused\"]");
+    let hidden = bench.run(&["--config", "c.toml", "a.pcap"]).out;
+    assert!(!hidden.contains("tcp.refused"), "{hidden}");
+    let by = "1 finding is hidden by the configuration's ignore.\n";
     assert!(
-        !bench
-            .run(&["--config", "c.toml", "a.pcap"])
-            .out
-            .contains("tcp.refused")
+        hidden.ends_with(by) && hidden.contains("1 failed"),
+        "{hidden}"
     );
     bench.file("c.toml", "[limits]\nslow_handshake_seconds = 0.001\n");
     let slow = bench.run(&["--config", "c.toml", "a.pcap"]).out;

@@ -9,7 +9,7 @@ use wirewhy_capture::Interface;
 use wirewhy_detect::{Finding, Judged, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::{Frame, Interval, Timestamp};
-use wirewhy_report::{CaptureSummary, LiveReporter, Metrics, Status};
+use wirewhy_report::{CaptureSummary, LiveReporter, Metrics, Status, View};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::output::complain;
@@ -19,6 +19,8 @@ pub(super) struct Ears<'a> {
     reporter: &'a mut dyn LiveReporter,
     metrics: Option<Arc<Metrics>>,
     casebook: Option<Casebook>,
+    /// What is shown, kept as evidence and heeded by `--fail-on`. Metrics count everything.
+    view: View,
     worst: Option<Severity>,
 }
 
@@ -27,11 +29,13 @@ impl<'a> Ears<'a> {
         reporter: &'a mut dyn LiveReporter,
         metrics: Option<Arc<Metrics>>,
         casebook: Option<Casebook>,
+        view: View,
     ) -> Ears<'a> {
         Ears {
             reporter,
             metrics,
             casebook,
+            view,
             worst: None,
         }
     }
@@ -101,17 +105,23 @@ impl<'a> Ears<'a> {
         if let Some(kept) = kept.filter(|_| speaks) {
             self.say(&kept)?;
         }
-        let beyond = group.iter().map(|found| found.finding.severity).max();
+        let shown = group
+            .iter()
+            .filter(|found| self.view.counts(&found.finding));
+        let beyond = shown.map(|found| found.finding.severity).max();
         Ok(self.worst.max(beyond))
     }
 }
 
 impl Listener for Ears<'_> {
     fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()> {
-        self.worst = self.worst.max(Some(finding.severity));
         if let Some(metrics) = &self.metrics {
             metrics.finding(finding);
         }
+        if !self.view.counts(finding) {
+            return Ok(());
+        }
+        self.worst = self.worst.max(Some(finding.severity));
         if let Some(casebook) = &mut self.casebook {
             casebook.finding(at, judged, finding);
         }
@@ -121,6 +131,9 @@ impl Listener for Ears<'_> {
     fn beyond(&mut self, at: Timestamp, found: &GroupFinding) -> io::Result<()> {
         if let Some(metrics) = &self.metrics {
             metrics.finding(&found.finding);
+        }
+        if !self.view.counts(&found.finding) {
+            return Ok(());
         }
         self.reporter.beyond(at, found)
     }

@@ -57,8 +57,9 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
     }
     let plan = Plan::new(args, &setup, stop);
     let screen = screen(output.target());
-    let mut reporter = reporter(args, &setup, screen, &mut output);
-    let ears = Ears::new(reporter.as_mut(), metrics, casebook);
+    let view = setup.view(args.all, args.min_severity);
+    let mut reporter = reporter(args, &setup, &view, screen, &mut output);
+    let ears = Ears::new(reporter.as_mut(), metrics, casebook, view.clone());
     let ended = Session::new(plan, feeder, ears, setup.speaks()).run();
     drop(reporter);
     let worst = ended.map_err(|error| output.failure(&error))?;
@@ -139,15 +140,12 @@ fn screen(target: Target) -> Screen {
 fn reporter<'a>(
     args: &LiveArgs,
     setup: &Setup,
+    view: &View,
     screen: Screen,
     output: &'a mut Output,
 ) -> Box<dyn LiveReporter + 'a> {
     let look = terminal::look(output.target(), args.common.color);
-    let view = View {
-        all: args.all,
-        min_severity: args.min_severity.map(Severity::from),
-    };
-    let names = setup.names.clone();
+    let (names, view) = (setup.names.clone(), view.clone());
     let out: &mut BufWriter<Box<dyn Write>> = output.writer();
     match args.format {
         RowFormat::Text => Box::new(LiveText::new(out, screen, look, view, names)),

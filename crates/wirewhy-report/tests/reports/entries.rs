@@ -1,0 +1,490 @@
+//! What becomes an entry of the text report, and what is folded under one.
+
+use std::net::IpAddr;
+
+use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Judged, Role, Scope, Severity, Value};
+use wirewhy_report::{Color, FilterSummary, Look, Names, Reporter as _, Selection, Text, View};
+use wirewhy_survey::GroupFinding;
+
+use crate::sample::{capture, healthy, refused, tell, totals};
+
+fn report(judged: &[Judged], group: &[GroupFinding], view: View) -> String {
+    report_at(100, judged, group, view)
+}
+
+fn report_at(width: usize, judged: &[Judged], group: &[GroupFinding], view: View) -> String {
+    let mut out = Vec::new();
+    let look = Look::new(width, Color::Never);
+    let mut text = Text::new(&mut out, look, view, Names::default());
+    tell(&mut text, judged, group);
+    String::from_utf8(out).unwrap()
+}
+
+fn finding(code: &'static str, severity: Severity) -> Finding {
+    Finding {
+        code,
+        severity,
+        confidence: Confidence::Likely,
+        culprit: Role::Path.into(),
+        summary: format!("Something is wrong: {code}"),
+        frames: vec![3],
+        facts: Facts::default(),
+        consequence_of: None,
+    }
+}
+
+fn judged(stream: u32, client: &str, server: &str, findings: Vec<Finding>) -> Judged {
+    Judged {
+        findings,
+        ..refused(stream, client, server)
+    }
+}
+
+fn beyond(
+    code: &'static str,
+    (scope, subject): (Scope, &str),
+    severity: Severity,
+    facts: Facts,
+) -> GroupFinding {
+    GroupFinding {
+        scope,
+        subject: subject.to_owned(),
+        finding: Finding {
+            facts,
+            ..finding(code, severity)
+        },
+    }
+}
+
+/// The attempts that a finding about a service counts, by root cause.
+fn causes(codes: &[&str]) -> Facts {
+    let causes: Vec<Value> = codes
+        .iter()
+        .map(|code| Value::Record(vec![("code", (*code).into()), ("attempts", 4_u32.into())]))
+        .collect();
+    Facts::default().with("causes", Value::List(causes))
+}
+
+/// The rows of the table: severity, count and code of each.
+fn table(shown: &str) -> Vec<String> {
+    let rows = shown.split("\n\n").nth(1).unwrap().lines().skip(1);
+    rows.map(|row| row.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+#[test]
+fn symptoms_are_folded_under_their_cause_however_they_differ() {
+    let caused = |code| Finding {
+        consequence_of: Some("test.cause"),
+        ..finding(code, Severity::Error)
+    };
+    let cause = || finding("test.cause", Severity::Warning);
+    let server = "10.0.0.9:443";
+    let all = [
+        judged(0, "10.0.0.1:1", server, vec![cause(), caused("test.reset")]),
+        judged(1, "10.0.0.1:2", server, vec![cause(), caused("test.reset")]),
+        judged(
+            2,
+            "10.0.0.1:3",
+            server,
+            vec![cause(), caused("test.silence")],
+        ),
+        // A symptom that no rule ties to the cause.
+        judged(
+            3,
+            "10.0.0.1:4",
+            server,
+            vec![
+                cause(),
+                caused("test.silence"),
+                finding("test.loss", Severity::Warning),
+            ],
+        ),
+    ];
+    let shown = report(&all, &[], View::default());
+    assert_eq!(table(&shown), ["error 4 test.cause"], "{shown}");
+    let also = "\nalso     seen: test.reset (2), test.silence (2), test.loss (1)\n";
+    assert!(shown.contains(also), "{shown}");
+    // Another service is another entry.
+    let mut all = all.to_vec();
+    all.push(judged(4, "10.0.0.1:5", "10.0.0.8:443", vec![cause()]));
+    let shown = report(&all, &[], View::default());
+    assert_eq!(
+        table(&shown),
+        ["error 4 test.cause", "warning 1 test.cause"]
+    );
+}
+
+#[test]
+fn a_dead_service_takes_its_attempts_and_no_others() {
+    let mut all: Vec<Judged> = (0..4)
+        .map(|n| refused(n, &format!("10.0.0.1:{n}"), "10.0.0.9:443"))
+        .collect();
+    all.push(refused(4, "10.0.0.1:9", "10.0.0.8:443"));
+    let other = finding("tcp.packet-loss", Severity::Warning);
+    all.push(judged(5, "10.0.0.1:10", "10.0.0.9:443", vec![other]));
+    let place = (Scope::Service, "10.0.0.9:443");
+    let down = beyond(
+        "service.down",
+        place,
+        Severity::Error,
+        causes(&["tcp.refused"]),
+    );
+    let shown = report(&all, std::slice::from_ref(&down), View::default());
+    let expected = [
+        "error 4 service.down",
+        "error 1 tcp.refused",
+        "warning 1 tcp.packet-loss",
+    ];
+    assert_eq!(table(&shown), expected, "{shown}");
+    assert!(
+        shown.contains("also     seen: tcp.refused (4)\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("where    service 10.0.0.9:443, 4 connections from 10.0.0.1\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("tcp.stream in {0,1,2,3}"), "{shown}");
+    // Where it is not shown, they stand for themselves.
+    let view = View {
+        selection: Selection {
+            ignore: vec!["service.*".to_owned()],
+            ..Selection::default()
+        },
+        ..View::default()
+    };
+    let shown = report(&all, &[down], view);
+    let expected = [
+        "error 4 tcp.refused",
+        "error 1 tcp.refused",
+        "warning 1 tcp.packet-loss",
+    ];
+    assert_eq!(table(&shown), expected, "{shown}");
+}
+
+#[test]
+fn a_scan_takes_what_its_source_tried_however_many_others_failed() {
+    let mut all: Vec<Judged> = Vec::new();
+    let mut stream = 0;
+    let mut push = |client: String, server: String| {
+        all.push(refused(stream, &client, &server));
+        stream += 1;
+    };
+    // More clients than are kept apart, each with one failure, between those of the scanner.
+    for n in 0..60 {
+        push("192.0.2.7:4000".to_owned(), format!("10.0.0.9:{}", 100 + n));
+        push(format!("10.0.1.{n}:4000"), "10.0.0.8:443".to_owned());
+        push("192.0.2.7:4001".to_owned(), format!("10.0.0.9:{}", 200 + n));
+    }
+    let place = (Scope::Host, "192.0.2.7");
+    let scan = beyond("host.port-scan", place, Severity::Warning, Facts::default());
+    let shown = report(&all, &[scan], View::default());
+    let expected = ["error 60 tcp.refused", "warning 120 host.port-scan"];
+    assert_eq!(table(&shown), expected, "{shown}");
+    let place =
+        "\nwhere    10.0.0.8:443, 60 connections from 10.0.1.0, 10.0.1.1, 10.0.1.2 and others\n";
+    assert!(shown.contains(place), "{shown}");
+}
+
+#[test]
+fn a_flood_takes_the_half_open_attempts_at_its_service() {
+    let half_open = |n: u32, port: u16| {
+        let unanswered = finding("tcp.synack-unanswered", Severity::Error);
+        let client = format!("198.18.{}.{}:4000", n / 250, n % 250);
+        judged(n, &client, &format!("10.0.0.9:{port}"), vec![unanswered])
+    };
+    let mut all: Vec<Judged> = (0..900).map(|n| half_open(n, 80)).collect();
+    all.push(half_open(900, 81));
+    let place = (Scope::Service, "10.0.0.9:80");
+    let flood = beyond("host.syn-flood", place, Severity::Warning, Facts::default());
+    let shown = report(&all, &[flood], View::default());
+    let expected = [
+        "error 1 tcp.synack-unanswered",
+        "warning 900 host.syn-flood",
+    ];
+    assert_eq!(table(&shown), expected, "{shown}");
+}
+
+#[test]
+fn what_only_adds_to_an_entry_stands_under_it() {
+    let mut all: Vec<Judged> = (0..4)
+        .map(|n| refused(n, "10.0.0.1:40000", "10.0.0.9:443"))
+        .collect();
+    all.push(healthy(5));
+    let flaky = |subject| {
+        let place = (Scope::Service, subject);
+        beyond(
+            "service.flaky",
+            place,
+            Severity::Warning,
+            causes(&["tcp.refused"]),
+        )
+    };
+    let shown = report(&all, &[flaky("10.0.0.9:443")], View::default());
+    assert_eq!(table(&shown), ["error 4 tcp.refused"], "{shown}");
+    let addition = "\nalso     service.flaky: likely: Something is wrong: service.flaky\n";
+    assert!(shown.contains(addition), "{shown}");
+    // About another service it stands for itself.
+    let shown = report(&all, &[flaky("10.0.0.7:443")], View::default());
+    assert_eq!(
+        shown.matches("\nwarning  service.flaky").count(),
+        1,
+        "{shown}"
+    );
+}
+
+#[test]
+fn one_name_at_two_addresses_is_one_service() {
+    let asked = |stream: u32, name: &str, server: &str| {
+        let client = if server.starts_with('[') {
+            "[2001:db8::1]:40000"
+        } else {
+            "10.0.0.1:40000"
+        };
+        let mut judged = refused(stream, client, server);
+        judged.connection.server_name = Some(name.into());
+        judged
+    };
+    let (v4, v6) = ("10.0.0.9:443", "[2001:db8::9]:443");
+    let all = [asked(0, "www.example", v4), asked(1, "www.example", v6)];
+    let shown = report(&all, &[], View::default());
+    assert_eq!(table(&shown), ["error 2 tcp.refused"], "{shown}");
+    let place = "where    www.example at port 443 of 2 hosts, 2 connections";
+    assert!(shown.contains(place), "{shown}");
+    let all = [asked(0, "www.example", v4), asked(1, "other.example", v6)];
+    let shown = report(&all, &[], View::default());
+    assert_eq!(table(&shown).len(), 2, "{shown}");
+}
+
+fn alerted(stream: u32, alert: &str, role: Role, confidence: Confidence) -> Judged {
+    let address: IpAddr = "10.0.0.1".parse().unwrap();
+    let alert = Finding {
+        confidence,
+        culprit: Culprit::new(role, address).at_most(Confidence::Possible),
+        facts: Facts::default()
+            .with("alert", alert)
+            .with("stage", "tls-server-flight")
+            .with("server_name", format!("{stream}.example")),
+        ..finding("tls.alert", Severity::Error)
+    };
+    judged(stream, "10.0.0.1:40000", "10.0.0.9:443", vec![alert])
+}
+
+#[test]
+fn facts_that_differ_are_counted_and_not_told_by_one_example() {
+    let kinds = ["certificate_expired", "bad_certificate", "unknown_ca"];
+    let all: Vec<Judged> = (0..7)
+        .map(|n| {
+            let role = if n < 5 { Role::Client } else { Role::Server };
+            let sure = if n < 4 {
+                Confidence::Certain
+            } else {
+                Confidence::Likely
+            };
+            alerted(n, kinds[(n % 3) as usize], role, sure)
+        })
+        .collect();
+    let shown = report(&all, &[], View::default());
+    let what = "\nwhat     alert: 3 certificate_expired, 2 bad_certificate, 2 unknown_ca\n\
+                as in    Something is wrong: tls.alert (4 certain, 3 likely; stream 0, the first of 7)\n";
+    assert!(shown.contains(what), "{shown}");
+    let culprit =
+        "\nculprit  the client 10.0.0.1, possible (5); the server 10.0.0.1, possible (2)\n";
+    assert!(shown.contains(culprit), "{shown}");
+    assert!(shown.contains("client 5, server 2"), "{shown}");
+    // What all share is no difference, nor is a name.
+    assert!(
+        !shown.contains("stage") && !shown.contains(".example,"),
+        "{shown}"
+    );
+    let same: Vec<Judged> = (0..7)
+        .map(|n| alerted(n, "unknown_ca", Role::Client, Confidence::Likely))
+        .collect();
+    let shown = report(&same, &[], View::default());
+    assert!(
+        !shown.contains("as in") && !shown.contains("7 unknown_ca"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_is_possible_is_never_told_as_a_fact() {
+    let one = |confidence| {
+        let found = Finding {
+            confidence,
+            ..finding("tcp.peer-vanished", Severity::Error)
+        };
+        vec![judged(0, "10.0.0.1:40000", "10.0.0.9:443", vec![found])]
+    };
+    let shown = report(&one(Confidence::Possible), &[], View::default());
+    assert!(
+        shown.contains("path, possible  possibly: The other"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("\nerror    tcp.peer-vanished  possibly: The other"),
+        "{shown}"
+    );
+    assert!(shown.contains("\nwhat     possibly: Something"), "{shown}");
+    // Where there is no room for what happened, the code carries it.
+    let narrow = report_at(70, &one(Confidence::Possible), &[], View::default());
+    assert!(
+        narrow.contains("  possibly tcp.peer-vanished  "),
+        "{narrow}"
+    );
+    let likely = report(&one(Confidence::Likely), &[], View::default());
+    assert!(!likely.contains("possibl"), "{likely}");
+}
+
+#[test]
+fn facts_come_with_the_asking_and_never_below_zero() {
+    let found = Finding {
+        facts: Facts::default()
+            .with("round_trip_seconds", wirewhy_packet::Interval(-5_000_000))
+            .with("backs_off", true),
+        ..finding("test.timed", Severity::Error)
+    };
+    let all = [judged(0, "10.0.0.1:40000", "10.0.0.9:443", vec![found])];
+    let shown = report(&all, &[], View::default());
+    assert!(!shown.contains("\nwhy "), "{shown}");
+    let view = View {
+        facts: true,
+        ..View::default()
+    };
+    let shown = report(&all, &[], view);
+    assert!(
+        shown.contains("\nwhy      round trip: 0 s; backs off: yes\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_is_hidden_is_counted_and_changes_no_total() {
+    let mut all: Vec<Judged> = (0..3)
+        .map(|n| refused(n, "10.0.0.1:40000", "10.0.0.9:443"))
+        .collect();
+    all.push(healthy(3));
+    let only = |globs: &[&str]| View {
+        selection: Selection {
+            only: globs.iter().map(|glob| (*glob).to_owned()).collect(),
+            ..Selection::default()
+        },
+        ..View::default()
+    };
+    let shown = report(&all, &[], only(&["tls.*"]));
+    let expected = "\n4 connections: 3 failed, 0 degraded, 1 ok, 0 undecided\n\
+                    3 findings are hidden by --only.\n";
+    assert!(shown.ends_with(expected), "{shown}");
+    let shown = report(&all, &[], only(&["tcp.*"]));
+    assert_eq!(table(&shown), ["error 3 tcp.refused"], "{shown}");
+    assert!(!shown.contains("hidden"), "{shown}");
+    // A symptom that is asked for shows the entry it is folded under.
+    let caused = Finding {
+        consequence_of: Some("tcp.refused"),
+        ..finding("rst.abort", Severity::Error)
+    };
+    all[0].findings.push(caused);
+    let shown = report(&all, &[], only(&["rst.abort"]));
+    assert_eq!(table(&shown), ["error 1 tcp.refused"], "{shown}");
+    let view = View {
+        selection: Selection {
+            ignore_by_config: vec!["tcp.*".to_owned()],
+            ignore: vec!["rst.*".to_owned()],
+            ..Selection::default()
+        },
+        ..View::default()
+    };
+    let shown = report(&all, &[], view);
+    let by = "4 findings are hidden by --ignore and the configuration's ignore.\n";
+    assert!(shown.ends_with(by), "{shown}");
+    let mild = View {
+        min_severity: Some(Severity::Error),
+        ..View::default()
+    };
+    let warned = [judged(
+        0,
+        "10.0.0.1:1",
+        "10.0.0.9:1",
+        vec![finding("test.warning", Severity::Warning)],
+    )];
+    let shown = report(&warned, &[], mild);
+    assert!(shown.contains("0 failed, 1 degraded"), "{shown}");
+    assert!(
+        shown.ends_with("1 finding is hidden by --min-severity.\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_filter_that_matches_nothing_is_named() {
+    let told = |matched| {
+        let mut out = Vec::new();
+        let look = Look::default();
+        let mut text = Text::new(&mut out, look, View::default(), Names::default());
+        let filtered = wirewhy_report::CaptureSummary {
+            filter: Some(FilterSummary {
+                expression: "host 10.0.0.99".to_owned(),
+                matched,
+            }),
+            ..capture()
+        };
+        text.finish(&filtered, &totals(&[]), &[]).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let nothing = "\nThe filter 'host 10.0.0.99' matched none of 2,430,112 packets.\n";
+    assert!(told(0).ends_with(nothing), "{}", told(0));
+    let no_tcp =
+        "\nNo TCP connection in the 12 packets that the filter 'host 10.0.0.99' matched.\n";
+    assert!(told(12).ends_with(no_tcp), "{}", told(12));
+}
+
+#[test]
+fn the_first_screen_is_the_whole_story() {
+    // Twelve failures of twelve kinds, and ten thousand of one.
+    const CODES: [&str; 12] = [
+        "tcp.refused",
+        "tcp.unreachable",
+        "tcp.peer-vanished",
+        "tcp.no-response",
+        "tcp.mtu-blackhole",
+        "tls.alert",
+        "tls.handshake-closed",
+        "tls.cert-expired",
+        "rst.abort",
+        "rst.injected",
+        "rst.unread-data",
+        "tcp.zero-window",
+    ];
+    let mut all: Vec<Judged> = CODES
+        .iter()
+        .zip(0..)
+        .map(|(code, n)| {
+            let server = format!("10.0.0.{n}:443");
+            judged(
+                n,
+                "10.0.0.1:40000",
+                &server,
+                vec![finding(code, Severity::Error)],
+            )
+        })
+        .collect();
+    let sample = refused(0, "10.0.0.1:40000", "10.1.0.9:443");
+    all.extend((12..10_012).map(|n| {
+        let mut next = sample.clone();
+        next.connection.stream = n;
+        next.findings[0].code = "tcp.syn-unanswered";
+        next
+    }));
+    for (width, most) in [(80, 10), (100, 9)] {
+        let shown = report_at(width, &all, &[], View::default());
+        let rows = table(&shown);
+        assert_eq!(rows.len(), 13, "{shown}");
+        assert_eq!(rows[0], "error 10,000 tcp.syn-unanswered", "{shown}");
+        assert!(shown.lines().count() <= 120, "{}", shown.lines().count());
+        let entries = shown.split("\n\n").skip(2);
+        for entry in entries.filter(|entry| entry.starts_with("error ")) {
+            assert!(entry.lines().count() <= most, "{entry}");
+        }
+    }
+}
