@@ -87,7 +87,7 @@ pub(crate) struct JudgingArgs {
     pub(crate) select: SelectArgs,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
-    /// Exit with status 1 if anything found is this severe or worse
+    /// Exit with status 1 if anything shown is this severe or worse
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<SeverityArg>,
 }
@@ -142,7 +142,7 @@ pub(crate) struct LiveArgs {
     pub(crate) min_severity: Option<SeverityArg>,
     #[command(flatten)]
     pub(crate) select: SelectArgs,
-    /// Exit with status 1 if anything found is this severe or worse
+    /// Exit with status 1 if anything shown is this severe or worse
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<SeverityArg>,
     /// End after this time, as in 90s, 15m or 2h
@@ -308,13 +308,13 @@ impl JoiningArgs {
     }
 }
 
-/// Which findings count.
+/// Which findings are shown. Outcomes, root causes and totals stay as they are.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SelectArgs {
-    /// Only findings whose code matches, as in 'tcp.*'; may be given several times
+    /// Show only findings whose code matches, as in 'tcp.*'; may be given several times
     #[arg(long, value_name = "CODE-GLOB", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// No findings whose code matches; may be given several times
+    /// Show no findings whose code matches; may be given several times
     #[arg(long, value_name = "CODE-GLOB", value_delimiter = ',')]
     pub(crate) ignore: Vec<String>,
 }
@@ -351,7 +351,7 @@ pub(crate) struct CommonArgs {
     /// No warnings on standard error, only errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say on standard error what else is odd about a capture
+    /// The measured values behind each sentence, and more of what to do next; on standard error what else is odd about a capture
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
