@@ -1,10 +1,12 @@
 //! JSON: one document a capture, or one record a line.
 //!
-//! The shape is that of `schema/wirewhy-1.schema.json`. A document is written as connections arrive, so its members
-//! `capture`, `totals` and `findings` stand behind `connections`.
+//! The shape is that of `schema/wirewhy-1.schema.json`. A document is written as connections arrive, in the
+//! order in which they began as far as some thousands of them tell, so its members `capture`, `totals` and `findings` stand
+//! behind `connections`.
 
 mod encode;
 mod live;
+mod order;
 mod shape;
 mod tls;
 
@@ -17,6 +19,7 @@ use wirewhy_survey::{GroupFinding, Totals};
 
 pub(crate) use encode::encode;
 use live::{TimedGroupShape, ToldShape};
+use order::Ordered;
 use shape::{CaptureShape, ConnectionShape, GroupShape, Tool};
 pub(crate) use shape::{Tagged, Time, TotalsShape};
 
@@ -34,6 +37,7 @@ pub struct Json<W> {
     view: View,
     names: Names,
     begun: bool,
+    waiting: Ordered,
 }
 
 impl<W: Write> Json<W> {
@@ -44,6 +48,7 @@ impl<W: Write> Json<W> {
             view,
             names,
             begun: false,
+            waiting: Ordered::default(),
         }
     }
 
@@ -57,6 +62,11 @@ impl<W: Write> Json<W> {
         encode(&mut self.out, &Tool::THIS)?;
         self.out.write_all(b",\n\"connections\":[\n")
     }
+
+    fn record(&mut self, record: &[u8]) -> io::Result<()> {
+        self.begin()?;
+        self.out.write_all(record)
+    }
 }
 
 impl<W: Write> Reporter for Json<W> {
@@ -64,11 +74,15 @@ impl<W: Write> Reporter for Json<W> {
         if !self.view.shows(judged) {
             return Ok(());
         }
-        self.begin()?;
+        let mut record = Vec::new();
         encode(
-            &mut self.out,
+            &mut record,
             &ConnectionShape::new(judged, &self.view, &self.names),
-        )
+        )?;
+        self.waiting
+            .add(&judged.connection, record)
+            .iter()
+            .try_for_each(|record| self.record(record))
     }
 
     fn finish(
@@ -77,6 +91,9 @@ impl<W: Write> Reporter for Json<W> {
         totals: &Totals,
         group: &[GroupFinding],
     ) -> io::Result<()> {
+        for record in self.waiting.rest() {
+            self.record(&record)?;
+        }
         if self.begun {
             self.out.write_all(b"\n")?;
         } else {
@@ -98,13 +115,14 @@ impl<W: Write> Reporter for Json<W> {
     }
 }
 
-/// One record a line: each connection as it ends, then findings beyond one connection, the capture and the totals.
+/// One record a line: the connections, then findings beyond one connection, the capture and the totals.
 #[derive(Debug)]
 pub struct Ndjson<W> {
     out: W,
     view: View,
     names: Names,
     source: Option<String>,
+    waiting: Ordered,
 }
 
 impl<W: Write> Ndjson<W> {
@@ -115,6 +133,7 @@ impl<W: Write> Ndjson<W> {
             view,
             names,
             source: None,
+            waiting: Ordered::default(),
         }
     }
 
@@ -127,6 +146,19 @@ impl<W: Write> Ndjson<W> {
         }
     }
 
+    /// The line of a connection, if it is shown.
+    fn connection_record(&self, judged: &Judged) -> io::Result<Option<Vec<u8>>> {
+        if !self.view.shows(judged) {
+            return Ok(None);
+        }
+        let shape = ConnectionShape::new(judged, &self.view, &self.names);
+        let tagged = Tagged::new("connection", &shape).about(self.source.as_deref());
+        let mut record = Vec::new();
+        encode(&mut record, &tagged)?;
+        record.push(b'\n');
+        Ok(Some(record))
+    }
+
     fn record(&mut self, kind: &'static str, record: &impl serde::Serialize) -> io::Result<()> {
         let tagged = Tagged::new(kind, record).about(self.source.as_deref());
         encode(&mut self.out, &tagged)?;
@@ -136,13 +168,13 @@ impl<W: Write> Ndjson<W> {
 
 impl<W: Write> Reporter for Ndjson<W> {
     fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        if !self.view.shows(judged) {
+        let Some(record) = self.connection_record(judged)? else {
             return Ok(());
-        }
-        let shape = ConnectionShape::new(judged, &self.view, &self.names);
-        let tagged = Tagged::new("connection", &shape).about(self.source.as_deref());
-        encode(&mut self.out, &tagged)?;
-        self.out.write_all(b"\n")
+        };
+        self.waiting
+            .add(&judged.connection, record)
+            .iter()
+            .try_for_each(|record| self.out.write_all(record))
     }
 
     fn finish(
@@ -151,6 +183,9 @@ impl<W: Write> Reporter for Ndjson<W> {
         totals: &Totals,
         group: &[GroupFinding],
     ) -> io::Result<()> {
+        for record in self.waiting.rest() {
+            self.out.write_all(&record)?;
+        }
         let view = self.view.clone();
         for finding in shown(group, &view) {
             self.record("finding", &GroupShape::new(finding))?;
@@ -208,7 +243,8 @@ impl<W: Write> LiveReporter for LiveNdjson<W> {
     }
 
     fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.records.connection(judged)
+        let record = self.records.connection_record(judged)?;
+        self.records.out.write_all(&record.unwrap_or_default())
     }
 
     fn pulse(&mut self, _: Timestamp, _: &Status) -> io::Result<()> {

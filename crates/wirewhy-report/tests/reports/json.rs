@@ -51,6 +51,34 @@ fn names() -> Names {
         .collect()
 }
 
+#[test]
+fn connections_stand_in_the_order_in_which_they_began() {
+    let began = |number: u32| refused(number, "10.0.0.1:40000", "10.0.0.9:443");
+    let ended = [began(4), began(1), began(3), began(2)];
+    let shown = document(&ended, &[], View::default());
+    let streams = |connections: &[Json]| -> Vec<Option<u64>> {
+        let streams = connections.iter().map(|shown| shown["stream"].as_u64());
+        streams.flatten().map(Some).collect()
+    };
+    let order = [1, 2, 3, 4].map(Some);
+    assert_eq!(streams(shown["connections"].as_array().unwrap()), order);
+    assert_eq!(streams(&records(&ended, &[])), order);
+}
+
+#[test]
+fn no_more_connections_wait_than_fit() {
+    let began = |number: u32| refused(number, "10.0.0.1:40000", "10.0.0.9:443");
+    let mut ended: Vec<Judged> = (1..=4_200).map(began).collect();
+    ended.push(began(0));
+    let shown = document(&ended, &[], View::default());
+    let shown = shown["connections"].as_array().unwrap();
+    assert_eq!(shown.len(), 4_201);
+    assert_eq!(
+        shown[0]["stream"], 1,
+        "the last one came too late to be the first"
+    );
+}
+
 /// One of each: refused over both families, well, one-sided, joined late, never answered.
 fn variety() -> Vec<Judged> {
     let mut judged = vec![
