@@ -5,7 +5,9 @@ use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
 use crate::record::Readings;
-use crate::{Confidence, DETECTORS, Finding, Limits, Severity, TrustStore, link_causes, record_of};
+use crate::{
+    Confidence, DETECTORS, Finding, Limits, Role, Severity, TrustStore, link_causes, record_of,
+};
 
 /// A connection with what was concluded about it.
 #[derive(Clone, PartialEq, Debug)]
@@ -63,12 +65,18 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
     }
     let unseen =
         connection.client.tcp.counts.unseen_bytes + connection.server.tcp.counts.unseen_bytes;
+    let on_loopback =
+        connection.client.address.is_loopback() && connection.server.address.is_loopback();
     for finding in &mut findings {
         if unseen > 0 {
             finding.confidence = doubted(finding.confidence);
             finding.facts.0.push(("unseen_bytes", unseen.into()));
         }
         finding.frames.truncate(Finding::MAX_FRAMES);
+        // Within one host there is no path.
+        if on_loopback && finding.culprit.role == Role::Path {
+            finding.culprit = Role::Unknown.into();
+        }
     }
     link_causes(&mut findings, record_of);
     Judged {
@@ -202,6 +210,20 @@ mod tests {
             (Confidence::Likely, Confidence::Possible)
         );
     }
+    #[test]
+    fn there_is_no_path_within_a_host() {
+        let slow = |host: &str| {
+            only(&format!(
+                "client {host}:40000\n server {host}:80
+                 0.0 > S 0:0(0)\n 1.0 > S 0:0(0)\n 1.02 < SA 0:0(0) ack 1\n 1.03 > A 1:1(0) ack 1"
+            ))
+            .culprit
+            .role
+        };
+        assert_eq!(slow("127.0.0.1"), Role::Unknown);
+        assert_eq!(slow("192.0.2.1"), Role::Path);
+    }
+
     #[test]
     fn a_rule_about_tcp_is_for_tcp() {
         let unanswered = "0.0 > S 0:0(0)\n 10 end";

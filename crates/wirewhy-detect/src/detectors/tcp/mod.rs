@@ -26,7 +26,7 @@ pub(crate) mod zero_window;
 
 use wirewhy_flow::{Connection, Event, EventKind, Reset, Side, Vantage};
 
-use crate::{Culprit, Role};
+use crate::{Confidence, Culprit, Role};
 
 /// Ports of protocols in which the server speaks first: FTP, SSH, SMTP and its submission port, POP3, IMAP, NNTP, MySQL.
 const GREETING_FIRST: [u16; 8] = [21, 22, 25, 110, 119, 143, 587, 3306];
@@ -44,7 +44,18 @@ fn blame_for_silence(connection: &Connection, silent: Side) -> Culprit {
         Side::Client => (Vantage::ClientSide, Role::Client),
     };
     if connection.vantage() == vantage {
-        Culprit::new(role, Some(connection.side(silent).address))
+        // Nothing lies between the host and its own interface; of a link near to it that is less sure.
+        let on_host = match silent {
+            Side::Client => connection.outgoing[0],
+            Side::Server => connection.outgoing[1],
+        };
+        let untouched = matches!(connection.side(silent).ttl.first, Some(64 | 128 | 255));
+        let sure = if on_host == Some(true) || untouched {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        };
+        Culprit::new(role, connection.side(silent).address).at_most(sure)
     } else {
         Role::Unknown.into()
     }

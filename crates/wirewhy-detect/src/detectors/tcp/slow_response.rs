@@ -3,6 +3,7 @@
 use wirewhy_flow::{Answer, Connection, Mark};
 use wirewhy_protocol::{AppFacts, AppProtocol};
 
+use super::awaits_greeting;
 use crate::wording::{socket, span};
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
@@ -81,9 +82,29 @@ fn slowest(connection: &Connection) -> Option<Answer> {
     }
 }
 
+/// The greeting of a server that speaks first, as the answer to the handshake.
+fn greeting(connection: &Connection) -> Option<Answer> {
+    let asked = connection.tcp.handshake.ack?;
+    let answered = connection.server.first_payload?;
+    let first = connection
+        .client
+        .first_payload
+        .is_none_or(|said| said.frame > answered.frame);
+    (first && awaits_greeting(connection)).then_some(Answer { asked, answered })
+}
+
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let exchange = &connection.tcp.exchange;
-    let answer = slowest(connection)?;
+    let greeting = greeting(connection);
+    let answer = greeting
+        .into_iter()
+        .chain(slowest(connection))
+        .max_by_key(|answer| answer.took())?;
+    let what = if greeting == Some(answer) {
+        "to send its greeting"
+    } else {
+        "to answer a request"
+    };
     let round_trip = connection
         .round_trip()
         .to_server
@@ -99,7 +120,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         confidence: Confidence::Likely,
         culprit: Culprit::new(Role::Server, server.address),
         summary: format!(
-            "{} took {} to answer a request{}",
+            "{} took {} {what}{}",
             socket(server),
             span(took),
             round_trip.map_or(String::new(), |there| {
@@ -141,6 +162,24 @@ mod tests {
     #[test]
     fn two_and_a_half_seconds() {
         assert_eq!(codes(&answered_after(2.5)), ["tcp.slow-response"]);
+    }
+
+    #[test]
+    fn a_greeting_that_takes_its_time() {
+        let greeted = |port: u16| {
+            codes(&format!(
+                "#1 server 192.0.2.9:{port}
+                 0.00 #1 > S 0:0(0)
+                 0.02 #1 < SA 0:0(0) ack 1
+                 0.03 #1 > A 1:1(0) ack 1
+                 5.05 #1 < PA 1:11(10) ack 1
+                 5.06 #1 > FA 1:1(0) ack 11
+                 5.08 #1 < FA 11:11(0) ack 2
+                 5.09 #1 > A 2:2(0) ack 12"
+            ))
+        };
+        assert_eq!(greeted(21), ["tcp.slow-response"]);
+        assert!(greeted(9000).is_empty(), "news, for all that is known");
     }
 
     #[test]
