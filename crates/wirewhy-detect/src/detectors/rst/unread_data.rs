@@ -23,6 +23,7 @@ pub(crate) const RECORD: Record = Record {
     ],
     explained_by: &[
         Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tcp.closed-without-data"),
         Cause::IfAsSevere("tls.not-tls"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         ALERTS,
