@@ -9,6 +9,8 @@ use crate::{Mark, Side};
 pub struct Exchange {
     /// The client's latest bytes, while the server has not said anything since.
     pub asked: Option<Mark>,
+    /// Bytes of the client since the server's latest ones.
+    pub asked_bytes: u32,
     /// How many questions were answered.
     pub answers: u32,
     /// The first answer.
@@ -62,6 +64,7 @@ impl Exchange {
             self.pushes = true;
             return;
         }
+        self.asked_bytes = 0;
         if let Some(asked) = self.asked.take() {
             self.answers = self.answers.saturating_add(1);
             let answer = Answer {

@@ -1,15 +1,26 @@
 //! The last words of protocols: a message after which the sender expects no answer.
 
 /// Whether a payload is, as a whole, the message with which a client leaves: LDAP's UnbindRequest (RFC 4511 section 4.3),
-/// PostgreSQL's Terminate, MySQL's COM_QUIT, MQTT's DISCONNECT, or QUIT and LOGOUT of the line protocols.
+/// PostgreSQL's Terminate, MySQL's COM_QUIT, MQTT's DISCONNECT, or QUIT and LOGOUT of the line protocols; or one that
+/// ends TLS from either side: a single alert, in the clear not a fatal one.
 #[must_use]
 pub fn is_farewell(payload: &[u8]) -> bool {
     match payload {
+        _ if payload.len() > LONGEST => false,
         [b'X', 0, 0, 0, 4] | [1, 0, 0, 0, 1] | [0xe0, 0] => true,
         [0x30, rest @ ..] => is_unbind(rest),
+        [0x15, 3, _, 0, 2, level, _] => *level != 2,
+        // Of TLS 1.3 the length shows it: two bytes and their type, with a tag of 16 or 8 bytes (RFC 8446 section 5.2).
+        [kind @ (0x15 | 0x17), 3, _, high, low, body @ ..] => {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            length == body.len() && (*kind == 0x15 || matches!(length, 19 | 11))
+        }
         _ => is_closing_command(payload),
     }
 }
+
+/// The longest of them: an alert in a TLS record, with the padding and MAC of CBC suites (RFC 5246 section 6.2.3.2).
+const LONGEST: usize = 85;
 
 /// What follows the tag of an LDAPMessage: its length, the message number, and the empty UnbindRequest. Controls may follow.
 fn is_unbind(rest: &[u8]) -> bool {
@@ -64,6 +75,9 @@ mod tests {
             b"QUIT\r\n",
             b"quit\r\n",
             b"a003 LOGOUT\r\n",
+            b"\x15\x03\x03\0\x02\x01\0",
+            b"\x15\x03\x03\0\x1a12345678901234567890123456",
+            b"\x17\x03\x03\0\x131234567890123456789",
         ] {
             assert!(is_farewell(word), "{word:?}");
         }
@@ -78,6 +92,9 @@ mod tests {
             b"\x30\x05\x02\x01\x07\x42",
             b"\x30\x84\xff\xff\xff\xff\x02\x01\x07\x42\0",
             b"\x30",
+            b"\x15\x03\x03\0\x02\x02\x28",
+            b"\x17\x03\x03\0\x1412345678901234567890",
+            b"\x17\x03\x03\0\x13123456789012345678",
             b"QUIT",
             b"QUIT now please\r\n",
             b"NOOP\r\n",

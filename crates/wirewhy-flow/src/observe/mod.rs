@@ -147,6 +147,10 @@ impl Live {
         self.connection.zeek.observe(from, segment, gap > 0);
         self.connection.note_outgoing(from, segment.outgoing);
         count(self.connection.side_mut(from), segment);
+        if segment.payload_len > 0 {
+            self.connection.side_mut(from).said_farewell =
+                segment.captured_len == segment.payload_len && is_farewell(payload);
+        }
         let (flight, peer, _) = self.flight(from.other());
         flight.heard(peer);
         if reset.is_none() {
@@ -165,8 +169,6 @@ impl Live {
         side.tcp.last_ack = segment.has_ack().then_some(segment.ack);
         if segment.payload_len > 0 {
             side.last_payload_len = segment.payload_len;
-            side.said_farewell =
-                segment.captured_len == segment.payload_len && is_farewell(payload);
         }
         // A plaintext alert record of two bytes, the first of which is "fatal" (RFC 8446 section 6).
         if let [21, 3, _, 0, 2, 2, ..] = payload {
@@ -399,10 +401,16 @@ impl Live {
             Sent::New | Sent::Reordered | Sent::Refill => {
                 side.first_payload.get_or_insert(mark);
                 side.last_payload = Some(mark);
-                self.connection
-                    .tcp
-                    .exchange
-                    .spoke(from, mark, earlier, answers);
+                let farewell = side.said_farewell;
+                let exchange = &mut self.connection.tcp.exchange;
+                // Last words neither ask nor answer.
+                if !farewell {
+                    exchange.spoke(from, mark, earlier, answers);
+                    if from == Side::Client {
+                        exchange.asked_bytes =
+                            exchange.asked_bytes.saturating_add(segment.payload_len);
+                    }
+                }
             }
             Sent::Again if from == Side::Client => self.connection.tcp.exchange.asked_again(mark),
             Sent::Again | Sent::Probe => {}

@@ -4,6 +4,7 @@ use wirewhy_flow::{Connection, Interval, Mark};
 use wirewhy_protocol::AppProtocol;
 
 use super::awaits_greeting;
+use super::no_response::request_without_answer;
 use crate::wording::{request, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
@@ -18,7 +19,8 @@ pub(crate) const RECORD: Record = Record {
     means: "The handshake succeeded and the server closed in an orderly way without sending anything: an allow-list (TCP wrappers, \
             MaxStartups), a balancer without a back end, a process that failed at once.",
     recognised: "The server's FIN comes before the client's, and not one byte of the server. An error where the client had sent a request, or \
-                 the server closed within 5 s of accepting.",
+                 the server closed within 5 s of accepting. Or a later request in the same connection that was acknowledged and \
+                 answered by the FIN alone.",
     look_alikes: "A client that opens and leaves: a health check or an unused spare connection, a note at most. A server that ends an idle \
                   spare connection after its timeout is a note as well.",
     check_next: &[
@@ -48,8 +50,11 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let fin = server.tcp.fin?;
     let opened = connection.tcp.handshake.ack?;
     let client_first = client.tcp.fin.is_some_and(|own| own.frame < fin.frame);
-    if server.counts.payload_packets > 0 || server.tcp.counts.unseen_bytes > 0 || client_first {
+    if server.tcp.counts.unseen_bytes > 0 || client_first {
         return None;
+    }
+    if server.counts.payload_packets > 0 {
+        return unanswered_request(connection, fin);
     }
     let asked = client
         .first_payload
@@ -107,6 +112,37 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     })
 }
 
+/// The server had answered before, took another request, and closed in place of the answer. A request that crosses the FIN is
+/// left to the resets, and to the client, which sends it again elsewhere.
+fn unanswered_request(connection: &Connection, fin: Mark) -> Option<Finding> {
+    let (client, server) = (&connection.client, &connection.server);
+    let asked = request_without_answer(connection)?;
+    let taken = client.tcp.unacknowledged_by(&server.tcp) <= u32::from(client.tcp.fin.is_some());
+    if asked.time >= fin.time || !taken || server.tcp.counts.resets > 0 {
+        return None;
+    }
+    let after = fin.time.since(asked.time);
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence: Confidence::Likely,
+        culprit: Culprit::new(Role::Server, server.address),
+        summary: format!(
+            "{} took a request{} and closed the connection {} later instead of answering it",
+            socket(server),
+            request(connection),
+            span(after),
+        ),
+        frames: vec![fin.frame, asked.frame],
+        facts: Facts::default()
+            .with("closed_after_seconds", after)
+            .with("client_payload_bytes", client.counts.payload_bytes)
+            .with("request_sent", true)
+            .with("stage", "request-sent"),
+        consequence_of: None,
+    })
+}
+
 /// Several messages over a while, all taken without an answer, and then a rest before the close: a protocol that sends one
 /// way, as syslog does. A request that can be read is none, nor is the start of a handshake.
 fn is_one_way(connection: &Connection, fin: Mark) -> bool {
@@ -149,6 +185,32 @@ mod tests {
                 Confidence::Likely
             )
         );
+    }
+
+    #[test]
+    fn a_later_request_answered_by_a_fin() {
+        const GET: &str = "\"GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n\"";
+        let lines = format!(
+            "{OPEN}
+             0.04 > PA 1:28(27) ack 1 {GET}
+             0.06 < PA 1:39(38) ack 28 \"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n\"
+             1.00 > PA 28:55(27) ack 39 {GET}
+             1.02 < A 39:39(0) ack 55
+             1.50 < FA 39:39(0) ack 55
+             1.52 > FA 55:55(0) ack 40
+             1.54 < A 40:40(0) ack 56"
+        );
+        let found = only(&lines);
+        assert_eq!(
+            (found.code, found.severity),
+            ("tcp.closed-without-data", Severity::Error)
+        );
+        // Without its acknowledgement the request may have crossed the FIN.
+        let crossed = lines
+            .replace("1.02 < A 39:39(0) ack 55\n", "")
+            .replace("1.50 < FA 39:39(0) ack 55", "1.01 < FA 39:39(0) ack 28")
+            .replace("1.54 < A 40:40(0) ack 56", "");
+        assert!(!codes(&crossed).contains(&"tcp.closed-without-data"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `tcp.no-response`: the kernel took the request, the application never answers.
 
 use wirewhy_flow::{Connection, Interval, Mark, Side};
-use wirewhy_protocol::{AppProtocol, UpgradeVerdict};
+use wirewhy_protocol::{AppFacts, AppProtocol, TlsFacts, UpgradeVerdict};
 
 use super::slow_response::speaks_in_turns;
 use super::{awaits_greeting, resets};
@@ -20,7 +20,8 @@ pub(crate) const RECORD: Record = Record {
             where the client gave up waiting.",
     recognised: "A request whose last byte is acknowledged and no byte of the server: for 10 s, or until the client left. What counts \
                  as a request: HTTP, a request for TLS in a protocol that negotiates it, or a turn in a conversation in which the server \
-                 has answered before and never speaks unasked; where the protocol is not text, only after five or more such turns \
+                 has answered before and never speaks unasked; under TLS as many bytes as a request of HTTP has, where the client \
+                 offers only HTTP, and it left after 3 s or more; where the protocol is not text, only after five or more such turns \
                  and where the client left. And a client that left after 3 s or more without the greeting with which FTP, SSH, \
                  SMTP, POP3, IMAP, NNTP and MySQL begin, by their ports.",
     look_alikes: "A request that is not acknowledged was not received: tcp.peer-vanished. One-way protocols, in which the server \
@@ -53,6 +54,8 @@ enum Awaited {
     Request,
     /// The answer in a conversation of turns.
     Turn,
+    /// The answer to a request under TLS, which cannot be read: by its size, in a session that is for HTTP.
+    Sealed,
     /// The first message of a protocol in which the server speaks first.
     Greeting,
 }
@@ -102,7 +105,9 @@ fn waiting(connection: &Connection, limits: &Limits) -> Option<Waiting> {
         Awaited::Request => left && own_reset.is_none(),
         // Who comes and goes at once only looks whether the port is open.
         Awaited::Greeting => left && waited >= limits.silence,
-        Awaited::Turn => left && waited >= limits.silence && waited >= usual_answer(connection),
+        Awaited::Turn | Awaited::Sealed => {
+            left && waited >= limits.silence && waited >= usual_answer(connection)
+        }
     };
     (taken && open && !lost && long_enough).then_some(Waiting {
         what,
@@ -124,31 +129,84 @@ fn awaited(connection: &Connection) -> Option<(Awaited, Mark)> {
     if let Some(request) = request_without_answer(connection) {
         return Some((Awaited::Request, request));
     }
+    if let Some(request) = sealed_request(connection) {
+        return Some((Awaited::Sealed, request));
+    }
     Some((Awaited::Turn, turn(connection)?))
 }
 
-/// A complete request of HTTP, or for TLS in a protocol that negotiates it, without any answer.
-fn request_without_answer(connection: &Connection) -> Option<Mark> {
-    let app = connection.app.as_deref();
-    if let Some(awaiting) = app.and_then(|app| app.awaiting.as_ref()) {
-        return Some(Mark {
-            frame: awaiting.sent.frame,
-            time: awaiting.sent.time,
+/// The client's latest bytes in a TLS session that is for HTTP, where they are as many as a request has: acknowledgements,
+/// pings and window updates of HTTP/2 are shorter.
+fn sealed_request(connection: &Connection) -> Option<Mark> {
+    let exchange = &connection.tcp.exchange;
+    let tls = connection.app.as_deref()?.tls.as_deref()?;
+    let protocols = tls.client_hello.as_deref()?.alpn();
+    let is_http = !protocols.is_empty()
+        && protocols
+            .iter()
+            .all(|name| matches!(*name, b"h2" | b"http/1.1" | b"http/1.0"));
+    if !is_http || !tls.is_established() || exchange.pushes || exchange.insists {
+        return None;
+    }
+    let sent = tls.client.application_data;
+    if only_tickets(tls) && sent.bytes >= u64::from(SHORTEST_REQUEST) {
+        return sent.last.map(|mark| Mark {
+            frame: mark.frame,
+            time: mark.time,
         });
     }
-    let upgrade = app?.upgrade.as_deref()?;
-    let asked = upgrade
-        .asked
-        .filter(|_| upgrade.verdict == UpgradeVerdict::Unanswered)?;
+    let asks = exchange.asked_bytes >= SHORTEST_REQUEST && sent.count > 0;
+    exchange.asked.filter(|_| asks)
+}
+
+/// Whether all that a server of TLS 1.3 has sent behind the handshake are tickets (RFC 8446 section 4.6.1): several records of
+/// one length. They come as the answer to the client's Finished, whatever the client sent with it.
+fn only_tickets(tls: &TlsFacts) -> bool {
+    let Some(finished) = tls.client.likely_finished.filter(|_| tls.is_1_3()) else {
+        return false;
+    };
+    let behind = tls.server.sealed.iter().filter(|record| {
+        record.mark.time >= finished.mark.time && !matches!(record.length, 19 | 11)
+    });
+    let lengths: Vec<_> = behind.map(|record| record.length).collect();
+    let all = u64::try_from(lengths.len()) == Ok(tls.server.application_data.count);
+    let alike = lengths
+        .windows(2)
+        .all(|pair| matches!(pair, [one, other] if one == other));
+    all && lengths.len() >= 2 && alike
+}
+
+/// The fewest bytes of a request of HTTP with its record's header and tag.
+const SHORTEST_REQUEST: u32 = 100;
+
+/// A complete request of HTTP, or for TLS in a protocol that negotiates it, without any answer.
+pub(super) fn request_without_answer(connection: &Connection) -> Option<Mark> {
+    let app = connection.app.as_deref()?;
+    let upgrade = app
+        .upgrade
+        .as_deref()
+        .filter(|upgrade| upgrade.verdict == UpgradeVerdict::Unanswered);
+    let (asked, answers) = match &app.awaiting {
+        Some(awaiting) => (awaiting.sent, reads_answers(app)),
+        None => (upgrade?.asked?, false),
+    };
     // An answer in another protocol is an answer.
     let last = connection.server.last_payload;
-    if last.is_some_and(|last| last.time >= asked.time) {
+    if !answers && last.is_some_and(|last| last.time >= asked.time) {
         return None;
     }
     Some(Mark {
         frame: asked.frame,
         time: asked.time,
     })
+}
+
+/// Whether the server speaks HTTP, so that what it sends is known to be an answer or none.
+fn reads_answers(app: &AppFacts) -> bool {
+    matches!(
+        app.server.protocol,
+        Some(AppProtocol::Http1Response | AppProtocol::Http2Settings)
+    )
 }
 
 /// The client's turn, in a conversation in which the server has answered before and never speaks unasked. What is not text
@@ -214,7 +272,9 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     };
     // A client that waits for less than an answer usually takes may have left for a reason of its own; of a protocol that is
     // not read it is not known that an answer was due.
-    let hasty = waited < limits.slow_response || (what == Awaited::Turn && !in_text(connection));
+    let hasty = waited < limits.slow_response
+        || what == Awaited::Sealed
+        || (what == Awaited::Turn && !in_text(connection));
     let gave_up = connection.client.tcp.fin.is_some() || connection.client.tcp.counts.resets > 0;
     Some(Finding {
         code: RECORD.code,
