@@ -43,8 +43,12 @@ impl View {
     /// Whether a finding is severe enough and selected.
     #[must_use]
     pub fn counts(&self, finding: &Finding) -> bool {
-        finding.severity >= self.min_severity.unwrap_or(Severity::Note)
-            && self.selection.counts(finding.code)
+        self.counts_code(finding.code, finding.severity)
+    }
+
+    /// Whether what has this code and severity is shown.
+    pub(crate) fn counts_code(&self, code: &str, severity: Severity) -> bool {
+        severity >= self.min_severity.unwrap_or(Severity::Note) && self.selection.counts(code)
     }
 
     /// The findings of a connection that are shown: those that count, and of what is not ignored the causes of such.

@@ -9,7 +9,7 @@ use wirewhy_survey::{GroupFinding, Totals};
 
 use super::top::{Tally, Top};
 use crate::json::TotalsShape;
-use crate::{CaptureSummary, Reporter};
+use crate::{CaptureSummary, Reporter, View};
 
 /// How many services, clients and findings of one capture are told apart.
 const MOST: usize = 256;
@@ -75,10 +75,22 @@ pub(super) struct BeyondCount {
 }
 
 impl Digest {
-    /// Whether a connection failed or limped, or the capture could not be read to its end.
+    /// Whether a connection failed or limped for a cause that is shown, or the capture could not be read to its end.
     #[must_use]
-    pub fn has_trouble(&self) -> bool {
-        self.problem.is_some() || self.totals.failed + self.totals.degraded > 0
+    pub fn has_trouble(&self, view: &View) -> bool {
+        self.problem.is_some() || self.shown(view).next().is_some()
+    }
+
+    /// The causes that are shown.
+    pub(super) fn shown(&self, view: &View) -> impl Iterator<Item = &CauseCount> {
+        self.causes.iter().filter(|cause| {
+            let severity = if cause.failed {
+                Severity::Error
+            } else {
+                Severity::Warning
+            };
+            view.counts_code(&cause.code, severity)
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
+use wirewhy_detect::Severity;
 use wirewhy_packet::Timestamp;
 
 use digest::{BeyondCount, CauseCount};
@@ -20,7 +21,7 @@ pub use digest::{Digest, Digester};
 use top::{Tally, Top};
 
 use crate::json::TotalsShape;
-use crate::{Look, Names};
+use crate::{Look, Names, View};
 
 /// How many services, clients and findings beyond a connection are told apart over all captures.
 const MOST: usize = 16_384;
@@ -32,6 +33,15 @@ pub enum Lines {
     One,
     /// A second one where it does not fit: for whoever looks at it.
     Fitting,
+}
+
+/// What of a summary is shown, and with which names.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// Names for addresses.
+    pub names: &'a Names,
+    /// Which causes and findings.
+    pub view: &'a View,
 }
 
 /// When a capture was scanned, as seen from the scan that is being summed up.
@@ -89,6 +99,16 @@ struct Cause {
     last: i64,
     first_source: String,
     known: bool,
+}
+
+impl Cause {
+    fn severity(&self) -> Severity {
+        if self.failed {
+            Severity::Error
+        } else {
+            Severity::Warning
+        }
+    }
 }
 
 impl Default for Archive {
@@ -203,10 +223,10 @@ impl Archive {
         &self,
         out: &mut dyn Write,
         look: Look,
-        names: &Names,
+        shown: Shown<'_>,
         extent: Extent,
     ) -> io::Result<()> {
-        page::write(self, out, look, names, extent)
+        page::write(self, out, look, shown, extent)
     }
 
     /// The summary as one record of a stream of records.
@@ -217,10 +237,10 @@ impl Archive {
     pub fn write_ndjson(
         &self,
         out: &mut dyn Write,
-        names: &Names,
+        shown: Shown<'_>,
         extent: Extent,
     ) -> io::Result<()> {
-        record::write(self, out, names, extent)
+        record::write(self, out, shown, extent)
     }
 
     fn count(&mut self, source: &str, count: &CauseCount, known: bool) {
@@ -247,12 +267,13 @@ impl Archive {
         }
     }
 
-    /// Causes in falling order of what they cost.
-    fn ranked(&self) -> Vec<(&str, &Cause)> {
+    /// Causes that are shown, in falling order of what they cost.
+    fn ranked(&self, view: &View) -> Vec<(&str, &Cause)> {
         let mut ranked: Vec<(&str, &Cause)> = self
             .causes
             .iter()
             .map(|(code, cause)| (code.as_str(), cause))
+            .filter(|(code, cause)| view.counts_code(code, cause.severity()))
             .collect();
         ranked.sort_by(|(a_code, a), (b_code, b)| {
             (b.failed, b.connections, *a_code).cmp(&(a.failed, a.connections, *b_code))
@@ -272,11 +293,31 @@ impl Archive {
         services
     }
 
+    /// The findings beyond connections that are shown, in falling order of what they cost.
+    fn beyond(&self, view: &View) -> Vec<(Beyond, Tally)> {
+        let mut found = self.beyond.largest(usize::MAX);
+        found.retain(|((severity, code, ..), _)| {
+            view.counts_code(code, digest::severity(*severity))
+        });
+        found.sort_by_key(|((severity, ..), tally)| std::cmp::Reverse((*severity, tally.number)));
+        found
+    }
+
+    /// How many connections and findings beyond them the reader left out.
+    fn hidden(&self, view: &View) -> (u64, u64) {
+        let causes = self.causes.iter();
+        let hidden = causes.filter(|(code, cause)| !view.counts_code(code, cause.severity()));
+        let connections = hidden.map(|(_, cause)| cause.connections).sum();
+        let all = self.beyond.largest(usize::MAX).len();
+        let beyond = all.saturating_sub(self.beyond(view).len());
+        (connections, u64::try_from(beyond).unwrap_or(u64::MAX))
+    }
+
     /// What this scan met and no earlier one did; nothing where there was no earlier one.
-    fn news(&self) -> Option<News<'_>> {
+    fn news(&self, view: &View) -> Option<News<'_>> {
         let before = self.before?;
         let causes: Vec<&str> = self
-            .ranked()
+            .ranked(view)
             .into_iter()
             .filter(|(_, cause)| !cause.known)
             .map(|(code, _)| code)
@@ -284,7 +325,7 @@ impl Archive {
         let mut services: Vec<(&Service, &Tally)> = self
             .services
             .iter()
-            .filter(|(_, tally)| !tally.known)
+            .filter(|((code, ..), tally)| !tally.known && view.selection.counts(code))
             .collect();
         services.sort_by(|a, b| b.1.number.cmp(&a.1.number).then_with(|| a.0.cmp(b.0)));
         Some(News {
@@ -336,9 +377,10 @@ impl Digest {
         out: &mut dyn Write,
         look: Look,
         lines: Lines,
+        view: &View,
         source: &str,
     ) -> io::Result<()> {
-        page::write_capture(self, out, look, lines, source)
+        page::write_capture(self, out, look, (lines, view), source)
     }
 }
 

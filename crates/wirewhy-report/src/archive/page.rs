@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use wirewhy_detect::Severity;
 use wirewhy_survey::record_of;
 
-use super::{Archive, Cause, Digest, Extent, Lines, digest, time};
+use super::{Archive, Cause, Digest, Extent, Lines, Shown, digest, time};
 use crate::look::Page;
 use crate::text::entry;
-use crate::{Color, Look, Names, Safe, words};
+use crate::{Color, Look, Names, Safe, View, words};
 
 /// How many causes, services and clients are listed.
 const CAUSES: usize = 12;
@@ -22,7 +22,7 @@ pub(super) fn write_capture(
     digest: &Digest,
     out: &mut dyn Write,
     look: Look,
-    lines: Lines,
+    (lines, view): (Lines, &View),
     source: &str,
 ) -> io::Result<()> {
     let source = Safe(source).to_string();
@@ -32,18 +32,19 @@ pub(super) fn write_capture(
             color: Color::Never,
             ..look
         },
+        view,
     );
     let is_long = source.chars().count() + plain.chars().count() + 2 > look.width;
     let space = match lines {
         Lines::Fitting if is_long => "\n    ",
         Lines::One | Lines::Fitting => " ",
     };
-    let what = what_of(digest, look);
+    let what = what_of(digest, look, view);
     writeln!(out, "{}:{space}{what}", look.strong(&source))
 }
 
 /// What became of a capture.
-fn what_of(digest: &Digest, look: Look) -> String {
+fn what_of(digest: &Digest, look: Look, view: &View) -> String {
     let totals = &digest.totals;
     let mut line = words::counted(totals.connections, "connection");
     for (number, word, severity) in [
@@ -56,7 +57,7 @@ fn what_of(digest: &Digest, look: Look) -> String {
         }
     }
     let mut lead = ": ";
-    for cause in digest.causes.iter().take(CAUSES_OF_A_CAPTURE) {
+    for cause in digest.shown(view).take(CAUSES_OF_A_CAPTURE) {
         line.push_str(&format!(
             "{lead}{} {}",
             cause.code,
@@ -64,7 +65,7 @@ fn what_of(digest: &Digest, look: Look) -> String {
         ));
         lead = ", ";
     }
-    if digest.causes.len() > CAUSES_OF_A_CAPTURE {
+    if digest.shown(view).count() > CAUSES_OF_A_CAPTURE {
         line.push_str(", ...");
     }
     if let Some(problem) = &digest.problem {
@@ -88,15 +89,18 @@ pub(super) fn write(
     archive: &Archive,
     out: &mut dyn Write,
     look: Look,
-    names: &Names,
+    Shown { names, view }: Shown<'_>,
     extent: Extent,
 ) -> io::Result<()> {
     let mut page = Page::new(out, look);
     about(&mut page, archive, extent)?;
-    causes(&mut page, archive, names)?;
-    beyond(&mut page, archive)?;
+    hidden(&mut page, archive, view)?;
+    let ranked = archive.ranked(view);
+    table(&mut page, &ranked)?;
+    causes(&mut page, archive, &ranked, names)?;
+    beyond(&mut page, archive, view)?;
     places(&mut page, archive, names)?;
-    news(&mut page, archive, names)
+    news(&mut page, archive, names, view)
 }
 
 fn about(page: &mut Page<'_>, archive: &Archive, extent: Extent) -> io::Result<()> {
@@ -141,8 +145,60 @@ fn about(page: &mut Page<'_>, archive: &Archive, extent: Extent) -> io::Result<(
     ))
 }
 
-fn causes(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<()> {
-    let ranked = archive.ranked();
+/// What the reader left out.
+fn hidden(page: &mut Page<'_>, archive: &Archive, view: &View) -> io::Result<()> {
+    let (connections, findings) = archive.hidden(view);
+    if connections + findings == 0 {
+        return Ok(());
+    }
+    page.text(&format!(
+        "Hidden by {}: {} in trouble, {} beyond single connections.",
+        view.hidden_by(),
+        words::counted(connections, "connection"),
+        words::counted(findings, "finding")
+    ))
+}
+
+/// One line a cause, the worst first.
+fn table(page: &mut Page<'_>, ranked: &[(&str, &Cause)]) -> io::Result<()> {
+    if ranked.is_empty() {
+        return Ok(());
+    }
+    page.blank()?;
+    let widest = ranked.iter().map(|(code, _)| code.len()).max().unwrap_or(0);
+    let header = format!(
+        "{:7}  {:>11}  {:>8}  {:<widest$}",
+        "", "connections", "captures", "cause"
+    );
+    let header = page.look.quiet(header.trim_end());
+    page.line(&header)?;
+    for (code, cause) in ranked {
+        let severity = cause.severity();
+        let word = page
+            .look
+            .severity(severity, &format!("{:<7}", severity.name()));
+        let (connections, captures) = (
+            words::count(cause.connections),
+            words::count(cause.captures),
+        );
+        let numbers = format!("{connections:>11}  {captures:>8}");
+        let title = entry::title(code);
+        let taken = 7 + 2 + 11 + 2 + 8 + 2 + widest + 2;
+        let title = match page.look.width.checked_sub(taken) {
+            Some(room) if room >= title.chars().count() => title,
+            _ => "",
+        };
+        page.line(format!("{word}  {numbers}  {code:<widest$}  {title}").trim_end())?;
+    }
+    Ok(())
+}
+
+fn causes(
+    page: &mut Page<'_>,
+    archive: &Archive,
+    ranked: &[(&str, &Cause)],
+    names: &Names,
+) -> io::Result<()> {
     let (full, more) = ranked.split_at(ranked.len().min(CAUSES));
     for (code, cause) in full {
         page.blank()?;
@@ -154,7 +210,7 @@ fn causes(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<(
     page.blank()?;
     page.line("Also:")?;
     for (code, cause) in more {
-        page.headline(severity_of(cause), code, &occurrences(cause))?;
+        page.headline(cause.severity(), code, &occurrences(cause))?;
     }
     Ok(())
 }
@@ -167,7 +223,7 @@ fn write_cause(
     names: &Names,
 ) -> io::Result<()> {
     let title = record_of(code).map_or("", |record| record.title);
-    page.headline(severity_of(cause), code, title)?;
+    page.headline(cause.severity(), code, title)?;
     page.labelled("where", &occurrences(cause))?;
     // Where each service has one connection, some of them say nothing.
     let notable = archive
@@ -201,25 +257,16 @@ fn occurrences(cause: &Cause) -> String {
     )
 }
 
-fn severity_of(cause: &Cause) -> Severity {
-    if cause.failed {
-        Severity::Error
-    } else {
-        Severity::Warning
-    }
-}
-
 fn at_least(folded: bool) -> &'static str {
     if folded { "at least " } else { "" }
 }
 
 /// Findings about services, hosts, lookups and recordings.
-fn beyond(page: &mut Page<'_>, archive: &Archive) -> io::Result<()> {
-    let mut found = archive.beyond.largest(usize::MAX);
+fn beyond(page: &mut Page<'_>, archive: &Archive, view: &View) -> io::Result<()> {
+    let found = archive.beyond(view);
     if found.is_empty() {
         return Ok(());
     }
-    found.sort_by_key(|((severity, ..), tally)| std::cmp::Reverse((*severity, tally.number)));
     page.blank()?;
     page.line("Beyond single connections:")?;
     let mut told: Vec<&str> = Vec::new();
@@ -283,8 +330,8 @@ fn places(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<(
     page.table("clients", &clients)
 }
 
-fn news(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<()> {
-    let Some(news) = archive.news() else {
+fn news(page: &mut Page<'_>, archive: &Archive, names: &Names, view: &View) -> io::Result<()> {
+    let Some(news) = archive.news(view) else {
         return Ok(());
     };
     page.blank()?;

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::top::Tally;
-use super::{Archive, Extent, Service, digest, time};
-use crate::Names;
+use super::{Archive, Extent, Service, Shown, digest, time};
 use crate::json::{Tagged, Time, TotalsShape, encode};
+use crate::{Names, View};
 
 /// How many services of one cause are listed.
 const SERVICES_OF_A_CAUSE: usize = 5;
@@ -98,7 +98,7 @@ struct NewService<'a> {
 pub(super) fn write(
     archive: &Archive,
     out: &mut dyn Write,
-    names: &Names,
+    Shown { names, view }: Shown<'_>,
     extent: Extent,
 ) -> io::Result<()> {
     let summary = Summary {
@@ -114,7 +114,7 @@ pub(super) fn write(
         first_time: archive.first_time.map(at),
         last_time: archive.last_time.map(at),
         totals: archive.totals,
-        causes: causes(archive, names),
+        causes: causes(archive, names, view),
         services: archive
             .places
             .largest(LISTED)
@@ -132,8 +132,8 @@ pub(super) fn write(
                 first_time: at(tally.first),
             })
             .collect(),
-        findings: beyond(archive),
-        new: archive.news().map(|news| NewsShape {
+        findings: beyond(archive, view),
+        new: archive.news(view).map(|news| NewsShape {
             captures: news.captures,
             causes: news.causes,
             services: news
@@ -150,7 +150,7 @@ pub(super) fn write(
     line(out, "summary", &summary)
 }
 
-fn causes<'a>(archive: &'a Archive, names: &'a Names) -> Vec<CauseShape<'a>> {
+fn causes<'a>(archive: &'a Archive, names: &'a Names, view: &View) -> Vec<CauseShape<'a>> {
     let shape = |(code, cause): (&'a str, &'a super::Cause)| CauseShape {
         code,
         connections: cause.connections,
@@ -164,12 +164,10 @@ fn causes<'a>(archive: &'a Archive, names: &'a Names) -> Vec<CauseShape<'a>> {
             .map(|(service, tally): (&Service, &Tally)| place(service.1, service.2, tally, names))
             .collect(),
     };
-    archive.ranked().into_iter().map(shape).collect()
+    archive.ranked(view).into_iter().map(shape).collect()
 }
 
-fn beyond(archive: &Archive) -> Vec<BeyondShape> {
-    let mut found = archive.beyond.largest(usize::MAX);
-    found.sort_by_key(|((severity, ..), tally)| std::cmp::Reverse((*severity, tally.number)));
+fn beyond(archive: &Archive, view: &View) -> Vec<BeyondShape> {
     let shape = |(key, tally): (super::Beyond, Tally)| {
         let (severity, code, scope, subject) = key;
         BeyondShape {
@@ -181,7 +179,12 @@ fn beyond(archive: &Archive) -> Vec<BeyondShape> {
             first_time: at(tally.first),
         }
     };
-    found.into_iter().take(BEYOND).map(shape).collect()
+    archive
+        .beyond(view)
+        .into_iter()
+        .take(BEYOND)
+        .map(shape)
+        .collect()
 }
 
 fn place<'a>(address: IpAddr, port: u16, tally: &Tally, names: &'a Names) -> Place<'a> {

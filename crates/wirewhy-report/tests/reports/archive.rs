@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 use wirewhy_detect::Judged;
 use wirewhy_report::{
-    Archive, Color, Digest, Digester, Extent, Lines, Look, Names, Ndjson, Scanned, View,
-    write_error_ndjson,
+    Archive, Color, Digest, Digester, Extent, Lines, Look, Names, Ndjson, Scanned, Selection,
+    Shown, View, write_error_ndjson,
 };
 use wirewhy_survey::GroupFinding;
 
@@ -23,17 +23,34 @@ fn digest(judged: &[Judged], group: &[GroupFinding]) -> Digest {
 fn summary(archive: &Archive) -> Json {
     let mut out = Vec::new();
     archive
-        .write_ndjson(&mut out, &Names::default(), Extent::Whole)
+        .write_ndjson(
+            &mut out,
+            shown(&Names::default(), &View::default()),
+            Extent::Whole,
+        )
         .unwrap();
     let summary = serde_json::from_slice(&out).unwrap();
     assert_valid(&summary);
     summary
 }
 
+fn shown<'a>(names: &'a Names, view: &'a View) -> Shown<'a> {
+    Shown { names, view }
+}
+
 fn text(archive: &Archive, extent: Extent) -> String {
+    text_of(archive, extent, &View::default())
+}
+
+fn text_of(archive: &Archive, extent: Extent, view: &View) -> String {
     let mut out = Vec::new();
     archive
-        .write_text(&mut out, Look::default(), &Names::default(), extent)
+        .write_text(
+            &mut out,
+            Look::default(),
+            shown(&Names::default(), view),
+            extent,
+        )
         .unwrap();
     String::from_utf8(out).unwrap()
 }
@@ -120,7 +137,13 @@ fn a_capture_takes_a_second_line_where_one_does_not_fit() {
     let line = |lines, width| {
         let mut out = Vec::new();
         digest
-            .write_text(&mut out, Look::new(width, Color::Never), lines, "in/a.pcap")
+            .write_text(
+                &mut out,
+                Look::new(width, Color::Never),
+                lines,
+                &View::default(),
+                "in/a.pcap",
+            )
             .unwrap();
         String::from_utf8(out).unwrap()
     };
@@ -129,4 +152,36 @@ fn a_capture_takes_a_second_line_where_one_does_not_fit() {
     assert_eq!(line(Lines::One, 40), one);
     assert_eq!(line(Lines::Fitting, 49), one);
     assert_eq!(line(Lines::Fitting, 48), two);
+}
+
+#[test]
+fn what_is_hidden_is_counted_and_changes_no_total() {
+    let mut archive = Archive::default();
+    archive.add("a.pcap", &digest(&trouble(), &[caveat()]), Scanned::Now);
+    let all = text(&archive, Extent::Whole);
+    let row = "\nerror              3         1  tcp.refused  Connection refused\n";
+    assert!(all.contains(row) && !all.contains("Hidden"), "{all}");
+    let view = View {
+        selection: Selection {
+            only: vec!["tls.*".to_owned()],
+            ..Selection::default()
+        },
+        ..View::default()
+    };
+    let few = text_of(&archive, Extent::Whole, &view);
+    assert!(
+        few.contains("4 connections: 3 failed, 0 degraded, 1 ok"),
+        "{few}"
+    );
+    let hidden = "Hidden by --only: 3 connections in trouble, 1 finding beyond single connections.";
+    assert!(few.contains(hidden), "{few}");
+    assert!(!few.contains("tcp.refused"), "{few}");
+    let mut out = Vec::new();
+    let names = Names::default();
+    archive
+        .write_ndjson(&mut out, shown(&names, &view), Extent::Whole)
+        .unwrap();
+    let summary: Json = serde_json::from_slice(&out).unwrap();
+    assert_eq!(summary["totals"]["failed"], 3);
+    assert_eq!(summary["causes"], serde_json::json!([]));
 }

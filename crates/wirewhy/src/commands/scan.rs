@@ -12,7 +12,7 @@ use wirewhy::engine::Crew;
 use wirewhy_capture::Joining;
 use wirewhy_detect::Severity;
 use wirewhy_report::{
-    Archive, Extent, Lines, Look, Names, Scanned, write_error_ndjson, write_error_text,
+    Archive, Extent, Lines, Look, Scanned, Shown, write_error_ndjson, write_error_text,
 };
 
 use crate::cli::{Cli, ScanArgs, ScanFormat};
@@ -77,9 +77,10 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     });
     let spill = Spill::default();
     let crew = Crew::default();
+    let view = setup.view(args.all, args.judging.min_severity);
     let examiner = Examiner {
         setup: &setup,
-        view: setup.view(args.all, args.judging.min_severity),
+        view: view.clone(),
         format: args.format,
         look,
         lines: match output.target() {
@@ -98,7 +99,10 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         state,
         format: args.format,
         look,
-        names: &setup.names,
+        shown: Shown {
+            names: &setup.names,
+            view: &view,
+        },
         progress: &progress,
         archive,
         came_to,
@@ -247,7 +251,7 @@ struct Scan<'a> {
     state: Option<State>,
     format: ScanFormat,
     look: Look,
-    names: &'a Names,
+    shown: Shown<'a>,
     progress: &'a Progress,
     archive: Archive,
     came_to: CameTo,
@@ -479,9 +483,9 @@ impl Scan<'_> {
                     out.write_all(b"\n")?;
                 }
                 self.archive
-                    .write_text(out, self.look, self.names, extent)?;
+                    .write_text(out, self.look, self.shown, extent)?;
             }
-            ScanFormat::Ndjson => self.archive.write_ndjson(out, self.names, extent)?,
+            ScanFormat::Ndjson => self.archive.write_ndjson(out, self.shown, extent)?,
         }
         out.flush()
     }

@@ -266,8 +266,8 @@ impl<'a> Examiner<'a> {
         let analyzed =
             engine::analyze(recording, filters.as_mut(), options, view, crew, &mut both)?;
         let digest = digester.into_digest();
-        if self.format == ScanFormat::Text && (self.view.all || digest.has_trouble()) {
-            digest.write_text(&mut spool, self.look, self.lines, &source)?;
+        if self.format == ScanFormat::Text && (self.view.all || digest.has_trouble(&self.view)) {
+            digest.write_text(&mut spool, self.look, self.lines, &self.view, &source)?;
         }
         let output_len = spool.len();
         serde_json::to_writer(&mut spool, &digest)?;
