@@ -276,7 +276,8 @@ pub(crate) struct ShowArgs {
 /// Arguments of `wirewhy explain`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ExplainArgs {
-    /// The code of a finding; without it, all codes are listed
+    /// The code of a finding, with its group or without; a glob such as 'tcp.*' or a word lists those it fits; without it, all
+    /// codes are listed
     #[arg(value_name = "CODE")]
     pub(crate) code: Option<String>,
     /// Write to this file instead of standard output

@@ -274,8 +274,55 @@ fn explain_lists_and_explains() {
     assert_eq!(slip.status, Some(2));
     assert_eq!(
         slip.err,
-        "wirewhy: no finding is called tcp.refsed (did you mean tcp.refused?)\n"
+        "wirewhy: no finding is called tcp.refsed (did you mean tcp.refused?); \
+         `wirewhy explain` lists them all\n"
     );
+}
+
+#[test]
+fn explain_finds_codes_by_globs_names_and_words() {
+    let bench = Bench::new();
+    let codes = |wanted: &str| -> Vec<String> {
+        let ran = bench.run(&["explain", wanted]);
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+        let first = ran
+            .out
+            .lines()
+            .map(|line| line.split(' ').next().unwrap().to_owned());
+        first.collect()
+    };
+    let tcp = codes("tcp.*");
+    assert!(
+        tcp.len() > 10 && tcp.iter().all(|code| code.starts_with("tcp.")),
+        "{tcp:?}"
+    );
+    // The name alone is the code.
+    for (name, code) in [
+        ("syn-unanswered", "tcp.syn-unanswered"),
+        ("refused", "tcp.refused"),
+    ] {
+        let ran = bench.run(&["explain", name]).out;
+        assert!(ran.starts_with(&format!("error    {code}  ")), "{ran}");
+    }
+    // What has the word in its code stands first.
+    let mtu = codes("MTU");
+    assert_eq!(mtu[0], "tcp.mtu-blackhole", "{mtu:?}");
+    assert!(
+        mtu.contains(&"tcp.fragmentation-needed".to_owned()),
+        "{mtu:?}"
+    );
+    let many = codes("unanswered");
+    assert!(many.len() > 3, "{many:?}");
+    for (slip, meant) in [("sin-unanswered", "tcp.syn-unanswered"), ("tcp.*.x", "")] {
+        let ran = bench.run(&["explain", slip]);
+        assert_eq!(ran.status, Some(2), "{ran:?}");
+        let meant = if meant.is_empty() {
+            "called tcp.*.x; ".to_owned()
+        } else {
+            format!("(did you mean {meant}?)")
+        };
+        assert!(ran.err.contains(&meant), "{ran:?}");
+    }
 }
 
 #[test]
