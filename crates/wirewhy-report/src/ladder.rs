@@ -11,7 +11,7 @@ use wirewhy_protocol::TlsFacts;
 use crate::look::{Page, wrap};
 use crate::messages::{self, Messages};
 use crate::text::entry;
-use crate::{Look, Names, PacketRow, words};
+use crate::{Look, Names, PacketRow, View, words};
 
 /// Silence from here on gets a line of its own.
 const NOTABLE_SILENCE: Interval = Interval::from_secs(1);
@@ -101,8 +101,18 @@ impl<W: Write> Ladder<W> {
 
     /// Names the two columns; to be told before the first row.
     pub fn columns(&mut self, client: SocketAddr, server: SocketAddr) -> io::Result<()> {
-        let client = self.names.socket(client.ip(), client.port());
-        let server = self.names.socket(server.ip(), server.port());
+        // A name that alone is wider than the lane would run over the edge.
+        let lane = self.lane();
+        let fitting = |text: String| match text.chars().count() > lane {
+            true => {
+                // The end of an address and the port tell more than its beginning.
+                let over = text.chars().count() + 1 - lane;
+                format!("…{}", text.chars().skip(over).collect::<String>())
+            }
+            false => text,
+        };
+        let client = fitting(self.names.socket(client.ip(), client.port()));
+        let server = fitting(self.names.socket(server.ip(), server.port()));
         let room = self
             .lane()
             .saturating_sub(client.chars().count() + server.chars().count());
@@ -164,22 +174,28 @@ impl<W: Write> Ladder<W> {
         self.remarks(&row.message(), row.to)
     }
 
-    /// Packets that are not drawn.
-    pub fn left_out(&mut self, packets: u64) -> io::Result<()> {
-        let note = format!("{} not drawn", words::counted(packets, "packet"));
+    /// Packets that are not drawn. `latest` is the time of the last of them: what follows is not silent since before them.
+    pub fn left_out(&mut self, packets: u64, latest: Timestamp) -> io::Result<()> {
+        let note = format!(
+            "… {} not shown; --all-packets shows them",
+            words::counted(packets, "packet")
+        );
+        self.latest = latest;
         self.between(
             &note,
             Side::Client,
-            usize::midpoint(self.lane(), note.len()),
+            usize::midpoint(self.lane(), note.chars().count()),
         )
     }
 
-    /// The numbers and the findings of the connection.
-    pub fn finish(&mut self, judged: &Judged) -> io::Result<()> {
+    /// The numbers of the connection, and its findings as far as they are shown.
+    pub fn finish(&mut self, judged: &Judged, view: &View) -> io::Result<()> {
         let mut page = Page::new(&mut self.out, self.look);
         page.blank()?;
         numbers(&mut page, judged, &self.names)?;
-        let mut findings: Vec<_> = judged.findings.iter().collect();
+        let all = judged.findings.iter();
+        let mut findings: Vec<_> = all.filter(|found| view.counts(found)).collect();
+        let hidden = judged.findings.len() - findings.len();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         for finding in findings {
             page.blank()?;
@@ -188,6 +204,10 @@ impl<W: Write> Ladder<W> {
         if judged.findings.is_empty() {
             page.blank()?;
             page.text("Nothing was found wrong with this connection.")?;
+        }
+        if hidden > 0 {
+            page.blank()?;
+            page.hidden(hidden as u64, &view.hidden_by())?;
         }
         self.out.flush()
     }

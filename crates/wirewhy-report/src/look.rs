@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use wirewhy_detect::Severity;
 
-use crate::FileSummary;
+use crate::{FileSummary, words};
 
 /// Whether colour is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,6 +177,13 @@ impl<'a> Page<'a> {
             lead = " ".repeat(MARGIN);
         }
         Ok(())
+    }
+
+    /// What the reader left out: that nothing is shown does not mean that nothing was found.
+    pub(crate) fn hidden(&mut self, findings: u64, by: &str) -> io::Result<()> {
+        let are = if findings == 1 { "is" } else { "are" };
+        let findings = words::counted(findings, "finding");
+        self.text(&format!("{findings} {are} hidden by {by}."))
     }
 
     /// The first line of an entry.

@@ -265,6 +265,9 @@ pub(crate) struct ShowArgs {
     /// The connection, by the number Wireshark and the reports give it (tcp.stream)
     #[arg(value_name = "STREAM")]
     pub(crate) stream: u32,
+    /// Draw every packet, not only the opening, the ending, and those around the frames that prove something
+    #[arg(long)]
+    pub(crate) all_packets: bool,
     #[command(flatten)]
     pub(crate) select: SelectArgs,
     #[command(flatten)]

@@ -46,7 +46,7 @@ fn evidence(value: &Value) -> Option<Vec<String>> {
     let (sign_width, frame_width) = (widest(0), widest(4));
     let line = |[sign, what, seen, expected, frame]: &[String; 5]| {
         format!(
-            "{sign:<sign_width$} frame {frame:>frame_width$}: {what} is {seen}; expected: {expected}"
+            "{sign:<sign_width$} frame {frame:>frame_width$}: {what}: {seen}; expected: {expected}"
         )
     };
     Some(rows.iter().map(line).collect())

@@ -70,7 +70,9 @@ impl<W: Write> Reporter for Text<W> {
         let mut page = Page::new(&mut self.out, self.look).about(&capture.files);
         about(&mut page, &report)?;
         counts(&mut page, &report)?;
-        hidden(&mut page, report.hidden, &self.view)?;
+        if report.hidden > 0 {
+            page.hidden(report.hidden, &self.view.hidden_by())?;
+        }
         table::write(&mut page, &report.entries)?;
         entries(&mut page, &report, &self.names, self.view.facts)?;
         healthy::write(&mut page, &report.healthy, &self.names)?;
@@ -207,19 +209,6 @@ fn counts(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
         "Undecided: the capture shows too little to say, as it begins in mid-stream, shows one \
          direction only, or ends before an answer was due.",
     )
-}
-
-/// What the reader left out: that nothing is shown does not mean that nothing was found.
-fn hidden(page: &mut Page<'_>, hidden: u64, view: &View) -> io::Result<()> {
-    if hidden == 0 {
-        return Ok(());
-    }
-    let are = if hidden == 1 { "is" } else { "are" };
-    page.text(&format!(
-        "{} {are} hidden by {}.",
-        words::counted(hidden, "finding"),
-        view.hidden_by()
-    ))
 }
 
 fn entries(page: &mut Page<'_>, report: &Report<'_>, names: &Names, all: bool) -> io::Result<()> {

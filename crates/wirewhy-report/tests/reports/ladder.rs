@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use wirewhy_flow::Side;
 use wirewhy_packet::{Interval, TcpFlags, Timestamp};
-use wirewhy_report::{Color, IcmpRow, Ladder, Look, Names, PacketRow};
+use wirewhy_report::{Color, IcmpRow, Ladder, Look, Names, PacketRow, View};
 
 use crate::sample::refused;
 
@@ -62,7 +62,10 @@ fn a_ladder_shows_direction_time_silence_marks_and_third_parties() {
     };
     ladder.packet(&answer).unwrap();
     ladder
-        .finish(&refused(0, "10.0.0.1:40000", "10.0.0.9:443"))
+        .finish(
+            &refused(0, "10.0.0.1:40000", "10.0.0.9:443"),
+            &View::default(),
+        )
         .unwrap();
     let shown = String::from_utf8(out).unwrap();
     let expected = "
@@ -113,9 +116,55 @@ fn long_labels_and_names_do_not_break_the_ladder() {
     };
     ladder.packet(&packet).unwrap();
     let shown = String::from_utf8(out).unwrap();
+    for line in shown.lines().take(2) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
     assert!(!shown.contains('\u{1b}'), "{shown}");
     assert!(
         shown.contains("fast retransmission, retransmission"),
         "{shown}"
     );
+}
+
+#[test]
+fn the_header_is_no_wider_than_the_ladder() {
+    let (client, server) = (
+        socket("[2001:db8:1111:2222:3333:4444:5555:6666]:40000"),
+        socket("[2001:db8:1111:2222:3333:4444:5555:7777]:443"),
+    );
+    for width in [40, 60, 80, 100] {
+        let mut out = Vec::new();
+        let look = Look::new(width, Color::Never);
+        let mut ladder = Ladder::new(&mut out, look, Names::default());
+        ladder.columns(client, server).unwrap();
+        let header = String::from_utf8(out).unwrap();
+        for line in header.lines() {
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+        assert!(
+            header.contains(":6666]:40000") && header.ends_with(":7777]:443\n"),
+            "{header}"
+        );
+    }
+}
+
+#[test]
+fn packets_left_out_are_no_silence() {
+    let mut out = Vec::new();
+    let look = Look::new(80, Color::Never);
+    let mut ladder = Ladder::new(&mut out, look, Names::default());
+    ladder
+        .packet(&row(1, 0, Side::Client, TcpFlags::SYN))
+        .unwrap();
+    let last = row(8_000, 60_000, Side::Client, TcpFlags::ACK);
+    ladder.left_out(8_200, last.time).unwrap();
+    ladder
+        .packet(&row(8_001, 60_001, Side::Client, TcpFlags::ACK))
+        .unwrap();
+    let shown = String::from_utf8(out).unwrap();
+    assert!(
+        shown.contains("… 8,200 packets not shown; --all-packets shows them"),
+        "{shown}"
+    );
+    assert!(!shown.contains("later"), "{shown}");
 }

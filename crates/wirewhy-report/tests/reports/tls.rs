@@ -222,7 +222,7 @@ fn ladder(tls: TlsFacts) -> String {
         };
         ladder.packet(&row(frame, from)).unwrap();
     }
-    ladder.finish(&judged(tls)).unwrap();
+    ladder.finish(&judged(tls), &View::default()).unwrap();
     String::from_utf8(out).unwrap()
 }
 

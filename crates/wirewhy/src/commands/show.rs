@@ -13,21 +13,21 @@ use wirewhy_packet::{Packet, TcpFlags, Transport};
 use wirewhy_report::{IcmpRow, Ladder, PacketRow};
 
 use super::packets::{DUPLICATE, mark};
+use super::window::Window;
 use crate::cli::ShowArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::setup::{Completeness, Setup, open, spoken};
 use crate::terminal;
 
-/// How many packets are drawn from the beginning of the connection, and as many from its end.
-const DRAWN: usize = 50_000;
+/// How many packets are kept from the beginning of the connection, and as many from its end, unless all are to be drawn.
+const KEPT: usize = 50_000;
 
 pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     let setup = Setup::new(&args.common, &args.select, &args.tls)?;
     let mut recording = open(&args.files)?;
     let mut filters = setup.filters.clone();
-    let found =
-        find(&mut recording, filters.as_mut(), &setup, args.stream).map_err(Failure::new)?;
+    let found = find(&mut recording, filters.as_mut(), &setup, args).map_err(Failure::new)?;
     let whole = setup.wrap_up(&recording, filters.as_ref());
     let Some(judged) = found.judged else {
         let source = spoken(&engine::summarize(&recording).source).to_owned();
@@ -50,7 +50,9 @@ pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     let mut output = Output::open(args.common.output.as_deref(), &args.files)?;
     let look = terminal::look(output.target(), args.common.color);
     let mut ladder = Ladder::new(output.writer(), look, setup.names.clone());
-    let drawn = draw(&mut ladder, &judged, &found.rows);
+    let rows = &found.rows;
+    let drawn = draw(&mut ladder, &judged, rows, args.all_packets)
+        .and_then(|()| ladder.finish(&judged, &setup.view(true, None)));
     drop(ladder);
     drawn.map_err(|error| output.failure(&error))?;
     output.close()?;
@@ -89,12 +91,12 @@ struct Rows {
 }
 
 impl Rows {
-    fn push(&mut self, row: Row) {
-        if self.first.len() < DRAWN {
+    fn push(&mut self, row: Row, keep_all: bool) {
+        if keep_all || self.first.len() < KEPT {
             self.first.push(row);
             return;
         }
-        if self.last.len() >= DRAWN {
+        if self.last.len() >= KEPT {
             self.last.pop_front();
             self.left_out += 1;
         }
@@ -106,8 +108,9 @@ fn find(
     recording: &mut Recording,
     filters: Option<&mut Filters>,
     setup: &Setup,
-    wanted: u32,
+    args: &ShowArgs,
 ) -> io::Result<Found> {
+    let wanted = args.stream;
     let mut marks = wireshark::Analysis::new();
     let mut analysis = Analysis::new(setup.options.clone());
     let mut found = Found::default();
@@ -126,7 +129,7 @@ fn find(
         let of_wanted = marked.filter(|marked| fed.passes && marked.stream == wanted);
         let is_copy = observed.is_some_and(|observed| observed.is_copy);
         if let Some(row) = of_wanted.and_then(|marked| row(fed.packet, marked, is_copy)) {
-            found.rows.push(row);
+            found.rows.push(row, args.all_packets);
         }
         io::Result::Ok(())
     }) {
@@ -154,7 +157,12 @@ fn row(packet: &Packet<'_>, marked: Marked, is_copy: bool) -> Option<Row> {
     })
 }
 
-fn draw(ladder: &mut Ladder<impl io::Write>, judged: &Judged, rows: &Rows) -> io::Result<()> {
+fn draw(
+    ladder: &mut Ladder<impl io::Write>,
+    judged: &Judged,
+    rows: &Rows,
+    all: bool,
+) -> io::Result<()> {
     let connection = &judged.connection;
     ladder.columns(socket(&connection.client), socket(&connection.server))?;
     if let Some(tls) = connection.app.as_deref().and_then(|app| app.tls.as_deref()) {
@@ -162,9 +170,27 @@ fn draw(ladder: &mut Ladder<impl io::Write>, judged: &Judged, rows: &Rows) -> io
     }
     let mut icmp = icmp_rows(connection).into_iter().peekable();
     let mut marks = Vec::new();
+    let frames: Vec<u64> = rows
+        .first
+        .iter()
+        .chain(&rows.last)
+        .map(|row| row.frame)
+        .collect();
+    let window = Window::new(&frames, &judged.findings, all);
+    let mut left_out = 0;
+    let mut latest = connection.first.time;
     for (index, row) in rows.first.iter().chain(&rows.last).enumerate() {
-        if index == rows.first.len() && rows.left_out > 0 {
-            ladder.left_out(rows.left_out)?;
+        if index == rows.first.len() {
+            left_out += rows.left_out;
+        }
+        if !window.shows(index) {
+            left_out += 1;
+            latest = row.time;
+            continue;
+        }
+        if left_out > 0 {
+            ladder.left_out(left_out, latest)?;
+            left_out = 0;
         }
         while let Some(error) = icmp.next_if(|error| error.frame < row.frame) {
             ladder.icmp(&error)?;
@@ -187,8 +213,7 @@ fn draw(ladder: &mut Ladder<impl io::Write>, judged: &Judged, rows: &Rows) -> io
             marks: &marks,
         })?;
     }
-    icmp.try_for_each(|error| ladder.icmp(&error))?;
-    ladder.finish(judged)
+    icmp.try_for_each(|error| ladder.icmp(&error))
 }
 
 fn socket(endpoint: &Endpoint) -> SocketAddr {

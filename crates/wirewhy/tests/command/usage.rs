@@ -250,6 +250,38 @@ fn show_draws_one_connection_with_icmp_errors() {
 }
 
 #[test]
+fn show_draws_what_matters_of_a_long_connection_and_all_on_request() {
+    let bench = Bench::new();
+    let mut text = "0.000 > S 0:0(0) win 64240
+        0.001 < SA 0:0(0) ack 1 win 65160
+        0.002 > A 1:1(0) ack 1\n"
+        .to_owned();
+    for n in 0..600 {
+        let (at, from) = (f64::from(n) / 100.0 + 0.01, n * 100 + 1);
+        text += &format!("{at:.3} > PA {from}:{}(100) ack 1\n", from + 100);
+        text += &format!("{:.3} < A 1:1(0) ack {}\n", at + 0.001, from + 100);
+    }
+    text += "9.000 < RA 1:1(0) ack 60001\n";
+    bench.capture("long.pcap", &text);
+    let short = bench.run(&["show", "long.pcap", "0"]).out;
+    let all = bench.run(&["show", "--all-packets", "long.pcap", "0"]).out;
+    assert!(
+        short.contains(" packets not shown; --all-packets shows them"),
+        "{short}"
+    );
+    assert!(short.lines().count() < 80, "{short}");
+    let arrows = |line: &&str| line.ends_with("->|") || line.ends_with("---|");
+    assert_eq!(all.lines().filter(arrows).count(), 1_204, "{all}");
+    // The findings are the same.
+    let findings = |shown: &str| shown.split_once("\nStream 0").unwrap().1.to_owned();
+    assert_eq!(findings(&short), findings(&all));
+    let hidden = bench
+        .run(&["show", "--only", "tls.*", "long.pcap", "0"])
+        .out;
+    assert!(hidden.ends_with("hidden by --only.\n"), "{hidden}");
+}
+
+#[test]
 fn explain_lists_and_explains() {
     let bench = Bench::new();
     let list = bench.run(&["explain"]);
