@@ -6,6 +6,7 @@
 use wirewhy_flow::{Connection, Mark, Side};
 use wirewhy_packet::{Interval, Timestamp};
 
+use crate::detectors::tcp::mtu_blackhole::large_unanswered;
 use crate::handshake::is_pending;
 use crate::{DETECTORS, Limits, Record};
 
@@ -21,7 +22,8 @@ pub enum Reportable {
     SynAckUnanswered,
     /// When the server has sent data, or not for [`Limits::silence`]: a server that has not may go on to show why it was late.
     FirstAnswer,
-    /// When the first unanswered segment has been so for [`Limits::silence`].
+    /// When the first unanswered segment has been so for [`Limits::silence`]; half a minute where it is a large one: a sign of
+    /// life of the other side would show that it is the size that does not pass.
     Unanswered,
     /// When the client has had the time to refuse what it was shown, or to leave without using it.
     ClientReaction,
@@ -43,6 +45,10 @@ const RATE: Interval = Interval::from_secs(10);
 
 /// How long a client that does not like a certificate may take to leave, and a little more.
 const LEAVING: Interval = Interval::from_millis(1_500);
+
+/// How long a side that got no large segment may take to show that smaller ones reach it: keep-alive probes of applications
+/// come every half minute or more often, retransmissions of its own sooner.
+const SIGN_OF_LIFE: Interval = Interval::from_secs(30);
 
 /// Silence longer than this ends nothing that a shorter one did not.
 const LONGEST_SILENCE: Interval = Interval::from_secs(24 * 3600);
@@ -75,7 +81,15 @@ pub fn reportable_at(
             found.after(limits.silence).after(SECOND_THOUGHTS)
         }
         Reportable::FirstAnswer => soon(),
-        Reportable::Unanswered => after(first_unanswered(connection), limits.silence),
+        Reportable::Unanswered => {
+            let is_large = large_unanswered(connection, limits).is_some();
+            let silence = if is_large {
+                limits.silence.max(SIGN_OF_LIFE)
+            } else {
+                limits.silence
+            };
+            after(first_unanswered(connection), silence)
+        }
         Reportable::ClientReaction if is_pending(connection) => {
             found.after(limits.handshake_silence)
         }
@@ -175,6 +189,35 @@ mod tests {
              0.10 > FA 1:1(0) ack 1\n0.12 < A 1:1(0) ack 2";
         let due = seconds_until(half, &[]).unwrap();
         assert!((59.8..60.1).contains(&due), "{due}");
+    }
+
+    #[test]
+    fn silence_after_large_segments_is_given_longer_to_break() {
+        let due = |bytes: u32| {
+            let end = bytes + 11;
+            let lost = format!("PA 11:{end}({bytes}) ack 11");
+            let connection = connection(&format!(
+                "0.00 > S 0:0(0) <mss 1460>
+                 0.02 < SA 0:0(0) ack 1 <mss 1460>
+                 0.03 > A 1:1(0) ack 1
+                 0.04 > PA 1:11(10) ack 1
+                 0.06 < PA 1:11(10) ack 11
+                 1.00 > {lost}
+                 1.30 > {lost}
+                 1.90 > {lost}
+                 3.10 > {lost}
+                 5.50 > {lost}
+                 6.0 end"
+            ));
+            let record = &crate::detectors::tcp::peer_vanished::RECORD;
+            let limits = Limits::default();
+            let found = connection.first.time;
+            reportable_at(record, &connection, found, &limits)
+                .since(found)
+                .as_secs_f64()
+        };
+        assert!((31.0..31.5).contains(&due(1_460)), "{}", due(1_460));
+        assert!((4.0..4.5).contains(&due(100)), "{}", due(100));
     }
 
     #[test]
