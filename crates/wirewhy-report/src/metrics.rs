@@ -1,7 +1,8 @@
 //! Counters for Prometheus.
 //!
 //! Labels come from bounded sets: codes of the catalogue, roles, outcomes. Addresses and names never become labels: a scan
-//! would make a series of each.
+//! would make a series of each. Every series that can be foreseen stands there from the start with 0, so that a rate sees the
+//! first event, too: each code with each severity up to its own, each culprit, each outcome.
 
 use std::fmt;
 
@@ -11,8 +12,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use wirewhy_detect::{Finding, Judged};
+use wirewhy_detect::{Finding, Outcome, Role, Severity};
 use wirewhy_packet::Interval;
+use wirewhy_survey::records;
 
 /// Everything counted.
 ///
@@ -20,7 +22,9 @@ use wirewhy_packet::Interval;
 pub struct Metrics {
     registry: Registry,
     connections: Family<[(&'static str, &'static str); 1], Counter>,
-    findings: Family<[(&'static str, &'static str); 3], Counter>,
+    findings: Family<[(&'static str, &'static str); 2], Counter>,
+    culprits: Family<[(&'static str, &'static str); 2], Counter>,
+    build: Family<[(&'static str, &'static str); 1], Gauge>,
     resets: Counter,
     retransmissions: Counter,
     tcp_handshake: Histogram,
@@ -58,6 +62,14 @@ pub struct Sums {
     pub memory: Option<u64>,
 }
 
+const ROLES: [Role; 5] = [
+    Role::Client,
+    Role::Server,
+    Role::Path,
+    Role::Capture,
+    Role::Unknown,
+];
+
 /// Upper bounds in seconds: from hosts of one rack to a SYN sent three times.
 const HANDSHAKE_SECONDS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -71,6 +83,8 @@ impl Metrics {
             registry: Registry::with_prefix("wirewhy"),
             connections: Family::default(),
             findings: Family::default(),
+            culprits: Family::default(),
+            build: Family::default(),
             resets: Counter::default(),
             retransmissions: Counter::default(),
             tcp_handshake: Histogram::new(HANDSHAKE_SECONDS),
@@ -85,11 +99,20 @@ impl Metrics {
             memory: Gauge::default(),
         };
         for outcome in ["failed", "degraded", "ok", "undecided"] {
-            metrics
-                .connections
-                .get_or_create(&[("outcome", outcome)])
-                .inc_by(0);
+            let _ = metrics.connections.get_or_create(&[("outcome", outcome)]);
         }
+        for severity in [Severity::Error, Severity::Warning, Severity::Note] {
+            for record in records().filter(|record| record.severity >= severity) {
+                let labels = [("code", record.code), ("severity", severity.name())];
+                let _ = metrics.findings.get_or_create(&labels);
+            }
+            for role in ROLES {
+                let labels = [("culprit", role.name()), ("severity", severity.name())];
+                let _ = metrics.culprits.get_or_create(&labels);
+            }
+        }
+        let build = [("version", env!("CARGO_PKG_VERSION"))];
+        metrics.build.get_or_create(&build).set(1);
         set(&metrics.table_limit, table_limit);
         metrics.registered()
     }
@@ -98,13 +121,23 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register(
             "connections",
-            "Connections that are over, by outcome",
+            "Connections by outcome: failed ones when that is known, others when they are over",
             self.connections.clone(),
         );
         registry.register(
             "findings",
-            "Findings told, by code, severity and the role of the culprit",
+            "Findings, by code and severity",
             self.findings.clone(),
+        );
+        registry.register(
+            "culprits",
+            "Findings, by the role of the culprit and severity",
+            self.culprits.clone(),
+        );
+        registry.register(
+            "build_info",
+            "1, with the version of the program as a label",
+            self.build.clone(),
         );
         for (name, help, counter) in [
             ("resets", "TCP resets seen", &self.resets),
@@ -166,17 +199,16 @@ impl Metrics {
 
     /// Counts a finding.
     pub fn finding(&self, finding: &Finding) {
-        let labels = [
-            ("code", finding.code),
-            ("severity", finding.severity.name()),
-            ("culprit", finding.culprit.role.name()),
-        ];
-        self.findings.get_or_create(&labels).inc();
+        let severity = ("severity", finding.severity.name());
+        let code = [("code", finding.code), severity];
+        self.findings.get_or_create(&code).inc();
+        let culprit = [("culprit", finding.culprit.role.name()), severity];
+        self.culprits.get_or_create(&culprit).inc();
     }
 
-    /// Counts a connection that is over.
-    pub fn connection(&self, judged: &Judged) {
-        let outcome = [("outcome", judged.outcome().name())];
+    /// Counts a connection, once.
+    pub fn connection(&self, outcome: Outcome) {
+        let outcome = [("outcome", outcome.name())];
         self.connections.get_or_create(&outcome).inc();
     }
 
@@ -315,6 +347,34 @@ mod tests {
             !text.contains("# EOF") && !text.contains("# UNIT"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn every_code_is_there_before_it_is_found() {
+        let text = Metrics::new(1_000).text();
+        let zero = |labels: &str| text.contains(&format!("\n{labels} 0\n"));
+        for record in records() {
+            let (code, severity) = (record.code, record.severity.name());
+            let labels = format!("{{code=\"{code}\",severity=\"{severity}\"}}");
+            assert!(
+                zero(&format!("wirewhy_findings_total{labels}")),
+                "{code}: {text}"
+            );
+        }
+        assert!(
+            zero("wirewhy_culprits_total{culprit=\"unknown\",severity=\"note\"}"),
+            "{text}"
+        );
+        // A note is never an error.
+        assert!(
+            !text.contains("{code=\"tcp.probe\",severity=\"error\"}"),
+            "{text}"
+        );
+        let build = format!(
+            "\nwirewhy_build_info{{version=\"{}\"}} 1\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert!(text.contains(&build), "{text}");
     }
 
     #[test]

@@ -298,7 +298,11 @@ fn metrics_are_there_for_prometheus() {
         "{head}"
     );
     for line in [
-        "wirewhy_findings_total{code=\"tcp.refused\",severity=\"error\",culprit=\"server\"} 3",
+        "wirewhy_findings_total{code=\"tcp.refused\",severity=\"error\"} 3",
+        "wirewhy_findings_total{code=\"tcp.unreachable\",severity=\"error\"} 0",
+        "wirewhy_culprits_total{culprit=\"server\",severity=\"error\"} 3",
+        // Long before they are over for good.
+        "wirewhy_connections_total{outcome=\"failed\"} 3",
         "wirewhy_resets_total 3",
         "wirewhy_tcp_packets_total 9",
         "wirewhy_kernel_dropped_packets_total 0",

@@ -1,12 +1,13 @@
 //! Who is told what a session finds: the person or program that reads, Prometheus, the folder of evidence.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
 use wirewhy::engine::Listener;
 use wirewhy::evidence::{Casebook, Concerns, Counts, EvidenceError};
 use wirewhy_capture::Interface;
-use wirewhy_detect::{Finding, Judged, Severity};
+use wirewhy_detect::{Finding, Judged, Outcome, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::{Frame, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, LiveReporter, Metrics, Status, View};
@@ -21,6 +22,8 @@ pub(super) struct Ears<'a> {
     casebook: Option<Casebook>,
     /// What is shown, kept as evidence and heeded by `--fail-on`. Metrics count everything.
     view: View,
+    /// Streams that were counted as failed before they were over.
+    failed: HashSet<u32>,
     worst: Option<Severity>,
 }
 
@@ -36,6 +39,7 @@ impl<'a> Ears<'a> {
             metrics,
             casebook,
             view,
+            failed: HashSet::new(),
             worst: None,
         }
     }
@@ -117,6 +121,11 @@ impl Listener for Ears<'_> {
     fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()> {
         if let Some(metrics) = &self.metrics {
             metrics.finding(finding);
+            // Whoever watches is not to wait until the connection is over.
+            let stream = judged.connection.stream;
+            if finding.severity == Severity::Error && self.failed.insert(stream) {
+                metrics.connection(Outcome::Failed);
+            }
         }
         if !self.view.counts(finding) {
             return Ok(());
@@ -140,7 +149,9 @@ impl Listener for Ears<'_> {
 
     fn connection(&mut self, judged: &Judged) -> io::Result<()> {
         if let Some(metrics) = &self.metrics {
-            metrics.connection(judged);
+            if !self.failed.remove(&judged.connection.stream) {
+                metrics.connection(judged.outcome());
+            }
             if let Some(took) = tls_handshake(&judged.connection) {
                 metrics.tls_handshake(took);
             }

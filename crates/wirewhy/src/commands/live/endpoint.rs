@@ -34,7 +34,7 @@ pub(super) fn bind(address: &str, remote: bool) -> Result<TcpListener, Failure> 
     let refuse = |words: &str| Failure::new(format!("--metrics {address}: {words}"));
     let addresses: Vec<SocketAddr> = address
         .to_socket_addrs()
-        .map_err(|_| refuse("is no ADDRESS:PORT, as in 127.0.0.1:9100"))?
+        .map_err(|_| refuse("is no ADDRESS:PORT, as in 127.0.0.1:8999"))?
         .collect();
     if !remote && !addresses.iter().all(|address| address.ip().is_loopback()) {
         return Err(refuse(
@@ -254,6 +254,6 @@ mod tests {
         assert!(bind("[::1]:0", false).is_ok() || bind("[::1]:0", true).is_err());
         assert!(bind("0.0.0.0:0", false).is_err());
         assert!(bind("0.0.0.0:0", true).is_ok());
-        assert!(bind("9100", true).is_err());
+        assert!(bind("8999", true).is_err());
     }
 }
