@@ -284,7 +284,7 @@ fn where_next(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
     }
     page.line(&format!(
         "About this code:  wirewhy explain {}",
-        first.code()
+        entry::advice(first)
     ))
 }
 

@@ -11,6 +11,13 @@ pub(crate) fn frames(frames: &[u64], files: &[FileSummary]) -> String {
     if frames.is_empty() {
         return "no frame".to_owned();
     }
+    let mut different: Vec<u64> = Vec::new();
+    for frame in frames {
+        if !different.contains(frame) {
+            different.push(*frame);
+        }
+    }
+    let frames = different.as_slice();
     let shown = frames.get(..MAX_FRAMES).unwrap_or(frames);
     let mut parts: Vec<String> = Vec::new();
     let mut left = shown;

@@ -35,14 +35,13 @@ struct Row {
 
 /// The widths of the columns; 0 for one that is left out.
 struct Widths {
+    severity: usize,
     count: usize,
     code: usize,
     place: usize,
     culprit: usize,
     what: usize,
 }
-
-const SEVERITY: usize = 7;
 
 /// One line for each entry, and one for those that are too many.
 pub(super) fn write(page: &mut Page<'_>, entries: &[Entry<'_>]) -> io::Result<()> {
@@ -59,12 +58,13 @@ pub(super) fn write(page: &mut Page<'_>, entries: &[Entry<'_>]) -> io::Result<()
         widths = Widths::new(&rows, page.look.width);
     }
     page.blank()?;
-    let header = widths.line(["count", "code", "where", "culprit", "what happened"]);
-    let header = format!("{:SEVERITY$}  {header}", "");
+    let header = widths.line(["#", "code", "where", "culprit", "what happened"]);
+    let severity = widths.severity;
+    let header = format!("{:severity$}  {header}", "");
     let header = page.look.quiet(header.trim_end());
     page.line(&header)?;
     for row in &rows {
-        let word = format!("{:<SEVERITY$}", row.severity.name());
+        let word = format!("{:<severity$}", row.severity.name());
         let word = page.look.severity(row.severity, &word);
         let line = widths.line([&row.count, &row.code, &row.place, &row.culprit, &row.what]);
         page.line(format!("{word}  {line}").trim_end())?;
@@ -120,13 +120,14 @@ impl Widths {
             cells.max().unwrap_or(0)
         };
         let mut widths = Widths {
-            count: widest(|row| &row.count).max("count".len()),
+            severity: widest(|row| row.severity.name()),
+            count: widest(|row| &row.count).max(1),
             code: widest(|row| &row.code),
             place: widest(|row| &row.place).min(MOST_PLACE),
             culprit: widest(|row| &row.culprit).clamp("culprit".len(), MOST_CULPRIT),
             what: widest(|row| &row.what),
         };
-        let room = width.saturating_sub(SEVERITY + GAP);
+        let room = width.saturating_sub(widths.severity + GAP);
         let whole = widths.what;
         widths.what = 0;
         let left = room.saturating_sub(widths.taken() + GAP);
@@ -214,10 +215,10 @@ mod tests {
         let rows = rows("[2001:db8:1:2::9]:443");
         for width in 40..140 {
             let widths = Widths::new(&rows, width);
-            assert!(SEVERITY + GAP + widths.taken() <= width, "{width}");
+            assert!(widths.severity + GAP + widths.taken() <= width, "{width}");
             assert_eq!(widths.code, "tcp.peer-vanished".len(), "{width}");
         }
-        let narrow = Widths::new(&rows, 70);
+        let narrow = Widths::new(&rows, 66);
         assert_eq!(narrow.what, 0);
         assert!(narrow.place < 21 && narrow.culprit > 0);
         assert!(Widths::new(&rows, 100).what >= LEAST_WHAT);

@@ -54,9 +54,9 @@ fn equal_cause_and_equal_service_are_one_entry() {
 web.pcap: pcap (gzip), EN10MB, 2,430,112 packets over 61.2 s, from 2026-01-02 03:04:05.000 UTC
 11 connections: 9 failed, 0 degraded, 2 ok, 0 undecided
 
-         count  code          where         culprit
-error        8  test.refused  10.0.0.9:443  server, certain
-error        1  test.refused  10.0.0.7:443  server, certain
+       #  code          where         culprit
+error  8  test.refused  10.0.0.9:443  server, certain
+error  1  test.refused  10.0.0.7:443  server, certain
 
 error    test.refused
 where    10.0.0.9:443, 8 connections from 10.0.0.1
