@@ -22,8 +22,9 @@ pub enum Reportable {
     SynAckUnanswered,
     /// When the server has sent data, or not for [`Limits::silence`]: a server that has not may go on to show why it was late.
     FirstAnswer,
-    /// When the first unanswered segment has been so for [`Limits::silence`]; half a minute where it is a large one: a sign of
-    /// life of the other side would show that it is the size that does not pass.
+    /// When the first unanswered segment has been so for [`Limits::silence`]; half a minute where it is a large one, or the
+    /// server has done no more than answer the SYN: a sign of life of the other side would show that it is the size that does
+    /// not pass, or that the server did not take the connection yet.
     Unanswered,
     /// When the client has had the time to refuse what it was shown, or to leave without using it.
     ClientReaction,
@@ -46,8 +47,8 @@ const RATE: Interval = Interval::from_secs(10);
 /// How long a client that does not like a certificate may take to leave, and a little more.
 const LEAVING: Interval = Interval::from_millis(1_500);
 
-/// How long a side that got no large segment may take to show that smaller ones reach it: keep-alive probes of applications
-/// come every half minute or more often, retransmissions of its own sooner.
+/// How long a side may take to show that it lives: keep-alive probes of applications come every half minute or more often,
+/// retransmissions sooner, those of a SYN-ACK after 1, 3, 7, 15 and 31 seconds.
 const SIGN_OF_LIFE: Interval = Interval::from_secs(30);
 
 /// Silence longer than this ends nothing that a shorter one did not.
@@ -82,8 +83,8 @@ pub fn reportable_at(
         }
         Reportable::FirstAnswer => soon(),
         Reportable::Unanswered => {
-            let is_large = large_unanswered(connection, limits).is_some();
-            let silence = if is_large {
+            let may_live = large_unanswered(connection, limits).is_some() || is_untaken(connection);
+            let silence = if may_live {
                 limits.silence.max(SIGN_OF_LIFE)
             } else {
                 limits.silence
@@ -141,6 +142,12 @@ pub fn next_deadline(
         earliest = Some(by);
     }
     earliest
+}
+
+/// Whether the server has sent nothing but its SYN-ACK.
+fn is_untaken(connection: &Connection) -> bool {
+    let handshake = &connection.tcp.handshake;
+    handshake.syn_ack.is_some() && connection.server.counts.packets <= u64::from(handshake.syn_acks)
 }
 
 fn first_unanswered(connection: &Connection) -> Option<Mark> {
@@ -218,6 +225,30 @@ mod tests {
         };
         assert!((31.0..31.5).contains(&due(1_460)), "{}", due(1_460));
         assert!((4.0..4.5).contains(&due(100)), "{}", due(100));
+    }
+
+    #[test]
+    fn a_server_that_did_not_take_the_connection_yet_is_given_longer() {
+        let due = |answer: &str| {
+            let connection = connection(&format!(
+                "0.00 > S 0:0(0)
+                 0.02 < SA 0:0(0) ack 1
+                 0.03 > A 1:1(0) ack 1
+                 0.04 > PA 1:11(10) ack 1
+                 {answer}
+                 1.00 > PA 11:21(10) ack 1
+                 1.30 > PA 11:21(10) ack 1
+                 1.90 > PA 11:21(10) ack 1
+                 3.10 > PA 11:21(10) ack 1
+                 5.0 end"
+            ));
+            let record = &crate::detectors::tcp::peer_vanished::RECORD;
+            let found = connection.first.time;
+            let due = reportable_at(record, &connection, found, &Limits::default());
+            due.since(found).as_secs_f64()
+        };
+        assert!(due("") > 30.0, "{}", due(""));
+        assert!(due("0.06 < A 1:1(0) ack 11") < 5.0);
     }
 
     #[test]
