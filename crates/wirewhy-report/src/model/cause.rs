@@ -128,6 +128,12 @@ impl Cause {
         self.tally.connections
     }
 
+    /// How many connections go to services that are known one by one and wanted.
+    pub(super) fn connections_to(&self, wanted: impl Fn(Service) -> bool) -> u64 {
+        let services = self.services.iter().filter(|found| wanted(found.service));
+        services.map(|found| found.tally.connections).sum()
+    }
+
     /// The connections of each service.
     pub(super) fn sizes(&self) -> impl Iterator<Item = u64> {
         let services = self.services.iter();

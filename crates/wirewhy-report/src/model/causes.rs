@@ -113,8 +113,14 @@ impl Causes {
         self.room = MAX_SERVICES.max(self.services.saturating_mul(2));
     }
 
-    /// Takes out the connections that something beyond them explains: all of a source, all to a service or to a host.
+    /// Takes out the connections that something beyond them explains: all of a source, all to a service or to a host. Nothing
+    /// where there are more than it accounts for.
     pub(super) fn take(&mut self, reach: &Reach) -> Vec<Problem> {
+        let explained = self.codes.iter().filter(|code| reach.covers(code.code));
+        let connections = explained.map(|code| code.connections(reach)).sum();
+        if !reach.accounts_for(connections) {
+            return Vec::new();
+        }
         let codes = self.codes.iter_mut();
         let explained = codes.filter(|code| reach.covers(code.code));
         explained.filter_map(|code| code.take(reach)).collect()
@@ -155,6 +161,22 @@ impl Code {
         };
         let (_, cause) = self.sources.remove(at);
         self.rest = Some(merged(self.rest.take(), cause));
+    }
+
+    /// How many connections are in reach.
+    fn connections(&self, reach: &Reach) -> u64 {
+        let sources = self.sources.iter();
+        match reach.whose {
+            Whose::Source(source) => sources
+                .filter(|(known, _)| *known == source)
+                .map(|(_, cause)| cause.connections())
+                .sum(),
+            Whose::Service(_) | Whose::Host(_) => sources
+                .map(|(_, cause)| cause)
+                .chain(&self.rest)
+                .map(|cause| cause.connections_to(|service| reach.holds(service)))
+                .sum(),
+        }
     }
 
     fn take(&mut self, reach: &Reach) -> Option<Problem> {

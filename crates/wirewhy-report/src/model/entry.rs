@@ -1,6 +1,6 @@
 //! One entry of a report: a root cause, and everything that only follows from it.
 
-use wirewhy_detect::{Scope, Severity};
+use wirewhy_detect::{Role, Scope, Severity};
 use wirewhy_survey::GroupFinding;
 
 use super::cause::{Place, Problem};
@@ -45,10 +45,7 @@ impl Entry<'_> {
     pub(crate) fn severity(&self) -> Severity {
         match self {
             Entry::Cause(problem, _) => problem.severity,
-            Entry::Beyond(beyond) => {
-                let all = beyond.all().map(|found| found.finding.severity);
-                all.max().unwrap_or(Severity::Note)
-            }
+            Entry::Beyond(beyond) => beyond.severity(),
         }
     }
 
@@ -65,6 +62,15 @@ impl Entry<'_> {
 }
 
 impl<'a> Beyond<'a> {
+    /// How bad it is: as bad as what came of it, unless clients did it to themselves.
+    fn severity(&self) -> Severity {
+        let own = self.all().map(|found| found.finding.severity).max();
+        let explained = self.explains.iter().map(|problem| problem.severity).max();
+        let by_clients = self.first.finding.culprit.role == Role::Client;
+        let worst = own.max(explained.filter(|_| !by_clients));
+        worst.unwrap_or(Severity::Note)
+    }
+
     /// The connections that it explains.
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
@@ -104,15 +110,17 @@ pub(super) fn entries<'a>(
     let mut heads: Vec<Beyond<'a>> = Vec::new();
     let mut additions: Vec<(&'a GroupFinding, Reach)> = Vec::new();
     for found in beyond {
-        if let Some(reach) = Reach::adds_to(found) {
+        let explained = Reach::explained_by(found);
+        let explains = explained.map_or(Vec::new(), |reach| causes.take(&reach));
+        let adds_to = Reach::adds_to(found).filter(|_| explains.is_empty());
+        if let Some(reach) = adds_to {
             additions.push((found, reach));
             continue;
         }
-        let reach = Reach::explained_by(found);
         heads.push(Beyond {
             first: found,
             others: Vec::new(),
-            explains: reach.map_or(Vec::new(), |reach| causes.take(&reach)),
+            explains,
         });
     }
     let mut problems = causes.into_problems();

@@ -42,6 +42,8 @@ pub(super) struct Reach {
     pub(super) whose: Whose,
     /// The root causes that come of it; all where none is named.
     codes: Vec<String>,
+    /// How many connections it counted, where these are not all that have these causes.
+    counted: Option<u64>,
 }
 
 /// Whose connections are explained.
@@ -58,14 +60,31 @@ pub(super) enum Whose {
 impl Reach {
     /// The connections whose failure is nothing but this finding: their entries are folded under it.
     pub(super) fn explained_by(found: &GroupFinding) -> Option<Reach> {
+        let mut counted = None;
         let (whose, codes) = match found.finding.code {
             "service.down" => (service(found)?, causes(&found.finding)),
             "host.syn-flood" => (service(found)?, listed(FLOODED)),
             "host.port-scan" => (Whose::Source(host(found)?), listed(ATTEMPTS)),
             "arp.unanswered" => (Whose::Host(host(found)?), listed(UNFOUND)),
+            "host.idle-timer" => {
+                counted = match found.finding.facts.value("connections") {
+                    Some(Value::Count(connections)) => Some(*connections),
+                    _ => Some(0),
+                };
+                (Whose::Host(host(found)?), listed(FORGOTTEN))
+            }
             _ => return None,
         };
-        Some(Reach { whose, codes })
+        Some(Reach {
+            whose,
+            codes,
+            counted,
+        })
+    }
+
+    /// Whether so many connections are no more than it counted.
+    pub(super) fn accounts_for(&self, connections: u64) -> bool {
+        self.counted.is_none_or(|counted| connections <= counted)
     }
 
     /// The connections about which this finding says more: it is folded under their entry.
@@ -75,7 +94,11 @@ impl Reach {
             "host.idle-timer" => (Whose::Host(host(found)?), listed(FORGOTTEN)),
             _ => return None,
         };
-        Some(Reach { whose, codes })
+        Some(Reach {
+            whose,
+            codes,
+            counted: None,
+        })
     }
 
     /// Whether connections with this root cause are among them.

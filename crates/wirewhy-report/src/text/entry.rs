@@ -2,7 +2,7 @@
 
 use std::io;
 
-use wirewhy_detect::{Confidence, Finding, Record};
+use wirewhy_detect::{Confidence, Finding, Record, Severity, Value};
 use wirewhy_packet::Interval;
 use wirewhy_survey::{GroupFinding, record_of};
 
@@ -32,7 +32,7 @@ pub(super) fn write(
 ) -> io::Result<()> {
     match entry {
         Entry::Cause(problem, additions) => write_cause(page, problem, additions, names, all),
-        Entry::Beyond(beyond) => write_beyond(page, beyond, names, all),
+        Entry::Beyond(beyond) => write_beyond(page, (entry.severity(), beyond), names, all),
     }
 }
 
@@ -130,7 +130,7 @@ pub(super) fn write_short(page: &mut Page<'_>, entry: &Entry<'_>, names: &Names)
 
 fn headline(
     page: &mut Page<'_>,
-    severity: wirewhy_detect::Severity,
+    severity: Severity,
     code: &str,
     is_possible: bool,
 ) -> io::Result<()> {
@@ -290,17 +290,30 @@ fn added(problem: &Problem, additions: &[&GroupFinding]) -> Vec<String> {
 }
 
 /// In what the connections of an entry differ: `alert: 3 unknown_ca, 2 certificate_expired`.
-pub(super) fn differences(detail: &Detail) -> Vec<String> {
+fn differences(detail: &Detail) -> Vec<String> {
     let differences = detail.differences().into_iter();
-    let spelled = differences.map(|(fact, values)| {
-        let values = values.into_iter().map(|(value, times)| {
-            let value = words::value(fact, value);
-            format!("{} {value}", words::count(times))
-        });
-        let values: Vec<String> = values.collect();
-        format!("{}: {}", fact.replace('_', " "), values.join(", "))
+    differences
+        .map(|(fact, values)| {
+            let values = kinds(fact, &values);
+            format!("{}: {values}", fact.replace('_', " "))
+        })
+        .collect()
+}
+
+/// What the connections of an entry differ in, where that is what its code is about: alerts of `tls.alert`.
+pub(super) fn kinds_of(problem: &Problem) -> Option<String> {
+    let differences = problem.detail.differences().into_iter();
+    let mut named = differences.filter(|(fact, _)| problem.code.ends_with(fact));
+    let (fact, values) = named.next()?;
+    Some(kinds(fact, &values))
+}
+
+fn kinds(fact: &str, values: &[(&Value, u64)]) -> String {
+    let values = values.iter().map(|(value, times)| {
+        let value = words::value(fact, value);
+        format!("{} {value}", words::count(*times))
     });
-    spelled.collect()
+    values.collect::<Vec<_>>().join(", ")
 }
 
 /// Where an entry is, in a few words without names.
@@ -394,12 +407,12 @@ pub(super) fn is_possible(beyond: &Beyond<'_>) -> bool {
 /// Findings about more than one connection, and which connections they explain.
 fn write_beyond(
     page: &mut Page<'_>,
-    beyond: &Beyond<'_>,
+    (severity, beyond): (Severity, &Beyond<'_>),
     names: &Names,
     all: bool,
 ) -> io::Result<()> {
     let found = &beyond.first.finding;
-    headline(page, found.severity, found.code, is_possible(beyond))?;
+    headline(page, severity, found.code, is_possible(beyond))?;
     let subject = Safe(&beyond.first.subject);
     let tally = beyond.tally();
     let connections = match tally.connections {

@@ -85,7 +85,7 @@ fn row(entry: &Entry<'_>) -> Row {
     let (culprits, what, is_possible) = match entry {
         Entry::Cause(problem, _) => (
             problem.detail.culprits.clone(),
-            entry::differences(&problem.detail).into_iter().next(),
+            entry::kinds_of(problem),
             problem.detail.is_possible(),
         ),
         Entry::Beyond(beyond) => {

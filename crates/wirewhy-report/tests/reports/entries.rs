@@ -178,7 +178,8 @@ fn a_scan_takes_what_its_source_tried_however_many_others_failed() {
         push("192.0.2.7:4001".to_owned(), format!("10.0.0.9:{}", 200 + n));
     }
     let place = (Scope::Host, "192.0.2.7");
-    let scan = beyond("host.port-scan", place, Severity::Warning, Facts::default());
+    let mut scan = beyond("host.port-scan", place, Severity::Warning, Facts::default());
+    scan.finding.culprit = Role::Client.into();
     let shown = report(&all, &[scan], View::default());
     let expected = ["error 60 tcp.refused", "warning 120 host.port-scan"];
     assert_eq!(table(&shown), expected, "{shown}");
@@ -197,7 +198,8 @@ fn a_flood_takes_the_half_open_attempts_at_its_service() {
     let mut all: Vec<Judged> = (0..900).map(|n| half_open(n, 80)).collect();
     all.push(half_open(900, 81));
     let place = (Scope::Service, "10.0.0.9:80");
-    let flood = beyond("host.syn-flood", place, Severity::Warning, Facts::default());
+    let mut flood = beyond("host.syn-flood", place, Severity::Warning, Facts::default());
+    flood.finding.culprit = Role::Client.into();
     let shown = report(&all, &[flood], View::default());
     let expected = [
         "error 1 tcp.synack-unanswered",
@@ -230,6 +232,32 @@ fn what_only_adds_to_an_entry_stands_under_it() {
     assert_eq!(
         shown.matches("\nwarning  service.flaky").count(),
         1,
+        "{shown}"
+    );
+}
+
+#[test]
+fn an_idle_timer_takes_the_connections_it_counted() {
+    let lost = |n: u32| {
+        let vanished = finding("tcp.peer-vanished", Severity::Error);
+        judged(n, "10.0.0.1:40000", "10.0.0.9:443", vec![vanished])
+    };
+    let mut all: Vec<Judged> = (0..3).map(lost).collect();
+    let place = (Scope::Host, "10.0.0.9");
+    let facts = Facts::default().with("connections", 3_u32);
+    let timer = beyond("host.idle-timer", place, Severity::Warning, facts);
+    let shown = report(&all, std::slice::from_ref(&timer), View::default());
+    assert_eq!(table(&shown), ["error 3 host.idle-timer"], "{shown}");
+    assert!(
+        shown.contains("also     seen: tcp.peer-vanished (3)\n"),
+        "{shown}"
+    );
+    // One more that it did not count: which they are is not known here.
+    all.push(lost(3));
+    let shown = report(&all, &[timer], View::default());
+    assert_eq!(table(&shown), ["error 4 tcp.peer-vanished"], "{shown}");
+    assert!(
+        shown.contains("\nalso     host.idle-timer: likely: "),
         "{shown}"
     );
 }
@@ -289,6 +317,9 @@ fn facts_that_differ_are_counted_and_not_told_by_one_example() {
     let what = "\nwhat     alert: 3 certificate_expired, 2 bad_certificate, 2 unknown_ca\n\
                 as in    Something is wrong: tls.alert (4 certain, 3 likely; stream 0, the first of 7)\n";
     assert!(shown.contains(what), "{shown}");
+    // The table has them, too: they are what the code is about.
+    let row = "  3 certificate_expired, 2 bad_certi";
+    assert!(shown.contains(row), "{shown}");
     let culprit =
         "\nculprit  the client 10.0.0.1, possible (5); the server 10.0.0.1, possible (2)\n";
     assert!(shown.contains(culprit), "{shown}");
