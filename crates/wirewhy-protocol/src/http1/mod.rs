@@ -24,9 +24,9 @@ const MAX_LINE: usize = 8 * 1024;
 /// The longest text of a refusal that is read.
 const MAX_REFUSAL: u64 = 2 * 1024;
 
-/// What servers write in a 400 about TLS: nginx, Apache and Go to a client that speaks HTTP where they expect TLS, nginx
+/// What servers write in a 400 about TLS: nginx, Apache, Go and Tomcat to a client that speaks HTTP where they expect TLS, nginx
 /// about the client's certificate.
-const COMPLAINTS: [(&[u8], TlsComplaint); 5] = [
+const COMPLAINTS: [(&[u8], TlsComplaint); 6] = [
     (
         b"plain HTTP request was sent to HTTPS port",
         TlsComplaint::ExpectsTls,
@@ -37,6 +37,10 @@ const COMPLAINTS: [(&[u8], TlsComplaint); 5] = [
     ),
     (
         b"Client sent an HTTP request to an HTTPS server",
+        TlsComplaint::ExpectsTls,
+    ),
+    (
+        b"This combination of host and port requires TLS",
         TlsComplaint::ExpectsTls,
     ),
     (
@@ -89,6 +93,8 @@ enum State {
     Sized { start: u64, end: u64 },
     /// Inside the text of a refusal, which is read.
     Refusal { start: u64, end: u64 },
+    /// Inside the text of a refusal that ends with the stream.
+    OpenRefusal,
     /// Before a chunk's size, after `received` bytes of the body.
     ChunkSize { received: u64 },
     /// Inside a chunk.
@@ -111,6 +117,7 @@ impl Parser for Reader {
             State::Tunnel => self.read_tunnel(input, exchanges),
             State::Sized { end, .. } => self.read_sized(input, end, exchanges),
             State::Refusal { end, .. } => self.read_refusal(input, end, exchanges),
+            State::OpenRefusal => self.read_open_refusal(input, exchanges),
             State::ChunkSize { received } => self.read_chunk_size(input, received),
             State::Chunk { end, .. } => {
                 if input.at >= end {
@@ -131,6 +138,7 @@ impl Parser for Reader {
             State::UntilClose => Some(u64::MAX),
             State::Head
             | State::Refusal { .. }
+            | State::OpenRefusal
             | State::ChunkSize { .. }
             | State::ChunkEnd { .. }
             | State::Trailers { .. }
@@ -162,8 +170,8 @@ impl Parser for Reader {
         let what = match self.state {
             State::Tunnel => return Framing::Boundary,
             State::Sized { end, .. } if upto >= end => return Framing::Boundary,
-            State::UntilClose if closed => return Framing::Boundary,
-            State::UntilClose => return Framing::UntilClose,
+            State::UntilClose | State::OpenRefusal if closed => return Framing::Boundary,
+            State::UntilClose | State::OpenRefusal => return Framing::UntilClose,
             State::Head if !pending => return Framing::Boundary,
             State::Head => What::Header,
             State::Sized { start, end } | State::Refusal { start, end } => What::ContentLength {
@@ -227,6 +235,21 @@ impl Parser for Reader {
             },
         }
     }
+}
+
+/// The complaint about TLS in a text: the one that ends first, however much of the text is there.
+fn complaint(text: &[u8]) -> Option<TlsComplaint> {
+    let ends = |words: &[u8]| {
+        let mut windows = text.windows(words.len());
+        windows
+            .position(|window| window == words)
+            .map(|at| at + words.len())
+    };
+    COMPLAINTS
+        .iter()
+        .filter_map(|(words, complaint)| Some((ends(words)?, *complaint)))
+        .min_by_key(|(end, _)| *end)
+        .map(|(_, complaint)| complaint)
 }
 
 /// Whether a server has sent nothing yet, or something that answers requests.
@@ -334,6 +357,11 @@ impl Reader {
             self.state = State::Refusal { start: after, end };
             return Step::To(after);
         }
+        if status == 400 && parsed.body == Body::UntilClose && method != Method::Head {
+            self.searched = 0;
+            self.state = State::OpenRefusal;
+            return Step::To(after);
+        }
         let body = match (method, status) {
             (Method::Head, _) | (_, 204 | 304) => Body::None,
             _ => parsed.body,
@@ -380,12 +408,25 @@ impl Reader {
         }
         let length = usize::try_from(end.saturating_sub(input.at)).unwrap_or(usize::MAX);
         let text = input.bytes.get(..length).unwrap_or(input.bytes);
-        let says = |words: &[u8]| text.windows(words.len()).any(|window| window == words);
-        if let Some((_, complaint)) = COMPLAINTS.iter().find(|(words, _)| says(words)) {
-            exchanges.complain(*complaint);
+        if let Some(complaint) = complaint(text) {
+            exchanges.complain(complaint);
         }
         self.finish(input.mark, exchanges);
         Step::To(end)
+    }
+
+    /// Looks for a complaint as far as the text of a refusal goes at most.
+    fn read_open_refusal(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Step {
+        let most = usize::try_from(MAX_REFUSAL).unwrap_or(usize::MAX);
+        let found = complaint(input.bytes.get(..most).unwrap_or(input.bytes));
+        if found.is_none() && input.bytes.len() < most {
+            return Step::More;
+        }
+        if let Some(complaint) = found {
+            exchanges.complain(complaint);
+        }
+        self.state = State::UntilClose;
+        Step::To(u64::MAX)
     }
 
     fn read_chunk_size(&mut self, input: Input<'_>, received: u64) -> Step {

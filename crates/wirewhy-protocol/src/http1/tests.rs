@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{Turn, client, closed_facts, open_facts, server};
+use crate::testing::{Turn, client, closed_facts, facts_of, open_facts, segments, server};
 use crate::{AppFacts, AppProtocol, Request};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n";
@@ -534,4 +534,29 @@ fn an_upgrade_hands_over_on_101_only() {
     let plain = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let turns = [client(ask), server(plain), client(GET), server(plain)];
     assert_eq!(statuses(&turns), (2, 2, Some(200), Framing::Boundary));
+}
+
+#[test]
+fn a_complaint_is_read_with_a_length_and_without() {
+    let go = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    let other = b"HTTP/1.0 400 Bad Request\r\n\r\nno such thing, at some length, in plain text\n";
+    for (answer, said) in [(&go[..], Some(TlsComplaint::ExpectsTls)), (other, None)] {
+        let turns = [client(GET), server(answer)];
+        let whole = closed_facts(&turns);
+        assert_eq!(whole.http.complaint, said);
+        assert_eq!(whole.server.framing, Framing::Boundary);
+        for size in 1..answer.len() {
+            assert_eq!(facts_of(&segments(&turns, size), &turns), whole, "{size}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_without_end_is_read_no_further_than_its_beginning() {
+    let mut answer = b"HTTP/1.0 400 Bad Request\r\n\r\n".to_vec();
+    answer.resize(8_192, b'x');
+    answer.extend(b"Client sent an HTTP request to an HTTPS server");
+    let facts = open_facts(&[client(GET), server(&answer)]);
+    assert_eq!(facts.http.complaint, None);
+    assert_eq!(facts.server.framing, Framing::UntilClose);
 }
