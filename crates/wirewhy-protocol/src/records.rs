@@ -94,7 +94,7 @@ pub fn hello_of(bytes: &[u8]) -> Option<HandshakeType> {
 
 /// The records of one direction.
 #[derive(Clone, PartialEq, Debug, Default)]
-struct Reader {
+pub(crate) struct Reader {
     begun: Option<Mark>,
     record: Option<Open>,
 }

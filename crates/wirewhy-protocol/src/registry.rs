@@ -14,10 +14,11 @@ use crate::upgrade::proxy::PROXY;
 use crate::upgrade::rdp::RDP;
 use crate::upgrade::socks::SOCKS;
 use crate::upgrade::tds::TDS;
+use crate::upgrade::tds_tls::TLS_IN_TDS;
 use crate::upgrade::xmpp::XMPP;
 
 /// All protocols. Where first bytes fit several, the first one counts, so what proves less comes later.
-pub(crate) static PROTOCOLS: [&Protocol; 22] = [
+pub(crate) static PROTOCOLS: [&Protocol; 23] = [
     &TLS,
     &HTTP1_REQUEST,
     &HTTP1_RESPONSE,
@@ -37,6 +38,7 @@ pub(crate) static PROTOCOLS: [&Protocol; 22] = [
     &POSTGRESQL,
     &RDP,
     &TDS,
+    &TLS_IN_TDS,
     &SOCKS,
     &PROXY,
     // The first byte of its greeting is the lowest of a length: any.

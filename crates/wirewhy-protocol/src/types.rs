@@ -94,6 +94,8 @@ pub enum AppProtocol {
     Rdp,
     /// A PRELOGIN message of Microsoft SQL Server, and the answer to it.
     Tds,
+    /// TLS records inside of packets of Microsoft SQL Server.
+    TlsInTds,
     /// A SOCKS greeting, and the answer to it.
     Socks,
     /// The prefix of the PROXY protocol.

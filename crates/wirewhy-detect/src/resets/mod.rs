@@ -353,9 +353,7 @@ fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
         return false;
     }
     // Behind STARTTLS, a proxy's answer or its prefix TLS is what is spoken inside.
-    speaker.inner.or(speaker.protocol) == Some(AppProtocol::Tls)
-        && heard > 1
-        && reset.before.peer_payload_len <= longest
+    speaker.speaks_tls() && heard > 1 && reset.before.peer_payload_len <= longest
 }
 
 /// Both sides have said `close_notify`: what is still on the way is no more than that, and nobody waits for it.

@@ -15,6 +15,7 @@ pub(crate) mod rdp;
 pub(crate) mod socks;
 mod start_tls;
 pub(crate) mod tds;
+pub(crate) mod tds_tls;
 pub(crate) mod xmpp;
 
 use crate::types::{AppProtocol, Mark, Role};

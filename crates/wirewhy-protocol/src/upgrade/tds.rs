@@ -5,8 +5,11 @@ use super::start_tls::{Dialect, Outcome, StartTls, whole};
 use crate::protocol::{Protocol, Reading};
 use crate::types::{AppProtocol, Mark, Role, Transport};
 
-const PRELOGIN: u8 = 0x12;
+pub(super) const PRELOGIN: u8 = 0x12;
 const REPLY: u8 = 0x04;
+
+/// What stands before a packet's payload.
+pub(super) const HEADER: usize = 8;
 
 /// What a side says of encryption.
 const NOT_SUPPORTED: u8 = 2;
@@ -48,7 +51,7 @@ fn is_request(bytes: &[u8]) -> Option<bool> {
 
 /// A packet's length, and its payload.
 fn packet(bytes: &[u8], kind: u8) -> Result<(usize, &[u8]), Outcome> {
-    let Some((&[have, _, high, low, ..], _)) = bytes.split_first_chunk::<8>() else {
+    let Some((&[have, _, high, low, ..], _)) = bytes.split_first_chunk::<HEADER>() else {
         return Err(Outcome::More);
     };
     if have != kind {
@@ -56,7 +59,7 @@ fn packet(bytes: &[u8], kind: u8) -> Result<(usize, &[u8]), Outcome> {
     }
     let length = usize::from(u16::from_be_bytes([high, low]));
     let packet = whole(bytes, length)?;
-    Ok((length, packet.get(8..).ok_or(Outcome::Done)?))
+    Ok((length, packet.get(HEADER..).ok_or(Outcome::Done)?))
 }
 
 /// The ENCRYPTION option of a PRELOGIN message.
@@ -92,7 +95,7 @@ impl StartTls for Tds {
     }
 
     fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
-        let (_, payload) = match packet(bytes, REPLY) {
+        let (length, payload) = match packet(bytes, REPLY) {
             Ok(packet) => packet,
             Err(outcome) => return outcome,
         };
@@ -108,12 +111,12 @@ impl StartTls for Tds {
         match says {
             Some(0 | 1 | REQUIRED) if asked => {
                 facts.answer(UpgradeVerdict::Accepted, Some(words.into()), mark);
+                return Outcome::Used(length);
             }
             _ if asked => facts.answer(UpgradeVerdict::Refused, Some(words.into()), mark),
             Some(REQUIRED) => facts.reply = Some(words.into()),
             _ => {}
         }
-        // The handshake that follows is wrapped in TDS packets and cannot be handed on as a stretch of the stream.
         Outcome::Done
     }
 }
