@@ -58,6 +58,8 @@ pub struct TcpEndpoint {
     pub max_window: u32,
     /// Its first FIN.
     pub fin: Option<Mark>,
+    /// Bytes of the other side that its first FIN does not acknowledge: they crossed it.
+    pub crossed_fin: u32,
     /// What its latest packet acknowledges.
     pub last_ack: Option<Seq>,
     /// Value of its latest timestamps option, resets not counted.

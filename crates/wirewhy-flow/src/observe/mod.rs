@@ -482,9 +482,13 @@ impl Live {
     }
 
     fn observe_fin(&mut self, from: Side, segment: &Segment) {
-        let side = self.connection.side_mut(from);
+        let (side, peer) = self.connection.split_mut(from);
         if side.tcp.fin.is_none() {
             side.tcp.fin = Some(segment.mark());
+            let crossed = peer.tcp.next.filter(|_| segment.has_ack());
+            side.tcp.crossed_fin = crossed
+                .and_then(|next| u32::try_from(next.distance_from(segment.ack)).ok())
+                .unwrap_or(0);
             self.connection.record(segment, from, EventKind::Fin);
         }
         let side = self.connection.side_mut(from);
