@@ -32,6 +32,8 @@ pub struct TlsFacts {
     /// The group of the server's ephemeral key, where it was readable: of TLS 1.3 in the ServerHello, before it in the
     /// ServerKeyExchange.
     pub group: Option<NamedGroup>,
+    /// The bits of the prime of the server's ephemeral Diffie-Hellman key (RFC 5246 section 7.4.3), where it has one.
+    pub prime_bits: Option<u32>,
     /// The application protocol the server chose, where it was readable (RFC 7301).
     pub alpn: Option<Box<[u8]>>,
     /// Whether the server took early data (RFC 8446 section 4.2.10), where it was readable.
@@ -76,6 +78,8 @@ pub struct TlsSide {
     /// Its application data: of TLS 1.2 records of that type after its Finished; of TLS 1.3 encrypted records after the
     /// client's Finished, tickets and the like included where no keys are known, but none that has merely an alert's size.
     pub application_data: RecordTally,
+    /// Its first record that does not authenticate with keys that opened those before it, none of which was missed.
+    pub unauthentic: Option<Mark>,
     /// The record whose bytes stop in the middle.
     pub incomplete: Option<Incomplete>,
     /// Why it could not be followed to its end.
@@ -160,6 +164,8 @@ pub struct Alert {
     pub description: Option<AlertDescription>,
     /// How it is known.
     pub seen: AlertSeen,
+    /// The version in its record's header: before one is settled, that of its sender.
+    pub record_version: ProtocolVersion,
 }
 
 /// How an alert is known.

@@ -83,6 +83,8 @@ struct Progress {
     late: bool,
     /// The first byte of an alert whose second is to come.
     alert: Option<u8>,
+    /// The version in the header of the latest record.
+    record_version: ProtocolVersion,
     /// What there is of an encrypted record to be opened.
     sealed: Option<Vec<u8>>,
     /// How much application data was decrypted.
@@ -124,6 +126,7 @@ impl Tls<'_> {
 impl Follow {
     fn begin(&mut self, role: Role, record: Record, context: &CaptureContext) -> bool {
         let progress = self.progress(role);
+        progress.record_version = ProtocolVersion(record.version);
         if !progress.begun {
             progress.begun = true;
             // What no side begins with.
@@ -345,6 +348,7 @@ impl Follow {
         level: Option<u8>,
         description: Option<AlertDescription>,
     ) {
+        let record_version = self.progress(role).record_version;
         let alerts = &mut self.side(role).alerts;
         if alerts.len() < TlsSide::MAX_ALERTS {
             alerts.push(Alert {
@@ -352,6 +356,7 @@ impl Follow {
                 level,
                 description,
                 seen,
+                record_version,
             });
         }
         if let Some(description) = description {
@@ -421,6 +426,8 @@ impl Follow {
                 let suite = self.facts.cipher_suite().unwrap_or_default();
                 let group = messages::exchange_group(body, suite);
                 self.facts.group = self.facts.group.or(group);
+                let prime = messages::prime_bits(body, suite);
+                self.facts.prime_bits = self.facts.prime_bits.or(prime);
             }
             (Role::Server, kind::CERTIFICATE_REQUEST) => {
                 let request = match self.facts.version() {

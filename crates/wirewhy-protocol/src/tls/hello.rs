@@ -261,6 +261,44 @@ impl ClientHello {
             .any(|suite| suite == CipherSuite::FALLBACK_SCSV)
     }
 
+    /// Whether its lists are as long as they say, those of its usual extensions included.
+    #[must_use]
+    pub fn is_well_formed(&self) -> bool {
+        if self.is_ssl2 {
+            return true;
+        }
+        let exact = |mut body: &[u8], wide: bool| {
+            let list = match wide {
+                true => wire::vector16(&mut body),
+                false => wire::vector8(&mut body),
+            };
+            list.is_some() && body.is_empty()
+        };
+        let extensions = self.fields().extensions;
+        let whole = extensions.is_empty() || exact(extensions, true);
+        whole
+            && self.walk().all(|(kind, body)| match (kind, body) {
+                (
+                    ExtensionType::SUPPORTED_GROUPS
+                    | ExtensionType::SIGNATURE_ALGORITHMS
+                    | ExtensionType::ALPN
+                    | ExtensionType::KEY_SHARE
+                    | ExtensionType::SERVER_NAME,
+                    Some(body),
+                ) => exact(body, true),
+                (ExtensionType::SUPPORTED_VERSIONS, Some(body)) => exact(body, false),
+                (_, body) => body.is_some(),
+            })
+    }
+
+    /// Whether it can renegotiate securely, and says so (RFC 5746 section 3.3).
+    #[must_use]
+    pub fn signals_renegotiation(&self) -> bool {
+        let mut suites = self.suites();
+        self.has(ExtensionType::RENEGOTIATION_INFO)
+            || suites.any(|suite| suite == CipherSuite::EMPTY_RENEGOTIATION_INFO_SCSV)
+    }
+
     /// Whether it sends early data with it (RFC 8446 section 4.2.10).
     #[must_use]
     pub fn offers_early_data(&self) -> bool {

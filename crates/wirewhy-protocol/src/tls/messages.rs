@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tls_parser::{TlsCipherKx, TlsCipherSuite};
+use tls_parser::{TlsCipherAu, TlsCipherKx, TlsCipherSuite};
 
 use super::wire::{self, Extensions};
 use super::{CertificateRequest, Certificates, CipherSuite, NamedGroup, SignatureScheme};
@@ -158,6 +158,23 @@ pub(super) fn exchange_group(body: &[u8], suite: CipherSuite) -> Option<NamedGro
         [3, high, low, ..] if named => Some(NamedGroup(u16::from_be_bytes([high, low]))),
         _ => None,
     }
+}
+
+/// The bits of the prime of a ServerKeyExchange (RFC 5246 section 7.4.3), where the suite's has one.
+pub(super) fn prime_bits(mut body: &[u8], suite: CipherSuite) -> Option<u32> {
+    let suite = TlsCipherSuite::from_id(suite.0)?;
+    if !matches!(suite.kx, TlsCipherKx::Dhe | TlsCipherKx::Dh) {
+        return None;
+    }
+    if suite.au == TlsCipherAu::Psk {
+        // The hint (RFC 4279 section 3).
+        wire::vector16(&mut body)?;
+    }
+    let prime = wire::vector16(&mut body)?;
+    let zeros = prime.iter().take_while(|&&byte| byte == 0).count();
+    let (first, rest) = prime.get(zeros..)?.split_first()?;
+    let whole = u32::try_from(rest.len()).ok()?.checked_mul(8)?;
+    Some(whole + u8::BITS - first.leading_zeros())
 }
 
 /// What EncryptedExtensions (RFC 8446 section 4.3.1) say: the application protocol, and whether early data was taken.

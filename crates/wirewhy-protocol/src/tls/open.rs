@@ -53,6 +53,8 @@ struct Lane {
     failed: u8,
     /// Records not seen since the last that was opened.
     unseen: u8,
+    /// The keys in use have opened a record.
+    proven: bool,
 }
 
 /// Whether the key log was asked.
@@ -135,6 +137,12 @@ impl Opener {
     pub(super) fn is_past_handshake(&self, role: Role) -> bool {
         let lane = self.lane_of(role);
         lane.current.is_some() && lane.later.is_empty()
+    }
+
+    /// Whether a side's record that did not open had to: the last keys opened those before it, and none was missed.
+    pub(super) fn should_open(&self, role: Role) -> bool {
+        let lane = self.lane_of(role);
+        self.is_past_handshake(role) && lane.proven && lane.unseen == 0
     }
 
     /// What became of the connection's secrets.
@@ -297,6 +305,7 @@ impl Lane {
         if opened.is_some() {
             self.failed = 0;
             self.unseen = 0;
+            self.proven = true;
             return opened;
         }
         self.failed = self.failed.saturating_add(1);

@@ -18,7 +18,8 @@ pub struct Upgrade {
     /// The answer as it was on the wire, its last line, cut at 256 bytes: hostile text. For binary protocols its code in words. Where
     /// nobody asked: what the server sent instead, if it demanded TLS, or the line of a masked announcement.
     pub reply: Option<Box<str>>,
-    /// What the client sent in the clear after a refusal, if it was more than a farewell: it continues without TLS.
+    /// What the client sent in the clear after a refusal, or without asking where the server did not announce that it can, if it
+    /// was more than a farewell: it continues without TLS.
     pub went_on: Option<Mark>,
     /// Where an HTTP proxy is asked to connect to (`host:port`): hostile text.
     pub target: Option<Box<str>>,

@@ -195,7 +195,12 @@ impl Negotiation {
             Some(false) => {}
             None => return Outcome::More,
         }
-        let refused = self.facts.verdict == UpgradeVerdict::Refused && role == Role::Client;
+        let refused = |facts: &Upgrade| match facts.verdict {
+            UpgradeVerdict::Refused => true,
+            UpgradeVerdict::NotAsked => facts.offered == Some(false),
+            UpgradeVerdict::Unanswered | UpgradeVerdict::Accepted => false,
+        };
+        let without = role == Role::Client && refused(&self.facts);
         let outcome = match role {
             _ if self.finished => Outcome::Done,
             _ if self.facts.verdict == UpgradeVerdict::Accepted => return Outcome::Over(0),
@@ -207,8 +212,8 @@ impl Negotiation {
             Outcome::Done => Some(bytes),
             Outcome::More | Outcome::Wait | Outcome::Over(_) => None,
         };
-        if let Some(message) = read.filter(|_| refused)
-            && self.facts.verdict == UpgradeVerdict::Refused
+        if let Some(message) = read.filter(|_| without)
+            && refused(&self.facts)
             && !self.reader.is_small_talk(message)
         {
             self.facts.went_on.get_or_insert(mark);

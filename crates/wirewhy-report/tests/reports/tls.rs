@@ -156,12 +156,14 @@ fn refused(text: &str) -> TlsFacts {
         level: Some(2),
         description: Some(AlertDescription(48)),
         seen: AlertSeen::Clear,
+        record_version: ProtocolVersion::TLS1_2,
     }];
     tls.server.alerts = vec![Alert {
         mark: at(8),
         level: None,
         description: None,
         seen: AlertSeen::Encrypted,
+        record_version: ProtocolVersion::TLS1_2,
     }];
     tls
 }

@@ -45,6 +45,9 @@ impl Follow {
         match self.opener.open(role, header, body) {
             Some(opened) => self.opened(role, record, opened, mark, context),
             None => {
+                if self.opener.should_open(role) {
+                    self.side(role).unauthentic.get_or_insert(mark);
+                }
                 if record.kind == APPLICATION_DATA && self.progress(role).plain > 0 {
                     self.miss_plain(role, record);
                 }
