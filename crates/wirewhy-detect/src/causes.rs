@@ -25,7 +25,9 @@ pub(crate) const CERTIFICATES: Cause = Cause::FirstOf(&[
     Cause::IfError("tls.cert-chain-incomplete"),
     Cause::IfError("tls.cert-untrusted"),
     Cause::IfError("tls.cert-weak"),
+    Cause::IfError("tls.staple-missing"),
     Cause::IfError("tls.intercepted"),
+    Cause::IfError("tls.cert-rejected"),
 ]);
 
 /// What an alert that ended a handshake can stand for.
@@ -36,6 +38,10 @@ pub(crate) const ALERTS: Cause = Cause::FirstOf(&[
     Cause::IfAsSevere("tls.unrecognized-name"),
     Cause::IfAsSevere("tls.client-cert-missing"),
     Cause::IfAsSevere("tls.client-cert-rejected"),
+    Cause::IfAsSevere("tls.downgraded"),
+    Cause::IfAsSevere("tls.weak-key-exchange"),
+    Cause::IfAsSevere("tls.extension-required"),
+    Cause::IfAsSevere("tls.record-corrupted"),
     Cause::IfAsSevere("tls.alert"),
     Cause::IfAsSevere("tls.encrypted-alert"),
 ]);

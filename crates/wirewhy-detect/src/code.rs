@@ -1,7 +1,7 @@
 //! The codes that the rules over many connections refer to, so that a reference to a code that does not exist does not
 //! compile.
 
-use crate::detectors::{rst, tcp, tls};
+use crate::detectors::{proxy, rst, tcp, tls};
 
 /// `rst.after-close`.
 pub const RST_AFTER_CLOSE: &str = rst::after_close::RECORD.code;
@@ -23,5 +23,13 @@ pub const TCP_SYN_UNANSWERED: &str = tcp::syn_unanswered::RECORD.code;
 pub const TCP_SYNACK_UNANSWERED: &str = tcp::synack_unanswered::RECORD.code;
 /// `tcp.unreachable`.
 pub const TCP_UNREACHABLE: &str = tcp::unreachable::RECORD.code;
+/// `tls.cert-chain-incomplete`.
+pub const TLS_CERT_CHAIN_INCOMPLETE: &str = tls::cert_chain_incomplete::RECORD.code;
+/// `tls.cert-untrusted`.
+pub const TLS_CERT_UNTRUSTED: &str = tls::cert_untrusted::RECORD.code;
+/// `tls.not-tls`.
+pub const TLS_NOT_TLS: &str = tls::not_tls::RECORD.code;
+/// `proxy.header-mismatch`.
+pub const PROXY_HEADER_MISMATCH: &str = proxy::header_mismatch::RECORD.code;
 /// `tls.client-hello-dropped`.
 pub const TLS_CLIENT_HELLO_DROPPED: &str = tls::client_hello_dropped::RECORD.code;

@@ -15,6 +15,10 @@ pub(crate) struct Ending {
     pub(crate) silence: Interval,
     /// A round trip between the two ends, zero where none is known.
     pub(crate) round_trip: Interval,
+    /// Bytes of the other side that the close left unacknowledged.
+    crossed_close: u32,
+    /// Bytes of the other side that the reset left unacknowledged.
+    crossed_reset: u32,
     client: Delivered,
     server: Delivered,
 }
@@ -35,14 +39,32 @@ impl Ending {
             // UDP itself ends no conversation.
             Transport::Udp => (None, None),
         };
+        let (reset, crossed_reset) = match reset {
+            Some((from, mark, crossed)) => (Some((from, mark)), crossed),
+            None => (None, 0),
+        };
         Ending {
             closed,
             reset,
             last: connection.last,
             silence: connection.heard_after(connection.last.time),
             round_trip: connection.round_trip().handshake.unwrap_or(Interval::ZERO),
+            crossed_close: closed.map_or(0, |(from, _)| connection.side(from).tcp.crossed_fin),
+            crossed_reset,
             client: Delivered::of(connection, Side::Client),
             server: Delivered::of(connection, Side::Server),
+        }
+    }
+
+    /// Bytes of the other side that the close or reset at `mark` does not acknowledge: the side that left had not got them.
+    pub(crate) fn crossed(&self, mark: Mark) -> u32 {
+        let is_here = |end: Option<(Side, Mark)>| end.is_some_and(|(_, at)| at == mark);
+        if is_here(self.closed) {
+            self.crossed_close
+        } else if is_here(self.reset) {
+            self.crossed_reset
+        } else {
+            0
         }
     }
 
@@ -90,10 +112,21 @@ fn first_fin(connection: &Connection) -> Option<(Side, Mark)> {
         .min_by_key(|(_, mark)| mark.frame)
 }
 
-fn first_reset(connection: &Connection) -> Option<(Side, Mark)> {
-    connection
-        .events
-        .iter()
-        .find(|event| matches!(event.kind, EventKind::Reset(_)))
-        .map(|event| (event.from, event.mark()))
+/// The first reset, and the bytes of the other side that it does not acknowledge.
+fn first_reset(connection: &Connection) -> Option<(Side, Mark, u32)> {
+    connection.events.iter().find_map(|event| {
+        let EventKind::Reset(reset) = &event.kind else {
+            return None;
+        };
+        let by_itself = reset
+            .ack
+            .zip(reset.peer_next)
+            .map(|(ack, next)| u32::try_from(next.distance_from(ack)).unwrap_or(0));
+        let crossed = by_itself.unwrap_or(reset.unacknowledged_peer);
+        Some((
+            event.from,
+            event.mark(),
+            crossed.min(reset.unacknowledged_peer),
+        ))
+    })
 }

@@ -2,11 +2,16 @@
 //!
 //! It is read from the TLS facts, the two ends and the [`Ending`] of the connection, whatever transport carries it.
 
+mod hellos;
+mod leaving;
+
 use wirewhy_flow::{Connection, Interval, Mark, Side};
 use wirewhy_protocol::{
     Alert, AlertDescription, AlertSeen, ContentType, ProtocolVersion, Sealed, Secrets, TlsFacts,
     TlsSide, TlsStage, UpgradeVerdict,
 };
+
+pub(crate) use hellos::{Demand, Rewritten};
 
 use crate::ending::Ending;
 use crate::{Confidence, Culprit, Facts, Limits, Role, Value};

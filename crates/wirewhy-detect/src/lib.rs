@@ -26,7 +26,10 @@ pub mod wording;
 pub use causes::{Cause, link_causes};
 pub use certificates::{TrustStore, UnusableRoot};
 pub use detectors::tcp::mtu_blackhole::{LargeUnanswered, large_unanswered, while_others_pass};
-pub use detectors::{DETECTORS, record_of};
+pub use detectors::{
+    DETECTORS, Spoken, header_missing, header_not_expected, hello_was_refused,
+    neighbours_speak_otherwise, neighbours_speak_tls, record_of, spoken,
+};
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use idle::{FatalIdle, idle_before_end};
 pub use judge::{Judged, Outcome, judge};

@@ -176,6 +176,8 @@ limits! {
     expiring: Interval = Interval::from_secs(14 * 24 * 3_600);
     /// The fewest bits of an RSA key that is not weak: NIST SP 800-131A, and what browsers demand.
     rsa_bits: u32 = 2_048;
+    /// The fewest bits of a Diffie-Hellman group over a prime that is not weak: NIST SP 800-131A, and what OpenSSL 3 demands.
+    group_bits: u32 = 2_048;
     /// How long in all a receiver may keep its window closed.
     zero_window: Interval = Interval::from_secs(1);
     /// How long one half of a connection may stay open and silent: the time that Linux gives an orphan in FIN-WAIT-2

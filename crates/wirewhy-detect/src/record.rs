@@ -41,6 +41,8 @@ pub enum Group {
     Reset,
     /// TLS and the way to it.
     Tls,
+    /// The header of a proxy before the connection proper.
+    Proxy,
     /// What many attempts at a service show together.
     Service,
     /// What many connections of a host show together.
@@ -53,10 +55,11 @@ pub enum Group {
 
 impl Group {
     /// Every group, in the order in which they are listed.
-    pub const ALL: [Group; 7] = [
+    pub const ALL: [Group; 8] = [
         Group::Tcp,
         Group::Reset,
         Group::Tls,
+        Group::Proxy,
         Group::Service,
         Group::Host,
         Group::Link,
@@ -70,6 +73,7 @@ impl Group {
             Group::Tcp => "tcp",
             Group::Reset => "rst",
             Group::Tls => "tls",
+            Group::Proxy => "proxy",
             Group::Service => "service",
             Group::Host => "host",
             Group::Link => "arp",

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use wirewhy_flow::Connection;
 
 use crate::recent::{RecentTable, entry};
-use wirewhy_detect::{Confidence, Finding};
+use wirewhy_detect::{Confidence, Finding, hello_was_refused};
 
 /// ClientHellos that were answered, by client and service.
 #[derive(Debug, Default)]
@@ -18,21 +18,35 @@ struct Answered {
     short: Option<u32>,
     /// One with a hello in several.
     long: Option<u32>,
+    /// One with a hello in a single segment behind which the server ended the connection.
+    refused: Option<u32>,
 }
 
 impl Hellos {
     /// Takes in one connection.
     pub(crate) fn note(&mut self, connection: &Connection) {
-        let Some((long, true)) = hello_of(connection) else {
+        let Some((long, is_answered)) = hello_of(connection) else {
             return;
         };
+        let refused = !is_answered && !long && hello_was_refused(connection);
+        if !is_answered && !refused {
+            return;
+        }
         let answered = entry(&mut self.0, key(connection));
-        let place = if long {
-            &mut answered.long
-        } else {
-            &mut answered.short
+        let place = match (long, refused) {
+            (_, true) => &mut answered.refused,
+            (true, false) => &mut answered.long,
+            (false, false) => &mut answered.short,
         };
         place.get_or_insert(connection.stream);
+    }
+
+    /// A short hello of the same client to the same service that ended as this long one did, while none was answered: then the
+    /// length is not the reason.
+    pub(crate) fn refuting(&self, connection: &Connection) -> Option<u32> {
+        let known = self.0.get(&key(connection))?;
+        let alike = hello_was_refused(connection) && known.short.is_none();
+        known.refused.filter(|_| alike)
     }
 
     /// Amends a finding about a long hello without an answer: a short one that was answered makes the length the cause, a

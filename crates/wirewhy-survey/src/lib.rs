@@ -22,6 +22,7 @@ mod recording;
 mod rule;
 mod service;
 mod source;
+mod spoken;
 mod strays;
 mod survey;
 mod table;

@@ -23,6 +23,7 @@ use crate::probes::{HealthChecks, is_probe_like};
 use crate::recent::{RecentTable, entry};
 use crate::recording::CaptureFaults;
 use crate::rule::{IdleEnd, IdleTimes, Rule};
+use crate::spoken::Services;
 use crate::strays::Strays;
 
 /// Gathers what shows only over many connections, in bounded tables: a full one forgets the half it has known longest.
@@ -34,6 +35,7 @@ pub struct Survey {
     idle: RecentTable<IpAddr, IdleTimes>,
     strays: Strays,
     hellos: Hellos,
+    services: Services,
     attempts: Attempts,
     faults: CaptureFaults,
 }
@@ -52,6 +54,7 @@ impl Survey {
         self.faults.note(connection);
         self.alive.note(connection);
         self.hellos.note(connection);
+        self.services.note(judged);
         self.attempts.note(judged, limits);
         self.probes.note(connection, limits);
         self.note_idle_end(judged, limits);
@@ -72,13 +75,20 @@ impl Survey {
     /// Whether what other connections show may bear on this one.
     #[must_use]
     pub fn may_revise(judged: &Judged, limits: &Limits) -> bool {
-        !judged.findings.is_empty() || is_probe_like(&judged.connection, limits)
+        !judged.findings.is_empty()
+            || is_probe_like(&judged.connection, limits)
+            || Services::may_concern(&judged.connection)
     }
 
     /// Revises the findings of a connection by what the others show.
     pub fn revise(&self, judged: &mut Judged, limits: &Limits) {
         let one_direction = one_direction::applies(&self.faults, limits);
         let probe = self.probes.finding_for(&judged.connection, limits);
+        if self.hellos.refuting(&judged.connection).is_some() {
+            let refuted = code::TLS_CLIENT_HELLO_DROPPED;
+            judged.findings.retain(|finding| finding.code != refuted);
+        }
+        self.services.revise(judged, limits);
         for finding in &mut judged.findings {
             if finding.code == code::TLS_CLIENT_HELLO_DROPPED {
                 self.hellos.amend(&judged.connection, finding);

@@ -1,5 +1,6 @@
 //! The server's certificates, held against the time, the name asked for and a trust store, and how the client took them.
 
+mod authorities;
 mod names;
 mod ocsp;
 mod path;
@@ -12,15 +13,18 @@ use std::sync::Arc;
 use wirewhy_flow::{Interval, Mark, Side};
 use wirewhy_packet::Timestamp;
 use wirewhy_protocol::{
-    AlertDescription, Certificate, CertificateFacts, Certificates, Secrets, TlsStage,
+    Alert, AlertDescription, Certificate, CertificateFacts, Certificates, HandshakeType,
+    UpgradeProtocol,
 };
 
+pub(crate) use authorities::is_owners;
+use authorities::{is_older_than_store, is_public_authority};
 pub(crate) use names::{NameMatch, is_public, match_name, names_of};
 pub(crate) use ocsp::revocation;
 pub(crate) use path::{Path, PathEnd};
 pub use trust::{TrustStore, UnusableRoot};
 
-use crate::handshake::{End, Handshake, flow_mark, records};
+use crate::handshake::{Demand, End, Handshake, flow_mark};
 use crate::{Confidence, Limits, Severity};
 
 /// The certificates a server presented on one connection.
@@ -73,10 +77,6 @@ pub(crate) enum Fault {
     Weak,
 }
 
-/// How long after the handshake a client that does not like what it got takes to leave. Programs that check a name or a pin
-/// themselves do so at once.
-const LEAVES_WITHIN: Interval = Interval::from_secs(1);
-
 impl<'a> Presented<'a> {
     /// The certificates of a connection; `None` where none can be read.
     pub(crate) fn of(
@@ -125,20 +125,98 @@ impl<'a> Presented<'a> {
                 (Severity::Error, Confidence::Certain)
             }
             Reaction::Ended { .. } => (Severity::Error, Confidence::Likely),
+            // Health checks take any certificate, and do no more than shake hands.
+            Reaction::Unused { .. } if fault == Fault::SelfSigned => {
+                (Severity::Error, Confidence::Possible)
+            }
             Reaction::Unused { .. } if self.is_plain(fault) => {
                 (Severity::Error, Confidence::Likely)
             }
+            Reaction::Unused { .. } if fault == Fault::Trust => {
+                (Severity::Note, Confidence::Possible)
+            }
+            // Clients of SQL Server take the certificate that it makes itself, unless they are told not to.
+            _ if self.is_opportunistic() => (Severity::Note, Confidence::Certain),
             _ => (Severity::Warning, Confidence::Certain),
         }
+    }
+
+    /// Whether TLS is there to keep a login unread, and the server's name is not what it is for.
+    fn is_opportunistic(&self) -> bool {
+        let app = self.handshake.connection.app.as_deref();
+        let upgrade = app.and_then(|app| app.upgrade.as_deref());
+        upgrade.is_some_and(|upgrade| upgrade.protocol == UpgradeProtocol::Tds)
     }
 
     /// How sure a missing trust is where nobody said whom the client trusts: an alert that can be read says more than an end
     /// without a word.
     pub(crate) fn doubted(&self, confidence: Confidence) -> Confidence {
         confidence.min(match self.reaction {
-            Reaction::Refused { .. } => Confidence::Likely,
+            Reaction::Refused { .. } if !self.may_have_been_public() => Confidence::Likely,
             _ => Confidence::Possible,
         })
+    }
+
+    /// The authority that the chain leads to and the built-in roots lack.
+    fn unknown_authority(&self) -> Option<&str> {
+        match &self.public_path.end {
+            PathEnd::UnknownRoot(name) | PathEnd::UnknownIssuer(name) => Some(name),
+            PathEnd::LeafIssuerMissing => Some(&self.leaf.issuer),
+            PathEnd::Trusted | PathEnd::SelfSigned | PathEnd::Unreadable => None,
+        }
+    }
+
+    /// Whether that authority goes by the name of a public one.
+    pub(crate) fn is_of_public_authority(&self) -> bool {
+        self.unknown_authority().is_some_and(is_public_authority)
+    }
+
+    /// Whether that authority may have been trusted when this was captured: it goes by the name of a public one, or the capture
+    /// is older than the built-in roots.
+    pub(crate) fn may_have_been_public(&self) -> bool {
+        let older = self.unknown_authority().is_some() && is_older_than_store(self.time);
+        older || self.is_of_public_authority()
+    }
+
+    /// Whether no certificate of the chain was valid yet, those of its authorities included: then the clock of the recording is
+    /// wrong, or the whole place lives in another time.
+    pub(crate) fn is_before_its_time(&self) -> bool {
+        const ALONE: Interval = Interval::from_secs(365 * 24 * 3_600);
+        let mut early = self.certificates.chain.iter().filter_map(|certificate| {
+            match outside_validity(certificate.facts.as_ref()?, self.time)? {
+                Outside::NotYet(by) => Some(by),
+                Outside::Expired(_) => None,
+            }
+        });
+        let first = early.next();
+        let all = 1 + early.count() == self.certificates.chain.len();
+        let alone = self.certificates.chain.len() == 1;
+        first.is_some_and(|by| all && (!alone || by >= ALONE))
+    }
+
+    /// Whether a missing trust is worth a finding: without roots from the user a private authority that the client went on
+    /// with is taken to be known to it.
+    pub(crate) fn judges_trust(&self, severity: Severity) -> bool {
+        let left = matches!(self.reaction, Reaction::Unused { .. });
+        self.roots_given || severity == Severity::Error || left && !self.may_have_been_public()
+    }
+
+    /// How sure the server is at fault where trust is missing: the client's store may lack a root that it should have.
+    pub(crate) fn trust_is_known(&self) -> Confidence {
+        if self.roots_given {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        }
+    }
+
+    /// For a sentence: that the authority may have been trusted when the capture was made.
+    pub(crate) fn past_words(&self) -> &'static str {
+        if self.roots_given || !self.may_have_been_public() {
+            ""
+        } else {
+            " of today (it may have been trusted when this was captured)"
+        }
     }
 
     /// Whether a fault shows without knowing whom the client trusts.
@@ -166,14 +244,14 @@ impl<'a> Presented<'a> {
     pub(crate) fn reaction_words(&self, severity: Severity) -> String {
         match self.reaction {
             Reaction::Unseen => "; what the client made of it was not captured".to_owned(),
+            Reaction::Unused { .. } => {
+                "; the client left right after the handshake, without having used it".to_owned()
+            }
             _ if severity < Severity::Error => "; the client went on all the same".to_owned(),
             Reaction::Refused { alert, .. } => format!("; the client refused it ({alert})"),
             Reaction::Ended { .. } => {
                 "; the client ended the handshake right after it, without a readable reason"
                     .to_owned()
-            }
-            Reaction::Unused { .. } => {
-                "; the client left right after the handshake, without having used it".to_owned()
             }
             Reaction::Accepted => String::new(),
         }
@@ -206,62 +284,66 @@ fn reaction(handshake: &Handshake<'_>, limits: &Limits) -> Reaction {
         .silence()
         .is_some_and(|(_, _, waited)| waited >= limits.handshake_silence);
     match handshake.end {
+        End::Silence { .. } => Reaction::Unseen,
+        End::Completed => match (handshake.refused_beside(), handshake.left_unused()) {
+            (Some(mark), _) => Reaction::Ended { mark },
+            (None, Some(mark)) => Reaction::Unused { mark },
+            (None, None) => Reaction::Accepted,
+        },
         End::Alert {
             from: Side::Client,
             alert,
-        } => match alert.description {
-            Some(description) => Reaction::Refused {
-                alert: description,
-                mark: flow_mark(alert.mark),
-            },
-            None => Reaction::Ended {
-                mark: flow_mark(alert.mark),
-            },
-        },
+        } => refused(handshake, &alert, limits),
+        // Some look at them beside the handshake, and their alert comes behind their Finished.
         End::SealedAlert {
             from: Side::Client,
             mark,
             ..
-        }
-        | End::Closed {
+        } if handshake.had_certificates(mark) => Reaction::Ended { mark },
+        End::Closed {
             from: Side::Client,
             mark,
         }
         | End::Reset {
             from: Side::Client,
             mark,
-        } if handshake.stage >= TlsStage::ServerHello && !stood_still => Reaction::Ended { mark },
-        End::Silence { .. } => Reaction::Unseen,
+        } if !stood_still
+            && handshake.had_certificates(mark)
+            && !has_gone_on(handshake)
+            && handshake.name_warning().is_none() =>
+        {
+            Reaction::Ended { mark }
+        }
         _ if stood_still => Reaction::Unseen,
-        End::Completed => unused(handshake).unwrap_or(Reaction::Accepted),
         _ => Reaction::Accepted,
     }
 }
 
-/// A client that finished the handshake, sent nothing over it and left at once.
-fn unused(handshake: &Handshake<'_>) -> Option<Reaction> {
-    let tls = handshake.tls;
-    // Of TLS 1.3 without secrets records are counted by size only; no certificate is seen then either.
-    let silent =
-        tls.client.application_data.count == 0 && (tls.secrets == Secrets::Used || !tls.is_1_3());
-    let (from, mark) = left_first(handshake)?;
-    let finished = tls.client.finished.or(tls.server.finished)?;
-    let soon = mark.time.since(finished.time) <= LEAVES_WITHIN;
-    (silent && from == Side::Client && soon).then_some(Reaction::Unused { mark })
+/// Whether the client answered the server's certificates with its own part of the handshake: before TLS 1.3 it has verified
+/// them by then.
+fn has_gone_on(handshake: &Handshake<'_>) -> bool {
+    let client = &handshake.tls.client;
+    client.sent(HandshakeType::CLIENT_KEY_EXCHANGE) || client.finished.is_some()
 }
 
-/// Who left first, by alert, FIN or reset.
-fn left_first(handshake: &Handshake<'_>) -> Option<(Side, Mark)> {
-    let alerts = [Side::Client, Side::Server].into_iter().filter_map(|side| {
-        let alert = records(handshake.tls, side).alerts.first()?;
-        Some((side, flow_mark(alert.mark)))
-    });
-    let ending = &handshake.ending;
-    [ending.closed, ending.reset]
-        .into_iter()
-        .flatten()
-        .chain(alerts)
-        .min_by_key(|(_, mark)| mark.frame)
+/// How a client that sent this alert took the certificates.
+fn refused(handshake: &Handshake<'_>, alert: &Alert, limits: &Limits) -> Reaction {
+    let mark = flow_mark(alert.mark);
+    match alert.description {
+        None => Reaction::Ended { mark },
+        // What else explains it has nothing to do with them.
+        Some(_) if !handshake.had_certificates(mark) || explained(handshake, limits) => {
+            Reaction::Accepted
+        }
+        Some(alert) => Reaction::Refused { alert, mark },
+    }
+}
+
+/// Whether the handshake itself explains a client's alert that some send about certificates, too.
+fn explained(handshake: &Handshake<'_>, limits: &Limits) -> bool {
+    handshake.name_warning().is_some()
+        || handshake.demand() == Some(Demand::Renegotiation)
+        || handshake.refused_exchange(limits).is_some()
 }
 
 /// Whether a certificate was valid at a time: how long it has expired, or how long it is not valid yet.

@@ -1,8 +1,8 @@
 //! Authorities and the certificates they issue, for tests. Traces begin on 2 January 2026.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SerialNumber,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair,
+    SerialNumber, date_time_ymd,
 };
 
 /// An authority.
@@ -53,6 +53,19 @@ impl Authority {
             .unwrap()
             .der()
             .to_vec()
+    }
+
+    /// A server's certificate that demands a stapled OCSP response (RFC 7633).
+    pub(crate) fn issue_to_be_stapled(&self, name: &str) -> Vec<u8> {
+        let mut params = params(name, &[name], VALID);
+        // SEQUENCE of the INTEGER 5, status_request.
+        let feature = CustomExtension::from_oid_content(
+            &[1, 3, 6, 1, 5, 5, 7, 1, 24],
+            vec![0x30, 3, 2, 1, 5],
+        );
+        params.custom_extensions.push(feature);
+        let key = KeyPair::generate().unwrap();
+        params.signed_by(&key, &self.0).unwrap().der().to_vec()
     }
 
     /// A server's certificate that is marked as an authority's.

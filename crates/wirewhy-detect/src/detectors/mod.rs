@@ -1,5 +1,6 @@
 //! The detectors, one file each, named after its code.
 
+pub(crate) mod proxy;
 pub(crate) mod rst;
 pub(crate) mod tcp;
 pub(crate) mod tls;
@@ -26,8 +27,14 @@ pub const DETECTORS: &[Detector] = &[
     tcp::closed_without_data::DETECTOR,
     tcp::truncated_response::DETECTOR,
     tcp::half_closed::DETECTOR,
+    proxy::header_mismatch::DETECTOR,
     tls::starttls_refused::DETECTOR,
+    tls::starttls_not_offered::DETECTOR,
     tls::not_tls::DETECTOR,
+    tls::downgraded::DETECTOR,
+    tls::weak_key_exchange::DETECTOR,
+    tls::extension_required::DETECTOR,
+    tls::record_corrupted::DETECTOR,
     tls::version_mismatch::DETECTOR,
     tls::no_shared_parameters::DETECTOR,
     tls::alpn_mismatch::DETECTOR,
@@ -65,10 +72,16 @@ pub const DETECTORS: &[Detector] = &[
     tls::cert_chain_incomplete::DETECTOR,
     tls::cert_untrusted::DETECTOR,
     tls::cert_weak::DETECTOR,
+    tls::staple_missing::DETECTOR,
+    tls::cert_rejected::DETECTOR,
     tls::cert_expiring::DETECTOR,
 ];
 
+pub use proxy::header_mismatch::{header_missing, header_not_expected};
 pub(crate) use tls::certificate;
+pub use tls::not_tls::{
+    Spoken, hello_was_refused, neighbours_speak_otherwise, neighbours_speak_tls, spoken,
+};
 
 /// The record of a code of this crate: that of a rule over one connection.
 #[must_use]

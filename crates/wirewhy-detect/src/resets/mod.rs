@@ -3,7 +3,7 @@
 mod origin;
 
 use wirewhy_flow::{Connection, Event, EventKind, Interval, Position, Reset, Side};
-use wirewhy_protocol::{AppProtocol, ContentType, Framing, Sealed};
+use wirewhy_protocol::{ContentType, Framing, Sealed};
 
 use crate::Limits;
 pub(crate) use origin::origin;

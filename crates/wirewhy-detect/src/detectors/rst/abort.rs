@@ -26,6 +26,7 @@ pub(crate) const RECORD: Record = Record {
     explained_by: &[
         Cause::IfAsSevere("rst.stray-segment"),
         Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tls.handshake-timeout"),
         ALERTS,

@@ -11,8 +11,8 @@ pub(crate) const RECORD: Record = Record {
     group: Group::Reset,
     title: "A reset right behind a TLS alert",
     severity: Severity::Note,
-    means: "The side that sent a fatal TLS alert closed the connection hard behind it. The alert says why; the reset adds nothing.",
-    recognised: "A plaintext TLS alert of level fatal from the same side, and then its reset.",
+    means: "One side sent a fatal TLS alert, and it or the other closed the connection hard behind it. The alert says why; the reset adds nothing.",
+    recognised: "A plaintext TLS alert of level fatal, and then a reset of either side.",
     look_alikes: "An encrypted alert cannot be seen: then the reset looks like rst.unread-data or rst.abort.",
     check_next: &[
         "Read the alert in the frame named in the facts, and what the other end's log says of it.",
@@ -29,8 +29,21 @@ pub(crate) const DETECTOR: Detector = Detector {
 fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let (first, all) = resets.because_of(Reason::AfterAlert)?;
     let connection = resets.connection;
-    let own = connection.side(first.event.from);
-    let alert = first.reset.before.own_alert.map(|alert| alert.frame);
+    let (own, peer) = (
+        socket(connection.side(first.event.from)),
+        socket(connection.side(first.event.from.other())),
+    );
+    let before = &first.reset.before;
+    let (alert, summary) = match before.own_alert {
+        Some(alert) => (
+            Some(alert),
+            format!("{own} sent a fatal TLS alert and reset the connection behind it"),
+        ),
+        None => (
+            before.peer_alert,
+            format!("{peer} sent a fatal TLS alert, and {own} reset the connection behind it"),
+        ),
+    };
     let found = finding(
         RECORD.code,
         Severity::Note,
@@ -39,11 +52,11 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
         limits,
     );
     Some(Finding {
-        summary: format!(
-            "{} sent a fatal TLS alert and reset the connection behind it",
-            socket(own)
-        ),
-        facts: found.facts.clone().with("alert_frame", alert),
+        summary,
+        facts: found
+            .facts
+            .clone()
+            .with("alert_frame", alert.map(|alert| alert.frame)),
         ..found
     })
 }
@@ -51,7 +64,7 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::traces::OPEN;
-    use crate::testing::codes;
+    use crate::testing::{codes, findings};
 
     #[test]
     fn unknown_ca_and_gone() {
@@ -59,6 +72,28 @@ mod tests {
             "{OPEN}\n 0.04 > PA 1:8(7) ack 1 hex 15030300020230\n 0.05 > RA 8:8(0) ack 1"
         ));
         assert_eq!(codes, ["tls.alert", "rst.after-alert"]);
+    }
+
+    #[test]
+    fn the_sentence_names_who_sent_the_alert() {
+        let of = |alert: &str, reset: &str| {
+            let found = findings(&format!("{OPEN}\n 0.04 {alert}\n 0.05 {reset}"));
+            let found = found
+                .into_iter()
+                .find(|found| found.code == "rst.after-alert");
+            found.unwrap().summary
+        };
+        let by_client = "> PA 1:8(7) ack 1 hex 15030300020230";
+        let both = of(by_client, "> RA 8:8(0) ack 1");
+        assert!(
+            both.starts_with("192.0.2.1:40000 sent a fatal TLS alert and reset"),
+            "{both}"
+        );
+        let other = of(by_client, "< RA 1:1(0) ack 8");
+        assert!(
+            other.starts_with("192.0.2.1:40000 sent a fatal TLS alert, and 198.51.100.1:80 reset"),
+            "{other}"
+        );
     }
 
     #[test]

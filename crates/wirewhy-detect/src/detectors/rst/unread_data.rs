@@ -25,6 +25,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("rst.stray-segment"),
         Cause::IfAsSevere("tcp.closed-without-data"),
         Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         ALERTS,
     ],

@@ -29,6 +29,7 @@ pub(crate) const RECORD: Record = Record {
     ],
     explained_by: &[
         Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tls.handshake-timeout"),
         Cause::IfAsSevere("tls.handshake-closed"),

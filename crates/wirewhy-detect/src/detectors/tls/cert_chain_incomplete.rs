@@ -2,7 +2,9 @@
 
 use super::certificate::finding;
 use crate::certificates::{Fault, PathEnd, Presented};
-use crate::{Cause, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-chain-incomplete",
@@ -44,7 +46,7 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
     let (severity, confidence) = presented.weight(Fault::Trust);
     // An issuer's certificate that can be fetched is hardly the root's.
     let can_be_fetched = !leaf.issuer_urls.is_empty();
-    if severity < Severity::Error && !presented.roots_given && !can_be_fetched {
+    if !can_be_fetched && !presented.judges_trust(severity) {
         return None;
     }
     let sure = presented.roots_given || can_be_fetched;
@@ -59,11 +61,12 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
         " (unless a private authority signed it directly and the client lacks its root)"
     };
     let sent = presented.certificates.count;
+    let past = presented.past_words();
     let what = format!(
-        "did not send the certificate of its issuer {}: its chain of {sent} leads to no known root{private}",
+        "did not send the certificate of its issuer {}: its chain of {sent} leads to no known root{private}{past}",
         leaf.issuer,
     );
-    Some(finding(
+    let found = finding(
         &RECORD,
         presented,
         (severity, confidence),
@@ -75,5 +78,12 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
                 .map(ToString::to_string)
                 .collect::<Vec<_>>(),
         ),
-    ))
+    );
+    Some(Finding {
+        culprit: match sure {
+            true => found.culprit,
+            false => found.culprit.at_most(Confidence::Possible),
+        },
+        ..found
+    })
 }

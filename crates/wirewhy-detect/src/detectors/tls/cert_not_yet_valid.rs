@@ -11,7 +11,8 @@ pub(crate) const RECORD: Record = Record {
     means: "The server presented a certificate, or one of its chain, whose validity had not begun when it was captured. Clients that \
             verify refuse it.",
     recognised: "notBefore of the leaf, or of a certificate its chain needs, after the time of the packet that carried it.",
-    look_alikes: "A recording host whose clock is behind: then every certificate looks younger; compare with the times of other captures.",
+    look_alikes: "A recording host whose clock is behind: then every certificate looks younger. Where no certificate of the chain was valid \
+                  yet, not even those of its authorities, it is a note about that clock.",
     check_next: &[
         "Which clock is wrong: that of the authority that issued it, of the server, or of the recording host?",
         "openssl s_client -connect HOST:PORT -servername NAME </dev/null | openssl x509 -noout -dates",

@@ -2,7 +2,9 @@
 
 use super::certificate::finding;
 use crate::certificates::{Fault, PathEnd, Presented};
-use crate::{Cause, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity};
+use crate::{
+    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.cert-self-signed",
@@ -36,7 +38,7 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
     if presented.path.end != PathEnd::SelfSigned {
         return None;
     }
-    Some(finding(
+    let found = finding(
         &RECORD,
         presented,
         presented.weight(Fault::SelfSigned),
@@ -45,5 +47,10 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
             presented.leaf.subject
         ),
         Facts::default(),
-    ))
+    );
+    Some(Finding {
+        // It may be meant so, and be missing at the client.
+        culprit: found.culprit.at_most(Confidence::Likely),
+        ..found
+    })
 }

@@ -45,7 +45,7 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
         _ => return None,
     };
     let (severity, confidence) = presented.weight(Fault::Trust);
-    if severity < Severity::Error && !presented.roots_given {
+    if !presented.judges_trust(severity) {
         return None;
     }
     let (store, confidence) = if presented.roots_given {
@@ -53,20 +53,24 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
     } else {
         ("public", presented.doubted(confidence))
     };
+    let past = presented.past_words();
     let sent = if was_sent { "" } else { ", which was not sent" };
-    let what =
-        format!("presented a chain that ends in {root}{sent}, which is none of the {store} roots");
-    let cause = intercepted::product(presented).map(|_| intercepted::RECORD.code);
+    let what = format!(
+        "presented a chain that ends in {root}{sent}, which is none of the {store} roots{past}"
+    );
+    let cause = intercepted::signer(presented).map(|_| intercepted::RECORD.code);
+    let found = finding(
+        &RECORD,
+        presented,
+        (severity, confidence),
+        &what,
+        Facts::default()
+            .with("root", &**root)
+            .with("root_sent", was_sent),
+    );
     Some(Finding {
+        culprit: found.culprit.at_most(presented.trust_is_known()),
         consequence_of: cause.filter(|_| severity == Severity::Error),
-        ..finding(
-            &RECORD,
-            presented,
-            (severity, confidence),
-            &what,
-            Facts::default()
-                .with("root", &**root)
-                .with("root_sent", was_sent),
-        )
+        ..found
     })
 }

@@ -70,6 +70,14 @@ fn detect(presented: &Presented<'_>, limits: &Limits) -> Option<Finding> {
     ))
 }
 
+/// Whether a certificate that the client needs is weak.
+pub(super) fn is_weak(presented: &Presented<'_>, limits: &Limits) -> bool {
+    presented.used().any(|(_, certificate)| {
+        let facts = certificate.facts.as_ref();
+        facts.is_some_and(|facts| weakness(facts, limits).is_some())
+    })
+}
+
 fn weakness(facts: &CertificateFacts, limits: &Limits) -> Option<String> {
     let is_root = facts.is_self_signed && facts.is_authority == Some(true);
     if facts.signature.is_broken && !is_root {

@@ -2,7 +2,7 @@
 
 use wirewhy_flow::Side;
 
-use super::alert;
+use super::{alert, cert_rejected};
 use crate::certificates::{Presented, Reaction};
 use crate::handshake::{Handshake, culprit};
 use crate::wording::{instant, socket};
@@ -29,6 +29,12 @@ pub(crate) fn judge(
         .collect();
     // An alert that says no more than the certificate shows is left out.
     let explains = |finding: &Finding| finding.severity == Severity::Error;
+    let mut found = found;
+    // Something is wrong with them after all.
+    let other = |finding: &Finding| explains(finding) && finding.code != cert_rejected::RECORD.code;
+    if found.iter().any(other) {
+        found.retain(|finding| finding.code != cert_rejected::RECORD.code);
+    }
     if matches!(presented.reaction, Reaction::Refused { .. }) && found.iter().any(explains) {
         findings.retain(|finding| finding.code != alert::RECORD.code);
     }

@@ -33,7 +33,7 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::Handshake(detect),
 };
 
-fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     if let Some((answered, TlsComplaint::NoClientCertificate)) = complaint(handshake) {
         return Some(complained(
             RECORD.code,
@@ -49,7 +49,8 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
         let when = "after the client had answered its demand for a certificate with an empty one";
         return Some(flight_refused(RECORD.code, handshake, mark, when));
     }
-    let (AlertReason::ClientCertificateMissing, from, alert, description) = cause(handshake)?
+    let (AlertReason::ClientCertificateMissing, from, alert, description) =
+        cause(handshake, limits)?
     else {
         return None;
     };

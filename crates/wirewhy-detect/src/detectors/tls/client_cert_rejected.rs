@@ -33,7 +33,7 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::Handshake(detect),
 };
 
-fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     if let Some((answered, TlsComplaint::BadClientCertificate)) = complaint(handshake) {
         return Some(complained(
             RECORD.code,
@@ -49,7 +49,8 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
         let when = "right after the client had presented what by its size is a certificate";
         return Some(flight_refused(RECORD.code, handshake, mark, when));
     }
-    let (AlertReason::ClientCertificateRejected, from, alert, description) = cause(handshake)?
+    let (AlertReason::ClientCertificateRejected, from, alert, description) =
+        cause(handshake, limits)?
     else {
         return None;
     };

@@ -27,6 +27,8 @@ pub(crate) const RECORD: Record = Record {
         "Update or bypass the firewall or balancer in front of the server; capture on both sides of it.",
     ],
     explained_by: &[
+        Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("rst.injected"),
         Cause::IfAsSevere("tcp.mtu-blackhole"),
     ],

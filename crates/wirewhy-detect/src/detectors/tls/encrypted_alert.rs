@@ -24,7 +24,12 @@ pub(crate) const RECORD: Record = Record {
         "Log the secrets of the client (SSLKEYLOGFILE) and pass them with the capture: then the alert can be read.",
         "Check the server's certificate: openssl s_client -connect HOST:PORT -servername NAME -showcerts </dev/null.",
     ],
-    explained_by: &[Cause::IfAsSevere("tls.not-tls"), CERTIFICATES],
+    explained_by: &[
+        Cause::IfAsSevere("tls.not-tls"),
+        CERTIFICATES,
+        Cause::IfAsSevere("tls.downgraded"),
+        Cause::IfAsSevere("tls.record-corrupted"),
+    ],
     reportable: Reportable::Soon,
 };
 
@@ -63,7 +68,7 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Error,
         confidence: Confidence::Likely,
-        culprit: culprit(connection, from.other()),
+        culprit: culprit(connection, from.other()).at_most(Confidence::Possible),
         summary: format!(
             "{} ended the TLS handshake{} with {known} {about}",
             party(handshake, from),

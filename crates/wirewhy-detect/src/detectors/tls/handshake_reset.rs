@@ -23,7 +23,11 @@ pub(crate) const RECORD: Record = Record {
     ],
     explained_by: &[
         Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("proxy.header-mismatch"),
         CERTIFICATES,
+        Cause::IfAsSevere("tls.unrecognized-name"),
+        Cause::IfAsSevere("tls.downgraded"),
+        Cause::IfAsSevere("tls.record-corrupted"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tls.handshake-timeout"),
         Cause::IfAsSevere("rst.injected"),
@@ -57,7 +61,8 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Error,
         confidence: Confidence::Certain,
-        culprit: culprit(connection, from),
+        // It says no word of why: the other side may have given it reason.
+        culprit: culprit(connection, from).at_most(Confidence::Possible),
         summary: format!(
             "{} reset the connection in the middle of the TLS handshake{}, at the stage {}, without an alert",
             party(handshake, from),

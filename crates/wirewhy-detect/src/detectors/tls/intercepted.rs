@@ -3,10 +3,11 @@
 use wirewhy_flow::Side;
 
 use super::certificate::finding;
-use crate::certificates::{Fault, NameMatch, PathEnd, Presented, is_public, match_name};
+use crate::certificates::{
+    Fault, NameMatch, PathEnd, Presented, Reaction, is_owners, is_public, match_name,
+};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -18,7 +19,7 @@ pub(crate) const RECORD: Record = Record {
             proxy that opens TLS on the way (an inspecting firewall, an antivirus program, a debugging proxy). Clients without its \
             authority's root refuse it.",
     recognised: "The leaf matches a server name of the public name space, and its chain ends in an authority that Mozilla does not trust; \
-                 likely where the issuer names a product that intercepts, else possible. A note; the cause where the client then refuses \
+                 likely where the issuer names a product that intercepts, or says that it inspects, else possible. A note; the cause where the client then refuses \
                  the certificate and the issuer names such a product.",
     look_alikes: "An organisation's own server under its public domain with a certificate of its private authority.",
     check_next: &[
@@ -72,57 +73,115 @@ const PRODUCTS: &[(&str, &str)] = &[
     ("proxyman", "Proxyman"),
 ];
 
-/// The intercepting product that signed the leaf of a public name, by what its issuer calls itself.
-pub(super) fn product(presented: &Presented<'_>) -> Option<&'static str> {
-    is_private_for_public(presented).then_some(())?;
+/// What an authority calls itself that inspects TLS, whoever made it, in lower case.
+const INSPECTS: &[&str] = &[
+    "inspection",
+    "ssl inspect",
+    "tls inspect",
+    "intercept",
+    "mitm",
+    "decrypt",
+    "ssl proxy",
+    "tls proxy",
+    "https proxy",
+    "proxy ca",
+    "web gateway",
+    "web filter",
+    "webfilter",
+    "content filter",
+];
+
+/// Who signed the leaf of a public name, by what the issuer calls itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Signer {
+    /// A product that intercepts TLS.
+    Product(&'static str),
+    /// An authority whose name says that it inspects TLS.
+    Inspector,
+}
+
+/// The signer of a certificate that by its issuer's name comes from a device that intercepts TLS.
+pub(super) fn signer(presented: &Presented<'_>) -> Option<Signer> {
+    let name = presented.name.as_deref()?;
     let issuer = presented.leaf.issuer.to_lowercase();
     let top = match &presented.public_path.end {
         PathEnd::UnknownRoot(name) | PathEnd::UnknownIssuer(name) => name.to_lowercase(),
         _ => String::new(),
     };
-    PRODUCTS
-        .iter()
-        .find(|(word, _)| issuer.contains(word) || top.contains(word))
-        .map(|(_, product)| *product)
+    let is_named = |word: &str| issuer.contains(word) || top.contains(word);
+    // A private authority's own words are enough for a name that is reserved for documentation, too.
+    let inspects = is_private(presented, name) && INSPECTS.iter().any(|word| is_named(word));
+    if inspects && name.contains('.') && !is_of_this_network(name) {
+        return Some(Signer::Inspector);
+    }
+    is_private_for_public(presented).then_some(())?;
+    let (_, product) = PRODUCTS.iter().find(|(word, _)| is_named(word))?;
+    Some(Signer::Product(product))
 }
 
-fn is_private_for_public(presented: &Presented<'_>) -> bool {
+/// Whether a name belongs to a private network, where a private authority is at home.
+fn is_of_this_network(name: &str) -> bool {
+    let last = name.trim_end_matches('.').rsplit('.').next();
+    matches!(
+        last,
+        Some("local" | "internal" | "lan" | "home" | "corp" | "intranet" | "localdomain" | "test")
+    )
+}
+
+/// Whether a private authority signed the certificate of the name asked for.
+fn is_private(presented: &Presented<'_>, name: &str) -> bool {
     let private = matches!(
         presented.public_path.end,
         PathEnd::LeafIssuerMissing | PathEnd::UnknownRoot(_) | PathEnd::UnknownIssuer(_)
     );
-    let fetched = !presented.leaf.issuer_urls.is_empty();
     private
-        && !fetched
-        && presented.name.as_deref().is_some_and(|name| {
-            is_public(name) && match_name(presented.leaf, name) == NameMatch::Matches
-        })
+        && presented.leaf.issuer_urls.is_empty()
+        && match_name(presented.leaf, name) == NameMatch::Matches
+}
+
+/// The same for a name of the public name space, the owner's own authority and public ones of the past left out.
+fn is_private_for_public(presented: &Presented<'_>) -> bool {
+    presented.name.as_deref().is_some_and(|name| {
+        is_private(presented, name)
+            && is_public(name)
+            && !is_owners(&presented.leaf.issuer, name)
+            && !presented.is_of_public_authority()
+    })
 }
 
 fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
-    if !is_private_for_public(presented) {
+    let signer = signer(presented);
+    let unnamed = || is_private_for_public(presented) && !presented.may_have_been_public();
+    if signer.is_none() && !unnamed() {
         return None;
     }
-    let product = product(presented);
-    let (severity, confidence) = match product {
-        Some(_) => {
-            let (severity, _) = presented.weight(Fault::Trust);
-            let refused = severity == Severity::Error;
-            let severity = if refused { severity } else { Severity::Note };
-            (severity, Confidence::Likely)
-        }
+    let (severity, confidence) = match signer {
+        Some(_) => match presented.weight(Fault::Trust) {
+            (Severity::Error, _) => (Severity::Error, Confidence::Likely),
+            // Who left unused what such a device had signed most likely expected another certificate.
+            _ if matches!(presented.reaction, Reaction::Unused { .. }) => {
+                (Severity::Error, Confidence::Possible)
+            }
+            _ => (Severity::Note, Confidence::Likely),
+        },
         None => (Severity::Note, Confidence::Possible),
     };
-    let by = product.map_or("a private authority".to_owned(), |product| {
-        format!("{product}, which intercepts TLS")
-    });
+    let by = match signer {
+        Some(Signer::Product(product)) => format!("{product}, which intercepts TLS"),
+        Some(Signer::Inspector) => "an authority whose name says that it inspects TLS".to_owned(),
+        None => "a private authority".to_owned(),
+    };
+    let product = match signer {
+        Some(Signer::Product(product)) => Some(product),
+        _ => None,
+    };
     let what = format!(
-        "presented a certificate for that public name signed by {by} ({})",
+        "presented a certificate for that name signed by {by} ({})",
         presented.leaf.issuer
     );
     let server = presented.handshake.connection.side(Side::Server).address;
     Some(Finding {
-        culprit: Culprit::from(Role::Path),
+        culprit: Role::Path.into(),
         ..finding(
             &RECORD,
             presented,

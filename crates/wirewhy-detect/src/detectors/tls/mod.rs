@@ -7,6 +7,7 @@ pub(crate) mod cert_expired;
 pub(crate) mod cert_expiring;
 pub(crate) mod cert_name_mismatch;
 pub(crate) mod cert_not_yet_valid;
+pub(crate) mod cert_rejected;
 pub(crate) mod cert_revoked;
 pub(crate) mod cert_self_signed;
 pub(crate) mod cert_untrusted;
@@ -15,7 +16,9 @@ pub(crate) mod certificate;
 pub(crate) mod client_cert_missing;
 pub(crate) mod client_cert_rejected;
 pub(crate) mod client_hello_dropped;
+pub(crate) mod downgraded;
 pub(crate) mod encrypted_alert;
+pub(crate) mod extension_required;
 pub(crate) mod handshake_closed;
 pub(crate) mod handshake_reset;
 pub(crate) mod handshake_timeout;
@@ -23,19 +26,25 @@ pub(crate) mod intercepted;
 pub(crate) mod no_close_notify;
 pub(crate) mod no_shared_parameters;
 pub(crate) mod not_tls;
+pub(crate) mod record_corrupted;
+pub(crate) mod staple_missing;
+pub(crate) mod starttls_not_offered;
 pub(crate) mod starttls_refused;
 #[cfg(test)]
-mod traces;
+pub(crate) mod traces;
 pub(crate) mod unrecognized_name;
 mod validity;
 pub(crate) mod version_mismatch;
+pub(crate) mod weak_key_exchange;
 
 use wirewhy_flow::{Mark, Side};
-use wirewhy_protocol::{Alert, AlertDescription, AlertSeen, TlsComplaint, TlsStage};
+use wirewhy_protocol::{
+    Alert, AlertDescription, AlertSeen, CipherSuite, ProtocolVersion, TlsComplaint, TlsStage,
+};
 
 use crate::handshake::{ClientFlight, End, Handshake, client_flight, culprit, flow_mark};
 use crate::wording::socket;
-use crate::{Confidence, Finding, Severity};
+use crate::{Confidence, Finding, Limits, Severity};
 
 /// Why a readable alert was sent, as far as the handshake before it tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,14 +55,28 @@ enum AlertReason {
     Name,
     ClientCertificateMissing,
     ClientCertificateRejected,
+    /// What the client demands of the server's hello is not in it.
+    Extension,
+    /// A hello was changed on the way.
+    Downgraded,
+    /// The server's Diffie-Hellman group is too small.
+    WeakExchange,
+    /// Bytes were changed on the way, once both sides had finished.
+    Corrupted,
     /// Nothing says more than the alert itself.
     AlertItself,
 }
 
 /// The cause behind the alert that ended a handshake. The same fault gives other alerts in other libraries, so the place
 /// counts as much as the number.
-fn cause(handshake: &Handshake<'_>) -> Option<(AlertReason, Side, Alert, AlertDescription)> {
+fn cause(
+    handshake: &Handshake<'_>,
+    limits: &Limits,
+) -> Option<(AlertReason, Side, Alert, AlertDescription)> {
     let (from, alert, description) = handshake.alert()?;
+    if let Some(reason) = told_by_hellos(handshake, from, description, limits) {
+        return Some((reason, from, alert, description));
+    }
     let tls = handshake.tls;
     let asked = tls.certificate_request.is_some();
     let brought_none = tls
@@ -67,6 +90,9 @@ fn cause(handshake: &Handshake<'_>) -> Option<(AlertReason, Side, Alert, AlertDe
     let by_server = from == Side::Server;
     let cause = match description {
         AlertDescription::PROTOCOL_VERSION => AlertReason::Version,
+        AlertDescription::HANDSHAKE_FAILURE if by_server && is_of_old_server(handshake, &alert) => {
+            AlertReason::Version
+        }
         AlertDescription::NO_APPLICATION_PROTOCOL => AlertReason::Alpn,
         AlertDescription::UNRECOGNIZED_NAME => AlertReason::Name,
         AlertDescription::CERTIFICATE_REQUIRED => AlertReason::ClientCertificateMissing,
@@ -110,6 +136,60 @@ fn cause(handshake: &Handshake<'_>) -> Option<(AlertReason, Side, Alert, AlertDe
         _ => AlertReason::AlertItself,
     };
     Some((cause, from, alert, description))
+}
+
+/// Whether a server's answer to a hello is of a version before TLS 1.2, which has none of the suites offered.
+fn is_of_old_server(handshake: &Handshake<'_>, alert: &Alert) -> bool {
+    let tls = handshake.tls;
+    let Some(hello) = tls.client_hello.as_deref() else {
+        return false;
+    };
+    let newest = hello.versions().into_iter().max();
+    // Suites whose records are authenticated with SHA-1 or MD5 are all that there was before.
+    let is_old = |suite: &CipherSuite| {
+        let name = suite.name().unwrap_or("_SHA");
+        name.ends_with("_SHA") || name.ends_with("_MD5")
+    };
+    tls.server_hello.is_none()
+        && newest.is_some_and(|newest| newest >= ProtocolVersion::TLS1_2)
+        && alert.record_version < ProtocolVersion::TLS1_2
+        && !hello.cipher_suites().iter().any(is_old)
+}
+
+/// What the messages before an alert tell of its reason, whatever word the library chose.
+fn told_by_hellos(
+    handshake: &Handshake<'_>,
+    from: Side,
+    description: AlertDescription,
+    limits: &Limits,
+) -> Option<AlertReason> {
+    let by_client = from == Side::Client;
+    let carried = handshake.stage == TlsStage::ApplicationData;
+    let corrupted = match description {
+        AlertDescription::BAD_RECORD_MAC => handshake.stage >= TlsStage::Established,
+        AlertDescription::DECRYPT_ERROR | AlertDescription::DECRYPTION_FAILED => carried,
+        _ => false,
+    };
+    let refuses_hello = matches!(
+        description,
+        AlertDescription::ILLEGAL_PARAMETER
+            | AlertDescription::PROTOCOL_VERSION
+            | AlertDescription::HANDSHAKE_FAILURE
+            | AlertDescription::UNEXPECTED_MESSAGE
+            | AlertDescription::DECRYPT_ERROR
+            | AlertDescription::BAD_RECORD_MAC
+    );
+    if corrupted {
+        Some(AlertReason::Corrupted)
+    } else if by_client && handshake.name_warning().is_some() {
+        Some(AlertReason::Name)
+    } else if by_client && refuses_hello && handshake.rewritten().is_some() {
+        Some(AlertReason::Downgraded)
+    } else if handshake.refused_exchange(limits).is_some() {
+        Some(AlertReason::WeakExchange)
+    } else {
+        handshake.demand().map(|_| AlertReason::Extension)
+    }
 }
 
 /// A TLS 1.3 server's sealed alert in answer to what the client's flight carried beside its Finished.

@@ -29,24 +29,30 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
-    let (AlertReason::Parameters, from, alert, description) = cause(handshake)? else {
+    let (AlertReason::Parameters, from, alert, description) = cause(handshake, limits)? else {
         return None;
     };
     let hello = handshake.tls.client_hello.as_deref()?;
     let found = finding(RECORD.code, handshake, (from, alert, description));
+    let unnamed = match hello.server_name() {
+        None => {
+            "; the client asked for no server name, which servers of many names need: that is the more likely reason"
+        }
+        Some(_) => "",
+    };
     let suites = hello.cipher_suites();
     let groups = hello.groups();
     Some(Finding {
         // handshake_failure is what some send for an unknown name or version too.
-        confidence: if description == AlertDescription::INSUFFICIENT_SECURITY {
-            Confidence::Certain
-        } else {
-            Confidence::Likely
+        confidence: match description {
+            AlertDescription::INSUFFICIENT_SECURITY => Confidence::Certain,
+            _ if hello.server_name().is_none() => Confidence::Possible,
+            _ => Confidence::Likely,
         },
         summary: format!(
-            "{} found nothing it accepts in the client's offer{} of {} cipher suite(s) and {} group(s), and sent {description}",
+            "{} found nothing it accepts in the client's offer{} of {} cipher suite(s) and {} group(s), and sent {description}{unnamed}",
             party(handshake, from),
             for_name(handshake),
             suites.len(),
@@ -60,7 +66,8 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
             .with("groups", names(&groups))
             .with("key_shares", names(&hello.key_shares()))
             .with("signature_schemes", names(&hello.signature_schemes())),
-        culprit: crate::handshake::culprit(connection, wirewhy_flow::Side::Server),
+        culprit: crate::handshake::culprit(connection, wirewhy_flow::Side::Server)
+            .at_most(Confidence::Possible),
         ..found
     })
 }

@@ -1,14 +1,23 @@
 //! `tls.not-tls`: one side speaks TLS, the other plainly does not.
 
+mod deadlock;
+mod neighbours;
+
 use wirewhy_flow::{Connection, Side};
 use wirewhy_protocol::{
     AppFacts, AppProtocol, TlsComplaint, Upgrade, UpgradeProtocol, UpgradeVerdict,
 };
 
-use crate::handshake::culprit;
+use crate::handshake::{culprit, records};
 use crate::wording::socket;
 use crate::{
-    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+};
+
+use deadlock::Deadlock;
+pub(crate) use neighbours::ended_by_server;
+pub use neighbours::{
+    Spoken, hello_was_refused, neighbours_speak_otherwise, neighbours_speak_tls, spoken,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -19,13 +28,15 @@ pub(crate) const RECORD: Record = Record {
     means: "A TLS client reached a plaintext service, or a plaintext client a TLS service: the wrong port, the wrong scheme, or a proxy in \
             between that answers itself.",
     recognised: "The first bytes of one side are a TLS record, those of the other are plainly another protocol, and nobody had asked to \
-                 change to TLS (STARTTLS, CONNECT). Or both had agreed to change to it, and one goes on in the clear.",
+                 change to TLS (STARTTLS, CONNECT); a PROXY header before is passed over. Or both had agreed to change to it, and one goes \
+                 on in the clear. Or both wait for the other: a client that expects a greeting at a port for TLS. Where a side answers \
+                 nothing at all, what the port speaks in other connections of the recording tells (likely).",
     look_alikes: "Plaintext before an agreed upgrade is no fault. An answer that is neither TLS nor anything known is not judged.",
     check_next: &[
         "Compare scheme and port on both sides: http against https, smtp 25 or 587 against smtps 465, and so on.",
         "curl -v http://HOST:PORT/ and openssl s_client -connect HOST:PORT: which one gets a sensible answer?",
     ],
-    explained_by: &[],
+    explained_by: &[Cause::IfAsSevere("proxy.header-mismatch")],
     reportable: Reportable::Soon,
 };
 
@@ -50,37 +61,41 @@ fn plain(protocol: Option<AppProtocol>) -> Option<&'static str> {
 /// Who speaks what else, where TLS was to be spoken.
 fn wrong_side(app: &AppFacts) -> Option<(Side, &'static str)> {
     let (client, server) = (&app.client, &app.server);
+    let tls = app.tls.as_deref();
     let upgrade = app.upgrade.as_deref();
     if upgrade.is_some_and(agreed) {
-        // Whatever follows an agreement and is no TLS is wrong, also where nobody knows what it is.
-        let wrong = |protocol: Option<AppProtocol>| {
-            let other = protocol.filter(|&protocol| protocol != AppProtocol::Tls);
-            other.map(|other| plain(Some(other)).unwrap_or("plain text"))
+        // Whatever follows an agreement and is no TLS is wrong, also where nobody knows what it is; unless TLS came first, as
+        // where it protects the login only.
+        let wrong = |side: Side| {
+            let began = tls.is_some_and(|tls| records(tls, side).has_begun());
+            let inner = match side {
+                Side::Client => client.inner,
+                Side::Server => server.inner,
+            };
+            let is_tls = |protocol| matches!(protocol, AppProtocol::Tls | AppProtocol::TlsInTds);
+            let other = inner.filter(|&protocol| !is_tls(protocol) && !began);
+            other.map(|other| (side, plain(Some(other)).unwrap_or("plain text")))
         };
-        let by_server = || wrong(server.inner).map(|spoke| (Side::Server, spoke));
-        return wrong(client.inner)
-            .map(|spoke| (Side::Client, spoke))
-            .or_else(by_server);
+        return wrong(Side::Client).or_else(|| wrong(Side::Server));
     }
     if upgrade.is_some_and(|upgrade| upgrade.asked.is_some()) {
         return None;
     }
+    let (asks, answers) = (client.speaks(), server.protocol);
     if app.http.complaint == Some(TlsComplaint::ExpectsTls) {
-        return Some((Side::Client, plain(client.protocol)?));
+        return Some((Side::Client, plain(asks)?));
     }
-    let went_on = app
-        .tls
-        .as_deref()
+    let went_on = tls
         .is_some_and(|tls| tls.client.change_cipher_spec.is_some() || tls.client.sealed_count > 0);
     if went_on {
         // Whoever answered speaks it, too: an agreement before was not seen.
         return None;
     }
     let tls = Some(AppProtocol::Tls);
-    if client.protocol == tls {
-        Some((Side::Server, plain(server.protocol)?))
-    } else if server.protocol == tls {
-        Some((Side::Client, plain(client.protocol)?))
+    if asks == tls {
+        Some((Side::Server, plain(answers)?))
+    } else if answers == tls {
+        Some((Side::Client, plain(asks)?))
     } else {
         None
     }
@@ -95,8 +110,11 @@ fn agreed(upgrade: &Upgrade) -> bool {
     upgrade.verdict == UpgradeVerdict::Accepted && !tunnel
 }
 
-fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
-    let (wrong, spoke) = wrong_side(connection.app.as_deref()?)?;
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let wrong = connection.app.as_deref().and_then(wrong_side);
+    let Some((wrong, spoke)) = wrong else {
+        return Deadlock::of(connection, limits)?.detect();
+    };
     let (own, peer) = (connection.side(wrong), connection.side(wrong.other()));
     let summary = match wrong {
         Side::Server => format!(
@@ -113,7 +131,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Error,
         confidence: Confidence::Certain,
-        culprit: culprit(connection, wrong),
+        // The port may be the wrong one, or what is served on it.
+        culprit: culprit(connection, wrong).at_most(Confidence::Possible),
         summary,
         frames: [own.first_payload, peer.first_payload]
             .into_iter()
@@ -213,5 +232,50 @@ mod tests {
             .server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             .client_closes();
         assert!(codes(&talk.lines()).is_empty());
+    }
+
+    #[test]
+    fn behind_a_proxy_header_too() {
+        let header = b"PROXY TCP4 10.0.0.1 10.0.0.2 1000 443\r\n";
+        let hello = client_hello("a.example", &[0x0304], 0);
+        let talk = Talk::open()
+            .client(&[&header[..], &hello].concat())
+            .server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            .server_closes();
+        let found = codes(&talk.lines());
+        assert!(found.contains(&"tls.not-tls"), "{found:?}");
+    }
+
+    const OPEN: &str = "0.000 > S 0:0(0) win 64240 <mss 1460>
+        0.020 < SA 0:0(0) ack 1 win 65535 <mss 1460>
+        0.021 > A 1:1(0) ack 1\n";
+
+    fn left_after(seconds: u32, port: u16, alert: bool) -> Vec<&'static str> {
+        let answer = match alert {
+            true => format!("{seconds}.12 < PA 1:8(7) ack 2 hex 15030300020232\n"),
+            false => String::new(),
+        };
+        let lines = format!(
+            "{OPEN}{seconds}.10 > FA 1:1(0) ack 1\n{seconds}.11 < A 1:1(0) ack 2\n{answer}"
+        );
+        let lines = format!("server 198.51.100.1:{port}\n{lines}");
+        codes(&lines)
+            .into_iter()
+            .filter(|code| *code == "tls.not-tls")
+            .collect()
+    }
+
+    #[test]
+    fn both_wait_for_the_other_to_begin() {
+        assert_eq!(left_after(12, 465, true), ["tls.not-tls"]);
+        assert_eq!(left_after(12, 993, false), ["tls.not-tls"]);
+        assert_eq!(left_after(12, 5555, true), ["tls.not-tls"]);
+    }
+
+    #[test]
+    fn a_check_that_leaves_at_once_and_a_connection_kept_ready_are_none() {
+        assert!(left_after(1, 993, false).is_empty());
+        assert!(left_after(12, 443, true).is_empty());
+        assert!(left_after(12, 5555, false).is_empty());
     }
 }

@@ -148,19 +148,67 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     record(22, &[&[kind, len[1], len[2], len[3]][..], body].concat())
 }
 
-fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
+pub(crate) fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes()[..], &with_len(body)].concat()
+}
+
+/// The ALPN extension.
+fn alpn(protocols: &[&str]) -> Vec<u8> {
+    let list: Vec<u8> = protocols
+        .iter()
+        .flat_map(|name| [&[u8::try_from(name.len()).unwrap()][..], name.as_bytes()].concat())
+        .collect();
+    extension(16, &with_len(&list))
 }
 
 /// A ClientHello for a name: `versions` as in supported_versions, none for a client without the extension.
 pub(crate) fn client_hello(name: &str, versions: &[u16], padding: usize) -> Vec<u8> {
+    let more = match padding {
+        0 => Vec::new(),
+        _ => extension(21, &vec![0; padding]),
+    };
+    hello_with(name, versions, &[alpn(&["h2", "http/1.1"]), more].concat())
+}
+
+/// A ClientHello that offers these application protocols.
+pub(crate) fn client_hello_offering(name: &str, versions: &[u16], protocols: &[&str]) -> Vec<u8> {
+    hello_with(name, versions, &alpn(protocols))
+}
+
+/// A ClientHello that asks for a stapled OCSP response.
+pub(crate) fn client_hello_asking(name: &str) -> Vec<u8> {
+    hello_with(name, &[], &extension(5, &[1, 0, 0, 0, 0]))
+}
+
+/// A ClientHello with the renegotiation information and the extended master secret.
+pub(crate) fn careful_client_hello(name: &str) -> Vec<u8> {
+    hello_with(
+        name,
+        &[],
+        &[extension(0xff01, &[0]), extension(23, &[])].concat(),
+    )
+}
+
+/// A ClientHello of TLS 1.2 that offers these cipher suites.
+pub(crate) fn client_hello_of(suites: &[u16]) -> Vec<u8> {
+    hello_of("a.example", &[], suites, &[])
+}
+
+fn hello_with(name: &str, versions: &[u16], more: &[u8]) -> Vec<u8> {
+    hello_of(name, versions, &[0x1301, 0xc02f], more)
+}
+
+fn hello_of(name: &str, versions: &[u16], suites: &[u16], more: &[u8]) -> Vec<u8> {
+    let suites: Vec<u8> = suites
+        .iter()
+        .flat_map(|suite| suite.to_be_bytes())
+        .collect();
     let entry = [&[0][..], &with_len(name.as_bytes())].concat();
     let mut extensions = Vec::new();
     if !name.is_empty() {
         extensions.extend(extension(0, &with_len(&entry)));
     }
     extensions.extend(extension(10, &with_len(&[0, 0x1d, 0, 0x17])));
-    extensions.extend(extension(16, &with_len(b"\x02h2\x08http/1.1")));
     if !versions.is_empty() {
         let list: Vec<u8> = versions
             .iter()
@@ -169,13 +217,11 @@ pub(crate) fn client_hello(name: &str, versions: &[u16], padding: usize) -> Vec<
         let body = [&[u8::try_from(list.len()).unwrap()][..], &list].concat();
         extensions.extend(extension(43, &body));
     }
-    if padding > 0 {
-        extensions.extend(extension(21, &vec![0; padding]));
-    }
+    extensions.extend(more);
     let mut body = vec![3, 3];
     body.extend([7; 32]);
     body.push(0);
-    body.extend(with_len(&[0x13, 0x01, 0xc0, 0x2f]));
+    body.extend(with_len(&suites));
     body.extend([1, 0]);
     body.extend(with_len(&extensions));
     message(1, &body)
@@ -183,18 +229,40 @@ pub(crate) fn client_hello(name: &str, versions: &[u16], padding: usize) -> Vec<
 
 /// A ServerHello of TLS 1.2, or of 1.3 with the extension.
 pub(crate) fn server_hello(version: u16, suite: u16) -> Vec<u8> {
+    server_hello_with((version, suite), (&[9; 32], &[]), &[])
+}
+
+/// A ServerHello that chooses an application protocol, or none.
+pub(crate) fn server_hello_choosing(version: u16, suite: u16, protocol: Option<&str>) -> Vec<u8> {
+    let chosen = protocol.map_or(Vec::new(), |protocol| alpn(&[protocol]));
+    server_hello_with((version, suite), (&[9; 32], &[]), &chosen)
+}
+
+/// A ServerHello with more extensions; those of the renegotiation information and the master secret are 0xff01 and 23.
+pub(crate) fn server_hello_with(
+    (version, suite): (u16, u16),
+    (random, session): (&[u8; 32], &[u8]),
+    more: &[u8],
+) -> Vec<u8> {
     let mut body = vec![3, 3];
-    body.extend([9; 32]);
-    body.push(0);
+    body.extend(random);
+    body.push(u8::try_from(session.len()).unwrap());
+    body.extend(session);
     body.extend(suite.to_be_bytes());
     body.push(0);
-    let extensions = if version == 0x0304 {
+    let own = if version == 0x0304 {
         extension(43, &version.to_be_bytes())
     } else {
         Vec::new()
     };
-    body.extend(with_len(&extensions));
+    body.extend(with_len(&[own, more.to_vec()].concat()));
     message(2, &body)
+}
+
+/// A ServerKeyExchange with a Diffie-Hellman group over a prime of so many bytes.
+pub(crate) fn server_key_exchange(prime_bytes: usize) -> Vec<u8> {
+    let number = with_len(&vec![0xf1; prime_bytes]);
+    message(12, &[&number[..], &with_len(&[2]), &number].concat())
 }
 
 /// An empty Certificate message of TLS 1.2.

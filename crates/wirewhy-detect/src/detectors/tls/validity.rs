@@ -1,12 +1,13 @@
 //! Which certificate of a chain was outside its validity when it was presented.
 
-use wirewhy_flow::Interval;
+use wirewhy_flow::{Interval, Side};
 use wirewhy_protocol::CertificateFacts;
 
 use super::certificate::finding;
 use crate::certificates::{Fault, Outside, PathEnd, Presented, Reaction, outside_validity};
+use crate::handshake::culprit;
 use crate::wording::{instant, span};
-use crate::{Facts, Finding, Record};
+use crate::{Confidence, Facts, Finding, Record, Role, Severity};
 
 /// Which side of its validity a certificate is looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,13 +52,39 @@ pub(super) fn detect(
             .with("valid_from", instant(facts.not_before))
             .with("valid_until", instant(facts.not_after)),
     };
-    Some(finding(
+    let found = finding(
         record,
         presented,
         presented.weight(Fault::Validity),
         &what,
         at_fault.with("beyond_seconds", beyond),
-    ))
+    );
+    Some(match edge {
+        Edge::Beginning if presented.is_before_its_time() => by_wrong_clock(presented, found),
+        _ => found,
+    })
+}
+
+/// No certificate of the chain fits the clock of the recording: that clock is at fault, or the client's, where it refused.
+fn by_wrong_clock(presented: &Presented<'_>, found: Finding) -> Finding {
+    let words = "; no certificate of the chain was valid yet: the clock of the recording is most likely wrong";
+    let summary = format!("{}{words}", found.summary);
+    if matches!(presented.reaction, Reaction::Refused { .. }) && found.severity == Severity::Error {
+        let client = culprit(presented.handshake.connection, Side::Client);
+        return Finding {
+            confidence: Confidence::Likely,
+            culprit: client.at_most(Confidence::Possible),
+            summary: format!("{summary}, and the client's with it"),
+            ..found
+        };
+    }
+    Finding {
+        severity: Severity::Note,
+        confidence: Confidence::Possible,
+        culprit: Role::Capture.into(),
+        summary,
+        ..found
+    }
 }
 
 /// The first certificate of the chain beyond the edge. One that no way to a trusted root needs counts only where the client

@@ -1,7 +1,7 @@
 //! `tls.version-mismatch`: no version both sides speak.
 
 use wirewhy_flow::Side;
-use wirewhy_protocol::ProtocolVersion;
+use wirewhy_protocol::{AlertDescription, ProtocolVersion};
 
 use super::{AlertReason, cause, finding, for_name, party};
 use crate::handshake::{Handshake, culprit, names};
@@ -15,7 +15,8 @@ pub(crate) const RECORD: Record = Record {
     title: "No TLS version both sides accept",
     severity: Severity::Error,
     means: "Client and server share no protocol version: an old client meets a hardened server, or a strict client an old server.",
-    recognised: "The alert protocol_version. The facts name the versions the client offered and, where it had answered, the one the \
+    recognised: "The alert protocol_version; or a server's handshake_failure in a record of an older version, none of whose suites the client \
+                 offers. The facts name the versions the client offered and, where it had answered, the one the \
                  server chose.",
     look_alikes: "Some servers answer bytes that are not TLS with the same alert: tls.not-tls. Some old ones send handshake_failure \
                   instead: tls.no-shared-parameters.",
@@ -32,9 +33,9 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::FailedHandshake(detect),
 };
 
-fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     let connection = handshake.connection;
-    let (AlertReason::Version, from, alert, description) = cause(handshake)? else {
+    let (AlertReason::Version, from, alert, description) = cause(handshake, limits)? else {
         return None;
     };
     let offered = handshake.tls.client_hello.as_deref()?.versions();
@@ -42,11 +43,17 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
     let newest = offered.iter().copied().max();
     // Which of the two is behind the times: versions before TLS 1.2 are out of use (RFC 8996).
     let old = |version: ProtocolVersion| version < ProtocolVersion::TLS1_2;
+    let said = description == AlertDescription::PROTOCOL_VERSION;
     let at_fault = match (from, newest, chosen) {
+        (Side::Server, ..) if !said => {
+            culprit(connection, Side::Server).at_most(Confidence::Likely)
+        }
         (Side::Server, Some(newest), _) if old(newest) => culprit(connection, Side::Client),
-        (Side::Server, Some(ProtocolVersion::TLS1_2), _) => culprit(connection, Side::Client),
+        (Side::Server, Some(ProtocolVersion::TLS1_2), _) => {
+            culprit(connection, Side::Client).at_most(Confidence::Possible)
+        }
         (Side::Client, _, Some(chosen)) if old(chosen) => culprit(connection, Side::Server),
-        (Side::Server, ..) => culprit(connection, Side::Server),
+        (Side::Server, ..) => culprit(connection, Side::Server).at_most(Confidence::Possible),
         (Side::Client, ..) => Culprit::from(Role::Unknown),
     };
     let words = offered
@@ -56,6 +63,12 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
         .join(", ");
     let found = finding(RECORD.code, handshake, (from, alert, description));
     let summary = match from {
+        Side::Server if !said => format!(
+            "{} answered the client's hello{} in {} with {description}: all that the client offers is for {words}",
+            party(handshake, from),
+            for_name(handshake),
+            alert.record_version,
+        ),
         Side::Server => format!(
             "{} accepts none of the versions the client offered{}: {words}",
             party(handshake, from),
@@ -70,7 +83,10 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
     };
     Some(Finding {
         culprit: at_fault,
-        confidence: Confidence::Certain,
+        confidence: match said {
+            true => Confidence::Certain,
+            false => Confidence::Likely,
+        },
         summary,
         facts: found
             .facts
@@ -83,7 +99,7 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello, fatal, server_hello};
+    use super::super::traces::{Talk, client_hello, client_hello_of, fatal, server_hello};
     use crate::Role;
     use crate::testing::{codes, only};
 
@@ -106,6 +122,26 @@ mod tests {
             .client(&fatal(70))
             .client_closes();
         assert_eq!(codes(&talk.lines()), ["tls.version-mismatch"]);
+    }
+
+    #[test]
+    fn an_alert_of_an_older_version_to_suites_of_tls_1_2_alone() {
+        let hello = client_hello_of(&[0xc02f, 0xc030]);
+        let answered = |hello: &[u8], version| {
+            let talk = Talk::open()
+                .client(hello)
+                .server(&[21, 3, version, 0, 2, 2, 40])
+                .server_closes();
+            only(&talk.lines())
+        };
+        let found = answered(&hello, 1);
+        assert_eq!(
+            (found.code, found.culprit.role),
+            ("tls.version-mismatch", Role::Server)
+        );
+        assert_eq!(answered(&hello, 3).code, "tls.no-shared-parameters");
+        let broad = client_hello_of(&[0xc02f, 0xc013]);
+        assert_eq!(answered(&broad, 1).code, "tls.no-shared-parameters");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Certificates presented in TLS 1.2, judged with every way a client can take them.
 
 use super::super::traces::{
-    Talk, certificate_request, certificates, change_cipher_spec, client_hello, fatal,
-    no_certificate, sealed, server_hello, server_hello_done,
+    Talk, certificate_request, certificates, change_cipher_spec, client_hello, client_hello_asking,
+    fatal, no_certificate, sealed, server_hello, server_hello_done,
 };
 use crate::certificates::testing::{Authority, Date, VALID, self_signed};
 use crate::testing::findings_with;
-use crate::{Confidence, Finding, Severity, TrustStore};
+use crate::{Confidence, Finding, Role, Severity, TrustStore};
 
 const EXPIRED: (Date, Date) = ((2024, 1, 1), (2025, 12, 30));
 const NAME: &str = "shop.test";
@@ -99,15 +99,17 @@ fn a_good_chain_is_silent() {
 }
 
 #[test]
-fn a_private_chain_that_a_client_takes_is_silent_without_roots() {
+fn a_private_chain_that_a_client_takes_is_no_fault_without_roots() {
     let lab = Lab::new();
     let direct = vec![lab.root.issue(&[NAME], VALID)];
     let mozilla = TrustStore::mozilla();
     for chain in [lab.chain(&[NAME], VALID), direct] {
         assert_eq!(findings_with(&used(flight(NAME, &chain)), &mozilla), []);
+        // Health checks leave so, too.
+        let left = only(&unused(flight(NAME, &chain)), &mozilla);
         assert_eq!(
-            summary(&findings_with(&unused(flight(NAME, &chain)), &mozilla)),
-            []
+            (left.severity, left.confidence),
+            (Severity::Note, Confidence::Possible)
         );
     }
 }
@@ -347,4 +349,169 @@ fn a_private_authority_for_a_public_name_is_noted() {
     let chain = vec![own.issue(&["www.rust-lang.org"], VALID)];
     let private = only(&used(flight("www.rust-lang.org", &chain)), &mozilla);
     assert_eq!(private.confidence, Confidence::Possible);
+}
+
+#[test]
+fn a_client_that_leaves_before_it_has_the_certificates_refuses_nothing() {
+    let lab = Lab::new();
+    let chain = lab.chain(&[NAME], EXPIRED);
+    let lines = flight(NAME, &chain).client_resets().lines();
+    let crossing: String = lines
+        .lines()
+        .map(|line| {
+            // The last acknowledgement before the reset, and the reset's own, are those of the hello only.
+            let early = line.contains("> A ") && line.contains(" ack ") && !line.contains("ack 1");
+            match (early, line.contains("> RA")) {
+                (true, _) => String::new(),
+                (_, true) => format!("{} ack 1", line.split(" ack ").next().unwrap()),
+                _ => line.to_owned(),
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let found = findings_with(&crossing, &lab.trust());
+    let expired = found.iter().find(|found| found.code == "tls.cert-expired");
+    assert_eq!(expired.map(|found| found.severity), Some(Severity::Warning));
+}
+
+#[test]
+fn a_client_that_answered_the_certificates_has_taken_them() {
+    let lab = Lab::new();
+    let chain = lab.chain(&[NAME], EXPIRED);
+    let lines = flight(NAME, &chain)
+        .client(&[change_cipher_spec(), sealed(22, 40)].concat())
+        .client_resets()
+        .lines();
+    let found = findings_with(&lines, &lab.trust());
+    assert_eq!(found[0].code, "tls.cert-expired");
+    assert_eq!(found[0].severity, Severity::Warning);
+}
+
+#[test]
+fn without_a_server_name_the_address_must_be_in_the_certificate() {
+    let lab = Lab::new();
+    let other = lab.chain(&["www.shop.test"], VALID);
+    let refused = only(&refused(flight("", &other), 42), &lab.trust());
+    assert_eq!(
+        (refused.code, refused.severity, refused.confidence),
+        (
+            "tls.cert-name-mismatch",
+            Severity::Error,
+            Confidence::Likely
+        )
+    );
+    let left = only(&unused(flight("", &other)), &lab.trust());
+    assert_eq!(
+        (left.code, left.severity, left.confidence),
+        (
+            "tls.cert-name-mismatch",
+            Severity::Error,
+            Confidence::Possible
+        )
+    );
+    let own = lab.chain(&["198.51.100.1"], VALID);
+    assert_eq!(findings_with(&used(flight("", &other)), &lab.trust()), []);
+    assert_eq!(
+        summary(&findings_with(&unused(flight("", &own)), &lab.trust())),
+        []
+    );
+}
+
+#[test]
+fn a_good_chain_that_is_refused_is_the_clients() {
+    let lab = Lab::new();
+    let chain = lab.chain(&[NAME], VALID);
+    for alert in [45, 46, 48] {
+        let found = only(&refused(flight(NAME, &chain), alert), &lab.trust());
+        assert_eq!(found.code, "tls.cert-rejected");
+        assert_eq!(found.culprit.role, Role::Client);
+        assert_eq!(found.culprit_confidence(), Some(Confidence::Possible));
+    }
+    // Whether the authority is known to the client does not matter to its clock.
+    let expired = only(&refused(flight(NAME, &chain), 45), &TrustStore::mozilla());
+    assert_eq!(expired.code, "tls.cert-rejected");
+    let unknown = only(&refused(flight(NAME, &chain), 48), &TrustStore::mozilla());
+    assert_eq!(unknown.code, "tls.cert-untrusted");
+}
+
+#[test]
+fn a_leaf_that_demands_a_staple_and_has_none() {
+    let lab = Lab::new();
+    let chain = vec![lab.middle.issue_to_be_stapled(NAME), lab.middle.der()];
+    let asking = |chain: &[Vec<u8>]| {
+        let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
+        Talk::open().client(&client_hello_asking(NAME)).server(
+            &[
+                server_hello(0x0303, 0xc02f),
+                certificates(&chain),
+                server_hello_done(),
+            ]
+            .concat(),
+        )
+    };
+    let found = only(&refused(asking(&chain), 113), &lab.trust());
+    assert_eq!(
+        (found.code, found.severity),
+        ("tls.staple-missing", Severity::Error)
+    );
+    // A client that did not ask, one that does not care, and a leaf that demands none.
+    let unasked = only(&refused(flight(NAME, &chain), 42), &lab.trust());
+    assert_eq!(unasked.code, "tls.cert-rejected");
+    assert_eq!(findings_with(&used(asking(&chain)), &lab.trust()), []);
+    let plain = lab.chain(&[NAME], VALID);
+    let other = only(&refused(asking(&plain), 42), &lab.trust());
+    assert_eq!(other.code, "tls.cert-rejected");
+}
+
+#[test]
+fn a_clock_that_no_certificate_fits_is_the_recordings() {
+    let root = Authority::root("Lab Root");
+    let trust = TrustStore::from_pem(root.pem().as_bytes()).0;
+    let young = ((2027, 1, 1), (2028, 1, 1));
+    let middle = root.middle("Young Issuer", young);
+    let chain = vec![middle.issue(&[NAME], young), middle.der()];
+    let found = only(&used(flight(NAME, &chain)), &trust);
+    assert_eq!(
+        (found.code, found.severity, found.culprit.role),
+        ("tls.cert-not-yet-valid", Severity::Note, Role::Capture)
+    );
+    let found = only(&refused(flight(NAME, &chain), 42), &trust);
+    assert_eq!(
+        (found.severity, found.culprit.role),
+        (Severity::Error, Role::Client)
+    );
+}
+
+#[test]
+fn a_public_authority_of_the_past_intercepts_nothing() {
+    let past = Authority::root("VeriSign Class 3 Public Primary Certification Authority");
+    let box_in_the_path = Authority::root("FortiGate CA");
+    let inspector = Authority::root("Corp Inspection CA");
+    let mozilla = TrustStore::mozilla();
+    let name = "www.wikipedia.org";
+    let of = |root: &Authority, name: &str| vec![root.issue(&[name], VALID), root.der()];
+    assert_eq!(
+        findings_with(&used(flight(name, &of(&past, name))), &mozilla),
+        []
+    );
+    let found = only(&refused(flight(name, &of(&past, name)), 48), &mozilla);
+    assert_eq!(
+        (found.code, found.confidence),
+        ("tls.cert-untrusted", Confidence::Possible)
+    );
+    for root in [&box_in_the_path, &inspector] {
+        let found = only(&used(flight(name, &of(root, name))), &mozilla);
+        assert_eq!(
+            (found.code, found.severity, found.confidence),
+            ("tls.intercepted", Severity::Note, Confidence::Likely)
+        );
+        let left = findings_with(&unused(flight(name, &of(root, name))), &mozilla);
+        assert_eq!(summary(&left)[0], ("tls.intercepted", Severity::Error));
+    }
+    // An owner's own authority on its own name.
+    let own = of(&box_in_the_path, "support.fortigate.com");
+    assert_eq!(
+        findings_with(&used(flight("support.fortigate.com", &own)), &mozilla),
+        []
+    );
 }

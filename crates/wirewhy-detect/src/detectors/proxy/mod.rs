@@ -1,0 +1,3 @@
+//! The PROXY protocol.
+
+pub(crate) mod header_mismatch;

@@ -1,0 +1,283 @@
+//! What services speak, and which certificates of theirs were refused, to be held against connections that show too little by
+//! themselves.
+
+use std::net::IpAddr;
+
+use wirewhy_flow::Connection;
+
+use crate::recent::{RecentTable, entry};
+use wirewhy_detect::{
+    Confidence, Finding, Judged, Limits, Outcome, Severity, code, header_missing,
+    header_not_expected, neighbours_speak_otherwise, neighbours_speak_tls, spoken,
+};
+
+/// What was seen of services, by address and port.
+#[derive(Debug, Default)]
+pub(crate) struct Services(RecentTable<(IpAddr, u16), Seen>);
+
+/// Streams that show how a service is spoken to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// It answered in TLS at once.
+    tls: Option<u32>,
+    /// It answered in something else, named here.
+    other: Option<(&'static str, u32)>,
+    /// It answered behind a PROXY header.
+    proxied: Option<u32>,
+    /// It answered without one.
+    bare: Option<u32>,
+    /// A client refused its certificate with an alert: the certificate's SHA-256, and the stream.
+    refused: Option<([u8; 32], u32)>,
+}
+
+/// Findings about whom the client trusts.
+const TRUST: [&str; 2] = [code::TLS_CERT_UNTRUSTED, code::TLS_CERT_CHAIN_INCOMPLETE];
+
+impl Services {
+    /// Takes in one connection.
+    pub(crate) fn note(&mut self, judged: &Judged) {
+        let connection = &judged.connection;
+        let stream = connection.stream;
+        let key = key(connection);
+        let mut refusals = judged
+            .findings
+            .iter()
+            .filter(|found| TRUST.contains(&found.code));
+        if refusals.any(|found| client_did(found, "refused"))
+            && let Some(leaf) = leaf(connection)
+        {
+            entry(&mut self.0, key)
+                .refused
+                .get_or_insert((leaf, stream));
+        }
+        let Some(spoken) = spoken(connection) else {
+            return;
+        };
+        let seen = entry(&mut self.0, key);
+        match spoken.other {
+            None => _ = seen.tls.get_or_insert(stream),
+            // What failed may have failed for being the wrong one.
+            Some(_) if judged.outcome() == Outcome::Failed => return,
+            Some(name) => _ = seen.other.get_or_insert((name, stream)),
+        }
+        let place = match spoken.proxied {
+            true => &mut seen.proxied,
+            false => &mut seen.bare,
+        };
+        place.get_or_insert(stream);
+    }
+
+    /// Whether what a service speaks can bear on a connection without a finding: the client waited, or began with a header.
+    pub(crate) fn may_concern(connection: &Connection) -> bool {
+        connection.client.first_payload.is_none() || connection.server.first_payload.is_none()
+    }
+
+    /// Adds and changes what other connections to the service show.
+    pub(crate) fn revise(&self, judged: &mut Judged, limits: &Limits) {
+        let Some(seen) = self.0.get(&key(&judged.connection)).copied() else {
+            return;
+        };
+        for finding in &mut judged.findings {
+            believe_refusal(&judged.connection, finding, seen);
+        }
+        let connection = &judged.connection;
+        let mismatch = match (seen.proxied, seen.bare) {
+            (Some(stream), None) => header_missing(connection, stream),
+            (None, Some(stream)) => header_not_expected(connection, stream),
+            _ => None,
+        };
+        let otherwise = match (&mismatch, seen.tls, seen.other) {
+            (None, Some(stream), None) => neighbours_speak_tls(connection, stream, limits),
+            (None, None, Some((name, stream))) => {
+                neighbours_speak_otherwise(connection, name, stream)
+            }
+            _ => None,
+        };
+        for found in [mismatch, otherwise].into_iter().flatten() {
+            let by_itself = judged
+                .findings
+                .iter_mut()
+                .find(|known| known.code == found.code);
+            match by_itself {
+                Some(known) if known.confidence < found.confidence => *known = found,
+                Some(_) => {}
+                None => judged.findings.push(found),
+            }
+        }
+    }
+}
+
+/// A client that left unused what another one refused with an alert most likely refused it, too.
+fn believe_refusal(connection: &Connection, finding: &mut Finding, seen: Seen) {
+    let doubted = TRUST.contains(&finding.code)
+        && finding.severity == Severity::Note
+        && client_did(finding, "left unused");
+    if let Some((refused, stream)) = seen.refused
+        && doubted
+        && leaf(connection) == Some(refused)
+    {
+        finding.severity = Severity::Error;
+        finding.confidence = Confidence::Likely;
+        finding.facts.0.push(("refused_in_stream", stream.into()));
+        finding.summary.push_str(&format!(
+            "; another client refused the same certificate (stream {stream})"
+        ));
+    }
+}
+
+fn client_did(finding: &Finding, what: &str) -> bool {
+    finding.facts.value("client") == Some(&what.into())
+}
+
+/// The SHA-256 of the server's certificate, where it can be read.
+fn leaf(connection: &Connection) -> Option<[u8; 32]> {
+    let tls = connection.app.as_deref()?.tls.as_deref()?;
+    let chain = &tls.server_certificates.as_ref()?.chain;
+    chain.first().map(|leaf| leaf.sha256)
+}
+
+fn key(connection: &Connection) -> (IpAddr, u16) {
+    (connection.server.address, connection.server.port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::judge_all;
+
+    /// A ClientHello of TLS 1.2 with one suite.
+    fn hello() -> String {
+        format!(
+            "16030100330100002f0303{}000002c02f01000004000a0000",
+            "07".repeat(32)
+        )
+    }
+
+    /// A ServerHello that takes it.
+    fn answer() -> String {
+        format!("160303002a020000260303{}00c02f00", "09".repeat(32))
+    }
+
+    /// Connection `number` to one port: what the client says first, and the server's answer or its FIN.
+    fn talk(number: u32, says: &str, answer: Option<&str>) -> String {
+        let len = says.len() / 2;
+        let (end, at) = (1 + len, 10 * number);
+        let mut lines = format!(
+            "#{number} server 198.51.100.9:6000
+             {at}.00 #{number} > S 0:0(0)
+             {at}.02 #{number} < SA 0:0(0) ack 1
+             {at}.03 #{number} > A 1:1(0) ack 1
+             {at}.04 #{number} > PA 1:{end}({len}) ack 1 hex {says}
+             {at}.06 #{number} < A 1:1(0) ack {end}\n"
+        );
+        let (own, peer) = match answer {
+            Some(answer) => {
+                let (len, after) = (answer.len() / 2, 1 + answer.len() / 2);
+                lines.push_str(&format!(
+                    "{at}.07 #{number} < PA 1:{after}({len}) ack {end} hex {answer}
+                     {at}.08 #{number} > A {end}:{end}(0) ack {after}
+                     {at}.09 #{number} > FA {end}:{end}(0) ack {after}\n"
+                ));
+                (after, end + 1)
+            }
+            None => (1, end),
+        };
+        lines.push_str(&format!(
+            "{at}.10 #{number} < FA {own}:{own}(0) ack {peer}\n"
+        ));
+        lines
+    }
+
+    fn root(lines: &[String], stream: usize) -> Option<(&'static str, Confidence)> {
+        let judged = judge_all(&lines.concat());
+        let root = judged[stream].root_cause()?;
+        Some((root.code, root.confidence))
+    }
+
+    const PING: &str = "2a310d0a24340d0a50494e470d0a";
+    const PONG: &str = "2b504f4e470d0a";
+    const HEADER: &str = "50524f58592054435034203120322033203434330d0a";
+    const REQUEST: &str = "474554202f20485454502f312e310d0a486f73743a20610d0a0d0a";
+    const OK: &str = "485454502f312e3120323030204f4b0d0a436f6e74656e742d4c656e6774683a20300d0a0d0a";
+    const BAD: &str =
+        "485454502f312e3120343030204e6f0d0a436f6e74656e742d4c656e6774683a20300d0a0d0a";
+
+    #[test]
+    fn what_a_port_speaks_tells_who_speaks_otherwise() {
+        let plain = talk(1, PING, Some(PONG));
+        let tls = talk(1, &hello(), Some(&answer()));
+        let mistaken = talk(2, &hello(), None);
+        assert_eq!(
+            root(&[plain.clone(), mistaken.clone()], 1),
+            Some((code::TLS_NOT_TLS, Confidence::Likely))
+        );
+        assert_eq!(
+            root(&[tls.clone(), talk(2, PING, None)], 1),
+            Some((code::TLS_NOT_TLS, Confidence::Likely))
+        );
+        // Alone, or where the port speaks both, nothing tells.
+        let both = [plain, mistaken.clone(), talk(3, &hello(), Some(&answer()))];
+        for (talks, stream) in [(&both[..], 1), (&[mistaken][..], 0)] {
+            let root = root(talks, stream).map(|(code, _)| code);
+            assert_ne!(root, Some(code::TLS_NOT_TLS));
+        }
+    }
+
+    #[test]
+    fn what_a_port_answers_tells_whether_it_wants_a_header() {
+        let with = |number, answer| talk(number, &[HEADER, REQUEST].concat(), answer);
+        let without = |number, answer| talk(number, REQUEST, answer);
+        assert_eq!(
+            root(&[with(1, Some(OK)), without(2, None)], 1),
+            Some((code::PROXY_HEADER_MISMATCH, Confidence::Likely))
+        );
+        assert_eq!(
+            root(&[without(1, Some(OK)), with(2, Some(BAD))], 1),
+            Some((code::PROXY_HEADER_MISMATCH, Confidence::Likely))
+        );
+        assert_eq!(
+            root(&[with(1, Some(BAD))], 0),
+            Some((code::PROXY_HEADER_MISMATCH, Confidence::Possible))
+        );
+        // A port that takes both refuses this one for another reason.
+        let both = [with(1, Some(OK)), without(2, None), without(3, Some(OK))];
+        let judged = judge_all(&both.concat());
+        let codes = judged.iter().flat_map(|judged| &judged.findings);
+        assert!(
+            codes
+                .clone()
+                .all(|found| found.code != code::PROXY_HEADER_MISMATCH)
+        );
+    }
+
+    /// A connection over which nobody says anything for five seconds.
+    fn silent(number: u32) -> String {
+        let at = 10 * number;
+        format!(
+            "#{number} server 198.51.100.9:6000
+             {at}.00 #{number} > S 0:0(0)
+             {at}.02 #{number} < SA 0:0(0) ack 1
+             {at}.03 #{number} > A 1:1(0) ack 1
+             {}.03 #{number} > FA 1:1(0) ack 1
+             {}.05 #{number} < FA 1:1(0) ack 2
+             {}.06 #{number} > A 2:2(0) ack 2\n",
+            at + 5,
+            at + 5,
+            at + 5,
+        )
+    }
+
+    #[test]
+    fn two_that_wait_for_each_other_at_a_port_of_tls() {
+        let tls = talk(1, &hello(), Some(&answer()));
+        assert_eq!(
+            root(&[tls, silent(2)], 1),
+            Some((code::TLS_NOT_TLS, Confidence::Likely))
+        );
+        let plain = talk(1, PING, Some(PONG));
+        assert_ne!(
+            root(&[plain, silent(2)], 1).map(|root| root.0),
+            Some(code::TLS_NOT_TLS)
+        );
+    }
+}
