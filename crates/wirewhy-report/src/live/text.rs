@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
-use wirewhy_detect::{Finding, Judged, Severity};
+use wirewhy_detect::{Confidence, Finding, Judged, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_survey::{GroupFinding, Totals};
@@ -152,7 +152,8 @@ impl<W: Write> LiveReporter for LiveText<W> {
             .summary
             .strip_prefix(&service.to_string())
             .map_or(finding.summary.as_str(), str::trim_start);
-        self.line(at, (finding.severity, finding.code), &who, why)
+        let why = format!("{}{why}", possibly(finding));
+        self.line(at, (finding.severity, finding.code), &who, &why)
     }
 
     fn beyond(&mut self, at: Timestamp, found: &GroupFinding) -> io::Result<()> {
@@ -162,7 +163,8 @@ impl<W: Write> LiveReporter for LiveText<W> {
             return Ok(());
         }
         let kind = (finding.severity, finding.code);
-        self.line(at, kind, &found.subject, &finding.summary)
+        let why = format!("{}{}", possibly(finding), finding.summary);
+        self.line(at, kind, &found.subject, &why)
     }
 
     fn connection(&mut self, judged: &Judged) -> io::Result<()> {
@@ -208,6 +210,14 @@ impl<W: Write> LiveReporter for LiveText<W> {
         self.out.write_all(b"\n")?;
         self.out.write_all(&summary.into_inner())?;
         self.out.flush()
+    }
+}
+
+/// What stands before a sentence that is one of several readings.
+fn possibly(finding: &Finding) -> &'static str {
+    match finding.confidence {
+        Confidence::Possible => "possibly: ",
+        Confidence::Certain | Confidence::Likely => "",
     }
 }
 

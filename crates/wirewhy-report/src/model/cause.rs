@@ -239,11 +239,9 @@ impl Cause {
     }
 
     /// Takes out the connections to services that are known one by one and wanted.
-    pub(super) fn take(&mut self, wanted: impl Fn(Service) -> bool) -> Option<Cause> {
+    pub(super) fn take(&mut self, wanted: impl Fn(&ServiceProblem) -> bool) -> Option<Cause> {
         let services = std::mem::take(&mut self.services);
-        let (taken, left): (Vec<_>, Vec<_>) = services
-            .into_iter()
-            .partition(|found| wanted(found.service));
+        let (taken, left): (Vec<_>, Vec<_>) = services.into_iter().partition(wanted);
         if taken.is_empty() {
             self.services = left;
             return None;

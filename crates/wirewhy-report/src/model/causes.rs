@@ -16,6 +16,9 @@ const MAX_SERVICES: usize = 4096;
 /// at the end.
 const MAX_SOURCES: usize = 16;
 
+/// How many other clients of one cause are remembered to see whether they come again.
+const MET: usize = 64;
+
 /// The address and port of a server.
 pub(crate) type Service = (IpAddr, u16);
 
@@ -36,6 +39,8 @@ struct Code {
     /// Those of clients that are kept apart.
     sources: Vec<(IpAddr, Cause)>,
     rest: Option<Cause>,
+    /// Clients in `rest` that may come again, by a few bits of their addresses.
+    met: Vec<Option<IpAddr>>,
 }
 
 impl Causes {
@@ -75,6 +80,7 @@ impl Causes {
                 code: root.code,
                 sources: Vec::new(),
                 rest: None,
+                met: Vec::new(),
             });
             self.codes.len() - 1
         });
@@ -137,17 +143,20 @@ impl Causes {
 }
 
 impl Code {
-    /// The connections of one client; of many where too many have this cause.
+    /// The connections of one client; of many where too many have this cause, until the client comes again: a flood of forged
+    /// addresses costs no more than one address.
     fn of_source(&mut self, source: IpAddr, root: &Finding, place: u64) -> &mut Cause {
         let known = self.sources.iter().position(|(known, _)| *known == source);
-        if known.is_none() {
-            if self.sources.len() >= MAX_SOURCES {
+        let is_full = self.sources.len() >= MAX_SOURCES;
+        let mut at = known;
+        if known.is_none() && (!is_full || self.comes_again(source)) {
+            if is_full {
                 self.merge_smallest();
             }
+            at = Some(self.sources.len());
             self.sources.push((source, Cause::new(root, place)));
         }
-        let at = known.unwrap_or(self.sources.len().saturating_sub(1));
-        match self.sources.get_mut(at) {
+        match at.and_then(|at| self.sources.get_mut(at)) {
             Some((_, cause)) => cause,
             None => self.rest.get_or_insert_with(|| Cause::new(root, place)),
         }
@@ -159,8 +168,22 @@ impl Code {
         let Some(at) = smallest.map(|(at, _)| at) else {
             return;
         };
-        let (_, cause) = self.sources.remove(at);
+        let (_, cause) = self.sources.swap_remove(at);
         self.rest = Some(merged(self.rest.take(), cause));
+    }
+
+    /// Whether a client that is not kept apart was met lately.
+    fn comes_again(&mut self, source: IpAddr) -> bool {
+        if self.met.is_empty() {
+            self.met.resize(MET, None);
+        }
+        let bits = match source {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        let slot = usize::try_from((bits ^ (bits >> 64)) % MET as u128).unwrap_or(0);
+        let met = self.met.get_mut(slot);
+        met.is_some_and(|met| met.replace(source) == Some(source))
     }
 
     /// How many connections are in reach.
@@ -181,25 +204,25 @@ impl Code {
 
     fn take(&mut self, reach: &Reach) -> Option<Problem> {
         let mut taken: Option<Cause> = None;
-        match reach.whose {
-            Whose::Source(source) => {
-                let at = self
-                    .sources
-                    .iter()
-                    .position(|(known, _)| *known == source)?;
-                taken = Some(self.sources.remove(at).1);
+        if let Whose::Source(source) = reach.whose {
+            let at = self.sources.iter().position(|(known, _)| *known == source);
+            taken = at.map(|at| self.sources.swap_remove(at).1);
+            // Before it came again it was one of many.
+            let rest = self.rest.as_mut();
+            let first = rest.and_then(|rest| rest.take(|found| found.tally.is_only_of(source)));
+            if let Some(first) = first {
+                taken = Some(merged(taken, first));
             }
-            Whose::Service(_) | Whose::Host(_) => {
-                let all = self.sources.iter_mut().map(|(_, cause)| cause);
-                for cause in all.chain(&mut self.rest) {
-                    if let Some(part) = cause.take(|service| reach.holds(service)) {
-                        taken = Some(merged(taken, part));
-                    }
+        } else {
+            let all = self.sources.iter_mut().map(|(_, cause)| cause);
+            for cause in all.chain(&mut self.rest) {
+                if let Some(part) = cause.take(|found| reach.holds(found.service)) {
+                    taken = Some(merged(taken, part));
                 }
-                self.sources.retain(|(_, cause)| cause.connections() > 0);
-                self.rest = self.rest.take().filter(|cause| cause.connections() > 0);
             }
         }
+        self.sources.retain(|(_, cause)| cause.connections() > 0);
+        self.rest = self.rest.take().filter(|cause| cause.connections() > 0);
         taken.map(Cause::into_problem)
     }
 

@@ -16,7 +16,8 @@ const MAX_VALUES: usize = 6;
 const MAX_LENGTH: usize = 48;
 
 /// Facts that name a connection, a certificate or a place, or that are shown elsewhere: they say not what went wrong.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 27] = [
+    "stage",
     "vantage",
     "server_name",
     "subject",

@@ -120,6 +120,11 @@ impl Tally {
         }
     }
 
+    /// Whether all of them are of one client.
+    pub(super) fn is_only_of(&self, client: IpAddr) -> bool {
+        matches!(self.clients.as_slice(), [(_, only)] if *only == client) && !self.more_clients
+    }
+
     /// The clients that are named, in the order of their first connections.
     pub(crate) fn clients(&self) -> impl Iterator<Item = IpAddr> {
         self.clients.iter().map(|(_, client)| *client)

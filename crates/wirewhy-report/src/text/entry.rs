@@ -12,7 +12,7 @@ use crate::model::{Beyond, Blame, Detail, Entry, Place, Problem, Tally};
 use crate::{Names, Safe, words};
 
 /// How many services of one cause are listed.
-const MAX_SERVICES: usize = 3;
+const MAX_SERVICES: usize = 4;
 
 /// How many of the next steps are printed when asked for more; `wirewhy explain` has them all.
 const MAX_STEPS: usize = 3;
@@ -163,13 +163,9 @@ fn write_where(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Res
     let notable = services
         .iter()
         .filter(|service| service.tally.connections > 1);
-    // A line for one more takes no more room than one that counts it.
-    let most = match notable.clone().count() {
-        many if many == MAX_SERVICES + 1 => many,
-        _ => MAX_SERVICES,
-    };
     let mut rest = problem.tally.connections;
-    for service in notable.take(most) {
+    let mut listed: Vec<String> = Vec::new();
+    for service in notable.take(MAX_SERVICES) {
         let (address, port) = service.service;
         let number = words::count(service.tally.connections);
         let place = names.socket(address, port);
@@ -178,13 +174,16 @@ fn write_where(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Res
             [_] => place,
             _ => named(&service.tally, &place),
         };
-        page.labelled("", &format!("{place}: {least}{number}"))?;
+        listed.push(format!("{place}: {least}{number}"));
         rest = rest.saturating_sub(service.tally.connections);
     }
-    if rest == 0 || rest == problem.tally.connections {
+    if rest == problem.tally.connections {
         return Ok(());
     }
-    page.labelled("", &format!("others: {}", words::count(rest)))
+    if rest > 0 {
+        listed.push(format!("others: {}", words::count(rest)));
+    }
+    page.labelled("", &listed.join("; "))
 }
 
 fn clients(tally: &Tally, names: &Names) -> String {

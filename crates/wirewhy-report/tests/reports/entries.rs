@@ -189,6 +189,21 @@ fn a_scan_takes_what_its_source_tried_however_many_others_failed() {
 }
 
 #[test]
+fn a_scanner_that_comes_late_is_known_when_it_comes_again() {
+    let mut all: Vec<Judged> = (0..100)
+        .map(|n| refused(n, &format!("10.0.1.{n}:4000"), "10.0.0.8:443"))
+        .collect();
+    let scanned = |n: u32| format!("10.0.0.9:{n}");
+    all.extend((100..200).map(|n| refused(n, "192.0.2.7:4000", &scanned(n))));
+    let place = (Scope::Host, "192.0.2.7");
+    let mut scan = beyond("host.port-scan", place, Severity::Warning, Facts::default());
+    scan.finding.culprit = Role::Client.into();
+    let shown = report(&all, &[scan], View::default());
+    let expected = ["error 100 tcp.refused", "warning 100 host.port-scan"];
+    assert_eq!(table(&shown), expected, "{shown}");
+}
+
+#[test]
 fn a_flood_takes_the_half_open_attempts_at_its_service() {
     let half_open = |n: u32, port: u16| {
         let unanswered = finding("tcp.synack-unanswered", Severity::Error);

@@ -71,6 +71,17 @@ fn a_terminal_gets_a_status_line_below_the_findings() {
 }
 
 #[test]
+fn what_is_one_of_several_readings_is_told_so() {
+    let mut judged = refused(0, "10.0.0.1:40000", "10.0.0.9:443");
+    judged.findings[0].confidence = wirewhy_detect::Confidence::Possible;
+    let written = on(Screen::Lines, Look::default(), |text| {
+        tell(text, at(300), &judged);
+    });
+    let line = "10.0.0.1 → 10.0.0.9:443: possibly: answered the SYN";
+    assert!(written.contains(line), "{written}");
+}
+
+#[test]
 fn the_status_line_follows_the_width_and_is_not_drawn_without_need() {
     let written = on(Screen::Terminal, Look::default(), |text| {
         text.pulse(at(0), &status(100)).unwrap();

@@ -116,7 +116,7 @@ fn services_are_told_apart_by_name_where_names_differ() {
     let shown = report(&same, &[], View::default());
     let place = "
 where    www.example.org at port 443 of 4 hosts, 8 connections from 10.0.0.1
-         10.0.0.10:443: 2
+         10.0.0.10:443: 2; 10.0.0.11:443: 2; 10.0.0.12:443: 2; 10.0.0.13:443: 2
 ";
     assert!(shown.contains(place), "{shown}");
     let differ: Vec<Judged> = (0..8)
@@ -125,8 +125,7 @@ where    www.example.org at port 443 of 4 hosts, 8 connections from 10.0.0.1
     let shown = report(&differ, &[], View::default());
     let place = "
 where    0.example.org and 1.example.org at port 443 of 4 hosts, 8 connections from 10.0.0.1
-         0.example.org at 10.0.0.10:443: 2
-         1.example.org at 10.0.0.11:443: 2
+         0.example.org at 10.0.0.10:443: 2; 1.example.org at 10.0.0.11:443: 2; 0.example.org at
 ";
     assert!(shown.contains(place), "{shown}");
 }
@@ -143,8 +142,7 @@ fn one_cause_at_many_services_is_one_entry() {
     let shown = report(&judged, &[], View::default());
     let place = "
 where    port 443 of 500 hosts, 501 connections from 10.0.0.1
-         10.1.0.9:443: 2
-         others: 499
+         10.1.0.9:443: 2; others: 499
 ";
     assert!(shown.contains(place), "{shown}");
     assert_eq!(
@@ -182,7 +180,7 @@ fn counts_stay_right_when_services_no_longer_fit() {
         "{shown}"
     );
     assert!(
-        shown.contains("\n         10.2.0.1:443: at least 200\n"),
+        shown.contains("\n         10.2.0.1:443: at least 200; "),
         "{shown}"
     );
     let number = shown
@@ -434,7 +432,8 @@ where    40 services
          10.0.0.1:443: 1 of 20 failed
          10.0.0.2:443: 2 of 20 failed
          10.0.0.3:443: 3 of 20 failed
-         others: 37
+         10.0.0.4:443: 4 of 20 failed
+         others: 36
 culprit  the path, likely
 proof    for 10.0.0.1:443: frame 3
 ";
