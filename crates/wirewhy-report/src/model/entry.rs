@@ -167,7 +167,9 @@ fn sort(problems: &mut [Problem]) {
 
 /// Whether connections of a problem are those that a finding adds to.
 fn concerns(reach: &Reach, problem: &Problem) -> bool {
-    if !reach.covers(problem.code) || matches!(reach.whose, Whose::Source(_)) {
+    let also = problem.detail.also.iter().map(|(code, _)| *code);
+    let mut codes = std::iter::once(problem.code).chain(also);
+    if matches!(reach.whose, Whose::Source(_)) || !codes.any(|code| reach.covers(code)) {
         return false;
     }
     match &problem.place {

@@ -90,7 +90,8 @@ impl Reach {
     /// The connections about which this finding says more: it is folded under their entry.
     pub(super) fn adds_to(found: &GroupFinding) -> Option<Reach> {
         let (whose, codes) = match found.finding.code {
-            "service.flaky" => (service(found)?, causes(&found.finding)),
+            // Where the connections show a cause behind the reason that the attempts share, it is their entry that explains.
+            "service.down" | "service.flaky" => (service(found)?, causes(&found.finding)),
             "host.idle-timer" => (Whose::Host(host(found)?), listed(FORGOTTEN)),
             _ => return None,
         };

@@ -252,6 +252,29 @@ fn what_only_adds_to_an_entry_stands_under_it() {
 }
 
 #[test]
+fn a_cause_behind_the_reason_of_a_dead_service_is_the_entry() {
+    let all: Vec<Judged> = (0..4)
+        .map(|n| {
+            let unanswered = Finding {
+                consequence_of: Some("rst.stray-segment"),
+                ..finding("tcp.syn-unanswered", Severity::Error)
+            };
+            let stray = finding("rst.stray-segment", Severity::Error);
+            judged(n, "10.0.0.1:40000", "10.0.0.9:443", vec![unanswered, stray])
+        })
+        .collect();
+    let place = (Scope::Service, "10.0.0.9:443");
+    let facts = causes(&["tcp.syn-unanswered"]);
+    let down = beyond("service.down", place, Severity::Error, facts);
+    let shown = report(&all, &[down], View::default());
+    assert_eq!(table(&shown), ["error 4 rst.stray-segment"], "{shown}");
+    assert!(
+        shown.contains("\nalso     service.down: likely: "),
+        "{shown}"
+    );
+}
+
+#[test]
 fn an_idle_timer_takes_the_connections_it_counted() {
     let lost = |n: u32| {
         let vanished = finding("tcp.peer-vanished", Severity::Error);
