@@ -69,7 +69,9 @@ impl Services {
 
     /// Whether what a service speaks can bear on a connection without a finding: the client waited, or began with a header.
     pub(crate) fn may_concern(connection: &Connection) -> bool {
-        connection.client.first_payload.is_none() || connection.server.first_payload.is_none()
+        let silent =
+            connection.client.first_payload.is_none() || connection.server.first_payload.is_none();
+        silent && connection.is_open()
     }
 
     /// Adds and changes what other connections to the service show.
