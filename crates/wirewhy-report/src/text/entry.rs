@@ -273,10 +273,10 @@ fn added(problem: &Problem, additions: &[&GroupFinding]) -> Vec<String> {
         };
         let more = match more {
             0 => String::new(),
-            more => format!(
-                "; so it is at {} more",
-                words::counted(more, found.scope.name())
-            ),
+            more => {
+                let others = format!("more {}", found.scope.name());
+                format!("; the same at {}", words::counted(more, &others))
+            }
         };
         let summary = Safe(&finding.summary);
         format!(
