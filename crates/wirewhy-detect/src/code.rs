@@ -27,6 +27,8 @@ pub const TCP_UNREACHABLE: &str = tcp::unreachable::RECORD.code;
 pub const TLS_CERT_CHAIN_INCOMPLETE: &str = tls::cert_chain_incomplete::RECORD.code;
 /// `tls.cert-untrusted`.
 pub const TLS_CERT_UNTRUSTED: &str = tls::cert_untrusted::RECORD.code;
+/// `tls.starttls-not-offered`.
+pub const TLS_STARTTLS_NOT_OFFERED: &str = tls::starttls_not_offered::RECORD.code;
 /// `tls.not-tls`.
 pub const TLS_NOT_TLS: &str = tls::not_tls::RECORD.code;
 /// `proxy.header-mismatch`.

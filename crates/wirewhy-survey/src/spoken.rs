@@ -28,6 +28,28 @@ struct Seen {
     bare: Option<u32>,
     /// A client refused its certificate with an alert: the certificate's SHA-256, and the stream.
     refused: Option<([u8; 32], u32)>,
+    /// Clients that left because TLS was not offered, and how often.
+    left: [Option<(IpAddr, u32)>; Seen::CLIENTS],
+}
+
+impl Seen {
+    /// How many clients are kept that left.
+    const CLIENTS: usize = 4;
+
+    fn note_left(&mut self, client: IpAddr) {
+        let known =
+            |place: &&mut Option<(IpAddr, u32)>| place.is_none_or(|(address, _)| address == client);
+        if let Some(place) = self.left.iter_mut().find(known) {
+            let (_, times) = place.get_or_insert((client, 0));
+            *times = times.saturating_add(1);
+        }
+    }
+
+    fn times_left(&self, client: IpAddr) -> u32 {
+        let mut known = self.left.iter().flatten();
+        let known = known.find(|(address, _)| *address == client);
+        known.map_or(0, |(_, times)| *times)
+    }
 }
 
 /// Findings about whom the client trusts.
@@ -49,6 +71,9 @@ impl Services {
             entry(&mut self.0, key)
                 .refused
                 .get_or_insert((leaf, stream));
+        }
+        if judged.findings.iter().any(is_left_without_tls) {
+            entry(&mut self.0, key).note_left(connection.client.address);
         }
         let Some(spoken) = spoken(connection) else {
             return;
@@ -81,6 +106,14 @@ impl Services {
         };
         for finding in &mut judged.findings {
             believe_refusal(&judged.connection, finding, seen);
+            let times = seen.times_left(judged.connection.client.address);
+            if times >= limits.probe_count && is_left_without_tls(finding) {
+                finding.severity = Severity::Note;
+                finding.facts.0.push(("times_left", times.into()));
+                finding.summary.push_str(&format!(
+                    "; the same client did so {times} times: a health check, most likely"
+                ));
+            }
         }
         let connection = &judged.connection;
         let mismatch = match (seen.proxied, seen.bare) {
@@ -91,7 +124,7 @@ impl Services {
         let otherwise = match (&mismatch, seen.tls, seen.other) {
             (None, Some(stream), None) => neighbours_speak_tls(connection, stream, limits),
             (None, None, Some((name, stream))) => {
-                neighbours_speak_otherwise(connection, name, stream)
+                neighbours_speak_otherwise(connection, name, stream, limits)
             }
             _ => None,
         };
@@ -107,6 +140,13 @@ impl Services {
             }
         }
     }
+}
+
+/// A client that greeted a server, was offered no TLS, and left.
+fn is_left_without_tls(finding: &Finding) -> bool {
+    finding.code == code::TLS_STARTTLS_NOT_OFFERED
+        && finding.severity == Severity::Error
+        && finding.confidence == Confidence::Possible
 }
 
 /// A client that left unused what another one refused with an alert most likely refused it, too.
@@ -281,5 +321,111 @@ mod tests {
             root(&[plain, silent(2)], 1).map(|root| root.0),
             Some(code::TLS_NOT_TLS)
         );
+    }
+
+    #[test]
+    fn who_greets_again_and_again_checks_health() {
+        let greeting = "220 mx.example ESMTP\\r\\n";
+        let list = "250 mx.example\\r\\n";
+        let visit = |number: u32| {
+            let at = 10 * number;
+            format!(
+                "#{number} client 192.0.2.7:{}
+                 #{number} server 198.51.100.9:25
+                 {at}.00 #{number} > S 0:0(0)
+                 {at}.02 #{number} < SA 0:0(0) ack 1
+                 {at}.03 #{number} > A 1:1(0) ack 1
+                 {at}.04 #{number} < PA 1:23(22) ack 1 \"{greeting}\"
+                 {at}.05 #{number} > PA 1:9(8) ack 23 \"EHLO a\\r\\n\"
+                 {at}.06 #{number} < PA 23:39(16) ack 9 \"{list}\"
+                 {at}.07 #{number} > FA 9:9(0) ack 39
+                 {at}.08 #{number} < FA 39:39(0) ack 10
+                 {at}.09 #{number} > A 10:10(0) ack 40\n",
+                40_000 + number
+            )
+        };
+        let severity = |visits: u32| {
+            let lines: String = (1..=visits).map(visit).collect();
+            let judged = judge_all(&lines);
+            let found = judged[0].root_cause().unwrap();
+            assert_eq!(found.code, code::TLS_STARTTLS_NOT_OFFERED);
+            found.severity
+        };
+        assert_eq!(severity(1), Severity::Error);
+        assert_eq!(severity(5), Severity::Note);
+    }
+
+    #[test]
+    fn a_silent_server_at_a_port_that_speaks_otherwise() {
+        let waiting = |says: &str| {
+            let len = says.len() / 2;
+            let end = 1 + len;
+            format!(
+                "#2 server 198.51.100.9:6000
+                 20.00 #2 > S 0:0(0)
+                 20.02 #2 < SA 0:0(0) ack 1
+                 20.03 #2 > A 1:1(0) ack 1
+                 20.04 #2 > PA 1:{end}({len}) ack 1 hex {says}
+                 20.06 #2 < A 1:1(0) ack {end}
+                 26.00 #2 > FA {end}:{end}(0) ack 1
+                 26.02 #2 < FA 1:1(0) ack {}
+                 26.03 #2 > A {}:{}(0) ack 2\n",
+                end + 1,
+                end + 1,
+                end + 1,
+            )
+        };
+        let plain = talk(1, PING, Some(PONG));
+        let tls = talk(1, &hello(), Some(&answer()));
+        for (known, asked) in [(plain, hello()), (tls, PING.to_owned())] {
+            assert_eq!(
+                root(&[known, waiting(&asked)], 1),
+                Some((code::TLS_NOT_TLS, Confidence::Likely))
+            );
+        }
+    }
+
+    /// A ClientHello in two segments, or in one, that the server answers with a FIN.
+    fn refused(number: u32, long: bool) -> String {
+        let at = 10 * number;
+        let body = format!("0303{}000002c02f010000", "07".repeat(32));
+        // Padding (RFC 7685) makes it long.
+        let padding = if long { 2_000 } else { 0 };
+        let extension = format!("0015{padding:04x}{}", "00".repeat(padding));
+        let hello = format!("{body}{:04x}{extension}", padding + 4);
+        let hello = hello.replacen("010000", "0100", 1);
+        let message = format!("01{:06x}{hello}", hello.len() / 2);
+        let record = format!("160301{:04x}{message}", message.len() / 2);
+        let (mut lines, mut from) = (String::new(), 1);
+        for (index, piece) in record.as_bytes().chunks(2 * 1_460).enumerate() {
+            let len = piece.len() / 2;
+            let text = str::from_utf8(piece).unwrap();
+            let to = from + len;
+            lines += &format!(
+                "{at}.0{} #{number} > PA {from}:{to}({len}) ack 1 hex {text}\n",
+                4 + index
+            );
+            from = to;
+        }
+        format!(
+            "#{number} server 198.51.100.9:6000
+             {at}.00 #{number} > S 0:0(0) <mss 1460>
+             {at}.02 #{number} < SA 0:0(0) ack 1 <mss 1460>
+             {at}.03 #{number} > A 1:1(0) ack 1
+             {lines}{at}.07 #{number} < A 1:1(0) ack {from}
+             {at}.08 #{number} < FA 1:1(0) ack {from}
+             {at}.09 #{number} > FA {from}:{from}(0) ack 2
+             {at}.10 #{number} < A 2:2(0) ack {}\n",
+            from + 1
+        )
+    }
+
+    #[test]
+    fn a_short_hello_that_ends_alike_clears_the_length() {
+        let dropped = code::TLS_CLIENT_HELLO_DROPPED;
+        let alone = root(&[refused(1, true)], 0).map(|(code, _)| code);
+        assert_eq!(alone, Some(dropped));
+        let with_short = root(&[refused(1, true), refused(2, false)], 0);
+        assert_ne!(with_short.map(|(code, _)| code), Some(dropped));
     }
 }

@@ -1,13 +1,16 @@
 //! How and why the client left, where it says nothing or something else.
 
 use wirewhy_flow::{Interval, Mark, Side};
-use wirewhy_protocol::{Alert, AlertDescription, AlertSeen};
+use wirewhy_protocol::{Alert, AlertDescription, AlertSeen, ContentType};
 
 use super::{End, Handshake, flow_mark, records};
 
 /// How long after the handshake a client that does not like what it got takes to leave, a round trip not counted. Programs
 /// that check a name or a pin themselves do so at once.
 const LEAVES_WITHIN: Interval = Interval::from_secs(1);
+
+/// The type of a record that holds a heartbeat (RFC 6520).
+const HEARTBEAT: ContentType = ContentType(24);
 
 impl Handshake<'_> {
     /// Whether a client that left at `mark` had the server's certificates: it answered them, or acknowledged what the server
@@ -41,7 +44,13 @@ impl Handshake<'_> {
     pub(crate) fn left_unused(&self) -> Option<Mark> {
         let tls = self.tls;
         let client = &tls.client;
-        if !self.is_completed() || client.application_data.count > 0 {
+        // A heartbeat is use, too.
+        let beats = client
+            .sealed
+            .iter()
+            .chain(&client.last_sealed)
+            .any(|sealed| sealed.kind == HEARTBEAT);
+        if !self.is_completed() || client.application_data.count > 0 || beats {
             return None;
         }
         let sized = client.likely_finished.map(|sealed| sealed.mark);

@@ -30,7 +30,11 @@ pub(crate) const RECORD: Record = Record {
         "What was the application doing then: its log, its thread dump, the service behind it (database, DNS, upstream)?",
         "Is it out of workers or file descriptors (ss -ltn Recv-Q, its own metrics)?",
     ],
-    explained_by: &[Cause::IfAsSevere("tcp.probe")],
+    explained_by: &[
+        Cause::IfAsSevere("tcp.probe"),
+        Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("proxy.header-mismatch"),
+    ],
     reportable: Reportable::Soon,
 };
 

@@ -8,7 +8,9 @@ use super::{
     refused_flight,
 };
 use crate::handshake::{ClientFlight, Handshake, culprit};
-use crate::{Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity, Value};
+use crate::{
+    Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity, Value,
+};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-cert-missing",
@@ -62,7 +64,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
         .map(|request| request.authorities.as_slice())
         .unwrap_or_default();
     Some(Finding {
-        culprit: culprit(handshake.connection, Side::Client),
+        culprit: culprit(handshake.connection, Side::Client).at_most(Confidence::Likely),
         summary: format!(
             "{} demands a client certificate{} and got none: {description}",
             party(handshake, from),

@@ -8,7 +8,7 @@ use super::{
     refused_flight,
 };
 use crate::handshake::{ClientFlight, Handshake, culprit};
-use crate::{Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
+use crate::{Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.client-cert-rejected",
@@ -66,7 +66,8 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
         .map_or(String::new(), |subject| format!(" of {subject}"));
     let found = finding(RECORD.code, handshake, (from, alert, description));
     Some(Finding {
-        culprit: culprit(handshake.connection, Side::Client),
+        // The server may lack the authority that signed it.
+        culprit: culprit(handshake.connection, Side::Client).at_most(Confidence::Possible),
         summary: format!(
             "{} refused the client's certificate{whose}{}: {description}",
             party(handshake, from),

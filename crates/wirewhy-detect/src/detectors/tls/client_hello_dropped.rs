@@ -65,11 +65,12 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
         severity: Severity::Error,
         // Without a shorter hello that succeeds it is one reading of several.
         confidence: Confidence::Possible,
-        culprit: if acknowledged && whole {
-            Culprit::new(Role::Server, server.address)
-        } else {
-            Culprit::from(Role::Path)
-        },
+        // A device before the server can acknowledge in its name, and a server can drop what it acknowledged.
+        culprit: match acknowledged && whole {
+            true => Culprit::new(Role::Server, server.address),
+            false => Culprit::from(Role::Path),
+        }
+        .at_most(Confidence::Possible),
         summary: format!(
             "a ClientHello {what}{} to {} was met with {how} instead of a ServerHello",
             for_name(handshake),

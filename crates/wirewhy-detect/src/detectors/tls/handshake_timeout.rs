@@ -23,6 +23,8 @@ pub(crate) const RECORD: Record = Record {
         "Client silent after the server's certificate: is it checking revocation over a network it cannot reach, or asking a person?",
     ],
     explained_by: &[
+        Cause::IfAsSevere("tls.not-tls"),
+        Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tcp.peer-vanished"),
         Cause::IfAsSevere("tcp.mtu-blackhole"),

@@ -225,7 +225,7 @@ fn complained(
         code,
         severity: Severity::Error,
         confidence: Confidence::Certain,
-        culprit: culprit(handshake.connection, Side::Client),
+        culprit: culprit(handshake.connection, Side::Client).at_most(Confidence::Likely),
         summary: format!(
             "{} finished the TLS handshake{} and then {words}, as its answer in HTTP says",
             party(handshake, Side::Server),
@@ -249,7 +249,7 @@ fn flight_refused(
         code,
         severity: Severity::Error,
         confidence: Confidence::Likely,
-        culprit: culprit(handshake.connection, Side::Client),
+        culprit: culprit(handshake.connection, Side::Client).at_most(Confidence::Possible),
         summary: format!(
             "{} ended the TLS handshake{} with a record of an encrypted alert's size {when}",
             party(handshake, Side::Server),

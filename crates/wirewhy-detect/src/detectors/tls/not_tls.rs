@@ -196,6 +196,14 @@ mod tests {
             ("tls.not-tls", Role::Client)
         );
         assert!(codes(&answer(b"no such page")).is_empty());
+        // Go's has no length, and ends with the connection.
+        let go =
+            b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+        let talk = Talk::open()
+            .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .server(go)
+            .server_closes();
+        assert_eq!(only(&talk.lines()).code, "tls.not-tls");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a port speaks in other connections, where a side of this one answered nothing.
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::{Connection, Mark, Side};
 use wirewhy_protocol::AppProtocol;
 
 use super::deadlock::Deadlock;
@@ -31,20 +31,18 @@ pub fn neighbours_speak_tls(
     let asks = app.client.speaks()?;
     let tls = matches!(asks, AppProtocol::Tls | AppProtocol::TlsInTds) || app.tls.is_some();
     let asked = connection.client.first_payload?;
-    let unanswered = connection.server.first_payload.is_none();
-    if tls || !unanswered || app.upgrade.is_some() || !opened(connection) {
+    if tls || app.upgrade.is_some() || !opened(connection) {
         return None;
     }
     let spoke = plain(Some(asks)).unwrap_or("something other than TLS");
-    let frame = ended_by_server(connection, asked.frame)?;
+    let (frame, how) = unanswered(connection, asked.frame, limits)?;
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Error,
         confidence: Confidence::Likely,
         culprit: culprit(connection, Side::Client).at_most(Confidence::Possible),
         summary: format!(
-            "the client {} spoke {spoke} to {}, which ended the connection without an answer and speaks TLS in other connections \
-             (stream {stream})",
+            "the client {} spoke {spoke} to {}, which {how} and speaks TLS in other connections (stream {stream})",
             connection.client.address,
             socket(&connection.server),
         ),
@@ -65,21 +63,25 @@ pub fn neighbours_speak_otherwise(
     connection: &Connection,
     spoke: &'static str,
     stream: u32,
+    limits: &Limits,
 ) -> Option<Finding> {
     let app = connection.app.as_deref()?;
     let hello = app.tls.as_deref()?.client_hello.as_deref()?;
     let at_once = app.client.speaks() == Some(AppProtocol::Tls);
-    if !at_once || connection.server.first_payload.is_some() || !opened(connection) {
+    if !at_once || !opened(connection) {
         return None;
     }
-    let frame = ended_by_server(connection, hello.mark.frame)?;
+    let (frame, how) = match (connection.server.first_payload, app.server.protocol) {
+        (Some(answer), Some(AppProtocol::Unknown)) => (answer.frame, "answered no TLS"),
+        _ => unanswered(connection, hello.mark.frame, limits)?,
+    };
     Some(Finding {
         code: RECORD.code,
         severity: Severity::Error,
         confidence: Confidence::Likely,
         culprit: culprit(connection, Side::Server).at_most(Confidence::Possible),
         summary: format!(
-            "{} ended the connection of a TLS client without an answer: in other connections the port speaks {spoke} (stream {stream})",
+            "{} {how} to a TLS client: in other connections the port speaks {spoke} (stream {stream})",
             socket(&connection.server),
         ),
         frames: vec![frame, hello.mark.frame],
@@ -146,12 +148,31 @@ fn opened(connection: &Connection) -> bool {
     connection.tcp.handshake.syn_ack.is_some()
 }
 
-/// Where the server closed or reset first, behind what it was sent.
-pub(crate) fn ended_by_server(connection: &Connection, asked: u64) -> Option<u64> {
+/// How a server left without an answer what it was sent: by ending the connection, or by a silence that the client ended.
+fn unanswered(connection: &Connection, asked: u64, limits: &Limits) -> Option<(u64, &'static str)> {
+    if connection.server.first_payload.is_some() {
+        return None;
+    }
+    if let Some(frame) = ended_by_server(connection, asked) {
+        return Some((frame, "gave no answer but the end of the connection"));
+    }
     let ending = Ending::of(connection);
-    let (from, mark) = [ending.closed, ending.reset]
+    let last = connection.client.last_payload?;
+    let (_, left) = first_end(&ending)?;
+    let waited = left.time.since(last.time) >= limits.silence;
+    (waited && ending.is_taken(Side::Client)).then_some((left.frame, "gave no answer"))
+}
+
+/// Where the connection was closed or reset first.
+fn first_end(ending: &Ending) -> Option<(Side, Mark)> {
+    [ending.closed, ending.reset]
         .into_iter()
         .flatten()
-        .min_by_key(|(_, mark)| mark.frame)?;
+        .min_by_key(|(_, mark)| mark.frame)
+}
+
+/// Where the server closed or reset first, behind what it was sent.
+pub(crate) fn ended_by_server(connection: &Connection, asked: u64) -> Option<u64> {
+    let (from, mark) = first_end(&Ending::of(connection))?;
     (from == Side::Server && mark.frame > asked).then_some(mark.frame)
 }
