@@ -1,11 +1,11 @@
 //! A connection as the packets show it: plain facts, no opinion.
 
-use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_packet::{Interval, Seq, Timestamp};
 use wirewhy_protocol::{AppFacts, Transport};
 
 use crate::{
     Endpoint, EndpointState, EventKind, Events, Handshake, Mark, Side, Surroundings, Tcp,
-    TcpEndpoint, Vantage, Zeek,
+    TcpEndpoint, TtlSeen, Vantage, Zeek,
 };
 
 /// Everything the tracker knows of one connection. Owned and bounded: some 1,300 bytes where nothing went wrong.
@@ -42,10 +42,35 @@ pub struct Connection {
     pub observed_until: Timestamp,
     /// What other connections tell about its two hosts.
     pub surroundings: Surroundings,
+    /// The connection on the same addresses and ports that a SYN cut into while it was open: this one or the other.
+    pub collision: Option<Box<Collision>>,
     /// Which packets the capturing host itself sent, where the capture tells.
     pub outgoing: [Option<bool>; 2],
     /// What only TCP has.
     pub tcp: Tcp,
+}
+
+/// A SYN that came into an open connection of the same addresses and ports, as either of the two connections has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Collision {
+    /// The stream of the other one.
+    pub stream: u32,
+    /// Whether it was this connection's SYN that cut into the other.
+    pub is_later: bool,
+    /// The SYN.
+    pub syn: Mark,
+    /// How long the earlier connection had been quiet.
+    pub idle: Interval,
+    /// Hop counts of the earlier client's packets, and of the SYN.
+    pub ttl: (TtlSeen, u8),
+    /// Whether both carry timestamps, and no clock could go from the one to the other in that time.
+    pub other_clock: bool,
+    /// How much of what either side of the earlier one had sent was not acknowledged, in bytes.
+    pub outstanding: u32,
+    /// Sequence number behind the earlier client's furthest byte.
+    pub earlier_next: Option<Seq>,
+    /// The first packet of the earlier client behind the SYN.
+    pub goes_on: Option<Mark>,
 }
 
 /// How it is known which side is the client.
@@ -133,6 +158,7 @@ impl Connection {
             interrupted: false,
             observed_until: first.time,
             surroundings: Surroundings::default(),
+            collision: None,
             outgoing: [None, None],
             tcp: Tcp::default(),
         }

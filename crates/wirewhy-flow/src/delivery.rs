@@ -3,11 +3,13 @@
 //! This is the judgement layer: it uses what Wireshark's marks leave aside (SACK, D-SACK, timestamps, IP identification,
 //! the measured round trip, copies by the recording).
 
-use wirewhy_packet::{Interval, Seq, Timestamp};
+use wirewhy_packet::{Interval, SackBlocks, Seq, Timestamp};
 
+use crate::damage::Inspection;
 use crate::gaps::{Gaps, Skipper};
 use crate::segment::Segment;
-use crate::{Mark, TcpEndpoint};
+use crate::signs::{Distances, Watch};
+use crate::{Damage, Mark, Signs, TcpEndpoint};
 
 /// How the bytes one side sent got across.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -19,6 +21,10 @@ pub struct Delivery {
     pub largest_delivered: u32,
     /// What went wrong; `None` while nothing did.
     pub trouble: Option<Box<Trouble>>,
+    /// What is odd about it; `None` where nothing is.
+    pub signs: Option<Box<Signs>>,
+    /// What arrived damaged; `None` where nothing did.
+    pub damage: Option<Box<Damage>>,
 }
 
 /// Round-trip times as RFC 6298 section 2 smooths them.
@@ -63,6 +69,8 @@ pub struct Trouble {
     pub unanswered: Run,
     /// Keep-alive probes since the other side was heard last.
     pub unanswered_keep_alives: Run,
+    /// Probes of a closed window since the other side was heard last.
+    pub unanswered_window_probes: Run,
     /// The segment that was sent most often before it got across, or never did.
     pub stuck: Option<Stuck>,
     /// The earliest hole still open that the other side keeps asking for.
@@ -131,6 +139,8 @@ pub struct WindowStall {
     pub total: Interval,
     /// When it closed, where it has not opened again.
     pub closed_since: Option<Mark>,
+    /// When it opened again last.
+    pub reopened: Option<Mark>,
     /// The first frame that closed it.
     pub first: Option<Mark>,
 }
@@ -156,6 +166,8 @@ pub(crate) struct Flight {
     timed: Option<(Seq, Timestamp)>,
     /// A packet larger than any known to have arrived: its end and length.
     larger: Option<(Seq, u32)>,
+    /// The latest new segments with payload: their ends and lengths as packets.
+    latest: [(Seq, u32); Flight::LATEST],
     /// The segment at the head of the queue, once it was sent again.
     stuck: Option<Box<Stuck>>,
     /// Acknowledgements in a row that did not move, of the other side.
@@ -164,6 +176,10 @@ pub(crate) struct Flight {
     sacked: bool,
     /// The round trip over the whole path, from the handshake.
     pub(crate) whole_round_trip: Option<Interval>,
+    /// The round trip from the capture point to the other side, from the handshake.
+    pub(crate) far_round_trip: Interval,
+    pub(crate) watch: Watch,
+    pub(crate) inspection: Inspection,
 }
 
 /// What a segment with payload, SYN or FIN is to the bytes sent before it.
@@ -221,6 +237,7 @@ impl WindowStall {
                 let closed_for = mark.time.since(since.time).max(Interval::ZERO);
                 self.total = Interval(self.total.0.saturating_add(closed_for.0));
                 self.closed_since = None;
+                self.reopened = Some(mark);
             }
             _ => {}
         }
@@ -251,6 +268,9 @@ impl Smoothed {
 }
 
 impl Flight {
+    /// How many of the latest segments are remembered for a SACK to name.
+    const LATEST: usize = 4;
+
     /// Takes in a segment of `own` that takes sequence space, given the state before it: `latest` are the latest packets of
     /// `own` and of `peer`. `own.next` is moved here.
     pub(crate) fn send(
@@ -262,7 +282,7 @@ impl Flight {
     ) -> Sent {
         let Some(next) = own.next else {
             own.next = Some(segment.seq_end());
-            self.start(own, segment);
+            self.start(own, peer, segment);
             return Sent::New;
         };
         let ahead = segment.seq.distance_from(next);
@@ -285,17 +305,25 @@ impl Flight {
             self.gaps.skip(next, segment.seq, skipper);
         }
         if ahead >= 0 {
-            self.start(own, segment);
+            self.start(own, peer, segment);
             return Sent::New;
         }
         self.resend(own, peer, latest, segment)
     }
 
     /// New bytes: perhaps the ones to time, perhaps the largest packet so far.
-    fn start(&mut self, own: &TcpEndpoint, segment: &Segment) {
+    fn start(&mut self, own: &TcpEndpoint, peer: &TcpEndpoint, segment: &Segment) {
         if segment.payload_len == 0 {
             return;
         }
+        let distances = self.whole_round_trip.map(|whole| Distances {
+            far: self.far_round_trip,
+            whole,
+        });
+        self.watch.sent(peer, segment, distances);
+        self.latest.rotate_left(1);
+        let [.., newest] = &mut self.latest;
+        *newest = (segment.seq_end(), segment.ip_len);
         if self.timed.is_none() {
             self.timed = Some((segment.seq_end(), segment.time));
         }
@@ -309,6 +337,7 @@ impl Flight {
         let trouble = own.trouble_mut();
         if closed {
             trouble.window_probes = trouble.window_probes.saturating_add(1);
+            trouble.unanswered_window_probes.add(segment.mark());
         } else {
             trouble.keep_alives = trouble.keep_alives.saturating_add(1);
             trouble.unanswered_keep_alives.add(segment.mark());
@@ -417,6 +446,7 @@ impl Flight {
             return;
         }
         trouble.unanswered.add(segment.mark());
+        self.watch.lost(peer.acknowledged, segment);
         self.note_stuck(peer, segment);
     }
 
@@ -460,13 +490,23 @@ impl Flight {
         if let Some(trouble) = own.delivery.trouble.as_deref_mut() {
             trouble.unanswered = Run::default();
             trouble.unanswered_keep_alives = Run::default();
+            trouble.unanswered_window_probes = Run::default();
         }
     }
 
     /// Takes in an acknowledgement of `own`'s bytes by the other side, which moved on if `progress`.
     pub(crate) fn acknowledge(&mut self, own: &mut TcpEndpoint, segment: &Segment, progress: bool) {
         let ack = segment.ack;
-        let blocks = segment.options.sack.as_slice();
+        let mut sane = SackBlocks::default();
+        for (left, right) in segment.options.sack.as_slice() {
+            if !self.watch.is_mangled(own, segment, (*left, *right)) {
+                sane.push(*left, *right);
+            }
+        }
+        let blocks = sane.as_slice();
+        for (left, right) in blocks {
+            self.settle_sacked(own, *left, *right);
+        }
         if let Some((left, right)) = blocks.first() {
             let inside = blocks
                 .get(1)
@@ -498,6 +538,16 @@ impl Flight {
             self.larger = None;
         }
         self.settle_stuck(own, segment);
+    }
+
+    /// The other side has the bytes from `left` to `right`, whatever is missing before them.
+    fn settle_sacked(&mut self, own: &mut TcpEndpoint, left: Seq, right: Seq) {
+        for (end, len) in &self.latest {
+            if *len > 0 && end.is_after(left) && !end.is_after(right) {
+                let largest = &mut own.delivery.largest_delivered;
+                *largest = (*largest).max(*len);
+            }
+        }
     }
 
     fn settle_stuck(&mut self, own: &mut TcpEndpoint, segment: &Segment) {
@@ -533,10 +583,25 @@ impl Flight {
         }
     }
 
+    /// As before the first segment, but for what the handshake showed.
+    pub(crate) fn start_over(&mut self) {
+        *self = Flight {
+            whole_round_trip: self.whole_round_trip,
+            far_round_trip: self.far_round_trip,
+            ..Flight::default()
+        };
+    }
+
     /// The connection is over: what is still open is settled.
     pub(crate) fn finish(&mut self, own: &mut TcpEndpoint) {
         if let Some(stuck) = self.stuck.take() {
             keep_worst(own, *stuck);
+        }
+        if let Some(signs) = self.watch.finish() {
+            own.delivery.signs = Some(signs);
+        }
+        if let Some(damage) = self.inspection.finish() {
+            own.delivery.damage = Some(damage);
         }
         let gaps = &self.gaps;
         if let Some(trouble) = own.delivery.trouble.as_deref_mut() {

@@ -48,6 +48,8 @@ pub enum EventKind {
         seq: Seq,
         /// The value of its timestamps option.
         timestamp: Option<u32>,
+        /// What it asks for beyond a connection.
+        asks: Asked,
     },
     /// A SYN with ACK, repetitions included.
     SynAck {
@@ -83,6 +85,17 @@ pub enum EventKind {
         /// How many.
         bytes: u32,
     },
+}
+
+/// What a SYN asks for that devices on the way are known to stumble over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Asked {
+    /// Explicit congestion notification (RFC 3168 section 6.1.1).
+    pub ecn: bool,
+    /// Fast Open, with or without a cookie (RFC 7413).
+    pub fast_open: bool,
+    /// It carries payload.
+    pub payload: bool,
 }
 
 /// A reset and how it sits in the connection.

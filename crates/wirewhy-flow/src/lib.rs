@@ -8,6 +8,7 @@
 
 mod connection;
 mod copies;
+mod damage;
 mod datagrams;
 mod delivery;
 mod endpoint;
@@ -20,6 +21,7 @@ mod observe;
 mod resets;
 mod segment;
 mod side;
+mod signs;
 mod streams;
 mod surroundings;
 mod tcp;
@@ -28,15 +30,17 @@ mod vantage;
 pub mod wireshark;
 mod zeek;
 
-pub use connection::{Connection, Ended, Roles, RoundTrip, Stage};
+pub use connection::{Collision, Connection, Ended, Roles, RoundTrip, Stage};
+pub use damage::Damage;
 pub use delivery::{Delivery, Hole, Run, Smoothed, Stuck, Trouble, WindowStall};
 pub use endpoint::{Counts, Endpoint, TtlSeen};
-pub use event::{BeforeReset, Event, EventKind, Events, Icmp, Mark, Position, Reset};
+pub use event::{Asked, BeforeReset, Event, EventKind, Events, Icmp, Mark, Position, Reset};
 pub use exchange::{Answer, Exchange};
 pub use neighbours::{
     Asking, Claimant, Contest, Hearing, Neighbour, Neighbours, Place, Requests, Return,
 };
 pub use side::Side;
+pub use signs::{AckStalls, MangledSack, Signs, WrittenWindow};
 pub use streams::{Located, Opened, Pair, Streams};
 pub use surroundings::{AcceptedTimestamp, Surroundings};
 pub use tcp::{AfterReset, EndpointState, Handshake, Offer, Tcp, TcpCounts, TcpEndpoint};

@@ -1,7 +1,8 @@
 //! A TCP segment reduced to what a tracker keeps: owned, fixed size, payload left behind.
 
 use wirewhy_packet::{
-    Ip, IpId, MacAddr, Packet, SackBlocks, Seq, TcpFlags, TcpOptions, TcpSegment, Timestamp,
+    Checksum, Ip, IpId, MacAddr, Packet, SackBlocks, Seq, TcpFlags, TcpOptions, TcpSegment,
+    Timestamp,
 };
 
 /// One segment as the tracker sees it.
@@ -25,6 +26,10 @@ pub(crate) struct Segment {
     pub(crate) vlan: Option<u16>,
     pub(crate) len_from_frame: bool,
     pub(crate) options: TcpOptions,
+    /// Of segments with payload or SYN.
+    pub(crate) checksum: Checksum,
+    /// A tunnel's own checksum shows that it may be damaged.
+    pub(crate) tunnel_damaged: bool,
 }
 
 impl Segment {
@@ -48,6 +53,8 @@ impl Segment {
             vlan: packet.link.vlan,
             len_from_frame: ip.len_from_frame,
             options: tcp.options,
+            checksum: checksum(packet, ip, tcp),
+            tunnel_damaged: packet.tunnel_damaged,
         }
     }
 
@@ -92,6 +99,17 @@ impl Segment {
         }
         hash.add_sack(&self.options.sack);
         hash.0
+    }
+}
+
+/// Bare acknowledgements are not sent again, so that nothing shows what became of them.
+fn checksum(packet: &Packet<'_>, ip: &Ip, tcp: &TcpSegment<'_>) -> Checksum {
+    if packet.tunnel_damaged {
+        Checksum::Wrong
+    } else if tcp.payload_len > 0 || tcp.flags.has(TcpFlags::SYN) {
+        tcp.checksum(ip)
+    } else {
+        Checksum::Unknown
     }
 }
 

@@ -434,6 +434,7 @@ mod tests {
             options: TcpOptions::default(),
             payload: &[],
             payload_len: 0,
+            bytes: &[],
         }
     }
 

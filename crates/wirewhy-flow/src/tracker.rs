@@ -1,5 +1,6 @@
 //! All connections being followed.
 
+mod collision;
 mod datagrams;
 mod icmp;
 mod interruption;
@@ -18,7 +19,8 @@ use crate::segment::Segment;
 use crate::streams::RELEASED;
 use crate::surroundings::Hosts;
 use crate::{
-    Connection, Ended, Endpoint, Events, Located, Opened, Pair, Roles, Side, Streams, Surroundings,
+    Collision, Connection, Ended, Endpoint, Events, Located, Opened, Pair, Roles, Side, Streams,
+    Surroundings,
 };
 
 /// How much a tracker holds, and for how long.
@@ -301,7 +303,9 @@ impl Tracker {
         sink: &mut impl FnMut(Box<Connection>),
     ) -> Observed {
         let stream = located.stream;
+        let mut collision = None;
         if let Some(slot) = located.replaced.filter(|slot| *slot != RELEASED) {
+            collision = self.collide(slot, &pair, &segment, stream);
             self.release(slot, Ended::Reused, sink);
             // Releasing marked the pair as released; the new stream takes its place.
             self.streams.attach(&pair, None);
@@ -325,21 +329,29 @@ impl Tracker {
                     segment,
                     interrupted: self.interrupted && !segment.flags.is_pure_syn(),
                 };
-                self.open(lone, payload, sink);
+                self.open(lone, collision, payload, sink);
                 false
             }
         };
         Observed { stream, is_copy }
     }
 
-    fn open(&mut self, lone: LoneSyn, payload: &[u8], sink: &mut impl FnMut(Box<Connection>)) {
+    fn open(
+        &mut self,
+        lone: LoneSyn,
+        collision: Option<Box<Collision>>,
+        payload: &[u8],
+        sink: &mut impl FnMut(Box<Connection>),
+    ) {
         self.make_room(sink);
         let LoneSyn { pair, segment, .. } = lone;
         let alone = segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin();
-        let occupant = if alone && segment.payload_len == 0 {
+        let occupant = if alone && segment.payload_len == 0 && collision.is_none() {
             Occupant::Syn(Box::new(lone))
         } else {
-            Occupant::Connection(self.begin(&lone, payload))
+            let mut live = self.begin(&lone, payload);
+            live.connection.collision = collision;
+            Occupant::Connection(live)
         };
         let (class, quiet) = match &occupant {
             Occupant::Connection(live) => {

@@ -7,6 +7,7 @@
 //! This crate refuses to know about connections: it looks at one frame at a time. The one exception is the
 //! reassembly of IP fragments, which is bounded and lives in the [`Decoder`].
 
+mod checksum;
 mod decode;
 mod frame;
 mod packet;
@@ -14,6 +15,7 @@ mod seq;
 mod tcp;
 mod time;
 
+pub use checksum::Checksum;
 pub use decode::Decoder;
 pub use frame::{Frame, LinkType, RecordingGap};
 pub use packet::{

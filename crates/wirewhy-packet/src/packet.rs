@@ -21,6 +21,8 @@ pub struct Packet<'a> {
     pub ip: Option<Ip>,
     /// How many tunnel headers (GRE, IP-in-IP, VXLAN, GENEVE, GTP-U, ERSPAN) were peeled off before `ip`.
     pub tunnels: u8,
+    /// Whether a checksum of one of them (UDP) shows that what is inside may be damaged, and is dropped.
+    pub tunnel_damaged: bool,
     /// What the IP packet (or the link layer, for ARP) carried.
     pub transport: Transport<'a>,
     /// Where and why parsing ended early, if it did.

@@ -1,6 +1,6 @@
 //! The TCP header and its options (RFC 9293 section 3.1, RFC 7323, RFC 2018).
 
-use crate::Seq;
+use crate::{Checksum, Ip, Seq};
 
 /// A TCP segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +25,8 @@ pub struct TcpSegment<'a> {
     pub payload: &'a [u8],
     /// Length of the payload on the wire in bytes: from the IP lengths, never from what was captured.
     pub payload_len: u32,
+    /// The captured bytes from the first of the header on.
+    pub bytes: &'a [u8],
 }
 
 impl TcpSegment<'_> {
@@ -55,7 +57,24 @@ impl TcpSegment<'_> {
         },
         payload: &[],
         payload_len: 0,
+        bytes: &[],
     };
+
+    /// What its checksum says, given the IP header it came behind.
+    #[must_use]
+    pub fn checksum(&self, ip: &Ip) -> Checksum {
+        /// The IP protocol number.
+        const TCP: u8 = 6;
+        let whole = u32::from(self.header_len).saturating_add(self.payload_len);
+        let field = self.bytes.get(16..18).and_then(|field| field.first_chunk());
+        match field {
+            Some(field) if u32::try_from(self.bytes.len()) == Ok(whole) && !ip.len_from_frame => {
+                let ends = (ip.source, ip.destination);
+                Checksum::of(self.bytes, TCP, u16::from_be_bytes(*field), ends)
+            }
+            _ => Checksum::Unknown,
+        }
+    }
 
     /// How much sequence space the segment takes: payload plus one each for SYN and FIN (RFC 9293 section 3.4).
     #[must_use]

@@ -240,6 +240,7 @@ impl Link {
             },
             ip,
             tunnels: 0,
+            tunnel_damaged: false,
             transport,
             stopped: None,
         });

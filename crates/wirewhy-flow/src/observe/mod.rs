@@ -5,7 +5,7 @@ mod opening;
 mod reset;
 mod stray;
 
-use wirewhy_packet::{Seq, TcpFlags};
+use wirewhy_packet::{Interval, Seq, TcpFlags};
 use wirewhy_protocol::{AppFacts, CaptureContext, Conversation, is_farewell};
 
 use self::stray::Stray;
@@ -142,6 +142,9 @@ impl Live {
             let silent = self.connection.side(from).silent_for(segment.time);
             let exchange = &mut self.connection.tcp.exchange;
             exchange.quiet_before_close = exchange.quiet_before_close.or(silent);
+        }
+        if segment.seq_len() > 0 && reset.is_none() {
+            self.flight(from).0.inspection.sent(segment);
         }
         let gap = self.reveals_gap(from, segment);
         self.connection.zeek.observe(from, segment, gap > 0);
@@ -353,9 +356,11 @@ impl Live {
                 .is_none_or(|isn| segment.ack.is_after(isn));
             if opened.ack.is_none() && opened.syns + opened.syn_acks > 0 && acknowledges {
                 self.connection.tcp.handshake.ack = Some(segment.mark());
-                let whole = self.connection.round_trip().handshake;
-                for flight in &mut self.notes.flights {
-                    flight.whole_round_trip = whole;
+                let round_trip = self.connection.round_trip();
+                let far = [round_trip.to_server, round_trip.to_client];
+                for (flight, far) in self.notes.flights.iter_mut().zip(far) {
+                    flight.whole_round_trip = round_trip.handshake;
+                    flight.far_round_trip = far.unwrap_or(Interval::ZERO);
                 }
                 self.connection
                     .record(segment, from, EventKind::HandshakeAck);
@@ -442,10 +447,12 @@ impl Live {
         } else if repeats && outstanding && same_window {
             own.counts.duplicate_acks = own.counts.duplicate_acks.saturating_add(1);
         }
+        let (flight, peer, _) = self.flight(from.other());
         if progress || repeats {
-            let (flight, peer, _) = self.flight(from.other());
             flight.acknowledge(peer, segment, progress);
         }
+        flight.watch.advertised(segment);
+        flight.inspection.acknowledged(segment.ack);
         let (_, peer) = self.connection.tcp_mut(from);
         let closing = matches!(
             peer.state,

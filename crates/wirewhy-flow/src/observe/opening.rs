@@ -1,11 +1,11 @@
 //! SYNs and their answers.
 
-use wirewhy_packet::Seq;
+use wirewhy_packet::{Seq, TcpFlags};
 use wirewhy_protocol::{HandshakeType, hello_of};
 
 use super::{Live, answers_syn, offer};
 use crate::segment::Segment;
-use crate::{EndpointState, EventKind, Roles, Side, TcpEndpoint};
+use crate::{Asked, EndpointState, EventKind, Roles, Side, TcpEndpoint};
 
 impl TcpEndpoint {
     /// Its sequence space starts with this segment.
@@ -56,6 +56,13 @@ impl Live {
         }
         if acceptable {
             own.acknowledged = Some(segment.ack);
+            let flight = self.flight(from.other()).0;
+            flight.watch.accepted(segment);
+            flight.inspection.acknowledged(segment.ack);
+        }
+        let (own, _) = self.connection.tcp_mut(from);
+        if acceptable && segment.window == 0 {
+            own.trouble_mut().window.advertise(true, segment.mark());
         }
         if acknowledges {
             self.observe_syn_ack(from, segment, acceptable);
@@ -90,6 +97,11 @@ impl Live {
                 .options
                 .timestamps
                 .map(|timestamps| timestamps.value),
+            asks: Asked {
+                ecn: segment.flags.has(TcpFlags::ECE),
+                fast_open: segment.options.fast_open,
+                payload: segment.payload_len > 0,
+            },
         };
         self.connection.record(segment, from, kind);
         if from == Side::Server {

@@ -6,7 +6,6 @@
 use wirewhy_packet::Seq;
 
 use super::{Live, Recorded};
-use crate::delivery::Flight;
 use crate::segment::Segment;
 use crate::{Connection, EventKind, Side};
 
@@ -36,6 +35,9 @@ impl Live {
             return false;
         }
         let misfit = misfit(&self.connection, from, segment);
+        if misfit.seq && self.is_of_earlier(from, segment) {
+            return true;
+        }
         let [client, server] = &mut self.notes.strays;
         let (own, peer) = match from {
             Side::Client => (client, server),
@@ -57,6 +59,16 @@ impl Live {
             end: segment.seq_end(),
             ack: segment.has_ack().then_some(segment.ack),
         });
+        true
+    }
+
+    /// Whether it belongs to the connection on the same addresses and ports that this one's SYN cut into.
+    fn is_of_earlier(&mut self, from: Side, segment: &Segment) -> bool {
+        let collision = self.connection.collision.as_deref_mut();
+        let Some(collision) = collision.filter(|found| found.is_of_earlier(from, segment)) else {
+            return false;
+        };
+        collision.goes_on.get_or_insert(segment.mark());
         true
     }
 
@@ -100,9 +112,7 @@ impl Live {
     fn skip_to(&mut self, side: Side, segment: &Segment, first: Seq, next: Seq) {
         let (flight, own, _) = self.flight(side);
         flight.finish(own);
-        let whole_round_trip = flight.whole_round_trip;
-        *flight = Flight::default();
-        flight.whole_round_trip = whole_round_trip;
+        flight.start_over();
         let known = own.next.replace(next);
         let missed = known.and_then(|known| u32::try_from(first.distance_from(known)).ok());
         let Some(bytes) = missed.filter(|bytes| *bytes > 0) else {

@@ -48,6 +48,7 @@ fn facts(connection: &Connection) -> String {
         (trouble.frames, trouble.reordered_frames) = (Vec::new(), Vec::new());
         (trouble.stuck, trouble.hole) = (None, None);
         (trouble.window.first, trouble.window.closed_since) = (None, None);
+        trouble.window.reopened = None;
         (
             side.tcp.state,
             side.tcp.next,

@@ -112,6 +112,7 @@ fn blank<'a>(frame: &Frame<'_>) -> Packet<'a> {
         },
         ip: None,
         tunnels: 0,
+        tunnel_damaged: false,
         transport: Transport::None,
         stopped: None,
     }

@@ -120,6 +120,7 @@ fn read_fixed<'a>(header: &TcpHeaderSlice<'_>, view: View<'a>, segment: &mut Tcp
     let payload = view.skip(usize::from(segment.header_len));
     segment.payload = payload.data;
     segment.payload_len = length(payload.wire);
+    segment.bytes = view.data;
 }
 
 /// Reads options until the list ends or contradicts itself (RFC 9293 section 3.1). etherparse ends at the first option it

@@ -6,7 +6,7 @@ use super::ip::protocol;
 use super::link::ether_type;
 use super::view::{View, length};
 use super::{Layer, Next, Walk};
-use crate::{StopReason, Transport, UdpDatagram};
+use crate::{Checksum, StopReason, Transport, UdpDatagram};
 
 /// Ports at either end that announce a tunnel; what they carry is checked before it is believed.
 mod port {
@@ -48,7 +48,23 @@ impl<'a> Walk<'a, '_> {
         }
         let (layer, inside) = udp_tunnel(datagram.source_port, payload)
             .or_else(|| udp_tunnel(datagram.destination_port, payload))?;
+        self.packet.tunnel_damaged |= self.is_damaged(view.limit(claimed), header.checksum());
         self.tunnel(layer, inside)
+    }
+}
+
+impl Walk<'_, '_> {
+    /// Whether the checksum of a datagram that is all there is wrong. A tunnel may leave it out (RFC 768, RFC 6935).
+    fn is_damaged(&self, datagram: View<'_>, field: u16) -> bool {
+        let whole = datagram.data.len() == datagram.wire;
+        match self.packet.ip {
+            Some(ip) if whole && field != 0 => {
+                let ends = (ip.source, ip.destination);
+                let found = Checksum::of(datagram.data, protocol::UDP, field, ends);
+                matches!(found, Checksum::Wrong | Checksum::Unfinished)
+            }
+            _ => false,
+        }
     }
 }
 
