@@ -3,10 +3,16 @@
 
 use crate::detectors::{proxy, rst, tcp, tls};
 
+/// `rst.abort`.
+pub const RST_ABORT: &str = rst::abort::RECORD.code;
 /// `rst.after-close`.
 pub const RST_AFTER_CLOSE: &str = rst::after_close::RECORD.code;
+/// `rst.no-connection`.
+pub const RST_NO_CONNECTION: &str = rst::no_connection::RECORD.code;
 /// `rst.idle-expired`.
 pub const RST_IDLE_EXPIRED: &str = rst::idle_expired::RECORD.code;
+/// `tcp.backend-unreachable`.
+pub const TCP_BACKEND_UNREACHABLE: &str = tcp::backend_unreachable::RECORD.code;
 /// `tcp.half-closed`.
 pub const TCP_HALF_CLOSED: &str = tcp::half_closed::RECORD.code;
 /// `tcp.handshake-aborted`.
@@ -33,5 +39,7 @@ pub const TLS_STARTTLS_NOT_OFFERED: &str = tls::starttls_not_offered::RECORD.cod
 pub const TLS_NOT_TLS: &str = tls::not_tls::RECORD.code;
 /// `proxy.header-mismatch`.
 pub const PROXY_HEADER_MISMATCH: &str = proxy::header_mismatch::RECORD.code;
+/// `tls.handshake-reset`.
+pub const TLS_HANDSHAKE_RESET: &str = tls::handshake_reset::RECORD.code;
 /// `tls.client-hello-dropped`.
 pub const TLS_CLIENT_HELLO_DROPPED: &str = tls::client_hello_dropped::RECORD.code;

@@ -25,6 +25,7 @@ pub mod wording;
 
 pub use causes::{Cause, link_causes};
 pub use certificates::{TrustStore, UnusableRoot};
+pub use detectors::tcp::backend_unreachable::{reset_again, reset_behind_handshake};
 pub use detectors::tcp::mtu_blackhole::{LargeUnanswered, large_unanswered, while_others_pass};
 pub use detectors::{
     DETECTORS, Spoken, header_missing, header_not_expected, hello_was_refused,

@@ -183,6 +183,22 @@ limits! {
     /// How long one half of a connection may stay open and silent: the time that Linux gives an orphan in FIN-WAIT-2
     /// (`tcp_fin_timeout`).
     half_closed: Interval = Interval::from_secs(60);
+    /// The round trip above which a path is slow: more than a geostationary satellite adds once.
+    slow_path: Interval = Interval::from_millis(500);
+    /// How many segments must end exactly where a written window ends before it is said to be taken as written: by chance one in a
+    /// thousand does.
+    filled_windows: u32 = 5;
+    /// How many selective acknowledgements must name bytes that were never sent.
+    mangled_sacks: u32 = 3;
+    /// How many segments must arrive damaged and be dropped for it: one bit flips now and then on any link.
+    damaged_segments: u32 = 2;
+    /// How often a small segment must wait for a delayed acknowledgement before the writer is said to stall.
+    ack_stalls: u32 = 4;
+    /// On how many connections to one service SYNs with an option must fail before the option is the matter: one is lost by chance.
+    option_failures: u32 = 2;
+    /// How many connections to one service must be reset right behind the handshake before what is behind it is said to be out of
+    /// reach.
+    backend_resets: u32 = 3;
     /// How many segments a direction must lose before the path is lossy: fewer than three show no rate.
     lost_segments: u32 = 3;
     /// The share of its data segments that a direction must lose before the path is lossy: below 1 % TCP copes (Mathis et al.

@@ -7,6 +7,7 @@ use crate::rule::Detector;
 
 /// The rules over many connections, one line each. Where several apply to one thing, the order decides.
 pub(crate) const SURVEY: &[Detector] = &[
+    tcp::option_blackhole::DETECTOR,
     tcp::probe::DETECTOR,
     rst::stray_segment::DETECTOR,
     host::syn_flood::DETECTOR,

@@ -8,6 +8,7 @@
 mod alive;
 mod attempt;
 mod attempts;
+mod backends;
 mod catalogue;
 mod detectors;
 mod distinct_count;
@@ -16,6 +17,7 @@ mod flood;
 mod group;
 mod hellos;
 mod openings;
+mod options;
 mod probes;
 mod recent;
 mod recording;

@@ -11,6 +11,7 @@ use wirewhy_flow::Neighbours;
 
 use crate::alive::Alive;
 use crate::attempts::Attempts;
+use crate::backends::Backends;
 use crate::catalogue::SURVEY;
 use crate::catalogue::record_of;
 use crate::detectors::capture::{duplicate_packets, one_direction};
@@ -19,6 +20,7 @@ use crate::detectors::service::down;
 use crate::group::{GroupFinding, about_host};
 use crate::hellos::Hellos;
 use crate::openings::OpenedConnections;
+use crate::options::SynOptions;
 use crate::probes::{HealthChecks, is_probe_like};
 use crate::recent::{RecentTable, entry};
 use crate::recording::CaptureFaults;
@@ -36,6 +38,8 @@ pub struct Survey {
     strays: Strays,
     hellos: Hellos,
     services: Services,
+    backends: Backends,
+    options: SynOptions,
     attempts: Attempts,
     faults: CaptureFaults,
 }
@@ -55,6 +59,8 @@ impl Survey {
         self.alive.note(connection);
         self.hellos.note(connection);
         self.services.note(judged);
+        self.backends.note(connection);
+        self.options.note(connection, limits);
         self.attempts.note(judged, limits);
         self.probes.note(connection, limits);
         self.note_idle_end(judged, limits);
@@ -118,6 +124,10 @@ impl Survey {
                 .findings
                 .push(stray_segment::finding(&judged.connection, stray));
         }
+        let backend = self.backends.finding_for(judged, limits);
+        judged.findings.extend(backend);
+        let option = self.options.finding_for(&judged.connection, limits);
+        judged.findings.extend(option);
         judged
             .findings
             .extend(self.strays.answer_for(&judged.connection));

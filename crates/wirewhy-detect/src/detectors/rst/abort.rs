@@ -25,6 +25,10 @@ pub(crate) const RECORD: Record = Record {
     ],
     explained_by: &[
         Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tcp.backend-unreachable"),
+        Cause::IfAsSevere("tcp.checksum-drop"),
+        Cause::IfAsSevere("tcp.one-way-path"),
+        Cause::IfAsSevere("tcp.port-collision"),
         Cause::IfAsSevere("tls.not-tls"),
         Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("tls.client-hello-dropped"),

@@ -19,6 +19,7 @@ pub(crate) const RECORD: Record = Record {
     check_next: &["Nothing to do."],
     explained_by: &[
         Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tcp.backend-unreachable"),
         Cause::IfAsSevere("tcp.probe"),
     ],
     reportable: Reportable::Soon,

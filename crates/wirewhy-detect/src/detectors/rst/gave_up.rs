@@ -21,6 +21,9 @@ pub(crate) const RECORD: Record = Record {
     check_next: &["Look at the finding this follows from: it names the silent side."],
     explained_by: &[
         Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tcp.backend-unreachable"),
+        Cause::IfAsSevere("tcp.checksum-drop"),
+        Cause::IfAsSevere("tcp.one-way-path"),
         Cause::IfAsSevere("tcp.unreachable"),
         Cause::IfAsSevere("tcp.keepalive-unanswered"),
         Cause::Always("tcp.zero-window"),

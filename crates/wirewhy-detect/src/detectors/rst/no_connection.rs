@@ -28,6 +28,8 @@ pub(crate) const RECORD: Record = Record {
     ],
     explained_by: &[
         Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("tcp.backend-unreachable"),
+        Cause::IfAsSevere("tcp.port-collision"),
         Cause::IfAsSevere("tcp.handshake-aborted"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("rst.injected"),

@@ -24,6 +24,9 @@ pub(crate) const RECORD: Record = Record {
     ],
     explained_by: &[
         Cause::IfAsSevere("tcp.no-response"),
+        Cause::IfAsSevere("tcp.backend-unreachable"),
+        Cause::IfAsSevere("tcp.checksum-drop"),
+        Cause::IfAsSevere("tcp.one-way-path"),
         Cause::IfAsSevere("tcp.probe"),
     ],
     reportable: Reportable::Soon,

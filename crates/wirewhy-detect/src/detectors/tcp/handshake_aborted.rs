@@ -27,6 +27,7 @@ pub(crate) const RECORD: Record = Record {
         "Many of these from one source to many ports: a scan. Many sources to one port: forged addresses.",
     ],
     explained_by: &[
+        Cause::IfAsSevere("tcp.port-collision"),
         Cause::IfAsSevere("tcp.probe"),
         Cause::IfAsSevere("rst.stray-segment"),
     ],

@@ -1,20 +1,27 @@
 //! How a connection opens, or fails to, and how its data gets across.
 
 pub(crate) mod accept_queue_full;
+pub(crate) mod backend_unreachable;
+pub(crate) mod checksum_drop;
 pub(crate) mod closed_without_data;
+pub(crate) mod delayed_ack_stall;
 pub(crate) mod fragmentation_needed;
 pub(crate) mod half_closed;
 pub(crate) mod handshake_aborted;
 pub(crate) mod keepalive_unanswered;
 pub(crate) mod mtu_blackhole;
 pub(crate) mod no_response;
+pub(crate) mod one_way_path;
 pub(crate) mod packet_loss;
 mod path_mtu;
 pub(crate) mod paws_drop;
 pub(crate) mod peer_vanished;
+pub(crate) mod port_collision;
 pub(crate) mod refused;
 pub(crate) mod reordering;
+pub(crate) mod sack_mangled;
 pub(crate) mod slow_handshake;
+pub(crate) mod slow_path;
 pub(crate) mod slow_response;
 pub(crate) mod stale_connection;
 pub(crate) mod syn_retransmitted;
@@ -22,6 +29,7 @@ pub(crate) mod syn_unanswered;
 pub(crate) mod synack_unanswered;
 pub(crate) mod truncated_response;
 pub(crate) mod unreachable;
+pub(crate) mod window_scale_mismatch;
 pub(crate) mod zero_window;
 
 use wirewhy_flow::{Connection, Event, EventKind, Reset, Side, Vantage};

@@ -28,7 +28,10 @@ pub(crate) const RECORD: Record = Record {
         "Let ICMP \"fragmentation needed\" and ICMPv6 \"packet too big\" through every firewall on the path.",
         "As a cure on a tunnel or PPPoE router: clamp the MSS (nft: tcp flags syn tcp option maxseg size set rt mtu).",
     ],
-    explained_by: &[Cause::Always("tcp.fragmentation-needed")],
+    explained_by: &[
+        Cause::Always("tcp.fragmentation-needed"),
+        Cause::IfAsSevere("tcp.checksum-drop"),
+    ],
     reportable: Reportable::Soon,
 };
 

@@ -31,6 +31,9 @@ pub(crate) const RECORD: Record = Record {
         "Is it out of workers or file descriptors (ss -ltn Recv-Q, its own metrics)?",
     ],
     explained_by: &[
+        Cause::IfAsSevere("tcp.backend-unreachable"),
+        Cause::IfAsSevere("tcp.checksum-drop"),
+        Cause::IfAsSevere("tcp.one-way-path"),
         Cause::IfAsSevere("tcp.probe"),
         Cause::IfAsSevere("tls.not-tls"),
         Cause::IfAsSevere("proxy.header-mismatch"),

@@ -28,7 +28,11 @@ pub(crate) const RECORD: Record = Record {
     explained_by: &[
         Cause::Always("tcp.fragmentation-needed"),
         Cause::IfAsSevere("tcp.mtu-blackhole"),
+        Cause::IfAsSevere("tcp.checksum-drop"),
         Cause::IfAsSevere("tcp.peer-vanished"),
+        Cause::IfAsSevere("tcp.one-way-path"),
+        Cause::IfAsSevere("tcp.window-scale-mismatch"),
+        Cause::IfAsSevere("tcp.sack-mangled"),
         Cause::IfAsSevere("tcp.accept-queue-full"),
         Cause::IfAsSevere("rst.idle-expired"),
     ],

@@ -27,6 +27,8 @@ pub(crate) const RECORD: Record = Record {
     ],
     explained_by: &[
         Cause::IfAsSevere("tcp.unreachable"),
+        Cause::IfAsSevere("tcp.checksum-drop"),
+        Cause::IfAsSevere("tcp.one-way-path"),
         Cause::IfAsSevere("tcp.accept-queue-full"),
         Cause::IfAsSevere("tcp.mtu-blackhole"),
         Cause::IfAsSevere("tcp.keepalive-unanswered"),

@@ -4,8 +4,8 @@ use wirewhy_flow::{Connection, Vantage};
 
 use crate::wording::{socket, span};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -21,7 +21,7 @@ pub(crate) const RECORD: Record = Record {
         "Compare with other connections to that host: always slow is distance or a queue, sometimes slow is load.",
         "Look for full queues on the path (mtr) and for a proxy or balancer that wakes its back end first.",
     ],
-    explained_by: &[],
+    explained_by: &[Cause::Always("tcp.slow-path")],
     reportable: Reportable::Soon,
 };
 

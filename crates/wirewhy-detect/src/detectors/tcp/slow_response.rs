@@ -6,8 +6,8 @@ use wirewhy_protocol::{AppFacts, AppProtocol};
 use super::awaits_greeting;
 use crate::wording::{socket, span};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -24,7 +24,7 @@ pub(crate) const RECORD: Record = Record {
         "Compare with the server's own log of that request: the difference is queueing before the application saw it.",
         "Look at what the server waits for: upstreams, database, locks.",
     ],
-    explained_by: &[],
+    explained_by: &[Cause::IfAsSevere("tcp.delayed-ack-stall")],
     reportable: Reportable::Soon,
 };
 

@@ -5,8 +5,8 @@ use wirewhy_flow::{Connection, EventKind, Side};
 use super::{resets, syns};
 use crate::wording::{socket, span};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -26,7 +26,7 @@ pub(crate) const RECORD: Record = Record {
         "Behind a NAT: does it give out ports again sooner than the server forgets them (TIME-WAIT 60 s)?",
         "Where it never opens: is the client's reset dropped on the way (firewall, conntrack INVALID)?",
     ],
-    explained_by: &[],
+    explained_by: &[Cause::Always("tcp.port-collision")],
     reportable: Reportable::Soon,
 };
 

@@ -25,6 +25,9 @@ pub(crate) const RECORD: Record = Record {
         "Behind source NAT (containers, Kubernetes): conntrack -S, insert_failed counting up is the known port race.",
     ],
     explained_by: &[
+        Cause::IfAsSevere("tcp.option-blackhole"),
+        Cause::IfAsSevere("tcp.checksum-drop"),
+        Cause::IfAsSevere("tcp.port-collision"),
         Cause::IfAsSevere("tcp.stale-connection"),
         Cause::IfAsSevere("tcp.unreachable"),
         Cause::IfAsSevere("tcp.accept-queue-full"),

@@ -29,6 +29,8 @@ pub(crate) const RECORD: Record = Record {
         "If it does not: follow the path with tcptraceroute or mtr --tcp to that port, and ask the firewalls on it.",
     ],
     explained_by: &[
+        Cause::IfAsSevere("tcp.option-blackhole"),
+        Cause::IfAsSevere("tcp.port-collision"),
         Cause::IfAsSevere("tcp.paws-drop"),
         Cause::IfAsSevere("rst.stray-segment"),
     ],

@@ -24,6 +24,7 @@ pub(crate) const RECORD: Record = Record {
     explained_by: &[
         Cause::IfAsSevere("tls.not-tls"),
         Cause::IfAsSevere("proxy.header-mismatch"),
+        Cause::IfAsSevere("tcp.backend-unreachable"),
         CERTIFICATES,
         Cause::IfAsSevere("tls.unrecognized-name"),
         Cause::IfAsSevere("tls.downgraded"),

@@ -27,6 +27,8 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tcp.peer-vanished"),
+        Cause::IfAsSevere("tcp.checksum-drop"),
+        Cause::IfAsSevere("tcp.one-way-path"),
         Cause::IfAsSevere("tcp.mtu-blackhole"),
     ],
     reportable: Reportable::HandshakeSilence,
