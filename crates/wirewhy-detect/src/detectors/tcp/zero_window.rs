@@ -2,10 +2,11 @@
 
 use wirewhy_flow::{Connection, EndpointState, EventKind, Interval, Side};
 
+use super::resets;
 use crate::wording::{count, socket, span};
 use crate::{
-    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -22,7 +23,11 @@ pub(crate) const RECORD: Record = Record {
         "On the receiving host: ss -tmi shows Recv-Q full; what is that process doing (stack, CPU, disk, a lock)?",
         "Is the receiver itself waiting for something behind it, such as a database or a slow consumer?",
     ],
-    explained_by: &[],
+    explained_by: &[
+        Cause::IfAsSevere("tcp.backend-unreachable"),
+        Cause::IfAsSevere("tcp.keepalive-unanswered"),
+        Cause::Always("tcp.window-scale-mismatch"),
+    ],
     reportable: Reportable::Soon,
 };
 
@@ -38,7 +43,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             // Closed as long as anybody still waits for it.
             connection.last.time.since(since.time)
         });
-        Some(window.total + still)
+        Some(window.total + still + unheard(connection, side))
     };
     let side = [Side::Client, Side::Server]
         .into_iter()
@@ -60,6 +65,20 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         .tcp
         .trouble()
         .map_or(0, |trouble| trouble.window_probes);
+    let answered = match probes {
+        0 => String::new(),
+        _ if sender
+            .tcp
+            .trouble()
+            .is_some_and(|trouble| trouble.unanswered_window_probes.count > 0) =>
+        {
+            format!(
+                "; {} went out, the last of them without an answer",
+                count(u64::from(probes), "probe")
+            )
+        }
+        _ => format!("; it answered {}", count(u64::from(probes), "probe")),
+    };
     let role = if side == Side::Client {
         Role::Client
     } else {
@@ -75,16 +94,11 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         confidence: Confidence::Certain,
         culprit: Culprit::new(role, receiver.address),
         summary: format!(
-            "{} closed its window {} for {} in all: its application does not read{}",
+            "{} closed its window {} for {} in all: its application does not read{answered}{}",
             socket(receiver),
             count(u64::from(window.episodes), "time"),
             span(total),
-            match (abandoned, window.closed_since.is_some()) {
-                (true, _) => ", and the connection ended that way",
-                (false, true) if connection.goes_on() => "; it is still closed",
-                (false, true) => "; it was still closed when the capture ended",
-                _ => "; it went on afterwards",
-            },
+            end(connection, side, abandoned),
         ),
         frames: [window.closed_since, window.first]
             .into_iter()
@@ -100,6 +114,66 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("largest_window_bytes", receiver.tcp.max_window),
         consequence_of: None,
     })
+}
+
+/// How the stall ended.
+fn end(connection: &Connection, side: Side, abandoned: bool) -> String {
+    let sender = connection.side(side.other());
+    let trouble = connection.side(side).tcp.trouble();
+    let Some(window) = trouble.map(|trouble| trouble.window) else {
+        return String::new();
+    };
+    if abandoned {
+        return ", and the connection ended that way".to_owned();
+    }
+    if window.closed_since.is_some() {
+        return if connection.goes_on() {
+            "; it is still closed".to_owned()
+        } else {
+            "; it was still closed when the capture ended".to_owned()
+        };
+    }
+    let went_on = window
+        .reopened
+        .zip(sender.last_payload)
+        .is_some_and(|(reopened, sent)| sent.time > reopened.time);
+    let waited = unheard(connection, side);
+    match (went_on, window.reopened) {
+        (true, _) => "; it went on afterwards".to_owned(),
+        (false, Some(reopened)) if waited > Interval::ZERO => format!(
+            "; it opened again in frame {}, but {} sent nothing more and reset the connection {} later, as if that had never arrived",
+            reopened.frame,
+            socket(sender),
+            span(waited),
+        ),
+        (false, _) => "; it opened again, and nothing more was sent".to_owned(),
+    }
+}
+
+/// How long the sender waited on although the window was open again: it never sent a byte more, and reset.
+fn unheard(connection: &Connection, side: Side) -> Interval {
+    let sender = connection.side(side.other());
+    let window = connection
+        .side(side)
+        .tcp
+        .trouble()
+        .map(|trouble| trouble.window);
+    let Some(reopened) =
+        window.and_then(|window| window.reopened.filter(|_| window.closed_since.is_none()))
+    else {
+        return Interval::ZERO;
+    };
+    let went_on = sender
+        .last_payload
+        .or(sender.tcp.fin)
+        .is_some_and(|sent| sent.time > reopened.time);
+    let gave_up = resets(connection, side.other()).next();
+    match gave_up {
+        Some((event, _)) if !went_on && sender.tcp.fin.is_none() => {
+            event.time.since(reopened.time).max(Interval::ZERO)
+        }
+        _ => Interval::ZERO,
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +202,46 @@ mod tests {
         assert_eq!(
             (root.code, root.severity, root.culprit.role),
             ("tcp.zero-window", Severity::Warning, Role::Server)
+        );
+    }
+
+    #[test]
+    fn an_update_that_never_arrived_lasts_until_the_sender_gives_up() {
+        let judged = judged(&format!(
+            "{OPEN}
+             3.10 < A 1:1(0) ack 1001 win 9000
+             300.0 > RA 1001:1001(0) ack 1"
+        ));
+        let found = judged
+            .findings
+            .iter()
+            .find(|found| found.code == "tcp.zero-window")
+            .unwrap();
+        assert!(
+            found.summary.contains("for 300 s in all"),
+            "{}",
+            found.summary
+        );
+        assert!(!found.summary.contains("it went on"), "{}", found.summary);
+    }
+
+    #[test]
+    fn a_window_of_zero_in_the_syn_ack_is_closed() {
+        let judged = judged(
+            "0.00 > S 0:0(0)
+             0.02 < SA 0:0(0) ack 1 win 0
+             0.03 > A 1:1(0) ack 1
+             5.00 < A 1:1(0) ack 1 win 9000
+             5.02 > PA 1:11(10) ack 1
+             5.04 < PA 1:11(10) ack 11
+             5.06 > FA 11:11(0) ack 11
+             5.08 < FA 11:11(0) ack 12
+             5.10 > A 12:12(0) ack 12",
+        );
+        let root = judged.root_cause().unwrap();
+        assert_eq!(
+            (root.code, root.severity),
+            ("tcp.zero-window", Severity::Warning)
         );
     }
 
