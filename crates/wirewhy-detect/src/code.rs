@@ -11,8 +11,6 @@ pub const RST_AFTER_CLOSE: &str = rst::after_close::RECORD.code;
 pub const RST_NO_CONNECTION: &str = rst::no_connection::RECORD.code;
 /// `rst.idle-expired`.
 pub const RST_IDLE_EXPIRED: &str = rst::idle_expired::RECORD.code;
-/// `tcp.backend-unreachable`.
-pub const TCP_BACKEND_UNREACHABLE: &str = tcp::backend_unreachable::RECORD.code;
 /// `tcp.half-closed`.
 pub const TCP_HALF_CLOSED: &str = tcp::half_closed::RECORD.code;
 /// `tcp.handshake-aborted`.
