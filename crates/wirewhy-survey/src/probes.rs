@@ -134,7 +134,7 @@ fn probe_key(connection: &Connection) -> Key {
     )
 }
 
-/// Accepted, left at once, and not a byte of payload.
+/// Accepted, left at once, and not a byte of payload, or none but a TLS handshake that was not used.
 pub(crate) fn is_probe_like(connection: &Connection, limits: &Limits) -> bool {
     let (client, server) = (&connection.client, &connection.server);
     let left = matches!(
@@ -143,5 +143,19 @@ pub(crate) fn is_probe_like(connection: &Connection, limits: &Limits) -> bool {
     );
     let silent = client.counts.payload_packets == 0 && server.counts.payload_packets == 0;
     let quick = connection.duration() <= limits.probe_duration;
-    connection.tcp.handshake.syn_ack.is_some() && left && silent && quick
+    connection.tcp.handshake.syn_ack.is_some()
+        && left
+        && quick
+        && (silent || is_unused_tls(connection))
+}
+
+/// A handshake that succeeded, and nothing sent over it.
+pub(crate) fn is_unused_tls(connection: &Connection) -> bool {
+    let app = connection.app.as_deref();
+    app.and_then(|app| app.tls.as_deref()).is_some_and(|tls| {
+        let mut alerts = tls.client.alerts.iter();
+        tls.is_established()
+            && tls.client.application_data.count == 0
+            && !alerts.any(|alert| alert.level == Some(2))
+    })
 }

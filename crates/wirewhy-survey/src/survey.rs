@@ -7,7 +7,7 @@ use wirewhy_detect::{
     Confidence, Finding, Judged, Limits, Scope, Severity, code, idle_before_end, large_unanswered,
     link_causes, while_others_pass,
 };
-use wirewhy_flow::Neighbours;
+use wirewhy_flow::{Connection, Neighbours};
 
 use crate::alive::Alive;
 use crate::attempts::Attempts;
@@ -21,7 +21,7 @@ use crate::group::{GroupFinding, about_host};
 use crate::hellos::Hellos;
 use crate::openings::OpenedConnections;
 use crate::options::SynOptions;
-use crate::probes::{HealthChecks, is_probe_like};
+use crate::probes::{HealthChecks, is_probe_like, is_unused_tls};
 use crate::recent::{RecentTable, entry};
 use crate::recording::CaptureFaults;
 use crate::rule::{IdleEnd, IdleTimes, Rule};
@@ -105,6 +105,9 @@ impl Survey {
                 finding
                     .summary
                     .push_str("; but most of this recording shows one direction only");
+            }
+            if probe.is_some() && finding.code.starts_with("tls.cert-") {
+                spare_checked(&judged.connection, finding);
             }
             if finding.code != code::TCP_HANDSHAKE_ABORTED {
                 continue;
@@ -216,6 +219,20 @@ impl Survey {
                 frame: judged.connection.last.frame,
             });
         }
+    }
+}
+
+/// A health check that only makes a handshake leaves it unused whatever the certificate is: nothing was refused.
+fn spare_checked(connection: &Connection, finding: &mut Finding) {
+    if finding.severity == Severity::Error && is_unused_tls(connection) {
+        finding.severity = if connection.server_name.is_some() {
+            Severity::Warning
+        } else {
+            Severity::Note
+        };
+        finding
+            .summary
+            .push_str("; the client makes such handshakes at a steady pace, as health checks do");
     }
 }
 

@@ -18,7 +18,8 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "An abort with nothing unread: rst.abort. A request that crosses the end of an idle connection: rst.close-race. A \
                   close_notify or the rest of a download that the client no longer wants is no loss: rst.after-close.",
     check_next: &[
-        "Does the server answer early (413, 401, 431) and close without draining the body? Let it read on for a while (lingering close).",
+        "Look into the log of the application on that side: what did it refuse, or what made it end with input waiting?",
+        "An HTTP server that answers early (413, 401, 431): let it drain the body before it closes (lingering close).",
         "nstat -az TcpExtTCPAbortOnClose on that host counts these.",
     ],
     explained_by: &[

@@ -1,6 +1,6 @@
 //! `tls.cert-name-mismatch`: the certificate is for other names than the one asked for.
 
-use wirewhy_flow::Side;
+use wirewhy_flow::{Interval, Mark, Side};
 
 use super::certificate::finding;
 use crate::certificates::{Fault, NameMatch, PathEnd, Presented, Reaction, match_name, names_of};
@@ -86,6 +86,18 @@ fn presented_names(names: &[String]) -> String {
     )
 }
 
+/// How long a program takes to compare names, a round trip not counted.
+const AT_ONCE: Interval = Interval::from_millis(200);
+
+fn left_at_once(presented: &Presented<'_>, left: Mark) -> bool {
+    let (tls, ending) = (presented.handshake.tls, &presented.handshake.ending);
+    let done = [tls.server.finished, tls.client.finished]
+        .into_iter()
+        .flatten();
+    done.max_by_key(|mark| mark.frame)
+        .is_some_and(|done| left.time.since(done.time) <= AT_ONCE + ending.round_trip)
+}
+
 /// A client that asked for no server name reached the server by its address, or is old: the address must be in the certificate
 /// where nothing else explains why the client left.
 fn by_address(
@@ -97,8 +109,10 @@ fn by_address(
     let trusted = presented.path.end == PathEnd::Trusted;
     let nothing_else = match presented.reaction {
         Reaction::Refused { .. } | Reaction::Ended { .. } => trusted,
-        Reaction::Unused { .. } => {
-            trusted || !presented.roots_given && presented.path.end != PathEnd::SelfSigned
+        // A program that checks the address leaves at once; who takes its time had another reason.
+        Reaction::Unused { mark } => {
+            left_at_once(presented, mark)
+                && (trusted || !presented.roots_given && presented.path.end != PathEnd::SelfSigned)
         }
         Reaction::Unseen | Reaction::Accepted => false,
     };
