@@ -6,11 +6,14 @@ use wirewhy_detect::Severity;
 use wirewhy_survey::record_of;
 
 use super::{Archive, Cause, Digest, Extent, Lines, Shown, digest, time};
-use crate::look::Page;
+use crate::look::{Page, shortened};
 use crate::text::entry;
 use crate::{Color, Look, Names, Safe, View, words};
 
-/// How many causes, services and clients are listed.
+/// Less room than this is left empty rather than filled with the beginning of a title.
+const LEAST_TITLE: usize = 18;
+
+/// How many causes are written out, and how many services and clients are listed.
 const CAUSES: usize = 12;
 const SERVICES_OF_A_CAUSE: usize = 3;
 const LISTED: usize = 5;
@@ -164,53 +167,53 @@ fn table(page: &mut Page<'_>, ranked: &[(&str, &Cause)]) -> io::Result<()> {
     if ranked.is_empty() {
         return Ok(());
     }
+    let widest = |cell: fn(&(&str, &Cause)) -> usize| ranked.iter().map(cell).max().unwrap_or(0);
+    let severity = widest(|(_, cause)| cause.severity().name().len());
+    let number = widest(|(_, cause)| words::count(cause.connections).len());
+    let code = widest(|(code, _)| code.len());
+    let captures = "captures".len();
+    // Narrow screens do without the captures.
+    let width = page.look.width;
+    let has_captures = severity + number + captures + code + 6 <= width;
+    let row = |[connections, files, name, title]: [&str; 4]| {
+        let mut row = format!("  {connections:>number$}  ");
+        if has_captures {
+            row.push_str(&format!("{files:>captures$}  "));
+        }
+        row.push_str(&format!("{name:<code$}  "));
+        let room = width.saturating_sub(severity + row.chars().count());
+        if room >= LEAST_TITLE {
+            row.push_str(&shortened(title, room));
+        }
+        row.trim_end().to_owned()
+    };
     page.blank()?;
-    let widest = ranked.iter().map(|(code, _)| code.len()).max().unwrap_or(0);
-    let header = format!(
-        "{:7}  {:>11}  {:>8}  {:<widest$}",
-        "", "connections", "captures", "cause"
-    );
-    let header = page.look.quiet(header.trim_end());
+    let header = format!("{:severity$}{}", "", row(["#", "captures", "cause", ""]));
+    let header = page.look.quiet(&header);
     page.line(&header)?;
-    for (code, cause) in ranked {
-        let severity = cause.severity();
-        let word = page
-            .look
-            .severity(severity, &format!("{:<7}", severity.name()));
-        let (connections, captures) = (
+    for (name, cause) in ranked {
+        let word = format!("{:<severity$}", cause.severity().name());
+        let word = page.look.severity(cause.severity(), &word);
+        let (connections, files) = (
             words::count(cause.connections),
             words::count(cause.captures),
         );
-        let numbers = format!("{connections:>11}  {captures:>8}");
-        let title = entry::title(code);
-        let taken = 7 + 2 + 11 + 2 + 8 + 2 + widest + 2;
-        let title = match page.look.width.checked_sub(taken) {
-            Some(room) if room >= title.chars().count() => title,
-            _ => "",
-        };
-        page.line(format!("{word}  {numbers}  {code:<widest$}  {title}").trim_end())?;
+        let row = row([&connections, &files, name, entry::title(name)]);
+        page.line(&format!("{word}{row}"))?;
     }
     Ok(())
 }
 
+/// The causes that cost most, each with where and when.
 fn causes(
     page: &mut Page<'_>,
     archive: &Archive,
     ranked: &[(&str, &Cause)],
     names: &Names,
 ) -> io::Result<()> {
-    let (full, more) = ranked.split_at(ranked.len().min(CAUSES));
-    for (code, cause) in full {
+    for (code, cause) in ranked.iter().take(CAUSES) {
         page.blank()?;
         write_cause(page, archive, code, cause, names)?;
-    }
-    if more.is_empty() {
-        return Ok(());
-    }
-    page.blank()?;
-    page.line("Also:")?;
-    for (code, cause) in more {
-        page.headline(cause.severity(), code, &occurrences(cause))?;
     }
     Ok(())
 }
@@ -325,7 +328,7 @@ fn places(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<(
         return Ok(());
     }
     page.blank()?;
-    page.line("Services with most connections in trouble, and clients:")?;
+    page.text("Services with most connections in trouble, and clients:")?;
     page.table("services", &services)?;
     page.table("clients", &clients)
 }

@@ -10,6 +10,7 @@ use wirewhy_survey::{GroupFinding, Totals};
 
 use super::fold::{Due, Folds};
 use super::{LiveReporter, Status};
+use crate::look::shortened;
 use crate::{CaptureSummary, Look, Names, Reporter, Safe, Text, View, words};
 
 /// Where lines of text go.
@@ -237,13 +238,4 @@ fn standing(status: &Status) -> String {
         line.push_str(&format!(", {}", words::size(memory)));
     }
     line
-}
-
-/// The text, cut to a width where it is longer.
-fn shortened(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{kept}…")
 }

@@ -5,7 +5,7 @@ use std::io;
 use wirewhy_detect::Severity;
 
 use super::{blame, entry};
-use crate::look::Page;
+use crate::look::{Page, shortened};
 use crate::model::{Blame, Entry};
 use crate::{Safe, words};
 
@@ -159,10 +159,10 @@ impl Widths {
     fn line(&self, [count, code, place, culprit, what]: [&str; 5]) -> String {
         let cells = [
             (self.count, format!("{count:>width$}", width = self.count)),
-            (self.code, from_left(code, self.code)),
+            (self.code, shortened(code, self.code)),
             (self.place, from_right(place, self.place)),
-            (self.culprit, from_left(culprit, self.culprit)),
-            (self.what, from_left(what, self.what)),
+            (self.culprit, shortened(culprit, self.culprit)),
+            (self.what, shortened(what, self.what)),
         ];
         let shown = cells.into_iter().filter(|(width, _)| *width > 0);
         let padded: Vec<String> = shown
@@ -170,15 +170,6 @@ impl Widths {
             .collect();
         padded.join("  ")
     }
-}
-
-/// The text, cut at its end where it is too long.
-fn from_left(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
 }
 
 /// The text, cut at its beginning where it is too long: the end of an address and the port tell more.
@@ -226,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_says_so() {
-        assert_eq!(from_left("a long text", 7), "a long…");
+        assert_eq!(shortened("a long text", 7), "a long…");
         assert_eq!(from_right("[2001:db8::9]:443", 9), "…::9]:443");
         assert_eq!(from_right("10.0.0.9:443", 12), "10.0.0.9:443");
     }

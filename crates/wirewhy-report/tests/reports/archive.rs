@@ -159,7 +159,7 @@ fn what_is_hidden_is_counted_and_changes_no_total() {
     let mut archive = Archive::default();
     archive.add("a.pcap", &digest(&trouble(), &[caveat()]), Scanned::Now);
     let all = text(&archive, Extent::Whole);
-    let row = "\nerror              3         1  tcp.refused  Connection refused\n";
+    let row = "\nerror  3         1  tcp.refused  Connection refused\n";
     assert!(all.contains(row) && !all.contains("Hidden"), "{all}");
     let view = View {
         selection: Selection {
@@ -184,4 +184,23 @@ fn what_is_hidden_is_counted_and_changes_no_total() {
     let summary: Json = serde_json::from_slice(&out).unwrap();
     assert_eq!(summary["totals"]["failed"], 3);
     assert_eq!(summary["causes"], serde_json::json!([]));
+}
+
+#[test]
+fn the_table_fits_narrow_screens() {
+    let mut archive = Archive::default();
+    archive.add("a.pcap", &digest(&trouble(), &[]), Scanned::Now);
+    let (names, view) = (Names::default(), View::default());
+    for width in [40, 60, 80, 100] {
+        let mut out = Vec::new();
+        let look = Look::new(width, Color::Never);
+        archive
+            .write_text(&mut out, look, shown(&names, &view), Extent::Whole)
+            .unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("tcp.refused"), "{text}");
+        for line in text.lines() {
+            assert!(line.chars().count() <= width, "{width}: {line}");
+        }
+    }
 }
