@@ -6,7 +6,6 @@
 use wirewhy_flow::{Connection, Mark, Side};
 use wirewhy_packet::{Interval, Timestamp};
 
-use crate::detectors::tcp::mtu_blackhole::large_unanswered;
 use crate::handshake::is_pending;
 use crate::{DETECTORS, Limits, Record};
 
@@ -22,9 +21,8 @@ pub enum Reportable {
     SynAckUnanswered,
     /// When the server has sent data, or not for [`Limits::silence`]: a server that has not may go on to show why it was late.
     FirstAnswer,
-    /// When the first unanswered segment has been so for [`Limits::silence`]; half a minute where it is a large one, or the
-    /// server has done no more than answer the SYN: a sign of life of the other side would show that it is the size that does
-    /// not pass, or that the server did not take the connection yet.
+    /// When the first unanswered segment has been so for half a minute: a sign of life of the other side would show that the size
+    /// does not pass, that one direction works, or that the server did not take the connection yet.
     Unanswered,
     /// When the client has had the time to refuse what it was shown, or to leave without using it.
     ClientReaction,
@@ -83,12 +81,7 @@ pub fn reportable_at(
         }
         Reportable::FirstAnswer => soon(),
         Reportable::Unanswered => {
-            let may_live = large_unanswered(connection, limits).is_some() || is_untaken(connection);
-            let silence = if may_live {
-                limits.silence.max(SIGN_OF_LIFE)
-            } else {
-                limits.silence
-            };
+            let silence = limits.silence.max(SIGN_OF_LIFE);
             after(first_unanswered(connection), silence)
         }
         Reportable::ClientReaction if is_pending(connection) => {
@@ -144,12 +137,6 @@ pub fn next_deadline(
     earliest
 }
 
-/// Whether the server has sent nothing but its SYN-ACK.
-fn is_untaken(connection: &Connection) -> bool {
-    let handshake = &connection.tcp.handshake;
-    handshake.syn_ack.is_some() && connection.server.counts.packets <= u64::from(handshake.syn_acks)
-}
-
 fn first_unanswered(connection: &Connection) -> Option<Mark> {
     [Side::Client, Side::Server]
         .into_iter()
@@ -199,56 +186,24 @@ mod tests {
     }
 
     #[test]
-    fn silence_after_large_segments_is_given_longer_to_break() {
-        let due = |bytes: u32| {
-            let end = bytes + 11;
-            let lost = format!("PA 11:{end}({bytes}) ack 11");
-            let connection = connection(&format!(
-                "0.00 > S 0:0(0) <mss 1460>
-                 0.02 < SA 0:0(0) ack 1 <mss 1460>
-                 0.03 > A 1:1(0) ack 1
-                 0.04 > PA 1:11(10) ack 1
-                 0.06 < PA 1:11(10) ack 11
-                 1.00 > {lost}
-                 1.30 > {lost}
-                 1.90 > {lost}
-                 3.10 > {lost}
-                 5.50 > {lost}
-                 6.0 end"
-            ));
-            let record = &crate::detectors::tcp::peer_vanished::RECORD;
-            let limits = Limits::default();
-            let found = connection.first.time;
-            reportable_at(record, &connection, found, &limits)
-                .since(found)
-                .as_secs_f64()
-        };
-        assert!((31.0..31.5).contains(&due(1_460)), "{}", due(1_460));
-        assert!((4.0..4.5).contains(&due(100)), "{}", due(100));
-    }
-
-    #[test]
-    fn a_server_that_did_not_take_the_connection_yet_is_given_longer() {
-        let due = |answer: &str| {
-            let connection = connection(&format!(
-                "0.00 > S 0:0(0)
-                 0.02 < SA 0:0(0) ack 1
-                 0.03 > A 1:1(0) ack 1
-                 0.04 > PA 1:11(10) ack 1
-                 {answer}
-                 1.00 > PA 11:21(10) ack 1
-                 1.30 > PA 11:21(10) ack 1
-                 1.90 > PA 11:21(10) ack 1
-                 3.10 > PA 11:21(10) ack 1
-                 5.0 end"
-            ));
-            let record = &crate::detectors::tcp::peer_vanished::RECORD;
-            let found = connection.first.time;
-            let due = reportable_at(record, &connection, found, &Limits::default());
-            due.since(found).as_secs_f64()
-        };
-        assert!(due("") > 30.0, "{}", due(""));
-        assert!(due("0.06 < A 1:1(0) ack 11") < 5.0);
+    fn a_side_that_fell_silent_is_given_half_a_minute_to_show_that_it_lives() {
+        let connection = connection(
+            "0.00 > S 0:0(0)
+             0.02 < SA 0:0(0) ack 1
+             0.03 > A 1:1(0) ack 1
+             0.04 > PA 1:11(10) ack 1
+             0.06 < PA 1:11(10) ack 11
+             1.00 > PA 11:21(10) ack 11
+             1.30 > PA 11:21(10) ack 11
+             1.90 > PA 11:21(10) ack 11
+             3.10 > PA 11:21(10) ack 11
+             6.0 end",
+        );
+        let record = &crate::detectors::tcp::peer_vanished::RECORD;
+        let found = connection.first.time;
+        let due = reportable_at(record, &connection, found, &Limits::default());
+        let due = due.since(found).as_secs_f64();
+        assert!((31.0..31.5).contains(&due), "{due}");
     }
 
     #[test]

@@ -146,8 +146,9 @@ fn silence_is_told_by_the_clock() {
     client.write_all(b"still there?").unwrap();
     let gone = now();
     let (at, _) = watch.finding("tcp.peer-vanished", 80);
-    // Three retransmissions over a second, the first after 200 ms, and three seconds from that one on.
-    assert!(seconds(at, gone) < 3.4 + IN_TIME, "{}", seconds(at, gone));
+    // The first retransmission after 200 ms, and half a minute from that one on in which the other side may show that it lives.
+    let waited = seconds(at, gone);
+    assert!((30.0..30.4 + IN_TIME).contains(&waited), "{waited}");
 }
 
 /// The link address of the neighbour's end of the cable.

@@ -109,7 +109,7 @@ pub(crate) struct Watch {
 }
 
 /// How long the machine may take for what the program does at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 impl Watch {
     /// Starts it, and waits until it listens.
