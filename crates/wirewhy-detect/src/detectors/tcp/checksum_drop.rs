@@ -48,7 +48,19 @@ fn is_dropped(connection: &Connection, from: Side, damage: &Damage, limits: &Lim
     let at_sender = connection.vantage() == own_host || own == Some(&Some(true));
     let lost = damage.dropped.saturating_add(damage.open);
     let repeated = damage.dropped >= 1 && lost >= limits.damaged_segments;
-    repeated && damage.taken == 0 && damage.right > 0 && !at_sender
+    let shown = damage.taken == 0 && damage.right > 0 && !at_sender;
+    repeated && shown && (damage.open == 0 || waited_in_vain(connection, from, limits))
+}
+
+/// Whether the side had the time to see that what it sent again was not taken either.
+fn waited_in_vain(connection: &Connection, from: Side, limits: &Limits) -> bool {
+    let stuck = connection
+        .side(from)
+        .tcp
+        .trouble()
+        .and_then(|trouble| trouble.stuck);
+    stuck.is_some_and(|stuck| connection.heard_after(stuck.first.time) >= limits.silence)
+        && connection.side(from.other()).was_seen()
 }
 
 fn finding(connection: &Connection, from: Side, damage: &Damage) -> Finding {
@@ -172,6 +184,30 @@ mod tests {
              1.44 > PA 1:11(10) ack 1 badsum
              9.00 end"
         ));
+        assert!(!codes.contains(&"tcp.checksum-drop"), "{codes:?}");
+    }
+
+    #[test]
+    fn a_recording_that_ends_at_once_does_not_show_that_it_was_dropped() {
+        let codes = codes(&format!(
+            "{OPEN}
+             0.04 > PA 1:11(10) ack 1 badsum
+             0.24 > PA 1:11(10) ack 1 badsum
+             0.64 > PA 1:11(10) ack 1 badsum
+             0.70 end"
+        ));
+        assert!(!codes.contains(&"tcp.checksum-drop"), "{codes:?}");
+    }
+
+    #[test]
+    fn bytes_of_one_side_alone_show_nothing_of_what_became_of_them() {
+        let codes = codes(
+            "0.0 > PA 1:1201(1200) ack 1 badsum
+             0.0 > PA 1201:2001(800) ack 1
+             0.0 > A 1801:3001(1200) ack 1 badsum
+             0.0 > PA 1:1201(1200) ack 1 badsum
+             9.0 end",
+        );
         assert!(!codes.contains(&"tcp.checksum-drop"), "{codes:?}");
     }
 

@@ -246,6 +246,9 @@ mod tests {
             (root.code, root.culprit.role),
             ("tcp.mtu-blackhole", Role::Path)
         );
+        // The tail was acknowledged selectively: it got across.
+        let largest = root.facts.value("largest_delivered_bytes");
+        assert_eq!(largest, Some(&crate::Value::Count(140)));
         assert_eq!(judged.outcome(), Outcome::Failed);
     }
 
