@@ -219,7 +219,7 @@ mod tests {
         PROBE_PAYLOAD, Random, decode, decode_cut, ipv4, probe, survives_mutation,
     };
     use super::*;
-    use crate::{Decoder, LinkType};
+    use crate::{Checksum, Decoder, LinkType};
 
     /// A segment with the given option list, padded to words with what the caller put there.
     fn with_options(list: &[u8]) -> Vec<u8> {
@@ -259,6 +259,37 @@ mod tests {
                 ..TcpOptions::default()
             }
         );
+    }
+
+    #[test]
+    fn a_checksum_is_right_wrong_unfinished_or_not_known() {
+        let segment = probe();
+        let length = u8::try_from(segment.len()).unwrap();
+        let pseudo = [10, 0, 0, 1, 10, 0, 0, 2, 0, 6, 0, length];
+        let folded = |bytes: &[u8]| {
+            let words = bytes
+                .chunks(2)
+                .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
+            let sum: u32 = words.sum();
+            u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap()
+        };
+        let right = !folded(&[&pseudo, &segment[..]].concat());
+        let found = |field: u16, missing: usize| {
+            let mut segment = segment.clone();
+            segment[16..18].copy_from_slice(&field.to_be_bytes());
+            let bytes = ipv4(6, &segment);
+            let mut decoder = Decoder::new();
+            let cut = bytes.len() - missing;
+            let packet = decode_cut(&mut decoder, LinkType::RAW, &bytes, cut);
+            let (Transport::Tcp(segment), Some(ip)) = (packet.transport, packet.ip) else {
+                panic!("{packet:?}");
+            };
+            segment.checksum(&ip)
+        };
+        assert_eq!(found(right, 0), Checksum::Right);
+        assert_eq!(found(right ^ 0x0400, 0), Checksum::Wrong);
+        assert_eq!(found(folded(&pseudo), 0), Checksum::Unfinished);
+        assert_eq!(found(right, 1), Checksum::Unknown);
     }
 
     #[test]

@@ -48,7 +48,8 @@ impl<'a> Walk<'a, '_> {
         }
         let (layer, inside) = udp_tunnel(datagram.source_port, payload)
             .or_else(|| udp_tunnel(datagram.destination_port, payload))?;
-        self.packet.tunnel_damaged |= self.is_damaged(view.limit(claimed), header.checksum());
+        let datagram = view.limit(claimed);
+        self.packet.tunnel_damaged |= claimed > 0 && self.is_damaged(datagram, header.checksum());
         self.tunnel(layer, inside)
     }
 }
@@ -245,6 +246,38 @@ mod tests {
             packet.stopped.map(|stop| stop.reason),
             Some(StopReason::Malformed)
         );
+    }
+
+    #[test]
+    fn a_wrong_checksum_of_a_tunnel_is_told() {
+        let frame = ethernet(0x0800, &ipv4(6, &probe()));
+        let bytes = over_udp(4789, &[8, 0, 0, 0, 0, 0, 7, 0], &frame);
+        // The sum of addresses, protocol, length and datagram.
+        let pseudo = [10, 0, 0, 1, 10, 0, 0, 2, 0, 17, bytes[24], bytes[25]];
+        let folded = |bytes: &[u8]| {
+            let words = bytes
+                .chunks(2)
+                .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
+            let sum: u32 = words.sum();
+            u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap()
+        };
+        let right = !folded(&[&pseudo, &bytes[20..]].concat());
+        let damaged = |field: u16, cut: usize| {
+            let mut bytes = bytes.clone();
+            bytes[26..28].copy_from_slice(&field.to_be_bytes());
+            let mut decoder = Decoder::new();
+            let packet = decode_cut(&mut decoder, LinkType::RAW, &bytes, cut);
+            assert_eq!(packet.tunnels, 1);
+            packet.tunnel_damaged
+        };
+        let whole = bytes.len();
+        assert!(!damaged(right, whole));
+        assert!(damaged(right ^ 0x10, whole));
+        // The network card was to finish it.
+        assert!(damaged(folded(&pseudo), whole));
+        // Left out, or not captured whole.
+        assert!(!damaged(0, whole));
+        assert!(!damaged(right ^ 0x10, whole - 1));
     }
 
     #[test]
