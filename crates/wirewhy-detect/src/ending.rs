@@ -9,9 +9,9 @@ pub(crate) struct Ending {
     pub(crate) closed: Option<(Side, Mark)>,
     /// The first reset: in whose name it was sent, and where.
     pub(crate) reset: Option<(Side, Mark)>,
-    /// The latest packet.
+    /// The latest packet with bytes that were not sent before; the latest packet where there are none.
     pub(crate) last: Mark,
-    /// How long the capture ran on after the latest packet.
+    /// How long the capture ran on after it.
     pub(crate) silence: Interval,
     /// A round trip between the two ends, zero where none is known.
     pub(crate) round_trip: Interval,
@@ -43,11 +43,16 @@ impl Ending {
             Some((from, mark, crossed)) => (Some((from, mark)), crossed),
             None => (None, 0),
         };
+        let latest = [&connection.client, &connection.server]
+            .into_iter()
+            .filter_map(|side| side.last_payload)
+            .max_by_key(|mark| mark.time)
+            .unwrap_or(connection.last);
         Ending {
             closed,
             reset,
-            last: connection.last,
-            silence: connection.heard_after(connection.last.time),
+            last: latest,
+            silence: connection.heard_after(latest.time),
             round_trip: connection.round_trip().handshake.unwrap_or(Interval::ZERO),
             crossed_close: closed.map_or(0, |(from, _)| connection.side(from).tcp.crossed_fin),
             crossed_reset,

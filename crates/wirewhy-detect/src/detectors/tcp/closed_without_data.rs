@@ -159,7 +159,7 @@ fn is_one_way(connection: &Connection, fin: Mark) -> bool {
     });
     let spread = last.time.since(first.time) >= AT_REST;
     let taken = client.tcp.unacknowledged_by(&connection.server.tcp) <= 1;
-    let many = client.counts.payload_packets >= 3 && connection.tcp.exchange.insists;
+    let many = client.counts.payload_packets >= 2 && connection.tcp.exchange.insists;
     !reads && taken && spread && many && fin.time.since(last.time) >= AT_REST
 }
 

@@ -27,6 +27,7 @@ pub(crate) const RECORD: Record = Record {
     ],
     explained_by: &[
         Cause::IfAsSevere("tcp.unreachable"),
+        Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tcp.checksum-drop"),
         Cause::IfAsSevere("tcp.one-way-path"),
         Cause::IfAsSevere("tcp.accept-queue-full"),

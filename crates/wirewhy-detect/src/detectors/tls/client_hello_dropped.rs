@@ -50,6 +50,11 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
         return None;
     }
     let server = &connection.server;
+    // A server that was not heard since has vanished, whatever was sent to it.
+    let begun = hello.frames.first().copied().unwrap_or_default();
+    if how == SILENCE && server.last.is_none_or(|last| last.frame < begun) {
+        return None;
+    }
     let acknowledged = handshake.ending.is_taken(Side::Client);
     let whole = hello.missing == 0;
     let what = if whole {
@@ -119,6 +124,9 @@ impl LongHello {
     }
 }
 
+/// Nothing came.
+const SILENCE: &str = "silence";
+
 /// A TLS record's header.
 const RECORD_HEADER: u32 = 5;
 
@@ -134,7 +142,7 @@ fn met_with(handshake: &Handshake<'_>, hello: &LongHello, limits: &Limits) -> Op
         End::Closed {
             from: Side::Server, ..
         } => Some("a FIN"),
-        End::Silence { waited, .. } => long_enough(handshake, waited, limits).map(|_| "silence"),
+        End::Silence { waited, .. } => long_enough(handshake, waited, limits).map(|_| SILENCE),
         End::Closed {
             from: Side::Client,
             mark,
@@ -144,7 +152,7 @@ fn met_with(handshake: &Handshake<'_>, hello: &LongHello, limits: &Limits) -> Op
             mark,
         } => {
             let waited = mark.time.since(hello.complete?.time);
-            (waited >= limits.handshake_silence).then_some("silence")
+            (waited >= limits.handshake_silence).then_some(SILENCE)
         }
         _ => None,
     }
@@ -165,6 +173,49 @@ mod tests {
         let root = judged.root_cause().unwrap();
         assert_eq!(root.code, "tls.client-hello-dropped");
         assert_eq!(root.confidence, Confidence::Possible);
+    }
+
+    /// A hello of two segments of which the second is sent again and again; `answer` is what comes of the first.
+    fn second_half_lost(answer: &str) -> &'static str {
+        let hello = client_hello("a.example", &[0x0304], 1700);
+        let (first, second) = hello.split_at(1460);
+        let hex = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
+        let end = 1 + hello.len();
+        let again: String = ["0.30", "0.90", "2.10", "4.50", "9.00", "18.0"]
+            .iter()
+            .map(|at| {
+                format!(
+                    "{at} > PA 1461:{end}({}) ack 1 hex {}\n",
+                    second.len(),
+                    hex(second)
+                )
+            })
+            .collect();
+        let lines = format!(
+            "0.00 > S 0:0(0) <mss 1460>
+             0.02 < SA 0:0(0) ack 1 <mss 1460>
+             0.021 > A 1:1(0) ack 1
+             0.03 > A 1:1461(1460) ack 1 hex {}
+             0.0301 > PA 1461:{end}({}) ack 1 hex {}
+             {answer}
+             {again}20.0 end",
+            hex(first),
+            second.len(),
+            hex(second)
+        );
+        judged(&lines).root_cause().unwrap().code
+    }
+
+    #[test]
+    fn the_second_half_of_a_hello_is_lost() {
+        let root = second_half_lost("0.05 < A 1:1(0) ack 1461");
+        assert_eq!(root, "tls.client-hello-dropped");
+        assert_eq!(second_half_lost(""), "tcp.peer-vanished");
     }
 
     #[test]
