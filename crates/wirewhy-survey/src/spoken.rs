@@ -292,7 +292,7 @@ mod tests {
         );
     }
 
-    /// A connection over which nobody says anything for five seconds.
+    /// A connection over which neither side sends anything for five seconds.
     fn silent(number: u32) -> String {
         let at = 10 * number;
         format!(

@@ -135,7 +135,7 @@ impl<'a> Presented<'a> {
             Reaction::Unused { .. } if fault == Fault::Trust => {
                 (Severity::Note, Confidence::Possible)
             }
-            // Clients of SQL Server take the certificate that it makes itself, unless they are told not to.
+            // Clients of SQL Server take the certificate that it makes itself, unless they are set not to.
             _ if self.is_opportunistic() => (Severity::Note, Confidence::Certain),
             _ => (Severity::Warning, Confidence::Certain),
         }

@@ -40,7 +40,7 @@ impl Handshake<'_> {
     }
 
     /// Where a client left that had finished the handshake and sent nothing over it: what it was shown did not suit it, or it
-    /// only tried whether somebody answers. Of TLS 1.3 without secrets its Finished is known by its size.
+    /// only tried whether a server answers. Of TLS 1.3 without secrets its Finished is known by its size.
     pub(crate) fn left_unused(&self) -> Option<Mark> {
         let tls = self.tls;
         let client = &tls.client;

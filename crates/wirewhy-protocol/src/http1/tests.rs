@@ -538,9 +538,10 @@ fn an_upgrade_hands_over_on_101_only() {
 
 #[test]
 fn a_complaint_is_read_with_a_length_and_without() {
-    let go = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    let of_go =
+        b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
     let other = b"HTTP/1.0 400 Bad Request\r\n\r\nno such thing, at some length, in plain text\n";
-    for (answer, said) in [(&go[..], Some(TlsComplaint::ExpectsTls)), (other, None)] {
+    for (answer, said) in [(&of_go[..], Some(TlsComplaint::ExpectsTls)), (other, None)] {
         let turns = [client(GET), server(answer)];
         let whole = closed_facts(&turns);
         assert_eq!(whole.http.complaint, said);

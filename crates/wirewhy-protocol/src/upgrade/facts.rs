@@ -16,7 +16,7 @@ pub struct Upgrade {
     /// What the answer says.
     pub verdict: UpgradeVerdict,
     /// The answer as it was on the wire, its last line, cut at 256 bytes: hostile text. For binary protocols its code in words. Where
-    /// nobody asked: what the server sent instead, if it demanded TLS, or the line of a masked announcement.
+    /// the client did not ask: what the server sent instead, if it demanded TLS, or the line of a masked announcement.
     pub reply: Option<Box<str>>,
     /// What the client sent in the clear after a refusal, or without asking where the server did not announce that it can, if it
     /// was more than a farewell: it continues without TLS.

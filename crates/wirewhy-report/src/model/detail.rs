@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wirewhy_detect::{Confidence, Finding, Role, Value};
 
-/// How many culprits are told apart. Addresses are kept only while they are few: a scan blames a different host each time.
+/// How many culprits are kept apart. Addresses are kept only while they are few: a scan blames a different host each time.
 const MAX_CULPRITS: usize = 8;
 
 /// How many facts are compared, and how many values of one are counted: what has more of them is a name, no kind.

@@ -24,7 +24,7 @@ const FLOODED: &[&str] = &[
     "tcp.accept-queue-full",
 ];
 
-/// What comes of attempts at a host that nobody on the link can find.
+/// What comes of attempts at a host that does not answer on the link.
 const UNFOUND: &[&str] = &["tcp.syn-unanswered", "tcp.unreachable"];
 
 /// What comes of connections that a device on the path forgets.

@@ -20,7 +20,7 @@ const MAX_STEPS: usize = 3;
 /// How many other findings about the connections of an entry are named.
 const MAX_ALSO: usize = 6;
 
-/// How many facts in which the connections of an entry differ are told.
+/// How many facts in which the connections of an entry differ are written.
 const MAX_DIFFERENCES: usize = 3;
 
 /// One entry in full, without what to do next. With `all` facts those behind its sentence, too.

@@ -359,7 +359,7 @@ impl Live {
 }
 
 impl Case {
-    /// Notes that a finding is told. Returns whether it is for the first time.
+    /// Notes that a finding is reported. Returns whether it is for the first time.
     fn tell(&mut self, finding: &Finding, failed: &mut u64) -> bool {
         if self.told.contains(&finding.code) {
             return false;

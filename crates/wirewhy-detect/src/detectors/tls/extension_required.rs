@@ -17,7 +17,7 @@ pub(crate) const RECORD: Record = Record {
     recognised: "The client's handshake_failure right behind a ServerHello of TLS 1.2 or before, in which an extension is missing that the \
                  client had offered.",
     look_alikes: "Older Java and GnuTLS send handshake_failure about certificates, too: where the certificate is plainly bad, that is the \
-                  cause. OpenSSL 3 says unsafe legacy renegotiation disabled in its log.",
+                  cause. OpenSSL 3 logs that legacy renegotiation is disabled.",
     check_next: &[
         "openssl s_client -connect HOST:PORT -tls1_2: what does it print at Secure Renegotiation and Extended master secret?",
         "Update the server, or the device before it; both extensions are a decade old.",

@@ -73,7 +73,7 @@ const PRODUCTS: &[(&str, &str)] = &[
     ("proxyman", "Proxyman"),
 ];
 
-/// What an authority calls itself that inspects TLS, whoever made it, in lower case.
+/// What an authority calls itself that inspects TLS, any product, in lower case.
 const INSPECTS: &[&str] = &[
     "inspection",
     "ssl inspect",

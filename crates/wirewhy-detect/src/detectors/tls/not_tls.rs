@@ -64,7 +64,7 @@ fn wrong_side(app: &AppFacts) -> Option<(Side, &'static str)> {
     let tls = app.tls.as_deref();
     let upgrade = app.upgrade.as_deref();
     if upgrade.is_some_and(agreed) {
-        // Whatever follows an agreement and is no TLS is wrong, also where nobody knows what it is; unless TLS came first, as
+        // Whatever follows an agreement and is no TLS is wrong, also where it is not recognised; unless TLS came first, as
         // where it protects the login only.
         let wrong = |side: Side| {
             let began = tls.is_some_and(|tls| records(tls, side).has_begun());
@@ -197,11 +197,11 @@ mod tests {
         );
         assert!(codes(&answer(b"no such page")).is_empty());
         // Go's has no length, and ends with the connection.
-        let go =
+        let of_go =
             b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
         let talk = Talk::open()
             .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            .server(go)
+            .server(of_go)
             .server_closes();
         assert_eq!(only(&talk.lines()).code, "tls.not-tls");
     }

@@ -15,12 +15,12 @@ pub(crate) const RECORD: Record = Record {
     group: Group::Tcp,
     title: "Health checks",
     severity: Severity::Note,
-    means: "Somebody opens this service at a steady pace and leaves at once without a byte, or with no more than a TLS handshake: a balancer, a monitor. Nothing is \
-            wrong.",
+    means: "A client opens this service at a steady pace and leaves at once without a byte, or with no more than a TLS handshake: a \
+            balancer, a monitor. Nothing is wrong.",
     recognised: "At least 5 connections from one source to one service, opened and closed or reset within a second, without payload or \
                  with an unused TLS handshake, at a constant period.",
     look_alikes: "A port scanner asks many ports once each, a client that gives up asks at no steady pace.",
-    check_next: &["Nothing to do, unless nobody knows who checks here."],
+    check_next: &["Nothing to do, unless it is not known who checks here."],
     explained_by: &[],
     reportable: Reportable::Soon,
 };

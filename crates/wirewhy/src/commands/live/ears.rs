@@ -121,7 +121,7 @@ impl Listener for Ears<'_> {
     fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()> {
         if let Some(metrics) = &self.metrics {
             metrics.finding(finding);
-            // Whoever watches is not to wait until the connection is over.
+            // The operator is not to wait until the connection is over.
             let stream = judged.connection.stream;
             if finding.severity == Severity::Error && self.failed.insert(stream) {
                 metrics.connection(Outcome::Failed);
