@@ -145,6 +145,25 @@ mod tests {
     }
 
     #[test]
+    fn late_answers_to_repeated_syns_are_no_full_queue() {
+        let codes = codes(
+            "0.000 > S 0:0(0)
+             1.000 > S 0:0(0)
+             3.000 > S 0:0(0)
+             3.500 < SA 0:0(0) ack 1
+             3.501 > A 1:1(0) ack 1
+             3.510 < SA 0:0(0) ack 1
+             3.511 > A 1:1(0) ack 1
+             3.520 < SA 0:0(0) ack 1
+             3.521 > A 1:1(0) ack 1
+             3.600 > FA 1:1(0) ack 1
+             4.100 < FA 1:1(0) ack 2
+             4.101 > A 2:2(0) ack 2",
+        );
+        assert!(!codes.contains(&"tcp.accept-queue-full"), "{codes:?}");
+    }
+
+    #[test]
     fn near_the_client_a_lost_ack_looks_the_same() {
         let judged = judged(STALLED);
         let root = judged.root_cause().unwrap();

@@ -157,4 +157,20 @@ mod tests {
         );
         assert!(codes(&lines).is_empty());
     }
+
+    #[test]
+    fn what_comes_again_one_hop_farther_was_forwarded() {
+        // A SYN-ACK of Linux has the identification 0, and the router's other side recorded it 20 ms later.
+        let again = |ttl: u8| {
+            codes(&format!(
+                "0.000 > S 0:0(0)
+                 0.050 < SA 0:0(0) ack 1 id 0 ttl 57
+                 0.060 > A 1:1(0) ack 1
+                 0.070 < SA 0:0(0) ack 1 id 0 ttl {ttl}
+                 {CLOSE}"
+            ))
+        };
+        assert!(again(56).is_empty());
+        assert_eq!(again(57), ["tcp.syn-retransmitted"]);
+    }
 }
