@@ -1,5 +1,7 @@
 //! `rst.abort`: the application closed the socket hard.
 
+use wirewhy_flow::{Connection, Event, Interval, Side};
+
 use super::{by_a_device, finding};
 use crate::causes::{ALERTS, CERTIFICATES};
 use crate::resets::{Reason, Resets, loses_work};
@@ -14,7 +16,7 @@ pub(crate) const RECORD: Record = Record {
     title: "The application closed the connection hard",
     severity: Severity::Error,
     means: "The side that sent the reset aborted: its application closed without waiting (SO_LINGER 0), or its process died. An error \
-            where work was outstanding, else only bad manners.",
+            where work was outstanding, or where a server does so right behind the handshake; else only bad manners.",
     recognised: "A reset that fits its claimed sender in every respect and that no other reason explains: no idle time, no unanswered \
                  packets, no FIN, no unread input.",
     look_alikes: "With unread input the kernel sends the same packet by itself: rst.unread-data. A stack that does not know the \
@@ -49,14 +51,17 @@ pub(crate) const DETECTOR: Detector = Detector {
 fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let (first, all) = resets.because_of(Reason::Abort)?;
     let connection = resets.connection;
-    let costly = loses_work(connection, first.event, first.reset);
+    let turned_away = is_turned_away(connection, first.event);
+    let costly = loses_work(connection, first.event, first.reset) || turned_away;
     let own = connection.side(first.event.from);
     let severity = if costly {
         Severity::Error
     } else {
         Severity::Note
     };
-    let words = if costly {
+    let words = if turned_away {
+        " right behind the handshake, before a byte was exchanged".to_owned()
+    } else if costly {
         format!(" while work was outstanding{}", request(connection))
     } else {
         " with nothing outstanding".to_owned()
@@ -79,6 +84,18 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     })
 }
 
+/// The server accepts and resets at once, while the client is about to begin: it serves this client as little as one that
+/// refuses.
+fn is_turned_away(connection: &Connection, reset: &Event) -> bool {
+    let silent = connection.client.counts.payload_packets == 0
+        && connection.server.counts.payload_packets == 0;
+    let opened = connection.tcp.handshake.ack;
+    reset.from == Side::Server
+        && silent
+        && connection.client.tcp.fin.is_none()
+        && opened.is_some_and(|ack| reset.time.since(ack.time) <= Interval::from_secs(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::traces::{OPEN, USED};
@@ -91,6 +108,15 @@ mod tests {
             "{OPEN}\n 0.04 > PA 1:11(10) ack 1\n 0.06 < A 1:1(0) ack 11\n 2.00 < RA 1:1(0) ack 11"
         ));
         assert_eq!((found.code, found.severity), ("rst.abort", Severity::Error));
+    }
+
+    #[test]
+    fn a_client_that_is_turned_away_behind_the_handshake() {
+        let reset =
+            |at: &str, side: char| only(&format!("{OPEN}\n {at} {side} RA 1:1(0) ack 1")).severity;
+        assert_eq!(reset("0.031", '<'), Severity::Error);
+        assert_eq!(reset("5.000", '<'), Severity::Note);
+        assert_eq!(reset("0.031", '>'), Severity::Note);
     }
 
     #[test]
