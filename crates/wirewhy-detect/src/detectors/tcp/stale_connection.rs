@@ -85,7 +85,8 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         } else {
             Severity::Error
         },
-        confidence: if rejected.is_some() {
+        // A host that acknowledges nothing, with the number of the SYN itself, need not hold anything.
+        confidence: if rejected.is_some() && connection.client.tcp.isn != Some(ack) {
             Confidence::Certain
         } else {
             Confidence::Likely
@@ -113,7 +114,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{codes, judged};
-    use crate::{Outcome, Severity};
+    use crate::{Confidence, Outcome, Severity};
 
     const RECOVERS: &str = "0.000 > S 0:0(0)
          0.010 < A 70000:70000(0) ack 90000
@@ -142,6 +143,23 @@ mod tests {
             retried.unwrap().consequence_of,
             Some("tcp.stale-connection")
         );
+    }
+
+    #[test]
+    fn an_ack_of_nothing_is_less_sure() {
+        let sure = |ack: u32| {
+            judged(&format!(
+                "0.00 > S 0:0(0)
+                 0.01 < A 70000:70000(0) ack {ack}
+                 0.02 > R {ack}:{ack}(0) win 0
+                 6.00 end"
+            ))
+            .root_cause()
+            .unwrap()
+            .confidence
+        };
+        assert_eq!(sure(90_000), Confidence::Certain);
+        assert_eq!(sure(0), Confidence::Likely);
     }
 
     #[test]
