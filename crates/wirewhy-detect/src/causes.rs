@@ -30,6 +30,18 @@ pub(crate) const CERTIFICATES: Cause = Cause::FirstOf(&[
     Cause::IfError("tls.cert-rejected"),
 ]);
 
+/// What more clients refuse in a certificate than a weak algorithm or a missing staple.
+pub(crate) const PLAINER_FAULTS: &[Cause] = &[
+    Cause::IfError("tls.intercepted"),
+    Cause::IfError("tls.cert-revoked"),
+    Cause::IfError("tls.cert-expired"),
+    Cause::IfError("tls.cert-not-yet-valid"),
+    Cause::IfError("tls.cert-name-mismatch"),
+    Cause::IfError("tls.cert-self-signed"),
+    Cause::IfError("tls.cert-chain-incomplete"),
+    Cause::IfError("tls.cert-untrusted"),
+];
+
 /// What an alert that ended a handshake can stand for.
 pub(crate) const ALERTS: Cause = Cause::FirstOf(&[
     Cause::IfAsSevere("tls.version-mismatch"),

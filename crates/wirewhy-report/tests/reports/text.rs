@@ -441,7 +441,7 @@ proof    for 10.0.0.1:443: frame 3
 }
 
 #[test]
-fn what_nobody_is_blamed_for_has_no_confidence_of_blame() {
+fn an_unknown_culprit_has_no_confidence() {
     let nobody = Finding {
         culprit: Role::Unknown.into(),
         ..finding("test.nobody", Severity::Error)

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_illegal_parameter_behind_a_server_hello_is_nobodys_for_sure() {
+    fn an_illegal_parameter_behind_a_server_hello_has_no_sure_culprit() {
         let talk = Talk::open()
             .client(&hello())
             .server(&server_hello(0x0303, 0xc02f))

@@ -3,9 +3,10 @@
 use wirewhy_protocol::{CertificateFacts, KeyAlgorithm};
 
 use super::certificate::finding;
+use crate::causes::PLAINER_FAULTS;
 use crate::certificates::{Fault, Presented, Reaction};
 use crate::{
-    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -22,16 +23,7 @@ pub(crate) const RECORD: Record = Record {
         "Reissue the certificate: RSA with 2048 bits or more, or ECDSA, signed over SHA-256.",
         "openssl s_client -connect HOST:PORT -servername NAME -showcerts </dev/null",
     ],
-    explained_by: &[
-        Cause::IfError("tls.intercepted"),
-        Cause::IfError("tls.cert-revoked"),
-        Cause::IfError("tls.cert-expired"),
-        Cause::IfError("tls.cert-not-yet-valid"),
-        Cause::IfError("tls.cert-name-mismatch"),
-        Cause::IfError("tls.cert-self-signed"),
-        Cause::IfError("tls.cert-chain-incomplete"),
-        Cause::IfError("tls.cert-untrusted"),
-    ],
+    explained_by: PLAINER_FAULTS,
     reportable: Reportable::ClientReaction,
 };
 

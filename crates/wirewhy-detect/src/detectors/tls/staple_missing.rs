@@ -3,9 +3,10 @@
 use wirewhy_protocol::{AlertDescription, ExtensionType};
 
 use super::certificate::finding;
+use crate::causes::PLAINER_FAULTS;
 use crate::certificates::{Presented, Reaction};
 use crate::{
-    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -23,16 +24,7 @@ pub(crate) const RECORD: Record = Record {
         "openssl s_client -connect HOST:PORT -servername NAME -status </dev/null: OCSP response.",
         "Just after a start some servers have none yet: the first connections fail and later ones work.",
     ],
-    explained_by: &[
-        Cause::IfError("tls.intercepted"),
-        Cause::IfError("tls.cert-revoked"),
-        Cause::IfError("tls.cert-expired"),
-        Cause::IfError("tls.cert-not-yet-valid"),
-        Cause::IfError("tls.cert-name-mismatch"),
-        Cause::IfError("tls.cert-self-signed"),
-        Cause::IfError("tls.cert-chain-incomplete"),
-        Cause::IfError("tls.cert-untrusted"),
-    ],
+    explained_by: PLAINER_FAULTS,
     reportable: Reportable::ClientReaction,
 };
 
