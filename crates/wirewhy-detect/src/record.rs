@@ -43,6 +43,20 @@ pub enum Group {
     Tls,
     /// The header of a proxy before the connection proper.
     Proxy,
+    /// Looking up names in the DNS.
+    Lookup,
+    /// HTTP of any version.
+    Http,
+    /// What only HTTP/2 has: streams, and frames that end them.
+    Http2,
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// FTP, its control and its data connections.
+    Ftp,
+    /// SSH.
+    Ssh,
+    /// A service that ends a session in the words of its own protocol.
+    Session,
     /// What many attempts at a service show together.
     Service,
     /// What many connections of a host show together.
@@ -55,11 +69,18 @@ pub enum Group {
 
 impl Group {
     /// Every group, in the order in which they are listed.
-    pub const ALL: [Group; 8] = [
+    pub const ALL: [Group; 15] = [
         Group::Tcp,
         Group::Reset,
         Group::Tls,
         Group::Proxy,
+        Group::Lookup,
+        Group::Http,
+        Group::Http2,
+        Group::Grpc,
+        Group::Ftp,
+        Group::Ssh,
+        Group::Session,
         Group::Service,
         Group::Host,
         Group::Link,
@@ -74,6 +95,13 @@ impl Group {
             Group::Reset => "rst",
             Group::Tls => "tls",
             Group::Proxy => "proxy",
+            Group::Lookup => "dns",
+            Group::Http => "http",
+            Group::Http2 => "http2",
+            Group::Grpc => "grpc",
+            Group::Ftp => "ftp",
+            Group::Ssh => "ssh",
+            Group::Session => "app",
             Group::Service => "service",
             Group::Host => "host",
             Group::Link => "arp",
