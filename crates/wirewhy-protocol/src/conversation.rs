@@ -137,6 +137,7 @@ impl Conversation {
             + state.shared.exchanges.retained()
             + state.shared.streams.retained()
             + state.shared.upgrade.retained()
+            + state.shared.ssh.as_ref().map_or(0, |ssh| ssh.retained())
             + state.shared.tls.as_ref().map_or(0, |tls| tls.retained())
     }
 
@@ -185,6 +186,9 @@ fn nothing_of_a_body(side: &SideFacts) -> bool {
 
 /// Adds what was decrypted: HTTP, and what it leaves unfinished where whole records end.
 fn add_decrypted(facts: &mut AppFacts, plain: AppFacts) {
+    if plain.refusal.is_some() {
+        facts.refusal = plain.refusal;
+    }
     if plain.http != HttpFacts::default() {
         facts.http = plain.http;
         facts.awaiting = plain.awaiting;
@@ -257,6 +261,12 @@ impl State {
             http,
             awaiting,
             upgrade: self.shared.upgrade.facts(exchanges.connect()),
+            refusal: self
+                .shared
+                .refusal
+                .clone()
+                .or_else(|| self.shared.upgrade.refusal().cloned().map(Box::new)),
+            ssh: self.shared.ssh.as_ref().map(|ssh| Box::new(ssh.facts())),
             tls: tls.map(Box::new),
         };
         self.client.report(&mut facts);

@@ -385,7 +385,7 @@ impl Direction {
                 return;
             }
             Some(Reading::StartTls(dialect)) => Some(dialect),
-            Some(Reading::None) | None => None,
+            None => None,
         };
         if shared.upgrade.begin(self.role, id, dialect) {
             self.parser = Some(Box::new(Plaintext));

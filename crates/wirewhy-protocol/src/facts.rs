@@ -2,7 +2,7 @@
 
 use crate::http_facts::{Awaiting, HttpFacts};
 use crate::types::{AppProtocol, Framing, Opening, Unfinished};
-use crate::{TlsFacts, Upgrade};
+use crate::{Refusal, SshFacts, TlsFacts, Upgrade};
 
 /// What the application bytes of both directions of a connection show.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -17,6 +17,10 @@ pub struct AppFacts {
     pub awaiting: Option<Awaiting>,
     /// How the connection changed to TLS, or was to; `None` where neither side mentioned it.
     pub upgrade: Option<Box<Upgrade>>,
+    /// The words with which a service refused the session, or ended it; `None` where it accepted the client later.
+    pub refusal: Option<Box<Refusal>>,
+    /// What was seen of SSH; `None` where neither side sent any.
+    pub ssh: Option<Box<SshFacts>>,
     /// What was seen of TLS; `None` where neither side sent any.
     pub tls: Option<Box<TlsFacts>>,
 }

@@ -36,6 +36,7 @@ mod protocol;
 mod quiz;
 mod records;
 mod registry;
+mod session;
 mod shared_state;
 mod ssh;
 #[cfg(test)]
@@ -56,6 +57,8 @@ pub use farewell::is_farewell;
 pub use hello::server_name;
 pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
 pub use records::{begins_with_records, hello_of};
+pub use session::{Refusal, closing_notice};
+pub use ssh::{SshFacts, SshList, SshSide, Unshared};
 pub use tls::{
     Alert, AlertDescription, AlertSeen, CertificateRequest, Certificates, CipherSuite, ClientHello,
     ConnectionSecrets, ContentType, Decryptor, ExtensionType, HandshakeType, Incomplete, KeyLog,

@@ -36,8 +36,6 @@ pub(crate) enum Reading {
     Parser(fn() -> Box<dyn Parser>),
     /// As plaintext that may change to TLS.
     StartTls(Dialect),
-    /// Not beyond its first bytes.
-    None,
 }
 
 /// Whether `bytes` begin with `pattern`; `None` while they may.

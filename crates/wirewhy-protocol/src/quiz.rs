@@ -27,7 +27,7 @@ static QUIZ_OVER_TCP: Protocol = Protocol {
     transports: &[Transport::Tcp],
     first: Some(Role::Client),
     probe: QUIZ.probe,
-    reading: Reading::None,
+    reading: Reading::Parser(|| Box::new(Quiz::default())),
 };
 
 pub(crate) static PROTOCOLS: [&Protocol; 2] = [&QUIZ_OVER_TCP, &QUIZ];

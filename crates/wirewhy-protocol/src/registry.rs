@@ -4,6 +4,10 @@ use crate::http1::{HTTP1_REQUEST, HTTP1_RESPONSE};
 use crate::http2::{HTTP2_PREFACE, HTTP2_SETTINGS};
 use crate::protocol::Protocol;
 use crate::records::TLS;
+use crate::session::amqp::AMQP;
+use crate::session::mqtt::MQTT;
+use crate::session::redis::REDIS;
+use crate::session::tds::TDS_ANSWER;
 use crate::ssh::SSH;
 use crate::types::{AppProtocol, Role, Transport};
 use crate::upgrade::greetings::{FTP, IMAP, IRC, MANAGE_SIEVE, NNTP, POP3, SMTP, SMTP_OR_FTP};
@@ -18,7 +22,7 @@ use crate::upgrade::tds_tls::TLS_IN_TDS;
 use crate::upgrade::xmpp::XMPP;
 
 /// All protocols. Where first bytes fit several, the first one counts, so what proves less comes later.
-pub(crate) static PROTOCOLS: [&Protocol; 23] = [
+pub(crate) static PROTOCOLS: [&Protocol; 27] = [
     &TLS,
     &HTTP1_REQUEST,
     &HTTP1_RESPONSE,
@@ -39,8 +43,12 @@ pub(crate) static PROTOCOLS: [&Protocol; 23] = [
     &RDP,
     &TDS,
     &TLS_IN_TDS,
+    &TDS_ANSWER,
     &SOCKS,
     &PROXY,
+    &REDIS,
+    &AMQP,
+    &MQTT,
     // The first byte of its greeting is the lowest of a length: any.
     &MYSQL,
 ];
@@ -124,7 +132,7 @@ mod tests {
 
     #[test]
     fn first_bytes_of_every_protocol() {
-        let table: [(&[u8], AppProtocol); 31] = [
+        let table: [(&[u8], AppProtocol); 34] = [
             (b"GET / HTTP/1.1\r\n", AppProtocol::Http1Request),
             (b"OPTIONS * HTTP/1.1\r\n", AppProtocol::Http1Request),
             (b"GET HTTP://a/ HTTP/1.1\r\n", AppProtocol::Http1Request),
@@ -154,7 +162,10 @@ mod tests {
             (b"421 too many\r\n", AppProtocol::SmtpOrFtp),
             (b"+OK ready\r\n", AppProtocol::Pop3),
             (b"* OK [CAPABILITY IMAP4rev1]\r\n", AppProtocol::Imap),
-            (b"*3\r\n$3\r\nSET\r\n", AppProtocol::Unknown),
+            (b"*3\r\n$3\r\nSET\r\n", AppProtocol::Redis),
+            (b"*3\r\n:3\r\n", AppProtocol::Unknown),
+            (b"AMQP\0\0\x09\x01", AppProtocol::Amqp),
+            (b"\x10\x10\0\x04MQTT\x04", AppProtocol::Mqtt),
             (b"EHLO a\r\n", AppProtocol::Smtp),
         ];
         for (bytes, protocol) in table {

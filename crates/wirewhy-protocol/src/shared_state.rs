@@ -3,6 +3,8 @@
 use crate::CaptureContext;
 use crate::exchanges::Exchanges;
 use crate::http2_streams::Streams;
+use crate::session::Refusal;
+use crate::ssh::SshState;
 use crate::tls::{Follow, Tls};
 use crate::upgrade::UpgradeState;
 
@@ -12,6 +14,9 @@ pub(crate) struct SharedState {
     pub(crate) exchanges: Exchanges,
     pub(crate) streams: Streams,
     pub(crate) upgrade: UpgradeState,
+    /// What a service said when it refused the session.
+    pub(crate) refusal: Option<Box<Refusal>>,
+    pub(crate) ssh: Option<Box<SshState>>,
     pub(crate) tls: Option<Box<Follow>>,
     /// Lent while bytes are read, empty otherwise.
     pub(crate) context: CaptureContext,

@@ -94,10 +94,18 @@ pub enum AppProtocol {
     Rdp,
     /// A PRELOGIN message of Microsoft SQL Server, and the answer to it.
     Tds,
+    /// The answer of Microsoft SQL Server to a login.
+    TdsAnswer,
     /// TLS records inside of packets of Microsoft SQL Server.
     TlsInTds,
     /// A SOCKS greeting, and the answer to it.
     Socks,
+    /// A Redis client's command, or an error with which a server turns a client away.
+    Redis,
+    /// An AMQP protocol header, or a broker's first method.
+    Amqp,
+    /// An MQTT CONNECT, and the answer to it.
+    Mqtt,
     /// The prefix of the PROXY protocol.
     ProxyProtocol,
     /// None of these.

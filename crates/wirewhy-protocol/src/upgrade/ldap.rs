@@ -3,6 +3,7 @@
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{Dialect, MAX_MESSAGE, Outcome, StartTls, text};
 use crate::protocol::{Protocol, Reading};
+use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark, Role, Transport};
 
 const OID: &[u8] = b"1.3.6.1.4.1.1466.20037";
@@ -10,6 +11,19 @@ const OID: &[u8] = b"1.3.6.1.4.1.1466.20037";
 const UNBIND_REQUEST: u8 = 0x42;
 const EXTENDED_REQUEST: u8 = 0x77;
 const EXTENDED_RESPONSE: u8 = 0x78;
+const BIND_RESPONSE: u8 = 0x61;
+const SEARCH_DONE: u8 = 0x65;
+
+/// The name of the Notice of Disconnection.
+const NOTICE: &[u8] = b"1.3.6.1.4.1.1466.20036";
+
+const SUCCESS: u64 = 0;
+const OPERATIONS_ERROR: u64 = 1;
+const STRONGER_AUTH_REQUIRED: u64 = 8;
+const CONFIDENTIALITY_REQUIRED: u64 = 13;
+const BIND_IN_PROGRESS: u64 = 14;
+const BUSY: u64 = 51;
+const UNAVAILABLE: u64 = 52;
 
 pub(crate) static LDAP: Protocol = Protocol {
     id: AppProtocol::Ldap,
@@ -24,10 +38,13 @@ pub(crate) static LDAP: Protocol = Protocol {
     }),
 };
 
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ldap {
     /// The number of the message that asks.
     asked: Option<Box<[u8]>>,
+    /// Whether the server has taken a client's name and password.
+    accepted: bool,
+    refusal: Option<Refusal>,
 }
 
 /// Whether a direction's first bytes are a message; `None` while they may be.
@@ -141,19 +158,14 @@ impl StartTls for Ldap {
             Ok(message) => message,
             Err(outcome) => return outcome,
         };
+        self.note_result(number, tag, operation, mark);
         let to_us = self.asked.as_deref() == Some(number) || number == [0];
         if facts.verdict != UpgradeVerdict::Unanswered || tag != EXTENDED_RESPONSE || !to_us {
             return Outcome::Used(used);
         }
-        let Some((0x0a, code, first)) = element(operation) else {
+        let Some((code, says)) = result_of(operation) else {
             return Outcome::Done;
         };
-        let rest = operation.get(first..).unwrap_or(&[]);
-        let matched = element(rest).map_or(0, |(_, _, used)| used);
-        let says = element(rest.get(matched..).unwrap_or(&[])).map_or(&[][..], |(_, says, _)| says);
-        let code = code
-            .iter()
-            .fold(0_u64, |code, &byte| code << 8 | u64::from(byte));
         let reply = result(code, says);
         if code == 0 {
             facts.answer(UpgradeVerdict::Accepted, Some(reply), mark);
@@ -164,8 +176,74 @@ impl StartTls for Ldap {
         }
     }
 
+    fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
     fn is_small_talk(&self, bytes: &[u8]) -> bool {
         message(bytes).is_ok_and(|message| message.tag == UNBIND_REQUEST)
+    }
+}
+
+/// The code and the diagnostic message of an LDAPResult (RFC 4511 section 4.1.9).
+fn result_of(operation: &[u8]) -> Option<(u64, &[u8])> {
+    let (0x0a, code, first) = element(operation)? else {
+        return None;
+    };
+    let rest = operation.get(first..).unwrap_or(&[]);
+    let matched = element(rest).map_or(0, |(_, _, used)| used);
+    let says = element(rest.get(matched..).unwrap_or(&[])).map_or(&[][..], |(_, says, _)| says);
+    let code = code
+        .iter()
+        .fold(0_u64, |code, &byte| code << 8 | u64::from(byte));
+    Some((code, says))
+}
+
+/// The Notice of Disconnection, as a whole segment.
+pub(crate) fn notice(payload: &[u8], mark: Mark) -> Option<Refusal> {
+    let message = message(payload).ok()?;
+    let mut parts = message.operation.windows(NOTICE.len());
+    let is_notice = message.tag == EXTENDED_RESPONSE
+        && message.number == [0]
+        && message.used == payload.len()
+        && parts.any(|part| part == NOTICE);
+    let (code, says) = result_of(message.operation).filter(|_| is_notice)?;
+    let code = i64::try_from(code).unwrap_or(i64::MAX);
+    Some(Refusal::numbered(AppProtocol::Ldap, code, says, mark))
+}
+
+impl Ldap {
+    /// What a response makes of the session: a bind that is refused, an operation that wants a better protected session, or
+    /// the server's notice that it ends it (RFC 4511 section 4.4.1).
+    fn note_result(&mut self, number: &[u8], tag: u8, operation: &[u8], mark: Mark) {
+        let Some((code, says)) = result_of(operation) else {
+            return;
+        };
+        let has = |words: &[u8], text: &[u8]| text.windows(words.len()).any(|part| part == words);
+        let refuses = match (tag, code) {
+            (BIND_RESPONSE, SUCCESS) => {
+                self.accepted = true;
+                self.refusal = None;
+                return;
+            }
+            (BIND_RESPONSE, BIND_IN_PROGRESS) => false,
+            (BIND_RESPONSE, _) => true,
+            // In answer to message 0 the name of the notice follows.
+            (EXTENDED_RESPONSE, _) if number == [0] => has(NOTICE, operation),
+            (SEARCH_DONE, STRONGER_AUTH_REQUIRED | CONFIDENTIALITY_REQUIRED) => !self.accepted,
+            (SEARCH_DONE, BUSY | UNAVAILABLE) => !self.accepted,
+            (SEARCH_DONE, OPERATIONS_ERROR) => {
+                !self.accepted && has(b"successful bind must be completed", says)
+            }
+            _ => false,
+        };
+        if refuses {
+            let code = i64::try_from(code).unwrap_or(i64::MAX);
+            self.refusal = Some(Refusal {
+                accepted_before: self.accepted,
+                ..Refusal::numbered(AppProtocol::Ldap, code, says, mark)
+            });
+        }
     }
 }
 

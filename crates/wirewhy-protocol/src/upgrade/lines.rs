@@ -1,7 +1,9 @@
 //! Protocols of lines: SMTP, FTP, POP3, NNTP, IMAP, ManageSieve and IRC.
 
+use super::admission::Admission;
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{MAX_MESSAGE, Outcome, StartTls, text};
+use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark};
 
 /// Which of them.
@@ -53,6 +55,7 @@ pub(super) struct Lines {
     open: Open,
     /// The last answer, whose command may not have been seen yet.
     last: Option<Answer>,
+    admission: Admission,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -124,6 +127,7 @@ impl Lines {
             tags: [None, None],
             open: Open::No,
             last: None,
+            admission: Admission::default(),
         }
     }
 
@@ -161,6 +165,7 @@ impl StartTls for Lines {
                 self.settle(Kind::Ftp, facts);
             }
         }
+        self.admission.asked(first.unwrap_or(&[]), self.commands);
         let plain_for_good = match self.kind {
             Kind::Smtp | Kind::SmtpOrFtp => is(first, &["DATA", "BDAT"]),
             Kind::Nntp => !is(
@@ -201,6 +206,8 @@ impl StartTls for Lines {
         ) {
             self.lists = Some(self.commands);
         } else if is(first, &["PASS", "APOP", "AUTH", "AUTHENTICATE"])
+            // POP3's AUTH alone asks for a list of mechanisms.
+            && second.is_some()
             && !matches!(self.kind, Kind::Smtp | Kind::SmtpOrFtp)
         {
             self.enters = Some(self.commands);
@@ -229,6 +236,10 @@ impl StartTls for Lines {
         } else {
             Outcome::Used(used)
         }
+    }
+
+    fn refusal(&self) -> Option<&Refusal> {
+        self.admission.refusal()
     }
 
     /// Whether a command says goodbye, or asks what the server is and can.
@@ -325,12 +336,18 @@ impl Lines {
             return false;
         }
         self.open = Open::No;
+        if self.kind == Kind::Smtp || self.kind == Kind::SmtpOrFtp && self.answers == 0 {
+            self.admission.coded(code, line, self.answers, mark);
+        }
         let entered = self.enters == Some(self.answers);
         match (self.kind, &code) {
             // Preliminary: the answer proper follows.
             (Kind::Ftp | Kind::SmtpOrFtp, [b'1', ..]) => return false,
             (Kind::Ftp, b"230") => return true,
             (Kind::Nntp, b"281") if entered => return true,
+            (Kind::Nntp, [b'4' | b'5', ..]) if entered => {
+                self.admission.answered(self.kind, line, false, mark);
+            }
             (Kind::Nntp, b"100" | b"101") => {
                 if self.is_list() {
                     facts.offered = Some(false);
@@ -402,6 +419,14 @@ impl Lines {
             return false;
         }
         let positive = line.starts_with(b"+OK");
+        // A login of several steps (RFC 5034 section 4) goes on with the client's next line.
+        let goes_on = !positive && line.starts_with(b"+");
+        if goes_on && self.enters == Some(self.answers) {
+            self.enters = self.answers.checked_add(1);
+        }
+        if self.enters == Some(self.answers) && (positive || line.starts_with(b"-ERR")) {
+            self.admission.answered(self.kind, line, positive, mark);
+        }
         if positive && self.enters == Some(self.answers) && self.kind == Kind::Pop3 {
             return true;
         }
@@ -435,8 +460,11 @@ impl Lines {
         if !positive && !is(first, &["NO", "BYE"]) {
             return false;
         }
-        if positive && self.enters == Some(self.answers) {
-            return true;
+        if self.enters == Some(self.answers) {
+            self.admission.answered(self.kind, line, positive, mark);
+            if positive {
+                return true;
+            }
         }
         let verdict = if positive {
             UpgradeVerdict::Accepted
@@ -456,12 +484,21 @@ impl Lines {
         if has(line, "CAPABILITY") && (untagged || is(second, &["OK"])) {
             facts.offered = Some(has(line, "STARTTLS"));
         }
+        let words = || {
+            let tag = line.iter().position(|&byte| byte == b' ');
+            line.get(tag.unwrap_or(0)..).unwrap_or(&[])
+        };
         if untagged {
+            if is(second, &["BYE"]) && self.commands == 0 {
+                self.admission.answered(self.kind, words(), false, mark);
+            }
             return is(second, &["PREAUTH"]);
         }
         let [asks, enters] = &self.tags;
         if enters.is_some() && first == enters.as_deref() {
-            return is(second, &["OK"]);
+            let accepted = is(second, &["OK"]);
+            self.admission.answered(self.kind, words(), accepted, mark);
+            return accepted;
         }
         if asks.is_some() && first == asks.as_deref() && facts.verdict == UpgradeVerdict::Unanswered
         {

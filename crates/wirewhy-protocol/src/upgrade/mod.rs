@@ -3,6 +3,7 @@
 //! Both directions share one [`UpgradeState`] and give it their bytes in order. It reads the plaintext only as far as the
 //! request for TLS and its answer go, keeps none of it, and says at which offset a direction changes.
 
+mod admission;
 mod facts;
 pub(crate) mod greetings;
 pub(crate) mod ldap;
@@ -18,6 +19,7 @@ pub(crate) mod tds;
 pub(crate) mod tds_tls;
 pub(crate) mod xmpp;
 
+use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark, Role};
 #[cfg(test)]
 use start_tls::MAX_TEXT;
@@ -158,6 +160,11 @@ impl UpgradeState {
             facts.target.clone_from(&outer.target);
         }
         Some(facts)
+    }
+
+    /// The words with which the service refused the session.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        self.negotiation.as_deref()?.reader.refusal()
     }
 
     #[cfg(test)]

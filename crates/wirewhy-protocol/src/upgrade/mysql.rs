@@ -3,6 +3,7 @@
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{Dialect, Outcome, StartTls, whole};
 use crate::protocol::{Protocol, Reading};
+use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark, Role, Transport};
 
 const CLIENT_SSL: u8 = 0x08;
@@ -20,10 +21,11 @@ pub(crate) static MYSQL: Protocol = Protocol {
     }),
 };
 
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct MySql {
     greeted: bool,
     replied: bool,
+    refusal: Option<Refusal>,
 }
 
 /// Whether a server's first bytes are a greeting, or the error sent instead of one; `None` while they may be.
@@ -69,11 +71,12 @@ impl StartTls for MySql {
         let length =
             usize::try_from(u32::from_le_bytes([low, middle, high, 0])).unwrap_or(usize::MAX);
         // A request for TLS is the reply's start alone: 32 bytes, or 5 before version 4.1.
-        if flags & CLIENT_SSL == 0 || !matches!(length, 32 | 5) {
-            self.replied = true;
-            return Outcome::Done;
-        }
-        match whole(bytes, length + 4) {
+        let asks = !self.replied && flags & CLIENT_SSL != 0 && matches!(length, 32 | 5);
+        match whole(bytes, length.saturating_add(4)) {
+            Ok(message) if !asks => {
+                self.replied = true;
+                Outcome::Used(message.len())
+            }
             Ok(request) => {
                 self.replied = true;
                 facts.ask(mark);
@@ -84,11 +87,14 @@ impl StartTls for MySql {
         }
     }
 
-    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], _mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         let (_, greeting) = match packet(bytes) {
             Ok(packet) => packet,
             Err(outcome) => return outcome,
         };
+        if self.replied || greeting.first() == Some(&ERROR) {
+            return self.answered(greeting, mark);
+        }
         let Some([_, high]) = capabilities(greeting).filter(|_| !self.greeted) else {
             return Outcome::Done;
         };
@@ -96,4 +102,57 @@ impl StartTls for MySql {
         facts.offered = Some(high & CLIENT_SSL != 0);
         Outcome::Used(greeting.len().saturating_add(4))
     }
+
+    fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+}
+
+/// The first byte of an error, and of the messages of a login that goes on: another method, more data.
+const ERROR: u8 = 0xff;
+const SWITCH: u8 = 0xfe;
+const MORE_DATA: u8 = 0x01;
+
+impl MySql {
+    /// A packet of the server in place of its greeting, or after the client's reply.
+    fn answered(&mut self, packet: &[u8], mark: Mark) -> Outcome {
+        match packet {
+            [ERROR, ..] => {
+                self.refusal = error(packet, mark);
+                Outcome::Done
+            }
+            [SWITCH | MORE_DATA, ..] => Outcome::Used(packet.len().saturating_add(4)),
+            _ => Outcome::Done,
+        }
+    }
+}
+
+/// What an error says.
+fn error(packet: &[u8], mark: Mark) -> Option<Refusal> {
+    let [ERROR, low, high, rest @ ..] = packet else {
+        return None;
+    };
+    // Behind a sign the state of SQL, once the capabilities are known.
+    let text = match rest {
+        [b'#', _, _, _, _, _, text @ ..] => text,
+        text => text,
+    };
+    let code = u16::from_le_bytes([*low, *high]);
+    Some(Refusal::numbered(AppProtocol::MySql, code, text, mark))
+}
+
+/// An error that answers nothing, as a whole segment: the server shuts down, or ends this connection.
+pub(crate) fn fatal(payload: &[u8], mark: Mark) -> Option<Refusal> {
+    let (number, content) = packet(payload).ok()?;
+    let [ERROR, low, high, ..] = content else {
+        return None;
+    };
+    let ends = matches!(
+        u16::from_le_bytes([*low, *high]),
+        1053 | 1152 | 1159 | 1927 | 3032 | 4031
+    );
+    let is_whole = content.len().checked_add(4) == Some(payload.len());
+    (number == 0 && ends && is_whole)
+        .then(|| error(content, mark))
+        .flatten()
 }

@@ -2,7 +2,8 @@
 
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 use super::start_tls::{Dialect, Outcome, StartTls, text, whole};
-use crate::protocol::{Protocol, Reading};
+use crate::protocol::{Protocol, Reading, any, begins_with};
+use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark, Role, Transport};
 
 const SSL_REQUEST: u32 = 80_877_103;
@@ -19,30 +20,52 @@ pub(crate) static POSTGRESQL: Protocol = Protocol {
     probe: |_, bytes| is_request(bytes),
     reading: Reading::StartTls(Dialect {
         protocol: UpgradeProtocol::PostgreSql,
-        answers: |first| matches!(first, b'S' | b'N' | b'G' | b'E'),
+        answers: |first| matches!(first, b'S' | b'N' | b'G' | b'E' | b'R' | b'v'),
         reader: || Box::new(PostgreSql::default()),
     }),
 };
 
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct PostgreSql {
     /// Whether the client waits for the answer to a request for GSS encryption, which comes before the one for TLS.
     asked_gss: bool,
+    /// Whether the client has named itself and the database, so that messages with a type follow.
+    started: bool,
+    refusal: Option<Refusal>,
 }
 
-/// Whether a client's first bytes are a request for encryption; `None` while they may be.
+/// Whether a client's first bytes are a request for encryption, or a StartupMessage of version 3; `None` while they may be.
 fn is_request(bytes: &[u8]) -> Option<bool> {
-    let pattern = [0, 0, 0, 8, 0x04, 0xd2, 0x16];
-    let same = bytes.iter().zip(&pattern).all(|(have, want)| have == want);
-    match bytes.get(7) {
-        _ if !same => Some(false),
-        Some(last) => Some(matches!(last, 0x2f | 0x30)),
-        None => None,
+    any([
+        begins_with(bytes, &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]),
+        begins_with(bytes, &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30]),
+        is_startup(bytes),
+    ])
+}
+
+/// Whether bytes are a StartupMessage: its length, its version, and a parameter's name.
+fn is_startup(bytes: &[u8]) -> Option<bool> {
+    let fits = bytes.iter().zip(0_u8..9).all(|(&byte, index)| match index {
+        0 | 1 | 4 | 6 => byte == 0,
+        5 => byte == 3,
+        // The length stays below 8 kB; version 3.0 or 3.2.
+        2 => byte < 0x20,
+        7 => byte <= 2,
+        8 => byte.is_ascii_lowercase() || byte == b'_',
+        _ => true,
+    });
+    match (fits, bytes.len()) {
+        (false, _) => Some(false),
+        (true, 9..) => Some(true),
+        (true, _) => None,
     }
 }
 
 impl StartTls for PostgreSql {
     fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+        if self.started {
+            return typed(bytes).map_or(Outcome::More, |(_, length)| Outcome::Used(length));
+        }
         let Some((head, _)) = bytes.split_first_chunk::<8>() else {
             return Outcome::More;
         };
@@ -50,6 +73,17 @@ impl StartTls for PostgreSql {
         match (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes(code)) {
             (8, SSL_REQUEST) => facts.ask(mark),
             (8, GSS_REQUEST) => self.asked_gss = true,
+            (length, _) if is_startup(bytes) != Some(false) => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                return match whole(bytes, length) {
+                    Ok(message) => {
+                        self.started = true;
+                        Outcome::Used(message.len())
+                    }
+                    Err(outcome) => outcome,
+                };
+            }
+            // A request to cancel, which is not answered.
             _ => return Outcome::Done,
         }
         Outcome::Used(8)
@@ -65,6 +99,9 @@ impl StartTls for PostgreSql {
                 b'N' => Outcome::Used(1),
                 _ => Outcome::Done,
             };
+        }
+        if self.started {
+            return self.said(bytes, mark);
         }
         if facts.verdict != UpgradeVerdict::Unanswered {
             return Outcome::Done;
@@ -83,10 +120,69 @@ impl StartTls for PostgreSql {
         }
     }
 
+    fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
     /// Whether a message is Terminate.
     fn is_small_talk(&self, message: &[u8]) -> bool {
         message.first() == Some(&b'X')
     }
+}
+
+impl PostgreSql {
+    /// A message of the server after StartupMessage: an error is a refusal until ReadyForQuery shows that the session began.
+    fn said(&mut self, bytes: &[u8], mark: Mark) -> Outcome {
+        let Some((kind, length)) = typed(bytes) else {
+            return Outcome::More;
+        };
+        match kind {
+            b'Z' => {
+                self.refusal = None;
+                Outcome::Done
+            }
+            b'E' => match whole(bytes, length) {
+                Ok(message) => {
+                    self.refusal = Some(refusal(message, mark));
+                    Outcome::Used(length)
+                }
+                Err(outcome) => outcome,
+            },
+            kind if kind.is_ascii_alphabetic() => Outcome::Used(length),
+            _ => Outcome::Done,
+        }
+    }
+}
+
+/// What an ErrorResponse says.
+fn refusal(message: &[u8], mark: Mark) -> Refusal {
+    let fields = message.get(5..).unwrap_or(&[]);
+    let code = field(fields, b'C').unwrap_or(&[]);
+    let text = field(fields, b'M').unwrap_or(&[]);
+    Refusal::new(AppProtocol::PostgreSql, code, text, mark)
+}
+
+/// An error behind which the server closes, as a whole segment.
+pub(crate) fn fatal(payload: &[u8], mark: Mark) -> Option<Refusal> {
+    let (_, length) = typed(payload)?;
+    let fields = payload.get(5..)?;
+    let severity = field(fields, b'V').or_else(|| field(fields, b'S'))?;
+    let is_fatal = matches!(severity, b"FATAL" | b"PANIC");
+    (is_fatal && length == payload.len()).then(|| refusal(payload, mark))
+}
+
+/// A message's type and whole length, once its head is there.
+fn typed(bytes: &[u8]) -> Option<(u8, usize)> {
+    let &[kind, a, b, c, d] = bytes.first_chunk::<5>()?;
+    let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+    Some((kind, length.max(4).saturating_add(1)))
+}
+
+/// A field of an error, by its type.
+fn field(fields: &[u8], kind: u8) -> Option<&[u8]> {
+    fields
+        .split(|&byte| byte == 0)
+        .find_map(|field| field.strip_prefix(&[kind]))
 }
 
 /// An ErrorResponse: its message field, or from before version 7.4 nothing but text.
@@ -112,10 +208,7 @@ fn error(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
     match whole(bytes, length.saturating_add(1)) {
         Ok(message) => {
             let fields = message.get(5..).unwrap_or(&[]);
-            let says = fields
-                .split(|&byte| byte == 0)
-                .find_map(|field| field.strip_prefix(b"M"));
-            refused(facts, says.unwrap_or(b"E"));
+            refused(facts, field(fields, b'M').unwrap_or(b"E"));
             Outcome::Used(message.len())
         }
         Err(outcome) => outcome,

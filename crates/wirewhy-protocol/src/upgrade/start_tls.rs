@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use super::facts::{Upgrade, UpgradeProtocol};
+use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark, Role};
 
 /// The longest line or message looked at.
@@ -27,6 +28,11 @@ pub(crate) trait StartTls: CloneStartTls + Debug + Send + Sync {
     /// Whether a client's message ends the session, or asks only for what the server can do.
     fn is_small_talk(&self, _message: &[u8]) -> bool {
         false
+    }
+
+    /// The words with which the service refused the session, where it did not accept the client later.
+    fn refusal(&self) -> Option<&Refusal> {
+        None
     }
 
     /// The other direction was recognised as `protocol`, which may be more specific.

@@ -117,6 +117,7 @@ impl StartTls for Tds {
             Some(REQUIRED) => facts.reply = Some(words.into()),
             _ => {}
         }
-        Outcome::Done
+        // The answer to the login is a protocol of its own, which follows TLS as well.
+        Outcome::Over(length)
     }
 }
