@@ -42,6 +42,13 @@ pub(crate) const PLAINER_FAULTS: &[Cause] = &[
     Cause::IfError("tls.cert-untrusted"),
 ];
 
+/// What a service said in its own protocol before the connection ended, and what kept both sides from understanding one another.
+pub(crate) const CONVERSATION: Cause = Cause::FirstOf(&[
+    Cause::IfAsSevere("ssh.not-ssh"),
+    Cause::IfAsSevere("ssh.no-shared-algorithms"),
+    Cause::IfAsSevere("app.session-refused"),
+]);
+
 /// What an alert that ended a handshake can stand for.
 pub(crate) const ALERTS: Cause = Cause::FirstOf(&[
     Cause::IfAsSevere("tls.version-mismatch"),

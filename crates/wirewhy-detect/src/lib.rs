@@ -16,6 +16,7 @@ mod judge;
 mod limits;
 mod live;
 mod record;
+mod refusals;
 mod resets;
 mod signature;
 #[cfg(test)]

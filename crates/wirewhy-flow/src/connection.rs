@@ -1,7 +1,7 @@
 //! A connection as the packets show it: plain facts, no opinion.
 
 use wirewhy_packet::{Interval, Seq, Timestamp};
-use wirewhy_protocol::{AppFacts, Transport};
+use wirewhy_protocol::{AppFacts, Refusal, Transport};
 
 use crate::{
     Endpoint, EndpointState, EventKind, Events, Handshake, Mark, Side, Surroundings, Tcp,
@@ -27,6 +27,8 @@ pub struct Connection {
     pub last: Mark,
     /// What the application bytes show; `None` where there were none, or the connection was joined late.
     pub app: Option<Box<AppFacts>>,
+    /// The server's last segment with data, where it is the notice with which a service ends a session.
+    pub notice: Option<Box<Refusal>>,
     /// The server name in the client's TLS hello, as it was on the wire.
     pub server_name: Option<Box<str>>,
     /// What happened, in order.
@@ -151,6 +153,7 @@ impl Connection {
             first,
             last: first,
             app: None,
+            notice: None,
             server_name: None,
             events: Events::default(),
             zeek: Zeek::default(),

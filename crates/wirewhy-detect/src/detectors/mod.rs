@@ -1,7 +1,9 @@
 //! The detectors, one file each, named after its code.
 
+pub(crate) mod app;
 pub(crate) mod proxy;
 pub(crate) mod rst;
+pub(crate) mod ssh;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 
@@ -35,6 +37,9 @@ pub const DETECTORS: &[Detector] = &[
     tls::starttls_refused::DETECTOR,
     tls::starttls_not_offered::DETECTOR,
     tls::not_tls::DETECTOR,
+    ssh::not_ssh::DETECTOR,
+    ssh::no_shared_algorithms::DETECTOR,
+    app::session_refused::DETECTOR,
     tls::downgraded::DETECTOR,
     tls::weak_key_exchange::DETECTOR,
     tls::extension_required::DETECTOR,

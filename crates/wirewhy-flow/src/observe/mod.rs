@@ -6,7 +6,7 @@ mod reset;
 mod stray;
 
 use wirewhy_packet::{Interval, Seq, TcpFlags};
-use wirewhy_protocol::{AppFacts, CaptureContext, Conversation, is_farewell};
+use wirewhy_protocol::{AppFacts, CaptureContext, Conversation, closing_notice, is_farewell};
 
 use self::stray::Stray;
 use crate::copies::Recent;
@@ -153,6 +153,10 @@ impl Live {
         if segment.payload_len > 0 {
             self.connection.side_mut(from).said_farewell =
                 segment.captured_len == segment.payload_len && is_farewell(payload);
+            if from == Side::Server {
+                let notice = closing_notice(payload, segment.frame, segment.time);
+                self.connection.notice = notice.map(Box::new);
+            }
         }
         let (flight, peer, _) = self.flight(from.other());
         flight.heard(peer);

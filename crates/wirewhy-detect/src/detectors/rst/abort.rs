@@ -3,7 +3,7 @@
 use wirewhy_flow::{Connection, Event, Interval, Side};
 
 use super::{by_a_device, finding};
-use crate::causes::{ALERTS, CERTIFICATES};
+use crate::causes::{ALERTS, CERTIFICATES, CONVERSATION};
 use crate::resets::{Reason, Resets, loses_work};
 use crate::wording::{request, socket, span};
 use crate::{
@@ -35,6 +35,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tls.handshake-timeout"),
+        CONVERSATION,
         ALERTS,
         CERTIFICATES,
         Cause::IfAsSevere("tcp.no-response"),

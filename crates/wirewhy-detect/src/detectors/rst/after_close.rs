@@ -1,6 +1,7 @@
 //! `rst.after-close`: nothing was lost any more.
 
 use super::finding;
+use crate::causes::CONVERSATION;
 use crate::resets::{Reason, Resets};
 use crate::wording::socket;
 use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
@@ -20,6 +21,7 @@ pub(crate) const RECORD: Record = Record {
     explained_by: &[
         Cause::IfAsSevere("rst.stray-segment"),
         Cause::IfAsSevere("tcp.backend-unreachable"),
+        CONVERSATION,
         Cause::IfAsSevere("tcp.probe"),
     ],
     reportable: Reportable::Soon,

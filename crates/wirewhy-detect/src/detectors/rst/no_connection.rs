@@ -3,6 +3,7 @@
 use wirewhy_flow::Stage;
 
 use super::{by_a_device, finding};
+use crate::causes::CONVERSATION;
 use crate::resets::{Reason, Resets, origin};
 use crate::wording::{count, socket};
 use crate::{
@@ -33,6 +34,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("tcp.handshake-aborted"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("rst.injected"),
+        CONVERSATION,
     ],
     reportable: Reportable::Soon,
 };

@@ -1,7 +1,7 @@
 //! `rst.unread-data`: closed with input that was never read.
 
 use super::finding;
-use crate::causes::ALERTS;
+use crate::causes::{ALERTS, CONVERSATION};
 use crate::resets::{Reason, Resets};
 use crate::wording::{request, socket};
 use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
@@ -28,6 +28,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("tls.not-tls"),
         Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
+        CONVERSATION,
         ALERTS,
     ],
     reportable: Reportable::Soon,

@@ -5,6 +5,7 @@ use wirewhy_protocol::AppProtocol;
 
 use super::awaits_greeting;
 use super::no_response::request_without_answer;
+use crate::causes::CONVERSATION;
 use crate::wording::{request, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
@@ -33,6 +34,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tls.handshake-timeout"),
         Cause::IfAsSevere("tls.handshake-closed"),
+        CONVERSATION,
         Cause::IfAsSevere("tcp.probe"),
     ],
     reportable: Reportable::Soon,

@@ -2,6 +2,7 @@
 
 use wirewhy_flow::{Connection, Endpoint, EndpointState, Side};
 
+use crate::causes::CONVERSATION;
 use crate::wording::{socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
@@ -23,6 +24,7 @@ pub(crate) const RECORD: Record = Record {
         "Look for code that does not close its socket on end of file.",
     ],
     explained_by: &[
+        CONVERSATION,
         Cause::IfAsSevere("tcp.no-response"),
         Cause::IfAsSevere("tcp.backend-unreachable"),
         Cause::IfAsSevere("tcp.checksum-drop"),

@@ -5,6 +5,7 @@ use wirewhy_protocol::{AppFacts, AppProtocol, TlsFacts, UpgradeVerdict};
 
 use super::slow_response::speaks_in_turns;
 use super::{awaits_greeting, resets};
+use crate::causes::CONVERSATION;
 use crate::wording::{request, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
@@ -34,6 +35,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("tcp.backend-unreachable"),
         Cause::IfAsSevere("tcp.checksum-drop"),
         Cause::IfAsSevere("tcp.one-way-path"),
+        CONVERSATION,
         Cause::IfAsSevere("tcp.probe"),
         Cause::IfAsSevere("tls.not-tls"),
         Cause::IfAsSevere("proxy.header-mismatch"),

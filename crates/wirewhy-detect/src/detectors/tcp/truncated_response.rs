@@ -3,7 +3,7 @@
 use wirewhy_flow::Connection;
 use wirewhy_protocol::What;
 
-use crate::causes::ALERTS;
+use crate::causes::{ALERTS, CONVERSATION};
 use crate::wording::{request, socket};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
@@ -29,6 +29,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("tls.handshake-timeout"),
         Cause::IfAsSevere("tls.handshake-closed"),
+        CONVERSATION,
         ALERTS,
     ],
     reportable: Reportable::Soon,

@@ -1,0 +1,3 @@
+//! Services that refuse a session.
+
+pub(crate) mod session_refused;
