@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use crate::DnsSeen;
 use crate::certificate::{Cache, Certificate};
 use crate::tls::KeyLog;
 
 /// So many certificates are kept twice over; larger captures read some again.
 const CERTIFICATES: usize = 1 << 11;
 
-/// What the connections of a capture share: the secrets to decrypt with, and the certificates read so far.
+/// How many DNS messages are kept that nobody takes: more than one segment completes.
+const MESSAGES: usize = 1 << 15;
+
+/// What the connections of a capture share: the secrets to decrypt with, the certificates read so far, and the DNS messages
+/// that connections carried until they are taken.
 ///
 /// One pointer, to be lent to each [`Conversation`](crate::Conversation) while it reads.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -18,6 +23,7 @@ pub struct CaptureContext(Option<Box<Shared>>);
 struct Shared {
     keys: KeyLog,
     certificates: Cache,
+    dns: Vec<DnsSeen>,
 }
 
 impl CaptureContext {
@@ -49,11 +55,35 @@ impl CaptureContext {
         self.shared().certificates.read(der)
     }
 
+    /// Whether DNS messages were read since they were taken last.
+    #[must_use]
+    #[inline]
+    pub fn has_dns(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| !shared.dns.is_empty())
+    }
+
+    /// The DNS messages read since they were taken last, in order. Taken after each segment they are those of its
+    /// connection.
+    pub fn take_dns(&mut self) -> Vec<DnsSeen> {
+        let shared = self.0.as_mut();
+        shared.map_or_else(Vec::new, |shared| std::mem::take(&mut shared.dns))
+    }
+
+    /// Keeps a DNS message until it is taken. Where nobody takes them they are bounded by the latest ones.
+    pub(crate) fn note_dns(&mut self, seen: DnsSeen) {
+        let dns = &mut self.shared().dns;
+        if dns.len() >= MESSAGES {
+            dns.clear();
+        }
+        dns.push(seen);
+    }
+
     fn shared(&mut self) -> &mut Shared {
         self.0.get_or_insert_with(|| {
             Box::new(Shared {
                 keys: KeyLog::new(),
                 certificates: Cache::new(CERTIFICATES),
+                dns: Vec::new(),
             })
         })
     }

@@ -138,6 +138,7 @@ impl Conversation {
             + state.shared.streams.retained()
             + state.shared.upgrade.retained()
             + state.shared.ssh.as_ref().map_or(0, |ssh| ssh.retained())
+            + state.shared.dns.as_ref().map_or(0, |dns| dns.retained())
             + state.shared.tls.as_ref().map_or(0, |tls| tls.retained())
     }
 
@@ -267,10 +268,14 @@ impl State {
                 .clone()
                 .or_else(|| self.shared.upgrade.refusal().cloned().map(Box::new)),
             ssh: self.shared.ssh.as_ref().map(|ssh| Box::new(ssh.facts())),
+            dns: None,
             tls: tls.map(Box::new),
         };
         self.client.report(&mut facts);
         self.server.report(&mut facts);
+        if let Some(dns) = &self.shared.dns {
+            dns.report(&mut facts);
+        }
         if self.decrypted.has_begun() {
             add_decrypted(&mut facts, self.decrypted.facts());
         }

@@ -2,7 +2,7 @@
 
 use crate::http_facts::{Awaiting, HttpFacts};
 use crate::types::{AppProtocol, Framing, Opening, Unfinished};
-use crate::{Refusal, SshFacts, TlsFacts, Upgrade};
+use crate::{DnsFacts, Refusal, SshFacts, TlsFacts, Upgrade};
 
 /// What the application bytes of both directions of a connection show.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -21,6 +21,8 @@ pub struct AppFacts {
     pub refusal: Option<Box<Refusal>>,
     /// What was seen of SSH; `None` where neither side sent any.
     pub ssh: Option<Box<SshFacts>>,
+    /// DNS messages; `None` where there were none.
+    pub dns: Option<Box<DnsFacts>>,
     /// What was seen of TLS; `None` where neither side sent any.
     pub tls: Option<Box<TlsFacts>>,
 }

@@ -21,6 +21,7 @@ mod certificate;
 mod conversation;
 mod datagrams;
 mod direction;
+mod dns;
 mod exchanges;
 mod facts;
 mod farewell;
@@ -52,6 +53,11 @@ pub use certificate::{
 };
 pub use conversation::Conversation;
 pub use datagrams::{DatagramProtocols, Datagrams};
+pub use dns::{
+    DnsAnswer, DnsAuthority, DnsData, DnsFacts, DnsMessage, DnsQuestion, DnsSeen, Edns,
+    ExtendedError, class_name as dns_class_name, error_name as dns_error_name,
+    opcode_name as dns_opcode_name, rcode_name as dns_rcode_name, type_name as dns_type_name,
+};
 pub use facts::{AppFacts, SideFacts};
 pub use farewell::is_farewell;
 pub use hello::server_name;

@@ -1,5 +1,6 @@
 //! The protocols that are known, and how a direction's protocol is recognised by its first bytes.
 
+use crate::dns::DNS;
 use crate::http1::{HTTP1_REQUEST, HTTP1_RESPONSE};
 use crate::http2::{HTTP2_PREFACE, HTTP2_SETTINGS};
 use crate::protocol::Protocol;
@@ -22,7 +23,7 @@ use crate::upgrade::tds_tls::TLS_IN_TDS;
 use crate::upgrade::xmpp::XMPP;
 
 /// All protocols. Where first bytes fit several, the first one counts, so what proves less comes later.
-pub(crate) static PROTOCOLS: [&Protocol; 27] = [
+pub(crate) static PROTOCOLS: [&Protocol; 28] = [
     &TLS,
     &HTTP1_REQUEST,
     &HTTP1_RESPONSE,
@@ -49,6 +50,7 @@ pub(crate) static PROTOCOLS: [&Protocol; 27] = [
     &REDIS,
     &AMQP,
     &MQTT,
+    &DNS,
     // The first byte of its greeting is the lowest of a length: any.
     &MYSQL,
 ];

@@ -1,6 +1,7 @@
 //! What the parsers of both directions of one connection share.
 
 use crate::CaptureContext;
+use crate::dns::Open;
 use crate::exchanges::Exchanges;
 use crate::http2_streams::Streams;
 use crate::session::Refusal;
@@ -18,6 +19,8 @@ pub(crate) struct SharedState {
     pub(crate) refusal: Option<Box<Refusal>>,
     pub(crate) ssh: Option<Box<SshState>>,
     pub(crate) tls: Option<Box<Follow>>,
+    /// What was read of DNS.
+    pub(crate) dns: Option<Box<Open>>,
     /// Lent while bytes are read, empty otherwise.
     pub(crate) context: CaptureContext,
 }

@@ -108,6 +108,8 @@ pub enum AppProtocol {
     Mqtt,
     /// The prefix of the PROXY protocol.
     ProxyProtocol,
+    /// A DNS message behind its length.
+    Dns,
     /// None of these.
     Unknown,
 }
