@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_session_is_ended() {
-        let shutdown = b"E\0\0\0\x2dSFATAL\0VFATAL\0C57P01\0Mshutting down\0\0";
+        let shutdown = b"E\0\0\0\x29SFATAL\0VFATAL\0C57P01\0Mshutting down\0\0";
         let talk = || {
             Talk::open()
                 .client(STARTUP)
