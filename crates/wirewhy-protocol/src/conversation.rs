@@ -5,6 +5,7 @@ use wirewhy_packet::Timestamp;
 use crate::CaptureContext;
 use crate::direction::Direction;
 use crate::facts::{AppFacts, SideFacts};
+use crate::ftp::FtpSession;
 use crate::http_facts::HttpFacts;
 use crate::shared_state::SharedState;
 use crate::tls::TlsFacts;
@@ -139,7 +140,21 @@ impl Conversation {
             + state.shared.upgrade.retained()
             + state.shared.ssh.as_ref().map_or(0, |ssh| ssh.retained())
             + state.shared.dns.as_ref().map_or(0, |dns| dns.retained())
+            + state.shared.ftp.as_ref().map_or(0, |ftp| ftp.retained())
             + state.shared.tls.as_ref().map_or(0, |tls| tls.retained())
+    }
+
+    /// The rest of a control connection of FTP, which continues inside TLS.
+    fn of_ftp(session: Box<FtpSession>) -> Conversation {
+        Conversation(Stage::Open(Box::new(State {
+            client: Direction::of_ftp(Role::Client),
+            server: Direction::of_ftp(Role::Server),
+            shared: SharedState {
+                ftp: Some(session),
+                ..SharedState::default()
+            },
+            decrypted: Conversation::new(),
+        })))
     }
 
     fn segment(&mut self, role: Role, segment: Segment<'_>, context: &mut CaptureContext) {
@@ -194,6 +209,7 @@ fn add_decrypted(facts: &mut AppFacts, plain: AppFacts) {
         facts.http = plain.http;
         facts.awaiting = plain.awaiting;
     }
+    facts.ftp = plain.ftp.or(facts.ftp.take());
     for (side, plain) in [
         (&mut facts.client, plain.client),
         (&mut facts.server, plain.server),
@@ -227,6 +243,11 @@ impl State {
             return;
         };
         for data in tls.take_decrypted() {
+            if !self.decrypted.has_begun()
+                && let Some(session) = self.shared.ftp.take()
+            {
+                self.decrypted = Conversation::of_ftp(session);
+            }
             if !self.decrypted.wants() {
                 return;
             }
@@ -269,6 +290,7 @@ impl State {
                 .or_else(|| self.shared.upgrade.refusal().cloned().map(Box::new)),
             ssh: self.shared.ssh.as_ref().map(|ssh| Box::new(ssh.facts())),
             dns: None,
+            ftp: self.shared.ftp.as_ref().and_then(|ftp| ftp.facts()),
             tls: tls.map(Box::new),
         };
         self.client.report(&mut facts);

@@ -58,6 +58,15 @@ impl Direction {
         }
     }
 
+    /// A direction in the middle of a control connection of FTP.
+    pub(crate) fn of_ftp(role: Role) -> Direction {
+        Direction {
+            protocol: Some(AppProtocol::Ftp),
+            parser: Some(Box::new(Plaintext)),
+            ..Direction::new(role)
+        }
+    }
+
     /// Reads a segment; true where the parser continued, so that the other direction may too.
     pub(crate) fn observe(&mut self, segment: Segment<'_>, shared: &mut SharedState) -> bool {
         self.seen = self.seen.max(segment.end);
@@ -378,6 +387,9 @@ impl Direction {
             self.protocol = Some(id);
         } else {
             self.inner = Some(id);
+        }
+        if matches!(id, AppProtocol::Ftp | AppProtocol::SmtpOrFtp) {
+            shared.ftp.get_or_insert_default().learn(id);
         }
         let dialect = match protocol.map(|protocol| &protocol.reading) {
             Some(Reading::Parser(parser)) => {

@@ -2,7 +2,7 @@
 
 use crate::http_facts::{Awaiting, HttpFacts};
 use crate::types::{AppProtocol, Framing, Opening, Unfinished};
-use crate::{DnsFacts, Refusal, SshFacts, TlsFacts, Upgrade};
+use crate::{DnsFacts, FtpFacts, Refusal, SshFacts, TlsFacts, Upgrade};
 
 /// What the application bytes of both directions of a connection show.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct AppFacts {
     pub ssh: Option<Box<SshFacts>>,
     /// DNS messages; `None` where there were none.
     pub dns: Option<Box<DnsFacts>>,
+    /// What the control connection of FTP shows, decrypted where it could be; `None` where it is none.
+    pub ftp: Option<Box<FtpFacts>>,
     /// What was seen of TLS; `None` where neither side sent any.
     pub tls: Option<Box<TlsFacts>>,
 }

@@ -25,6 +25,7 @@ mod dns;
 mod exchanges;
 mod facts;
 mod farewell;
+mod ftp;
 mod hello;
 mod http1;
 mod http2;
@@ -60,6 +61,10 @@ pub use dns::{
 };
 pub use facts::{AppFacts, SideFacts};
 pub use farewell::is_farewell;
+pub use ftp::{
+    FtpCommand, FtpData, FtpError, FtpFacts, FtpLogin, FtpProtection, FtpReply, FtpSetup,
+    FtpTransfer, FtpVerb,
+};
 pub use hello::server_name;
 pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
 pub use records::{begins_with_records, hello_of};

@@ -3,6 +3,7 @@
 use crate::CaptureContext;
 use crate::dns::Open;
 use crate::exchanges::Exchanges;
+use crate::ftp::FtpSession;
 use crate::http2_streams::Streams;
 use crate::session::Refusal;
 use crate::ssh::SshState;
@@ -18,6 +19,7 @@ pub(crate) struct SharedState {
     /// What a service said when it refused the session.
     pub(crate) refusal: Option<Box<Refusal>>,
     pub(crate) ssh: Option<Box<SshState>>,
+    pub(crate) ftp: Option<Box<FtpSession>>,
     pub(crate) tls: Option<Box<Follow>>,
     /// What was read of DNS.
     pub(crate) dns: Option<Box<Open>>,

@@ -56,6 +56,20 @@ fn corpus() -> Vec<(&'static str, Vec<Turn>)> {
             )],
         ),
         (
+            "FTP",
+            vec![
+                server(b"220 (vsFTPd 3.0.3)\r\n"),
+                client(b"USER a\r\n"),
+                server(b"331 ?\r\n"),
+                client(b"PASS b\r\n"),
+                server(b"230-hello\r\n230 in\r\n"),
+                client(b"EPSV\r\n"),
+                server(b"229 (|||50001|)\r\n"),
+                client(b"RETR c\r\nNOOP\r\n"),
+                server(b"150 (7 bytes)\r\n226 done\r\n200 ok\r\n"),
+            ],
+        ),
+        (
             "until close",
             vec![client(get), server(b"HTTP/1.0 200 OK\r\n\r\nall there is")],
         ),

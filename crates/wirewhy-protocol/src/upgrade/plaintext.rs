@@ -1,8 +1,10 @@
-//! A direction in plaintext that may change to TLS: nothing is known of its framing.
+//! A direction in plaintext that may change to TLS: nothing is known of its framing. Where no change can follow, a control
+//! connection of FTP is read on.
 
+use crate::ftp::FtpRead;
 use crate::parser::{Parser, Position, Progress, Resume, Stage};
 use crate::shared_state::SharedState;
-use crate::types::{Framing, Input, Step, Unreadable};
+use crate::types::{Framing, Input, Role, Step, Unreadable};
 use crate::upgrade::start_tls::Outcome;
 
 /// Reads by the negotiation that both directions share.
@@ -11,12 +13,34 @@ pub(crate) struct Plaintext;
 
 impl Parser for Plaintext {
     fn read(&mut self, input: Input<'_>, shared: &mut SharedState) -> Step {
-        match shared.upgrade.read(input.role, input.bytes, input.mark) {
+        let outcome = shared.upgrade.read(input.role, input.bytes, input.mark);
+        if let Some(ftp) = &mut shared.ftp {
+            match outcome {
+                Outcome::Used(used) | Outcome::Over(used) if used > 0 => {
+                    let line = input.bytes.get(..used).unwrap_or(&[]);
+                    ftp.line(input.role, line, input.mark);
+                }
+                // No change to TLS can follow: the session goes on.
+                Outcome::Done => match ftp.read(input.role, input.bytes, input.mark) {
+                    FtpRead::Used(used) => return Step::To(input.after(used)),
+                    FtpRead::More => return Step::More,
+                    FtpRead::Done => {}
+                },
+                _ => {}
+            }
+        }
+        match outcome {
             Outcome::Used(used) => Step::To(input.after(used)),
             Outcome::More => Step::More,
             Outcome::Wait => Step::Stall,
             Outcome::Over(used) => Step::Ends(input.after(used)),
             Outcome::Done => Step::Unreadable(Unreadable::Unframed),
+        }
+    }
+
+    fn stop(&mut self, _role: Role, _unread: &[u8], shared: &mut SharedState) {
+        if let Some(ftp) = &mut shared.ftp {
+            ftp.stop();
         }
     }
 
