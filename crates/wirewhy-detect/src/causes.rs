@@ -47,6 +47,7 @@ pub(crate) const CONVERSATION: Cause = Cause::FirstOf(&[
     Cause::IfAsSevere("ssh.not-ssh"),
     Cause::IfAsSevere("ssh.no-shared-algorithms"),
     Cause::IfAsSevere("app.session-refused"),
+    Cause::IfError("ftp.error-reply"),
 ]);
 
 /// What an alert that ended a handshake can stand for.

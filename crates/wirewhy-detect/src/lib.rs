@@ -29,7 +29,7 @@ pub use certificates::{TrustStore, UnusableRoot};
 pub use detectors::tcp::backend_unreachable::{reset_again, reset_behind_handshake};
 pub use detectors::tcp::mtu_blackhole::{LargeUnanswered, large_unanswered, while_others_pass};
 pub use detectors::{
-    DETECTORS, Spoken, header_missing, header_not_expected, hello_was_refused,
+    DETECTORS, Spoken, ftp_session, header_missing, header_not_expected, hello_was_refused,
     neighbours_speak_otherwise, neighbours_speak_tls, record_of, spoken,
 };
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};

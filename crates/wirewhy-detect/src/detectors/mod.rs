@@ -1,6 +1,7 @@
 //! The detectors, one file each, named after its code.
 
 pub(crate) mod app;
+pub(crate) mod ftp;
 pub(crate) mod proxy;
 pub(crate) mod rst;
 pub(crate) mod ssh;
@@ -34,6 +35,7 @@ pub const DETECTORS: &[Detector] = &[
     tcp::truncated_response::DETECTOR,
     tcp::half_closed::DETECTOR,
     proxy::header_mismatch::DETECTOR,
+    ftp::error_reply::DETECTOR,
     tls::starttls_refused::DETECTOR,
     tls::starttls_not_offered::DETECTOR,
     tls::not_tls::DETECTOR,
@@ -90,6 +92,7 @@ pub const DETECTORS: &[Detector] = &[
     tls::cert_expiring::DETECTOR,
 ];
 
+pub use ftp::ftp_session;
 pub use proxy::header_mismatch::{header_missing, header_not_expected};
 pub(crate) use tls::certificate;
 pub use tls::not_tls::{

@@ -3,6 +3,7 @@
 use wirewhy_flow::Connection;
 use wirewhy_protocol::{AppProtocol, Refusal};
 
+use crate::detectors::ftp_session;
 use crate::refusals::{Meaning, Reason, active_directory, meaning};
 use crate::wording::socket;
 use crate::{
@@ -44,10 +45,6 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let refusal = refusal(connection)?;
-    // At FTP's port the first reply is FTP's.
-    if refusal.protocol == AppProtocol::SmtpOrFtp && matches!(connection.server.port, 21 | 990) {
-        return None;
-    }
     let meaning = meaning(refusal);
     let service = refusal.protocol.name();
     let said = said(refusal, meaning);
@@ -78,7 +75,10 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 fn refusal(connection: &Connection) -> Option<&Refusal> {
     let app = connection.app.as_deref();
     let spoken = app.and_then(|app| app.server.protocol);
-    let refused = app.and_then(|app| app.refusal.as_deref());
+    // FTP begins like SMTP, and its replies are judged as such.
+    let refused = app
+        .filter(|_| ftp_session(connection).is_none())
+        .and_then(|app| app.refusal.as_deref());
     refused.or_else(|| {
         let notice = connection.notice.as_deref()?;
         let fits = match spoken {

@@ -1,6 +1,7 @@
 //! `rst.gave-up`: the end of a silence.
 
 use super::finding;
+use crate::causes::CONVERSATION;
 use crate::resets::{Reason, Resets};
 use crate::wording::{count, socket};
 use crate::{
@@ -29,6 +30,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::Always("tcp.zero-window"),
         Cause::IfAsSevere("tcp.mtu-blackhole"),
         Cause::IfAsSevere("tcp.peer-vanished"),
+        CONVERSATION,
     ],
     reportable: Reportable::Soon,
 };

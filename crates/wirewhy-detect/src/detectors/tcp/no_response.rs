@@ -6,6 +6,7 @@ use wirewhy_protocol::{AppFacts, AppProtocol, TlsFacts, UpgradeVerdict};
 use super::slow_response::speaks_in_turns;
 use super::{awaits_greeting, resets};
 use crate::causes::CONVERSATION;
+use crate::detectors::ftp_session;
 use crate::wording::{request, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
@@ -221,6 +222,10 @@ fn reads_answers(app: &AppFacts) -> bool {
 /// The client's turn, in a conversation in which the server has answered before and never speaks unasked. What is not text
 /// must have gone by turns for longer, and the client must never have said more before it was answered.
 fn turn(connection: &Connection) -> Option<Mark> {
+    // A server of FTP leaves what comes during a transfer until it is over.
+    if ftp_session(connection).is_some_and(|ftp| ftp.running().is_some()) {
+        return None;
+    }
     let exchange = &connection.tcp.exchange;
     let by_rhythm = exchange.answers >= TURNS && !exchange.insists && in_the_clear(connection);
     let in_turns = !exchange.pushes

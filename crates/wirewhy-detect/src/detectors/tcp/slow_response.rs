@@ -24,7 +24,11 @@ pub(crate) const RECORD: Record = Record {
         "Compare with the server's own log of that request: the difference is queueing before the application saw it.",
         "Look at what the server waits for: upstreams, database, locks.",
     ],
-    explained_by: &[Cause::IfAsSevere("tcp.delayed-ack-stall")],
+    explained_by: &[
+        Cause::IfAsSevere("tcp.delayed-ack-stall"),
+        // Servers hold the refusal of a login back on purpose.
+        Cause::IfAsSevere("ftp.error-reply"),
+    ],
     reportable: Reportable::Soon,
 };
 

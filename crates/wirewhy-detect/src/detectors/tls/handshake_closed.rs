@@ -4,7 +4,7 @@ use wirewhy_flow::Side;
 use wirewhy_protocol::TlsStage;
 
 use super::{for_name, party};
-use crate::causes::CERTIFICATES;
+use crate::causes::{CERTIFICATES, CONVERSATION};
 use crate::handshake::{End, Handshake, culprit};
 use crate::{
     Cause, Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity,
@@ -32,6 +32,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("tls.record-corrupted"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tls.handshake-timeout"),
+        CONVERSATION,
     ],
     reportable: Reportable::Soon,
 };

@@ -1,0 +1,557 @@
+//! `ftp.error-reply`: an FTP server answers with an error.
+
+use wirewhy_flow::Connection;
+use wirewhy_packet::Interval;
+use wirewhy_protocol::{FtpError, FtpFacts, FtpLogin, FtpTransfer};
+
+use super::ftp_session;
+use crate::wording::{count, socket, span};
+use crate::{
+    Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity, Value,
+};
+
+pub(crate) const RECORD: Record = Record {
+    code: "ftp.error-reply",
+    group: Group::Ftp,
+    title: "The FTP server answered with an error",
+    severity: Severity::Error,
+    means: "A command on the FTP control connection was answered with a code of 400 or more. The code, and often its text, name the \
+            reason: a refused login, a missing file, no data connection, a server that is full, a session that was idle.",
+    recognised: "The worst reply of the session is shown, the others are counted. An error where a login or a transfer failed, where the \
+                 server ended the session (421) with work outstanding, and for 425 and 426. A note for questions that clients ask to \
+                 find out what a server can do or has (SIZE, MDTM, CWD, MLST, FEAT, OPTS, EPSV and EPRT that were replaced by PASV and \
+                 PORT), for the end of an idle session, and for a transfer that the client aborted.",
+    look_alikes: "522 to EPRT or EPSV is an unknown address family (RFC 2428); to a transfer vsftpd sends it where the TLS session of the \
+                  control connection was not resumed on the data connection.",
+    check_next: &[
+        "530, 430: user name, password, and whether the server demands TLS first.",
+        "421: limits of sessions in all and per address (vsftpd max_clients, max_per_ip), idle timeouts.",
+        "425, 426: the data connection, on the port that the session names before.",
+        "522, or 425 with PROT P: let the client resume the TLS session (vsftpd require_ssl_reuse, ProFTPD NoSessionReuseRequired).",
+        "550, 553: path and permissions. 452, 552: space and quota.",
+    ],
+    explained_by: &[],
+    reportable: Reportable::Soon,
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Connection(detect),
+};
+
+/// How an error reply is to be read.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    severity: Severity,
+    role: Role,
+    /// How sure it is that this one is at fault.
+    blame: Confidence,
+    /// What it means, to follow the reply; empty where the reply says it.
+    words: &'static str,
+}
+
+impl Reading {
+    fn new(severity: Severity, role: Role, blame: Confidence, words: &'static str) -> Reading {
+        Reading {
+            severity,
+            role,
+            blame,
+            words,
+        }
+    }
+}
+
+/// Commands by which clients find out what a server can do or has.
+const PROBES: [&str; 20] = [
+    "SIZE", "MDTM", "CWD", "XCWD", "CDUP", "MLST", "FEAT", "OPTS", "CLNT", "HOST", "LANG", "MFMT",
+    "STAT", "SYST", "PWD", "XPWD", "HELP", "SITE", "MKD", "XMKD",
+];
+
+fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+    let ftp = ftp_session(connection)?;
+    // A refusal of TLS has a code of its own, tls.starttls-refused.
+    let is_auth = |error: &&FtpError| {
+        let command = error.command.as_ref();
+        command.is_some_and(|command| command.verb.name() == "AUTH")
+    };
+    let errors = ftp.errors.iter().filter(|error| !is_auth(error));
+    let read = errors.map(|error| (error, read(ftp, error)));
+    // The first of the worst: what follows it is often its consequence.
+    let (error, reading) = read.reduce(|worst, next| match next.1.severity > worst.1.severity {
+        true => next,
+        false => worst,
+    })?;
+    let server = &connection.server;
+    let address = match reading.role {
+        Role::Client => Some(connection.client.address),
+        Role::Server => Some(server.address),
+        _ => None,
+    };
+    let others = ftp.error_count.saturating_sub(1);
+    let more = match others {
+        0 => String::new(),
+        _ => format!(
+            "; {} beside it",
+            count(u64::from(others), "other error reply").replace("replys", "replies")
+        ),
+    };
+    let command = error.command.as_ref();
+    Some(Finding {
+        code: RECORD.code,
+        severity: reading.severity,
+        confidence: Confidence::Certain,
+        culprit: Culprit::new(reading.role, address).at_most(reading.blame),
+        summary: format!(
+            "{} {}{}{more}",
+            socket(server),
+            sentence(ftp, error),
+            reading.words
+        ),
+        frames: [Some(error.reply.mark), command.map(|command| command.mark)]
+            .into_iter()
+            .flatten()
+            .map(|mark| mark.frame)
+            .collect(),
+        facts: Facts::default()
+            .with("code", error.reply.code)
+            .with("text", &*error.reply.text)
+            .with(
+                "command",
+                command.map_or(Value::Absent, |command| command.verb.name().into()),
+            )
+            .with(
+                "argument",
+                command
+                    .and_then(|command| command.argument.as_deref())
+                    .map_or(Value::Absent, Value::from),
+            )
+            .with("logged_in", error.logged_in)
+            .with("error_replies", ftp.error_count),
+        consequence_of: None,
+    })
+}
+
+/// What the server did, with the reply.
+fn sentence(ftp: &FtpFacts, error: &FtpError) -> String {
+    let is_greeting = is_greeting(ftp, error);
+    let reply = &error.reply;
+    let said = match reply.text.is_empty() {
+        true => reply.code.to_string(),
+        false => format!("{} {}", reply.code, reply.text.trim_end_matches('.')),
+    };
+    let Some(command) = &error.command else {
+        return match idle(error) {
+            Some(idle) => format!(
+                "ended the session {} after the last command: {said}",
+                span(idle)
+            ),
+            None if is_greeting => format!("refused the session: {said}"),
+            None => format!("ended the session: {said}"),
+        };
+    };
+    let argument = command
+        .argument
+        .as_deref()
+        .map_or(String::new(), |argument| format!(" {argument}"));
+    format!("answered {}{argument} with {said}", command.verb.name())
+}
+
+/// Whether a reply came in place of the greeting.
+fn is_greeting(ftp: &FtpFacts, error: &FtpError) -> bool {
+    let greeting = ftp.greeting.as_ref();
+    greeting.is_some_and(|greeting| greeting.mark == error.reply.mark)
+}
+
+fn idle(error: &FtpError) -> Option<Interval> {
+    Some(error.reply.mark.time.since(error.idle_since?.time))
+}
+
+fn read(ftp: &FtpFacts, error: &FtpError) -> Reading {
+    use Confidence::{Likely, Possible};
+    use Severity::{Error, Note, Warning};
+    let code = error.reply.code;
+    let text = error.reply.text.to_ascii_lowercase();
+    let Some(command) = &error.command else {
+        return unasked(ftp, error, &text);
+    };
+    let verb = command.verb;
+    let replaced = || {
+        let mut later = ftp.data.iter();
+        later.any(|data| data.agreed.frame > error.reply.mark.frame)
+    };
+    match (verb.name(), code) {
+        (_, 421) => Reading::new(Error, Role::Server, Possible, ""),
+        ("USER" | "PASS" | "ACCT", _) if ftp.login == FtpLogin::Accepted => {
+            Reading::new(Warning, Role::Client, Possible, "; a later login succeeded")
+        }
+        ("USER" | "PASS" | "ACCT", 400..=429 | 431..=499) => {
+            Reading::new(Error, Role::Server, Possible, "")
+        }
+        ("USER" | "PASS" | "ACCT", _) => Reading::new(Error, Role::Client, Likely, ""),
+        _ if verb.is_transfer() => transfer(ftp, error, &text),
+        _ if code == 530 => {
+            let words = "; the client was not logged in";
+            Reading::new(Note, Role::Client, Possible, words)
+        }
+        _ if verb.is_setup() => match replaced() {
+            true => Reading::new(
+                Note,
+                Role::Unknown,
+                Possible,
+                "; the client took another way",
+            ),
+            false if matches!(verb.name(), "PORT" | "EPRT") && matches!(code, 500 | 501 | 504) => {
+                let words =
+                    "; servers refuse an address that is not the client's own, and low ports";
+                Reading::new(Error, Role::Client, Likely, words)
+            }
+            false => Reading::new(Error, Role::Server, Possible, ""),
+        },
+        _ if PROBES.contains(&verb.name()) => Reading::new(Note, Role::Unknown, Possible, ""),
+        (_, 450..=452) => Reading::new(Warning, Role::Server, Possible, ""),
+        (_, 500 | 502 | 504) => Reading::new(Note, Role::Unknown, Possible, ""),
+        _ => Reading::new(Warning, Role::Unknown, Possible, ""),
+    }
+}
+
+/// A reply that no command asked for: in place of the greeting, or to end the session.
+fn unasked(ftp: &FtpFacts, error: &FtpError, text: &str) -> Reading {
+    use Confidence::{Likely, Possible};
+    if is_greeting(ftp, error) {
+        let own = text.contains("your") || text.contains("not allowed") || text.contains("denied");
+        return match own {
+            true => Reading::new(Severity::Error, Role::Client, Possible, ""),
+            false => Reading::new(Severity::Error, Role::Server, Likely, ""),
+        };
+    }
+    if ftp.after_goodbye > 0 {
+        let words = "; the client went on all the same";
+        return Reading::new(Severity::Error, Role::Client, Possible, words);
+    }
+    if error.in_transfer {
+        return Reading::new(
+            Severity::Error,
+            Role::Unknown,
+            Possible,
+            "; a transfer was not finished",
+        );
+    }
+    // Nothing was asked and nothing is lost.
+    Reading::new(Severity::Note, Role::Client, Possible, "")
+}
+
+/// The error of a transfer, or of a listing.
+fn transfer(ftp: &FtpFacts, error: &FtpError, text: &str) -> Reading {
+    use Confidence::{Likely, Possible};
+    use Severity::{Error, Note, Warning};
+    if error.aborted {
+        return Reading::new(
+            Note,
+            Role::Client,
+            Likely,
+            "; the client had aborted the transfer",
+        );
+    }
+    let command = error.command.as_ref();
+    let done_later = ftp.data.iter().any(|data| {
+        data.transfer.as_ref().is_some_and(|later| {
+            let same = |ours: &wirewhy_protocol::FtpCommand| {
+                later.command.verb == ours.verb && later.command.argument == ours.argument
+            };
+            later.succeeded()
+                && later.command.mark.frame > error.reply.mark.frame
+                && command.is_some_and(same)
+        })
+    });
+    if done_later {
+        return Reading::new(
+            Warning,
+            Role::Unknown,
+            Possible,
+            "; the same command succeeded later",
+        );
+    }
+    let is_list = command.is_some_and(|command| command.verb.is_listing());
+    let is_upload = command.is_some_and(|command| command.verb.is_upload());
+    match error.reply.code {
+        425 | 522 if wants_resumption(ftp, error, text) => {
+            let words = "; the server demands that the TLS session of the control connection is resumed on the data connection";
+            Reading::new(Error, Role::Client, Likely, words)
+        }
+        425 if !has_data(ftp, error) => {
+            let words = "; no data connection was announced";
+            Reading::new(Error, Role::Client, Likely, words)
+        }
+        425 | 426 => Reading::new(Error, Role::Unknown, Possible, ""),
+        450 | 550 if is_list => Reading::new(Warning, Role::Unknown, Possible, ""),
+        521 | 522 | 533 | 534 | 536 => {
+            let words = "; the server wants another protection of the data connection (PROT)";
+            Reading::new(Error, Role::Client, Possible, words)
+        }
+        552 | 452 => Reading::new(
+            Error,
+            Role::Server,
+            Likely,
+            "; the server has no space for it",
+        ),
+        450 | 451 => Reading::new(Error, Role::Server, Likely, ""),
+        530 | 532 => Reading::new(Error, Role::Client, Likely, ""),
+        550 if !is_upload => Reading::new(Error, Role::Client, Possible, ""),
+        _ => Reading::new(Error, Role::Unknown, Possible, ""),
+    }
+}
+
+/// Whether a reply refuses a data connection whose TLS session is not that of the control connection: vsftpd and FileZilla
+/// Server say so, ProFTPD gives the operating system's words for it.
+fn wants_resumption(ftp: &FtpFacts, error: &FtpError, text: &str) -> bool {
+    let private = ftp.protection.data_level == Some('P');
+    let says_so = text.contains("session reuse") || text.contains("not resumed");
+    let of_proftpd =
+        private && error.reply.code == 425 && text.ends_with("operation not permitted");
+    says_so || of_proftpd
+}
+
+/// Whether a data connection was announced for the transfer of an error.
+fn has_data(ftp: &FtpFacts, error: &FtpError) -> bool {
+    let of_it = |transfer: &FtpTransfer| {
+        let command = error.command.as_ref();
+        command.is_some_and(|command| transfer.command.mark == command.mark)
+    };
+    ftp.forgotten_data > 0
+        || ftp
+            .data
+            .iter()
+            .any(|data| data.transfer.as_ref().is_some_and(of_it))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::findings;
+    use crate::{Confidence, Finding, Role, Severity};
+
+    /// Lines of a session: `>` and `<`, one every tenth of a second unless a time in seconds is given with `@`.
+    fn session(lines: &[&str]) -> Vec<Finding> {
+        let mut trace = String::from(
+            "server 192.0.2.9:21
+             0.000 > S 0:0(0)\n 0.020 < SA 0:0(0) ack 1\n 0.030 > A 1:1(0) ack 1\n",
+        );
+        let (mut client, mut server, mut at) = (1, 1, 0.1);
+        for line in lines {
+            if let Some(time) = line.strip_prefix('@') {
+                at = time.parse().unwrap();
+                continue;
+            }
+            let (from, text) = line.split_at(1);
+            let text = text.trim();
+            let len = text.len() + 2;
+            let (own, peer) = match from {
+                ">" => (&mut client, server),
+                _ => (&mut server, client),
+            };
+            trace += &format!(
+                "{at:.3} {from} PA {}:{}({len}) ack {peer} \"{text}\\r\\n\"\n",
+                *own,
+                *own + len
+            );
+            *own += len;
+            at += 0.1;
+        }
+        trace += &format!(
+            "{:.3} < FA {server}:{server}(0) ack {client}\n {:.3} > FA {client}:{client}(0) ack {}\n {:.3} < A {}:{}(0) ack {}\n",
+            at,
+            at + 0.01,
+            server + 1,
+            at + 0.02,
+            server + 1,
+            server + 1,
+            client + 1
+        );
+        findings(&trace)
+    }
+
+    fn only(lines: &[&str]) -> Finding {
+        let mut found = session(lines);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let found = found.remove(0);
+        assert_eq!(found.code, "ftp.error-reply");
+        found
+    }
+
+    const LOGIN: [&str; 5] = [
+        "< 220 (vsFTPd 3.0.3)",
+        "> USER a",
+        "< 331 Please specify the password.",
+        "> PASS b",
+        "< 230 Login successful.",
+    ];
+
+    fn logged_in(lines: &[&'static str]) -> Vec<&'static str> {
+        [&LOGIN[..], lines].concat()
+    }
+
+    #[test]
+    fn a_refused_login() {
+        let refused = [&LOGIN[..4], &["< 530 Login incorrect."]].concat();
+        let found = only(&refused);
+        assert_eq!(
+            (found.severity, found.culprit.role),
+            (Severity::Error, Role::Client)
+        );
+        assert!(
+            found.summary.contains("PASS with 530 Login incorrect"),
+            "{}",
+            found.summary
+        );
+        let retried = [
+            &refused[..],
+            &["> USER a", "< 331 ?", "> PASS c", "< 230 In."],
+        ]
+        .concat();
+        assert_eq!(only(&retried).severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_missing_file_and_probes() {
+        let severity = |command, reply| {
+            only(&logged_in(&[
+                "> PASV",
+                "< 227 (192,0,2,9,4,1)",
+                command,
+                reply,
+            ]))
+            .severity
+        };
+        assert_eq!(severity("> RETR a", "< 550 No such file."), Severity::Error);
+        assert_eq!(
+            severity("> STOR a", "< 552 Quota exceeded."),
+            Severity::Error
+        );
+        assert_eq!(
+            severity("> LIST a", "< 550 No such file."),
+            Severity::Warning
+        );
+        assert_eq!(
+            severity("> DELE a", "< 550 No such file."),
+            Severity::Warning
+        );
+        for probe in ["> SIZE a", "> MDTM a", "> CWD a", "> MLST a"] {
+            assert_eq!(severity(probe, "< 550 No such file."), Severity::Note);
+        }
+        assert_eq!(severity("> FEAT", "< 500 Unknown."), Severity::Note);
+    }
+
+    #[test]
+    fn extended_commands_that_are_replaced() {
+        let found = only(&logged_in(&[
+            "> EPSV",
+            "< 500 Unknown.",
+            "> PASV",
+            "< 227 (192,0,2,9,4,1)",
+        ]));
+        assert_eq!(found.severity, Severity::Note);
+        let found = only(&logged_in(&[
+            "> PORT 198,51,100,7,0,22",
+            "< 500 Illegal PORT command.",
+        ]));
+        assert_eq!(
+            (found.severity, found.culprit.role),
+            (Severity::Error, Role::Client)
+        );
+    }
+
+    #[test]
+    fn the_end_of_sessions() {
+        let busy = only(&["< 421 There are too many connected users."]);
+        assert_eq!(
+            (busy.severity, busy.culprit.role),
+            (Severity::Error, Role::Server)
+        );
+        let idle = only(&logged_in(&["@300", "< 421 Timeout."]));
+        assert_eq!(idle.severity, Severity::Note);
+        let late = only(&logged_in(&["@300", "< 421 Timeout.", "> PWD"]));
+        assert_eq!(late.severity, Severity::Error);
+        let stalled = only(&logged_in(&[
+            "> PASV",
+            "< 227 (192,0,2,9,4,1)",
+            "> RETR a",
+            "< 150 Go.",
+            "@300",
+            "< 421 Data timeout.",
+        ]));
+        assert_eq!(stalled.severity, Severity::Error);
+    }
+
+    #[test]
+    fn a_session_that_is_not_resumed() {
+        let lines = |reply| {
+            logged_in(&[
+                "> PROT P",
+                "< 200 P.",
+                "> PASV",
+                "< 227 (192,0,2,9,4,1)",
+                "> LIST",
+                "< 150 Go.",
+                reply,
+            ])
+        };
+        let found = only(&lines(
+            "< 522 SSL connection failed: session reuse required",
+        ));
+        assert_eq!(
+            (
+                found.severity,
+                found.culprit.role,
+                found.culprit_confidence()
+            ),
+            (Severity::Error, Role::Client, Some(Confidence::Likely))
+        );
+        let other = only(&lines(
+            "< 425 Unable to build data connection: Connection timed out",
+        ));
+        assert_eq!(other.culprit.role, Role::Unknown);
+        let unannounced = only(&logged_in(&["> LIST", "< 425 Use PORT or PASV first."]));
+        assert_eq!(unannounced.culprit.role, Role::Client);
+    }
+
+    #[test]
+    fn an_abort_is_the_clients_wish() {
+        let found = only(&logged_in(&[
+            "> PASV",
+            "< 227 (192,0,2,9,4,1)",
+            "> RETR a",
+            "< 150 Go.",
+            "> ABOR",
+            "< 426 Failure writing network stream.",
+            "< 226 ABOR successful.",
+        ]));
+        assert_eq!(found.severity, Severity::Note);
+    }
+
+    #[test]
+    fn what_goes_well_has_no_finding() {
+        let lines = logged_in(&[
+            "> PASV",
+            "< 227 (192,0,2,9,4,1)",
+            "> LIST",
+            "< 150 Go.",
+            "< 226 Done.",
+            "> QUIT",
+            "< 221 Bye.",
+        ]);
+        assert!(session(&lines).is_empty());
+        // The same codes in SMTP are not of this detector.
+        let mail = [
+            "< 220 a ESMTP",
+            "> EHLO b",
+            "< 250 a",
+            "> RCPT TO:<c>",
+            "< 550 No such user.",
+        ];
+        assert!(
+            session(&mail)
+                .iter()
+                .all(|found| found.code != "ftp.error-reply")
+        );
+    }
+}
