@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use wirewhy_flow::{Connection, Endpoint};
 use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_protocol::AppProtocol;
 
 /// `10.0.0.9:443`, `[2001:db8::9]:443`.
 #[must_use]
@@ -131,7 +132,7 @@ pub fn request(connection: &Connection) -> String {
         .map_or(String::new(), |name| format!(" (TLS for {name})"))
 }
 
-/// What may have triggered a device on the way: the server name, the HTTP host, else the first bytes the client sent.
+/// What may have triggered a device on the way: the server name, the HTTP host, else the protocol.
 #[must_use]
 pub fn trigger(connection: &Connection) -> Option<String> {
     let app = connection.app.as_deref();
@@ -144,8 +145,8 @@ pub fn trigger(connection: &Connection) -> Option<String> {
     {
         return Some(format!("HTTP host {host}"));
     }
-    let first = app?.client.opening.bytes();
-    (!first.is_empty()).then(|| format!("first bytes \"{}\"", first.escape_ascii()))
+    let protocol = app?.client.speaks()?;
+    (protocol != AppProtocol::Unknown).then(|| format!("protocol {}", protocol.name()))
 }
 
 #[cfg(test)]

@@ -194,7 +194,7 @@ impl Direction {
 
     pub(crate) fn facts(&self, shared: &SharedState) -> SideFacts {
         SideFacts {
-            opening: self.opening,
+            begins_with_text: self.opening.is_text(),
             protocol: self.protocol.or_else(|| self.best_guess()),
             inner: self.inner,
             framing: self.framing(shared),

@@ -1,7 +1,7 @@
 //! The facts a conversation yields: plain, owned, comparable.
 
 use crate::http_facts::{Awaiting, HttpFacts};
-use crate::types::{AppProtocol, Framing, Opening, Unfinished};
+use crate::types::{AppProtocol, Framing, Unfinished};
 use crate::{DnsFacts, FtpFacts, Refusal, SshFacts, TlsFacts, Upgrade};
 
 /// What the application bytes of both directions of a connection show.
@@ -32,8 +32,8 @@ pub struct AppFacts {
 /// What the application bytes of one direction show.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SideFacts {
-    /// The first bytes of the direction.
-    pub opening: Opening,
+    /// Whether it begins with readable text: what the first bytes say is not kept, for they may be a password.
+    pub begins_with_text: bool,
     /// The protocol they are recognised as; `None` while there are too few of them.
     pub protocol: Option<AppProtocol>,
     /// The protocol inside another one that ended: after HTTP's CONNECT or Upgrade, SOCKS, STARTTLS, or the PROXY prefix.

@@ -77,7 +77,5 @@ pub use tls::{
     Sealed, Secrets, Sender, ServerHello, Settled, SignatureScheme, TlsFacts, TlsSide, TlsStage,
     TrafficSecret,
 };
-pub use types::{
-    AppProtocol, Framing, Mark, Opening, Role, Transport, Unfinished, Unreadable, What,
-};
+pub use types::{AppProtocol, Framing, Mark, Role, Transport, Unfinished, Unreadable, What};
 pub use upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};

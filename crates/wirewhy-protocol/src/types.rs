@@ -183,7 +183,7 @@ pub(crate) enum Step {
 
 /// The first bytes of a direction, up to [`Opening::CAPACITY`] without a gap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Opening {
+pub(crate) struct Opening {
     bytes: [u8; Opening::CAPACITY],
     /// One bit a byte seen: segments arrive in any order.
     seen: u32,
@@ -191,13 +191,18 @@ pub struct Opening {
 
 impl Opening {
     /// How many bytes are kept.
-    pub const CAPACITY: usize = 32;
+    pub(crate) const CAPACITY: usize = 32;
 
     /// The bytes seen from the first one on.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         let len = usize::try_from(self.seen.trailing_ones()).unwrap_or(0);
         self.bytes.get(..len).unwrap_or(&[])
+    }
+
+    /// Whether they are readable text, and there are any.
+    pub(crate) fn is_text(&self) -> bool {
+        let readable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t');
+        !self.bytes().is_empty() && self.bytes().iter().all(readable)
     }
 
     pub(crate) fn record(&mut self, at: u64, bytes: &[u8]) {

@@ -5,7 +5,8 @@ use crate::http2::tests as h2;
 use crate::testing::{
     Piece, Turn, client, close, closed_facts, facts_of, feed, pieces, segments, server,
 };
-use crate::{AppProtocol, Opening, Unreadable};
+use crate::types::Opening;
+use crate::{AppProtocol, Unreadable};
 
 /// Conversations of every kind this crate reads, some of them ended early.
 fn corpus() -> Vec<(&'static str, Vec<Turn>)> {
@@ -247,7 +248,12 @@ proptest! {
             let whole = closed_facts(&turns);
             prop_assert_eq!(facts.client.protocol, whole.client.protocol, "{}", name);
             prop_assert_eq!(facts.server.protocol, whole.server.protocol, "{}", name);
-            prop_assert_eq!(facts.server.opening, whole.server.opening, "{}", name);
+            prop_assert_eq!(
+                facts.server.begins_with_text,
+                whole.server.begins_with_text,
+                "{}",
+                name
+            );
             prop_assert_eq!(facts.http.requests, whole.http.requests, "{}", name);
             prop_assert_eq!(facts.http.responses, whole.http.responses, "{}", name);
             prop_assert_eq!(facts.http.last_status, whole.http.last_status, "{}", name);
@@ -497,7 +503,7 @@ fn a_connection_joined_late_is_unknown() {
         Framing::Unknown(Unreadable::Gap)
     );
     assert_eq!(talk.facts().server.protocol, None);
-    assert_eq!(talk.facts().server.opening.bytes(), b"");
+    assert!(!talk.facts().server.begins_with_text);
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         confidence: Confidence::Certain,
         culprit: Culprit::new(Role::Unknown, None),
         summary: format!(
-            "{} and {} have no SSH {} algorithm in common{also}: the client offers {}, the server {}",
+            "{} and {} have no SSH {} in common{also}: the client offers {}, the server {}",
             connection.client.address,
             socket(&connection.server),
             word(first.list),
@@ -77,7 +77,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 fn word(list: SshList) -> &'static str {
     match list {
         SshList::KeyExchange => "key exchange",
-        SshList::HostKey => "host key",
+        SshList::HostKey => "host key algorithm",
         SshList::CipherToServer | SshList::CipherToClient => "cipher",
         SshList::MacToServer | SshList::MacToClient => "MAC",
         SshList::CompressionToServer | SshList::CompressionToClient => "compression",

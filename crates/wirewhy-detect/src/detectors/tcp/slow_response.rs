@@ -44,13 +44,9 @@ pub(super) fn speaks_in_turns(app: &AppFacts) -> bool {
         matches!(protocol, Some(AppProtocol::Tls | AppProtocol::Ssh))
     };
     let opened = [&app.client, &app.server];
-    let text = |bytes: &[u8]| {
-        let readable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t');
-        !bytes.is_empty() && bytes.iter().all(readable)
-    };
     opened
         .iter()
-        .all(|side| !sealed(side.protocol) && side.inner.is_none() && text(side.opening.bytes()))
+        .all(|side| !sealed(side.protocol) && side.inner.is_none() && side.begins_with_text)
 }
 
 /// The slowest answer: of HTTP's exchanges where it was read, else of the turns.
