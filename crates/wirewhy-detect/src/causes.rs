@@ -1,6 +1,6 @@
 //! What explains what: one function that reads it from the records.
 
-use crate::{Finding, Record, Severity};
+use crate::{Finding, Record, Severity, Value};
 
 /// A code that can explain a finding, as a record lists it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,6 +11,8 @@ pub enum Cause {
     IfError(&'static str),
     /// Whatever its severity: an ICMP "fragmentation needed" is a warning, and explains the black hole behind it.
     Always(&'static str),
+    /// Whatever its severity, where this fact of it holds: an error status explains what follows if it was the last answer.
+    Where(&'static str, &'static str),
     /// The first of several that was found.
     FirstOf(&'static [Cause]),
 }
@@ -48,6 +50,7 @@ pub(crate) const CONVERSATION: Cause = Cause::FirstOf(&[
     Cause::IfAsSevere("ssh.no-shared-algorithms"),
     Cause::IfAsSevere("app.session-refused"),
     Cause::IfError("ftp.error-reply"),
+    HTTP,
 ]);
 
 /// What an alert that ended a handshake can stand for.
@@ -66,6 +69,14 @@ pub(crate) const ALERTS: Cause = Cause::FirstOf(&[
     Cause::IfAsSevere("tls.encrypted-alert"),
 ]);
 
+/// What HTTP itself said before the connection ended: the last answer was an error, or one of them is as bad as what followed.
+const HTTP: Cause = Cause::FirstOf(&[
+    Cause::IfAsSevere("http.connect-refused"),
+    Cause::IfAsSevere("http.upgrade-refused"),
+    Cause::Where("http.error-status", "last_answer"),
+    Cause::IfAsSevere("http.error-status"),
+]);
+
 impl Cause {
     /// The code of the cause that was found for a finding of this severity, if any was.
     fn found(self, severity: Severity, findings: &[Finding]) -> Option<&'static str> {
@@ -77,6 +88,12 @@ impl Cause {
             Cause::IfAsSevere(code) => is_there(code, severity),
             Cause::IfError(code) => is_there(code, Severity::Error),
             Cause::Always(code) => is_there(code, Severity::Note),
+            Cause::Where(code, fact) => {
+                let mut causes = findings.iter().filter(|cause| cause.code == code);
+                causes
+                    .any(|cause| cause.facts.value(fact) == Some(&Value::Flag(true)))
+                    .then_some(code)
+            }
             Cause::FirstOf(causes) => causes
                 .iter()
                 .find_map(|cause| cause.found(severity, findings)),
@@ -87,7 +104,10 @@ impl Cause {
     #[must_use]
     pub fn codes(self) -> Vec<&'static str> {
         match self {
-            Cause::IfAsSevere(code) | Cause::IfError(code) | Cause::Always(code) => vec![code],
+            Cause::IfAsSevere(code)
+            | Cause::IfError(code)
+            | Cause::Always(code)
+            | Cause::Where(code, _) => vec![code],
             Cause::FirstOf(causes) => causes.iter().flat_map(|cause| cause.codes()).collect(),
         }
     }

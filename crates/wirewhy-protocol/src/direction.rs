@@ -109,6 +109,8 @@ impl Direction {
         else {
             return false;
         };
+        // It cannot use them without those that are missing.
+        self.pending = Vec::new();
         self.need = end;
         self.deliver_kept(shared);
         true

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
+use crate::http_trouble::{Detail, HttpTrouble, Purpose, Text, held};
 use crate::types::Mark;
 use crate::upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 
@@ -45,7 +46,7 @@ struct Waiting {
     /// `None` for a response nobody asked for.
     request: Option<Arc<Request>>,
     method: Method,
-    asks_tunnel: bool,
+    purpose: Purpose,
     sent: Option<Mark>,
     /// Set while the client holds its body back for a "100 Continue" (RFC 9110 section 10.1.1).
     continues: Option<Mark>,
@@ -55,7 +56,7 @@ struct Waiting {
 pub(crate) struct Asked {
     pub(crate) request: Request,
     pub(crate) method: Method,
-    pub(crate) asks_tunnel: bool,
+    pub(crate) purpose: Purpose,
     pub(crate) continues: Option<Mark>,
 }
 
@@ -80,6 +81,7 @@ pub(crate) struct Tally {
     complaint: Option<TlsComplaint>,
     last: Option<Exchange>,
     slowest: Option<Exchange>,
+    trouble: Option<Box<HttpTrouble>>,
 }
 
 impl Exchanges {
@@ -93,7 +95,10 @@ impl Exchanges {
         let request = Arc::new(asked.request);
         self.tally.requests += 1;
         self.tally.last_request = Some(Arc::clone(&request));
-        if asked.asks_tunnel {
+        if let Some(trouble) = &mut self.tally.trouble {
+            trouble.asks(request.begun);
+        }
+        if asked.purpose != Purpose::Request {
             self.tunnel = Tunnel::Asked;
         }
         if asked.method == Method::Connect {
@@ -115,7 +120,7 @@ impl Exchanges {
         self.waiting.push_back(Waiting {
             request: Some(request),
             method: asked.method,
-            asks_tunnel: asked.asks_tunnel,
+            purpose: asked.purpose,
             sent: None,
             continues: asked.continues,
         });
@@ -138,6 +143,39 @@ impl Exchanges {
         }
     }
 
+    /// The body of this request begins: held back until now, where nothing gave leave to send it.
+    pub(crate) fn body_began(&mut self, number: u64, mark: Mark) {
+        if number == self.tally.requests
+            && let Some(waiting) = self.waiting.back_mut()
+            && let Some(asked) = waiting.continues.take()
+        {
+            held(
+                &mut self.tally.trouble,
+                waiting.request.as_ref(),
+                asked,
+                mark,
+            );
+        }
+    }
+
+    /// Whether the last request, which has this number, has its final answer.
+    pub(crate) fn is_answered(&self, number: u64) -> bool {
+        number == self.tally.requests && self.waiting.is_empty() && self.tally.responses > 0
+    }
+
+    /// Whether the text of a refusal with this status is worth reading.
+    pub(crate) fn wants_text(&self, status: u16) -> bool {
+        let trouble = self.tally.trouble.as_ref();
+        trouble.is_some_and(|trouble| trouble.wants_text(status))
+    }
+
+    /// The text of the last answer, which has this status.
+    pub(crate) fn says(&mut self, status: u16, text: &Text) {
+        if let Some(trouble) = &mut self.tally.trouble {
+            trouble.says(status, text);
+        }
+    }
+
     /// What the next response answers.
     pub(crate) fn next(&self) -> Match {
         match self.waiting.front() {
@@ -156,7 +194,7 @@ impl Exchanges {
         self.waiting.push_back(Waiting {
             request: None,
             method: Method::Other,
-            asks_tunnel: false,
+            purpose: Purpose::Request,
             sent: None,
             continues: None,
         });
@@ -170,19 +208,42 @@ impl Exchanges {
         }
     }
 
-    /// The header of a final response, or of a 101; `hands_over` where HTTP ends with it.
-    pub(crate) fn answered(&mut self, status: u16, begun: Mark, hands_over: HandsOver) {
+    /// The header of a final response, or of a 101; `hands_over` where HTTP ends with it, `says` reads what it says where it
+    /// refuses.
+    pub(crate) fn answered(
+        &mut self,
+        status: u16,
+        begun: Mark,
+        hands_over: HandsOver,
+        says: impl FnOnce(Purpose) -> Detail,
+    ) {
         let Some(waiting) = self.waiting.pop_front() else {
             return;
         };
-        if waiting.asks_tunnel {
+        let purpose = waiting.purpose;
+        if purpose != Purpose::Request {
             self.tunnel = match hands_over {
                 HandsOver::Yes => Tunnel::Open,
                 HandsOver::No => Tunnel::Refused,
             };
         }
+        if let Some(trouble) = &mut self.tally.trouble
+            && let Some(request) = &waiting.request
+        {
+            trouble.answered(request, status);
+        }
         self.tally
             .answered(waiting.request, waiting.sent, begun, Some(status));
+        let refused = match purpose {
+            Purpose::Request => status >= 400,
+            Purpose::Connect | Purpose::WebSocket | Purpose::Http2 | Purpose::Upgrade => {
+                hands_over == HandsOver::No
+            }
+        };
+        if refused && let Some(answer) = self.tally.last.clone() {
+            let trouble = self.tally.trouble.get_or_insert_default();
+            trouble.refused(purpose, status, answer, says(purpose));
+        }
     }
 
     /// The final answer to a CONNECT, as its status line has it.
@@ -232,10 +293,6 @@ impl Exchanges {
 
     #[cfg(test)]
     pub(crate) fn retained(&self) -> usize {
-        let text = |request: &Arc<Request>| {
-            let host = request.host.as_ref().map_or(0, |host| host.len());
-            size_of::<Request>() + request.method.len() + request.target.len() + host
-        };
         let requests = self
             .waiting
             .iter()
@@ -248,13 +305,15 @@ impl Exchanges {
         let texts: usize = requests
             .chain(&self.tally.last_request)
             .chain(kept)
-            .map(text)
+            .map(|request| request.retained())
             .sum();
+        let trouble = self.tally.trouble.as_ref();
         let connect = self.connect.as_ref().map_or(0, |connect| {
             let texts = [&connect.target, &connect.reply].into_iter().flatten();
             size_of::<Upgrade>() + texts.map(|text| text.len()).sum::<usize>()
         });
-        self.waiting.capacity() * size_of::<Waiting>() + texts + connect
+        let trouble = trouble.map_or(0, |trouble| trouble.retained());
+        self.waiting.capacity() * size_of::<Waiting>() + texts + connect + trouble
     }
 
     pub(crate) fn facts(&self) -> HttpFacts {
@@ -280,6 +339,19 @@ impl Tally {
             complaint: self.complaint,
             last: self.last,
             slowest: self.slowest,
+            trouble: self.trouble,
+        }
+    }
+
+    /// The last final response is complete.
+    pub(crate) fn completed(&mut self, mark: Mark) {
+        let Some(last) = &mut self.last else { return };
+        last.ended = Some(mark);
+        if let Some(slowest) = &mut self.slowest
+            && slowest.answered == last.answered
+            && slowest.ended.is_none()
+        {
+            slowest.ended = Some(mark);
         }
     }
 
@@ -297,6 +369,7 @@ impl Tally {
             request,
             sent,
             answered,
+            ended: None,
             status,
         };
         if wait(&exchange) > self.slowest.as_ref().and_then(wait) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::http_trouble::HttpTrouble;
 use crate::types::Mark;
 
 /// HTTP requests and responses of a connection. Of HTTP/2 only the counts and times are known, for headers are compressed.
@@ -23,6 +24,8 @@ pub struct HttpFacts {
     pub last: Option<Exchange>,
     /// The request that waited longest for its answer.
     pub slowest: Option<Exchange>,
+    /// Answers that refuse, and bodies held back; `None` where there are none.
+    pub trouble: Option<Box<HttpTrouble>>,
 }
 
 /// What a server answers in HTTP, with status 400, about the TLS around it or the lack of it.
@@ -41,7 +44,7 @@ pub enum TlsComplaint {
 pub struct Request {
     /// The method.
     pub method: Box<str>,
-    /// The request target.
+    /// The request target, without user information, and with `?...` in the place of a query: they hold secrets.
     pub target: Box<str>,
     /// The Host header.
     pub host: Option<Box<str>>,
@@ -52,6 +55,12 @@ pub struct Request {
 impl Request {
     /// The most bytes kept of each string.
     pub const MAX_TEXT: usize = 256;
+
+    #[cfg(test)]
+    pub(crate) fn retained(&self) -> usize {
+        let host = self.host.as_ref().map_or(0, |host| host.len());
+        size_of::<Request>() + self.method.len() + self.target.len() + host
+    }
 }
 
 /// A request and the start of its final response.
@@ -63,6 +72,8 @@ pub struct Exchange {
     pub sent: Option<Mark>,
     /// The first byte of the final response.
     pub answered: Mark,
+    /// The response's last byte; `None` where its end was not seen, or where it ends with the stream.
+    pub ended: Option<Mark>,
     /// The response's status; `None` in HTTP/2.
     pub status: Option<u16>,
 }

@@ -31,6 +31,7 @@ mod http1;
 mod http2;
 mod http2_streams;
 mod http_facts;
+mod http_trouble;
 mod out_of_order;
 mod parser;
 mod protocol;
@@ -67,6 +68,9 @@ pub use ftp::{
 };
 pub use hello::server_name;
 pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
+pub use http_trouble::{
+    Author, Challenge, Detail, Gateway, Held, HttpTrouble, Purpose, Reason, Refusals, RetryAfter,
+};
 pub use records::{begins_with_records, hello_of};
 pub use session::{Refusal, closing_notice};
 pub use ssh::{SshFacts, SshList, SshSide, Unshared};

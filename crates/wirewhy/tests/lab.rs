@@ -264,11 +264,15 @@ fn place(
 }
 
 /// A failed connection has exactly one error that no other finding explains. Only a warning may stand in its place: an ICMP
-/// "fragmentation needed" that the sender ignored explains the black hole.
+/// "fragmentation needed" that the sender ignored explains the black hole, a refusal in HTTP the reset behind it.
 fn has_one_root(said: &Said) -> bool {
     match said.unexplained.as_slice() {
         [_] => said.outcome == "failed",
-        [] => said.outcome != "failed" || said.root_cause == "tcp.fragmentation-needed",
+        [] if said.outcome != "failed" => true,
+        [] => matches!(
+            said.root_cause,
+            "tcp.fragmentation-needed" | "http.error-status"
+        ),
         _ => false,
     }
 }

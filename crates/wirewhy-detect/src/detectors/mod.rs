@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod ftp;
+pub(crate) mod http;
 pub(crate) mod proxy;
 pub(crate) mod rst;
 pub(crate) mod ssh;
@@ -54,6 +55,9 @@ pub const DETECTORS: &[Detector] = &[
     tls::client_cert_rejected::DETECTOR,
     tls::alert::DETECTOR,
     tls::encrypted_alert::DETECTOR,
+    http::connect_refused::DETECTOR,
+    http::upgrade_refused::DETECTOR,
+    http::error_status::DETECTOR,
     rst::injected::DETECTOR,
     rst::idle_expired::DETECTOR,
     rst::no_connection::DETECTOR,
@@ -77,6 +81,7 @@ pub const DETECTORS: &[Detector] = &[
     tcp::packet_loss::DETECTOR,
     tcp::reordering::DETECTOR,
     tcp::delayed_ack_stall::DETECTOR,
+    http::expect_stall::DETECTOR,
     tcp::slow_response::DETECTOR,
     tls::intercepted::DETECTOR,
     tls::cert_revoked::DETECTOR,

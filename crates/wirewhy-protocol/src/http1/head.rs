@@ -5,7 +5,9 @@ use std::mem::MaybeUninit;
 use httparse::{Header, ParserConfig, Status};
 use memchr::memchr;
 
+use super::refusal::{detail, purpose_of_upgrade};
 use crate::exchanges::Method;
+use crate::http_trouble::{Detail, Purpose};
 use crate::{Mark, Request};
 
 /// The most headers read; servers stop at about 100.
@@ -30,9 +32,10 @@ pub(super) enum Parsed<T> {
 
 pub(super) struct RequestHead {
     pub(super) request: Request,
+    pub(super) method: Method,
     pub(super) body: Body,
-    /// Whether it asks for another protocol (RFC 9110 section 7.8).
-    pub(super) upgrades: bool,
+    /// What it asks for, another protocol (RFC 9110 section 7.8) among others.
+    pub(super) purpose: Purpose,
     /// Whether it expects "100 Continue" before it sends its body.
     pub(super) expects: bool,
 }
@@ -68,16 +71,22 @@ pub(super) fn request(head: &[u8], begun: Mark) -> Parsed<RequestHead> {
         return Parsed::No;
     };
     let coding = Coding::of(parsed.headers, parsed.version);
+    let upgrades = has_token(parsed.headers, "connection", b"upgrade")
+        && value(parsed.headers, "upgrade").is_some();
     Parsed::Yes(RequestHead {
         request: Request {
             method: text(method.as_bytes()),
-            target: text(target.as_bytes()),
+            target: target_without_secrets(target.as_bytes()),
             host: value(parsed.headers, "host").map(text),
             begun,
         },
+        method: self::method(method),
         body: coding.of_request(),
-        upgrades: has_token(parsed.headers, "connection", b"upgrade")
-            && value(parsed.headers, "upgrade").is_some(),
+        purpose: match method {
+            "CONNECT" => Purpose::Connect,
+            _ if upgrades => purpose_of_upgrade(parsed.headers),
+            _ => Purpose::Request,
+        },
         expects: has_token(parsed.headers, "expect", b"100-continue"),
     })
 }
@@ -95,6 +104,17 @@ pub(super) fn response(head: &[u8]) -> Parsed<ResponseHead> {
     })
 }
 
+/// What a response that refuses says in its header.
+pub(super) fn refusal(head: &[u8], purpose: Purpose) -> Detail {
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let outcome = config().parse_response_with_uninit_headers(&mut parsed, head, &mut headers);
+    match (outcome, parsed.code) {
+        (Ok(Status::Complete(_)), Some(status)) => detail(parsed.headers, status, purpose),
+        _ => Detail::default(),
+    }
+}
+
 /// The request line at the start of an incomplete header.
 pub(super) fn request_line(bytes: &[u8], begun: Mark) -> Option<Request> {
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
@@ -103,7 +123,7 @@ pub(super) fn request_line(bytes: &[u8], begun: Mark) -> Option<Request> {
     let _ = config().parse_request_with_uninit_headers(&mut parsed, bytes, &mut headers);
     Some(Request {
         method: text(parsed.method?.as_bytes()),
-        target: text(parsed.path?.as_bytes()),
+        target: target_without_secrets(parsed.path?.as_bytes()),
         host: None,
         begun,
     })
@@ -216,7 +236,7 @@ impl Coding {
 }
 
 /// The first value of a header.
-fn value<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a [u8]> {
+pub(super) fn value<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a [u8]> {
     let header = headers
         .iter()
         .find(|header| header.name.eq_ignore_ascii_case(name))?;
@@ -224,7 +244,10 @@ fn value<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a [u8]> {
 }
 
 /// The items of a header that is a list, over all lines that carry it (RFC 9110 section 5.6.1).
-fn list<'a>(headers: &'a [Header<'a>], name: &'a str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+pub(super) fn list<'a>(
+    headers: &'a [Header<'a>],
+    name: &'a str,
+) -> impl DoubleEndedIterator<Item = &'a [u8]> {
     headers
         .iter()
         .filter(move |header| header.name.eq_ignore_ascii_case(name))
@@ -242,6 +265,33 @@ fn number(digits: &[u8]) -> Option<u64> {
         return None;
     }
     str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// A bounded copy of a request target without what may be secret in it: the query, and the user information of a URL.
+fn target_without_secrets(target: &[u8]) -> Box<str> {
+    let kept = target.get(..Request::MAX_TEXT).unwrap_or(target);
+    let (path, query) = match memchr(b'?', kept) {
+        Some(at) => (kept.get(..at).unwrap_or(kept), "?..."),
+        None => (kept, ""),
+    };
+    let userless = match path.first() {
+        Some(b'/') => None,
+        _ => without_user(path),
+    };
+    if userless.is_none() && query.is_empty() {
+        return text(path);
+    }
+    let path = userless.as_deref().unwrap_or(path);
+    [&String::from_utf8_lossy(path), query].concat().into()
+}
+
+/// A URL without its user information (RFC 3986 section 3.2.1), where it has any.
+fn without_user(url: &[u8]) -> Option<Vec<u8>> {
+    let start = url.windows(3).position(|window| window == b"://")? + 3;
+    let (scheme, rest) = url.split_at_checked(start)?;
+    let authority = memchr(b'/', rest).unwrap_or(rest.len());
+    let at = memchr::memrchr(b'@', rest.get(..authority)?)?;
+    Some([scheme, rest.get(at + 1..)?].concat())
 }
 
 /// A bounded copy.

@@ -2,9 +2,10 @@
 
 mod head;
 mod probe;
+mod refusal;
 
 use crate::exchanges::{Asked, Exchanges, HandsOver, Match, Method};
-use crate::http_facts::TlsComplaint;
+use crate::http_trouble::{Detail, Purpose};
 use crate::parser::{Parser, Position, Progress, Resume, Stage};
 use crate::protocol::{Protocol, Reading, begins_with};
 use crate::shared_state::SharedState;
@@ -20,38 +21,6 @@ const MAX_HEAD: usize = 64 * 1024;
 
 /// The longest line of a chunk's size with its extensions, or of a trailer.
 const MAX_LINE: usize = 8 * 1024;
-
-/// The longest text of a refusal that is read.
-const MAX_REFUSAL: u64 = 2 * 1024;
-
-/// What servers write in a 400 about TLS: nginx, Apache, Go and Tomcat to a client that speaks HTTP where they expect TLS, nginx
-/// about the client's certificate.
-const COMPLAINTS: [(&[u8], TlsComplaint); 6] = [
-    (
-        b"plain HTTP request was sent to HTTPS port",
-        TlsComplaint::ExpectsTls,
-    ),
-    (
-        b"speaking plain HTTP to an SSL-enabled server port",
-        TlsComplaint::ExpectsTls,
-    ),
-    (
-        b"Client sent an HTTP request to an HTTPS server",
-        TlsComplaint::ExpectsTls,
-    ),
-    (
-        b"This combination of host and port requires TLS",
-        TlsComplaint::ExpectsTls,
-    ),
-    (
-        b"No required SSL certificate was sent",
-        TlsComplaint::NoClientCertificate,
-    ),
-    (
-        b"The SSL certificate error",
-        TlsComplaint::BadClientCertificate,
-    ),
-];
 
 pub(crate) static HTTP1_REQUEST: Protocol = Protocol {
     id: AppProtocol::Http1Request,
@@ -82,6 +51,8 @@ struct Reader {
     /// The number of the request the reader is in, counted over the connection.
     request: u64,
     asks_tunnel: bool,
+    /// Whether the client may be waiting for leave to send the first chunk.
+    is_held: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -91,10 +62,16 @@ enum State {
     Head,
     /// Inside a body of known length.
     Sized { start: u64, end: u64 },
-    /// Inside the text of a refusal, which is read.
-    Refusal { start: u64, end: u64 },
+    /// Before the first byte of a body of known length for which the client may be waiting for leave.
+    Held { start: u64, end: u64 },
+    /// Inside the text of a refusal, the beginning of which is read.
+    Refusal { status: u16, start: u64, end: u64 },
     /// Inside the text of a refusal that ends with the stream.
-    OpenRefusal,
+    OpenRefusal { status: u16 },
+    /// Before the size of the first chunk of the text of a refusal.
+    RefusalSize { status: u16 },
+    /// Inside that chunk, the beginning of which is read.
+    RefusalChunk { status: u16, start: u64, end: u64 },
     /// Before a chunk's size, after `received` bytes of the body.
     ChunkSize { received: u64 },
     /// Inside a chunk.
@@ -116,9 +93,44 @@ impl Parser for Reader {
             State::Head => self.read_head(input, exchanges),
             State::Tunnel => self.read_tunnel(input, exchanges),
             State::Sized { end, .. } => self.read_sized(input, end, exchanges),
-            State::Refusal { end, .. } => self.read_refusal(input, end, exchanges),
-            State::OpenRefusal => self.read_open_refusal(input, exchanges),
-            State::ChunkSize { received } => self.read_chunk_size(input, received),
+            State::Held { start, end } => match self.begins_body(input, exchanges) {
+                Some(true) => {
+                    self.state = State::Sized { start, end };
+                    self.read_sized(input, end, exchanges)
+                }
+                Some(false) => Step::To(input.at),
+                None => Step::More,
+            },
+            State::Refusal { status, start, end } => {
+                if !refusal::read(input, status, start, end, exchanges) {
+                    return Step::More;
+                }
+                self.state = State::Sized { start, end };
+                self.read_sized(input, end, exchanges)
+            }
+            State::OpenRefusal { status } => self.read_open_refusal(input, status, exchanges),
+            State::RefusalSize { status } => {
+                let step = self.read_chunk_size(input, 0, exchanges);
+                if let State::Chunk { start, end, .. } = self.state {
+                    self.state = State::RefusalChunk { status, start, end };
+                }
+                step
+            }
+            State::RefusalChunk { status, start, end } => {
+                if !refusal::read(input, status, start, end, exchanges) {
+                    return Step::More;
+                }
+                self.state = State::Chunk {
+                    received: 0,
+                    start,
+                    end,
+                };
+                if input.end() >= end {
+                    self.end_chunk();
+                }
+                Step::To(end)
+            }
+            State::ChunkSize { received } => self.read_chunk_size(input, received, exchanges),
             State::Chunk { end, .. } => {
                 if input.at >= end {
                     self.end_chunk();
@@ -137,8 +149,11 @@ impl Parser for Reader {
             State::Sized { end, .. } | State::Chunk { end, .. } => Some(end),
             State::UntilClose => Some(u64::MAX),
             State::Head
+            | State::Held { .. }
             | State::Refusal { .. }
-            | State::OpenRefusal
+            | State::OpenRefusal { .. }
+            | State::RefusalSize { .. }
+            | State::RefusalChunk { .. }
             | State::ChunkSize { .. }
             | State::ChunkEnd { .. }
             | State::Trailers { .. }
@@ -157,6 +172,46 @@ impl Parser for Reader {
         }
     }
 
+    /// The text of a refusal is read where it was seen.
+    fn tolerates_gaps(&self) -> bool {
+        matches!(
+            self.state,
+            State::Held { .. }
+                | State::Refusal { .. }
+                | State::OpenRefusal { .. }
+                | State::RefusalChunk { .. }
+        )
+    }
+
+    fn skip(
+        &mut self,
+        _reason: Unreadable,
+        _mark: Mark,
+        _role: Role,
+        _shared: &mut SharedState,
+    ) -> Option<u64> {
+        match self.state {
+            State::Held { start, end } | State::Refusal { start, end, .. } => {
+                self.state = State::Sized { start, end };
+                Some(end)
+            }
+            State::RefusalChunk { start, end, .. } => {
+                self.state = State::Chunk {
+                    received: 0,
+                    start,
+                    end,
+                };
+                self.end_chunk();
+                Some(end)
+            }
+            State::OpenRefusal { .. } => {
+                self.state = State::UntilClose;
+                Some(u64::MAX)
+            }
+            _ => None,
+        }
+    }
+
     fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
         let Position {
             upto,
@@ -170,11 +225,14 @@ impl Parser for Reader {
         let what = match self.state {
             State::Tunnel => return Framing::Boundary,
             State::Sized { end, .. } if upto >= end => return Framing::Boundary,
-            State::UntilClose | State::OpenRefusal if closed => return Framing::Boundary,
-            State::UntilClose | State::OpenRefusal => return Framing::UntilClose,
+            State::Refusal { end, .. } if upto >= end => return Framing::Boundary,
+            State::UntilClose | State::OpenRefusal { .. } if closed => return Framing::Boundary,
+            State::UntilClose | State::OpenRefusal { .. } => return Framing::UntilClose,
             State::Head if !pending => return Framing::Boundary,
             State::Head => What::Header,
-            State::Sized { start, end } | State::Refusal { start, end } => What::ContentLength {
+            State::Sized { start, end }
+            | State::Held { start, end }
+            | State::Refusal { start, end, .. } => What::ContentLength {
                 announced: end - start,
                 received: upto.saturating_sub(start),
             },
@@ -184,6 +242,10 @@ impl Parser for Reader {
                 end,
             } => What::Chunked {
                 received: received.saturating_add(upto.min(end).saturating_sub(start)),
+            },
+            State::RefusalSize { .. } => What::Chunked { received: 0 },
+            State::RefusalChunk { start, end, .. } => What::Chunked {
+                received: upto.min(end).saturating_sub(start),
             },
             State::ChunkSize { received }
             | State::ChunkEnd { received }
@@ -205,13 +267,16 @@ impl Parser for Reader {
                 shared.exchanges.ask(Asked {
                     method: head::method(&request.method),
                     request,
-                    asks_tunnel: false,
+                    purpose: Purpose::Request,
                     continues: None,
                 });
             }
             Role::Server => {
                 if let Some(status @ 200..) = head::status_line(unread) {
-                    shared.exchanges.answered(status, begun, HandsOver::No);
+                    let says = Detail::default;
+                    shared
+                        .exchanges
+                        .answered(status, begun, HandsOver::No, |_| says());
                 }
             }
         }
@@ -235,21 +300,6 @@ impl Parser for Reader {
             },
         }
     }
-}
-
-/// The complaint about TLS in a text: the one that ends first, however much of the text is there.
-fn complaint(text: &[u8]) -> Option<TlsComplaint> {
-    let ends = |words: &[u8]| {
-        let mut windows = text.windows(words.len());
-        windows
-            .position(|window| window == words)
-            .map(|at| at + words.len())
-    };
-    COMPLAINTS
-        .iter()
-        .filter_map(|(words, complaint)| Some((ends(words)?, *complaint)))
-        .min_by_key(|(end, _)| *end)
-        .map(|(_, complaint)| complaint)
 }
 
 /// Whether a server has sent nothing yet, or something that answers requests.
@@ -292,7 +342,7 @@ impl Reader {
         let after = input.after(length);
         match input.role {
             Role::Client => self.ask(head, after, begun, input.mark, exchanges),
-            Role::Server => self.answer(head, after, begun, exchanges),
+            Role::Server => self.answer(head, after, (begun, input.mark), exchanges),
         }
     }
 
@@ -307,20 +357,34 @@ impl Reader {
         let Parsed::Yes(parsed) = head::request(head, begun) else {
             return Step::Unreadable(Unreadable::Malformed);
         };
-        let method = head::method(&parsed.request.method);
-        self.asks_tunnel = method == Method::Connect || parsed.upgrades;
-        let bodiless = parsed.body == Body::None;
+        self.asks_tunnel = parsed.purpose != Purpose::Request;
+        let continues = (parsed.expects && parsed.body != Body::None).then_some(mark);
         exchanges.ask(Asked {
             request: parsed.request,
-            method,
-            asks_tunnel: self.asks_tunnel,
-            continues: (parsed.expects && !bodiless).then_some(mark),
+            method: parsed.method,
+            purpose: parsed.purpose,
+            continues,
         });
         self.request = exchanges.tally.requests;
-        self.begin_body(parsed.body, after, mark, exchanges)
+        let step = self.begin_body(parsed.body, after, mark, exchanges);
+        if continues.is_some() {
+            match self.state {
+                State::Sized { start, end } => self.state = State::Held { start, end },
+                State::ChunkSize { .. } => self.is_held = true,
+                _ => {}
+            }
+        }
+        step
     }
 
-    fn answer(&mut self, head: &[u8], after: u64, begun: Mark, exchanges: &mut Exchanges) -> Step {
+    /// `begun` is where the response began, `mark` where its header ended.
+    fn answer(
+        &mut self,
+        head: &[u8],
+        after: u64,
+        (begun, mark): (Mark, Mark),
+        exchanges: &mut Exchanges,
+    ) -> Step {
         let method = match exchanges.next() {
             Match::Method(method) => method,
             Match::NotYet => return Step::Stall,
@@ -343,33 +407,33 @@ impl Reader {
             };
             exchanges.connected(verdict, head::first_line(head), begun);
         }
+        let says = |purpose| head::refusal(head, purpose);
         // RFC 9110 section 9.3.6: any 2xx to CONNECT.
         if switches || (method == Method::Connect && (200..300).contains(&status)) {
-            exchanges.answered(status, begun, HandsOver::Yes);
+            exchanges.answered(status, begun, HandsOver::Yes, says);
             return Step::Ends(after);
         }
-        exchanges.answered(status, begun, HandsOver::No);
-        if status == 400
-            && let Body::Length(length @ 1..=MAX_REFUSAL) = parsed.body
-            && let Some(end) = after.checked_add(length)
-        {
-            self.searched = 0;
-            self.state = State::Refusal { start: after, end };
-            return Step::To(after);
-        }
-        if status == 400 && parsed.body == Body::UntilClose && method != Method::Head {
-            self.searched = 0;
-            self.state = State::OpenRefusal;
-            return Step::To(after);
-        }
+        exchanges.answered(status, begun, HandsOver::No, says);
         let body = match (method, status) {
             (Method::Head, _) | (_, 204 | 304) => Body::None,
             _ => parsed.body,
         };
-        self.begin_body(body, after, begun, exchanges)
+        let step = self.begin_body(body, after, mark, exchanges);
+        if status >= 400 && exchanges.wants_text(status) {
+            match self.state {
+                State::Sized { start, end } => self.state = State::Refusal { status, start, end },
+                State::UntilClose => {
+                    self.state = State::OpenRefusal { status };
+                    return Step::To(after);
+                }
+                State::ChunkSize { .. } => self.state = State::RefusalSize { status },
+                _ => {}
+            }
+        }
+        step
     }
 
-    /// After a header that ended at `after`, in the segment `mark` (of no interest for a response).
+    /// After a header that ended at `after`, in the segment `mark`.
     fn begin_body(
         &mut self,
         body: Body,
@@ -393,6 +457,18 @@ impl Reader {
         Step::To(after)
     }
 
+    /// Whether these first bytes behind a header with an expectation are the body: a client that was refused may do without, and
+    /// go on with its next request. `None` while more bytes decide it.
+    fn begins_body(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Option<bool> {
+        let is_answered = exchanges.is_answered(self.request);
+        if is_answered && probe::is_request(input.bytes)? {
+            *self = Reader::new();
+            return Some(false);
+        }
+        exchanges.body_began(self.request, input.mark);
+        Some(true)
+    }
+
     fn read_sized(&mut self, input: Input<'_>, end: u64, exchanges: &mut Exchanges) -> Step {
         if input.at >= end || input.end() >= end {
             self.finish(input.mark, exchanges);
@@ -401,35 +477,33 @@ impl Reader {
         Step::To(end)
     }
 
-    /// Waits for the whole text: what is found in it must not hang on how it was cut into segments.
-    fn read_refusal(&mut self, input: Input<'_>, end: u64, exchanges: &mut Exchanges) -> Step {
-        if input.end() < end {
+    /// Reads all there is of the text each time, so that what is found does not hang on how it was cut into segments.
+    fn read_open_refusal(
+        &mut self,
+        input: Input<'_>,
+        status: u16,
+        exchanges: &mut Exchanges,
+    ) -> Step {
+        if !refusal::read_open(input, status, exchanges) {
             return Step::More;
-        }
-        let length = usize::try_from(end.saturating_sub(input.at)).unwrap_or(usize::MAX);
-        let text = input.bytes.get(..length).unwrap_or(input.bytes);
-        if let Some(complaint) = complaint(text) {
-            exchanges.complain(complaint);
-        }
-        self.finish(input.mark, exchanges);
-        Step::To(end)
-    }
-
-    /// Looks for a complaint as far as the text of a refusal goes at most.
-    fn read_open_refusal(&mut self, input: Input<'_>, exchanges: &mut Exchanges) -> Step {
-        let most = usize::try_from(MAX_REFUSAL).unwrap_or(usize::MAX);
-        let found = complaint(input.bytes.get(..most).unwrap_or(input.bytes));
-        if found.is_none() && input.bytes.len() < most {
-            return Step::More;
-        }
-        if let Some(complaint) = found {
-            exchanges.complain(complaint);
         }
         self.state = State::UntilClose;
         Step::To(u64::MAX)
     }
 
-    fn read_chunk_size(&mut self, input: Input<'_>, received: u64) -> Step {
+    fn read_chunk_size(
+        &mut self,
+        input: Input<'_>,
+        received: u64,
+        exchanges: &mut Exchanges,
+    ) -> Step {
+        if self.is_held {
+            match self.begins_body(input, exchanges) {
+                Some(true) => self.is_held = false,
+                Some(false) => return Step::To(input.at),
+                None => return Step::More,
+            }
+        }
         let Some(length) = self.line(input.bytes) else {
             return self.look_further(input.bytes.len(), MAX_LINE);
         };
@@ -523,6 +597,8 @@ impl Reader {
         // Responses have no number, and request 0 is none.
         if self.request > 0 {
             exchanges.sent(self.request, mark);
+        } else {
+            exchanges.tally.completed(mark);
         }
         let state = if self.asks_tunnel {
             State::Tunnel

@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{Turn, client, closed_facts, facts_of, open_facts, segments, server};
-use crate::{AppFacts, AppProtocol, Request};
+use crate::{AppFacts, AppProtocol, Request, TlsComplaint};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n";
 const HEAD: &[u8] = b"HEAD /a HTTP/1.1\r\nHost: a.example\r\n\r\n";

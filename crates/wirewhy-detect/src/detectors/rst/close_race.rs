@@ -1,6 +1,7 @@
 //! `rst.close-race`: a request met the end of an idle connection.
 
 use super::finding;
+use crate::causes::CONVERSATION;
 use crate::resets::{Reason, Resets};
 use crate::wording::{request, socket, span};
 use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
@@ -18,7 +19,7 @@ pub(crate) const RECORD: Record = Record {
         "Let the side in front close first: its idle limit must be shorter than that of the server behind it (Node 5 s, nginx 75 s, ALB 60 s).",
         "Let the client repeat idempotent requests that meet this.",
     ],
-    explained_by: &[Cause::IfAsSevere("rst.stray-segment")],
+    explained_by: &[Cause::IfAsSevere("rst.stray-segment"), CONVERSATION],
     reportable: Reportable::Soon,
 };
 

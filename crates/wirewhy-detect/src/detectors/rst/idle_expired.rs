@@ -3,6 +3,7 @@
 use wirewhy_flow::Interval;
 
 use super::finding;
+use crate::causes::CONVERSATION;
 use crate::resets::{Reason, Resets, origin};
 use crate::timers::known;
 use crate::wording::{socket, span};
@@ -27,7 +28,7 @@ pub(crate) const RECORD: Record = Record {
         "Send keep-alives more often than that (net.ipv4.tcp_keepalive_time with SO_KEEPALIVE, or the pool's own check).",
         "Close idle connections of the pool sooner than the device forgets them.",
     ],
-    explained_by: &[Cause::IfAsSevere("rst.stray-segment")],
+    explained_by: &[Cause::IfAsSevere("rst.stray-segment"), CONVERSATION],
     reportable: Reportable::Soon,
 };
 

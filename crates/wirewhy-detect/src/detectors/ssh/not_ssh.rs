@@ -104,7 +104,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::super::tls::traces::Talk;
-    use crate::testing::{codes, only};
+    use crate::testing::{codes, findings};
 
     #[test]
     fn a_client_at_a_web_server() {
@@ -112,13 +112,12 @@ mod tests {
             .client(b"SSH-2.0-OpenSSH_9.2\r\n")
             .server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             .server_closes();
-        let found = only(&talk.lines());
-        assert_eq!(found.code, "ssh.not-ssh");
-        assert!(
-            found.summary.contains("which speaks HTTP"),
-            "{}",
-            found.summary
-        );
+        let found = findings(&talk.lines());
+        let summary = &found[0].summary;
+        assert!(summary.contains("which speaks HTTP"), "{summary}");
+        // The web server's complaint follows from it.
+        assert_eq!(found[0].code, "ssh.not-ssh");
+        assert_eq!(found[1].consequence_of, Some("ssh.not-ssh"));
     }
 
     #[test]

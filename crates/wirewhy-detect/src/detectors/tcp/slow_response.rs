@@ -1,6 +1,6 @@
 //! `tcp.slow-response`: the answer took long, and the network did not.
 
-use wirewhy_flow::{Answer, Connection, Mark};
+use wirewhy_flow::{Answer, Connection, Interval, Mark};
 use wirewhy_protocol::{AppFacts, AppProtocol};
 
 use super::awaits_greeting;
@@ -54,6 +54,10 @@ fn slowest(connection: &Connection) -> Option<Answer> {
     let exchange = &connection.tcp.exchange;
     let by_turns = exchange.slowest.filter(|_| !exchange.pushes);
     let app = connection.app.as_deref()?;
+    // Answered without a complete request: the server did not wait any longer (408).
+    if app.http.requests == 0 && app.http.responses > 0 {
+        return None;
+    }
     if app.http.requests == 0 {
         return if speaks_in_turns(app) {
             by_turns
@@ -80,6 +84,14 @@ fn slowest(connection: &Connection) -> Option<Answer> {
             answered: mark(slowest.answered),
         })
     }
+}
+
+/// How long the answer took from its first byte to its last, where HTTP was read.
+fn transfer(connection: &Connection, answer: Answer) -> Option<Interval> {
+    let slowest = connection.app.as_deref()?.http.slowest.as_ref()?;
+    let ended = slowest.ended?;
+    (slowest.answered.frame == answer.answered.frame)
+        .then(|| ended.time.since(slowest.answered.time))
 }
 
 /// The greeting of a server that speaks first, as the answer to the handshake.
@@ -131,6 +143,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         facts: Facts::default()
             .with("response_seconds", took)
             .with("round_trip_seconds", round_trip)
+            .with("transfer_seconds", transfer(connection, answer))
             .with("answers", exchange.answers)
             .with("threshold_seconds", limits.slow_response),
         consequence_of: None,

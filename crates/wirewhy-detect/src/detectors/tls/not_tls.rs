@@ -195,7 +195,7 @@ mod tests {
             (found.code, found.culprit.role),
             ("tls.not-tls", Role::Client)
         );
-        assert!(codes(&answer(b"no such page")).is_empty());
+        assert_eq!(codes(&answer(b"no such page")), ["http.error-status"]);
         // Go's has no length, and ends with the connection.
         let of_go =
             b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
