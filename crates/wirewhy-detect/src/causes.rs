@@ -49,6 +49,8 @@ pub(crate) const CONVERSATION: Cause = Cause::FirstOf(&[
     Cause::IfAsSevere("ssh.not-ssh"),
     Cause::IfAsSevere("ssh.no-shared-algorithms"),
     Cause::IfAsSevere("app.session-refused"),
+    Cause::IfError("ftp.control-lost"),
+    Cause::IfError("ftp.data-connection-failed"),
     Cause::IfError("ftp.error-reply"),
     HTTP,
 ]);

@@ -9,6 +9,16 @@ pub const RST_ABORT: &str = rst::abort::RECORD.code;
 pub const RST_AFTER_CLOSE: &str = rst::after_close::RECORD.code;
 /// `rst.no-connection`.
 pub const RST_NO_CONNECTION: &str = rst::no_connection::RECORD.code;
+/// `rst.unread-data`.
+pub const RST_UNREAD_DATA: &str = rst::unread_data::RECORD.code;
+/// `rst.gave-up`.
+pub const RST_GAVE_UP: &str = rst::gave_up::RECORD.code;
+/// `tcp.closed-without-data`.
+pub const TCP_CLOSED_WITHOUT_DATA: &str = tcp::closed_without_data::RECORD.code;
+/// `tcp.slow-response`.
+pub const TCP_SLOW_RESPONSE: &str = tcp::slow_response::RECORD.code;
+/// `tcp.no-response`.
+pub const TCP_NO_RESPONSE: &str = tcp::no_response::RECORD.code;
 /// `rst.idle-expired`.
 pub const RST_IDLE_EXPIRED: &str = rst::idle_expired::RECORD.code;
 /// `tcp.half-closed`.

@@ -63,8 +63,8 @@ pub use dns::{
 pub use facts::{AppFacts, SideFacts};
 pub use farewell::is_farewell;
 pub use ftp::{
-    FtpCommand, FtpData, FtpError, FtpFacts, FtpLogin, FtpProtection, FtpReply, FtpSetup,
-    FtpTransfer, FtpVerb,
+    FtpCommand, FtpData, FtpError, FtpFacts, FtpLogin, FtpProtection, FtpReply, FtpSealed,
+    FtpSetup, FtpTransfer, FtpVerb,
 };
 pub use hello::server_name;
 pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};

@@ -143,6 +143,10 @@ impl Parser for Reader {
         let Some(end) = start.checked_add(u64::from(length)) else {
             return Step::Unreadable(Unreadable::Malformed);
         };
+        if let Some(ftp) = &mut shared.ftp {
+            ftp.sealed(input.role, record, input.mark);
+        }
+        let tls = &mut shared.tls();
         let taken = tls.begin(input.role, record);
         if end <= input.end() && (!taken || length == 0) {
             self.finish(record, input.role, input.mark, tls);

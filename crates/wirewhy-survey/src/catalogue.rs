@@ -2,7 +2,7 @@
 
 use wirewhy_detect::{DETECTORS, Group, Record};
 
-use crate::detectors::{arp, capture, host, rst, service, tcp};
+use crate::detectors::{arp, capture, ftp, host, rst, service, tcp};
 use crate::rule::Detector;
 
 /// The rules over many connections, one line each. Where several apply to one thing, the order decides.
@@ -10,6 +10,8 @@ pub(crate) const SURVEY: &[Detector] = &[
     tcp::option_blackhole::DETECTOR,
     tcp::probe::DETECTOR,
     rst::stray_segment::DETECTOR,
+    ftp::data_connection_failed::DETECTOR,
+    ftp::control_lost::DETECTOR,
     host::syn_flood::DETECTOR,
     service::down::DETECTOR,
     service::flaky::DETECTOR,

@@ -14,6 +14,7 @@ mod detectors;
 mod distinct_count;
 mod features;
 mod flood;
+mod ftp;
 mod group;
 mod hellos;
 mod openings;

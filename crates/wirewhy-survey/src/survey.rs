@@ -17,6 +17,7 @@ use crate::catalogue::record_of;
 use crate::detectors::capture::{duplicate_packets, one_direction};
 use crate::detectors::rst::{after_close, stray_segment};
 use crate::detectors::service::down;
+use crate::ftp::FtpConnections;
 use crate::group::{GroupFinding, about_host};
 use crate::hellos::Hellos;
 use crate::openings::OpenedConnections;
@@ -41,6 +42,7 @@ pub struct Survey {
     backends: Backends,
     options: SynOptions,
     attempts: Attempts,
+    ftp: FtpConnections,
     faults: CaptureFaults,
 }
 
@@ -62,6 +64,7 @@ impl Survey {
         self.backends.note(connection);
         self.options.note(connection, limits);
         self.attempts.note(judged, limits);
+        self.ftp.note(judged);
         self.probes.note(connection, limits);
         self.note_idle_end(judged, limits);
         if opened(judged) {
@@ -73,6 +76,7 @@ impl Survey {
     /// Takes in what an ongoing connection shows about attempts that race it. It is to be noted again when it is over.
     pub fn note_ongoing(&mut self, judged: &Judged) {
         self.attempts.note_ongoing(judged);
+        self.ftp.note_control(&judged.connection);
         if opened(judged) {
             self.opened.note(&judged.connection);
         }
@@ -84,6 +88,7 @@ impl Survey {
         !judged.findings.is_empty()
             || is_probe_like(&judged.connection, limits)
             || Services::may_concern(&judged.connection)
+            || FtpConnections::may_concern(&judged.connection)
     }
 
     /// Revises the findings of a connection by what the others show.
@@ -95,6 +100,7 @@ impl Survey {
             judged.findings.retain(|finding| finding.code != refuted);
         }
         self.services.revise(judged, limits);
+        self.ftp.revise(judged, limits);
         for finding in &mut judged.findings {
             if finding.code == code::TLS_CLIENT_HELLO_DROPPED {
                 self.hellos.amend(&judged.connection, finding);

@@ -97,7 +97,9 @@ pub const DETECTORS: &[Detector] = &[
     tls::cert_expiring::DETECTOR,
 ];
 
-pub use ftp::ftp_session;
+pub use ftp::{
+    demands_resumption, ftp_session, is_sealed_ftp, refused_unresumed, unresumed_finding,
+};
 pub use proxy::header_mismatch::{header_missing, header_not_expected};
 pub(crate) use tls::certificate;
 pub use tls::not_tls::{

@@ -39,6 +39,8 @@ pub struct FtpFacts {
     pub unanswered: u32,
     /// Commands behind a 421 with which the server closes the session.
     pub after_goodbye: u32,
+    /// The server's encrypted records that were not decrypted, the latest ones: at most [`FtpFacts::MAX_SEALED`].
+    pub sealed_replies: Vec<FtpSealed>,
     /// Whether a direction could not be read to its end, so that the latest commands or replies may be missing.
     pub stopped: bool,
 }
@@ -105,6 +107,15 @@ pub struct FtpError {
     pub in_transfer: bool,
     /// Whether the client had asked to abort the transfer (ABOR).
     pub aborted: bool,
+}
+
+/// An encrypted record, which carries a reply behind the handshake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FtpSealed {
+    /// The length its header announces, in bytes.
+    pub length: u16,
+    /// Where its header was seen.
+    pub mark: Mark,
 }
 
 /// How a data connection was announced.
@@ -187,6 +198,8 @@ impl FtpTransfer {
 impl FtpFacts {
     /// How many announced data connections are kept.
     pub const MAX_DATA: usize = 128;
+    /// How many encrypted records are kept.
+    pub const MAX_SEALED: usize = 32;
     /// How many error replies are kept.
     pub const MAX_ERRORS: usize = 16;
 

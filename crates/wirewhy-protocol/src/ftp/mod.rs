@@ -11,8 +11,8 @@ mod session;
 mod verb;
 
 pub use facts::{
-    FtpCommand, FtpData, FtpError, FtpFacts, FtpLogin, FtpProtection, FtpReply, FtpSetup,
-    FtpTransfer,
+    FtpCommand, FtpData, FtpError, FtpFacts, FtpLogin, FtpProtection, FtpReply, FtpSealed,
+    FtpSetup, FtpTransfer,
 };
 pub(crate) use session::{FtpRead, FtpSession};
 pub use verb::FtpVerb;

@@ -8,9 +8,10 @@ use wirewhy_packet::Interval;
 
 use super::address;
 use super::facts::{
-    FtpCommand, FtpData, FtpError, FtpFacts, FtpLogin, FtpReply, FtpSetup, FtpTransfer,
+    FtpCommand, FtpData, FtpError, FtpFacts, FtpLogin, FtpReply, FtpSealed, FtpSetup, FtpTransfer,
 };
 use super::verb::FtpVerb;
+use crate::tls::{ContentType, Record};
 use crate::types::{AppProtocol, Mark, Role};
 
 /// The longest line read.
@@ -108,6 +109,21 @@ impl FtpSession {
         }
     }
 
+    /// A record of TLS that the session continues in, as far as it is not decrypted.
+    pub(crate) fn sealed(&mut self, role: Role, record: Record, mark: Mark) {
+        if role != Role::Server || record.kind != ContentType::APPLICATION_DATA {
+            return;
+        }
+        let replies = &mut self.facts.sealed_replies;
+        if replies.len() >= FtpFacts::MAX_SEALED {
+            replies.remove(0);
+        }
+        replies.push(FtpSealed {
+            length: record.length,
+            mark,
+        });
+    }
+
     /// A direction cannot be read any further.
     pub(crate) fn stop(&mut self) {
         self.facts.stopped = true;
@@ -138,6 +154,7 @@ impl FtpSession {
         size_of::<FtpSession>()
             + FtpFacts::MAX_DATA * (size_of::<FtpData>() + MAX_ARGUMENT + 2 * MAX_TEXT)
             + FtpFacts::MAX_ERRORS * (size_of::<FtpError>() + MAX_ARGUMENT + MAX_TEXT)
+            + FtpFacts::MAX_SEALED * size_of::<FtpSealed>()
             + MAX_WAITING * (size_of::<Waiting>() + size_of::<FtpReply>() + MAX_TEXT + MAX_ARGUMENT)
     }
 

@@ -28,7 +28,11 @@ pub(crate) const RECORD: Record = Record {
         "Send keep-alives more often than that (net.ipv4.tcp_keepalive_time with SO_KEEPALIVE, or the pool's own check).",
         "Close idle connections of the pool sooner than the device forgets them.",
     ],
-    explained_by: &[Cause::IfAsSevere("rst.stray-segment"), CONVERSATION],
+    explained_by: &[
+        Cause::IfAsSevere("rst.stray-segment"),
+        Cause::IfAsSevere("ftp.control-lost"),
+        CONVERSATION,
+    ],
     reportable: Reportable::Soon,
 };
 

@@ -24,6 +24,7 @@ pub(crate) const RECORD: Record = Record {
         "Was the other host restarted or its address taken away?",
     ],
     explained_by: &[
+        Cause::IfAsSevere("ftp.control-lost"),
         Cause::IfAsSevere("tcp.unreachable"),
         Cause::IfAsSevere("tcp.backend-unreachable"),
     ],

@@ -26,6 +26,7 @@ pub(crate) const RECORD: Record = Record {
         "Did other connections over the same path stop at the same moment?",
     ],
     explained_by: &[
+        Cause::IfAsSevere("ftp.control-lost"),
         Cause::IfAsSevere("tcp.unreachable"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tcp.checksum-drop"),

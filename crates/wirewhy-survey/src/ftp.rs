@@ -1,0 +1,471 @@
+//! Control and data connections of FTP, to be found from one another, whichever is noted first.
+
+use std::net::IpAddr;
+
+use wirewhy_detect::{
+    Confidence, Culprit, Finding, Judged, Limits, Role, Severity, code, ftp_session, is_sealed_ftp,
+    refused_unresumed, unresumed_finding,
+};
+use wirewhy_flow::{Connection, Interval, Mark, Side};
+use wirewhy_packet::Timestamp;
+use wirewhy_protocol::{FtpData, FtpFacts, FtpSetup};
+
+use crate::detectors::ftp::{control_lost, data_connection_failed};
+use crate::recent::{RecentTable, entry};
+
+/// The latest control connections of FTP, and connections that may be data connections.
+#[derive(Debug, Default)]
+pub(crate) struct FtpConnections {
+    /// Announced data connections, by the address and port that is to be connected to.
+    announced: RecentTable<(IpAddr, u16), Vec<Announced>>,
+    /// Control connections whose commands cannot be read, by client and server.
+    sealed: RecentTable<(IpAddr, IpAddr), Vec<SealedControl>>,
+    /// What may be a data connection, by server.
+    candidates: RecentTable<(IpAddr, u16), Candidates>,
+}
+
+/// How many are kept of one address and port, or of one pair of hosts.
+const KEPT: usize = 16;
+
+/// How long after the end of the session an announced data connection may still begin.
+const LATE: Interval = Interval::from_secs(60);
+
+/// How long after the end of a session that cannot be read a connection may still belong to it.
+const SEALED_LATE: Interval = Interval::from_secs(2);
+
+/// A data connection that a control connection announced.
+#[derive(Clone, Debug)]
+struct Announced {
+    /// The stream of the control connection.
+    control: u32,
+    /// Who is to connect; `None` where it is not known.
+    by: Option<IpAddr>,
+    asked: Mark,
+    until: Timestamp,
+    /// What became of the transfer.
+    transfer: Option<Transfer>,
+}
+
+/// What became of a transfer, as far as the findings of its data connection depend on it.
+#[derive(Clone, Debug)]
+struct Transfer {
+    verb: &'static str,
+    code: Option<u16>,
+    aborted: bool,
+}
+
+/// A control connection that cannot be read.
+#[derive(Clone, Copy, Debug)]
+struct SealedControl {
+    stream: u32,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Candidates(Vec<Candidate>);
+
+/// A connection that may be a data connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) stream: u32,
+    pub(crate) client: (IpAddr, u16),
+    pub(crate) server: (IpAddr, u16),
+    pub(crate) first: Mark,
+    pub(crate) last: Mark,
+    /// Whether it opened.
+    pub(crate) opened: bool,
+    /// Whether both sides closed it, and neither reset it.
+    pub(crate) closed: bool,
+    /// Bytes of the client and of the server.
+    pub(crate) bytes: [u64; 2],
+    /// Its root cause, where it failed.
+    pub(crate) failure: Option<Failure>,
+    /// The finding about the first reset of it, however severe.
+    pub(crate) reset: Option<Failure>,
+    /// The side that closed first.
+    pub(crate) closed_first: Option<Side>,
+    /// Its end, where the server closed it behind a TLS handshake in which no session was resumed.
+    pub(crate) unresumed: Option<Mark>,
+}
+
+/// Why a candidate failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: &'static str,
+    pub(crate) culprit: Culprit,
+    pub(crate) confidence: Confidence,
+}
+
+/// What a data connection belongs to.
+#[derive(Clone, Debug)]
+struct Tie {
+    control: u32,
+    /// What is known of the transfer; `None` where the control connection cannot be read.
+    transfer: Option<Transfer>,
+    confidence: Confidence,
+}
+
+/// Findings that a healthy data connection has: an empty list, or an upload, in which the server never sends.
+const USUAL: [&str; 4] = [
+    code::TCP_CLOSED_WITHOUT_DATA,
+    code::TCP_NO_RESPONSE,
+    code::TCP_HALF_CLOSED,
+    code::TCP_SLOW_RESPONSE,
+];
+
+/// Findings about a reset that ends an open connection.
+const RESETS: [&str; 4] = [
+    code::RST_ABORT,
+    code::RST_UNREAD_DATA,
+    code::RST_NO_CONNECTION,
+    code::RST_GAVE_UP,
+];
+
+/// Replies by which a server reports that a data connection broke off.
+pub(crate) const BROKEN: [u16; 4] = [421, 425, 426, 451];
+
+impl FtpConnections {
+    /// Takes in one connection.
+    pub(crate) fn note(&mut self, judged: &Judged) {
+        if self.note_control(&judged.connection) {
+            return;
+        }
+        let Some(candidate) = Candidate::of(judged) else {
+            return;
+        };
+        let known = &mut entry(&mut self.candidates, candidate.server).0;
+        known.retain(|other| other.stream != candidate.stream);
+        if known.len() >= KEPT {
+            known.remove(0);
+        }
+        known.push(candidate);
+    }
+
+    /// Takes in a control connection, ongoing or not; false where it is none.
+    pub(crate) fn note_control(&mut self, connection: &Connection) -> bool {
+        let sealed = is_sealed_ftp(connection);
+        if sealed {
+            let hosts = (connection.client.address, connection.server.address);
+            let known = entry(&mut self.sealed, hosts);
+            known.retain(|other| other.stream != connection.stream);
+            if known.len() >= KEPT {
+                known.remove(0);
+            }
+            known.push(SealedControl {
+                stream: connection.stream,
+                first: connection.first.time,
+                last: connection.last.time,
+            });
+        }
+        let Some(ftp) = ftp_session(connection) else {
+            return sealed;
+        };
+        for (index, data) in ftp.data.iter().enumerate() {
+            let announced = Announced::new(connection, ftp, index, data);
+            for key in places(connection, data) {
+                let known = entry(&mut self.announced, key);
+                known.retain(|other| {
+                    other.control != connection.stream || other.asked != announced.asked
+                });
+                if known.len() >= KEPT {
+                    known.remove(0);
+                }
+                known.push(announced.clone());
+            }
+        }
+        true
+    }
+
+    /// Whether data connections can bear on a connection without a finding: it is a control connection.
+    pub(crate) fn may_concern(connection: &Connection) -> bool {
+        ftp_session(connection).is_some_and(|ftp| !ftp.data.is_empty()) || is_sealed_ftp(connection)
+    }
+
+    /// Adds and changes what the connections of a session show about one another.
+    pub(crate) fn revise(&self, judged: &mut Judged, limits: &Limits) {
+        let connection = &judged.connection;
+        if let Some(ftp) = ftp_session(connection) {
+            let failed = data_connection_failed::finding(connection, ftp, self);
+            let unresumed = self.unresumed(connection);
+            let sealed = match failed.is_none() && unresumed.is_none() {
+                true => data_connection_failed::sealed(connection, ftp, self),
+                false => None,
+            };
+            judged.findings.extend(failed);
+            // A code is reported once: what is certain of it stays.
+            if let Some(unresumed) = unresumed {
+                let known = |finding: &Finding| finding.code == unresumed.code;
+                judged
+                    .findings
+                    .retain(|finding| !known(finding) || finding.severity == Severity::Error);
+                if !judged.findings.iter().any(known) {
+                    judged.findings.push(unresumed);
+                }
+            }
+            judged.findings.extend(sealed);
+            let lost = control_lost::finding(judged, self, limits);
+            judged.findings.extend(lost);
+        } else if let Some(tie) = self.tie(connection) {
+            revise_data(judged, &tie);
+        }
+    }
+
+    /// The control connection of a data connection.
+    fn tie(&self, connection: &Connection) -> Option<Tie> {
+        let (client, server) = (&connection.client, &connection.server);
+        let start = connection.first;
+        let announced = self.announced.get(&(server.address, server.port));
+        let fitting = announced.into_iter().flatten().filter(|announced| {
+            announced.control != connection.stream && announced.fits(client.address, start)
+        });
+        if let Some(announced) = fitting.max_by_key(|announced| announced.asked.frame) {
+            return Some(Tie {
+                control: announced.control,
+                transfer: announced.transfer.clone(),
+                confidence: Confidence::Certain,
+            });
+        }
+        let hosts = [
+            (client.address, server.address),
+            (server.address, client.address),
+        ];
+        let mut sealed = hosts
+            .iter()
+            .filter_map(|hosts| self.sealed.get(hosts))
+            .flatten();
+        let sealed = sealed.find(|control| {
+            control.stream != connection.stream
+                && server.port >= UNPRIVILEGED
+                && control.first <= start.time
+                && start.time <= control.last.after(SEALED_LATE)
+        })?;
+        Some(Tie {
+            control: sealed.stream,
+            transfer: None,
+            confidence: Confidence::Likely,
+        })
+    }
+
+    /// The connection that was made for an announced data connection: the latest attempt at it.
+    pub(crate) fn candidate(
+        &self,
+        control: &Connection,
+        ftp: &FtpFacts,
+        index: usize,
+        data: &FtpData,
+    ) -> Option<&Candidate> {
+        let announced = Announced::new(control, ftp, index, data);
+        let places = places(control, data);
+        let known = places.iter().filter_map(|place| self.candidates.get(place));
+        let mut known: Vec<&Candidate> = known
+            .flat_map(|known| &known.0)
+            .filter(|candidate| {
+                announced.fits(candidate.client.0, candidate.first)
+                    && !self.is_announced_later(&announced, candidate)
+            })
+            .collect();
+        known.sort_by_key(|candidate| candidate.first.frame);
+        // The first that opened is used; those before it are attempts.
+        let opened = known.iter().find(|candidate| candidate.opened).copied();
+        opened.or(known.last().copied())
+    }
+
+    /// The refusal of a data connection whose TLS session was not resumed, on a control connection that cannot be read.
+    fn unresumed(&self, control: &Connection) -> Option<Finding> {
+        let data = self.beside_sealed(control);
+        let mut refused = data.filter_map(|data| Some((data, data.unresumed?)));
+        refused.find_map(|(data, end)| unresumed_finding(control, data.stream, data.first, end))
+    }
+
+    /// Connections that may be data connections of a control connection that cannot be read, in order.
+    pub(crate) fn beside_sealed(
+        &self,
+        control: &Connection,
+    ) -> impl Iterator<Item = &Candidate> + use<'_> {
+        let hosts = [control.client.address, control.server.address];
+        let (first, last) = (control.first.time, control.last.time.after(SEALED_LATE));
+        let known = match is_sealed_ftp(control) {
+            true => self.candidates.values(),
+            false => Default::default(),
+        };
+        let mut data: Vec<&Candidate> = known
+            .flat_map(|known| &known.0)
+            .filter(|data| {
+                let ends = [data.client.0, data.server.0];
+                let between = ends == hosts || [ends[1], ends[0]] == hosts;
+                between && first <= data.first.time && data.first.time <= last
+            })
+            .collect();
+        data.sort_by_key(|data| data.first.frame);
+        data.into_iter()
+    }
+
+    /// Whether a connection belongs to a later announcement of the same place.
+    fn is_announced_later(&self, announced: &Announced, candidate: &Candidate) -> bool {
+        let others = self.announced.get(&candidate.server);
+        others.into_iter().flatten().any(|other| {
+            other.asked.frame > announced.asked.frame
+                && other.fits(candidate.client.0, candidate.first)
+        })
+    }
+}
+
+/// The lowest port that needs no privilege.
+const UNPRIVILEGED: u16 = 1024;
+
+/// Where an announced data connection may be made to: the announced address, and the server's own where a client ignores it.
+fn places(control: &Connection, data: &FtpData) -> Vec<(IpAddr, u16)> {
+    let own = control.server.address;
+    let announced = data.address.unwrap_or(own);
+    let mut places = vec![(announced, data.port)];
+    if data.setup.is_passive() && announced != own {
+        places.push((own, data.port));
+    }
+    places
+}
+
+impl Announced {
+    /// Whether a connection of this client that began there may be the announced one.
+    fn fits(&self, client: IpAddr, first: Mark) -> bool {
+        self.by.is_none_or(|by| by == client)
+            && self.asked.time <= first.time
+            && first.time <= self.until
+    }
+
+    fn new(control: &Connection, ftp: &FtpFacts, index: usize, data: &FtpData) -> Announced {
+        let by = match data.setup {
+            FtpSetup::Pasv | FtpSetup::Epsv => Some(control.client.address),
+            FtpSetup::Port | FtpSetup::Eprt => {
+                (data.address == Some(control.client.address)).then_some(control.server.address)
+            }
+        };
+        let next = index.checked_add(1).and_then(|next| ftp.data.get(next));
+        Announced {
+            control: control.stream,
+            by,
+            asked: Mark {
+                frame: data.asked.frame,
+                time: data.asked.time,
+            },
+            until: next.map_or(control.last.time.after(LATE), |next| next.asked.time),
+            transfer: data.transfer.as_ref().map(|transfer| Transfer {
+                verb: transfer.command.verb.name(),
+                code: transfer.ended.as_ref().map(|reply| reply.code),
+                aborted: transfer.aborted.is_some(),
+            }),
+        }
+    }
+}
+
+impl Candidate {
+    fn of(judged: &Judged) -> Option<Candidate> {
+        let connection = &judged.connection;
+        let (client, server) = (&connection.client, &connection.server);
+        let may_be = server.port >= UNPRIVILEGED && connection.tcp.handshake.syns > 0;
+        let is_http = connection
+            .app
+            .as_deref()
+            .is_some_and(|app| app.http.requests > 0);
+        if !may_be || is_http {
+            return None;
+        }
+        let is_usual = |finding: &&Finding| USUAL.contains(&finding.code);
+        let failed = judged
+            .root_cause()
+            .filter(|root| root.severity == Severity::Error && !is_usual(root));
+        let failure = |finding: &Finding| Failure {
+            code: finding.code,
+            culprit: finding.culprit,
+            confidence: finding.confidence,
+        };
+        let mut findings = judged.findings.iter();
+        let reset = findings.find(|finding| RESETS.contains(&finding.code));
+        let closed_first = match (client.tcp.fin, server.tcp.fin) {
+            (Some(own), Some(other)) if other.frame < own.frame => Some(Side::Server),
+            (Some(_), _) => Some(Side::Client),
+            (None, Some(_)) => Some(Side::Server),
+            (None, None) => None,
+        };
+        let both_closed = client.tcp.fin.is_some() && server.tcp.fin.is_some();
+        Some(Candidate {
+            stream: connection.stream,
+            client: (client.address, client.port),
+            server: (server.address, server.port),
+            first: connection.first,
+            last: connection.last,
+            opened: connection.tcp.handshake.ack.is_some(),
+            closed: both_closed && client.tcp.counts.resets + server.tcp.counts.resets == 0,
+            bytes: [client, server].map(sent),
+            failure: failed.map(failure),
+            reset: reset.map(failure),
+            closed_first,
+            unresumed: refused_unresumed(connection),
+        })
+    }
+}
+
+/// How many bytes a side sent, each counted once.
+fn sent(side: &wirewhy_flow::Endpoint) -> u64 {
+    let ends = side.tcp.next.zip(side.tcp.isn);
+    let numbers = ends.map_or(0, |(next, isn)| {
+        u64::try_from(next.distance_from(isn)).unwrap_or(0)
+    });
+    // The SYN and the FIN have a number each; beyond 2 GiB the numbers have gone round.
+    let bytes = numbers.saturating_sub(1 + u64::from(side.tcp.fin.is_some()));
+    match side.counts.payload_bytes > u64::from(u32::MAX / 2) {
+        true => side.counts.payload_bytes,
+        false => bytes,
+    }
+}
+
+/// What the session of a data connection shows about its findings.
+fn revise_data(judged: &mut Judged, tie: &Tie) {
+    let opened = judged.connection.tcp.handshake.ack.is_some();
+    let transfer = tie.transfer.as_ref();
+    let code = transfer.and_then(|transfer| transfer.code);
+    let succeeded = code.is_some_and(|code| (200..300).contains(&code));
+    let ended_well = [&judged.connection.client, &judged.connection.server]
+        .into_iter()
+        .all(|side| side.tcp.counts.resets == 0);
+    judged.findings.retain(|finding| {
+        !(opened && USUAL.contains(&finding.code) && (transfer.is_some() || ended_well))
+    });
+    let mut findings = judged.findings.iter();
+    let has_failed = findings.any(|finding| finding.severity == Severity::Error);
+    let broken = code.is_some_and(|code| BROKEN.contains(&code)) && !has_failed;
+    for finding in &mut judged.findings {
+        let is_reset = RESETS.contains(&finding.code);
+        let words = match transfer {
+            Some(transfer) if opened && is_reset && transfer.aborted => {
+                finding.severity = Severity::Note;
+                format!("the client had aborted this {} (ABOR)", transfer.verb)
+            }
+            Some(_) if opened && is_reset && succeeded => {
+                finding.severity = Severity::Note;
+                "the server reported the transfer complete".to_owned()
+            }
+            Some(transfer) if opened && is_reset && broken => {
+                finding.severity = Severity::Error;
+                format!("it carried a {} that did not end", transfer.verb)
+            }
+            _ if finding.severity < Severity::Error => continue,
+            Some(transfer) => format!("it was for a {}", transfer.verb),
+            None if tie.confidence == Confidence::Certain => "it is a data connection".to_owned(),
+            None => "it is likely a data connection".to_owned(),
+        };
+        finding.facts.0.push(("control_stream", tie.control.into()));
+        let words = format!("; {words} (FTP, stream {})", tie.control);
+        finding.summary.push_str(&words);
+    }
+}
+
+/// The same culprit as the control connection names it, whose client is the server of an active data connection.
+pub(crate) fn seen_from_control(culprit: Culprit, setup: FtpSetup) -> Culprit {
+    let role = match culprit.role {
+        Role::Client if !setup.is_passive() => Role::Server,
+        Role::Server if !setup.is_passive() => Role::Client,
+        role => role,
+    };
+    Culprit { role, ..culprit }
+}
