@@ -231,6 +231,15 @@ fn mail() {
         refused(&steps),
         expected(AppProtocol::Pop3, "", "-ERR authentication failed")
     );
+    let news = [
+        server("200 ready\r\n"),
+        client("AUTHINFO USER bob\r\n"),
+        server("381 more\r\n"),
+        client("AUTHINFO PASS secret\r\n"),
+        server("481 no\r\n"),
+    ];
+    assert_eq!(refused(&news[..3]), None);
+    assert_eq!(refused(&news), expected(AppProtocol::Nntp, "481", "no"));
     let imap = [
         server("* OK ready\r\n"),
         client("a1 LOGIN bob secret\r\n"),
@@ -239,6 +248,16 @@ fn mail() {
     assert_eq!(
         refused(&imap),
         expected(AppProtocol::Imap, "", "NO [AUTHENTICATIONFAILED] no")
+    );
+    let accepted = [
+        server("* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n"),
+        client("a1 LOGIN bob secret\r\n"),
+        server("a1 OK [CAPABILITY IMAP4rev1 IDLE] in\r\n"),
+    ];
+    let facts = facts(&accepted);
+    assert_eq!(
+        (facts.refusal, facts.upgrade.unwrap().offered),
+        (None, Some(true))
     );
     let full = [server("* BYE too many connections\r\n")];
     assert_eq!(

@@ -60,13 +60,17 @@ impl Admission {
             self.refusal = None;
             return;
         }
+        let code = match kind {
+            Kind::Nntp => line.get(..3).unwrap_or(&[]),
+            _ => &[],
+        };
         let protocol = match kind {
             Kind::Imap => AppProtocol::Imap,
             Kind::ManageSieve => AppProtocol::ManageSieve,
             Kind::Nntp => AppProtocol::Nntp,
             _ => AppProtocol::Pop3,
         };
-        self.refuse(protocol, b"", line, mark);
+        self.refuse(protocol, code, line, mark);
     }
 
     fn refuse(&mut self, protocol: AppProtocol, code: &[u8], line: &[u8], mark: Mark) {

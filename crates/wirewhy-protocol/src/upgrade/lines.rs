@@ -205,7 +205,7 @@ impl StartTls for Lines {
             &["EHLO", "LHLO", "FEAT", "CAPA", "CAPABILITIES", "CAPABILITY"],
         ) {
             self.lists = Some(self.commands);
-        } else if is(first, &["PASS", "APOP", "AUTH", "AUTHENTICATE"])
+        } else if is(first, &["PASS", "APOP", "AUTH", "AUTHENTICATE", "AUTHINFO"])
             // POP3's AUTH alone asks for a list of mechanisms.
             && second.is_some()
             && !matches!(self.kind, Kind::Smtp | Kind::SmtpOrFtp)
@@ -482,16 +482,20 @@ impl Lines {
         let second = spoken.next();
         let untagged = is(first, &["*"]);
         if has(line, "CAPABILITY") && (untagged || is(second, &["OK"])) {
-            facts.offered = Some(has(line, "STARTTLS"));
+            // What it could before a login it need not list after it.
+            let offered = has(line, "STARTTLS") || facts.offered == Some(true);
+            facts.offered = Some(offered);
         }
         let words = || {
             let tag = line.iter().position(|&byte| byte == b' ');
             line.get(tag.unwrap_or(0)..).unwrap_or(&[])
         };
         if untagged {
-            if is(second, &["BYE"]) && self.commands == 0 {
+            // In place of a greeting; later it is the answer to LOGOUT, or said to one that was let in.
+            if is(second, &["BYE"]) && self.answers == 0 {
                 self.admission.answered(self.kind, words(), false, mark);
             }
+            self.answers = self.answers.saturating_add(1);
             return is(second, &["PREAUTH"]);
         }
         let [asks, enters] = &self.tags;

@@ -4,6 +4,7 @@ use wirewhy_flow::{Connection, Interval, Mark, Side};
 use wirewhy_protocol::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 
 use super::starttls_refused;
+use crate::causes::CONVERSATION;
 use crate::ending::Ending;
 use crate::handshake::culprit;
 use crate::wording::socket;
@@ -29,7 +30,7 @@ pub(crate) const RECORD: Record = Record {
         "Masked: Cisco's ESMTP inspection does that (no inspect esmtp, or allow-tls).",
         "Not masked: switch TLS on in the server (Postfix: smtpd_tls_security_level, MySQL: ssl_cert), or is it the wrong port?",
     ],
-    explained_by: &[],
+    explained_by: &[CONVERSATION],
     reportable: Reportable::Soon,
 };
 
