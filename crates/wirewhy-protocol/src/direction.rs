@@ -195,9 +195,14 @@ impl Direction {
     }
 
     pub(crate) fn facts(&self, shared: &SharedState) -> SideFacts {
+        let protocol = self.protocol.or_else(|| self.best_guess());
+        let is_http = matches!(
+            protocol,
+            Some(AppProtocol::Http1Request | AppProtocol::Http1Response)
+        );
         SideFacts {
-            begins_with_text: self.opening.is_text(),
-            protocol: self.protocol.or_else(|| self.best_guess()),
+            begins_with_text: is_http || self.opening.is_text(),
+            protocol,
             inner: self.inner,
             framing: self.framing(shared),
             closed: self.end.is_some(),
