@@ -1,6 +1,6 @@
 //! `ssh.no-shared-algorithms`: the offers of both sides have nothing in common in a list.
 
-use wirewhy_flow::Connection;
+use wirewhy_flow::{Connection, Side};
 use wirewhy_protocol::{SshList, Unshared};
 
 use crate::wording::socket;
@@ -53,7 +53,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         code: RECORD.code,
         severity: Severity::Error,
         confidence: Confidence::Certain,
-        culprit: Culprit::new(Role::Unknown, None),
+        culprit: culprit(connection, first),
         summary: format!(
             "{} and {} have no SSH {} in common{also}: the client offers {}, the server {}",
             connection.client.address,
@@ -71,6 +71,42 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             .with("server_software", server.identification.as_deref()),
         consequence_of: None,
     })
+}
+
+/// The side that offers nothing but what others have switched off is the likelier one to change; otherwise the one that offers
+/// less, if either.
+fn culprit(connection: &Connection, list: &Unshared) -> Culprit {
+    let outdated = |names: &str| !names.is_empty() && names.split(',').all(is_outdated);
+    let count = |names: &str| names.split(',').count();
+    let (client, server) = (&*list.client, &*list.server);
+    let (side, confidence) = match (outdated(client), outdated(server)) {
+        (true, false) => (Side::Client, Confidence::Likely),
+        (false, true) => (Side::Server, Confidence::Likely),
+        _ if count(client) < count(server) => (Side::Client, Confidence::Possible),
+        _ if count(client) > count(server) => (Side::Server, Confidence::Possible),
+        _ => return Culprit::new(Role::Unknown, None),
+    };
+    crate::handshake::culprit(connection, side).at_most(confidence)
+}
+
+/// Whether a name is one that OpenSSH no longer offers by default, for its hash, its group or its mode is broken or weak
+/// (RFC 9142 for key exchange; OpenSSH's release notes for the others).
+fn is_outdated(name: &str) -> bool {
+    let exact = [
+        "diffie-hellman-group1-sha1",
+        "diffie-hellman-group14-sha1",
+        "diffie-hellman-group-exchange-sha1",
+        "rsa1024-sha1",
+        "ssh-rsa",
+        "ssh-dss",
+        "none",
+    ];
+    exact.contains(&name)
+        || name.ends_with("-cbc")
+        || name.starts_with("arcfour")
+        || name.starts_with("hmac-md5")
+        || name.starts_with("hmac-sha1-96")
+        || name.starts_with("hmac-ripemd160")
 }
 
 /// A list in a sentence.
@@ -105,8 +141,8 @@ fn brief(names: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::super::tls::traces::Talk;
-    use crate::Confidence;
     use crate::testing::{codes, only};
+    use crate::{Confidence, Role};
 
     /// An offer with these host keys.
     pub(super) fn offer(host_keys: &str) -> Vec<u8> {
@@ -152,8 +188,26 @@ mod tests {
             (found.code, found.confidence),
             ("ssh.no-shared-algorithms", Confidence::Certain)
         );
+        // The server has nothing but what is switched off elsewhere.
+        assert_eq!(
+            (found.culprit.role, found.culprit.confidence),
+            (Role::Server, Confidence::Likely)
+        );
         let words = "no SSH host key algorithm in common: the client offers ssh-ed25519, rsa-sha2-512, the server ssh-rsa, ssh-dss";
         assert!(found.summary.contains(words), "{}", found.summary);
+    }
+
+    #[test]
+    fn without_old_names_the_shorter_offer_is_possibly_at_fault() {
+        let found = only(
+            &talk("ssh-ed25519", "rsa-sha2-512,rsa-sha2-256")
+                .client_closes()
+                .lines(),
+        );
+        assert_eq!(
+            (found.culprit.role, found.culprit.confidence),
+            (Role::Client, Confidence::Possible)
+        );
     }
 
     #[test]
