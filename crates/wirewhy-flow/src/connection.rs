@@ -4,7 +4,7 @@ use wirewhy_packet::{Interval, Seq, Timestamp};
 use wirewhy_protocol::{AppFacts, Refusal, Transport};
 
 use crate::{
-    Endpoint, EndpointState, EventKind, Events, Handshake, Mark, Side, Surroundings, Tcp,
+    Endpoint, EndpointState, EventKind, Events, Handshake, LookedUp, Mark, Side, Surroundings, Tcp,
     TcpEndpoint, TtlSeen, Vantage, Zeek,
 };
 
@@ -31,6 +31,8 @@ pub struct Connection {
     pub notice: Option<Box<Refusal>>,
     /// The server name in the client's TLS hello, as it was on the wire.
     pub server_name: Option<Box<str>>,
+    /// The name that the client had looked up for the server's address when it began; `None` where that was not seen.
+    pub looked_up: Option<Box<LookedUp>>,
     /// What happened, in order.
     pub events: Events,
     /// Zeek's view of the same packets.
@@ -155,6 +157,7 @@ impl Connection {
             app: None,
             notice: None,
             server_name: None,
+            looked_up: None,
             events: Events::default(),
             zeek: Zeek::default(),
             ended: Ended::EndOfCapture,

@@ -16,6 +16,7 @@ mod event;
 mod exchange;
 mod expiry;
 mod gaps;
+mod lookups;
 mod neighbours;
 mod observe;
 mod resets;
@@ -36,6 +37,9 @@ pub use delivery::{Delivery, Hole, Run, Smoothed, Stuck, Trouble, WindowStall};
 pub use endpoint::{Counts, Endpoint, TtlSeen};
 pub use event::{Asked, BeforeReset, Event, EventKind, Events, Icmp, Mark, Position, Reset};
 pub use exchange::{Answer, Exchange};
+pub use lookups::{
+    Alike, Answered, LookedUp, Lookup, LookupTally, Lookups, Query, QueryError, Resolver, Socket,
+};
 pub use neighbours::{
     Asking, Claimant, Contest, Hearing, Neighbour, Neighbours, Place, Requests, Return,
 };

@@ -4,12 +4,14 @@ mod collision;
 mod datagrams;
 mod icmp;
 mod interruption;
+mod lookups;
 mod retire;
 mod watch;
 
 use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
+use self::lookups::ends_of;
 use self::retire::{class_of, quiet_of};
 use self::watch::Watch;
 use crate::datagrams::LiveDatagrams;
@@ -19,8 +21,8 @@ use crate::segment::Segment;
 use crate::streams::RELEASED;
 use crate::surroundings::Hosts;
 use crate::{
-    Collision, Connection, Ended, Endpoint, Events, Located, Opened, Pair, Roles, Side, Streams,
-    Surroundings,
+    Collision, Connection, Ended, Endpoint, Events, Located, Lookups, Opened, Pair, Roles, Side,
+    Streams, Surroundings,
 };
 
 /// How much a tracker holds, and for how long.
@@ -131,6 +133,7 @@ pub struct Tracker {
     now: Timestamp,
     tally: Tally,
     context: CaptureContext,
+    lookups: Lookups,
     /// How many slots hold a SYN and nothing else.
     alone: usize,
     /// The notes of a connection that is over, for the next one.
@@ -183,6 +186,7 @@ impl Tracker {
             now: Timestamp(i64::MIN),
             tally: Tally::default(),
             context: CaptureContext::default(),
+            lookups: Lookups::default(),
             alone: 0,
             spare: None,
             watch: None,
@@ -237,10 +241,16 @@ impl Tracker {
                 Some(self.observe_segment(pair, located, segment, tcp.payload, sink))
             }
             Transport::Udp(udp) => {
+                self.lookups.observe(packet, &ip, udp, self.now);
                 self.observe_datagram(packet, &ip, udp, sink);
                 None
             }
+            Transport::Fragment(piece) => {
+                self.lookups.observe_fragment(packet, &ip, piece);
+                None
+            }
             Transport::IcmpError(error) => {
+                self.lookups.observe_icmp(packet, ip.source, error);
                 self.observe_icmp(packet, ip.source, error);
                 None
             }
@@ -270,6 +280,7 @@ impl Tracker {
     /// Hands over every connection still followed, by stream number, those over TCP first.
     pub fn finish(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
         use wirewhy_protocol::Transport::{Tcp, Udp};
+        self.lookups.finish(self.now);
         let mut left: Vec<(wirewhy_protocol::Transport, u32, u32)> =
             Vec::with_capacity(self.following());
         for (slot, place) in (0u32..).zip(&self.slots) {
@@ -345,6 +356,12 @@ impl Tracker {
     ) {
         self.make_room(sink);
         let LoneSyn { pair, segment, .. } = lone;
+        if segment.flags.is_pure_syn() {
+            let (client, server) = (pair.source, pair.destination);
+            let mark = segment.mark();
+            self.lookups
+                .observe_opening(client, server, lone.stream, mark);
+        }
         let alone = segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin();
         let occupant = if alone && segment.payload_len == 0 && collision.is_none() {
             Occupant::Syn(Box::new(lone))
@@ -439,6 +456,11 @@ impl Tracker {
             live.connection.zeek.flip();
         }
         live.observe(from, segment, payload, &mut self.context);
+        live.connection.looked_up = self.looked_up(&live.connection);
+        if self.context.has_dns() {
+            let messages = self.context.take_dns();
+            self.note_messages(ends_of(&live.connection), segment.ttl, &messages);
+        }
         live
     }
 
@@ -518,6 +540,9 @@ impl Tracker {
         let opened = live.connection.tcp.handshake.ack;
         let resent = live.connection.resent();
         let recorded = live.observe(from, segment, payload, context);
+        let names = context
+            .has_dns()
+            .then(|| (ends_of(&live.connection), context.take_dns()));
         let class = class_of(live);
         let resent = live.connection.resent().saturating_sub(resent);
         let opens = opened.is_none() && live.connection.tcp.handshake.ack.is_some();
@@ -537,6 +562,9 @@ impl Tracker {
         self.tally.retransmissions += u64::from(resent);
         if let Some((watch, took)) = self.watch.as_mut().zip(handshake) {
             watch.handshake(took);
+        }
+        if let Some((ends, messages)) = names {
+            self.note_messages(ends, segment.ttl, &messages);
         }
         self.note(recorded, segment.frame);
         self.touch(slot);
@@ -611,6 +639,10 @@ impl Tracker {
         self.spare = Some(notes);
         connection.ended = ended;
         connection.observed_until = self.observed_until(connection.last.time);
+        if connection.looked_up.is_none() {
+            // It began with a packet of the server, or on the other side than it seemed.
+            connection.looked_up = self.looked_up(&connection);
+        }
         let then = connection.surroundings.accepted;
         connection.surroundings = self.around(&connection);
         // What was accepted before this connection began, with all that is known by now of that clock.

@@ -19,8 +19,8 @@ pub use checksum::Checksum;
 pub use decode::Decoder;
 pub use frame::{Frame, LinkType, RecordingGap};
 pub use packet::{
-    Arp, IcmpError, Ip, IpId, Link, MacAddr, NeighborDiscovery, Packet, Quoted, QuotedTcp, Stop,
-    StopReason, Transport, UdpDatagram,
+    Arp, Fragment, IcmpError, Ip, IpId, Link, MacAddr, NeighborDiscovery, Packet, Quoted,
+    QuotedTcp, Stop, StopReason, Transport, UdpDatagram,
 };
 pub use seq::Seq;
 pub use tcp::{SackBlocks, TcpFlags, TcpHeader, TcpOptions, TcpSegment, TcpTimestamps};

@@ -107,7 +107,7 @@ pub enum Transport<'a> {
     /// A neighbour solicitation or advertisement (RFC 4861).
     NeighborDiscovery(NeighborDiscovery),
     /// A fragment of a datagram that is not complete yet, or never will be.
-    Fragment,
+    Fragment(Fragment<'a>),
     /// An IP protocol this program does not read.
     OtherIp {
         /// The IP protocol number.
@@ -128,6 +128,17 @@ pub struct UdpDatagram<'a> {
     pub payload: &'a [u8],
     /// Length of the payload on the wire in bytes.
     pub payload_len: u32,
+}
+
+/// A fragment of an IP datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragment<'a> {
+    /// What the datagram carries, as an IP protocol number.
+    pub protocol: u8,
+    /// Where its bytes belong in the datagram.
+    pub offset: u32,
+    /// The captured part of its bytes, behind the IP headers.
+    pub data: &'a [u8],
 }
 
 /// An ICMP (RFC 792) or ICMPv6 (RFC 4443) error message.

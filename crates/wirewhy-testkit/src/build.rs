@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use wirewhy_packet::{Interval, LinkType, MacAddr, Timestamp};
 
 use crate::OwnedFrame;
+use crate::dns::{self, Dns, Said, make_first_fragment};
 use crate::options;
 use crate::parse::{
     End, Event, FrameChanges, Icmp, Line, Message, Route, Segment, Setting, SocketOrEnd,
@@ -83,6 +84,7 @@ impl Builder {
             Event::Segment(segment) => self.segment(&segment),
             Event::Duplicate(changes) => self.duplicate(&changes),
             Event::Icmp(icmp) => self.icmp(&icmp),
+            Event::Dns(dns) => self.dns(*dns),
             Event::ArpRequest(who, whom) => self.arp(1, who, whom),
             Event::ArpReply(who, whom) => self.arp(2, who, whom),
             Event::End => self.end(),
@@ -213,6 +215,81 @@ impl Builder {
         Ok(())
     }
 
+    fn dns(&mut self, dns: Dns) -> Result<(), String> {
+        let Dns {
+            client,
+            resolver,
+            said,
+            frame: changes,
+        } = dns;
+        let (payload, from, to, is_fragment) = match said {
+            Said::Query(payload) => (payload, client, resolver, false),
+            Said::Response(payload, sender) => (payload, sender, client, false),
+            Said::Fragment(mut payload) => {
+                payload.resize(payload.len().next_multiple_of(8), 0);
+                (payload, resolver, client, true)
+            }
+            Said::Refusal => return self.refuse(resolver.ip(), client.ip(), &changes),
+        };
+        let ip = self.udp_header(from.ip(), to.ip(), wire::PROTOCOL_UDP, &changes);
+        let mut body = wire::udp((from.port(), to.port()), &payload, &ip);
+        if is_fragment && let Some(length) = body.get_mut(4..6) {
+            length.copy_from_slice(&2_000_u16.to_be_bytes());
+        }
+        let macs = macs(self.mac_of(from.ip()), self.mac_of(to.ip()), &changes);
+        let mut frame = wire::ethernet_ip(macs, &ip, &body)?;
+        if is_fragment {
+            make_first_fragment(&mut frame, ETHERNET_LEN);
+        }
+        self.record(frame, &changes);
+        Ok(())
+    }
+
+    /// ICMP port unreachable about the last frame.
+    fn refuse(&mut self, from: IpAddr, to: IpAddr, changes: &FrameChanges) -> Result<(), String> {
+        let last = self
+            .whole
+            .last()
+            .and_then(|frame| frame.get(ETHERNET_LEN..));
+        let quoted = last.ok_or("no datagram to refuse")?.to_vec();
+        let (kind, code, protocol) = match from {
+            IpAddr::V4(_) => (3, 3, wire::PROTOCOL_ICMP),
+            IpAddr::V6(_) => (1, 4, wire::PROTOCOL_ICMPV6),
+        };
+        let ip = self.udp_header(from, to, protocol, changes);
+        let body = wire::icmp(kind, code, 0, &quoted, &ip);
+        let macs = macs(self.mac_of(from), self.mac_of(to), changes);
+        let frame = wire::ethernet_ip(macs, &ip, &body)?;
+        self.record(frame, changes);
+        Ok(())
+    }
+
+    fn udp_header(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+        protocol: u8,
+        changes: &FrameChanges,
+    ) -> IpHeader {
+        IpHeader {
+            source,
+            destination,
+            protocol,
+            ttl: changes.ttl.unwrap_or(64).saturating_sub(changes.hops),
+            id: changes.id.unwrap_or(0),
+            dont_fragment: changes.dont_fragment.unwrap_or(false),
+            tos: changes.tos.unwrap_or(0),
+            len: changes.ip_len,
+        }
+    }
+
+    /// The link address of a host: of the party of a connection, where it is one.
+    fn mac_of(&self, address: IpAddr) -> MacAddr {
+        let parties = self.connections.iter();
+        let known = parties.filter_map(|connection| connection_mac(connection, address));
+        known.last().unwrap_or_else(|| dns::mac_of(address))
+    }
+
     fn arp(&mut self, operation: u16, who: SocketOrEnd, whom: SocketOrEnd) -> Result<(), String> {
         let (mac, address) = self.arp_party(who)?;
         let target = self.arp_party(whom)?;
@@ -253,7 +330,7 @@ impl Builder {
             len: None,
         };
         let macs = (OTHER_MAC, MacAddr([2, 0, 0, 0, 0, 0xfd]));
-        let frame = wire::ethernet_ip(macs, &ip, &wire::udp((9, 9), &ip))?;
+        let frame = wire::ethernet_ip(macs, &ip, &wire::udp((9, 9), &[], &ip))?;
         self.record(frame, &FrameChanges::default());
         Ok(())
     }

@@ -23,6 +23,9 @@
 //! | `T dup …` | the frame before, recorded again; takes `ttl`, `ttl-N`, `src`, `dst`, `snap` |
 //! | `T [#N] icmp WHO > client MESSAGE …` | an ICMP error, ICMPv6 where the client has an IPv6 address; or `> server` |
 //! | `T arp WHO asks WHOM`, `T arp WHO tells WHOM` | an ARP request, an ARP reply |
+//! | `T dns CLIENT > RESOLVER ID NAME TYPE …` | a DNS query over UDP |
+//! | `T dns CLIENT < RESOLVER ID RCODE NAME TYPE …` | a response |
+//! | `T dns CLIENT refused RESOLVER` | ICMP port unreachable in answer to the frame before |
 //! | `T end` | the capture runs on until here: a UDP datagram between strangers |
 //! | `[#N] client …`, `[#N] server …` | settings of one end: `ADDRESS:PORT`, `isn N`, `ttl N`, `id N` (the next IPv4 identification), `mac M`, `df`, `nodf` |
 //! | `snap N` | from here on, N bytes of each frame are captured |
@@ -50,6 +53,14 @@
 //! | `snap N` | bytes captured of this frame |
 //! | `iplen N`, `off N`, `badsum` | a wrong IP length, data offset (in words), TCP checksum |
 //!
+//! # DNS
+//!
+//! CLIENT and RESOLVER are an address, perhaps with a port: else 40000 and 53. ID is the number, RCODE `noerror`, `formerr`,
+//! `servfail`, `nxdomain`, `notimp` or `refused`. Behind a query: `norec`, `edns N`. Behind a response: addresses, `cname NAME`
+//! (the addresses behind it belong to that name), `life N` (of the records behind it), `tc`, `aa`, `nora`, `soa ZONE`,
+//! `ns ZONE`, `edns N`, `ede N "text"`, `from ADDRESS`, `noquestion`, `fragment` (the first of a longer response); behind
+//! both the IP header fields.
+//!
 //! # ICMP messages
 //!
 //! `unreachable net|host|protocol|port|admin`, `frag-needed mtu N` and `packet-too-big mtu N` (the same), `time-exceeded`,
@@ -57,6 +68,7 @@
 //! for the number of bytes quoted from its IP header on, and the IP header fields.
 
 mod build;
+mod dns;
 mod options;
 mod parse;
 mod wire;

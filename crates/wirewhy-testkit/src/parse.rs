@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use wirewhy_packet::{MacAddr, TcpFlags};
 
+use crate::dns::{Dns, dns};
 use crate::options::{self, Opt};
 use crate::words::{Word, Words, hex};
 
@@ -48,6 +49,7 @@ pub(crate) enum Event {
     /// The frame before, recorded again.
     Duplicate(FrameChanges),
     Icmp(Icmp),
+    Dns(Box<Dns>),
     /// Who asks for whom.
     ArpRequest(SocketOrEnd, SocketOrEnd),
     /// Who tells whom its link address.
@@ -197,6 +199,9 @@ fn event(words: &mut Words) -> Result<Event, String> {
     }
     if words.take("arp") {
         return arp(words);
+    }
+    if words.take("dns") {
+        return dns(words).map(|dns| Event::Dns(Box::new(dns)));
     }
     let number = connection(words)?;
     if words.take("icmp") {
@@ -466,7 +471,7 @@ fn frame_changes(words: &mut Words) -> Result<FrameChanges, String> {
 }
 
 /// Reads one departure from the defaults, if the next word starts one.
-fn frame_change(changes: &mut FrameChanges, words: &mut Words) -> Result<bool, String> {
+pub(crate) fn frame_change(changes: &mut FrameChanges, words: &mut Words) -> Result<bool, String> {
     let Some(word) = words.peek() else {
         return Ok(false);
     };

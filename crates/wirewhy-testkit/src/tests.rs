@@ -207,6 +207,37 @@ fn bad_lines_are_named() {
 }
 
 #[test]
+fn dns_messages_are_bytes_of_the_wire() {
+    let frames = trace(
+        "0 dns 192.0.2.1:5000 > 192.0.2.53 258 a.example A\n\
+         0.1 dns 192.0.2.1:5000 < 192.0.2.53 258 noerror a.example A 192.0.2.80 from 192.0.2.54\n\
+         0.2 dns 192.0.2.1:5000 refused 192.0.2.53\n",
+    );
+    let query = &frames[0].data[34..];
+    assert_eq!(query[..6], [0x13, 0x88, 0, 53, 0, 8 + 12 + 15]);
+    assert_eq!(query[8..14], [1, 2, 1, 0, 0, 1]);
+    assert_eq!(query[20..], *b"\x01a\x07example\0\0\x01\0\x01");
+    assert_eq!(frames[1].data[26..30], [192, 0, 2, 54]);
+    assert!(
+        frames[1]
+            .data
+            .ends_with(&[0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 192, 0, 2, 80])
+    );
+    assert_eq!(frames[2].data[34..36], [3, 3]);
+    let fragment = trace("0 dns 192.0.2.1 < 192.0.2.53 1 noerror a.example A fragment");
+    assert_eq!(
+        (fragment[0].data[20], fragment[0].data.len() % 8),
+        (0x20, (34 + 8) % 8)
+    );
+    for wrong in [
+        "0 dns 192.0.2.1 > 192.0.2.53 x a A",
+        "0 dns 192.0.2.1 - 192.0.2.53 1 a A",
+    ] {
+        assert_eq!(try_trace(wrong).expect_err(wrong).line, 1);
+    }
+}
+
+#[test]
 #[should_panic(expected = "trace line 2: ")]
 fn trace_panics_with_the_line() {
     let _ = trace("0 end\nnonsense");

@@ -132,12 +132,14 @@ pub(crate) fn tcp(header: &TcpHeader, payload: &[u8], ip: &IpHeader) -> Vec<u8> 
     bytes
 }
 
-/// An empty UDP datagram.
-pub(crate) fn udp(ports: (u16, u16), ip: &IpHeader) -> Vec<u8> {
+/// A UDP datagram.
+pub(crate) fn udp(ports: (u16, u16), payload: &[u8], ip: &IpHeader) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for field in [ports.0, ports.1, 8, 0] {
+    let length = u16::try_from(payload.len() + 8).unwrap_or(u16::MAX);
+    for field in [ports.0, ports.1, length, 0] {
         bytes.extend_from_slice(&field.to_be_bytes());
     }
+    bytes.extend_from_slice(payload);
     seal(&mut bytes, 6, ip);
     bytes
 }

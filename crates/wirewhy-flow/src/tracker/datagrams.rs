@@ -91,6 +91,7 @@ impl Tracker {
         connection.interrupted = self.interrupted && from == Side::Server;
         let client_is_low = pair.source_is_low() == (from == Side::Client);
         let datagrams = Datagrams::of(self.datagram_protocols.unwrap_or_default());
+        connection.looked_up = self.looked_up(&connection);
         let live = LiveDatagrams::new(connection, datagrams, client_is_low);
         let handle = self.place(Occupant::Datagrams(live));
         let due = packet.time.after(self.bounds.datagrams_quiet);

@@ -16,6 +16,7 @@ impl Tracker {
     /// gone on in between in any way, unless both sides have closed.
     pub fn interrupt(&mut self) {
         self.interrupted = true;
+        self.lookups.interrupt();
         for slot in &mut self.slots {
             match &mut slot.occupant {
                 Occupant::None => {}

@@ -83,6 +83,7 @@ impl Tracker {
     pub fn advance(&mut self, now: Timestamp, sink: &mut impl FnMut(Box<Connection>)) {
         self.step(now);
         self.expire(sink);
+        self.lookups.advance(self.now);
     }
 
     /// Shows `look` each connection that changed since the last visit in more than its counts of bytes, and each whose time

@@ -9,7 +9,7 @@ use etherparse::{
 use super::fragments::{Added, Fragment, FragmentKey};
 use super::view::{View, length};
 use super::{Layer, Next, Walk};
-use crate::{Ip, IpId, StopReason, Transport};
+use crate::{Fragment as Piece, Ip, IpId, StopReason, Transport};
 
 /// The numbers of the [IANA registry](https://www.iana.org/assignments/protocol-numbers) that this program follows.
 pub(super) mod protocol {
@@ -290,7 +290,11 @@ impl<'a> Walk<'a, '_> {
 
     #[inline(never)]
     fn fragment(&mut self, fragment: Fragment<'a>) -> Next<'a> {
-        self.packet.transport = Transport::Fragment;
+        self.packet.transport = Transport::Fragment(Piece {
+            protocol: fragment.protocol,
+            offset: length(fragment.offset),
+            data: fragment.data,
+        });
         let headers = fragment.headers;
         if fragment.data.len() < fragment.claimed {
             self.stop("fragment", StopReason::Truncated);

@@ -250,7 +250,7 @@ mod tests {
                     assert!(packet.ip.is_some_and(|ip| ip.reassembled));
                     Some(segment.payload_len)
                 }
-                Transport::Fragment => None,
+                Transport::Fragment(_) => None,
                 other => panic!("{other:?}"),
             });
         }
@@ -447,7 +447,7 @@ mod tests {
         let packet = decode_cut(&mut decoder, LinkType::RAW, &parts[1], 100);
         let stop = packet.stopped.map(|stop| (stop.layer, stop.reason));
         assert_eq!(stop, Some(("fragment", StopReason::Truncated)));
-        assert!(matches!(packet.transport, Transport::Fragment));
+        assert!(matches!(packet.transport, Transport::Fragment(_)));
         // The first one at least tells the header.
         let packet = decode_cut(&mut decoder, LinkType::RAW, &parts[0], 100);
         let stop = packet.stopped.map(|stop| (stop.layer, stop.reason));

@@ -1,0 +1,104 @@
+//! The names that answers gave to addresses, by who asked for them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+use wirewhy_packet::{Interval, MacAddr, Timestamp};
+
+use crate::Mark;
+
+/// A name that a lookup gave to an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LookedUp {
+    /// The name that was asked for; of a chain of aliases its first.
+    pub name: Arc<str>,
+    /// The answer.
+    pub answer: Mark,
+    /// How long the lookup took up to then, since its first query; `None` where that was not seen.
+    pub took: Option<Interval>,
+    until: Timestamp,
+}
+
+/// Who a name is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Whom {
+    /// A host by its address.
+    Host(IpAddr),
+    /// A host by its link address: it may ask over one version of IP and connect over the other.
+    Link(MacAddr),
+    /// The capturing host itself, which asks a resolver on its loopback interface.
+    Own,
+    /// All hosts of the link: multicast DNS and its like.
+    All,
+}
+
+/// Names by address and by whom they are for; the half known longest is forgotten when there are too many.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    young: Table,
+    old: Table,
+}
+
+type Table = IndexMap<(IpAddr, Whom), [Option<LookedUp>; 2], FixedState>;
+
+/// How many pairs of address and client are remembered twice over.
+const REMEMBERED: usize = 32_768;
+
+/// Applications keep addresses for longer than they may.
+const LEAST_LIFE: Interval = Interval::from_secs(600);
+
+impl LookedUp {
+    pub(super) fn new(name: Arc<str>, answer: Mark, took: Option<Interval>, ttl: u32) -> LookedUp {
+        let life = Interval::from_secs(i64::from(ttl)).max(LEAST_LIFE);
+        LookedUp {
+            name,
+            answer,
+            took,
+            until: answer.time.after(life),
+        }
+    }
+}
+
+impl Names {
+    /// Takes in that `address` has this name for some client.
+    pub(super) fn learn(&mut self, address: IpAddr, whom: Whom, found: LookedUp) {
+        if self.young.len() >= REMEMBERED {
+            self.old = std::mem::take(&mut self.young);
+        }
+        let key = (address, whom);
+        let earlier = self.old.get_mut(&key).map(std::mem::take);
+        let [latest, before] = self
+            .young
+            .entry(key)
+            .or_insert_with(|| earlier.unwrap_or_default());
+        *before = latest.replace(found);
+    }
+
+    /// The name of `address` for a client at `time`: of its latest answer before.
+    pub(super) fn find(
+        &self,
+        address: IpAddr,
+        client: IpAddr,
+        link: Option<MacAddr>,
+        time: Timestamp,
+    ) -> Option<&LookedUp> {
+        if self.young.is_empty() && self.old.is_empty() {
+            return None;
+        }
+        let whom = [
+            Some(Whom::Host(client)),
+            link.map(Whom::Link),
+            Some(Whom::Own),
+            Some(Whom::All),
+        ];
+        whom.into_iter().flatten().find_map(|whom| {
+            let key = (address, whom);
+            let found = self.young.get(&key).or_else(|| self.old.get(&key))?;
+            let known = found.iter().flatten();
+            let mut lives = known.filter(|found| found.answer.time <= time && time <= found.until);
+            lives.next()
+        })
+    }
+}
