@@ -173,6 +173,8 @@ limits! {
     /// How long a body must have been held back for a "100 Continue" before it is a stall: a little less than the shortest wait of
     /// the usual clients, 350 ms (.NET).
     expect_stall: Interval = Interval::from_millis(300);
+    /// How long a lookup of a name may take before it is slow: from here on a user notices that nothing happens.
+    slow_lookup: Interval = Interval::from_secs(1);
     /// How long a TLS handshake may stand still before its silence is a finding.
     handshake_silence: Interval = Interval::from_secs(10);
     /// How long before a certificate expires it is worth a note.

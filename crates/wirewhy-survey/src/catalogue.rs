@@ -2,7 +2,7 @@
 
 use wirewhy_detect::{DETECTORS, Group, Record};
 
-use crate::detectors::{arp, capture, ftp, host, rst, service, tcp};
+use crate::detectors::{arp, capture, dns, ftp, host, rst, service, tcp};
 use crate::rule::Detector;
 
 /// The rules over many connections, one line each. Where several apply to one thing, the order decides.
@@ -19,6 +19,14 @@ pub(crate) const SURVEY: &[Detector] = &[
     host::idle_timer::DETECTOR,
     host::address_conflict::DETECTOR,
     arp::unanswered::DETECTOR,
+    dns::timeout::DETECTOR,
+    dns::nxdomain::DETECTOR,
+    dns::servfail::DETECTOR,
+    dns::refused::DETECTOR,
+    dns::slow::DETECTOR,
+    dns::tcp_blocked::DETECTOR,
+    dns::fragments_lost::DETECTOR,
+    dns::conflicting_answers::DETECTOR,
     capture::cut_short::DETECTOR,
     capture::packets_missing::DETECTOR,
     capture::one_direction::DETECTOR,

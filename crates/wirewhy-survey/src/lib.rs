@@ -17,6 +17,8 @@ mod flood;
 mod ftp;
 mod group;
 mod hellos;
+mod lookup_findings;
+mod lookups;
 mod openings;
 mod options;
 mod probes;

@@ -7,6 +7,7 @@ use wirewhy_flow::Neighbours;
 use wirewhy_packet::Interval;
 
 use crate::flood::Recorded;
+use crate::lookups::{LookupCase, LookupFinding};
 use crate::recording::CaptureFaults;
 use crate::service::ServiceTally;
 use crate::source::SourceTally;
@@ -31,6 +32,8 @@ pub(crate) enum Rule {
     IdleTimes(fn(&IdleTimes, &Limits) -> Option<Finding>),
     /// Over the ARP and neighbour discovery messages of the link.
     Link(fn(&Neighbours, &Limits) -> Vec<(IpAddr, Finding)>),
+    /// Over one lookup, or several alike.
+    Lookup(fn(&LookupCase<'_>, &Limits) -> Option<LookupFinding>),
     /// Over what is known of the recording.
     Recording(fn(&CaptureFaults, &Limits) -> Option<Finding>),
     /// Added to single connections by [`Survey::revise`](crate::Survey::revise).

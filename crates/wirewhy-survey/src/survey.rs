@@ -7,7 +7,7 @@ use wirewhy_detect::{
     Confidence, Finding, Judged, Limits, Scope, Severity, code, idle_before_end, large_unanswered,
     link_causes, while_others_pass,
 };
-use wirewhy_flow::{Connection, Neighbours};
+use wirewhy_flow::{Connection, Lookups, Neighbours};
 
 use crate::alive::Alive;
 use crate::attempts::Attempts;
@@ -20,6 +20,7 @@ use crate::detectors::service::down;
 use crate::ftp::FtpConnections;
 use crate::group::{GroupFinding, about_host};
 use crate::hellos::Hellos;
+use crate::lookup_findings::{Unanswering, about_lookups};
 use crate::openings::OpenedConnections;
 use crate::options::SynOptions;
 use crate::probes::{HealthChecks, is_probe_like, is_unused_tls};
@@ -43,6 +44,7 @@ pub struct Survey {
     options: SynOptions,
     attempts: Attempts,
     ftp: FtpConnections,
+    unanswering: Unanswering,
     faults: CaptureFaults,
 }
 
@@ -65,6 +67,7 @@ impl Survey {
         self.options.note(connection, limits);
         self.attempts.note(judged, limits);
         self.ftp.note(judged);
+        self.unanswering.note(judged);
         self.probes.note(connection, limits);
         self.note_idle_end(judged, limits);
         if opened(judged) {
@@ -157,12 +160,14 @@ impl Survey {
         Some(while_others_pass(connection, lost, alive))
     }
 
-    /// The findings beyond single connections, given what reading the capture showed and what was seen of the link.
+    /// The findings beyond single connections, given what reading the capture showed, what was seen of the link, and
+    /// the lookups that are over.
     #[must_use]
     pub fn findings(
         &self,
         recording: CaptureFaults,
         neighbours: &Neighbours,
+        lookups: &Lookups,
         limits: &Limits,
     ) -> Vec<GroupFinding> {
         let seen = &self.faults;
@@ -186,6 +191,12 @@ impl Survey {
         let one_direction = one_direction::applies(&faults, limits);
         found.extend(self.attempts.findings(one_direction, limits));
         found.extend(about_link(neighbours, limits));
+        found.extend(about_lookups(
+            lookups,
+            &self.unanswering,
+            one_direction,
+            limits,
+        ));
         // An absence, or a share of the packets, is not known where packets are missing.
         let unknown = [
             down::RECORD.code,

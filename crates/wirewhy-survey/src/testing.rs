@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use indexmap::IndexMap;
 use wirewhy_detect::{Finding, Judged, Limits, TrustStore, judge};
-use wirewhy_flow::{Bounds, Connection, Neighbours, Tracker};
+use wirewhy_flow::{Bounds, Connection, Lookups, Neighbours, Tracker};
 use wirewhy_packet::{Arp, Decoder, Ip, MacAddr, NeighborDiscovery, Packet, Timestamp, Transport};
 use wirewhy_testkit::trace;
 
@@ -43,7 +43,12 @@ fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
         offloaded: tally.offloaded.clone(),
         ..CaptureFaults::default()
     };
-    let found = survey.findings(recording, &Neighbours::default(), &limits);
+    let found = survey.findings(
+        recording,
+        &Neighbours::default(),
+        tracker.lookups(),
+        &limits,
+    );
     (judged, found)
 }
 
@@ -151,6 +156,7 @@ impl Link {
             .findings(
                 CaptureFaults::default(),
                 &self.neighbours,
+                &Lookups::default(),
                 &Limits::default(),
             )
             .into_iter()

@@ -286,8 +286,8 @@ impl Builder {
     /// The link address of a host: of the party of a connection, where it is one.
     fn mac_of(&self, address: IpAddr) -> MacAddr {
         let parties = self.connections.iter();
-        let known = parties.filter_map(|connection| connection_mac(connection, address));
-        known.last().unwrap_or_else(|| dns::mac_of(address))
+        let mut known = parties.filter_map(|connection| connection_mac(connection, address));
+        known.next_back().unwrap_or_else(|| dns::mac_of(address))
     }
 
     fn arp(&mut self, operation: u16, who: SocketOrEnd, whom: SocketOrEnd) -> Result<(), String> {

@@ -146,7 +146,8 @@ impl Analysis {
         let faults = self.following.faults(recording);
         let neighbours = &self.following.neighbours;
         let survey = &self.judging.survey;
-        survey.findings(faults, neighbours, &options.limits)
+        let lookups = self.following.tracker.lookups();
+        survey.findings(faults, neighbours, lookups, &options.limits)
     }
 }
 

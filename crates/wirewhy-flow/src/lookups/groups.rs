@@ -55,6 +55,9 @@ pub(super) struct Groups {
     dues: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
 }
 
+/// The type of records that give addresses names.
+const PTR: u16 = 12;
+
 const MOST_OPEN: usize = 65_536;
 const MOST_CLIENTS: usize = 16_384;
 const MOST_DOMAINS: usize = 8;
@@ -77,9 +80,10 @@ impl Groups {
         self.slots.len() == self.free.len()
     }
 
-    pub(super) fn is_searched(&self, client: IpAddr, domain: &str) -> bool {
-        let client = self.clients.get(&client);
-        client.is_some_and(|client| client.domains.iter().any(|known| **known == *domain))
+    pub(super) fn before_searched<'a>(&self, client: IpAddr, name: &'a str) -> Option<&'a str> {
+        let domains = &self.clients.get(&client)?.domains;
+        let before = |domain: &str| name.strip_suffix(domain)?.strip_suffix('.');
+        domains.iter().find_map(|domain| before(domain))
     }
 
     /// Adds a query to the lookup it belongs to, or to a new one. Returns where it is, if it is kept, and a lookup that had to
@@ -336,6 +340,10 @@ impl Groups {
             let goes_on = open.takes_more(folded, query);
             return goes_on.then_some(slot);
         }
+        // Names for addresses are complete.
+        if query.kind == PTR {
+            return None;
+        }
         let recent = self.clients.get(&client)?.recent;
         for (slot, generation) in recent.into_iter().flatten() {
             let Some(open) = self.current(slot, generation) else {
@@ -506,9 +514,7 @@ impl Open {
             None => true,
             Some(answer) => {
                 // Names that do not exist are not asked for again; what failed otherwise is.
-                answer.truncated && query.stream.is_some()
-                    || answer.truncated && !answer.has_answer
-                    || !matches!(answer.rcode, 0 | 3)
+                answer.truncated || !matches!(answer.rcode, 0 | 3)
             }
         })
     }

@@ -115,10 +115,10 @@ impl Lookups {
         self.resolvers.get(&resolver)
     }
 
-    /// Whether this domain was put behind names by the search list of a client.
+    /// What stands before a domain that the search list of a client puts behind names, where a name in lower case ends in one.
     #[must_use]
-    pub fn is_searched(&self, client: IpAddr, domain: &str) -> bool {
-        self.groups.is_searched(client, domain)
+    pub fn before_searched<'a>(&self, client: IpAddr, name: &'a str) -> Option<&'a str> {
+        self.groups.before_searched(client, name)
     }
 
     /// The name that a client's lookups gave to an address by a time.
@@ -142,16 +142,9 @@ impl Lookups {
         now: Timestamp,
     ) {
         let ports = (udp.source_port, udp.destination_port);
-        if self.may_be(ports, udp.payload) || !self.elsewhere.is_empty() {
+        if may_be(ports, udp.payload) || !self.elsewhere.is_empty() {
             self.observe_datagram(packet, ip, udp, now);
         }
-    }
-
-    #[inline]
-    fn may_be(&self, (source, destination): (u16, u16), payload: &[u8]) -> bool {
-        matches!(source, DNS | MULTICAST_DNS | LLMNR)
-            || matches!(destination, DNS | MULTICAST_DNS | LLMNR)
-            || looks_like_query(payload)
     }
 
     #[inline(never)]
@@ -164,11 +157,12 @@ impl Lookups {
     ) {
         let source = (ip.source, udp.source_port);
         let destination = (ip.destination, udp.destination_port);
-        let known = |port: u16| matches!(port, DNS | MULTICAST_DNS | LLMNR);
-        let by_port = known(source.1) || known(destination.1);
+        let has = |port: u16| source.1 == port || destination.1 == port;
+        let known = [DNS, MULTICAST_DNS, LLMNR].into_iter().any(has);
+        let by_port = has(DNS);
         let is_elsewhere =
             !by_port && (self.elsewhere.contains(&source) || self.elsewhere.contains(&destination));
-        if !by_port && !is_elsewhere && !looks_like_query(udp.payload) {
+        if !known && !is_elsewhere && !looks_like_query(udp.payload) {
             return;
         }
         let Some(message) = DnsMessage::read(udp.payload, udp.payload_len) else {
@@ -509,6 +503,13 @@ impl Lookups {
     }
 }
 
+#[inline]
+fn may_be((source, destination): (u16, u16), payload: &[u8]) -> bool {
+    matches!(source, DNS | MULTICAST_DNS | LLMNR)
+        || matches!(destination, DNS | MULTICAST_DNS | LLMNR)
+        || looks_like_query(payload)
+}
+
 /// Whether the flags and counts are those of a query with one question and nothing else, but perhaps one OPT record.
 #[inline]
 fn looks_like_query(payload: &[u8]) -> bool {
@@ -539,7 +540,9 @@ fn is_plainly_a_query(seen: &Seen<'_>) -> bool {
 /// Whether a message is of multicast DNS or LLMNR. A query of an ephemeral port to one host's port 5353 is of neither.
 fn is_multicast(seen: &Seen<'_>) -> bool {
     let ports = [seen.source.1, seen.destination.1];
-    ports.contains(&LLMNR)
+    // Any port may be a client's own.
+    let elsewhere = !ports.contains(&DNS);
+    elsewhere && ports.contains(&LLMNR)
         || ports == [MULTICAST_DNS, MULTICAST_DNS]
         || ports.contains(&MULTICAST_DNS) && is_to_many(seen.destination.0)
 }

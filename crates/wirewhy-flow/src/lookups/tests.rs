@@ -7,16 +7,16 @@ use super::*;
 use crate::{Bounds, Connection, Tracker};
 
 /// The tracker at the end of a trace, and the connections.
-fn followed(lines: &str) -> (Tracker, Vec<Box<Connection>>) {
+fn followed(lines: &str) -> (Tracker, Vec<Connection>) {
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
     let mut connections = Vec::new();
     for frame in trace(lines) {
         tracker.observe(&decoder.decode(&frame.as_frame()), &mut |connection| {
-            connections.push(connection);
+            connections.push(*connection);
         });
     }
-    tracker.finish(&mut |connection| connections.push(connection));
+    tracker.finish(&mut |connection| connections.push(*connection));
     (tracker, connections)
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod arp;
 pub(crate) mod capture;
+pub(crate) mod dns;
 pub(crate) mod ftp;
 pub(crate) mod host;
 pub(crate) mod rst;

@@ -77,6 +77,8 @@ pub struct Live {
     looked_beyond: Timestamp,
     /// Messages of ARP and neighbour discovery until then.
     messages: u64,
+    /// Lookups about which there may be something to say until then.
+    lookups: u64,
     /// Connections that ended since the findings beyond them were looked for.
     ended_since: u64,
     ended: u64,
@@ -105,6 +107,7 @@ impl Live {
             told_beyond: BTreeSet::new(),
             looked_beyond: Timestamp(i64::MIN),
             messages: 0,
+            lookups: 0,
             ended_since: 0,
             ended: 0,
             failed: 0,
@@ -163,8 +166,10 @@ impl Live {
             };
             self.settle(now, held, listener)?;
         }
-        let news =
-            self.ended_since > 0 || self.analysis.following.neighbours.messages() > self.messages;
+        let following = &self.analysis.following;
+        let news = self.ended_since > 0
+            || following.neighbours.messages() > self.messages
+            || following.tracker.lookups().tally().kept > self.lookups;
         if news && now.since(self.looked_beyond) >= BEYOND_EVERY {
             self.look_beyond(now, listener)?;
         }
@@ -335,6 +340,7 @@ impl Live {
     fn look_beyond(&mut self, now: Timestamp, listener: &mut dyn Listener) -> io::Result<()> {
         self.looked_beyond = now;
         self.messages = self.analysis.following.neighbours.messages();
+        self.lookups = self.analysis.following.tracker.lookups().tally().kept;
         self.ended_since = 0;
         // After as many, what is told once more is the least trouble.
         if self.told_beyond.len() > MOST_BEYOND {

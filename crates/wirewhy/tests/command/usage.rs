@@ -332,7 +332,7 @@ fn explain_finds_codes_by_globs_names_and_words() {
     // The name alone is the code.
     for (name, code) in [
         ("syn-unanswered", "tcp.syn-unanswered"),
-        ("refused", "tcp.refused"),
+        ("paws-drop", "tcp.paws-drop"),
     ] {
         let ran = bench.run(&["explain", name]).out;
         assert!(ran.starts_with(&format!("error    {code}  ")), "{ran}");
