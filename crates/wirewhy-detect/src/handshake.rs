@@ -245,9 +245,12 @@ fn end(tls: &TlsFacts, stage: TlsStage, ending: &Ending) -> End {
     if let Some((from, alert)) = readable {
         return match ending.closed {
             Some((closed_by, mark)) if complains_of_end(&alert, from, closed_by, mark) => {
-                End::Closed {
-                    from: closed_by,
-                    mark,
+                match stage >= TlsStage::Established {
+                    true => End::Completed,
+                    false => End::Closed {
+                        from: closed_by,
+                        mark,
+                    },
                 }
             }
             _ => End::Alert { from, alert },
