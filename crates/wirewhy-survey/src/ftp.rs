@@ -226,25 +226,29 @@ impl FtpConnections {
                 confidence: Confidence::Certain,
             });
         }
-        let hosts = [
-            (client.address, server.address),
-            (server.address, client.address),
-        ];
-        let mut sealed = hosts
-            .iter()
-            .filter_map(|hosts| self.sealed.get(hosts))
-            .flatten();
-        let sealed = sealed.find(|control| {
-            control.stream != connection.stream
-                && server.port >= UNPRIVILEGED
-                && control.first <= start.time
-                && start.time <= control.last.after(SEALED_LATE)
-        })?;
+        let hosts = [client.address, server.address];
+        let sealed = self.sealed_control(hosts, start.time);
+        let sealed = sealed
+            .filter(|control| control.stream != connection.stream && server.port >= UNPRIVILEGED)?;
         Some(Tie {
             control: sealed.stream,
             transfer: None,
             confidence: Confidence::Likely,
         })
+    }
+
+    /// The control connection that cannot be read to which a connection of two hosts that began then belongs: the latest one
+    /// that was open, or had closed a moment before.
+    fn sealed_control(&self, hosts: [IpAddr; 2], start: Timestamp) -> Option<SealedControl> {
+        let [one, other] = hosts;
+        let known = [(one, other), (other, one)];
+        let known = known.iter().filter_map(|hosts| self.sealed.get(hosts));
+        let fitting = known
+            .flatten()
+            .filter(|control| control.first <= start && start <= control.last.after(SEALED_LATE));
+        fitting
+            .max_by_key(|control| (start <= control.last, control.first))
+            .copied()
     }
 
     /// The connection that was made for an announced data connection: the latest attempt at it.
@@ -283,8 +287,8 @@ impl FtpConnections {
         &self,
         control: &Connection,
     ) -> impl Iterator<Item = &Candidate> + use<'_> {
-        let hosts = [control.client.address, control.server.address];
-        let (first, last) = (control.first.time, control.last.time.after(SEALED_LATE));
+        let own = [control.client.address, control.server.address];
+        let reversed = [control.server.address, control.client.address];
         let known = match is_sealed_ftp(control) {
             true => self.candidates.values(),
             false => Default::default(),
@@ -292,9 +296,12 @@ impl FtpConnections {
         let mut data: Vec<&Candidate> = known
             .flat_map(|known| &known.0)
             .filter(|data| {
-                let ends = [data.client.0, data.server.0];
-                let between = ends == hosts || [ends[1], ends[0]] == hosts;
-                between && first <= data.first.time && data.first.time <= last
+                let hosts = [data.client.0, data.server.0];
+                if hosts != own && hosts != reversed {
+                    return false;
+                }
+                let owner = self.sealed_control(hosts, data.first.time);
+                owner.is_some_and(|owner| owner.stream == control.stream)
             })
             .collect();
         data.sort_by_key(|data| data.first.frame);

@@ -178,7 +178,7 @@ pub struct FtpTransfer {
     pub ended: Option<FtpReply>,
     /// How many bytes the server announced, in the preliminary reply or in one to SIZE.
     pub size: Option<u64>,
-    /// Whether bytes are sent as they are (TYPE I), so that `size` is that of the data.
+    /// Whether bytes are sent as they are (TYPE I, MODE S), so that `size` is that of the data.
     pub is_image: bool,
     /// Where it starts in the file (REST).
     pub restart: u64,

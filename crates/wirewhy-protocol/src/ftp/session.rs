@@ -45,6 +45,8 @@ pub(crate) struct FtpSession {
     /// The file and the size of the latest reply to SIZE.
     size: Option<(Box<str>, u64)>,
     is_image: bool,
+    /// Data are sent in blocks or compressed (MODE).
+    is_packed: bool,
     restart: u64,
     /// The server closed the session with a 421.
     goodbye: bool,
@@ -65,6 +67,7 @@ enum Asks {
     Port(FtpSetup, IpAddr, u16),
     Restart(u64),
     Image(bool),
+    Stream(bool),
     Level(char),
 }
 
@@ -353,6 +356,7 @@ impl FtpSession {
             ("PROT", 200..=299, Asks::Level(level)) => protection.data_level = Some(level),
             ("CCC", 200..=299, _) => protection.cleared = Some(mark),
             ("TYPE", 200..=299, Asks::Image(is_image)) => self.is_image = is_image,
+            ("MODE", 200..=299, Asks::Stream(is_stream)) => self.is_packed = !is_stream,
             ("REST", 350, Asks::Restart(at)) => self.restart = at,
             ("SIZE", 213, _) => {
                 let size = reply.text.trim().parse().ok();
@@ -431,7 +435,7 @@ impl FtpSession {
             begun: None,
             ended: None,
             size: size.map(|(_, size)| *size),
-            is_image: self.is_image,
+            is_image: self.is_image && !self.is_packed,
             restart: self.restart,
             aborted: None,
         }
@@ -482,6 +486,7 @@ impl Asks {
                 .ok()
                 .and_then(|text| text.parse().ok())
                 .map(Asks::Restart),
+            "MODE" => first.map(|mode| Asks::Stream(mode == 'S')),
             "TYPE" => first.map(|kind| Asks::Image(kind == 'I')),
             "PROT" => first.map(Asks::Level),
             _ => None,

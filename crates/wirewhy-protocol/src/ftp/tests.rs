@@ -68,6 +68,24 @@ fn a_session_with_a_download() {
 }
 
 #[test]
+fn compressed_data_have_another_size() {
+    let image = |mode: &str| {
+        let facts = session(&[
+            client("TYPE I\r\n"),
+            server("200 Binary.\r\n"),
+            client(format!("MODE {mode}\r\n")),
+            server("200 Mode.\r\n"),
+            client("PASV\r\n"),
+            server("227 (192,0,2,9,195,80)\r\n"),
+            client("RETR a\r\n"),
+            server("150 Go.\r\n"),
+        ]);
+        facts.running().map(|transfer| transfer.is_image)
+    };
+    assert_eq!((image("Z"), image("S")), (Some(false), Some(true)));
+}
+
+#[test]
 fn no_credentials_are_kept() {
     let secrets = [
         client("USER anna\r\n"),
