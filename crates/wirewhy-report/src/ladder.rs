@@ -4,14 +4,14 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use wirewhy_detect::{Judged, Severity};
-use wirewhy_flow::{Connection, Endpoint, Side};
+use wirewhy_flow::{Connection, Endpoint, LookedUp, Side};
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::TlsFacts;
 
 use crate::look::{Page, wrap};
 use crate::messages::{self, Messages};
 use crate::text::entry;
-use crate::{Look, Names, PacketRow, View, words};
+use crate::{Look, Names, PacketRow, Safe, View, words};
 
 /// Silence from here on gets a line of its own.
 const NOTABLE_SILENCE: Interval = Interval::from_secs(1);
@@ -296,8 +296,12 @@ fn numbers(page: &mut Page<'_>, judged: &Judged, names: &Names) -> io::Result<()
     let stream = format!("Stream {}: {outcome}{cause}", connection.stream);
     page.line(&stream)?;
     page.labelled("when", &when(connection))?;
-    page.labelled("client", &side(client, names))?;
-    page.labelled("server", &side(server, names))?;
+    let place = names.socket(client.address, client.port);
+    page.labelled("client", &side(client, &place))?;
+    page.labelled("server", &side(server, &names.server(connection)))?;
+    if let Some(found) = connection.looked_up.as_deref() {
+        page.labelled("lookup", &lookup(found))?;
+    }
     page.labelled("state", &state(connection))?;
     if let Some(tls) = connection.app.as_deref().and_then(|app| app.tls.as_deref()) {
         page.labelled("tls", &messages::summary(tls))?;
@@ -326,11 +330,20 @@ fn when(connection: &Connection) -> String {
     )
 }
 
-fn side(endpoint: &Endpoint, names: &Names) -> String {
+/// What the client had looked up: `www.example.com, answered in frame 2 after 50 ms`.
+fn lookup(found: &LookedUp) -> String {
+    let after = match found.took {
+        Some(took) => format!(" after {}", words::span(took)),
+        None => String::new(),
+    };
+    let frame = found.answer.frame;
+    format!("{}, answered in frame {frame}{after}", Safe(&found.name))
+}
+
+fn side(endpoint: &Endpoint, place: &str) -> String {
     let (counts, tcp) = (&endpoint.counts, &endpoint.tcp.counts);
     let mut text = format!(
-        "{}: {}, {} of payload",
-        names.socket(endpoint.address, endpoint.port),
+        "{place}: {}, {} of payload",
         words::counted(counts.packets, "packet"),
         words::size(counts.payload_bytes),
     );

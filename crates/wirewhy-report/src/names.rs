@@ -35,14 +35,34 @@ impl Names {
     }
 }
 
+impl Names {
+    /// Address and port of a connection's server, with its name behind them: the user's, else what the client had looked up.
+    pub(crate) fn server(&self, connection: &Connection) -> String {
+        let (address, port) = (connection.server.address, connection.server.port);
+        match connection.looked_up.as_deref() {
+            Some(found) if self.name(address).is_none() => {
+                format!(
+                    "{} ({})",
+                    SocketAddr::new(address, port),
+                    crate::Safe(&found.name)
+                )
+            }
+            _ => self.socket(address, port),
+        }
+    }
+}
+
 impl FromIterator<(IpAddr, String)> for Names {
     fn from_iter<I: IntoIterator<Item = (IpAddr, String)>>(names: I) -> Names {
         Names(names.into_iter().collect())
     }
 }
 
-/// The name the client asked for in its TLS hello.
+/// The name of a server: what the client had looked up for its address, else what it asked for in its TLS hello.
 pub(crate) fn server_name(connection: &Connection) -> Option<Cow<'_, str>> {
+    if let Some(found) = connection.looked_up.as_deref() {
+        return Some(Cow::Borrowed(&found.name));
+    }
     let app = connection.app.as_deref();
     app.and_then(|app| app.tls.as_deref()?.client_hello.as_ref()?.server_name())
         .map(Cow::Owned)

@@ -146,7 +146,7 @@ impl<W: Write> LiveReporter for LiveText<W> {
         let who = format!(
             "{} → {}",
             self.names.host(client.address),
-            self.names.socket(server.address, server.port)
+            self.names.server(connection)
         );
         // The ends were just named: the sentence goes on from there.
         let why = finding

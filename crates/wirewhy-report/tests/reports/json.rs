@@ -344,3 +344,31 @@ fn times_may_be_absent() {
     assert_eq!(shown["capture"]["first_time"], Json::Null);
     assert_eq!(shown["capture"]["problem"], "cut short at byte 28");
 }
+
+/// A connection to an address that its client had looked up.
+fn looked_up(server: &str) -> Judged {
+    let connection = connections(&format!(
+        "server {server}:443
+         0.00 dns 192.0.2.1:5000 > 192.0.2.53 1 www.example.com A
+         0.05 dns 192.0.2.1:5000 < 192.0.2.53 1 noerror www.example.com A {server}
+         0.06 > S 0:0(0)
+         0.07 < RA 0:0(0) ack 1"
+    ))
+    .remove(0);
+    Judged {
+        connection: connection.into(),
+        ..refused(1, "192.0.2.1:40000", "10.0.0.7:443")
+    }
+}
+
+#[test]
+fn servers_have_the_names_that_were_looked_up() {
+    let name = |server: &str| {
+        let all = records(&[looked_up(server)], &[]);
+        assert_valid(&all[0]);
+        all[0]["server"]["name"].clone()
+    };
+    assert_eq!(name("10.0.0.7"), "www.example.com");
+    // The user's own names win.
+    assert_eq!(name("10.0.0.9"), "web1");
+}
