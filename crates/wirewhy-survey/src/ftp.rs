@@ -55,11 +55,26 @@ struct Transfer {
 }
 
 /// A control connection that cannot be read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct SealedControl {
     stream: u32,
     first: Timestamp,
     last: Timestamp,
+    /// When the server sent its latest records, where that is known.
+    replies: Vec<Timestamp>,
+}
+
+impl SealedControl {
+    /// Whether a connection that began then follows a reply of the server closely: where all replies are known, for that is
+    /// where it was announced.
+    fn announces(&self, start: Timestamp) -> bool {
+        let known = (1..FtpFacts::MAX_SEALED).contains(&self.replies.len());
+        let soon =
+            |reply: &Timestamp| (Interval::ZERO..=SEALED_LATE).contains(&start.since(*reply));
+        self.first <= start
+            && start <= self.last.after(SEALED_LATE)
+            && (!known || self.replies.iter().any(soon))
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -156,6 +171,10 @@ impl FtpConnections {
                 stream: connection.stream,
                 first: connection.first.time,
                 last: connection.last.time,
+                replies: ftp_session(connection).map_or_else(Vec::new, |ftp| {
+                    let replies = ftp.sealed_replies.iter();
+                    replies.map(|reply| reply.mark.time).collect()
+                }),
             });
         }
         let Some(ftp) = ftp_session(connection) else {
@@ -239,16 +258,12 @@ impl FtpConnections {
 
     /// The control connection that cannot be read to which a connection of two hosts that began then belongs: the latest one
     /// that was open, or had closed a moment before.
-    fn sealed_control(&self, hosts: [IpAddr; 2], start: Timestamp) -> Option<SealedControl> {
+    fn sealed_control(&self, hosts: [IpAddr; 2], start: Timestamp) -> Option<&SealedControl> {
         let [one, other] = hosts;
         let known = [(one, other), (other, one)];
         let known = known.iter().filter_map(|hosts| self.sealed.get(hosts));
-        let fitting = known
-            .flatten()
-            .filter(|control| control.first <= start && start <= control.last.after(SEALED_LATE));
-        fitting
-            .max_by_key(|control| (start <= control.last, control.first))
-            .copied()
+        let fitting = known.flatten().filter(|control| control.announces(start));
+        fitting.max_by_key(|control| (start <= control.last, control.first))
     }
 
     /// The connection that was made for an announced data connection: the latest attempt at it.
@@ -475,4 +490,28 @@ pub(crate) fn seen_from_control(culprit: Culprit, setup: FtpSetup) -> Culprit {
         role => role,
     };
     Culprit { role, ..culprit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_of_an_encrypted_session_follows_a_reply() {
+        let at = |seconds| Timestamp::from_secs_nanos(seconds, 0);
+        let control = |replies: &[i64]| SealedControl {
+            stream: 0,
+            first: at(10),
+            last: at(60),
+            replies: replies.iter().map(|seconds| at(*seconds)).collect(),
+        };
+        let read = control(&[11, 20]);
+        assert!(read.announces(at(12)) && read.announces(at(21)));
+        assert!(!read.announces(at(19)) && !read.announces(at(40)));
+        // Where the replies are not all known, the time of the session decides.
+        for unread in [control(&[]), control(&[55; FtpFacts::MAX_SEALED])] {
+            assert!(unread.announces(at(40)) && unread.announces(at(61)));
+            assert!(!unread.announces(at(9)) && !unread.announces(at(63)));
+        }
+    }
 }
