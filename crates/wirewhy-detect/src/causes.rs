@@ -73,10 +73,14 @@ pub(crate) const ALERTS: Cause = Cause::FirstOf(&[
 
 /// What HTTP itself said before the connection ended: the last answer was an error, or one of them is as bad as what followed.
 const HTTP: Cause = Cause::FirstOf(&[
+    Cause::IfAsSevere("http2.protocol-mismatch"),
+    Cause::IfAsSevere("http2.goaway"),
+    Cause::IfAsSevere("http2.stream-reset"),
     Cause::IfAsSevere("http.connect-refused"),
     Cause::IfAsSevere("http.upgrade-refused"),
     Cause::Where("http.error-status", "last_answer"),
     Cause::IfAsSevere("http.error-status"),
+    Cause::IfAsSevere("grpc.error-status"),
 ]);
 
 impl Cause {

@@ -262,6 +262,10 @@ impl State {
     fn with(&self, http: HttpFacts, tls: Option<TlsFacts>) -> AppFacts {
         let exchanges = &self.shared.exchanges;
         let streams = &self.shared.streams;
+        let http = HttpFacts {
+            http2: streams.facts(),
+            ..http
+        };
         let client = self.client.facts(&self.shared);
         let server = self.server.facts(&self.shared);
         let awaiting = match server.framing {

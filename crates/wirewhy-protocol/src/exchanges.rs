@@ -340,6 +340,38 @@ impl Tally {
             last: self.last,
             slowest: self.slowest,
             trouble: self.trouble,
+            http2: None,
+        }
+    }
+
+    /// A request of HTTP/2 began; its header, where it could be read.
+    pub(crate) fn begun(&mut self, request: Option<&Arc<Request>>) {
+        self.requests += 1;
+        if let Some(request) = request {
+            if let Some(trouble) = &mut self.trouble {
+                trouble.asks(request.begun);
+            }
+            self.last_request = Some(Arc::clone(request));
+        }
+    }
+
+    /// An interim response of HTTP/2.
+    pub(crate) fn interim(&mut self) {
+        self.interim += 1;
+    }
+
+    /// What the last response, a final one of HTTP/2, says.
+    pub(crate) fn says(&mut self, status: u16, detail: Option<Box<Detail>>) {
+        let Some(last) = self.last.clone() else {
+            return;
+        };
+        if let (Some(trouble), Some(request)) = (&mut self.trouble, &last.request) {
+            trouble.answered(request, status);
+        }
+        if status >= 400 {
+            let detail = detail.map_or_else(Detail::default, |detail| *detail);
+            let trouble = self.trouble.get_or_insert_default();
+            trouble.refused(Purpose::Request, status, last, detail);
         }
     }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::http_trouble::HttpTrouble;
+use crate::http2_facts::Http2Facts;
 use crate::types::Mark;
 
-/// HTTP requests and responses of a connection. Of HTTP/2 only the counts and times are known, for headers are compressed.
+/// HTTP requests and responses of a connection.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct HttpFacts {
     /// Requests begun.
@@ -26,6 +27,8 @@ pub struct HttpFacts {
     pub slowest: Option<Exchange>,
     /// Answers that refuse, and bodies held back; `None` where there are none.
     pub trouble: Option<Box<HttpTrouble>>,
+    /// Streams of HTTP/2 that were reset or lost, and calls of gRPC that failed; `None` where there are none.
+    pub http2: Option<Box<Http2Facts>>,
 }
 
 /// What a server answers in HTTP, with status 400, about the TLS around it or the lack of it.
@@ -39,7 +42,7 @@ pub enum TlsComplaint {
     BadClientCertificate,
 }
 
-/// An HTTP/1 request. The strings are as they were on the wire: hostile, and cut at [`Request::MAX_TEXT`] bytes.
+/// A request. The strings are as they were on the wire: hostile, and cut at [`Request::MAX_TEXT`] bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
     /// The method.
@@ -66,7 +69,7 @@ impl Request {
 /// A request and the start of its final response.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Exchange {
-    /// The request; `None` in HTTP/2.
+    /// The request; `None` where its header could not be read.
     pub request: Option<Arc<Request>>,
     /// The request's last byte; `None` where the answer began before the request was complete.
     pub sent: Option<Mark>,
@@ -74,7 +77,7 @@ pub struct Exchange {
     pub answered: Mark,
     /// The response's last byte; `None` where its end was not seen, or where it ends with the stream.
     pub ended: Option<Mark>,
-    /// The response's status; `None` in HTTP/2.
+    /// The response's status; `None` where its header could not be read.
     pub status: Option<u16>,
 }
 

@@ -29,6 +29,8 @@ mod ftp;
 mod hello;
 mod http1;
 mod http2;
+mod http2_facts;
+mod http2_headers;
 mod http2_streams;
 mod http_facts;
 mod http_trouble;
@@ -71,6 +73,7 @@ pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
 pub use http_trouble::{
     Author, Challenge, Detail, Gateway, Held, HttpTrouble, Purpose, Reason, Refusals, RetryAfter,
 };
+pub use http2_facts::{GoAway, GrpcErrors, GrpcStatus, Http2Error, Http2Facts, StreamResets};
 pub use records::{begins_with_records, hello_of};
 pub use session::{Refusal, closing_notice};
 pub use ssh::{SshFacts, SshList, SshSide, Unshared};

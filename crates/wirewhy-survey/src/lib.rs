@@ -10,6 +10,7 @@ mod attempt;
 mod attempts;
 mod backends;
 mod catalogue;
+mod challenges;
 mod detectors;
 mod distinct_count;
 mod features;

@@ -14,6 +14,7 @@ use crate::attempts::Attempts;
 use crate::backends::Backends;
 use crate::catalogue::SURVEY;
 use crate::catalogue::record_of;
+use crate::challenges::Challenges;
 use crate::detectors::capture::{duplicate_packets, one_direction};
 use crate::detectors::rst::{after_close, stray_segment};
 use crate::detectors::service::down;
@@ -41,6 +42,7 @@ pub struct Survey {
     hellos: Hellos,
     services: Services,
     backends: Backends,
+    challenges: Challenges,
     options: SynOptions,
     attempts: Attempts,
     ftp: FtpConnections,
@@ -64,6 +66,7 @@ impl Survey {
         self.hellos.note(connection);
         self.services.note(judged);
         self.backends.note(connection);
+        self.challenges.note(connection);
         self.options.note(connection, limits);
         self.attempts.note(judged, limits);
         self.ftp.note(judged);
@@ -104,6 +107,7 @@ impl Survey {
         }
         self.services.revise(judged, limits);
         self.ftp.revise(judged, limits);
+        self.challenges.revise(judged);
         for finding in &mut judged.findings {
             if finding.code == code::TLS_CLIENT_HELLO_DROPPED {
                 self.hellos.amend(&judged.connection, finding);

@@ -2,7 +2,9 @@
 
 pub(crate) mod app;
 pub(crate) mod ftp;
+pub(crate) mod grpc;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod proxy;
 pub(crate) mod rst;
 pub(crate) mod ssh;
@@ -55,9 +57,13 @@ pub const DETECTORS: &[Detector] = &[
     tls::client_cert_rejected::DETECTOR,
     tls::alert::DETECTOR,
     tls::encrypted_alert::DETECTOR,
+    http2::protocol_mismatch::DETECTOR,
     http::connect_refused::DETECTOR,
     http::upgrade_refused::DETECTOR,
     http::error_status::DETECTOR,
+    http2::goaway::DETECTOR,
+    http2::stream_reset::DETECTOR,
+    grpc::error_status::DETECTOR,
     rst::injected::DETECTOR,
     rst::idle_expired::DETECTOR,
     rst::no_connection::DETECTOR,

@@ -268,7 +268,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// A bounded copy of a request target without what may be secret in it: the query, and the user information of a URL.
-fn target_without_secrets(target: &[u8]) -> Box<str> {
+pub(crate) fn target_without_secrets(target: &[u8]) -> Box<str> {
     let kept = target.get(..Request::MAX_TEXT).unwrap_or(target);
     let (path, query) = match memchr(b'?', kept) {
         Some(at) => (kept.get(..at).unwrap_or(kept), "?..."),

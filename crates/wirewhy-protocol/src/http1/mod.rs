@@ -4,6 +4,9 @@ mod head;
 mod probe;
 mod refusal;
 
+pub(crate) use head::target_without_secrets;
+pub(crate) use refusal::refusal_of;
+
 use crate::exchanges::{Asked, Exchanges, HandsOver, Match, Method};
 use crate::http_trouble::{Detail, Purpose};
 use crate::parser::{Parser, Position, Progress, Resume, Stage};

@@ -281,6 +281,11 @@ fn complaint(text: &[u8]) -> Option<TlsComplaint> {
         .map(|(_, complaint)| complaint)
 }
 
+/// What the header of an answer in HTTP/2 says.
+pub(crate) fn refusal_of(headers: &[Header<'_>], status: u16) -> Detail {
+    detail(headers, status, Purpose::Request)
+}
+
 /// The scheme of a challenge, and whether its nonce is old. Nothing else of it is kept.
 fn read_challenge(header: &[u8]) -> Option<Challenge> {
     let header = header.trim_ascii_start();

@@ -34,8 +34,10 @@ pub(crate) const RECORD: Record = Record {
         "429: obey Retry-After; 413, 414, 431: compare the sizes with the server's limits.",
     ],
     explained_by: &[
+        Cause::IfAsSevere("tls.not-tls"),
         Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("ssh.not-ssh"),
+        Cause::IfAsSevere("http2.protocol-mismatch"),
         Cause::IfAsSevere("http.connect-refused"),
         Cause::IfAsSevere("http.upgrade-refused"),
         Cause::IfAsSevere("tls.client-cert-missing"),

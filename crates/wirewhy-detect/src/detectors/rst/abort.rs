@@ -36,6 +36,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("tls.client-hello-dropped"),
         Cause::IfAsSevere("tls.handshake-timeout"),
         CONVERSATION,
+        Cause::IfAsSevere("tcp.truncated-response"),
         ALERTS,
         CERTIFICATES,
         Cause::IfAsSevere("tcp.no-response"),

@@ -29,6 +29,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("proxy.header-mismatch"),
         Cause::IfAsSevere("tls.client-hello-dropped"),
         CONVERSATION,
+        Cause::IfAsSevere("tcp.truncated-response"),
         ALERTS,
     ],
     reportable: Reportable::Soon,

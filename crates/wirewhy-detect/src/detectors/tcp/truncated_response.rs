@@ -1,8 +1,9 @@
 //! `tcp.truncated-response`: the connection was closed in the middle of what was announced.
 
-use wirewhy_flow::Connection;
-use wirewhy_protocol::What;
+use wirewhy_flow::{Connection, Mark, Side};
+use wirewhy_protocol::{Framing, Unfinished, What};
 
+use super::resets;
 use crate::causes::{ALERTS, CONVERSATION};
 use crate::wording::{request, socket};
 use crate::{
@@ -17,7 +18,7 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "The server announced how long its answer is and closed the connection in an orderly way before all of it was sent: a crash behind \
             a proxy, a worker timeout, a wrong length. The client sees an unexpected end of file.",
-    recognised: "The server's FIN while an HTTP Content-Length, the last chunk, an HTTP/2 stream, a header or a TLS record is not complete.",
+    recognised: "The server's FIN, or in the middle of a stream of HTTP/2 its reset, while an HTTP Content-Length, the last chunk, an HTTP/2 stream, a header or a TLS record is not complete.",
     look_alikes: "Answers that end where the connection ends have no length to miss. HEAD, 204 and 304 announce a length and have no body. A \
                   client that closes first cut the answer itself. Bytes that only the recording missed are not missing.",
     check_next: &[
@@ -43,8 +44,10 @@ pub(crate) const DETECTOR: Detector = Detector {
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let (client, server) = (&connection.client, &connection.server);
     let app = connection.app.as_deref()?;
-    let unfinished = app.server.truncated()?;
-    let fin = server.tcp.fin?;
+    let (unfinished, fin) = match cut_by_reset(connection) {
+        Some(cut) => cut,
+        None => (app.server.truncated()?, server.tcp.fin?),
+    };
     if client.tcp.fin.is_some_and(|own| own.frame < fin.frame) || client.tcp.counts.resets > 0 {
         return None;
     }
@@ -108,6 +111,23 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     })
 }
 
+/// The server's reset in the middle of a stream of HTTP/2, whose frames say that more of the answer was to come.
+fn cut_by_reset(connection: &Connection) -> Option<(&Unfinished, Mark)> {
+    let app = connection.app.as_deref()?;
+    let Framing::Inside(unfinished) = &app.server.framing else {
+        return None;
+    };
+    let in_stream = matches!(
+        unfinished.what,
+        What::Http2Stream { .. } | What::Http2Frame { .. }
+    );
+    if !in_stream || connection.server.tcp.fin.is_some() {
+        return None;
+    }
+    let (event, _) = resets(connection, Side::Server).next()?;
+    Some((unfinished, event.mark()))
+}
+
 #[cfg(test)]
 mod tests {
     use crate::testing::codes;
@@ -148,5 +168,19 @@ mod tests {
     #[test]
     fn an_answer_that_ends_with_the_connection_has_no_length_to_miss() {
         assert!(codes(&answer("Connection: close", 10)).is_empty());
+    }
+
+    #[test]
+    fn a_stream_of_http_2_that_a_reset_ends() {
+        use crate::detectors::http2::traces::{frame, get, talk};
+        let begun = [frame(1, 4, 1, b"\x88"), frame(0, 0, 1, b"half")].concat();
+        let talk = talk().client(&get(1)).server(&begun).server_resets();
+        let found = crate::testing::findings(&talk.lines());
+        assert_eq!(found[0].code, "tcp.truncated-response");
+        let rest = &found[1..];
+        assert!(
+            rest.iter()
+                .all(|other| other.consequence_of == Some("tcp.truncated-response"))
+        );
     }
 }

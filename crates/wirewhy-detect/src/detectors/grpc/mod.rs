@@ -1,0 +1,3 @@
+//! gRPC over HTTP/2.
+
+pub(crate) mod error_status;

@@ -1,0 +1,170 @@
+//! `http2.stream-reset`: requests of HTTP/2 that were reset before their answer was complete.
+
+use wirewhy_flow::Connection;
+use wirewhy_protocol::{Http2Error, Role as Sender, StreamResets};
+
+use super::{fault, http2, named, reading_behind};
+use crate::wording::{count, socket};
+use crate::{
+    Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+    Value,
+};
+
+pub(crate) const RECORD: Record = Record {
+    code: "http2.stream-reset",
+    group: Group::Http2,
+    title: "Streams of HTTP/2 were reset before their answer was complete",
+    severity: Severity::Error,
+    means: "RST_STREAM ends one request and leaves the connection open. From the server it means that it will not or cannot answer, from the \
+            client that it no longer wants the answer.",
+    recognised: "RST_STREAM on a stream whose answer is not complete, by its code. An error where the server sent it, or the client with a code \
+                 other than CANCEL; a warning for REFUSED_STREAM, which says that nothing was processed; a note for a client that cancels and for HTTP_1_1_REQUIRED.",
+    look_alikes: "A reset behind a complete answer (NO_ERROR) only says that the rest of the request is not wanted. A client of gRPC that cancels \
+                  at its deadline is grpc.error-status.",
+    check_next: &[
+        "REFUSED_STREAM: compare the streams open at once with the server's SETTINGS_MAX_CONCURRENT_STREAMS; the client may send them again.",
+        "INTERNAL_ERROR: the log of the server, and behind a proxy of the server behind it, at that second.",
+        "CANCEL by a server: an idle timer for streams, or a proxy whose own client went away.",
+    ],
+    explained_by: &[
+        Cause::IfAsSevere("http2.goaway"),
+        Cause::IfAsSevere("http2.protocol-mismatch"),
+        Cause::IfAsSevere("http.error-status"),
+    ],
+    reportable: Reportable::Soon,
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Connection(detect),
+};
+
+fn severity(kind: &StreamResets) -> Severity {
+    match (kind.sender, kind.code) {
+        (Sender::Client, Http2Error::CANCEL | Http2Error::NO_ERROR) => Severity::Note,
+        (_, Http2Error::HTTP_1_1_REQUIRED) => Severity::Note,
+        // Not processed: most clients send it again by themselves.
+        (Sender::Server, Http2Error::REFUSED_STREAM) => Severity::Warning,
+        // The even ones are pushed by the server, and not asked for.
+        (Sender::Client, _) if kind.stream.is_multiple_of(2) => Severity::Note,
+        _ => Severity::Error,
+    }
+}
+
+fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
+    let facts = http2(connection)?;
+    let kind = facts.resets.iter().reduce(|worst, next| {
+        if severity(next) > severity(worst) {
+            next
+        } else {
+            worst
+        }
+    })?;
+    let all: u64 = facts.resets.iter().map(|kind| kind.count).sum();
+    let others = match all - kind.count {
+        0 => String::new(),
+        others => format!("; {others} more for other reasons"),
+    };
+    let (sender, words) = match kind.sender {
+        Sender::Client => (&connection.client, "the client"),
+        Sender::Server => (&connection.server, "the server"),
+    };
+    let answered = match kind.answered {
+        0 => "without an answer".to_owned(),
+        all if all == kind.count => "in the middle of the answer".to_owned(),
+        some => format!("{some} of them in the middle of the answer"),
+    };
+    Some(Finding {
+        code: RECORD.code,
+        severity: severity(kind),
+        confidence: Confidence::Certain,
+        culprit: fault(connection, kind.sender, kind.code),
+        summary: format!(
+            "{words} {} reset {} with {}, {answered}{}{}{others}",
+            socket(sender),
+            count(kind.count, "stream"),
+            kind.code.name(),
+            named(kind.request.as_deref()),
+            reading_behind(kind.code),
+        ),
+        frames: [Some(kind.first), kind.asked]
+            .into_iter()
+            .flatten()
+            .map(|mark| mark.frame)
+            .collect(),
+        facts: Facts::default()
+            .with(
+                "sender",
+                match kind.sender {
+                    Sender::Client => "client",
+                    Sender::Server => "server",
+                },
+            )
+            .with("error", kind.code.name())
+            .with("error_code", kind.code.0)
+            .with("streams", kind.count)
+            .with("answered", kind.answered)
+            .with("first_stream", kind.stream)
+            .with("retryable", kind.code == Http2Error::REFUSED_STREAM)
+            .with(
+                "request",
+                kind.request
+                    .as_deref()
+                    .map(|asked| Value::from(format!("{} {}", asked.method, asked.target))),
+            ),
+        consequence_of: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::{RST_STREAM, answer, frame, get, talk};
+    use crate::testing::{codes, only};
+    use crate::{Role, Severity};
+
+    fn reset(stream: u32, code: u32) -> Vec<u8> {
+        frame(RST_STREAM, 0, stream, &code.to_be_bytes())
+    }
+
+    #[test]
+    fn a_server_that_takes_no_more_streams() {
+        let talk = talk().client(&get(1)).server(&reset(1, 7));
+        let found = only(&talk.client_closes().lines());
+        assert_eq!(
+            (found.code, found.severity, found.culprit.role),
+            ("http2.stream-reset", Severity::Warning, Role::Server)
+        );
+        assert!(
+            found
+                .summary
+                .contains("1 stream with REFUSED_STREAM, without an answer (GET /)")
+        );
+    }
+
+    #[test]
+    fn a_server_that_fails_in_the_middle() {
+        let begun = frame(1, 4, 1, b"\x88");
+        let talk = talk().client(&get(1)).server(&begun).server(&reset(1, 2));
+        let found = only(&talk.client_closes().lines());
+        assert_eq!(
+            (found.code, found.severity),
+            ("http2.stream-reset", Severity::Error)
+        );
+    }
+
+    #[test]
+    fn a_client_that_no_longer_wants_the_answer() {
+        let talk = talk().client(&get(1)).client(&reset(1, 8));
+        assert_eq!(only(&talk.client_closes().lines()).severity, Severity::Note);
+    }
+
+    #[test]
+    fn a_reset_behind_a_complete_answer() {
+        // The request goes on: it has no END_STREAM.
+        let talk = talk()
+            .client(&frame(1, 4, 1, b"\x83\x84"))
+            .server(&answer(1, &[]));
+        let lines = talk.server(&reset(1, 0)).client_closes().lines();
+        assert_eq!(codes(&lines), [] as [&str; 0]);
+    }
+}

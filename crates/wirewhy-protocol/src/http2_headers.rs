@@ -1,0 +1,233 @@
+//! Header blocks of HTTP/2 (RFC 7541), decoded by a library and read as far as a diagnosis needs.
+//!
+//! A block can only be decoded where all before it in the same direction were: behind a gap nothing is known any more.
+
+use std::fmt;
+
+use httparse::Header;
+use loona_hpack::Decoder;
+use wirewhy_packet::Interval;
+
+use crate::http_facts::Request;
+use crate::http_trouble::Detail;
+use crate::http1::{refusal_of, target_without_secrets};
+
+/// The largest table an encoder may use; the default is 4 KiB, and few ask for more than 64.
+const MAX_TABLE: usize = 64 * 1024;
+
+/// The most header fields of a refusal that are looked at, and the longest value.
+const MAX_FIELDS: usize = 64;
+const MAX_VALUE: usize = 1024;
+
+/// The longest message of gRPC that is kept.
+const MAX_MESSAGE: usize = 200;
+
+/// The decoder of one direction's header blocks.
+#[derive(Default)]
+pub(crate) enum HeaderBlocks {
+    /// No block was seen yet.
+    #[default]
+    Fresh,
+    Open(Box<Decoder<'static>>),
+    /// A block was missing, or contradicts itself.
+    Lost,
+}
+
+impl fmt::Debug for HeaderBlocks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            HeaderBlocks::Fresh => "Fresh",
+            HeaderBlocks::Open(_) => "Open",
+            HeaderBlocks::Lost => "Lost",
+        })
+    }
+}
+
+/// The library's table cannot be copied. Copies are made only to go on without bytes that are missing, and behind those nothing
+/// can be decoded anyway.
+impl Clone for HeaderBlocks {
+    fn clone(&self) -> HeaderBlocks {
+        match self {
+            HeaderBlocks::Fresh => HeaderBlocks::Fresh,
+            HeaderBlocks::Open(_) | HeaderBlocks::Lost => HeaderBlocks::Lost,
+        }
+    }
+}
+
+/// What a header block says.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Fields {
+    method: Option<Box<str>>,
+    path: Option<Box<str>>,
+    authority: Option<Box<str>>,
+    pub(crate) status: Option<u16>,
+    pub(crate) grpc_status: Option<u16>,
+    pub(crate) grpc_message: Option<Box<str>>,
+    pub(crate) grpc_timeout: Option<Interval>,
+    /// What an answer says that refuses.
+    pub(crate) detail: Option<Box<Detail>>,
+}
+
+impl HeaderBlocks {
+    /// Nothing behind this can be decoded.
+    pub(crate) fn lose(&mut self) {
+        *self = HeaderBlocks::Lost;
+    }
+
+    /// Decodes the next block; `None` where it cannot be.
+    pub(crate) fn decode(&mut self, block: &[u8]) -> Option<Fields> {
+        if matches!(self, HeaderBlocks::Fresh) {
+            let mut decoder = Decoder::new();
+            decoder.set_max_allowed_table_size(MAX_TABLE);
+            *self = HeaderBlocks::Open(Box::new(decoder));
+        }
+        let HeaderBlocks::Open(decoder) = self else {
+            return None;
+        };
+        let mut fields = Fields::default();
+        let mut refusal: Vec<(String, Vec<u8>)> = Vec::new();
+        let decoded = decoder.decode_with_cb(block, |name, value| {
+            fields.take(&name, &value);
+            let refuses = fields.status.is_some_and(|status| status >= 400);
+            if refuses && refusal.len() < MAX_FIELDS && value.len() <= MAX_VALUE {
+                let name = String::from_utf8_lossy(&name).into_owned();
+                refusal.push((name, value.to_vec()));
+            }
+        });
+        if decoded.is_err() {
+            self.lose();
+            return None;
+        }
+        if let Some(status) = fields.status.filter(|status| *status >= 400) {
+            let headers: Vec<Header<'_>> = refusal
+                .iter()
+                .map(|(name, value)| Header { name, value })
+                .collect();
+            fields.detail = Some(Box::new(refusal_of(&headers, status)));
+        }
+        Some(fields)
+    }
+}
+
+impl Fields {
+    fn take(&mut self, name: &[u8], value: &[u8]) {
+        let text = || str::from_utf8(value).ok();
+        match name {
+            b":method" => self.method = Some(bounded(value)),
+            b":path" => self.path = Some(target_without_secrets(value)),
+            b":authority" => self.authority = Some(bounded(value)),
+            b":status" => self.status = text().and_then(|digits| digits.parse().ok()),
+            b"grpc-status" => self.grpc_status = text().and_then(|digits| digits.parse().ok()),
+            b"grpc-message" => self.grpc_message = Some(percent_decoded(value)),
+            b"grpc-timeout" => self.grpc_timeout = timeout(value),
+            _ => {}
+        }
+    }
+
+    /// The request that a client's block is the header of.
+    pub(crate) fn request(&mut self, begun: crate::types::Mark) -> Option<Request> {
+        Some(Request {
+            method: self.method.take()?,
+            target: self.path.take().unwrap_or_default(),
+            host: self.authority.take(),
+            begun,
+        })
+    }
+}
+
+/// A bounded copy.
+fn bounded(bytes: &[u8]) -> Box<str> {
+    let kept = bytes.get(..Request::MAX_TEXT).unwrap_or(bytes);
+    String::from_utf8_lossy(kept).into()
+}
+
+/// A message of gRPC, which is percent-encoded; cut.
+fn percent_decoded(value: &[u8]) -> Box<str> {
+    let mut decoded = Vec::with_capacity(value.len().min(MAX_MESSAGE));
+    let mut rest = value;
+    while let [first, behind @ ..] = rest
+        && decoded.len() < MAX_MESSAGE
+    {
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|it| u8::try_from(it).ok())
+        };
+        let escaped = match behind {
+            [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)),
+            _ => None,
+        };
+        match escaped {
+            Some((high, low)) => {
+                decoded.push(high * 16 + low);
+                rest = behind.get(2..).unwrap_or(&[]);
+            }
+            None => {
+                decoded.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into()
+}
+
+/// A time of gRPC: up to eight digits and a unit.
+fn timeout(value: &[u8]) -> Option<Interval> {
+    let (unit, digits) = value.split_last()?;
+    let number: i64 = str::from_utf8(digits).ok()?.parse().ok()?;
+    let nanos = match unit {
+        b'H' => 3_600_000_000_000,
+        b'M' => 60_000_000_000,
+        b'S' => 1_000_000_000,
+        b'm' => 1_000_000,
+        b'u' => 1_000,
+        b'n' => 1,
+        _ => return None,
+    };
+    Some(Interval(number.saturating_mul(nanos))).filter(|it| it.0 >= 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_requests_of_rfc_7541_appendix_c() {
+        // Section C.4: requests with Huffman coding, which use the dynamic table.
+        let blocks: [&[u8]; 2] = [
+            b"\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff",
+            b"\x82\x86\x84\xbe\x58\x86\xa8\xeb\x10\x64\x9c\xbf",
+        ];
+        let mut headers = HeaderBlocks::default();
+        for block in blocks {
+            let request = headers.decode(block).unwrap().request(Default::default());
+            let request = request.unwrap();
+            assert_eq!((&*request.method, &*request.target), ("GET", "/"));
+            assert_eq!(request.host.as_deref(), Some("www.example.com"));
+        }
+        // Without the first one the second cannot be read, nor what follows.
+        let mut late = HeaderBlocks::default();
+        assert_eq!(late.decode(blocks[1]), None);
+        assert_eq!(late.decode(blocks[0]), None);
+    }
+
+    #[test]
+    fn times_and_messages_of_grpc() {
+        assert_eq!(timeout(b"250m"), Some(Interval::from_millis(250)));
+        assert_eq!(timeout(b"3S"), Some(Interval::from_secs(3)));
+        assert_eq!(timeout(b"3"), None);
+        assert_eq!(&*percent_decoded(b"a%20b%C3%BC%zz%"), "a b\u{fc}%zz%");
+        assert!(percent_decoded(&[b'x'; 5_000]).len() <= MAX_MESSAGE);
+    }
+
+    proptest! {
+        #[test]
+        fn any_blocks_are_survived(blocks: Vec<Vec<u8>>) {
+            let mut headers = HeaderBlocks::default();
+            for block in blocks {
+                headers.decode(&block);
+            }
+        }
+    }
+}
