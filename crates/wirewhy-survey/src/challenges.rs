@@ -17,7 +17,7 @@ const AT_ONCE: Interval = Interval::from_secs(10);
 /// How many requests are kept of one client and service.
 const KEPT: usize = 16;
 
-/// The last requests of clients that were answered with something else than a challenge, by client and service.
+/// The last requests of clients that were not refused, by client and service.
 #[derive(Debug, Default)]
 pub(crate) struct Challenges(RecentTable<(IpAddr, IpAddr, u16), Vec<Answered>>);
 
@@ -43,7 +43,8 @@ impl Challenges {
         let (Some(request), Some(status)) = (&last.request, last.status) else {
             return;
         };
-        if matches!(status, 401 | 407) {
+        // Another refusal may come before the server looks at who asks, as one of a body that is too long does.
+        if status >= 400 {
             return;
         }
         let kept = entry(&mut self.0, key(connection));
@@ -73,13 +74,14 @@ impl Challenges {
         }
     }
 
-    /// The connection in which the client repeated the request and got something else than a challenge.
+    /// The connection in which the client repeated the request and was not refused.
     fn met(&self, connection: &Connection, kind: &Refusals) -> Option<u32> {
         let asked = kind.first.request.as_deref()?;
         let kept = self.0.get(&key(connection))?.iter();
         let found = kept.filter(|other| {
             let behind = other.request.begun.time.since(kind.last.time);
             other.stream != connection.stream
+                && other.request.method == asked.method
                 && other.request.target == asked.target
                 && other.request.host == asked.host
                 && (Interval::ZERO..=AT_ONCE).contains(&behind)
@@ -139,6 +141,10 @@ mod tests {
     fn a_challenge_that_comes_again_or_is_met_much_later() {
         assert_eq!(
             severity(&exchange(2, 1, "401 Unauthorized")),
+            Some(Severity::Warning)
+        );
+        assert_eq!(
+            severity(&exchange(2, 1, "413 Content Too Large")),
             Some(Severity::Warning)
         );
         assert_eq!(
