@@ -122,6 +122,8 @@ pub struct Detector {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rule {
     Connection(fn(&Connection, &Limits) -> Option<Finding>),
+    /// Asked where anything was said that is read.
+    Conversation(fn(&Connection, &Limits) -> Option<Finding>),
     /// Over a connection that uses TCP.
     Tcp(fn(&Connection, &Limits) -> Option<Finding>),
     /// Asked where there are resets.
@@ -154,6 +156,11 @@ impl<'a> Readings<'a> {
         }
     }
 
+    /// Whether application bytes were read, or the notice with which a service ends a session.
+    fn has_conversation(&self) -> bool {
+        self.connection.app.is_some() || self.connection.notice.is_some()
+    }
+
     /// The TLS handshake, where its beginning was seen.
     pub(crate) fn handshake(&self) -> Option<Handshake<'a>> {
         self.handshake
@@ -172,10 +179,13 @@ impl Detector {
         let handshake = readings.handshake.as_ref();
         match self.rule {
             Rule::Connection(detect) => detect(readings.connection, limits),
+            Rule::Conversation(detect) if readings.has_conversation() => {
+                detect(readings.connection, limits)
+            }
             Rule::Tcp(detect) if readings.connection.transport == Transport::Tcp => {
                 detect(readings.connection, limits)
             }
-            Rule::Tcp(_) | Rule::Certificate(_) => None,
+            Rule::Tcp(_) | Rule::Conversation(_) | Rule::Certificate(_) => None,
             Rule::Resets(detect) => detect(readings.resets.as_ref()?, limits),
             Rule::Handshake(detect) => detect(handshake?, limits),
             Rule::FailedHandshake(detect) => {

@@ -154,6 +154,8 @@ impl FtpConnections {
         if known.len() >= KEPT {
             known.remove(0);
         }
+        // Few ports are connected to more than once.
+        known.reserve_exact(1);
         known.push(candidate);
     }
 

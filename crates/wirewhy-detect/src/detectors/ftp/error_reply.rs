@@ -40,7 +40,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Conversation(detect),
 };
 
 /// How an error reply is to be read.

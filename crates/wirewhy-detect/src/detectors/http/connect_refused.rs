@@ -29,7 +29,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Conversation(detect),
 };
 
 fn severity(kind: &Refusals) -> Severity {

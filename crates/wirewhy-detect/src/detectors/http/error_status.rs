@@ -48,7 +48,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Conversation(detect),
 };
 
 /// What is judged here: tunnels and WebSocket have codes of their own.

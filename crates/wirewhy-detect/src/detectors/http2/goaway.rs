@@ -34,7 +34,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Conversation(detect),
 };
 
 fn severity(goaway: &GoAway, facts: &Http2Facts) -> Option<Severity> {

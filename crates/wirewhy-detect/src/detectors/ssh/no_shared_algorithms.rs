@@ -31,7 +31,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Conversation(detect),
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
