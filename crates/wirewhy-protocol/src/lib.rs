@@ -12,8 +12,9 @@
 //! bounded per direction; no input panics; bytes of a body whose length is known are neither copied nor needed, so a gap
 //! inside one costs nothing.
 //!
-//! This crate refuses to know TCP: sequence numbers, acknowledgements and resets stay with the caller. It interprets no
-//! HTTP header beyond those that frame a message, and decompresses nothing. Of TLS it reads what is in the clear, and with
+//! This crate refuses to know TCP: sequence numbers, acknowledgements and resets stay with the caller. Of HTTP it
+//! interprets the fields that frame a message, and in a refusal those that explain it; bodies are not decompressed. What a client
+//! logs in with is passed over, not kept: passwords, tokens, cookies, the arguments of FTP's PASS, the query of a URL. Of TLS it reads what is in the clear, and with
 //! the secrets of a [`CaptureContext`] what is not; what a key log does not give it never guesses.
 
 mod capture_context;

@@ -12,7 +12,8 @@ pub(super) const MAX_MESSAGE: usize = 8 * 1024;
 /// The most bytes kept of an answer.
 pub(super) const MAX_TEXT: usize = 256;
 
-/// Reads what both directions send before TLS begins, each direction's bytes in order.
+/// Reads what both directions send before TLS begins, or before a session without TLS has begun; each direction's bytes in
+/// order.
 pub(crate) trait StartTls: CloneStartTls + Debug + Send + Sync {
     /// Reads the next bytes of the client.
     fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome;
