@@ -1,7 +1,8 @@
 //! From a plaintext protocol to TLS on the same connection: STARTTLS and its kin, and HTTP CONNECT.
 //!
 //! Both directions share one [`UpgradeState`] and give it their bytes in order. It reads the plaintext only as far as the
-//! request for TLS and its answer go, or, where no TLS follows, until the service accepts the client or refuses it; keeps none of it, and says at which offset a direction changes.
+//! request for TLS and its answer go, or, where no TLS follows, until the service accepts the client or refuses it; it keeps
+//! none of it, and says at which offset a direction changes.
 
 mod admission;
 mod facts;
