@@ -60,8 +60,9 @@ pub use conversation::Conversation;
 pub use datagrams::{DatagramProtocols, Datagrams};
 pub use dns::{
     DnsAnswer, DnsAuthority, DnsData, DnsFacts, DnsMessage, DnsQuestion, DnsSeen, Edns,
-    ExtendedError, class_name as dns_class_name, error_name as dns_error_name,
-    opcode_name as dns_opcode_name, rcode_name as dns_rcode_name, type_name as dns_type_name,
+    ExtendedError, begins_with_messages as begins_with_dns, class_name as dns_class_name,
+    error_name as dns_error_name, opcode_name as dns_opcode_name, rcode_name as dns_rcode_name,
+    type_name as dns_type_name,
 };
 pub use facts::{AppFacts, SideFacts};
 pub use farewell::is_farewell;

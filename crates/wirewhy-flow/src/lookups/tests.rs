@@ -407,6 +407,26 @@ fn over_tcp_after_an_answer_that_did_not_fit() {
 }
 
 #[test]
+fn messages_of_connections_that_were_joined_late() {
+    let asked = "\\x00\\x1f\\x00\\x07\\x01\\x00\\x00\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x03www\\x07example\\x01c\\x00\\x00\\x01\\x00\\x01";
+    let answered = "\\x00\\x1f\\x00\\x07\\x81\\x83\\x00\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x03www\\x07example\\x01c\\x00\\x00\\x01\\x00\\x01";
+    let counts = |port: u16, first: &str| {
+        let (tracker, _) = followed(&format!(
+            "server 192.0.2.53:{port}
+             {first}
+             0.04 > PA 1:34(33) ack 1 \"{asked}\"
+             0.05 < PA 1:34(33) ack 34 \"{answered}\""
+        ));
+        let tally = tracker.lookups().tally();
+        (tally.queries, tally.responses[3])
+    };
+    assert_eq!(counts(53, "0.03 > A 1:1(0) ack 1"), (1, 1));
+    // Behind the rest of a message.
+    assert_eq!(counts(53, "0.03 > PA 0:1(1) ack 1 \"a\""), (1, 1));
+    assert_eq!(counts(8053, "0.03 > A 1:1(0) ack 1"), (0, 0));
+}
+
+#[test]
 fn tables_are_bounded() {
     let mut lookups = Lookups::default();
     let mut decoder = Decoder::new();

@@ -1,11 +1,14 @@
 //! Payload on its way to the conversation.
 
 use wirewhy_packet::Seq;
-use wirewhy_protocol::{CaptureContext, begins_with_records, server_name};
+use wirewhy_protocol::{CaptureContext, Role, begins_with_dns, begins_with_records, server_name};
 
 use super::Live;
 use crate::Side;
 use crate::segment::Segment;
+
+/// The port of DNS.
+const DNS: u16 = 53;
 
 impl Live {
     /// Hands payload and ends of streams to the conversation, as offsets in the bytes a side sends.
@@ -51,16 +54,23 @@ impl Live {
 
     /// How many bytes of a side's stream come before a sequence number; `None` where its beginning was not seen.
     ///
-    /// Of a stream joined in its middle only TLS can be read: it begins with the first segment that begins with a record.
+    /// Of a stream joined in its middle only TLS and DNS can be read: it begins with the first segment that begins with a
+    /// record, or that is whole messages.
     fn offset(&mut self, side: Side, seq: Seq, payload: &[u8]) -> Option<u64> {
         let own = self.connection.side(side);
         let (isn, next) = (own.tcp.isn, own.tcp.next?);
+        let role = match side {
+            Side::Client => Role::Client,
+            Side::Server => Role::Server,
+        };
+        let is_dns = || self.connection.server.port == DNS && begins_with_dns(role, payload);
         let [client, server] = &mut self.notes.places;
         let place = if side == Side::Client { client } else { server };
         let (at, offset) = match (place, isn) {
             (Some(place), _) => place,
             (place @ None, Some(isn)) => place.insert((isn.advance(1), 0)),
             (place @ None, None) if begins_with_records(payload) => place.insert((seq, 0)),
+            (place @ None, None) if is_dns() => place.insert((seq, 0)),
             (None, None) => return None,
         };
         *offset = offset.saturating_add_signed(i64::from(next.distance_from(*at)));

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 use crate::types::Mark;
 
 pub use codes::{class_name, error_name, opcode_name, rcode_name, type_name};
+pub use over_tcp::begins_with_messages;
 pub(crate) use over_tcp::{DNS, Open};
 
 /// A DNS message.

@@ -82,6 +82,21 @@ fn is_message(role: Role, bytes: &[u8]) -> Option<bool> {
     }
 }
 
+/// Whether bytes from the middle of a stream of port 53 are plainly messages: whole ones behind their lengths, and the first
+/// one a query or a response as this end sends it.
+#[must_use]
+pub fn begins_with_messages(role: Role, bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let Some((_, next)) = after.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+        else {
+            return false;
+        };
+        rest = next;
+    }
+    rest.is_empty() && is_message(role, bytes) == Some(true)
+}
+
 impl OverTcp {
     /// Takes in a message of which `bytes` were seen, `length` bytes long.
     fn take(

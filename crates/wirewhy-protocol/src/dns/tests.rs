@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{client, closed_facts, facts_of, feed_with, open_facts, segments, server};
-use crate::{AppProtocol, CaptureContext, Conversation, Framing, Unreadable};
+use crate::{AppProtocol, CaptureContext, Conversation, Framing, Role, Unreadable};
 
 /// A name on the wire, without compression.
 fn name(text: &str) -> Vec<u8> {
@@ -320,6 +320,22 @@ fn what_is_no_message_is_not_read() {
         Framing::Unknown(Unreadable::Malformed)
     );
     assert_eq!(facts.dns.unwrap().queries, 1);
+}
+
+#[test]
+fn messages_from_the_middle_of_a_stream_are_whole() {
+    let asked = framed(&query(1, "a.example.com", 1));
+    let answered = framed(&answer(1));
+    let is = |role, bytes: &[u8]| begins_with_messages(role, bytes);
+    assert!(is(Role::Client, &asked) && is(Role::Server, &answered));
+    assert!(is(Role::Client, &[&asked[..], &asked].concat()));
+    // The other end's, cut, with a rest behind it, and without its length.
+    assert!(!is(Role::Server, &asked) && !is(Role::Client, &answered));
+    for cut in 0..asked.len() {
+        assert!(!is(Role::Client, &asked[..cut]), "{cut}");
+    }
+    assert!(!is(Role::Client, &[&asked[..], &[0]].concat()));
+    assert!(!is(Role::Client, &query(1, "a.example.com", 1)));
 }
 
 proptest! {
