@@ -4,6 +4,9 @@
 mod bounds;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
+mod lookups;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod network;
 #[cfg(test)]
 mod replay;

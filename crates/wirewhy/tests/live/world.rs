@@ -154,12 +154,24 @@ impl Watch {
     /// Waits for a finding about a connection to this port, and says when it came.
     #[track_caller]
     pub(crate) fn finding(&mut self, code: &str, port: u16) -> (Timestamp, Value) {
+        self.record(&format!("{code} for port {port}"), |record| {
+            record["code"] == code && record["server"]["port"] == port
+        })
+    }
+
+    /// Waits for a finding about a lookup of this name, and says when it came.
+    #[track_caller]
+    pub(crate) fn lookup(&mut self, code: &str, name: &str) -> (Timestamp, Value) {
+        self.record(&format!("{code} for {name}"), |record| {
+            record["code"] == code && record["facts"]["name"] == name
+        })
+    }
+
+    #[track_caller]
+    fn record(&mut self, what: &str, test: impl Fn(&Value) -> bool) -> (Timestamp, Value) {
         let is_it = |line: &str| {
             let record: Value = serde_json::from_str(line).unwrap();
-            let matches = record["type"] == "finding"
-                && record["code"] == code
-                && record["server"]["port"] == port;
-            matches.then_some(record)
+            (record["type"] == "finding" && test(&record)).then_some(record)
         };
         if let Some(found) = self
             .seen
@@ -171,7 +183,7 @@ impl Watch {
         loop {
             let Ok((at, line)) = self.lines.recv_timeout(PATIENCE) else {
                 let seen: Vec<&str> = self.seen.iter().map(|(_, line)| line.as_str()).collect();
-                panic!("no {code} for port {port} in\n{}", seen.join("\n"));
+                panic!("no {what} in\n{}", seen.join("\n"));
             };
             let found = is_it(&line);
             self.seen.push((at, line));
