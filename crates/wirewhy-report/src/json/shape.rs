@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
 use wirewhy_detect::{Confidence, Facts, Finding, Judged, Value};
-use wirewhy_flow::{Connection, Endpoint, RoundTrip};
+use wirewhy_flow::{Connection, Endpoint, LookedUp, RoundTrip};
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_survey::{GroupFinding, Totals};
 
@@ -200,6 +200,7 @@ pub(super) struct ConnectionShape<'a> {
     server_to_client: DirectionShape,
     tls: Option<TlsShape<'a>>,
     upgrade: Option<UpgradeShape<'a>>,
+    lookup: Option<LookupShape<'a>>,
     findings: Vec<FindingShape<'a>>,
 }
 
@@ -238,6 +239,7 @@ impl<'a> ConnectionShape<'a> {
             server_to_client: DirectionShape::new(server),
             tls: app.and_then(|app| Some(TlsShape::new(app.tls.as_deref()?))),
             upgrade: app.and_then(|app| Some(UpgradeShape::new(app.upgrade.as_deref()?))),
+            lookup: connection.looked_up.as_deref().map(LookupShape::new),
             findings: view
                 .findings(&judged.findings)
                 .map(FindingShape::new)
@@ -259,6 +261,24 @@ impl<'a> EndpointShape<'a> {
             address: endpoint.address,
             port: endpoint.port,
             name: names.name(endpoint.address).map(Cow::Borrowed),
+        }
+    }
+}
+
+/// The lookup that gave the client the server's address.
+#[derive(Serialize)]
+struct LookupShape<'a> {
+    name: &'a str,
+    seconds: Option<Seconds>,
+    frame: u64,
+}
+
+impl<'a> LookupShape<'a> {
+    fn new(found: &'a LookedUp) -> LookupShape<'a> {
+        LookupShape {
+            name: &found.name,
+            seconds: found.took.map(Seconds),
+            frame: found.answer.frame,
         }
     }
 }

@@ -207,6 +207,7 @@ const FIELDS: &[Field] = &[
     Field::Group("server_to_client", DIRECTION),
     Field::Maybe("tls", Kind::Json),
     Field::Maybe("upgrade", Kind::Json),
+    Field::Maybe("lookup", Kind::Json),
     Field::List(
         "findings",
         &Field::Group(
@@ -262,7 +263,9 @@ mod tests {
             "conn_state": "REJ", "history": "Sr",
             "rtt_seconds": {"handshake": 0.25, "to_server": null, "to_client": null, "smoothed": null},
             "client_to_server": direction, "server_to_client": direction,
-            "tls": null, "upgrade": {"protocol": "smtp"}, "findings": findings,
+            "tls": null, "upgrade": {"protocol": "smtp"},
+            "lookup": if number.is_multiple_of(2) { Json::Null } else { serde_json::json!({"name": "www.example.com"}) },
+            "findings": findings,
         }))
         .unwrap()
     }
@@ -296,7 +299,8 @@ mod tests {
             assert_eq!(row.get_string(11).is_err(), at % 2 == 1, "root_cause");
             assert_eq!(row.get_group(4).unwrap().get_long(1).unwrap(), 80);
             assert_eq!(row.get_group(18).unwrap().get_double(0).unwrap(), 0.25);
-            let found = row.get_list(23).unwrap();
+            assert_eq!(row.get_bytes(23).is_ok(), at % 2 == 1, "lookup");
+            let found = row.get_list(24).unwrap();
             assert_eq!(found.len(), at % 3);
             let frames: Vec<usize> = (0..found.len())
                 .map(|one| found.get_group(one).unwrap().get_list(5).unwrap().len())

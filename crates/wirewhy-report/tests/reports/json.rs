@@ -372,3 +372,34 @@ fn servers_have_the_names_that_were_looked_up() {
     // The user's own names win.
     assert_eq!(name("10.0.0.9"), "web1");
 }
+
+#[test]
+fn connections_carry_the_lookup_before_them() {
+    let lookup = |judged: Judged| {
+        let all = records(&[judged], &[]);
+        assert_valid(&all[0]);
+        all[0]["lookup"].clone()
+    };
+    let expected = serde_json::json!({"name": "www.example.com", "seconds": 0.05, "frame": 2});
+    assert_eq!(lookup(looked_up("10.0.0.7")), expected);
+    assert_eq!(lookup(refused(2, "10.0.0.1:1", "10.0.0.9:2")), Json::Null);
+}
+
+#[test]
+fn a_name_without_a_query_took_no_known_time() {
+    let connection = connections(
+        "server 10.0.0.7:443
+         0.05 dns 192.0.2.1:5000 < 192.0.2.53 1 noerror www.example.com A 10.0.0.7
+         0.06 > S 0:0(0)
+         0.07 < RA 0:0(0) ack 1",
+    )
+    .remove(0);
+    let judged = Judged {
+        connection: connection.into(),
+        ..refused(1, "192.0.2.1:40000", "10.0.0.7:443")
+    };
+    let shown = &records(&[judged], &[])[0];
+    assert_valid(shown);
+    let expected = serde_json::json!({"name": "www.example.com", "seconds": null, "frame": 1});
+    assert_eq!(shown["lookup"], expected);
+}
