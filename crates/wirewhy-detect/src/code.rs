@@ -1,7 +1,7 @@
 //! The codes that the rules over many connections refer to, so that a reference to a code that does not exist does not
 //! compile.
 
-use crate::detectors::{http, proxy, rst, tcp, tls};
+use crate::detectors::{http, http2, proxy, rst, tcp, tls};
 
 /// `rst.abort`.
 pub const RST_ABORT: &str = rst::abort::RECORD.code;
@@ -53,5 +53,7 @@ pub const TLS_HANDSHAKE_RESET: &str = tls::handshake_reset::RECORD.code;
 pub const TLS_CLIENT_HELLO_DROPPED: &str = tls::client_hello_dropped::RECORD.code;
 /// `http.error-status`.
 pub const HTTP_ERROR_STATUS: &str = http::error_status::RECORD.code;
+/// `http2.stream-reset`.
+pub const HTTP2_STREAM_RESET: &str = http2::stream_reset::RECORD.code;
 /// `http.connect-refused`.
 pub const HTTP_CONNECT_REFUSED: &str = http::connect_refused::RECORD.code;

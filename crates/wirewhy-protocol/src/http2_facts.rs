@@ -13,6 +13,11 @@ pub struct Http2Facts {
     /// Streams that were reset before their answer was complete, by who reset them and why, in the order of the first of
     /// each; at most [`Http2Facts::MAX_KINDS`].
     pub resets: Vec<StreamResets>,
+    /// Requests that the server refused to process and that it did not answer later, sent again in this connection; at most
+    /// [`Http2Facts::MAX_REFUSED`].
+    pub refused: Vec<Refused>,
+    /// Refused requests beyond those kept.
+    pub further_refused: u64,
     /// The GOAWAY frames: the first of each side, and the last.
     pub goaways: Vec<GoAway>,
     /// Calls of gRPC that did not end well, by status; at most [`Http2Facts::MAX_KINDS`].
@@ -26,6 +31,53 @@ pub struct Http2Facts {
 impl Http2Facts {
     /// The most kinds kept of each.
     pub const MAX_KINDS: usize = 16;
+
+    /// The most refused requests kept.
+    pub const MAX_REFUSED: usize = 32;
+
+    /// The server refused a request (RFC 9113 section 8.7).
+    pub(crate) fn refuse(&mut self, request: Option<Arc<Request>>, at: Mark) {
+        let again = request
+            .as_deref()
+            .and_then(|request| self.refused_before(request));
+        if let Some(known) = again.and_then(|index| self.refused.get_mut(index)) {
+            known.at = at;
+        } else if self.refused.len() < Http2Facts::MAX_REFUSED {
+            self.refused.reserve_exact(1);
+            self.refused.push(Refused { request, at });
+        } else {
+            self.further_refused += 1;
+        }
+    }
+
+    /// The server answers a request: where it is one that was refused before, it was not lost.
+    pub(crate) fn answer(&mut self, request: &Request) {
+        if let Some(index) = self.refused_before(request) {
+            self.refused.remove(index);
+        }
+    }
+
+    /// Of which refused request this one is the repetition.
+    fn refused_before(&self, request: &Request) -> Option<usize> {
+        self.refused.iter().position(|refused| {
+            let before = refused.request.as_deref();
+            before.is_some_and(|before| {
+                before.method == request.method
+                    && before.target == request.target
+                    && before.host == request.host
+                    && refused.at.frame < request.begun.frame
+            })
+        })
+    }
+}
+
+/// A request that a server refused to process: REFUSED_STREAM (RFC 9113 section 8.7).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// The request, where its header could be read.
+    pub request: Option<Arc<Request>>,
+    /// The latest refusal.
+    pub at: Mark,
 }
 
 /// Streams reset by one side for one reason.

@@ -100,6 +100,9 @@ impl Streams {
                     tally.begun(stream.request.as_ref());
                 }
                 Role::Server => {
+                    if let (Some(facts), Some(request)) = (&mut self.facts, &stream.request) {
+                        facts.answer(request);
+                    }
                     tally.answered(stream.request.clone(), sent, begun, fields.status);
                     if let Some(status) = fields.status {
                         tally.says(status, fields.detail.take());
@@ -157,7 +160,11 @@ impl Streams {
             return;
         }
         let answered = u64::from(stream.server != Half::Idle);
-        let resets = &mut self.facts.get_or_insert_default().resets;
+        let facts = self.facts.get_or_insert_default();
+        if role == Role::Server && code == Http2Error::REFUSED_STREAM {
+            facts.refuse(request.clone(), mark);
+        }
+        let resets = &mut facts.resets;
         let mut kinds = resets.iter_mut();
         if let Some(kind) = kinds.find(|kind| kind.sender == role && kind.code == code) {
             kind.count += 1;
@@ -283,7 +290,7 @@ impl Streams {
             .open
             .values()
             .filter_map(|stream| stream.request.as_ref());
-        let kinds = Http2Facts::MAX_KINDS * 3 * 1_024;
+        let kinds = (Http2Facts::MAX_KINDS * 3 + Http2Facts::MAX_REFUSED) * 1_024;
         nodes
             + requests.map(|request| request.retained()).sum::<usize>()
             + self.facts.as_ref().map_or(0, |_| kinds)

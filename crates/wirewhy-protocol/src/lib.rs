@@ -75,7 +75,9 @@ pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
 pub use http_trouble::{
     Author, Challenge, Detail, Gateway, Held, HttpTrouble, Purpose, Reason, Refusals, RetryAfter,
 };
-pub use http2_facts::{GoAway, GrpcErrors, GrpcStatus, Http2Error, Http2Facts, StreamResets};
+pub use http2_facts::{
+    GoAway, GrpcErrors, GrpcStatus, Http2Error, Http2Facts, Refused, StreamResets,
+};
 pub use records::{begins_with_records, hello_of};
 pub use session::{Refusal, closing_notice};
 pub use ssh::{SshFacts, SshList, SshSide, Unshared};

@@ -1,5 +1,5 @@
-//! Challenges of HTTP (401 and 407) that a client met in another connection than that in which it got them: browsers and many
-//! libraries open a new one.
+//! Challenges of HTTP (401 and 407), and refused streams of HTTP/2: the client repeats the request in another connection than that
+//! in which it got them, as browsers and many libraries do.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wirewhy_detect::{Finding, Judged, Severity, Value, code};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Interval;
-use wirewhy_protocol::{Purpose, Refusals, Request};
+use wirewhy_protocol::{Http2Error, Mark, Purpose, Refusals, Refused, Request};
 
 use crate::recent::{RecentTable, entry};
 
@@ -61,9 +61,18 @@ impl Challenges {
     pub(crate) fn revise(&self, judged: &mut Judged) {
         let connection = &judged.connection;
         for finding in &mut judged.findings {
-            if finding.severity > Severity::Note
-                && let Some(kind) = challenge(connection, finding)
-                && let Some(stream) = self.met(connection, kind)
+            if finding.severity <= Severity::Note {
+                continue;
+            }
+            if let Some(stream) = self.answered_elsewhere(connection, finding) {
+                finding.severity = Severity::Note;
+                finding.facts.0.push(("answered_in_stream", stream.into()));
+                finding.summary.push_str(&format!(
+                    "; the client sent it again in another connection (stream {stream}), where it succeeded"
+                ));
+            } else if let Some(kind) = challenge(connection, finding)
+                && let Some(asked) = kind.first.request.as_deref()
+                && let Some(stream) = self.met(connection, asked, kind.last)
             {
                 finding.severity = Severity::Note;
                 finding.facts.0.push(("met_in_stream", stream.into()));
@@ -74,12 +83,21 @@ impl Challenges {
         }
     }
 
-    /// The connection in which the client repeated the request and was not refused.
-    fn met(&self, connection: &Connection, kind: &Refusals) -> Option<u32> {
-        let asked = kind.first.request.as_deref()?;
+    /// The last of the connections in which the client repeated all requests that a finding says were refused, and they
+    /// succeeded.
+    fn answered_elsewhere(&self, connection: &Connection, finding: &Finding) -> Option<u32> {
+        let refused = refused(connection, finding)?.iter();
+        let streams: Option<Vec<u32>> = refused
+            .map(|refused| self.met(connection, refused.request.as_deref()?, refused.at))
+            .collect();
+        streams?.into_iter().max()
+    }
+
+    /// The connection in which the client repeated a request that was refused last at `refused`, and was not refused again.
+    fn met(&self, connection: &Connection, asked: &Request, refused: Mark) -> Option<u32> {
         let kept = self.0.get(&key(connection))?.iter();
         let found = kept.filter(|other| {
-            let behind = other.request.begun.time.since(kind.last.time);
+            let behind = other.request.begun.time.since(refused.time);
             other.stream != connection.stream
                 && other.request.method == asked.method
                 && other.request.target == asked.target
@@ -88,6 +106,17 @@ impl Challenges {
         });
         found.map(|other| other.stream).min()
     }
+}
+
+/// The refused requests that a finding is about, where all of them are known.
+fn refused<'a>(connection: &'a Connection, finding: &Finding) -> Option<&'a [Refused]> {
+    let code = Value::from(Http2Error::REFUSED_STREAM.0);
+    if finding.code != code::HTTP2_STREAM_RESET || finding.facts.value("error_code") != Some(&code)
+    {
+        return None;
+    }
+    let facts = connection.app.as_deref()?.http.http2.as_deref()?;
+    (facts.further_refused == 0).then_some(&facts.refused)
 }
 
 /// The challenge that a finding is about.
@@ -135,6 +164,41 @@ mod tests {
     #[test]
     fn a_challenge_met_in_the_next_connection() {
         assert_eq!(severity(&exchange(2, 1, "200 OK")), Some(Severity::Note));
+    }
+
+    /// A connection of HTTP/2 at this time, with a request and this frame for an answer to it.
+    fn stream(stream: u32, at: u32, answer: &str) -> String {
+        let length = 9 + answer.matches("\\x").count();
+        let (end, next) = (length + 1, length + 2);
+        let preface = r"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+        let get = r"\x00\x00\x02\x01\x05\x00\x00\x00\x01\x82\x84";
+        let settings = r"\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+        format!(
+            "{at}.00 #{stream} > S 0:0(0)
+             {at}.02 #{stream} < SA 0:0(0) ack 1
+             {at}.03 #{stream} > A 1:1(0) ack 1
+             {at}.04 #{stream} > PA 1:45(44) ack 1 \"{preface}{get}\"
+             {at}.06 #{stream} < PA 1:{end}({length}) ack 45 \"{settings}{answer}\"
+             {at}.07 #{stream} > FA 45:45(0) ack {end}
+             {at}.09 #{stream} < FA {end}:{end}(0) ack 46
+             {at}.10 #{stream} > A 46:46(0) ack {next}\n"
+        )
+    }
+
+    #[test]
+    fn a_refused_stream_that_is_sent_again_in_another_connection() {
+        let refusal = r"\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x07";
+        let fine = r"\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88";
+        let severity = |second: &str| {
+            let judged = judge_all(&format!("{}{second}", stream(1, 0, refusal)));
+            let mut found = judged[0].findings.iter();
+            let found = found.find(|found| found.code == "http2.stream-reset");
+            found.unwrap().severity
+        };
+        assert_eq!(severity(&stream(2, 1, fine)), Severity::Note);
+        assert_eq!(severity(&stream(2, 1, refusal)), Severity::Error);
+        assert_eq!(severity(&stream(2, 40, fine)), Severity::Error);
+        assert_eq!(severity(""), Severity::Error);
     }
 
     #[test]

@@ -264,6 +264,7 @@ fn streams_that_are_reset_and_those_that_are_over() {
         (kind.code, kind.count, kind.answered),
         (Http2Error(7), 2, 0)
     );
+    assert_eq!((facts.refused.len(), facts.further_refused), (2, 0));
     assert_eq!((kind.stream, kind.first.frame), (1, 4));
 }
 

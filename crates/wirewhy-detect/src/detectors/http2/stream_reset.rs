@@ -1,7 +1,7 @@
 //! `http2.stream-reset`: requests of HTTP/2 that were reset before their answer was complete.
 
 use wirewhy_flow::Connection;
-use wirewhy_protocol::{Http2Error, Role as Sender, StreamResets};
+use wirewhy_protocol::{Http2Error, Http2Facts, Role as Sender, StreamResets};
 
 use super::{fault, http2, named, reading_behind};
 use crate::wording::{count, socket};
@@ -18,7 +18,8 @@ pub(crate) const RECORD: Record = Record {
     means: "RST_STREAM ends one request and leaves the connection open. From the server it means that it will not or cannot answer, from the \
             client that it no longer wants the answer.",
     recognised: "RST_STREAM on a stream whose answer is not complete, by its code. An error where the server sent it, or the client with a code \
-                 other than CANCEL; a warning for REFUSED_STREAM, which says that nothing was processed; a note for a client that cancels and for HTTP_1_1_REQUIRED.",
+                 other than CANCEL; a note for a client that cancels, for HTTP_1_1_REQUIRED, and for REFUSED_STREAM where the client sent all \
+                 refused requests again and got answers, in this connection or the next. Where the refused requests could not be read, a warning.",
     look_alikes: "A reset behind a complete answer (NO_ERROR) only says that the rest of the request is not wanted. A client of gRPC that cancels \
                   at its deadline is grpc.error-status.",
     check_next: &[
@@ -39,22 +40,62 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::Conversation(detect),
 };
 
-fn severity(kind: &StreamResets) -> Severity {
+fn severity(facts: &Http2Facts, kind: &StreamResets) -> Severity {
     match (kind.sender, kind.code) {
         (Sender::Client, Http2Error::CANCEL | Http2Error::NO_ERROR) => Severity::Note,
         (_, Http2Error::HTTP_1_1_REQUIRED) => Severity::Note,
         // Not processed: most clients send it again by themselves.
-        (Sender::Server, Http2Error::REFUSED_STREAM) => Severity::Warning,
+        (Sender::Server, Http2Error::REFUSED_STREAM) => match lost(facts) {
+            0 => Severity::Note,
+            _ if facts
+                .refused
+                .iter()
+                .any(|refused| refused.request.is_some()) =>
+            {
+                Severity::Error
+            }
+            // Whether they were sent again is not known.
+            _ => Severity::Warning,
+        },
         // The even ones are pushed by the server, and not asked for.
         (Sender::Client, _) if kind.stream.is_multiple_of(2) => Severity::Note,
         _ => Severity::Error,
     }
 }
 
+/// How many refused requests this connection does not answer later.
+fn lost(facts: &Http2Facts) -> u64 {
+    let kept = u64::try_from(facts.refused.len()).unwrap_or(u64::MAX);
+    kept.saturating_add(facts.further_refused)
+}
+
+/// What became of refused requests, for the end of a sentence.
+fn outcome(facts: &Http2Facts, kind: &StreamResets) -> String {
+    if !is_refusal(kind) {
+        return String::new();
+    }
+    match lost(facts) {
+        0 => "; what was refused was sent again and answered".to_owned(),
+        lost => format!(
+            "; {} not answered later in this connection",
+            was(lost, "request")
+        ),
+    }
+}
+
+fn was(many: u64, what: &str) -> String {
+    let verb = if many == 1 { "was" } else { "were" };
+    format!("{} {verb}", count(many, what))
+}
+
+fn is_refusal(kind: &StreamResets) -> bool {
+    kind.sender == Sender::Server && kind.code == Http2Error::REFUSED_STREAM
+}
+
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let facts = http2(connection)?;
     let kind = facts.resets.iter().reduce(|worst, next| {
-        if severity(next) > severity(worst) {
+        if severity(facts, next) > severity(facts, worst) {
             next
         } else {
             worst
@@ -76,16 +117,17 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     };
     Some(Finding {
         code: RECORD.code,
-        severity: severity(kind),
+        severity: severity(facts, kind),
         confidence: Confidence::Certain,
         culprit: fault(connection, kind.sender, kind.code),
         summary: format!(
-            "{words} {} reset {} with {}, {answered}{}{}{others}",
+            "{words} {} reset {} with {}, {answered}{}{}{}{others}",
             socket(sender),
             count(kind.count, "stream"),
             kind.code.name(),
             named(kind.request.as_deref()),
             reading_behind(kind.code),
+            outcome(facts, kind),
         ),
         frames: [Some(kind.first), kind.asked]
             .into_iter()
@@ -106,6 +148,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             .with("answered", kind.answered)
             .with("first_stream", kind.stream)
             .with("retryable", kind.code == Http2Error::REFUSED_STREAM)
+            .with("lost", is_refusal(kind).then(|| lost(facts)))
             .with(
                 "request",
                 kind.request
@@ -119,6 +162,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::traces::{RST_STREAM, answer, frame, get, talk};
+    use crate::detectors::tls::traces::Talk;
     use crate::testing::{codes, only};
     use crate::{Role, Severity};
 
@@ -132,13 +176,39 @@ mod tests {
         let found = only(&talk.client_closes().lines());
         assert_eq!(
             (found.code, found.severity, found.culprit.role),
-            ("http2.stream-reset", Severity::Warning, Role::Server)
+            ("http2.stream-reset", Severity::Error, Role::Server)
         );
         assert!(
             found
                 .summary
                 .contains("1 stream with REFUSED_STREAM, without an answer (GET /)")
         );
+    }
+
+    #[test]
+    fn a_refused_request_that_is_sent_again() {
+        let refused = || talk().client(&get(1)).server(&reset(1, 7)).client(&get(3));
+        let severity = |talk: Talk| only(&talk.client_closes().lines()).severity;
+        assert_eq!(severity(refused().server(&answer(3, &[]))), Severity::Note);
+        let again = refused().server(&reset(3, 7)).client(&get(5));
+        assert_eq!(severity(again.server(&answer(5, &[]))), Severity::Note);
+        assert_eq!(severity(refused().server(&reset(3, 7))), Severity::Error);
+        // For something else.
+        let other = frame(1, 5, 3, b"\x82\x85");
+        let lost = talk().client(&get(1)).server(&reset(1, 7)).client(&other);
+        assert_eq!(severity(lost.server(&answer(3, &[]))), Severity::Error);
+        // Sent before the refusal, and so not in place of what it refused.
+        let both = talk().client(&get(1)).client(&get(3)).server(&reset(1, 7));
+        assert_eq!(severity(both.server(&answer(3, &[]))), Severity::Error);
+    }
+
+    #[test]
+    fn a_refused_request_that_cannot_be_read() {
+        // An index that no table has.
+        let unread = frame(1, 5, 1, b"\xff\x7f");
+        let talk = talk().client(&unread).server(&reset(1, 7));
+        let found = only(&talk.client_closes().lines());
+        assert_eq!(found.severity, Severity::Warning);
     }
 
     #[test]
