@@ -299,6 +299,11 @@ impl Parser for Reader {
                     exchanges.answer_unasked();
                     Resume::Continue
                 }
+                // What is no request in HTTP is what servers refuse; only the length of the answer is not certain.
+                Some(Unreadable::Malformed) => {
+                    exchanges.answer_unasked();
+                    Resume::Stop(Unreadable::RequestUnseen)
+                }
                 Some(_) => Resume::Stop(Unreadable::RequestUnseen),
             },
         }

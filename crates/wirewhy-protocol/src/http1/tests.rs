@@ -363,11 +363,25 @@ fn an_answer_whose_request_was_lost() {
         facts.client.framing,
         Framing::Unknown(Unreadable::Malformed)
     );
-    assert_eq!(facts.http.last_status, Some(400));
+    assert_eq!(facts.http.last_status, Some(200));
     assert_eq!(
         facts.server.framing,
         Framing::Unknown(Unreadable::RequestUnseen)
     );
+}
+
+#[test]
+fn the_status_of_an_answer_to_what_is_no_request() {
+    let refusal = server(b"HTTP/1.0 400 Bad Request\r\nContent-Length: 9\r\n\r\n");
+    let turns = [client(b"GET /HTTP/1.1\r\nHost: a\r\n\r\n"), refusal];
+    for size in [1, 5, 1_000] {
+        let facts = facts_of(&segments(&turns, size), &turns);
+        let kind = facts.http.trouble.unwrap().refusals.remove(0);
+        assert_eq!((kind.status, kind.count), (400, 1));
+        assert_eq!(kind.first.request, None);
+        // It may answer a HEAD, and have no body.
+        assert_eq!(facts.server.truncated(), None);
+    }
 }
 
 // Headers.
