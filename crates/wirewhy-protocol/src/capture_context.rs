@@ -9,7 +9,7 @@ use crate::tls::KeyLog;
 /// So many certificates are kept twice over; larger captures read some again.
 const CERTIFICATES: usize = 1 << 11;
 
-/// How many DNS messages are kept that nobody takes: more than one segment completes.
+/// How many DNS messages wait to be taken at most: more than one segment completes.
 const MESSAGES: usize = 1 << 15;
 
 /// What the connections of a capture share: the secrets to decrypt with, the certificates read so far, and the DNS messages
@@ -69,7 +69,7 @@ impl CaptureContext {
         shared.map_or_else(Vec::new, |shared| std::mem::take(&mut shared.dns))
     }
 
-    /// Keeps a DNS message until it is taken. Where nobody takes them they are bounded by the latest ones.
+    /// Keeps a DNS message until it is taken. Only the latest ones are kept.
     pub(crate) fn note_dns(&mut self, seen: DnsSeen) {
         let dns = &mut self.shared().dns;
         if dns.len() >= MESSAGES {

@@ -197,7 +197,7 @@ impl<'a> LookupCase<'a> {
             .iter()
             .any(|query| query.stream.is_some() && query.answer.is_some());
         if answered(&|answer| answer.truncated) && !over_tcp {
-            // Whoever does not try TCP takes what there is.
+            // A client that does not try TCP takes what there is.
             return match self.blocked {
                 Some(_) => Outcome::TcpBlocked,
                 None => Outcome::Undecided,

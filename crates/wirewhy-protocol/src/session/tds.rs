@@ -159,7 +159,7 @@ mod tests {
         packet
     }
 
-    /// A PRELOGIN that says of encryption what it is told to.
+    /// A PRELOGIN with this value for encryption.
     fn prelogin(kind: u8, encryption: u8) -> Vec<u8> {
         let options = [0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xff];
         packet(

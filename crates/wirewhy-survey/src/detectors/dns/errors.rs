@@ -1,4 +1,4 @@
-//! What an extended error (RFC 8914) tells of who is at fault.
+//! What an extended error (RFC 8914) says about who is at fault.
 
 use wirewhy_detect::{Confidence, Culprit, Facts, Role};
 use wirewhy_flow::{Answered, Query, Socket};
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_that_blames_somebody_has_a_name() {
+    fn every_code_with_a_culprit_has_a_name() {
         for (code, fault) in FAULTS {
             assert!(dns_error_name(code).is_some(), "{code}");
             assert!(!fault.means.is_empty() && !fault.of.is_empty());
