@@ -208,4 +208,32 @@ mod tests {
         assert_eq!(tls.client.incomplete.unwrap().received, 15);
         assert_eq!(tls.stage(), TlsStage::Begun);
     }
+
+    #[test]
+    fn the_answer_to_a_login_that_alone_was_encrypted() {
+        let off = |message: &[u8]| [&message[..message.len() - 1], &[0]].concat();
+        let sealed = [0x17, 3, 3, 0, 4, 1, 2, 3, 4];
+        // An error token: number 18456, state, class, a text of two letters.
+        let content = [0x18, 0x48, 0, 0, 1, 14, 2, 0, b'n', 0, b'o', 0];
+        let error = [&[4, 1, 0, 23, 0, 51, 1, 0, 0xaa, 12, 0][..], &content].concat();
+        let turns = |answer: &[u8]| {
+            [
+                client(off(ASKS)),
+                server(off(ON)),
+                client(wrapped(&hello())),
+                server(wrapped(&[0x16, 3, 3, 0, 4, 14, 0, 0, 0])),
+                client(sealed),
+                server(answer),
+            ]
+        };
+        let refusal = facts(&turns(&error)).refusal.unwrap();
+        assert_eq!(
+            (&*refusal.code, refusal.message.as_deref()),
+            ("18456", Some("no"))
+        );
+        // A login that is accepted, and one whose answer is encrypted like all that follows.
+        let accepted = [4, 1, 0, 13, 0, 51, 1, 0, 0xad, 2, 0, 1, 0];
+        assert_eq!(facts(&turns(&accepted)).refusal, None);
+        assert_eq!(facts(&turns(&sealed)).refusal, None);
+    }
 }
