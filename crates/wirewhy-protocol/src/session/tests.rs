@@ -191,6 +191,19 @@ fn mail() {
     assert_eq!(refused(&idle), smtp("421", "4.4.2 idle too long"));
     assert!(facts(&idle).refusal.unwrap().accepted_before);
 
+    // It may be accepted inside of TLS.
+    let without_tls = [
+        greeting.clone(),
+        client("EHLO a\r\n"),
+        server("250-mx\r\n250 STARTTLS\r\n"),
+        client("MAIL FROM:<a@example>\r\n"),
+        server("530 5.7.0 Must issue a STARTTLS command first\r\n"),
+        client("STARTTLS\r\n"),
+        server("220 go ahead\r\n"),
+    ];
+    assert!(refused(&without_tls[..5]).is_some());
+    assert_eq!(refused(&without_tls), None);
+
     // An old server knows no EHLO; a recipient is no session.
     let old = [
         greeting.clone(),

@@ -163,9 +163,11 @@ impl UpgradeState {
         Some(facts)
     }
 
-    /// The words with which the service refused the session.
+    /// The words with which the service refused the session; none where it then agreed to TLS, inside of which it may accept it.
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
-        self.negotiation.as_deref()?.reader.refusal()
+        let negotiation = self.negotiation.as_deref()?;
+        let agreed = negotiation.facts.verdict == UpgradeVerdict::Accepted;
+        negotiation.reader.refusal().filter(|_| !agreed)
     }
 
     #[cfg(test)]
