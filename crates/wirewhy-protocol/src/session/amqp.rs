@@ -51,6 +51,9 @@ fn is_start(bytes: &[u8]) -> Option<bool> {
     }
 }
 
+/// The code of a broker that closes without complaint.
+const SUCCESS: u16 = 200;
+
 /// The most of a frame looked at.
 const MAX_FRAME: usize = 4096;
 
@@ -183,8 +186,12 @@ fn said(method: &[u8]) -> Option<Says<'_>> {
         41 => Some(Says::Accepted),
         50 => {
             let (&[a, b, length], text) = arguments.split_first_chunk::<3>()?;
+            let code = u16::from_be_bytes([a, b]);
+            if code == SUCCESS {
+                return Some(Says::Else);
+            }
             Some(Says::Refused {
-                code: Code::Number(u16::from_be_bytes([a, b])),
+                code: Code::Number(code),
                 message: text.get(..usize::from(length))?,
             })
         }
@@ -315,6 +322,8 @@ mod tests {
         ];
         let found = refused(HEADER, &no_host.concat());
         assert_eq!(found.map(|found| found.0), Some("530".to_owned()));
+        let goodbye = [start.clone(), close(200, "Goodbye")];
+        assert_eq!(refused(HEADER, &goodbye.concat()), None);
         // What comes after it was accepted is another matter.
         let accepted = [start, method(10, 41, &[0]), close(320, "CONNECTION_FORCED")];
         assert_eq!(refused(HEADER, &accepted.concat()), None);
