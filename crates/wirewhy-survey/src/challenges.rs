@@ -196,9 +196,9 @@ mod tests {
             found.unwrap().severity
         };
         assert_eq!(severity(&stream(2, 1, fine)), Severity::Note);
-        assert_eq!(severity(&stream(2, 1, refusal)), Severity::Error);
-        assert_eq!(severity(&stream(2, 40, fine)), Severity::Error);
-        assert_eq!(severity(""), Severity::Error);
+        assert_eq!(severity(&stream(2, 1, refusal)), Severity::Warning);
+        assert_eq!(severity(&stream(2, 40, fine)), Severity::Warning);
+        assert_eq!(severity(""), Severity::Warning);
     }
 
     #[test]

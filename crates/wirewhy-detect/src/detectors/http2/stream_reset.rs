@@ -19,7 +19,8 @@ pub(crate) const RECORD: Record = Record {
             client that it no longer wants the answer.",
     recognised: "RST_STREAM on a stream whose answer is not complete, by its code. An error where the server sent it, or the client with a code \
                  other than CANCEL; a note for a client that cancels, for HTTP_1_1_REQUIRED, and for REFUSED_STREAM where the client sent all \
-                 refused requests again and got answers, in this connection or the next. Where the refused requests could not be read, a warning.",
+                 refused requests again and got answers, in this connection or the next. Without an answer that is a warning: a refused \
+                 request was not begun, and is safe to send again.",
     look_alikes: "A reset behind a complete answer (NO_ERROR) only says that the rest of the request is not wanted. A client of gRPC that cancels \
                   at its deadline is grpc.error-status.",
     check_next: &[
@@ -44,17 +45,9 @@ fn severity(facts: &Http2Facts, kind: &StreamResets) -> Severity {
     match (kind.sender, kind.code) {
         (Sender::Client, Http2Error::CANCEL | Http2Error::NO_ERROR) => Severity::Note,
         (_, Http2Error::HTTP_1_1_REQUIRED) => Severity::Note,
-        // Not processed: most clients send it again by themselves.
+        // Not processed, so that no work is lost, and most clients send it again by themselves (RFC 9113 section 8.7).
         (Sender::Server, Http2Error::REFUSED_STREAM) => match lost(facts) {
             0 => Severity::Note,
-            _ if facts
-                .refused
-                .iter()
-                .any(|refused| refused.request.is_some()) =>
-            {
-                Severity::Error
-            }
-            // Whether they were sent again is not known.
             _ => Severity::Warning,
         },
         // The even ones are pushed by the server, and not asked for.
@@ -176,7 +169,7 @@ mod tests {
         let found = only(&talk.client_closes().lines());
         assert_eq!(
             (found.code, found.severity, found.culprit.role),
-            ("http2.stream-reset", Severity::Error, Role::Server)
+            ("http2.stream-reset", Severity::Warning, Role::Server)
         );
         assert!(
             found
@@ -192,14 +185,14 @@ mod tests {
         assert_eq!(severity(refused().server(&answer(3, &[]))), Severity::Note);
         let again = refused().server(&reset(3, 7)).client(&get(5));
         assert_eq!(severity(again.server(&answer(5, &[]))), Severity::Note);
-        assert_eq!(severity(refused().server(&reset(3, 7))), Severity::Error);
+        assert_eq!(severity(refused().server(&reset(3, 7))), Severity::Warning);
         // For something else.
         let other = frame(1, 5, 3, b"\x82\x85");
         let lost = talk().client(&get(1)).server(&reset(1, 7)).client(&other);
-        assert_eq!(severity(lost.server(&answer(3, &[]))), Severity::Error);
+        assert_eq!(severity(lost.server(&answer(3, &[]))), Severity::Warning);
         // Sent before the refusal, and so not in place of what it refused.
         let both = talk().client(&get(1)).client(&get(3)).server(&reset(1, 7));
-        assert_eq!(severity(both.server(&answer(3, &[]))), Severity::Error);
+        assert_eq!(severity(both.server(&answer(3, &[]))), Severity::Warning);
     }
 
     #[test]
