@@ -75,9 +75,13 @@ impl Challenges {
                 && let Some(stream) = self.met(connection, asked, kind.last)
             {
                 finding.severity = Severity::Note;
-                finding.facts.0.push(("met_in_stream", stream.into()));
+                let (fact, words) = match kind.status {
+                    401 | 407 => ("met_in_stream", "met the challenge"),
+                    _ => ("answered_in_stream", "sent it again with success"),
+                };
+                finding.facts.0.push((fact, stream.into()));
                 finding.summary.push_str(&format!(
-                    "; the client met the challenge in another connection (stream {stream})"
+                    "; the client {words} in another connection (stream {stream})"
                 ));
             }
         }
@@ -119,14 +123,16 @@ fn refused<'a>(connection: &'a Connection, finding: &Finding) -> Option<&'a [Ref
     (facts.further_refused == 0).then_some(&facts.refused)
 }
 
-/// The challenge that a finding is about.
+/// What a finding is about that a client can meet: a challenge, a connection for another name (421), early data (425), or an
+/// expectation that is not met (417); RFC 9110 sections 15.5.18 and 15.5.20, RFC 8470 section 5.2.
 fn challenge<'a>(connection: &'a Connection, finding: &Finding) -> Option<&'a Refusals> {
     let purpose = match finding.code {
         code::HTTP_ERROR_STATUS => Purpose::Request,
         code::HTTP_CONNECT_REFUSED => Purpose::Connect,
         _ => return None,
     };
-    let Some(Value::Count(status @ (401 | 407))) = finding.facts.value("status") else {
+    let Some(Value::Count(status @ (401 | 407 | 417 | 421 | 425))) = finding.facts.value("status")
+    else {
         return None;
     };
     let trouble = connection.app.as_deref()?.http.trouble.as_deref()?;
@@ -164,6 +170,24 @@ mod tests {
     #[test]
     fn a_challenge_met_in_the_next_connection() {
         assert_eq!(severity(&exchange(2, 1, "200 OK")), Some(Severity::Note));
+    }
+
+    #[test]
+    fn a_request_that_is_repeated_in_a_connection_of_its_own() {
+        for status in ["421 Misdirected Request", "425 Too Early"] {
+            let severity = |second: &str| {
+                let judged = judge_all(&format!("{}{second}", exchange(1, 0, status)));
+                judged[0].findings.first().map(|found| found.severity)
+            };
+            assert_eq!(severity(&exchange(2, 1, "200 OK")), Some(Severity::Note));
+            assert_eq!(severity(&exchange(2, 1, status)), Some(Severity::Warning));
+        }
+        let judged = judge_all(&format!(
+            "{}{}",
+            exchange(1, 0, "403 Forbidden"),
+            exchange(2, 1, "200 OK")
+        ));
+        assert_eq!(judged[0].findings[0].severity, Severity::Warning);
     }
 
     /// A connection of HTTP/2 at this time, with a request and this frame for an answer to it.
