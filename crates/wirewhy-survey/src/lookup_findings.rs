@@ -208,8 +208,9 @@ fn fold(about: Vec<About<'_>>) -> Vec<GroupFinding> {
             resolver,
             finding,
         } = one;
-        let subject = format!("{name} at {}", place(resolver));
-        let known = seen.insert((finding.code, subject.to_ascii_lowercase()), ());
+        // Names are the same whatever the case of their letters (RFC 4343).
+        let subject = format!("{} at {}", name.to_ascii_lowercase(), place(resolver));
+        let known = seen.insert((finding.code, subject.clone()), ());
         if known.is_some() {
             continue;
         }

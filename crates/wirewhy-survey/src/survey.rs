@@ -82,7 +82,7 @@ impl Survey {
     /// Takes in what an ongoing connection shows about attempts that race it. It is to be noted again when it is over.
     pub fn note_ongoing(&mut self, judged: &Judged) {
         self.attempts.note_ongoing(judged);
-        self.ftp.note_control(&judged.connection);
+        self.ftp.note(judged);
         if opened(judged) {
             self.opened.note(&judged.connection);
         }
