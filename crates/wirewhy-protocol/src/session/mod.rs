@@ -13,5 +13,16 @@ pub(crate) mod tds;
 pub use notice::closing_notice;
 pub use refusal::Refusal;
 
+use crate::types::{Step, Unreadable};
+
+/// Where the first line ends, among so many bytes at most; what a reader does where it does not.
+pub(crate) fn line_end(bytes: &[u8], most: usize) -> Result<usize, Step> {
+    match bytes.iter().take(most).position(|&byte| byte == b'\n') {
+        Some(end) => Ok(end),
+        None if bytes.len() < most => Err(Step::More),
+        None => Err(Step::Unreadable(Unreadable::TooMuch)),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Redis and what speaks its protocol (RESP): the errors with which a server turns a client away.
 
-use super::Refusal;
+use super::{Refusal, line_end};
 use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading, any, begins_with};
 use crate::shared_state::SharedState;
@@ -69,16 +69,9 @@ impl Parser for Reader {
             shared.refusal = None;
             return Step::Unreadable(Unreadable::Unframed);
         }
-        let Some(end) = input
-            .bytes
-            .iter()
-            .take(MAX_LINE)
-            .position(|&byte| byte == b'\n')
-        else {
-            return match input.bytes.len() < MAX_LINE {
-                true => Step::More,
-                false => Step::Unreadable(Unreadable::TooMuch),
-            };
+        let end = match line_end(input.bytes, MAX_LINE) {
+            Ok(end) => end,
+            Err(step) => return step,
         };
         let line = input.bytes.get(1..end).unwrap_or(&[]).trim_ascii_end();
         let word = line.iter().position(|&byte| byte == b' ');

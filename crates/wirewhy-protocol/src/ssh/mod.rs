@@ -6,7 +6,7 @@ mod offer;
 use self::offer::Offer;
 use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading, any, begins_with};
-use crate::session::Refusal;
+use crate::session::{Refusal, line_end};
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Framing, Input, Role, Step, Transport, Unreadable};
 
@@ -83,16 +83,9 @@ impl Parser for Reader {
 impl Reader {
     /// The identification string, or a line with which a server turns a client away.
     fn read_line(&mut self, input: Input<'_>, shared: &mut SharedState) -> Step {
-        let Some(end) = input
-            .bytes
-            .iter()
-            .take(MAX_LINE)
-            .position(|&byte| byte == b'\n')
-        else {
-            return match input.bytes.len() < MAX_LINE {
-                true => Step::More,
-                false => Step::Unreadable(Unreadable::TooMuch),
-            };
+        let end = match line_end(input.bytes, MAX_LINE) {
+            Ok(end) => end,
+            Err(step) => return step,
         };
         let line = input.bytes.get(..end).unwrap_or(&[]).trim_ascii_end();
         if !line.starts_with(b"SSH-") {
