@@ -38,6 +38,29 @@ impl Recent {
     /// Whether `segment` is a copy of a packet this side sent just before.
     pub(crate) fn is_copy(&mut self, segment: &Segment) -> bool {
         let print = segment.fingerprint();
+        // Most packets are like none before.
+        if self.prints.contains(&print) && self.repeats(print, segment) {
+            return true;
+        }
+        let next = usize::from(self.next);
+        if let (Some(known), Some(time), Some(hops)) = (
+            self.prints.get_mut(next),
+            self.times.get_mut(next),
+            self.hops.get_mut(next),
+        ) {
+            (*known, *time, *hops) = (print, segment.time, segment.ttl);
+        }
+        self.next = if next + 1 < Self::KEPT {
+            self.next + 1
+        } else {
+            0
+        };
+        self.interrupted = false;
+        false
+    }
+
+    /// Whether a segment is a copy of a packet with its fingerprint.
+    fn repeats(&mut self, print: u32, segment: &Segment) -> bool {
         let has_id = segment.ip_id.is_some_and(|id| id.id != 0);
         let takes_space = segment.seq_len() > 0;
         let latest = match (has_id, takes_space) {
@@ -58,21 +81,9 @@ impl Recent {
         }
         let believed =
             has_id || (takes_space && !self.interrupted) || (self.proven && !self.interrupted);
-        if (found && believed) || forwarded {
-            self.proven |= has_id || takes_space;
-            return true;
-        }
-        let next = usize::from(self.next);
-        if let (Some(known), Some(time), Some(hops)) = (
-            self.prints.get_mut(next),
-            self.times.get_mut(next),
-            self.hops.get_mut(next),
-        ) {
-            (*known, *time, *hops) = (print, segment.time, segment.ttl);
-        }
-        self.next = (self.next + 1) % 6;
-        self.interrupted = false;
-        false
+        let is_copy = (found && believed) || forwarded;
+        self.proven |= is_copy && (has_id || takes_space);
+        is_copy
     }
 
     /// The other side has sent something new.

@@ -52,6 +52,11 @@ struct Pending {
 }
 
 impl Inspection {
+    /// Whether no checksum was wrong.
+    pub(crate) fn found_nothing(&self) -> bool {
+        self.found.is_none()
+    }
+
     /// The side sent a segment that takes sequence space.
     pub(crate) fn sent(&mut self, segment: &Segment) {
         let damaged = match segment.checksum {

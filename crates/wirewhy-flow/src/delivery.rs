@@ -312,7 +312,7 @@ impl Flight {
     }
 
     /// New bytes: perhaps the ones to time, perhaps the largest packet so far.
-    fn start(&mut self, own: &TcpEndpoint, peer: &TcpEndpoint, segment: &Segment) {
+    pub(crate) fn start(&mut self, own: &TcpEndpoint, peer: &TcpEndpoint, segment: &Segment) {
         if segment.payload_len == 0 {
             return;
         }
@@ -480,6 +480,14 @@ impl Flight {
                 }));
             }
         }
+    }
+
+    /// Whether nothing was skipped, sent again, damaged or named by a SACK.
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        self.gaps.is_empty()
+            && self.stuck.is_none()
+            && !self.sacked
+            && self.inspection.found_nothing()
     }
 
     /// Something came from the other side: `own` has been heard of.

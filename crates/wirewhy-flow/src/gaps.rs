@@ -29,6 +29,11 @@ pub(crate) struct Skipper {
 impl Gaps {
     const LIMIT: usize = 64;
 
+    /// Whether nothing is missing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Records that the bytes from `from` up to `to` were skipped.
     pub(crate) fn skip(&mut self, from: Seq, to: Seq, skipped_by: Skipper) {
         if self.open.len() >= Self::LIMIT {

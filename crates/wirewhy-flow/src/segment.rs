@@ -1,8 +1,7 @@
 //! A TCP segment reduced to what a tracker keeps: owned, fixed size, payload left behind.
 
 use wirewhy_packet::{
-    Checksum, Ip, IpId, MacAddr, Packet, SackBlocks, Seq, TcpFlags, TcpOptions, TcpSegment,
-    Timestamp,
+    Checksum, Ip, IpId, MacAddr, Packet, Seq, TcpFlags, TcpOptions, TcpSegment, Timestamp,
 };
 
 /// One segment as the tracker sees it.
@@ -87,18 +86,24 @@ impl Segment {
 
     /// What stays the same in a copy of the frame: everything the sender wrote above the link layer except the hop count.
     pub(crate) fn fingerprint(&self) -> u32 {
-        let mut hash = Fnv(0x811c_9dc5);
-        hash.add(self.seq.0);
-        hash.add(self.ack.0);
-        hash.add(u32::from(self.flags.0) << 16 | u32::from(self.window));
-        hash.add(self.payload_len);
-        hash.add(self.ip_id.map_or(0, |id| u32::from(id.id) | 0x1_0000));
-        if let Some(timestamps) = self.options.timestamps {
-            hash.add(timestamps.value);
-            hash.add(timestamps.echo);
+        let mut mix = Mix(SEED);
+        mix.add(self.seq.0, self.ack.0);
+        mix.add(
+            u32::from(self.flags.0) << 16 | u32::from(self.window),
+            self.payload_len,
+        );
+        let timestamps = self.options.timestamps;
+        mix.add(
+            self.ip_id.map_or(0, |id| u32::from(id.id) | 0x1_0000),
+            timestamps.map_or(0, |timestamps| timestamps.value),
+        );
+        if let Some(timestamps) = timestamps {
+            mix.add(timestamps.echo, 1);
         }
-        hash.add_sack(&self.options.sack);
-        hash.0
+        for (left, right) in self.options.sack.as_slice() {
+            mix.add(left.0, right.0);
+        }
+        mix.finish()
     }
 }
 
@@ -113,19 +118,22 @@ fn checksum(packet: &Packet<'_>, ip: &Ip, tcp: &TcpSegment<'_>) -> Checksum {
     }
 }
 
-/// FNV-1a over words: no secret is needed, a false match also has to fall within milliseconds.
-struct Fnv(u32);
+/// Two words are mixed in by one multiplication: no secret is needed, a false match also has to fall within milliseconds.
+struct Mix(u64);
 
-impl Fnv {
-    fn add(&mut self, word: u32) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0193);
-        self.0 ^= self.0 >> 15;
+/// The golden ratio and another odd number without a pattern, of 64 bits.
+const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+const FACTOR: u64 = 0xd6e8_feb8_6659_fd93;
+
+impl Mix {
+    fn add(&mut self, low: u32, high: u32) {
+        let words = u64::from(low) | u64::from(high) << 32;
+        self.0 = (self.0.rotate_left(29) ^ words).wrapping_mul(FACTOR);
     }
 
-    fn add_sack(&mut self, sack: &SackBlocks) {
-        for (left, right) in sack.as_slice() {
-            self.add(left.0);
-            self.add(right.0);
-        }
+    /// The upper half: each of its bits depends on all bits mixed in.
+    fn finish(self) -> u32 {
+        let [.., a, b, c, d] = (self.0 ^ self.0 >> 32).wrapping_mul(FACTOR).to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
     }
 }

@@ -160,6 +160,14 @@ enum Occupant {
     Datagrams(LiveDatagrams),
 }
 
+/// What the tracker compares of a connection before and after a segment.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    class: Class,
+    is_open: bool,
+    resent: u32,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct LoneSyn {
     stream: u32,
@@ -531,29 +539,51 @@ impl Tracker {
     }
 
     fn observe_in(&mut self, slot: u32, pair: Pair, segment: &Segment, payload: &[u8]) -> bool {
-        let bounds = self.bounds;
         let Some((live, context)) = self.grow(slot) else {
             return false;
         };
         let from = live.sender(pair.source_is_low());
-        let was = class_of(live);
-        let opened = live.connection.tcp.handshake.ack;
-        let resent = live.connection.resent();
+        let before = Before {
+            class: if live.is_undisturbed() {
+                Class::Open
+            } else {
+                class_of(live)
+            },
+            is_open: live.connection.tcp.handshake.ack.is_some(),
+            resent: live.connection.resent(),
+        };
         let recorded = live.observe(from, segment, payload, context);
         let names = context
             .has_dns()
             .then(|| (ends_of(&live.connection), context.take_dns()));
+        if !recorded.is_expected {
+            self.note_changes(slot, segment, before, recorded);
+        }
+        if let Some((ends, messages)) = names {
+            self.note_messages(ends, segment.ttl, &messages);
+        }
+        self.note(recorded, segment.frame);
+        self.touch(slot);
+        recorded.is_copy
+    }
+
+    /// What a segment changed for the tracker as a whole.
+    fn note_changes(&mut self, slot: u32, segment: &Segment, before: Before, recorded: Recorded) {
+        let Some(place) = self.occupant(slot) else {
+            return;
+        };
+        let generation = place.generation;
+        let Occupant::Connection(live) = &place.occupant else {
+            return;
+        };
         let class = class_of(live);
-        let resent = live.connection.resent().saturating_sub(resent);
-        let opens = opened.is_none() && live.connection.tcp.handshake.ack.is_some();
-        let handshake = opens
-            .then(|| live.connection.round_trip().handshake)
-            .flatten();
-        let quiet = quiet_of(class, &bounds);
-        let answered = live.connection.tcp.handshake.syn_ack == Some(segment.mark());
-        if class != was {
-            let generation = self.occupant(slot).map_or(0, |place| place.generation);
-            let due = segment.time.after(quiet);
+        let connection = &live.connection;
+        let resent = connection.resent().saturating_sub(before.resent);
+        let opens = !before.is_open && connection.tcp.handshake.ack.is_some();
+        let handshake = opens.then(|| connection.round_trip().handshake).flatten();
+        let answered = connection.tcp.handshake.syn_ack == Some(segment.mark());
+        if class != before.class {
+            let due = segment.time.after(quiet_of(class, &self.bounds));
             self.expiry.enter(class, due, Handle { slot, generation });
         }
         if answered && !recorded.is_copy {
@@ -563,12 +593,6 @@ impl Tracker {
         if let Some((watch, took)) = self.watch.as_mut().zip(handshake) {
             watch.handshake(took);
         }
-        if let Some((ends, messages)) = names {
-            self.note_messages(ends, segment.ttl, &messages);
-        }
-        self.note(recorded, segment.frame);
-        self.touch(slot);
-        recorded.is_copy
     }
 
     fn note(&mut self, recorded: Recorded, frame: u64) {

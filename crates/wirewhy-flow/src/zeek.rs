@@ -188,6 +188,34 @@ impl Zeek {
         }
     }
 
+    /// Whether both ends are open, and their bytes so far end where these numbers of client and server say.
+    pub(crate) fn agrees(&self, next: [Option<Seq>; 2]) -> bool {
+        let open = |end: &End| end.state == State::Established;
+        open(&self.originator)
+            && open(&self.responder)
+            && [self.originator.highest, self.responder.highest] == next
+    }
+
+    /// Takes in a segment with bytes in order or an acknowledgement alone, as [`Zeek::observe`] would, while
+    /// [`Zeek::agrees`].
+    pub(crate) fn observe_expected(&mut self, from: Side, segment: &Segment) {
+        let own = match from {
+            Side::Client => &mut self.originator,
+            Side::Server => &mut self.responder,
+        };
+        if segment.payload_len > 0 {
+            own.has_payload = true;
+            own.highest = Some(segment.seq_end());
+        }
+        let letter = if segment.payload_len > 0 { b'D' } else { b'A' };
+        if let Some(letter) = own.once(letter) {
+            self.history.push(match from {
+                Side::Client => letter,
+                Side::Server => letter.to_ascii_lowercase(),
+            });
+        }
+    }
+
     /// Takes in one datagram, with payload or without.
     pub(crate) fn observe_datagram(&mut self, from: Side, has_payload: bool) {
         let own = match from {

@@ -1,5 +1,6 @@
 //! One segment into the state of its connection.
 
+mod expected;
 mod listen;
 mod opening;
 mod reset;
@@ -38,6 +39,8 @@ pub(crate) struct Notes {
     /// An acceptable SYN-ACK with another number than the one before it.
     rival: Option<Box<Segment>>,
     strays: [Option<Stray>; 2],
+    /// Whether both sides are open and nothing is out of order: see [`Live::observe_expected`].
+    undisturbed: bool,
 }
 
 /// What the recording did to one segment.
@@ -49,6 +52,8 @@ pub(crate) struct Recorded {
     pub(crate) is_cut: bool,
     /// It is larger than the peer accepts on the wire: taken from the host before its network card cut it.
     pub(crate) is_offloaded: bool,
+    /// It was what an undisturbed connection expects next: nothing but its bytes and its acknowledgement moved.
+    pub(crate) is_expected: bool,
 }
 
 impl Live {
@@ -106,17 +111,8 @@ impl Live {
                 ..Recorded::default()
             };
         }
-        let mss = self.connection.side(from.other()).tcp.offer.mss;
         if quiet >= Pause::SHORTEST && !segment.is_rst() {
             self.notes.pause = Some(Pause {
-                length: quiet,
-                ended: segment.time,
-                by: from,
-            });
-        }
-        let mut pause = self.notes.pause;
-        if quiet >= Pause::SHORTEST {
-            pause = Some(Pause {
                 length: quiet,
                 ended: segment.time,
                 by: from,
@@ -129,6 +125,32 @@ impl Live {
             let survived = &mut self.connection.tcp.survived_idle;
             *survived = pause.length.max(*survived);
         }
+        if self.is_expected(from, segment) {
+            return self.observe_expected(from, segment, payload, context);
+        }
+        let recorded = self.observe_any(from, segment, payload, context, quiet);
+        self.notes.undisturbed = self.disturbed_by_nothing();
+        recorded
+    }
+
+    /// Takes in a segment that is no copy, whatever it is.
+    fn observe_any(
+        &mut self,
+        from: Side,
+        segment: &Segment,
+        payload: &[u8],
+        context: &mut CaptureContext,
+        quiet: Interval,
+    ) -> Recorded {
+        let pause = if quiet >= Pause::SHORTEST {
+            Some(Pause {
+                length: quiet,
+                ended: segment.time,
+                by: from,
+            })
+        } else {
+            self.notes.pause
+        };
         let reset = segment
             .is_rst()
             .then(|| resets::describe(&self.connection, from, segment, pause));
@@ -150,14 +172,7 @@ impl Live {
         self.connection.zeek.observe(from, segment, gap > 0);
         self.connection.note_outgoing(from, segment.outgoing);
         count(self.connection.side_mut(from), segment);
-        if segment.payload_len > 0 {
-            self.connection.side_mut(from).said_farewell =
-                segment.captured_len == segment.payload_len && is_farewell(payload);
-            if from == Side::Server {
-                let notice = closing_notice(payload, segment.frame, segment.time);
-                self.connection.notice = notice.map(Box::new);
-            }
-        }
+        self.note_last_words(from, segment, payload);
         let (flight, peer, _) = self.flight(from.other());
         flight.heard(peer);
         if reset.is_none() {
@@ -170,6 +185,30 @@ impl Live {
         } else {
             self.observe_ordinary(from, segment, gap);
         }
+        self.conclude(from, segment, payload, context)
+    }
+
+    /// Whether the payload is a message with which a side leaves.
+    fn note_last_words(&mut self, from: Side, segment: &Segment, payload: &[u8]) {
+        if segment.payload_len == 0 {
+            return;
+        }
+        self.connection.side_mut(from).said_farewell =
+            segment.captured_len == segment.payload_len && is_farewell(payload);
+        if from == Side::Server {
+            let notice = closing_notice(payload, segment.frame, segment.time);
+            self.connection.notice = notice.map(Box::new);
+        }
+    }
+
+    /// Reads the payload, and remembers the segment as the latest of its side.
+    fn conclude(
+        &mut self,
+        from: Side,
+        segment: &Segment,
+        payload: &[u8],
+        context: &mut CaptureContext,
+    ) -> Recorded {
         self.listen(from, segment, payload, context);
         let side = self.connection.side_mut(from);
         side.last = Some(segment.mark());
@@ -181,11 +220,12 @@ impl Live {
         if let [21, 3, _, 0, 2, 2, ..] = payload {
             side.tcp.alert.get_or_insert(segment.mark());
         }
+        let mss = self.connection.side(from.other()).tcp.offer.mss;
         Recorded {
-            is_copy: false,
             is_cut: segment.captured_len < segment.payload_len,
             is_offloaded: segment.len_from_frame
                 || mss.is_some_and(|mss| segment.payload_len > u32::from(mss)),
+            ..Recorded::default()
         }
     }
 
@@ -251,6 +291,7 @@ impl Live {
                 pause: notes.pause,
                 rival: notes.rival.clone(),
                 strays: notes.strays,
+                undisturbed: notes.undisturbed,
             }),
         }
     }
