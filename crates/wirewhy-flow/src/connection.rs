@@ -1,5 +1,7 @@
 //! A connection as the packets show it: plain facts, no opinion.
 
+use std::net::IpAddr;
+
 use wirewhy_packet::{Interval, Seq, Timestamp};
 use wirewhy_protocol::{AppFacts, Refusal, Transport};
 
@@ -168,6 +170,36 @@ impl Connection {
             outgoing: [None, None],
             tcp: Tcp::default(),
         }
+    }
+
+    /// Makes this a connection over TCP of which no packet was taken in, in place. Its events keep their room.
+    pub(crate) fn begin_anew(
+        &mut self,
+        stream: u32,
+        [client, server]: [(IpAddr, u16); 2],
+        roles: Roles,
+        first: Mark,
+    ) {
+        self.transport = Transport::Tcp;
+        self.stream = stream;
+        self.client.begin_anew(client);
+        self.server.begin_anew(server);
+        self.roles = roles;
+        self.first = first;
+        self.last = first;
+        self.app = None;
+        self.notice = None;
+        self.server_name = None;
+        self.looked_up = None;
+        self.events.clear();
+        self.zeek = Zeek::default();
+        self.ended = Ended::EndOfCapture;
+        self.interrupted = false;
+        self.observed_until = first.time;
+        self.surroundings = Surroundings::default();
+        self.collision = None;
+        self.outgoing = [None, None];
+        self.tcp = Tcp::default();
     }
 
     /// One side.
@@ -352,5 +384,47 @@ impl Stage {
             Stage::ResponseStarted => "response-started",
             Stage::Closing => "closing",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_begins_anew_is_new() {
+        let ends = [0, 1].map(|last| (IpAddr::from([192, 0, 2, last]), 80 + u16::from(last)));
+        let mark = |frame| Mark {
+            frame,
+            time: Timestamp(7),
+        };
+        let new = |stream, roles, frame| {
+            let sides = ends.map(|(address, port)| Endpoint::new(address, port));
+            Connection::new(Transport::Tcp, stream, sides, roles, mark(frame))
+        };
+        let mut used = new(1, Roles::SynAck, 1);
+        used.events.push(crate::Event {
+            frame: 2,
+            time: Timestamp(9),
+            from: Side::Client,
+            kind: EventKind::Fin,
+        });
+        used.transport = Transport::Udp;
+        used.client = Endpoint::new(ends[1].0, 9);
+        (used.server.first_payload, used.server.last_payload) = (Some(mark(3)), Some(mark(3)));
+        (used.server.last, used.server.tcp.fin) = (Some(mark(3)), Some(mark(3)));
+        (used.server.last_payload_len, used.server.said_farewell) = (3, true);
+        used.server.ttl.add(9);
+        used.server.counts.packets = 4;
+        used.server.mac = Some(wirewhy_packet::MacAddr([3; 6]));
+        used.server_name = Some("name".into());
+        (used.ended, used.interrupted) = (Ended::Closed, true);
+        (used.last, used.observed_until) = (mark(8), Timestamp(11));
+        used.surroundings.earlier_stream = Some(4);
+        used.outgoing = [Some(true), Some(false)];
+        used.tcp.handshake.syns = 3;
+        used.zeek.flip();
+        used.begin_anew(5, ends, Roles::Syn, mark(6));
+        assert_eq!(used, new(5, Roles::Syn, 6));
     }
 }

@@ -505,26 +505,10 @@ impl Flight {
     /// Takes in an acknowledgement of `own`'s bytes by the other side, which moved on if `progress`.
     pub(crate) fn acknowledge(&mut self, own: &mut TcpEndpoint, segment: &Segment, progress: bool) {
         let ack = segment.ack;
-        let mut sane = SackBlocks::default();
-        for (left, right) in segment.options.sack.as_slice() {
-            if !self.watch.is_mangled(own, segment, (*left, *right)) {
-                sane.push(*left, *right);
-            }
+        self.sacked = false;
+        if !segment.options.sack.as_slice().is_empty() {
+            self.acknowledge_selectively(own, segment);
         }
-        let blocks = sane.as_slice();
-        for (left, right) in blocks {
-            self.settle_sacked(own, *left, *right);
-        }
-        if let Some((left, right)) = blocks.first() {
-            let inside = blocks
-                .get(1)
-                .is_some_and(|(from, to)| !left.is_before(*from) && !right.is_after(*to));
-            if left.is_before(ack) || inside {
-                let trouble = own.trouble_mut();
-                trouble.reported_duplicates = trouble.reported_duplicates.saturating_add(1);
-            }
-        }
-        self.sacked = blocks.iter().any(|(left, _)| left.is_after(ack));
         if !progress {
             self.repeats = self
                 .repeats
@@ -546,6 +530,30 @@ impl Flight {
             self.larger = None;
         }
         self.settle_stuck(own, segment);
+    }
+
+    /// Takes in the blocks of a SACK, those aside that name bytes that were never sent.
+    fn acknowledge_selectively(&mut self, own: &mut TcpEndpoint, segment: &Segment) {
+        let mut sane = SackBlocks::default();
+        for (left, right) in segment.options.sack.as_slice() {
+            if !self.watch.is_mangled(own, segment, (*left, *right)) {
+                sane.push(*left, *right);
+            }
+        }
+        let blocks = sane.as_slice();
+        for (left, right) in blocks {
+            self.settle_sacked(own, *left, *right);
+        }
+        if let Some((left, right)) = blocks.first() {
+            let inside = blocks
+                .get(1)
+                .is_some_and(|(from, to)| !left.is_before(*from) && !right.is_after(*to));
+            if left.is_before(segment.ack) || inside {
+                let trouble = own.trouble_mut();
+                trouble.reported_duplicates = trouble.reported_duplicates.saturating_add(1);
+            }
+        }
+        self.sacked = blocks.iter().any(|(left, _)| left.is_after(segment.ack));
     }
 
     /// The other side has the bytes from `left` to `right`, whatever is missing before them.

@@ -106,6 +106,22 @@ impl Endpoint {
         }
     }
 
+    /// Makes this an end of which nothing was seen, in place.
+    pub(crate) fn begin_anew(&mut self, (address, port): (IpAddr, u16)) {
+        self.address = address;
+        self.port = port;
+        self.first_payload = None;
+        self.last_payload = None;
+        self.last = None;
+        self.last_payload_len = 0;
+        self.said_farewell = false;
+        self.ttl = TtlSeen::default();
+        self.ip_id = None;
+        self.mac = None;
+        self.counts = Counts::default();
+        self.tcp = TcpEndpoint::default();
+    }
+
     /// Counts a packet that is no copy: its bytes on the wire and of payload, and whether its IP header left the length to
     /// the network card.
     pub(crate) fn count_packet(&mut self, wire_len: u32, payload_len: u32, offloaded: bool) {

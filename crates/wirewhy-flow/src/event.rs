@@ -236,6 +236,12 @@ impl Events {
         }
     }
 
+    /// As if nothing had happened.
+    pub(crate) fn clear(&mut self) {
+        self.kept.clear();
+        self.left_out = 0;
+    }
+
     pub(crate) fn push(&mut self, event: Event) {
         if self.kept.len() >= Self::FIRST + Self::LAST {
             self.kept.remove(Self::FIRST);

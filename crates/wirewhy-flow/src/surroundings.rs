@@ -144,6 +144,28 @@ impl Hosts {
         self.services.contains(&endpoint)
     }
 
+    /// The latest SYN from a client to a service that was answered, of those before `first`.
+    pub(crate) fn accepted_before(
+        &self,
+        client: IpAddr,
+        service: (IpAddr, u16),
+        first: Mark,
+    ) -> Option<AcceptedTimestamp> {
+        let accepted = self.accepted.get(&(client, service))?;
+        let (mark, value) = accepted
+            .marks
+            .iter()
+            .zip(&accepted.values)
+            .rev()
+            .find(|(mark, _)| mark.frame < first.frame)?;
+        Some(AcceptedTimestamp {
+            value: *value,
+            mark: *mark,
+            one_clock: accepted.one_clock,
+            answered: accepted.answered,
+        })
+    }
+
     /// What is known of the two hosts of a connection that began with `first`.
     pub(crate) fn around(
         &self,
@@ -152,24 +174,10 @@ impl Hosts {
         first: Mark,
     ) -> Surroundings {
         let host = self.by_address.get(&server.0);
-        let accepted = self.accepted.get(&(client, server)).and_then(|accepted| {
-            let (mark, value) = accepted
-                .marks
-                .iter()
-                .zip(&accepted.values)
-                .rev()
-                .find(|(mark, _)| mark.frame < first.frame)?;
-            Some(AcceptedTimestamp {
-                value: *value,
-                mark: *mark,
-                one_clock: accepted.one_clock,
-                answered: accepted.answered,
-            })
-        });
         Surroundings {
             server_ttl: host.map(|seen| seen.ttl),
             server_round_trip: host.and_then(|seen| seen.round_trip),
-            accepted,
+            accepted: self.accepted_before(client, server, first),
             earlier_stream: None,
         }
     }

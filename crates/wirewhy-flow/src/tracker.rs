@@ -6,6 +6,7 @@ mod icmp;
 mod interruption;
 mod lookups;
 mod retire;
+mod spare;
 mod watch;
 
 use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
@@ -13,10 +14,11 @@ use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
 use self::lookups::ends_of;
 use self::retire::{class_of, quiet_of};
+use self::spare::Spare;
 use self::watch::Watch;
 use crate::datagrams::LiveDatagrams;
 use crate::expiry::{Class, Expiry, Handle};
-use crate::observe::{Live, Notes, Recorded};
+use crate::observe::{Live, Recorded};
 use crate::segment::Segment;
 use crate::streams::RELEASED;
 use crate::surroundings::Hosts;
@@ -59,6 +61,9 @@ impl Default for Bounds {
         }
     }
 }
+
+/// How many events most connections have: SYN, SYN-ACK, ACK, two FINs, and one more.
+const USUAL_EVENTS: usize = 6;
 
 /// What became of one packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,8 +141,8 @@ pub struct Tracker {
     lookups: Lookups,
     /// How many slots hold a SYN and nothing else.
     alone: usize,
-    /// The notes of a connection that is over, for the next one.
-    spare: Option<Box<Notes>>,
+    /// What connections that are over were kept in, for the next ones.
+    spare: Spare,
     watch: Option<Box<Watch>>,
     /// Whether the recording has had a gap.
     interrupted: bool,
@@ -196,7 +201,7 @@ impl Tracker {
             context: CaptureContext::default(),
             lookups: Lookups::default(),
             alone: 0,
-            spare: None,
+            spare: Spare::default(),
             watch: None,
             interrupted: false,
             pauses: Vec::new(),
@@ -283,6 +288,11 @@ impl Tracker {
             }
             _ => {}
         }
+    }
+
+    /// Takes back connections that were handed over and are not needed any more, so that the next ones take their place.
+    pub fn take_back(&mut self, connections: impl Iterator<Item = Box<Connection>>) {
+        self.spare.keep_connections(connections);
     }
 
     /// Hands over every connection still followed, by stream number, those over TCP first.
@@ -447,19 +457,21 @@ impl Tracker {
             Side::Client => (pair.source, pair.destination),
             Side::Server => (pair.destination, pair.source),
         };
-        let mut connection = Box::new(Connection::new(
-            wirewhy_protocol::Transport::Tcp,
-            *stream,
-            [client, server].map(|(address, port)| Endpoint::new(address, port)),
-            roles,
-            segment.mark(),
-        ));
-        connection.events = Events::with_room(6);
+        let (ends, mark) = ([client, server], segment.mark());
+        let mut connection = if let Some(mut spare) = self.spare.connection() {
+            spare.begin_anew(*stream, ends, roles, mark);
+            spare
+        } else {
+            let sides = ends.map(|(address, port)| Endpoint::new(address, port));
+            let transport = wirewhy_protocol::Transport::Tcp;
+            let mut new = Box::new(Connection::new(transport, *stream, sides, roles, mark));
+            new.events = Events::with_room(USUAL_EVENTS);
+            new
+        };
         connection.interrupted = *interrupted;
         connection.surroundings.earlier_stream = *earlier_stream;
         let client_is_low = pair.source_is_low() == (from == Side::Client);
-        let notes = self.spare.take().unwrap_or_default();
-        let mut live = Live::new(connection, notes, client_is_low);
+        let mut live = Live::new(connection, self.spare.notes(), client_is_low);
         if from == Side::Server {
             live.connection.zeek.flip();
         }
@@ -516,7 +528,12 @@ impl Tracker {
         };
         if let Some(lone) = lone {
             let mut live = self.begin(&lone, &[]);
-            live.connection.surroundings = self.around(&live.connection);
+            let connection = &mut live.connection;
+            let service = (connection.server.address, connection.server.port);
+            let client = connection.client.address;
+            connection.surroundings.accepted =
+                self.hosts
+                    .accepted_before(client, service, connection.first);
             self.alone = self.alone.saturating_sub(1);
             self.forget_looks(slot);
             let place = self.occupant(slot)?;
@@ -660,7 +677,7 @@ impl Tracker {
     fn hand_over(&mut self, mut live: Live, ended: Ended) -> Box<Connection> {
         self.mend_guess(&mut live);
         let (mut connection, notes) = live.finish();
-        self.spare = Some(notes);
+        self.spare.keep_notes(notes);
         connection.ended = ended;
         connection.observed_until = self.observed_until(connection.last.time);
         if connection.looked_up.is_none() {

@@ -86,6 +86,8 @@ impl Analysis {
         let observed = self.following.observe(packet);
         if !self.following.ended.is_empty() {
             self.judging.take_all(&mut self.following.ended, sink)?;
+            let spent = self.judging.spent.drain(..);
+            self.following.tracker.take_back(spent);
         }
         Ok(observed)
     }
@@ -104,6 +106,8 @@ impl Analysis {
         let observed = self.following.take(fed);
         if !self.following.ended.is_empty() {
             self.judging.take_all(&mut self.following.ended, sink)?;
+            let spent = self.judging.spent.drain(..);
+            self.following.tracker.take_back(spent);
         }
         Ok(observed)
     }

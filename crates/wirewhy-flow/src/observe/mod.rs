@@ -56,6 +56,33 @@ pub(crate) struct Recorded {
     pub(crate) is_expected: bool,
 }
 
+impl Notes {
+    /// As before the first segment, in place.
+    fn begin_anew(&mut self, client_is_low: bool) {
+        let Notes {
+            client_is_low: low,
+            recent,
+            flights: [client, server],
+            conversation,
+            places,
+            pause,
+            rival,
+            strays,
+            undisturbed,
+        } = self;
+        *low = client_is_low;
+        *recent = Default::default();
+        *client = Flight::default();
+        *server = Flight::default();
+        *conversation = Conversation::new();
+        *places = [None, None];
+        *pause = None;
+        *rival = None;
+        *strays = [None, None];
+        *undisturbed = false;
+    }
+}
+
 impl Live {
     /// A connection of which no segment was taken in. `notes` need not be new.
     pub(crate) fn new(
@@ -63,10 +90,7 @@ impl Live {
         mut notes: Box<Notes>,
         client_is_low: bool,
     ) -> Live {
-        *notes = Notes {
-            client_is_low,
-            ..Notes::default()
-        };
+        notes.begin_anew(client_is_low);
         Live { connection, notes }
     }
 
@@ -374,7 +398,6 @@ impl Live {
     }
 
     fn observe_state(&mut self, from: Side, segment: &Segment) {
-        let opened = self.connection.tcp.handshake;
         let (own, peer) = self.connection.tcp_mut(from);
         match own.state {
             EndpointState::Silent if peer.state == EndpointState::SynSent => {
@@ -393,6 +416,7 @@ impl Live {
             _ => {}
         }
         if from == Side::Client && segment.has_ack() {
+            let opened = &self.connection.tcp.handshake;
             let acknowledges = self
                 .connection
                 .server

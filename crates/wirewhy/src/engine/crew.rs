@@ -68,12 +68,10 @@ pub(super) struct Outbox {
 pub(super) struct Gone;
 
 impl Outbox {
-    /// Hands over these connections, and leaves room for more.
-    pub(super) fn send(&self, batch: &mut Ended) -> Result<(), Gone> {
-        let mut room = self.spent.try_recv().unwrap_or_default();
-        room.clear();
-        let full = std::mem::replace(batch, room);
-        self.full.send(full).map_err(|_| Gone)
+    /// Hands over these connections. Returns some that were handed over before and are not needed any more.
+    pub(super) fn send(&self, batch: Ended) -> Result<Ended, Gone> {
+        self.full.send(batch).map_err(|_| Gone)?;
+        Ok(self.spent.try_recv().unwrap_or_default())
     }
 }
 
@@ -100,17 +98,13 @@ where
         let Ok(following) = spawned else {
             return Ok(None);
         };
-        judging.spent = Some(Ended::new());
         for mut batch in &inbox {
             judging.take_all(&mut batch, sink)?;
             // What one thread allocates and another frees costs both more: all go back, with the room they came in.
-            if let Some(spent) = &mut judging.spent {
-                batch.append(spent);
-            }
+            batch.append(&mut judging.spent);
             // Who has ended needs no more room.
             let _ = back.send(batch);
         }
-        judging.spent = None;
         match following.join() {
             Ok(_) => Ok(Some(())),
             Err(panic) => std::panic::resume_unwind(panic),

@@ -70,6 +70,7 @@ pub(super) fn run(
     while line.follow_next(following) {
         if !following.ended.is_empty() {
             judging.take_all(&mut following.ended, sink)?;
+            following.tracker.take_back(judging.spent.drain(..));
         }
         if line.is_due()
             && let Some(hired) = line.hire()
@@ -110,7 +111,10 @@ impl<'a> Line<'a> {
         while self.follow_next(following) {
             let is_due = self.is_due();
             if following.ended.len() >= BATCH || is_due && !following.ended.is_empty() {
-                outbox.send(&mut following.ended)?;
+                let ended = std::mem::take(&mut following.ended);
+                let mut spent = outbox.send(ended)?;
+                following.tracker.take_back(spent.drain(..));
+                following.ended = spent;
             }
         }
         let mut batch = std::mem::take(&mut following.ended);
@@ -121,11 +125,14 @@ impl<'a> Line<'a> {
             }
             batch.push(connection);
             if batch.len() >= BATCH {
-                sent = outbox.send(&mut batch);
+                match outbox.send(std::mem::take(&mut batch)) {
+                    Ok(_) => {}
+                    Err(gone) => sent = Err(gone),
+                }
             }
         });
         sent?;
-        outbox.send(&mut batch)
+        outbox.send(batch).map(|_| ())
     }
 
     fn is_due(&mut self) -> bool {

@@ -18,9 +18,12 @@ pub(super) struct Judging {
     pub(super) survey: Survey,
     pub(super) held: VecDeque<Held>,
     pub(super) totals: Totals,
-    /// Connections that nobody needs any more, where they are to be collected.
-    pub(super) spent: Option<Ended>,
+    /// Connections that are not needed any more, the latest ones; whoever follows takes them back.
+    pub(super) spent: Ended,
 }
+
+/// How many connections are kept to be taken back: as many as are judged at once.
+const SPENT: usize = 256;
 
 /// A judged connection that waits for what others may tell about it.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ impl Judging {
             survey: Survey::default(),
             held: VecDeque::new(),
             totals: Totals::default(),
-            spent: None,
+            spent: Ended::new(),
         }
     }
 
@@ -69,8 +72,8 @@ impl Judging {
     ) -> io::Result<()> {
         let judged = self.settle(due.judged);
         sink(&judged)?;
-        if let Some(spent) = &mut self.spent {
-            spent.push(judged.connection);
+        if self.spent.len() < SPENT {
+            self.spent.push(judged.connection);
         }
         Ok(())
     }

@@ -1,0 +1,38 @@
+//! What connections that are over were kept in. The next ones take their place, in memory that was used just now, without a
+//! call to the allocator.
+
+use crate::Connection;
+use crate::observe::Notes;
+
+/// A few of each.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    connections: Vec<Box<Connection>>,
+    notes: Vec<Box<Notes>>,
+}
+
+/// How many are kept of each: more than end between two packets, as a rule.
+const KEPT: usize = 64;
+
+impl Spare {
+    /// A connection that need not be new.
+    pub(super) fn connection(&mut self) -> Option<Box<Connection>> {
+        self.connections.pop()
+    }
+
+    /// Notes that need not be new.
+    pub(super) fn notes(&mut self) -> Box<Notes> {
+        self.notes.pop().unwrap_or_default()
+    }
+
+    pub(super) fn keep_connections(&mut self, spent: impl Iterator<Item = Box<Connection>>) {
+        let room = KEPT.saturating_sub(self.connections.len());
+        self.connections.extend(spent.take(room));
+    }
+
+    pub(super) fn keep_notes(&mut self, spent: Box<Notes>) {
+        if self.notes.len() < KEPT {
+            self.notes.push(spent);
+        }
+    }
+}
