@@ -41,37 +41,45 @@ impl Checksum {
 
 fn sum_of_address(address: IpAddr) -> u64 {
     match address {
-        IpAddr::V4(address) => sum(&address.octets()),
+        IpAddr::V4(address) => u64::from(address.to_bits()),
         IpAddr::V6(address) => sum(&address.octets()),
     }
 }
 
-/// The sum of the 16-bit words, not folded. The order of bytes does not matter to the sum but for its own (RFC 1071 section
-/// 2), so that words are taken four at a time as they lie in memory.
+/// The sum of the 16-bit words. The order of bytes does not matter to the sum but for its own, and neither does the width
+/// of the words (RFC 1071 section 2), so that eight bytes are added at a time and their carries counted.
 fn sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut total = 0_u64;
-    for word in words {
-        let word = u64::from_ne_bytes(*word);
-        total += (word & 0xffff_ffff) + (word >> 32);
+    /// Bytes added in one chain of carries.
+    const BLOCK: usize = 64;
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let (mut total, mut carries) = (0_u64, 0_u64);
+    let mut add = |words: &[[u8; 8]]| {
+        let mut carry = false;
+        for word in words {
+            (total, carry) = total.carrying_add(u64::from_le_bytes(*word), carry);
+        }
+        carries += u64::from(carry);
+    };
+    for block in blocks {
+        add(block.as_chunks().0);
     }
-    let mut last = [0; 8];
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
-    let word = u64::from_ne_bytes(last);
-    total += (word & 0xffff_ffff) + (word >> 32);
-    u64::from(u16::from_be(fold(total)))
+    let (words, rest) = rest.as_chunks();
+    add(words);
+    let last = rest.iter().rev();
+    let last = last.fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+    add(&[last.to_le_bytes()]);
+    let folded = fold((total & 0xffff_ffff) + (total >> 32) + carries);
+    u64::from(folded.swap_bytes())
 }
 
 /// The carries added in until 16 bits are left.
-fn fold(mut total: u64) -> u16 {
-    loop {
-        match u16::try_from(total) {
-            Ok(folded) => return folded,
-            Err(_) => total = (total & 0xffff) + (total >> 16),
-        }
-    }
+fn fold(total: u64) -> u16 {
+    let total = (total & 0xffff_ffff) + (total >> 32);
+    let total = (total & 0xffff) + (total >> 16);
+    let total = (total & 0xffff) + (total >> 16);
+    let total = (total & 0xffff) + (total >> 16);
+    // No more than 16 bits are left of any number.
+    u16::try_from(total).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
@@ -87,8 +95,8 @@ mod tests {
 
     #[test]
     fn words_are_summed_in_any_number() {
-        for len in 0..40 {
-            let bytes: Vec<u8> = (0..len).map(|byte: u8| byte.wrapping_mul(37)).collect();
+        for len in 0..200 {
+            let bytes: Vec<u8> = (0..len).map(|byte: u8| !byte.wrapping_mul(37)).collect();
             let plain: u64 = bytes
                 .chunks(2)
                 .map(|pair| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0)))
