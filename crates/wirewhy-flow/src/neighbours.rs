@@ -252,6 +252,10 @@ impl Neighbours {
         }
         match &mut self.everywhere {
             None => self.everywhere = Some([Some(source), Some(destination)]),
+            // Two hosts and nobody else, so far.
+            Some([Some(one), Some(other)])
+                if *one == source && *other == destination
+                    || *one == destination && *other == source => {}
             Some([None, None]) => {
                 if !self.unheard.is_empty() && self.unheard.may_hold(&destination) {
                     self.note_sender(destination, source);
