@@ -46,6 +46,8 @@ pub(crate) struct Expiry {
     opening: VecDeque<(Timestamp, Handle)>,
     open: VecDeque<(Timestamp, Handle)>,
     datagrams: VecDeque<(Timestamp, Handle)>,
+    /// Nothing comes due before this, as long as time runs forward.
+    earliest: Timestamp,
 }
 
 impl Expiry {
@@ -64,7 +66,31 @@ impl Expiry {
 
     /// Puts a connection at the end of a queue, to be looked at when `due`.
     pub(crate) fn enter(&mut self, class: Class, due: Timestamp, handle: Handle) {
-        self.queue(class).push_back((due, handle));
+        let queue = self.queue(class);
+        let is_first = queue.is_empty();
+        queue.push_back((due, handle));
+        if is_first {
+            self.earliest = self.earliest.min(due);
+        }
+    }
+
+    /// Whether a connection may be due: [`due`](Expiry::due) says which, and [`settle`](Expiry::settle) is called behind.
+    #[inline]
+    pub(crate) fn may_be_due(&self, now: Timestamp) -> bool {
+        now >= self.earliest
+    }
+
+    /// Every connection that was due has been taken.
+    pub(crate) fn settle(&mut self) {
+        let queues = [&self.over, &self.cut, &self.opening, &self.datagrams];
+        let fronts = queues.iter().filter_map(|queue| queue.front());
+        let earliest = fronts.map(|(due, _)| *due).min();
+        self.earliest = earliest.unwrap_or(Timestamp(i64::MAX));
+    }
+
+    /// Something else than time passing may have made a connection due.
+    pub(crate) fn unsettle(&mut self) {
+        self.earliest = Timestamp(i64::MIN);
     }
 
     /// Takes the connection at the front of a queue if it is due. All of a queue have the same `quiet` time, so those behind
@@ -81,6 +107,7 @@ impl Expiry {
 
     /// Takes the connection that has stood longest in a queue, with the time it would come due.
     pub(crate) fn oldest(&mut self, class: Class) -> Option<(Timestamp, Handle)> {
+        self.unsettle();
         self.queue(class).pop_front()
     }
 
@@ -91,6 +118,7 @@ impl Expiry {
 
     /// Takes a whole queue out.
     pub(crate) fn take(&mut self, class: Class) -> VecDeque<(Timestamp, Handle)> {
+        self.unsettle();
         std::mem::take(self.queue(class))
     }
 
@@ -139,6 +167,25 @@ mod tests {
         expiry.enter(Class::Opening, at(80), handle(1));
         assert_eq!(expiry.due(Class::Opening, at(80), QUIET), Some(handle(0)));
         assert_eq!(expiry.due(Class::Opening, at(80), QUIET), Some(handle(1)));
+    }
+
+    #[test]
+    fn nothing_is_looked_at_before_the_earliest_is_due() {
+        let mut expiry = Expiry::default();
+        expiry.enter(Class::Opening, at(80), handle(0));
+        expiry.enter(Class::Over, at(20), handle(1));
+        expiry.enter(Class::Over, at(10), handle(2));
+        expiry.settle();
+        assert!(!expiry.may_be_due(at(19)));
+        assert!(expiry.may_be_due(at(20)));
+        assert_eq!(expiry.oldest(Class::Over), Some((at(20), handle(1))));
+        // The one behind it was due earlier.
+        assert!(expiry.may_be_due(at(10)));
+        assert_eq!(expiry.due(Class::Over, at(10), QUIET), Some(handle(2)));
+        expiry.settle();
+        assert!(!expiry.may_be_due(at(79)));
+        expiry.enter(Class::Cut, at(30), handle(3));
+        assert!(expiry.may_be_due(at(30)));
     }
 
     #[test]

@@ -26,13 +26,7 @@ impl Pair {
     #[must_use]
     #[inline]
     pub fn source_is_low(&self) -> bool {
-        match (self.source, self.destination) {
-            // The usual case, as one comparison of numbers.
-            ((IpAddr::V4(source), from), (IpAddr::V4(destination), to)) => {
-                end_v4(source, from) <= end_v4(destination, to)
-            }
-            (source, destination) => source <= destination,
-        }
+        key(self).1
     }
 }
 
@@ -52,6 +46,16 @@ pub struct Located {
     pub sender_base: Option<Seq>,
     /// The same of the receiver, whose numbers the segment acknowledges.
     pub receiver_base: Option<Seq>,
+    /// See [`Pair::source_is_low`].
+    pub source_is_low: bool,
+    place: Place,
+}
+
+/// Where the entry of a pair stands, until entries are forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    V4(usize),
+    V6(usize),
 }
 
 /// Whether a segment opened a stream.
@@ -120,10 +124,10 @@ impl Streams {
     }
 
     /// Finds the stream of a segment, or opens one.
+    #[inline]
     pub fn locate(&mut self, pair: &Pair, segment: &TcpSegment<'_>) -> Located {
-        let sender = usize::from(!pair.source_is_low());
         let next = self.next;
-        let located = self.with_entry(pair, |entry, is_new| {
+        self.with_entry(pair, |entry, sender, is_new| {
             let before = entry.attached;
             let opened = if is_new {
                 Opened::First
@@ -131,54 +135,66 @@ impl Streams {
                 entry.reopen(sender, (segment.seq, segment.flags), next)
             };
             entry.learn_base(sender, segment);
-            entry.located(sender, opened).replacing(before)
-        });
-        self.count_up(located)
+            (opened, before)
+        })
     }
 
     /// Finds the stream of a TCP header quoted by an ICMP error, or of one whose IP packet is too short for it, or opens
     /// one. The header may show that the ports are used again, but does not tell where its side's numbers start.
     pub fn locate_quoted(&mut self, pair: &Pair, header: &TcpHeader) -> Located {
-        let sender = usize::from(!pair.source_is_low());
         let next = self.next;
-        let located = self.with_entry(pair, |entry, is_new| {
+        self.with_entry(pair, |entry, sender, is_new| {
             let before = entry.attached;
             let opened = if is_new {
                 Opened::First
             } else {
                 entry.reopen(sender, (header.seq, header.flags), next)
             };
-            entry.located(sender, opened).replacing(before)
-        });
-        self.count_up(located)
+            (opened, before)
+        })
     }
 
     /// Finds the stream of a datagram, or of one that an ICMP error quotes, or opens one: the first of a pair does.
     pub fn locate_datagram(&mut self, pair: &Pair) -> Located {
-        let sender = usize::from(!pair.source_is_low());
-        let located = self.with_entry(pair, |entry, is_new| {
+        self.with_entry(pair, |entry, _, is_new| {
             let opened = if is_new { Opened::First } else { Opened::No };
-            entry.located(sender, opened)
-        });
-        self.count_up(located)
+            (opened, entry.attached)
+        })
     }
 
     /// Finds the stream of a pair without opening one.
     #[must_use]
     pub fn find(&self, pair: &Pair) -> Option<Located> {
-        let sender = usize::from(!pair.source_is_low());
-        match key(pair) {
-            Key::V4(key) => self.v4.get(&key),
-            Key::V6(key) => self.v6.get(&key),
-        }
-        .map(|entry| entry.located(sender, Opened::No))
+        let (key, source_is_low) = key(pair);
+        let (place, entry) = match key {
+            Key::V4(key) => {
+                let (at, _, entry) = self.v4.get_full(&key)?;
+                (Place::V4(at), entry)
+            }
+            Key::V6(key) => {
+                let (at, _, entry) = self.v6.get_full(&key)?;
+                (Place::V6(at), entry)
+            }
+        };
+        Some(entry.located(source_is_low, place, (Opened::No, NOT_ATTACHED)))
     }
 
     /// Stores a value with the pair's current stream; it comes back in [`Located::attached`].
     pub fn attach(&mut self, pair: &Pair, value: Option<u32>) {
-        let entry = match key(pair) {
+        let entry = match key(pair).0 {
             Key::V4(key) => self.v4.get_mut(&key),
             Key::V6(key) => self.v6.get_mut(&key),
+        };
+        if let Some(entry) = entry {
+            entry.attached = value.unwrap_or(NOT_ATTACHED);
+        }
+    }
+
+    /// The same for the stream just found, as long as nothing was forgotten since.
+    pub(crate) fn attach_located(&mut self, located: &Located, value: Option<u32>) {
+        let entry = match located.place {
+            Place::V4(at) => self.v4.get_index_mut(at).map(|(_, entry)| entry),
+            Place::V6(at) => self.v6.get_index_mut(at).map(|(_, entry)| entry),
         };
         if let Some(entry) = entry {
             entry.attached = value.unwrap_or(NOT_ATTACHED);
@@ -196,35 +212,49 @@ impl Streams {
         }
     }
 
-    fn count_up(&mut self, located: Located) -> Located {
-        if matches!(located.opened, Opened::First | Opened::Reused) {
-            self.next = self.next.wrapping_add(1);
-        }
-        located
-    }
-
-    fn with_entry<R>(&mut self, pair: &Pair, act: impl FnOnce(&mut Entry, bool) -> R) -> R {
+    /// Finds the entry of a pair, or makes one, and lets `act` say whether the packet opened a stream, and what was attached
+    /// before. It is given the entry, which of its ends sends, and whether the entry is new.
+    #[inline(always)]
+    fn with_entry(
+        &mut self,
+        pair: &Pair,
+        act: impl FnOnce(&mut Entry, usize, bool) -> (Opened, u32),
+    ) -> Located {
         let fresh = Entry {
             stream: self.next,
             attached: NOT_ATTACHED,
             ..Entry::default()
         };
-        match key(pair) {
-            Key::V4(key) => enter(&mut self.v4, key, fresh, act),
-            Key::V6(key) => enter(&mut self.v6, key, fresh, act),
+        let (key, source_is_low) = key(pair);
+        let sender = usize::from(!source_is_low);
+        let (place, entry, is_new) = match key {
+            Key::V4(key) => {
+                let (at, entry, is_new) = enter(&mut self.v4, key, fresh);
+                (Place::V4(at), entry, is_new)
+            }
+            Key::V6(key) => {
+                let (at, entry, is_new) = enter(&mut self.v6, key, fresh);
+                (Place::V6(at), entry, is_new)
+            }
+        };
+        let acted = act(entry, sender, is_new);
+        if matches!(acted.0, Opened::First | Opened::Reused) {
+            self.next = self.next.wrapping_add(1);
         }
+        entry.located(source_is_low, place, acted)
     }
 }
 
-fn enter<K: Hash + Eq, R>(
+/// The entry of a key, where it stands, and whether it is new.
+#[inline]
+fn enter<K: Hash + Eq>(
     map: &mut IndexMap<K, Entry, FixedState>,
     key: K,
     fresh: Entry,
-    act: impl FnOnce(&mut Entry, bool) -> R,
-) -> R {
+) -> (usize, &mut Entry, bool) {
     match map.entry(key) {
-        MapEntry::Occupied(mut found) => act(found.get_mut(), false),
-        MapEntry::Vacant(place) => act(place.insert(fresh), true),
+        MapEntry::Occupied(found) => (found.index(), found.into_mut(), false),
+        MapEntry::Vacant(place) => (place.index(), place.insert(fresh), true),
     }
 }
 
@@ -249,35 +279,32 @@ fn sweep<K: Hash + Eq>(map: &mut IndexMap<K, Entry, FixedState>, hand: &mut usiz
     }
 }
 
-impl Located {
-    /// Adds what was attached before, if a new stream took the place of the one it was attached to.
-    fn replacing(mut self, before: u32) -> Located {
-        let left_behind = self.opened == Opened::Reused && before != NOT_ATTACHED;
-        self.replaced = left_behind.then_some(settled(before));
-        self
-    }
-}
-
 impl Entry {
-    fn located(&self, sender: usize, opened: Opened) -> Located {
+    /// `before` was attached when the packet came.
+    #[inline]
+    fn located(
+        &self,
+        source_is_low: bool,
+        place: Place,
+        (opened, before): (Opened, u32),
+    ) -> Located {
         let kept =
             self.attached != NOT_ATTACHED && !matches!(opened, Opened::First | Opened::Reused);
-        let [low, high] = [0, 1].map(|end| self.base_of(end));
-        let (sender_base, receiver_base) = if sender == 0 {
-            (low, high)
-        } else {
-            (high, low)
-        };
+        let left_behind = opened == Opened::Reused && before != NOT_ATTACHED;
+        let sender = usize::from(!source_is_low);
         Located {
             stream: self.stream,
             attached: kept.then_some(settled(self.attached)),
-            replaced: None,
+            replaced: left_behind.then_some(settled(before)),
             opened,
-            sender_base,
-            receiver_base,
+            sender_base: self.base_of(sender),
+            receiver_base: self.base_of(1 - sender),
+            source_is_low,
+            place,
         }
     }
 
+    #[inline]
     fn reopen(&mut self, sender: usize, (seq, flags): (Seq, TcpFlags), next: u32) -> Opened {
         if self.base_of(sender).is_none_or(|base| base == seq) {
             return Opened::No;
@@ -298,6 +325,7 @@ impl Entry {
     }
 
     /// Wireshark sets the sender's base at its first packet, and the peer's from the first acknowledgement.
+    #[inline]
     fn learn_base(&mut self, sender: usize, segment: &TcpSegment<'_>) {
         if self.base_of(sender).is_none() {
             let before = if segment.flags.has(TcpFlags::SYN) {
@@ -313,6 +341,7 @@ impl Entry {
         }
     }
 
+    #[inline]
     fn base_of(&self, end: usize) -> Option<Seq> {
         let known = self.known.get(end).copied().unwrap_or_default();
         self.base.get(end).copied().filter(|_| known)
@@ -349,8 +378,9 @@ impl Hash for PairV4 {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [low, high] = self.addresses;
-        state.write_u64(u64::from(low) << 32 | u64::from(high));
-        state.write_u32(joined(self.ports));
+        let addresses = u64::from(low) << 32 | u64::from(high);
+        // One number is mixed at once.
+        state.write_u128(u128::from(addresses) << 64 | u128::from(joined(self.ports)));
     }
 }
 
@@ -379,24 +409,43 @@ fn end_v4(address: Ipv4Addr, port: u16) -> u64 {
     u64::from(address.to_bits()) << 16 | u64::from(port)
 }
 
+/// The key of a pair, and whether its source is the lower end.
 #[inline]
-fn key(pair: &Pair) -> Key {
-    let (low, high) = if pair.source_is_low() {
-        (pair.source, pair.destination)
-    } else {
-        (pair.destination, pair.source)
-    };
-    let ports = [low.1, high.1];
-    match (low.0, high.0) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => Key::V4(PairV4 {
-            addresses: [a.to_bits(), b.to_bits()],
-            ports,
-        }),
-        (a, b) => Key::V6(PairV6 {
-            addresses: [as_v6(a), as_v6(b)],
-            ports,
-        }),
+fn key(pair: &Pair) -> (Key, bool) {
+    match (pair.source, pair.destination) {
+        ((IpAddr::V4(a), from), (IpAddr::V4(b), to)) => {
+            let source_is_low = end_v4(a, from) <= end_v4(b, to);
+            let (source, destination) = ((a.to_bits(), from), (b.to_bits(), to));
+            let (low, high) = if source_is_low {
+                (source, destination)
+            } else {
+                (destination, source)
+            };
+            let key = PairV4 {
+                addresses: [low.0, high.0],
+                ports: [low.1, high.1],
+            };
+            (Key::V4(key), source_is_low)
+        }
+        (source, destination) => key_v6(source, destination),
     }
+}
+
+#[inline(never)]
+fn key_v6(source: (IpAddr, u16), destination: (IpAddr, u16)) -> (Key, bool) {
+    let [source, destination] = [source, destination].map(|(address, port)| (as_v6(address), port));
+    let number = |(address, port): (Ipv6Addr, u16)| (address.to_bits(), port);
+    let source_is_low = number(source) <= number(destination);
+    let (low, high) = if source_is_low {
+        (source, destination)
+    } else {
+        (destination, source)
+    };
+    let key = PairV6 {
+        addresses: [low.0, high.0],
+        ports: [low.1, high.1],
+    };
+    (Key::V6(key), source_is_low)
 }
 
 fn as_v6(address: IpAddr) -> Ipv6Addr {
@@ -477,6 +526,8 @@ mod tests {
                 opened: Opened::Reused,
                 sender_base: Some(Seq(200)),
                 receiver_base: None,
+                source_is_low: false,
+                place: Place::V4(0),
             }
         );
         assert_eq!(streams.find(&UP).map(|found| found.stream), Some(1));

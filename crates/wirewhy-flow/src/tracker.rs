@@ -240,7 +240,7 @@ impl Tracker {
         self.note_pause(packet.time);
         self.step(packet.time);
         self.expire(sink);
-        let ip = packet.ip?;
+        let ip = packet.ip.as_ref()?;
         match &packet.transport {
             Transport::Tcp(tcp) => {
                 self.tally.tcp_packets += 1;
@@ -249,17 +249,17 @@ impl Tracker {
                     destination: (ip.destination, tcp.destination_port),
                 };
                 let located = self.streams.locate(&pair, tcp);
-                let segment = Segment::new(packet, &ip, tcp);
+                let segment = Segment::new(packet, ip, tcp);
                 self.tally.resets += u64::from(segment.is_rst());
-                Some(self.observe_segment(pair, located, segment, tcp.payload, sink))
+                Some(self.observe_segment(&pair, &located, &segment, tcp.payload, sink))
             }
             Transport::Udp(udp) => {
-                self.lookups.observe(packet, &ip, udp, self.now);
-                self.observe_datagram(packet, &ip, udp, sink);
+                self.lookups.observe(packet, ip, udp, self.now);
+                self.observe_datagram(packet, ip, udp, sink);
                 None
             }
             Transport::Fragment(piece) => {
-                self.lookups.observe_fragment(packet, &ip, piece);
+                self.lookups.observe_fragment(packet, ip, piece);
                 None
             }
             Transport::IcmpError(error) => {
@@ -317,27 +317,31 @@ impl Tracker {
 
     /// Time runs forward; a step back of an hour or more is believed, so that one frame with a time far ahead does not make
     /// everything after it look old.
+    #[inline]
     fn step(&mut self, time: Timestamp) {
-        if time > self.now || self.now.since(time) > Expiry::FARTHEST {
+        if time > self.now {
             self.now = time;
+        } else if self.now.since(time) > Expiry::FARTHEST {
+            self.now = time;
+            self.expiry.unsettle();
         }
     }
 
     fn observe_segment(
         &mut self,
-        pair: Pair,
-        located: Located,
-        segment: Segment,
+        pair: &Pair,
+        located: &Located,
+        segment: &Segment,
         payload: &[u8],
         sink: &mut impl FnMut(Box<Connection>),
     ) -> Observed {
         let stream = located.stream;
         let mut collision = None;
         if let Some(slot) = located.replaced.filter(|slot| *slot != RELEASED) {
-            collision = self.collide(slot, &pair, &segment, stream);
+            collision = self.collide(slot, pair, segment, stream);
             self.release(slot, Ended::Reused, sink);
             // Releasing marked the pair as released; the new stream takes its place.
-            self.streams.attach(&pair, None);
+            self.streams.attach_located(located, None);
         }
         let is_copy = match located.attached {
             Some(RELEASED) if segment.payload_len == 0 && !segment.is_syn() => {
@@ -347,18 +351,20 @@ impl Tracker {
                 }
                 false
             }
-            Some(slot) if slot != RELEASED => self.observe_in(slot, pair, &segment, payload),
+            Some(slot) if slot != RELEASED => {
+                self.observe_in(slot, located.source_is_low, segment, payload)
+            }
             _ => {
                 let reused = located.opened == Opened::Reused;
                 let earlier = reused.then(|| stream.wrapping_sub(1));
                 let lone = LoneSyn {
                     stream,
                     earlier_stream: earlier,
-                    pair,
-                    segment,
+                    pair: *pair,
+                    segment: *segment,
                     interrupted: self.interrupted && !segment.flags.is_pure_syn(),
                 };
-                self.open(lone, collision, payload, sink);
+                self.open(lone, located, collision, payload, sink);
                 false
             }
         };
@@ -368,6 +374,7 @@ impl Tracker {
     fn open(
         &mut self,
         lone: LoneSyn,
+        located: &Located,
         collision: Option<Box<Collision>>,
         payload: &[u8],
         sink: &mut impl FnMut(Box<Connection>),
@@ -408,7 +415,7 @@ impl Tracker {
         } else {
             self.touch(handle.slot);
         }
-        self.streams.attach(&pair, Some(handle.slot));
+        self.streams.attach_located(located, Some(handle.slot));
         self.streams.forget_beyond(self.bounds.max_streams);
     }
 
@@ -555,11 +562,17 @@ impl Tracker {
         }
     }
 
-    fn observe_in(&mut self, slot: u32, pair: Pair, segment: &Segment, payload: &[u8]) -> bool {
+    fn observe_in(
+        &mut self,
+        slot: u32,
+        source_is_low: bool,
+        segment: &Segment,
+        payload: &[u8],
+    ) -> bool {
         let Some((live, context)) = self.grow(slot) else {
             return false;
         };
-        let from = live.sender(pair.source_is_low());
+        let from = live.sender(source_is_low);
         let before = Before {
             class: if live.is_undisturbed() {
                 Class::Open

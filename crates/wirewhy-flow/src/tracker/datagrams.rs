@@ -44,12 +44,11 @@ impl Tracker {
                 self.open_datagrams(located.stream, pair, sender, packet, sink)
             }
         };
-        let low = pair.source_is_low();
         let place = usize::try_from(slot)
             .ok()
             .and_then(|at| self.slots.get_mut(at));
         if let Some(Occupant::Datagrams(live)) = place.map(|place| &mut place.occupant) {
-            let from = live.sender(low);
+            let from = live.sender(located.source_is_low);
             live.observe(from, packet, ip, udp, &mut self.context);
             self.touch(slot);
         }

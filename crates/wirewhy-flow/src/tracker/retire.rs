@@ -8,25 +8,23 @@ use crate::observe::Live;
 use crate::{Connection, Ended, EndpointState, Tcp};
 
 impl Tracker {
+    /// Hands over the connections that are due.
+    #[inline]
     pub(super) fn expire(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
-        for class in [Class::Over, Class::Cut, Class::Opening] {
+        if self.expiry.may_be_due(self.now) {
+            self.expire_due(sink);
+        }
+    }
+
+    #[inline(never)]
+    fn expire_due(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
+        for class in [Class::Over, Class::Cut, Class::Opening, Class::Datagrams] {
             let quiet = quiet_of(class, &self.bounds);
             while let Some(handle) = self.expiry.due(class, self.now, quiet) {
                 self.expire_one(class, handle, sink);
             }
         }
-        if self.datagram_protocols.is_some() {
-            self.expire_datagrams(sink);
-        }
-    }
-
-    /// Apart from the others, which are looked at for every packet of every capture.
-    #[inline(never)]
-    fn expire_datagrams(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
-        let (class, quiet) = (Class::Datagrams, self.bounds.datagrams_quiet);
-        while let Some(handle) = self.expiry.due(class, self.now, quiet) {
-            self.expire_one(class, handle, sink);
-        }
+        self.expiry.settle();
     }
 
     fn expire_one(&mut self, class: Class, handle: Handle, sink: &mut impl FnMut(Box<Connection>)) {
