@@ -38,7 +38,8 @@ pub use endpoint::{Counts, Endpoint, TtlSeen};
 pub use event::{Asked, BeforeReset, Event, EventKind, Events, Icmp, Mark, Position, Reset};
 pub use exchange::{Answer, Exchange};
 pub use lookups::{
-    Alike, Answered, LookedUp, Lookup, LookupTally, Lookups, Query, QueryError, Resolver, Socket,
+    Alike, Answered, Dependent, LookedUp, Lookup, LookupTally, LookupTrouble, Lookups, Missed,
+    Missing, Query, QueryError, Resolver, Socket,
 };
 pub use neighbours::{
     Asking, Claimant, Contest, Hearing, Neighbour, Neighbours, Place, Requests, Return,

@@ -382,10 +382,10 @@ impl Tracker {
         self.make_room(sink);
         let LoneSyn { pair, segment, .. } = lone;
         if segment.flags.is_pure_syn() {
-            let (client, server) = (pair.source, pair.destination);
+            let client = (pair.source, segment.mac);
             let mark = segment.mark();
             self.lookups
-                .observe_opening(client, server, lone.stream, mark);
+                .observe_opening(client, pair.destination, lone.stream, mark);
         }
         let alone = segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin();
         let occupant = if alone && segment.payload_len == 0 && collision.is_none() {
@@ -483,7 +483,7 @@ impl Tracker {
             live.connection.zeek.flip();
         }
         live.observe(from, segment, payload, &mut self.context);
-        live.connection.looked_up = self.looked_up(&live.connection);
+        live.connection.looked_up = self.waited_for(&live.connection);
         if self.context.has_dns() {
             let messages = self.context.take_dns();
             self.note_messages(ends_of(&live.connection), segment.ttl, &messages);
@@ -697,6 +697,7 @@ impl Tracker {
             // It began with a packet of the server, or on the other side than it seemed.
             connection.looked_up = self.looked_up(&connection);
         }
+        self.lookups.tie_to_failed(&mut connection);
         let then = connection.surroundings.accepted;
         connection.surroundings = self.around(&connection);
         // What was accepted before this connection began, with all that is known by now of that clock.

@@ -11,7 +11,7 @@ use wirewhy_protocol::TlsFacts;
 use crate::look::{Page, wrap};
 use crate::messages::{self, Messages};
 use crate::text::entry;
-use crate::{Look, Names, PacketRow, Safe, View, words};
+use crate::{Look, Names, PacketRow, Safe, View, lookup, words};
 
 /// Silence from here on gets a line of its own.
 const NOTABLE_SILENCE: Interval = Interval::from_secs(1);
@@ -300,7 +300,7 @@ fn numbers(page: &mut Page<'_>, judged: &Judged, names: &Names) -> io::Result<()
     page.labelled("client", &side(client, &place))?;
     page.labelled("server", &side(server, &names.server(connection)))?;
     if let Some(found) = connection.looked_up.as_deref() {
-        page.labelled("lookup", &lookup(found))?;
+        page.labelled("lookup", &looked_up(found))?;
     }
     page.labelled("state", &state(connection))?;
     if let Some(tls) = connection.app.as_deref().and_then(|app| app.tls.as_deref()) {
@@ -331,13 +331,20 @@ fn when(connection: &Connection) -> String {
 }
 
 /// What the client had looked up: `www.example.com, answered in frame 2 after 50 ms`.
-fn lookup(found: &LookedUp) -> String {
+fn looked_up(found: &LookedUp) -> String {
     let after = match found.took {
         Some(took) => format!(" after {}", words::span(took)),
         None => String::new(),
     };
-    let frame = found.answer.frame;
-    format!("{}, answered in frame {frame}{after}", Safe(&found.name))
+    let answered = match found.answer {
+        Some(answer) => format!(", answered in frame {}{after}", answer.frame),
+        None => String::new(),
+    };
+    let trouble = match lookup::sentence(found) {
+        Some(sentence) => format!("; {}", Safe(&sentence)),
+        None => String::new(),
+    };
+    format!("{}{answered}{trouble}", Safe(&found.name))
 }
 
 fn side(endpoint: &Endpoint, place: &str) -> String {

@@ -17,6 +17,7 @@ mod json;
 mod ladder;
 mod live;
 mod look;
+mod lookup;
 mod messages;
 mod metrics;
 mod model;

@@ -178,6 +178,23 @@ impl Groups {
             .map(|open| open.lookup.first)
     }
 
+    /// The lookup that a query is of, while it goes on.
+    pub(super) fn lookup_mut(&mut self, asked: Asked) -> Option<&mut Lookup> {
+        self.open_at(asked).map(|open| &mut open.lookup)
+    }
+
+    /// The lookup of a name in lower case that goes on.
+    pub(super) fn by_name(&mut self, client: IpAddr, folded: &str) -> Option<&mut Lookup> {
+        let key = (client, Box::from(folded));
+        let (slot, generation) = self.by_name.get(&key).copied()?;
+        let asked = Asked {
+            slot,
+            generation,
+            query: 0,
+        };
+        self.lookup_mut(asked)
+    }
+
     /// Notes that something happened to a lookup.
     pub(super) fn touch(&mut self, asked: Asked, mark: Mark) {
         if let Some(open) = self.open_at(asked) {
@@ -410,6 +427,8 @@ impl Groups {
                 queries: Vec::new(),
                 more_queries: 0,
                 attempts: Vec::new(),
+                dependents: Vec::new(),
+                more_dependents: 0,
                 first,
                 last_query: first,
                 last: first,

@@ -6,13 +6,15 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use wirewhy_packet::Interval;
 
+use super::depend::Dependent;
 use super::lookup::{Lookup, Socket};
 use crate::Mark;
 
 /// A lookup, and how many were like it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Alike {
-    /// One of them: the first, of those that took long the one that took longest.
+    /// One of them: the first, of those that took long the one that took longest. The connections that depended on any of them
+    /// are in it.
     pub lookup: Lookup,
     /// How many there were.
     pub count: u64,
@@ -29,7 +31,7 @@ impl Alike {
 
 /// What makes lookups alike.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Key {
+pub(super) struct Key {
     name: Box<str>,
     resolver: Option<Socket>,
     /// Of each query in order: what became of it.
@@ -65,10 +67,10 @@ impl Kept {
         self.table.values()
     }
 
-    /// Takes in a lookup that is over. Returns whether it is kept.
-    pub(super) fn add(&mut self, lookup: Lookup) -> bool {
+    /// Takes in a lookup that is over. Returns where it is kept, if it is.
+    pub(super) fn add(&mut self, lookup: Lookup) -> Option<Key> {
         if is_plain(&lookup) {
-            return false;
+            return None;
         }
         let key = key_of(&lookup);
         if let Some(alike) = self.table.get_mut(&key) {
@@ -77,10 +79,12 @@ impl Kept {
             if alike.clients.len() < Alike::CLIENTS && !alike.clients.contains(&lookup.client) {
                 alike.clients.push(lookup.client);
             }
+            let mut lookup = lookup;
             if lookup.waited() > alike.lookup.waited() {
-                alike.lookup = lookup;
+                std::mem::swap(&mut alike.lookup, &mut lookup);
             }
-            return true;
+            alike.lookup.take_dependents(lookup);
+            return Some(key);
         }
         if self.table.len() >= MOST {
             let forgotten = self.table.drain(..MOST / 2).map(|(_, alike)| alike.count);
@@ -92,8 +96,15 @@ impl Kept {
             latest: lookup.first,
             lookup,
         };
-        self.table.insert(key, alike);
-        true
+        self.table.insert(key.clone(), alike);
+        Some(key)
+    }
+
+    /// Takes in that a connection depended on one of these.
+    pub(super) fn depend(&mut self, key: &Key, dependent: Dependent) {
+        if let Some(alike) = self.table.get_mut(key) {
+            alike.lookup.depend(dependent);
+        }
     }
 }
 

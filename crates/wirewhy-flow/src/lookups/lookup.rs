@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use wirewhy_packet::Interval;
 use wirewhy_protocol::{DnsAuthority, DnsMessage, ExtendedError};
 
+use super::depend::Dependent;
 use crate::Mark;
 
 /// One end of a query.
@@ -25,6 +26,10 @@ pub struct Lookup {
     /// TCP connections that the client opened to a resolver whose answer did not fit, by stream, with their first packets; at
     /// most [`Lookup::ATTEMPTS`].
     pub attempts: Vec<(u32, Mark)>,
+    /// TCP connections that the client could not begin before this lookup; at most [`Lookup::DEPENDENTS`].
+    pub dependents: Vec<Dependent>,
+    /// How many more there were.
+    pub more_dependents: u32,
     /// The first query.
     pub first: Mark,
     /// The latest query, repeats included.
@@ -139,6 +144,8 @@ impl Lookup {
     pub const QUERIES: usize = 32;
     /// How many connections are kept.
     pub const ATTEMPTS: usize = 4;
+    /// How many connections that depended on it are kept.
+    pub const DEPENDENTS: usize = 16;
     /// How many addresses of an answer are kept.
     pub const ADDRESSES: usize = 4;
 

@@ -3,6 +3,7 @@
 //! A datagram costs a look at its ports and one word of its payload unless it is DNS. Multicast DNS and LLMNR only give
 //! names to addresses.
 
+mod depend;
 mod groups;
 mod kept;
 mod lookup;
@@ -20,15 +21,16 @@ use indexmap::IndexMap;
 use wirewhy_packet::{Fragment, IcmpError, Interval, Ip, MacAddr, Packet, Timestamp, UdpDatagram};
 use wirewhy_protocol::{DnsData, DnsMessage, DnsSeen};
 
+use self::depend::{FailedLookup, Unresolved};
 use self::groups::{Asked, Groups};
 use self::kept::Kept;
-use self::names::{Names, Whom};
+use self::names::{Named, Names, Whom};
 use self::pending::{Outstanding, Waiting};
 use crate::Mark;
 
+pub use self::depend::{Dependent, LookedUp, LookupTrouble, Missed, Missing};
 pub use self::kept::Alike;
 pub use self::lookup::{Answered, Lookup, Query, QueryError, Socket};
-pub use self::names::LookedUp;
 
 /// Follows the lookups of a capture, in bounded tables.
 #[derive(Debug, Default)]
@@ -37,6 +39,9 @@ pub struct Lookups {
     outstanding: Outstanding,
     names: Names,
     kept: Kept,
+    unresolved: Unresolved,
+    /// Of connections that have been opened and of which nothing else is known: what their lookups lost them, by stream.
+    troubles: IndexMap<u32, Box<LookupTrouble>, FixedState>,
     resolvers: IndexMap<Socket, Resolver, FixedState>,
     /// Resolvers asked at other ports than 53 that were met.
     elsewhere: Vec<Socket>,
@@ -128,8 +133,9 @@ impl Lookups {
         client: IpAddr,
         link: Option<MacAddr>,
         time: Timestamp,
-    ) -> Option<&LookedUp> {
-        self.names.find(address, client, link, time)
+    ) -> Option<LookedUp> {
+        let named = self.names.find(address, client, link, time)?;
+        Some(named.looked_up())
     }
 
     /// Takes in a datagram, if it is DNS.
@@ -303,13 +309,16 @@ impl Lookups {
     #[inline]
     pub(crate) fn observe_opening(
         &mut self,
-        client: Socket,
+        (client, link): (Socket, Option<MacAddr>),
         server: Socket,
         stream: u32,
         mark: Mark,
     ) {
         if server.1 == DNS || self.elsewhere.contains(&server) {
             self.groups.retry(client.0, server, stream, mark);
+        }
+        if !self.groups.is_empty() {
+            self.note_dependent((client.0, link), server, (stream, mark));
         }
     }
 
@@ -340,8 +349,12 @@ impl Lookups {
 
     fn close(&mut self, lookup: Lookup) {
         self.tally.lookups += 1;
-        if self.kept.add(lookup) {
+        let failed = FailedLookup::of(&lookup);
+        if let Some(key) = self.kept.add(lookup) {
             self.tally.kept += 1;
+            if let Some(failed) = failed {
+                self.unresolved.add(failed, key);
+            }
         }
     }
 
@@ -403,7 +416,11 @@ impl Lookups {
             self.close(lookup);
         }
         if let Some(asked) = asked {
-            self.tally.given_up += u64::from(self.outstanding.add(waiting, asked, seen.mark.time));
+            self.tally.given_up += u64::from(self.outstanding.add(
+                waiting,
+                (asked, seen.link),
+                seen.mark.time,
+            ));
         }
     }
 
@@ -440,8 +457,9 @@ impl Lookups {
                 resolver.hops = Some((least.min(seen.ttl), most.max(seen.ttl)));
             }
         }
-        let since = found.and_then(|(asked, _)| self.groups.first_query(asked));
-        self.learn(seen, since);
+        let asked = found.map(|(asked, _)| asked);
+        let link = seen.link.or_else(|| self.outstanding.link_of(&waiting));
+        self.learn(seen, asked, link);
     }
 
     /// Gives an answer to its query. Returns how long it took.
@@ -455,27 +473,30 @@ impl Lookups {
     }
 
     /// Names for the addresses of an answer.
-    fn learn(&mut self, seen: &Seen<'_>, since: Option<Mark>) {
+    fn learn(&mut self, seen: &Seen<'_>, asked: Option<Asked>, link: Option<MacAddr>) {
         let message = seen.message;
         let Some(question) = message.question.as_ref().filter(|_| message.rcode == 0) else {
             return;
         };
         let mut name: Option<Arc<str>> = None;
         let client = seen.destination.0;
+        let since = asked.and_then(|asked| self.groups.first_query(asked));
         for (address, ttl) in message.addresses() {
             let name = name.get_or_insert_with(|| Arc::from(&*question.name));
             let took = since.map(|since| seen.mark.time.since(since.time).max(Interval::ZERO));
-            let found = LookedUp::new(Arc::clone(name), seen.mark, took, ttl);
+            let found = Named {
+                asker: Some(client),
+                asked,
+                took,
+                ..Named::new(Arc::clone(name), seen.mark, ttl)
+            };
             let whom = if client.is_loopback() {
                 Whom::Own
             } else {
                 Whom::Host(client)
             };
             self.names.learn(address, whom, found.clone());
-            if let Some(link) = seen
-                .link
-                .filter(|link| !client.is_loopback() && link.0 != [0; 6])
-            {
+            if let Some(link) = link.filter(|link| !client.is_loopback() && link.0 != [0; 6]) {
                 self.names.learn(address, Whom::Link(link), found);
             }
         }
@@ -489,7 +510,7 @@ impl Lookups {
         for answer in &seen.message.answers {
             if let DnsData::Address(address) = &answer.data {
                 let name: Arc<str> = Arc::from(&*answer.owner);
-                let found = LookedUp::new(name, seen.mark, None, answer.ttl);
+                let found = Named::new(name, seen.mark, answer.ttl);
                 self.names.learn(*address, Whom::All, found);
             }
         }

@@ -7,18 +7,23 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
 
+use super::depend::LookedUp;
+use super::groups::Asked;
 use crate::Mark;
 
-/// A name that a lookup gave to an address.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct LookedUp {
+/// A name that an answer gave to an address.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
     /// The name that was asked for; of a chain of aliases its first.
-    pub name: Arc<str>,
-    /// The answer.
-    pub answer: Mark,
+    pub(super) name: Arc<str>,
+    /// Who asked; `None` for multicast DNS, whose answers are for all.
+    pub(super) asker: Option<IpAddr>,
+    /// The query, where it was seen.
+    pub(super) asked: Option<Asked>,
+    pub(super) answer: Mark,
     /// How long the lookup took up to then, since its first query; `None` where that was not seen.
-    pub took: Option<Interval>,
-    until: Timestamp,
+    pub(super) took: Option<Interval>,
+    pub(super) until: Timestamp,
 }
 
 /// Who a name is for.
@@ -41,7 +46,7 @@ pub(super) struct Names {
     old: Table,
 }
 
-type Table = IndexMap<(IpAddr, Whom), [Option<LookedUp>; 2], FixedState>;
+type Table = IndexMap<(IpAddr, Whom), [Option<Named>; 2], FixedState>;
 
 /// How many pairs of address and client are remembered twice over.
 const REMEMBERED: usize = 32_768;
@@ -49,21 +54,34 @@ const REMEMBERED: usize = 32_768;
 /// Applications keep addresses for longer than they may.
 const LEAST_LIFE: Interval = Interval::from_secs(600);
 
-impl LookedUp {
-    pub(super) fn new(name: Arc<str>, answer: Mark, took: Option<Interval>, ttl: u32) -> LookedUp {
+impl Named {
+    pub(super) fn new(name: Arc<str>, answer: Mark, ttl: u32) -> Named {
         let life = Interval::from_secs(i64::from(ttl)).max(LEAST_LIFE);
-        LookedUp {
+        Named {
             name,
+            asker: None,
+            asked: None,
             answer,
-            took,
+            took: None,
             until: answer.time.after(life),
+        }
+    }
+
+    /// What a connection to the address has of it.
+    pub(super) fn looked_up(&self) -> LookedUp {
+        LookedUp {
+            name: Arc::clone(&self.name),
+            asker: self.asker,
+            answer: Some(self.answer),
+            took: self.took,
+            trouble: None,
         }
     }
 }
 
 impl Names {
     /// Takes in that `address` has this name for some client.
-    pub(super) fn learn(&mut self, address: IpAddr, whom: Whom, found: LookedUp) {
+    pub(super) fn learn(&mut self, address: IpAddr, whom: Whom, found: Named) {
         if self.young.len() >= REMEMBERED {
             self.old = std::mem::take(&mut self.young);
         }
@@ -83,7 +101,7 @@ impl Names {
         client: IpAddr,
         link: Option<MacAddr>,
         time: Timestamp,
-    ) -> Option<&LookedUp> {
+    ) -> Option<&Named> {
         if self.young.is_empty() && self.old.is_empty() {
             return None;
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
-use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_packet::{Interval, MacAddr, Timestamp};
 
 use super::groups::Asked;
 use super::lookup::Socket;
@@ -21,6 +21,7 @@ pub(super) struct Waiting {
 struct Entry {
     asked: Asked,
     latest: Timestamp,
+    link: Option<MacAddr>,
 }
 
 /// Queries by what ties answers to them, for half a minute each: the longest schedule of a resolver library.
@@ -47,6 +48,11 @@ impl Outstanding {
     pub(super) fn find(&self, waiting: &Waiting) -> Option<(Asked, Timestamp)> {
         let entry = self.entries.get(waiting)?;
         Some((entry.asked, entry.latest))
+    }
+
+    /// The link address that a query came from.
+    pub(super) fn link_of(&self, waiting: &Waiting) -> Option<MacAddr> {
+        self.entries.get(waiting)?.link
     }
 
     /// The query with this number from this port, where another resolver was asked, at the same port.
@@ -82,7 +88,12 @@ impl Outstanding {
     }
 
     /// Adds a query. Returns whether the oldest one had to make room.
-    pub(super) fn add(&mut self, waiting: Waiting, asked: Asked, time: Timestamp) -> bool {
+    pub(super) fn add(
+        &mut self,
+        waiting: Waiting,
+        (asked, link): (Asked, Option<MacAddr>),
+        time: Timestamp,
+    ) -> bool {
         let is_full = self.entries.len() >= MOST && !self.entries.contains_key(&waiting);
         if is_full && let Some((_, oldest)) = self.queue.pop_front() {
             self.remove(&oldest);
@@ -90,6 +101,7 @@ impl Outstanding {
         let entry = Entry {
             asked,
             latest: time,
+            link,
         };
         if self.entries.insert(waiting, entry).is_none() {
             self.queue.push_back((time, waiting));

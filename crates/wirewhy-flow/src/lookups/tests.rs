@@ -7,7 +7,7 @@ use super::*;
 use crate::{Bounds, Connection, Tracker};
 
 /// The tracker at the end of a trace, and the connections.
-fn followed(lines: &str) -> (Tracker, Vec<Connection>) {
+pub(super) fn followed(lines: &str) -> (Tracker, Vec<Connection>) {
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
     let mut connections = Vec::new();
@@ -290,7 +290,10 @@ fn a_connection_has_the_name_that_its_client_had_looked_up() {
         connections[0].looked_up.clone()
     };
     let found = lookup(CLIENT, "0.06").unwrap();
-    assert_eq!((&*found.name, found.answer.frame), ("www.example.com", 2));
+    assert_eq!(
+        (&*found.name, found.answer.unwrap().frame),
+        ("www.example.com", 2)
+    );
     assert_eq!(seconds(found.took.unwrap()), 0.05);
     assert!(lookup(CLIENT, "500").is_some());
     assert_eq!(lookup(CLIENT, "700"), None);

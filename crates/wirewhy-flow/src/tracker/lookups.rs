@@ -23,7 +23,15 @@ impl Tracker {
             client.mac,
             connection.first.time,
         );
-        found.cloned().map(Box::new)
+        found.map(Box::new)
+    }
+
+    /// The same, with what the lookup lost a connection over TCP that has just begun.
+    pub(super) fn waited_for(&mut self, connection: &Connection) -> Option<Box<LookedUp>> {
+        let trouble = self.lookups.trouble_of(connection.stream);
+        let mut found = self.looked_up(connection)?;
+        found.trouble = trouble;
+        Some(found)
     }
 
     /// Takes in the DNS messages that a segment of a connection completed.

@@ -6,15 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
 use wirewhy_detect::{Confidence, Facts, Finding, Judged, Value};
-use wirewhy_flow::{Connection, Endpoint, LookedUp, RoundTrip};
+use wirewhy_flow::{Connection, Endpoint, LookedUp, Missing, RoundTrip};
 use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_protocol::{dns_rcode_name, dns_type_name};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use super::SCHEMA;
 use super::tls::{TlsShape, UpgradeShape};
 use crate::names::server_name;
 use crate::view::View;
-use crate::{CaptureSummary, Names, community_id, words};
+use crate::{CaptureSummary, Names, community_id, lookup, words};
 
 /// The program that wrote it.
 #[derive(Serialize)]
@@ -270,7 +271,52 @@ impl<'a> EndpointShape<'a> {
 struct LookupShape<'a> {
     name: &'a str,
     seconds: Option<Seconds>,
+    frame: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<TroubleShape>,
+}
+
+/// What the lookup lost the connection that depended on it.
+#[derive(Serialize)]
+struct TroubleShape {
+    seconds: Seconds,
+    first_frame: u64,
+    resolved: bool,
+    missed: Vec<MissedShape>,
+    summary: Option<String>,
+}
+
+#[derive(Serialize)]
+struct MissedShape {
+    #[serde(rename = "type")]
+    kind: String,
+    resolver: IpAddr,
+    how: &'static str,
+    response_code: Option<String>,
     frame: u64,
+}
+
+impl TroubleShape {
+    fn new(found: &LookedUp) -> Option<TroubleShape> {
+        let trouble = found.trouble.as_deref()?;
+        let missed = trouble.missed.iter().map(|missed| MissedShape {
+            kind: dns_type_name(missed.kind),
+            resolver: missed.resolver.0,
+            how: lookup::how(missed.how),
+            response_code: match missed.how {
+                Missing::Code(code) => Some(dns_rcode_name(code)),
+                _ => None,
+            },
+            frame: missed.since.frame,
+        });
+        Some(TroubleShape {
+            seconds: Seconds(trouble.delay),
+            first_frame: trouble.first.frame,
+            resolved: trouble.is_resolved,
+            missed: missed.collect(),
+            summary: lookup::sentence(found),
+        })
+    }
 }
 
 impl<'a> LookupShape<'a> {
@@ -278,7 +324,8 @@ impl<'a> LookupShape<'a> {
         LookupShape {
             name: &found.name,
             seconds: found.took.map(Seconds),
-            frame: found.answer.frame,
+            frame: found.answer.map(|answer| answer.frame),
+            trouble: TroubleShape::new(found),
         }
     }
 }

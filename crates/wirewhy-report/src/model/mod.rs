@@ -23,7 +23,7 @@ use causes::Causes;
 pub(crate) use detail::{Blame, Detail};
 pub(crate) use entry::{Beyond, Entry};
 pub(crate) use healthy::{Healthy, HealthyService};
-pub(crate) use tally::Tally;
+pub(crate) use tally::{Tally, Waited};
 
 /// Everything a report about one recording shows.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 
+use crate::lookup;
 use crate::names::server_name;
 
 /// How many streams are named.
@@ -37,6 +38,19 @@ pub(crate) struct Tally {
     pub(crate) names: Vec<Box<str>>,
     /// Whether there are others.
     pub(crate) more_names: bool,
+    /// Those whose lookup was late or failed.
+    pub(crate) waited: Option<Box<Waited>>,
+}
+
+/// Connections that lost something by a lookup.
+#[derive(Clone, Debug)]
+pub(crate) struct Waited {
+    /// How many.
+    pub(crate) connections: u64,
+    /// The stream of the first of them, and its place among all connections of the recording.
+    pub(crate) first: (u64, u32),
+    /// What it lost. Has text from the wire.
+    pub(crate) sentence: String,
 }
 
 impl Tally {
@@ -52,6 +66,26 @@ impl Tally {
             self.add_name(name.into());
         }
         self.add_client(place, connection.client.address);
+        let looked_up = connection.looked_up.as_deref();
+        if let Some(sentence) = looked_up.and_then(lookup::sentence) {
+            self.add_waited(&Waited {
+                connections: 1,
+                first: (place, connection.stream),
+                sentence,
+            });
+        }
+    }
+
+    fn add_waited(&mut self, other: &Waited) {
+        let Some(waited) = &mut self.waited else {
+            self.waited = Some(Box::new(other.clone()));
+            return;
+        };
+        let connections = waited.connections + other.connections;
+        if other.first < waited.first {
+            **waited = other.clone();
+        }
+        waited.connections = connections;
     }
 
     /// Counts those of another tally as well.
@@ -71,6 +105,9 @@ impl Tally {
             .names
             .iter()
             .for_each(|name| self.add_name(name.clone()));
+        if let Some(waited) = &other.waited {
+            self.add_waited(waited);
+        }
         self.more_clients |= other.more_clients;
         self.more_names |= other.more_names;
     }

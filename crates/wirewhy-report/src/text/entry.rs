@@ -8,7 +8,7 @@ use wirewhy_survey::{GroupFinding, record_of};
 
 use super::{blame, facts, proof};
 use crate::look::Page;
-use crate::model::{Beyond, Blame, Detail, Entry, Place, Problem, Tally};
+use crate::model::{Beyond, Blame, Detail, Entry, Place, Problem, Tally, Waited};
 use crate::{Names, Safe, words};
 
 /// How many services of one cause are listed.
@@ -55,6 +55,9 @@ fn write_cause(
         label = "as in";
     }
     page.labelled(label, &summary(problem))?;
+    if let Some(waited) = &problem.tally.waited {
+        page.labelled("lookup", &lookup_of(waited, &problem.tally))?;
+    }
     for line in added(problem, additions) {
         page.labelled("also", &line)?;
     }
@@ -74,6 +77,20 @@ fn write_cause(
         frames.push_str(&format!(" of stream {}", problem.tally.first_stream()));
     }
     page.labelled("proof", &format!("{frames}; {}", filter(&[&problem.tally])))
+}
+
+/// What the lookup lost the first of the connections that depended on one.
+fn lookup_of(waited: &Waited, tally: &Tally) -> String {
+    let sentence = Safe(&waited.sentence);
+    match tally.connections {
+        1 => sentence.to_string(),
+        all => format!(
+            "{sentence} (stream {}, the first of {} of {})",
+            waited.first.1,
+            words::count(waited.connections),
+            words::count(all)
+        ),
+    }
 }
 
 /// The sentence about the first of the connections.

@@ -403,3 +403,57 @@ fn a_name_without_a_query_took_no_known_time() {
     let expected = serde_json::json!({"name": "www.example.com", "seconds": null, "frame": 1});
     assert_eq!(shown["lookup"], expected);
 }
+
+/// A connection that waited for a second resolver, or was made although none gave the name.
+fn late(lines: &str) -> Judged {
+    let connection = connections(lines).remove(0);
+    Judged {
+        connection: connection.into(),
+        ..refused(1, "192.0.2.1:40000", "10.0.0.7:443")
+    }
+}
+
+const SECOND_RESOLVER: &str = "server 10.0.0.7:443
+     0.00 dns 192.0.2.1:5000 > 192.0.2.53 1 www.example.com A
+     5.00 dns 192.0.2.1:5001 > 192.0.2.54 1 www.example.com A
+     5.02 dns 192.0.2.1:5001 < 192.0.2.54 1 noerror www.example.com A 10.0.0.7
+     5.03 > S 0:0(0)
+     5.04 < RA 0:0(0) ack 1";
+
+#[test]
+fn connections_say_what_their_lookup_lost_them() {
+    let all = records(&[late(SECOND_RESOLVER)], &[]);
+    assert_valid(&all[0]);
+    let expected = serde_json::json!({
+        "seconds": 5.03,
+        "first_frame": 1,
+        "resolved": true,
+        "missed": [{
+            "type": "A", "resolver": "192.0.2.53", "how": "unanswered", "response_code": null, "frame": 1
+        }],
+        "summary": "it began 5.0 s after the first query for www.example.com: 192.0.2.53 did not answer A",
+    });
+    assert_eq!(all[0]["lookup"]["trouble"], expected);
+}
+
+#[test]
+fn connections_say_that_their_address_is_from_an_earlier_answer() {
+    let all = records(
+        &[late(
+            "server 10.0.0.7:443
+             0.00 dns 192.0.2.1:5000 > 192.0.2.53 1 www.example.com A
+             0.02 dns 192.0.2.1:5000 < 192.0.2.53 1 noerror www.example.com A 10.0.0.7
+             90.0 dns 192.0.2.1:5000 > 192.0.2.53 7 www.example.com A
+             90.1 dns 192.0.2.1:5000 < 192.0.2.53 7 servfail www.example.com A
+             90.2 > S 0:0(0)
+             90.3 < RA 0:0(0) ack 1",
+        )],
+        &[],
+    );
+    assert_valid(&all[0]);
+    assert_eq!(
+        all[0]["lookup"]["trouble"]["summary"],
+        "it began 200 ms after the first query for www.example.com, which failed; its address is from an earlier answer, frame 2: \
+         192.0.2.53 answered SERVFAIL to A"
+    );
+}
