@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_detect::wording::{count, number};
+use wirewhy_detect::wording::{count, number, span};
 use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Limits, Record, Severity};
 use wirewhy_flow::{Alike, Answered, Lookup, Lookups, Mark, Query, Resolver, Socket};
 use wirewhy_packet::Interval;
@@ -257,6 +257,7 @@ impl<'a> LookupCase<'a> {
             summary.push_str(&count(self.alike.count - 1, "other lookup"));
             summary.push_str(" of it");
         }
+        let facts = self.with_dependents(facts, &mut summary);
         Some(LookupFinding {
             name: self.name_of(first).to_owned(),
             resolver: first.resolver,
@@ -271,6 +272,46 @@ impl<'a> LookupCase<'a> {
                 consequence_of: None,
             },
         })
+    }
+}
+
+/// What a user notices of a connection's beginning.
+const NOTICED: Interval = Interval::from_secs(1);
+
+impl LookupCase<'_> {
+    /// Adds the connections that depended on it.
+    fn with_dependents(&self, facts: Facts, summary: &mut String) -> Facts {
+        let dependents = &self.lookup.dependents;
+        let longest = dependents.iter().map(|dependent| dependent.delay).max();
+        let Some(longest) = longest else {
+            return facts;
+        };
+        let streams: Vec<u32> = dependents
+            .iter()
+            .map(|dependent| dependent.stream)
+            .collect();
+        let more = u64::from(self.lookup.more_dependents);
+        let all = more + u64::try_from(streams.len()).unwrap_or(u64::MAX);
+        let is_resolved = dependents.iter().any(|dependent| dependent.is_resolved);
+        let which = match (streams.as_slice(), more) {
+            ([one], 0) => format!("stream {one}"),
+            ([first, ..], _) => format!("stream {first} and {}", count(all - 1, "other")),
+            ([], _) => String::new(),
+        };
+        match is_resolved {
+            true if longest >= NOTICED => {
+                let lost = span(longest);
+                summary.push_str(&format!("; {which} waited for it, {lost} from the first query"));
+            }
+            true => {}
+            false => summary.push_str(&format!(
+                "; the client connected all the same, with an address that this lookup did not give ({which})"
+            )),
+        }
+        facts
+            .with("dependent_streams", streams)
+            .with("dependent_connections", all)
+            .with("lost_seconds", longest)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use wirewhy_detect::{Confidence, Finding, Role, Severity};
+use wirewhy_packet::Interval;
 
 use crate::GroupFinding;
 use crate::testing::group;
@@ -553,4 +554,66 @@ fn what_a_resolver_asks_authorities_is_its_own_matter() {
                  2 dns 192.0.2.53:5002 > 203.0.113.3 3 www.example.com A norec
                  30 end";
     assert!(codes(lines).is_empty());
+}
+
+#[test]
+fn a_lookup_names_the_connections_that_waited_for_it() {
+    let finding = only(
+        "server 192.0.2.80:443
+         0.0 dns 192.0.2.1 > 192.0.2.53 1 www.example.com A
+         3.0 dns 192.0.2.1 < 192.0.2.53 1 noerror www.example.com A 192.0.2.80
+         3.1 > S 0:0(0)
+         3.2 < RA 0:0(0) ack 1",
+    )
+    .finding;
+    assert_eq!(finding.code, "dns.slow");
+    assert!(
+        finding
+            .summary
+            .ends_with("; stream 0 waited for it, 3.1 s from the first query"),
+        "{}",
+        finding.summary
+    );
+    let streams = finding.facts.value("dependent_streams");
+    assert_eq!(streams, Some(&vec![0_u32].into()));
+    let lost = finding.facts.value("lost_seconds");
+    assert_eq!(lost, Some(&Interval::from_millis(3_100).into()));
+}
+
+#[test]
+fn a_lookup_that_failed_names_the_connections_that_were_made_all_the_same() {
+    let finding = only(
+        "server 192.0.2.80:443
+         0.00 dns 192.0.2.1 > 192.0.2.53 1 www.example.com A
+         0.02 dns 192.0.2.1 < 192.0.2.53 1 noerror www.example.com A 192.0.2.80
+         90.0 dns 192.0.2.1 > 192.0.2.53 7 www.example.com A
+         90.1 dns 192.0.2.1 < 192.0.2.53 7 servfail www.example.com A
+         90.2 > S 0:0(0)
+         90.3 < RA 0:0(0) ack 1",
+    )
+    .finding;
+    assert_eq!(
+        (finding.code, finding.severity),
+        ("dns.servfail", Severity::Error)
+    );
+    assert!(
+        finding.summary.ends_with(
+            "; the client connected all the same, with an address that this lookup did not give (stream 0)"
+        ),
+        "{}",
+        finding.summary
+    );
+}
+
+#[test]
+fn a_lookup_that_no_connection_followed_names_none() {
+    let finding = only(
+        "server 192.0.2.99:443
+         0.0 dns 192.0.2.1 > 192.0.2.53 1 www.example.com A
+         3.0 dns 192.0.2.1 < 192.0.2.53 1 noerror www.example.com A 192.0.2.80
+         3.1 > S 0:0(0)
+         3.2 < RA 0:0(0) ack 1",
+    )
+    .finding;
+    assert_eq!(finding.facts.value("dependent_streams"), None);
 }
