@@ -122,18 +122,11 @@ impl Survey {
             if probe.is_some() && finding.code.starts_with("tls.cert-") {
                 spare_checked(&judged.connection, finding);
             }
-            if finding.code != code::TCP_HANDSHAKE_ABORTED {
+            if finding.code == code::TCP_HANDSHAKE_ABORTED && probe.is_some() {
+                finding.severity = Severity::Note;
                 continue;
             }
-            if probe.is_some() {
-                finding.severity = Severity::Note;
-            } else if let Some(stream) = self.opened.winner_over(&judged.connection, limits) {
-                finding.severity = Severity::Note;
-                finding.facts.0.push(("winning_stream", stream.into()));
-                finding
-                    .summary
-                    .push_str("; a parallel attempt of the same client won (happy eyeballs)");
-            }
+            self.opened.tie(&judged.connection, finding, limits);
         }
         if let Some(stray) = self.strays.of(&judged.connection) {
             judged
