@@ -121,10 +121,9 @@ pub fn request(connection: &Connection) -> String {
         .and_then(|app| app.http.last_request.as_deref());
     if let Some(request) = asked {
         let host = request
-            .host
-            .as_deref()
+            .host()
             .map_or(String::new(), |host| format!(" of {host}"));
-        return format!(" ({} {}{host})", request.method, request.target);
+        return format!(" ({} {}{host})", request.method(), request.target());
     }
     connection
         .server_name
@@ -141,7 +140,7 @@ pub fn trigger(connection: &Connection) -> Option<String> {
     }
     if let Some(host) = app
         .and_then(|app| app.http.last_request.as_deref())
-        .and_then(|request| request.host.as_deref())
+        .and_then(|request| request.host())
     {
         return Some(format!("HTTP host {host}"));
     }

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
+use crate::http_facts::{Awaiting, Exchange, HttpFacts, TlsComplaint};
+use crate::http_request::Request;
 use crate::http_trouble::{Detail, HttpTrouble, Purpose, Text, held};
 use crate::types::Mark;
 use crate::upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};
@@ -14,7 +15,7 @@ const MAX_WAITING: usize = 128;
 /// What the client direction asked and the server direction has to know.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Exchanges {
-    waiting: VecDeque<Waiting>,
+    waiting: Queue,
     tunnel: Tunnel,
     /// Set where more requests came than are remembered: answers can no longer be matched.
     overflowed: bool,
@@ -39,6 +40,14 @@ enum Tunnel {
     Asked,
     Open,
     Refused,
+}
+
+/// The requests that wait, in order: the first in place, for few clients have more than one under way.
+#[derive(Clone, PartialEq, Debug, Default)]
+struct Queue {
+    /// `None` only where there are no others.
+    first: Option<Waiting>,
+    others: VecDeque<Waiting>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -103,7 +112,7 @@ impl Exchanges {
         }
         if asked.method == Method::Connect {
             self.connect = Some(Box::new(Upgrade {
-                target: Some(request.target.clone()),
+                target: Some(request.target().into()),
                 asked: Some(request.begun),
                 verdict: UpgradeVerdict::Unanswered,
                 ..Upgrade::new(UpgradeProtocol::HttpConnect)
@@ -113,11 +122,7 @@ impl Exchanges {
             self.overflowed = true;
             return;
         }
-        if self.waiting.is_empty() {
-            // Few pipeline.
-            self.waiting.reserve_exact(1);
-        }
-        self.waiting.push_back(Waiting {
+        self.waiting.push(Waiting {
             request: Some(request),
             method: asked.method,
             purpose: asked.purpose,
@@ -130,7 +135,7 @@ impl Exchanges {
     pub(crate) fn sent(&mut self, number: u64, mark: Mark) {
         // Where it was answered early, the last one waiting is not this one.
         if number == self.tally.requests
-            && let Some(waiting) = self.waiting.back_mut()
+            && let Some(waiting) = self.waiting.last()
             && waiting.sent.is_none()
         {
             waiting.sent = Some(mark);
@@ -146,7 +151,7 @@ impl Exchanges {
     /// The body of this request begins: held back until now, where nothing gave leave to send it.
     pub(crate) fn body_began(&mut self, number: u64, mark: Mark) {
         if number == self.tally.requests
-            && let Some(waiting) = self.waiting.back_mut()
+            && let Some(waiting) = self.waiting.last()
             && let Some(asked) = waiting.continues.take()
         {
             held(
@@ -178,7 +183,7 @@ impl Exchanges {
 
     /// What the next response answers.
     pub(crate) fn next(&self) -> Match {
-        match self.waiting.front() {
+        match self.waiting.first.as_ref() {
             Some(waiting) => Match::Method(waiting.method),
             None if self.overflowed => Match::Never,
             None => Match::NotYet,
@@ -191,7 +196,7 @@ impl Exchanges {
 
     /// Lets a response through that nobody asked for.
     pub(crate) fn answer_unasked(&mut self) {
-        self.waiting.push_back(Waiting {
+        self.waiting.push(Waiting {
             request: None,
             method: Method::Other,
             purpose: Purpose::Request,
@@ -203,7 +208,7 @@ impl Exchanges {
     /// An interim response.
     pub(crate) fn interim(&mut self) {
         self.tally.interim += 1;
-        if let Some(waiting) = self.waiting.front_mut() {
+        if let Some(waiting) = self.waiting.first.as_mut() {
             waiting.continues = None;
         }
     }
@@ -217,7 +222,7 @@ impl Exchanges {
         hands_over: HandsOver,
         says: impl FnOnce(Purpose) -> Detail,
     ) {
-        let Some(waiting) = self.waiting.pop_front() else {
+        let Some(waiting) = self.waiting.pop() else {
             return;
         };
         let purpose = waiting.purpose;
@@ -275,7 +280,7 @@ impl Exchanges {
 
     /// The oldest request, if it is complete.
     pub(crate) fn awaiting(&self) -> Option<Awaiting> {
-        let waiting = self.waiting.front()?;
+        let waiting = self.waiting.first.as_ref()?;
         Some(Awaiting {
             request: waiting.request.clone(),
             sent: waiting.sent?,
@@ -284,7 +289,7 @@ impl Exchanges {
 
     /// The oldest request, if it waits for leave to send its body.
     pub(crate) fn awaiting_leave(&self) -> Option<Awaiting> {
-        let waiting = self.waiting.front()?;
+        let waiting = self.waiting.first.as_ref()?;
         Some(Awaiting {
             request: waiting.request.clone(),
             sent: waiting.continues?,
@@ -293,10 +298,8 @@ impl Exchanges {
 
     #[cfg(test)]
     pub(crate) fn retained(&self) -> usize {
-        let requests = self
-            .waiting
-            .iter()
-            .filter_map(|waiting| waiting.request.as_ref());
+        let waiting = self.waiting.first.iter().chain(&self.waiting.others);
+        let requests = waiting.filter_map(|waiting| waiting.request.as_ref());
         let kept = [&self.tally.last, &self.tally.slowest];
         let kept = kept
             .into_iter()
@@ -313,11 +316,37 @@ impl Exchanges {
             size_of::<Upgrade>() + texts.map(|text| text.len()).sum::<usize>()
         });
         let trouble = trouble.map_or(0, |trouble| trouble.retained());
-        self.waiting.capacity() * size_of::<Waiting>() + texts + connect + trouble
+        self.waiting.others.capacity() * size_of::<Waiting>() + texts + connect + trouble
     }
 
     pub(crate) fn facts(&self) -> HttpFacts {
         self.tally.clone().facts()
+    }
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// The request that came last.
+    fn last(&mut self) -> Option<&mut Waiting> {
+        self.others.back_mut().or(self.first.as_mut())
+    }
+
+    fn push(&mut self, waiting: Waiting) {
+        match self.first {
+            None => self.first = Some(waiting),
+            Some(_) => self.others.push_back(waiting),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        std::mem::replace(&mut self.first, self.others.pop_front())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wirewhy_packet::Interval;
 
-use crate::http_facts::Request;
+use crate::http_request::Request;
 use crate::types::{Mark, Role};
 
 /// What went wrong in the HTTP/2 of a connection.
@@ -62,10 +62,7 @@ impl Http2Facts {
         self.refused.iter().position(|refused| {
             let before = refused.request.as_deref();
             before.is_some_and(|before| {
-                before.method == request.method
-                    && before.target == request.target
-                    && before.host == request.host
-                    && refused.at.frame < request.begun.frame
+                before.repeats(request) && refused.at.frame < request.begun.frame
             })
         })
     }

@@ -8,9 +8,9 @@ use httparse::Header;
 use loona_hpack::Decoder;
 use wirewhy_packet::Interval;
 
-use crate::http_facts::Request;
+use crate::http_request::Request;
 use crate::http_trouble::Detail;
-use crate::http1::{refusal_of, target_without_secrets};
+use crate::http1::refusal_of;
 
 /// The largest table an encoder may use; the default is 4 KiB, and few ask for more than 64.
 const MAX_TABLE: usize = 64 * 1024;
@@ -57,9 +57,9 @@ impl Clone for HeaderBlocks {
 /// What a header block says.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Fields {
-    method: Option<Box<str>>,
-    path: Option<Box<str>>,
-    authority: Option<Box<str>>,
+    method: Option<Box<[u8]>>,
+    path: Option<Box<[u8]>>,
+    authority: Option<Box<[u8]>>,
     pub(crate) status: Option<u16>,
     pub(crate) grpc_status: Option<u16>,
     pub(crate) grpc_message: Option<Box<str>>,
@@ -114,7 +114,7 @@ impl Fields {
         let text = || str::from_utf8(value).ok();
         match name {
             b":method" => self.method = Some(bounded(value)),
-            b":path" => self.path = Some(target_without_secrets(value)),
+            b":path" => self.path = Some(bounded(value)),
             b":authority" => self.authority = Some(bounded(value)),
             b":status" => self.status = text().and_then(|digits| digits.parse().ok()),
             b"grpc-status" => self.grpc_status = text().and_then(|digits| digits.parse().ok()),
@@ -125,20 +125,21 @@ impl Fields {
     }
 
     /// The request that a client's block is the header of.
-    pub(crate) fn request(&mut self, begun: crate::types::Mark) -> Option<Request> {
-        Some(Request {
-            method: self.method.take()?,
-            target: self.path.take().unwrap_or_default(),
-            host: self.authority.take(),
+    pub(crate) fn request(&self, begun: crate::types::Mark) -> Option<Request> {
+        let method = self.method.as_deref()?;
+        let path = self.path.as_deref().unwrap_or_default();
+        Some(Request::read(
+            method,
+            path,
+            self.authority.as_deref(),
             begun,
-        })
+        ))
     }
 }
 
 /// A bounded copy.
-fn bounded(bytes: &[u8]) -> Box<str> {
-    let kept = bytes.get(..Request::MAX_TEXT).unwrap_or(bytes);
-    String::from_utf8_lossy(kept).into()
+fn bounded(bytes: &[u8]) -> Box<[u8]> {
+    bytes.get(..Request::MAX_TEXT).unwrap_or(bytes).into()
 }
 
 /// A message of gRPC, which is percent-encoded; cut.
@@ -203,8 +204,8 @@ mod tests {
         for block in blocks {
             let request = headers.decode(block).unwrap().request(Default::default());
             let request = request.unwrap();
-            assert_eq!((&*request.method, &*request.target), ("GET", "/"));
-            assert_eq!(request.host.as_deref(), Some("www.example.com"));
+            assert_eq!((&*request.method(), &*request.target()), ("GET", "/"));
+            assert_eq!(request.host().as_deref(), Some("www.example.com"));
         }
         // Without the first one the second cannot be read, nor what follows.
         let mut late = HeaderBlocks::default();

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use wirewhy_packet::Interval;
 
 use crate::exchanges::Tally;
-use crate::http_facts::{Awaiting, Request};
+use crate::http_facts::Awaiting;
+use crate::http_request::Request;
 use crate::http2_facts::{GoAway, GrpcErrors, GrpcStatus, Http2Error, Http2Facts, StreamResets};
 use crate::http2_headers::Fields;
 use crate::types::{Framing, Mark, Role, Unfinished, Unreadable, What};

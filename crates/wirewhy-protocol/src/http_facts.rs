@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::http_request::Request;
 use crate::http_trouble::HttpTrouble;
 use crate::http2_facts::Http2Facts;
 use crate::types::Mark;
@@ -40,30 +41,6 @@ pub enum TlsComplaint {
     NoClientCertificate,
     /// The client's certificate does not verify (nginx).
     BadClientCertificate,
-}
-
-/// A request. The strings are as they were on the wire: hostile, and cut at [`Request::MAX_TEXT`] bytes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Request {
-    /// The method.
-    pub method: Box<str>,
-    /// The request target, without user information, and with `?...` in the place of a query: they hold secrets.
-    pub target: Box<str>,
-    /// The Host header.
-    pub host: Option<Box<str>>,
-    /// Where its header began.
-    pub begun: Mark,
-}
-
-impl Request {
-    /// The most bytes kept of each string.
-    pub const MAX_TEXT: usize = 256;
-
-    #[cfg(test)]
-    pub(crate) fn retained(&self) -> usize {
-        let host = self.host.as_ref().map_or(0, |host| host.len());
-        size_of::<Request>() + self.method.len() + self.target.len() + host
-    }
 }
 
 /// A request and the start of its final response.

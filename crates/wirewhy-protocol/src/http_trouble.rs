@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use wirewhy_packet::Interval;
 
-use crate::http_facts::{Exchange, Request};
+use crate::http_facts::Exchange;
+use crate::http_request::Request;
 use crate::types::Mark;
 
 /// Answers that refuse, and what was waited for in HTTP.
@@ -247,7 +248,7 @@ impl HttpTrouble {
             kind.detail = says;
         }
         kind.open = match (kind.open.take(), first.request.clone()) {
-            (Some((before, many)), Some(request)) if is_for_same(&before, &request) => {
+            (Some((before, many)), Some(request)) if before.is_for_same(&request) => {
                 Some((request, many + 1))
             }
             (_, request) => request.map(|request| (request, 1)),
@@ -287,7 +288,7 @@ impl HttpTrouble {
     pub(crate) fn answered(&mut self, request: &Request, status: u16) {
         for kind in &mut self.refusals {
             if kind.status != status
-                && let Some((_, many)) = kind.open.take_if(|(open, _)| is_for_same(open, request))
+                && let Some((_, many)) = kind.open.take_if(|(open, _)| open.is_for_same(request))
             {
                 kind.settled += many;
             }
@@ -375,10 +376,8 @@ pub(crate) struct Text {
 
 /// Whether browsers and crawlers look for this unasked.
 fn is_optional(request: &Request) -> bool {
-    let path = request
-        .target
-        .strip_suffix("?...")
-        .unwrap_or(&request.target);
+    let target = request.target();
+    let path = target.strip_suffix("?...").unwrap_or(&target);
     let name = path.rsplit('/').next().unwrap_or(path);
     name.starts_with("favicon.")
         || name.starts_with("apple-touch-icon")
@@ -386,11 +385,6 @@ fn is_optional(request: &Request) -> bool {
             name,
             "robots.txt" | "browserconfig.xml" | "sitemap.xml" | "ads.txt" | "security.txt"
         )
-}
-
-/// Whether two requests are for the same resource of the same host.
-fn is_for_same(one: &Request, other: &Request) -> bool {
-    one.target == other.target && one.host == other.host
 }
 
 #[cfg(test)]
@@ -447,7 +441,7 @@ mod tests {
             answer("404 Not Found", "", ""),
         ];
         let kind = trouble(&turns).refusals.remove(0);
-        assert_eq!(&*kind.first.request.unwrap().target, "/c");
+        assert_eq!(kind.first.request.unwrap().target(), "/c");
     }
 
     #[test]
@@ -499,7 +493,7 @@ mod tests {
             answer("403 Forbidden", "", ""),
         ];
         let request = trouble(&turns).refusals.remove(0).first.request.unwrap();
-        assert_eq!(&*request.target, "http://h/a?...");
+        assert_eq!(request.target(), "http://h/a?...");
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod http2_facts;
 mod http2_headers;
 mod http2_streams;
 mod http_facts;
+mod http_request;
 mod http_trouble;
 mod out_of_order;
 mod parser;
@@ -71,7 +72,8 @@ pub use ftp::{
     FtpSetup, FtpTransfer, FtpVerb,
 };
 pub use hello::server_name;
-pub use http_facts::{Awaiting, Exchange, HttpFacts, Request, TlsComplaint};
+pub use http_facts::{Awaiting, Exchange, HttpFacts, TlsComplaint};
+pub use http_request::Request;
 pub use http_trouble::{
     Author, Challenge, Detail, Gateway, Held, HttpTrouble, Purpose, Reason, Refusals, RetryAfter,
 };

@@ -207,6 +207,17 @@ impl Opening {
 
     pub(crate) fn record(&mut self, at: u64, bytes: &[u8]) {
         let Ok(at) = usize::try_from(at) else { return };
+        if self.seen == 0
+            && let Some(room) = self.bytes.get_mut(at..)
+        {
+            // The usual case: the first segment is the first to arrive.
+            let length = room.len().min(bytes.len());
+            if let (Some(room), Some(bytes)) = (room.get_mut(..length), bytes.get(..length)) {
+                room.copy_from_slice(bytes);
+            }
+            self.seen = bits(length) << at;
+            return;
+        }
         for (index, byte) in bytes.iter().enumerate().take(Self::CAPACITY) {
             let Some(slot) = self.bytes.get_mut(at.saturating_add(index)) else {
                 return;
@@ -222,6 +233,12 @@ impl Opening {
     pub(crate) fn is_full(&self) -> bool {
         self.seen == u32::MAX
     }
+}
+
+/// As many of the lowest bits, at most all of them.
+fn bits(count: usize) -> u32 {
+    let shift = u32::try_from(count).unwrap_or(u32::MAX);
+    1_u32.checked_shl(shift).map_or(u32::MAX, |bit| bit - 1)
 }
 
 /// Where a direction stands in its protocol's framing.

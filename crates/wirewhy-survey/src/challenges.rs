@@ -103,9 +103,7 @@ impl Challenges {
         let found = kept.filter(|other| {
             let behind = other.request.begun.time.since(refused.time);
             other.stream != connection.stream
-                && other.request.method == asked.method
-                && other.request.target == asked.target
-                && other.request.host == asked.host
+                && other.request.repeats(asked)
                 && (Interval::ZERO..=AT_ONCE).contains(&behind)
         });
         found.map(|other| other.stream).min()

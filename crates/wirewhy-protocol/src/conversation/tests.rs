@@ -519,7 +519,7 @@ fn a_header_cut_by_the_snap_length_still_names_the_request() {
     );
     let facts = talk.facts();
     assert_eq!(facts.client.framing, Framing::Unknown(Unreadable::Cut));
-    assert_eq!(&*facts.http.last_request.unwrap().target, "/");
+    assert_eq!(facts.http.last_request.unwrap().target(), "/");
     assert_eq!(facts.client.protocol, Some(AppProtocol::Http1Request));
 }
 

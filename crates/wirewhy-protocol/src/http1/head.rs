@@ -5,13 +5,14 @@ use std::mem::MaybeUninit;
 use httparse::{Header, ParserConfig, Status};
 use memchr::memchr;
 
+use super::plain::{Plain, RequestLine};
 use super::refusal::{detail, purpose_of_upgrade};
 use crate::exchanges::Method;
 use crate::http_trouble::{Detail, Purpose};
 use crate::{Mark, Request};
 
 /// The most headers read; servers stop at about 100.
-const MAX_HEADERS: usize = 256;
+pub(super) const MAX_HEADERS: usize = 256;
 
 /// How the length of a body is given (RFC 9112 section 6.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,11 +26,13 @@ pub(super) enum Body {
 }
 
 /// A parser's result.
+#[derive(PartialEq, Debug)]
 pub(super) enum Parsed<T> {
     Yes(T),
     No,
 }
 
+#[derive(PartialEq, Debug)]
 pub(super) struct RequestHead {
     pub(super) request: Request,
     pub(super) method: Method,
@@ -40,14 +43,79 @@ pub(super) struct RequestHead {
     pub(super) expects: bool,
 }
 
+#[derive(PartialEq, Debug)]
 pub(super) struct ResponseHead {
     pub(super) status: u16,
     /// As the header alone says: the request's method and the status may forbid one.
     pub(super) body: Body,
 }
 
+/// A whole header section.
+pub(super) struct Head<'a> {
+    /// Its bytes, the empty line included.
+    pub(super) bytes: &'a [u8],
+    /// The same, where it is in the usual form.
+    plain: Option<Plain<'a>>,
+}
+
+impl<'a> Head<'a> {
+    /// The header section that `bytes` begin with, where it is whole; the first `searched` bytes were searched for its end before.
+    pub(super) fn find(bytes: &'a [u8], searched: usize) -> Option<Head<'a>> {
+        let plain = match searched {
+            0 => Plain::read(bytes),
+            _ => None,
+        };
+        let length = match &plain {
+            Some(plain) => plain.length,
+            None => end(bytes, searched)?,
+        };
+        let bytes = bytes.get(..length)?;
+        Some(Head { bytes, plain })
+    }
+
+    pub(super) fn request(&self, begun: Mark) -> Parsed<RequestHead> {
+        let usual = self.plain.as_ref().and_then(|plain| {
+            let (RequestLine { method, target }, body) = plain.request()?;
+            Some(RequestHead {
+                request: Request::read(method, target, plain.host, begun),
+                method: self::method(method),
+                body,
+                purpose: Purpose::Request,
+                expects: false,
+            })
+        });
+        usual.map_or_else(|| request(self.bytes, begun), Parsed::Yes)
+    }
+
+    pub(super) fn response(&self) -> Parsed<ResponseHead> {
+        match self.plain.as_ref().and_then(Plain::response) {
+            Some((status, body)) => Parsed::Yes(ResponseHead { status, body }),
+            None => response(self.bytes),
+        }
+    }
+
+    /// What a response that refuses says.
+    pub(super) fn refusal(&self, purpose: Purpose) -> Detail {
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut parsed = httparse::Response::new(&mut []);
+        let outcome =
+            config().parse_response_with_uninit_headers(&mut parsed, self.bytes, &mut headers);
+        match (outcome, parsed.code) {
+            (Ok(Status::Complete(_)), Some(status)) => detail(parsed.headers, status, purpose),
+            _ => Detail::default(),
+        }
+    }
+
+    /// The first line without its end, a bounded copy.
+    pub(super) fn first_line(&self) -> Box<str> {
+        let head = self.bytes;
+        let end = head.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        text(head.get(..end.unwrap_or(head.len())).unwrap_or(head))
+    }
+}
+
 /// The length of a header section up to and including its empty line; the first `searched` bytes were searched before.
-pub(super) fn end(bytes: &[u8], searched: usize) -> Option<usize> {
+fn end(bytes: &[u8], searched: usize) -> Option<usize> {
     // The end of a line and an empty line may lie on both sides of where the search stopped.
     let mut from = searched.saturating_sub(2);
     loop {
@@ -61,7 +129,7 @@ pub(super) fn end(bytes: &[u8], searched: usize) -> Option<usize> {
     }
 }
 
-pub(super) fn request(head: &[u8], begun: Mark) -> Parsed<RequestHead> {
+fn request(head: &[u8], begun: Mark) -> Parsed<RequestHead> {
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut []);
     let status = config().parse_request_with_uninit_headers(&mut parsed, head, &mut headers);
@@ -73,14 +141,10 @@ pub(super) fn request(head: &[u8], begun: Mark) -> Parsed<RequestHead> {
     let coding = Coding::of(parsed.headers, parsed.version);
     let upgrades = has_token(parsed.headers, "connection", b"upgrade")
         && value(parsed.headers, "upgrade").is_some();
+    let host = value(parsed.headers, "host");
     Parsed::Yes(RequestHead {
-        request: Request {
-            method: text(method.as_bytes()),
-            target: target_without_secrets(target.as_bytes()),
-            host: value(parsed.headers, "host").map(text),
-            begun,
-        },
-        method: self::method(method),
+        request: Request::read(method.as_bytes(), target.as_bytes(), host, begun),
+        method: self::method(method.as_bytes()),
         body: coding.of_request(),
         purpose: match method {
             "CONNECT" => Purpose::Connect,
@@ -91,7 +155,7 @@ pub(super) fn request(head: &[u8], begun: Mark) -> Parsed<RequestHead> {
     })
 }
 
-pub(super) fn response(head: &[u8]) -> Parsed<ResponseHead> {
+fn response(head: &[u8]) -> Parsed<ResponseHead> {
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut []);
     let status = config().parse_response_with_uninit_headers(&mut parsed, head, &mut headers);
@@ -104,29 +168,14 @@ pub(super) fn response(head: &[u8]) -> Parsed<ResponseHead> {
     })
 }
 
-/// What a response that refuses says in its header.
-pub(super) fn refusal(head: &[u8], purpose: Purpose) -> Detail {
-    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
-    let mut parsed = httparse::Response::new(&mut []);
-    let outcome = config().parse_response_with_uninit_headers(&mut parsed, head, &mut headers);
-    match (outcome, parsed.code) {
-        (Ok(Status::Complete(_)), Some(status)) => detail(parsed.headers, status, purpose),
-        _ => Detail::default(),
-    }
-}
-
 /// The request line at the start of an incomplete header.
 pub(super) fn request_line(bytes: &[u8], begun: Mark) -> Option<Request> {
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut []);
     // The outcome says nothing new: the header is incomplete, or contradicts itself further on.
     let _ = config().parse_request_with_uninit_headers(&mut parsed, bytes, &mut headers);
-    Some(Request {
-        method: text(parsed.method?.as_bytes()),
-        target: target_without_secrets(parsed.path?.as_bytes()),
-        host: None,
-        begun,
-    })
+    let (method, target) = (parsed.method?.as_bytes(), parsed.path?.as_bytes());
+    Some(Request::read(method, target, None, begun))
 }
 
 /// The status at the start of an incomplete header.
@@ -135,12 +184,6 @@ pub(super) fn status_line(bytes: &[u8]) -> Option<u16> {
     let mut parsed = httparse::Response::new(&mut []);
     let _ = config().parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers);
     parsed.code
-}
-
-/// The first line without its end, a bounded copy.
-pub(super) fn first_line(head: &[u8]) -> Box<str> {
-    let end = head.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-    text(head.get(..end.unwrap_or(head.len())).unwrap_or(head))
 }
 
 /// Whether the first line is whole and names no version: HTTP/0.9, whose requests are one line and are not followed.
@@ -153,10 +196,10 @@ pub(super) fn has_no_version(bytes: &[u8]) -> bool {
 }
 
 /// What a method makes of its response; methods are case-sensitive (RFC 9110 section 9.1).
-pub(super) fn method(name: &str) -> Method {
+pub(super) fn method(name: &[u8]) -> Method {
     match name {
-        "HEAD" => Method::Head,
-        "CONNECT" => Method::Connect,
+        b"HEAD" => Method::Head,
+        b"CONNECT" => Method::Connect,
         _ => Method::Other,
     }
 }
@@ -267,35 +310,110 @@ fn number(digits: &[u8]) -> Option<u64> {
     str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// A bounded copy of a request target without what may be secret in it: the query, and the user information of a URL.
-pub(crate) fn target_without_secrets(target: &[u8]) -> Box<str> {
-    let kept = target.get(..Request::MAX_TEXT).unwrap_or(target);
-    let (path, query) = match memchr(b'?', kept) {
-        Some(at) => (kept.get(..at).unwrap_or(kept), "?..."),
-        None => (kept, ""),
-    };
-    let userless = match path.first() {
-        Some(b'/') => None,
-        _ => without_user(path),
-    };
-    if userless.is_none() && query.is_empty() {
-        return text(path);
-    }
-    let path = userless.as_deref().unwrap_or(path);
-    [&String::from_utf8_lossy(path), query].concat().into()
-}
-
-/// A URL without its user information (RFC 3986 section 3.2.1), where it has any.
-fn without_user(url: &[u8]) -> Option<Vec<u8>> {
-    let start = url.windows(3).position(|window| window == b"://")? + 3;
-    let (scheme, rest) = url.split_at_checked(start)?;
-    let authority = memchr(b'/', rest).unwrap_or(rest.len());
-    let at = memchr::memrchr(b'@', rest.get(..authority)?)?;
-    Some([scheme, rest.get(at + 1..)?].concat())
-}
-
 /// A bounded copy.
 fn text(bytes: &[u8]) -> Box<str> {
     let kept = bytes.get(..Request::MAX_TEXT).unwrap_or(bytes);
     String::from_utf8_lossy(kept).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LINES: [&str; 8] = [
+        "GET / HTTP/1.1",
+        "HEAD /a?b=c HTTP/1.0",
+        "CONNECT a:443 HTTP/1.1",
+        "POST  /a\tb HTTP/1.1",
+        "X-Y http://u@h/ HTTP/1.2",
+        "HTTP/1.1 200 OK",
+        "HTTP/1.0 204",
+        "HTTP/1.1  404  Not Found",
+    ];
+
+    const FIELDS: [&str; 24] = [
+        "Host: a.example",
+        "host:b",
+        "Host:   ",
+        "Content-Length: 5",
+        "content-length: 5 ",
+        "Content-Length: 18446744073709551615",
+        "Content-Length: 9999999999999999999",
+        "Content-Length: 5, 5",
+        "Content-Length: 6",
+        "Content-Length:",
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding: gzip, chunked",
+        "transfer-encoding: Chunked",
+        "Connection: keep-alive, Upgrade",
+        "Upgrade: websocket",
+        "Expect: 100-continue",
+        "Accept: */*",
+        "X-B3-TraceId: 1",
+        "X_y.z!: 1",
+        "User-Agent: \u{e9}",
+        "Date : x",
+        ": x",
+        " folded",
+        "Cookie: a\tb",
+    ];
+
+    fn lenient(bytes: &[u8]) -> Option<Head<'_>> {
+        let bytes = bytes.get(..end(bytes, 0)?)?;
+        Some(Head { bytes, plain: None })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn the_usual_form_is_read_as_the_lenient_parser_reads_it(
+            line in prop::sample::select(&LINES),
+            fields in prop::collection::vec(prop::sample::select(&FIELDS), 0..6),
+            damage in prop::collection::vec((0_usize..200, any::<u8>()), 0..2),
+            bare in 0_usize..40,
+        ) {
+            let mut bytes = line.as_bytes().to_vec();
+            for (index, field) in fields.iter().enumerate() {
+                let end = if index == bare { "\n" } else { "\r\n" };
+                bytes.extend([end, field].concat().bytes());
+            }
+            bytes.extend(b"\r\n\r\nbody\r\n\r\n");
+            for (at, byte) in damage {
+                let index = at % bytes.len();
+                bytes[index] = byte;
+            }
+            let (found, expected) = (Head::find(&bytes, 0), lenient(&bytes));
+            prop_assert_eq!(found.is_some(), expected.is_some());
+            if let (Some(found), Some(expected)) = (found, expected) {
+                prop_assert_eq!(found.bytes, expected.bytes);
+                prop_assert_eq!(found.request(Mark::default()), expected.request(Mark::default()));
+                prop_assert_eq!(found.response(), expected.response());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_usual_takes_the_short_way() {
+        let line = |line: &str, fields: &str| format!("{line}\r\n{fields}\r\n\r\n");
+        let usual = "Host: a.example:80\r\nX-B3-TraceId: 7\r\nAccept: */*\r\nContent-Length: 12";
+        let request = line("GET /index.html?a HTTP/1.1", usual);
+        let plain = Plain::read(request.as_bytes()).unwrap();
+        assert!(plain.request().is_some() && plain.response().is_none());
+        let response = line("HTTP/1.1 404 Not Found", "Transfer-Encoding: chunked");
+        let plain = Plain::read(response.as_bytes()).unwrap();
+        assert_eq!(plain.response(), Some((404, Body::Chunked)));
+    }
+
+    #[test]
+    fn headers_up_to_the_most_that_are_read() {
+        for (count, is_read) in [(MAX_HEADERS, true), (MAX_HEADERS + 1, false)] {
+            let head = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(count));
+            assert_eq!(Plain::read(head.as_bytes()).is_some(), is_read);
+            let parsed = lenient(head.as_bytes()).unwrap().request(Mark::default());
+            assert_eq!(parsed != Parsed::No, is_read);
+        }
+    }
 }

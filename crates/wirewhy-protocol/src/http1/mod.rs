@@ -1,10 +1,10 @@
 //! HTTP/1 messages of one direction: where each begins and ends (RFC 9112).
 
 mod head;
+mod plain;
 mod probe;
 mod refusal;
 
-pub(crate) use head::target_without_secrets;
 pub(crate) use refusal::refusal_of;
 
 use crate::exchanges::{Asked, Exchanges, HandsOver, Match, Method};
@@ -16,7 +16,7 @@ use crate::types::{
     AppProtocol, Framing, Input, Mark, Role, Step, Transport, Unfinished, Unreadable, What,
 };
 use crate::upgrade::UpgradeVerdict;
-use head::{Body, Parsed};
+use head::{Body, Head, Parsed};
 use memchr::memchr;
 
 /// The longest header section read; servers stop at 8 to 64 KiB, clients at 256.
@@ -268,7 +268,7 @@ impl Parser for Reader {
                     return;
                 };
                 shared.exchanges.ask(Asked {
-                    method: head::method(&request.method),
+                    method: head::method(request.method().as_bytes()),
                     request,
                     purpose: Purpose::Request,
                     continues: None,
@@ -339,30 +339,29 @@ impl Reader {
             self.begun = Some(input.mark);
         }
         let begun = self.begun.unwrap_or(input.mark);
-        let found = head::end(input.bytes, self.searched);
-        let Some(length) = found.filter(|&length| length <= MAX_HEAD) else {
+        let found = Head::find(input.bytes, self.searched);
+        let Some(head) = found.filter(|head| head.bytes.len() <= MAX_HEAD) else {
             if head::has_no_version(input.bytes) {
                 return Step::Unreadable(Unreadable::Malformed);
             }
             return self.look_further(input.bytes.len(), MAX_HEAD);
         };
-        let head = input.bytes.get(..length).unwrap_or(input.bytes);
-        let after = input.after(length);
+        let after = input.after(head.bytes.len());
         match input.role {
-            Role::Client => self.ask(head, after, begun, input.mark, exchanges),
-            Role::Server => self.answer(head, after, (begun, input.mark), exchanges),
+            Role::Client => self.ask(&head, after, begun, input.mark, exchanges),
+            Role::Server => self.answer(&head, after, (begun, input.mark), exchanges),
         }
     }
 
     fn ask(
         &mut self,
-        head: &[u8],
+        head: &Head<'_>,
         after: u64,
         begun: Mark,
         mark: Mark,
         exchanges: &mut Exchanges,
     ) -> Step {
-        let Parsed::Yes(parsed) = head::request(head, begun) else {
+        let Parsed::Yes(parsed) = head.request(begun) else {
             return Step::Unreadable(Unreadable::Malformed);
         };
         self.asks_tunnel = parsed.purpose != Purpose::Request;
@@ -388,7 +387,7 @@ impl Reader {
     /// `begun` is where the response began, `mark` where its header ended.
     fn answer(
         &mut self,
-        head: &[u8],
+        head: &Head<'_>,
         after: u64,
         (begun, mark): (Mark, Mark),
         exchanges: &mut Exchanges,
@@ -398,7 +397,7 @@ impl Reader {
             Match::NotYet => return Step::Stall,
             Match::Never => return Step::Unreadable(Unreadable::TooMuch),
         };
-        let Parsed::Yes(parsed) = head::response(head) else {
+        let Parsed::Yes(parsed) = head.response() else {
             return Step::Unreadable(Unreadable::Malformed);
         };
         let status = parsed.status;
@@ -413,9 +412,9 @@ impl Reader {
                 200..300 => UpgradeVerdict::Accepted,
                 _ => UpgradeVerdict::Refused,
             };
-            exchanges.connected(verdict, head::first_line(head), begun);
+            exchanges.connected(verdict, head.first_line(), begun);
         }
-        let says = |purpose| head::refusal(head, purpose);
+        let says = |purpose| head.refusal(purpose);
         // RFC 9110 section 9.3.6: any 2xx to CONNECT.
         if switches || (method == Method::Connect && (200..300).contains(&status)) {
             exchanges.answered(status, begun, HandsOver::Yes, says);

@@ -210,7 +210,7 @@ fn statuses_are_read_from_header_blocks() {
         assert_eq!(facts.last_status, Some(200));
         let kind = facts.trouble.unwrap().refusals.remove(0);
         assert_eq!((kind.status, kind.count), (503, 1));
-        assert_eq!(&*kind.first.request.unwrap().target, "/a?...");
+        assert_eq!(kind.first.request.unwrap().target(), "/a?...");
         assert_eq!(kind.detail.retry_after, Some(crate::RetryAfter::Seconds(7)));
     }
 }

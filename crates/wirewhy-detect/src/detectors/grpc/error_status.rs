@@ -126,7 +126,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             .with("call_seconds", took)
             .with("timeout_seconds", kind.timeout)
             .with("ended_by_client", kind.by_client)
-            .with("method", request.map(|asked| Value::from(&*asked.target))),
+            .with("method", request.map(|asked| Value::from(&*asked.target()))),
         consequence_of: None,
     })
 }

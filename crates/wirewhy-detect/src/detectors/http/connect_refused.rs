@@ -1,7 +1,7 @@
 //! `http.connect-refused`: a proxy does not open the tunnel it is asked for.
 
 use wirewhy_flow::Connection;
-use wirewhy_protocol::{Purpose, Refusals};
+use wirewhy_protocol::{Purpose, Refusals, Request};
 
 use super::{after, answer_frames, facts, refusals, status, unsettled, worst, written_by};
 use crate::wording::socket;
@@ -43,7 +43,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let (severity, kind) = worst(refusals(connection, &[Purpose::Connect]), severity)?;
     let (proxy, client) = (&connection.server, &connection.client);
     let request = kind.first.request.as_deref();
-    let target = request.map_or("", |request| &request.target);
+    let target = request.map(Request::target).unwrap_or_default();
     let (culprit, words) = match kind.status {
         407 => (
             Culprit::new(Role::Client, client.address).at_most(Confidence::Likely),
@@ -83,7 +83,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             after(kind),
         ),
         frames: answer_frames(kind),
-        facts: facts(connection, kind).with("target", target),
+        facts: facts(connection, kind).with("target", &*target),
         consequence_of: None,
     })
 }

@@ -40,7 +40,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let server = &connection.server;
     let request = held.request.as_deref();
     let what = request.map_or(String::new(), |request| {
-        format!(", the first of {} {}", request.method, request.target)
+        format!(", the first of {} {}", request.method(), request.target())
     });
     Some(Finding {
         code: RECORD.code,
@@ -61,7 +61,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("lost_seconds", held.total)
             .with(
                 "request",
-                request.map(|asked| Value::from(format!("{} {}", asked.method, asked.target))),
+                request.map(|asked| Value::from(format!("{} {}", asked.method(), asked.target()))),
             )
             .with("threshold_seconds", limits.expect_stall),
         consequence_of: None,

@@ -64,9 +64,9 @@ fn asked_for(exchange: &Exchange) -> String {
     let Some(request) = exchange.request.as_deref() else {
         return String::new();
     };
-    let host = request.host.as_deref();
+    let host = request.host();
     let host = host.map_or(String::new(), |host| format!(" of {host}"));
-    format!(" to {} {}{host}", request.method, request.target)
+    format!(" to {} {}{host}", request.method(), request.target())
 }
 
 /// The times of an exchange: between the last byte of the request and the first of the answer, and from there to its last.
@@ -91,13 +91,13 @@ fn facts(connection: &Connection, kind: &Refusals) -> Facts {
         .with("settled", kind.settled)
         .with(
             "request",
-            request.map(|asked| Value::from(format!("{} {}", asked.method, asked.target))),
+            request.map(|asked| Value::from(format!("{} {}", asked.method(), asked.target()))),
         )
         .with(
             "host",
             request
-                .and_then(|asked| asked.host.as_deref())
-                .map(Value::from),
+                .and_then(|asked| asked.host())
+                .map(|host| Value::from(&*host)),
         )
         .with("network_seconds", connection.round_trip().to_server)
         .with("server_seconds", server)

@@ -19,9 +19,9 @@ pub(super) fn named(request: Option<&Request>) -> String {
     let Some(request) = request else {
         return String::new();
     };
-    let host = request.host.as_deref();
+    let host = request.host();
     let host = host.map_or(String::new(), |host| format!(" of {host}"));
-    format!(" ({} {}{host})", request.method, request.target)
+    format!(" ({} {}{host})", request.method(), request.target())
 }
 
 /// Who is at fault where one side ends streams or the connection with this error.

@@ -146,7 +146,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
                 "request",
                 kind.request
                     .as_deref()
-                    .map(|asked| Value::from(format!("{} {}", asked.method, asked.target))),
+                    .map(|asked| Value::from(format!("{} {}", asked.method(), asked.target()))),
             ),
         consequence_of: None,
     })

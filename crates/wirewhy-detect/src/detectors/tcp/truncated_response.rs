@@ -104,7 +104,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
                 app.http
                     .last_request
                     .as_ref()
-                    .map(|asked| Value::from(format!("{} {}", asked.method, asked.target))),
+                    .map(|asked| Value::from(format!("{} {}", asked.method(), asked.target()))),
             )
             .with("stage", "response-started"),
         consequence_of: None,

@@ -218,8 +218,8 @@ fn http_inside_is_read() {
     let facts = decrypted(HTTP);
     assert_eq!(facts.http.last_status, Some(503));
     assert_eq!(facts.http.requests, 1);
-    let target = &facts.http.last_request.as_ref().unwrap().target;
-    assert_eq!(&**target, "/answer");
+    let target = facts.http.last_request.as_ref().unwrap().target();
+    assert_eq!(target, "/answer");
     let Framing::Inside(unfinished) = facts.server.framing else {
         panic!("{:?}", facts.server.framing);
     };
