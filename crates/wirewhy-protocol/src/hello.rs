@@ -1,9 +1,6 @@
-//! The server name a TLS client asks for, where its ClientHello fits one segment. TLS itself is not followed yet.
+//! The server name a TLS client asks for, where its ClientHello fits one segment.
 
-use tls_parser::{
-    TlsExtension, TlsMessage, TlsMessageHandshake, parse_tls_client_hello_extensions,
-};
-use tls_parser::{TlsRecordHeader, TlsRecordType, TlsVersion};
+use crate::tls::{HandshakeType, server_name_of};
 
 /// Length of a TLS record header (RFC 8446 section 5.1).
 const RECORD_HEADER: usize = 5;
@@ -17,28 +14,17 @@ const MAX_NAME: usize = 255;
 /// The name is as it was on the wire: hostile text.
 #[must_use]
 pub fn server_name(bytes: &[u8]) -> Option<Box<str>> {
-    let [22, 3, minor, high, low, ..] = *bytes else {
+    let (&[22, 3, _, high, low], rest) = bytes.split_first_chunk::<RECORD_HEADER>()? else {
         return None;
     };
-    let len = u16::from_be_bytes([high, low]);
-    let body = bytes.get(RECORD_HEADER..RECORD_HEADER + usize::from(len))?;
-    let header = TlsRecordHeader {
-        record_type: TlsRecordType::Handshake,
-        version: TlsVersion(0x0300 | u16::from(minor)),
-        len,
-    };
-    let (_, messages) = tls_parser::parse_tls_record_with_header(body, &header).ok()?;
-    let hello = messages.iter().find_map(|message| match message {
-        TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) => Some(hello),
-        _ => None,
-    })?;
-    let (_, extensions) = parse_tls_client_hello_extensions(hello.ext?).ok()?;
-    let name = extensions.iter().find_map(|extension| match extension {
-        TlsExtension::SNI(names) => names.first().map(|(_, name)| *name),
-        _ => None,
-    })?;
-    let name = std::str::from_utf8(name.get(..name.len().min(MAX_NAME))?).ok()?;
-    (!name.is_empty()).then(|| name.into())
+    let record = rest.get(..usize::from(u16::from_be_bytes([high, low])))?;
+    let (&[kind, a, b, c], rest) = record.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes([0, a, b, c])).ok()?;
+    let hello = rest.get(..length)?;
+    let name =
+        server_name_of(hello).filter(|_| HandshakeType(kind) == HandshakeType::CLIENT_HELLO)?;
+    let name = str::from_utf8(name.get(..MAX_NAME).unwrap_or(name)).ok()?;
+    Some(name.into())
 }
 
 #[cfg(test)]

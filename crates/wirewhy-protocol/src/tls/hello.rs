@@ -87,6 +87,25 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The host name that the body of a ClientHello asks for (RFC 6066 section 3).
+pub(crate) fn server_name_of(hello: &[u8]) -> Option<&[u8]> {
+    let extensions = Extensions::of(Fields::read(hello).extensions);
+    host_name(extensions.find(ExtensionType::SERVER_NAME)?)
+}
+
+/// The host name in a server_name extension, if it is not empty.
+fn host_name(mut body: &[u8]) -> Option<&[u8]> {
+    let mut list = wire::vector16(&mut body)?;
+    while let Some((kind, rest)) = list.split_first() {
+        list = rest;
+        let name = wire::vector16(&mut list)?;
+        if *kind == 0 {
+            return (!name.is_empty()).then_some(name);
+        }
+    }
+    None
+}
+
 impl ClientHello {
     /// The length of the handshake message in bytes, its header included.
     #[must_use]
@@ -177,16 +196,8 @@ impl ClientHello {
     /// The host name asked for (RFC 6066 section 3), lossy where it is no UTF-8: hostile text.
     #[must_use]
     pub fn server_name(&self) -> Option<String> {
-        let mut body = self.extension(ExtensionType::SERVER_NAME)?;
-        let mut list = wire::vector16(&mut body)?;
-        while let Some((kind, rest)) = list.split_first() {
-            list = rest;
-            let name = wire::vector16(&mut list)?;
-            if *kind == 0 {
-                return (!name.is_empty()).then(|| String::from_utf8_lossy(name).into_owned());
-            }
-        }
-        None
+        let name = host_name(self.extension(ExtensionType::SERVER_NAME)?)?;
+        Some(String::from_utf8_lossy(name).into_owned())
     }
 
     /// The application protocols offered (RFC 7301), GREASE left out.

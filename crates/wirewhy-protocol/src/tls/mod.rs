@@ -18,6 +18,7 @@ pub use facts::{
     RecordTally, Retry, Sealed, Secrets, TlsFacts, TlsSide, TlsStage,
 };
 pub(crate) use follow::{Follow, Record, Tls};
+pub(crate) use hello::server_name_of;
 pub use hello::{ClientHello, ServerHello};
 pub use ids::{
     AlertDescription, CipherSuite, ContentType, ExtensionType, HandshakeType, NamedGroup,
