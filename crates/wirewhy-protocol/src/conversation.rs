@@ -111,7 +111,7 @@ impl Conversation {
         match &self.0 {
             // What is missing may still come, so only a copy continues without it.
             Stage::Open(state) if state.client.can_skip() || state.server.can_skip() => {
-                state.clone().finish()
+                *state.clone().finish()
             }
             Stage::Open(state) => state.facts(),
             Stage::Empty | Stage::Finished => AppFacts::default(),
@@ -121,7 +121,7 @@ impl Conversation {
     /// Ends it: what is known, where anything was sent. What was kept to read on is freed, and more bytes change nothing.
     pub fn finish(&mut self) -> Option<Box<AppFacts>> {
         match std::mem::replace(&mut self.0, Stage::Finished) {
-            Stage::Open(state) => Some(Box::new(state.finish())),
+            Stage::Open(mut state) => Some(state.finish()),
             Stage::Empty | Stage::Finished => None,
         }
     }
@@ -223,23 +223,23 @@ fn add_decrypted(facts: &mut AppFacts, plain: AppFacts) {
 
 impl State {
     fn facts(&self) -> AppFacts {
-        let tls = self.shared.tls.as_ref().map(|tls| tls.facts());
+        let tls = self.shared.tls.as_ref().map(|tls| Box::new(tls.facts()));
         self.with(self.shared.exchanges.facts(), tls)
     }
 
     /// The facts, where nothing that is missing will arrive any more.
-    fn finish(mut self) -> AppFacts {
+    fn finish(&mut self) -> Box<AppFacts> {
         self.client.skip_gaps(&mut self.shared);
         self.server.skip_gaps(&mut self.shared);
         self.read_decrypted();
         let tls = self.shared.tls.take().map(|tls| tls.finish());
         let http = std::mem::take(&mut self.shared.exchanges.tally).facts();
-        self.with(http, tls)
+        Box::new(self.with(http, tls))
     }
 
     /// Reads the application data that were decrypted.
     fn read_decrypted(&mut self) {
-        let Some(tls) = &mut self.shared.tls else {
+        let Some(tls) = self.shared.tls.as_mut().filter(|tls| tls.has_decrypted()) else {
             return;
         };
         for data in tls.take_decrypted() {
@@ -259,7 +259,7 @@ impl State {
     }
 
     /// The facts: those given, and what is quickly gathered.
-    fn with(&self, http: HttpFacts, tls: Option<TlsFacts>) -> AppFacts {
+    fn with(&self, http: HttpFacts, tls: Option<Box<TlsFacts>>) -> AppFacts {
         let exchanges = &self.shared.exchanges;
         let streams = &self.shared.streams;
         let http = HttpFacts {
@@ -295,7 +295,7 @@ impl State {
             ssh: self.shared.ssh.as_ref().map(|ssh| Box::new(ssh.facts())),
             dns: None,
             ftp: self.shared.ftp.as_ref().and_then(|ftp| ftp.facts()),
-            tls: tls.map(Box::new),
+            tls,
         };
         self.client.report(&mut facts);
         self.server.report(&mut facts);

@@ -2,8 +2,9 @@
 
 use crate::facts::{AppFacts, SideFacts};
 use crate::out_of_order::OutOfOrder;
-use crate::parser::{Parser, Position, Progress, Resume, Stage};
+use crate::parser::{Position, Progress, Resume, Stage};
 use crate::protocol::{Protocol, Reading};
+use crate::reader::Reader;
 use crate::registry::{PROTOCOLS, Recognised, find, recognise};
 use crate::shared_state::SharedState;
 use crate::types::{
@@ -29,7 +30,7 @@ pub(crate) struct Direction {
     protocol: Option<AppProtocol>,
     inner: Option<AppProtocol>,
     /// `None` where the protocol is not recognised yet, or not again after another one ended.
-    parser: Option<Box<dyn Parser>>,
+    parser: Option<Reader>,
     unreadable: Option<Unreadable>,
     /// Whether the parser waits for the other direction.
     stalled: bool,
@@ -62,7 +63,7 @@ impl Direction {
     pub(crate) fn of_ftp(role: Role) -> Direction {
         Direction {
             protocol: Some(AppProtocol::Ftp),
-            parser: Some(Box::new(Plaintext)),
+            parser: Some(Reader::Other(Box::new(Plaintext))),
             ..Direction::new(role)
         }
     }
@@ -398,16 +399,17 @@ impl Direction {
         if matches!(id, AppProtocol::Ftp | AppProtocol::SmtpOrFtp) {
             shared.ftp.get_or_insert_default().learn(id);
         }
-        let dialect = match protocol.map(|protocol| &protocol.reading) {
-            Some(Reading::Parser(parser)) => {
-                self.parser = Some(parser());
-                return;
-            }
+        let reading = protocol.map(|protocol| &protocol.reading);
+        self.parser = reading.and_then(Reader::of);
+        if self.parser.is_some() {
+            return;
+        }
+        let dialect = match reading {
             Some(Reading::StartTls(dialect)) => Some(dialect),
-            None => None,
+            _ => None,
         };
         if shared.upgrade.begin(self.role, id, dialect) {
-            self.parser = Some(Box::new(Plaintext));
+            self.parser = Some(Reader::Other(Box::new(Plaintext)));
         } else {
             self.stop(Unreadable::Unframed, shared);
         }

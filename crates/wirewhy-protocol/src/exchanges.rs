@@ -63,7 +63,7 @@ struct Waiting {
 
 /// What a client asked for.
 pub(crate) struct Asked {
-    pub(crate) request: Request,
+    pub(crate) request: Arc<Request>,
     pub(crate) method: Method,
     pub(crate) purpose: Purpose,
     pub(crate) continues: Option<Mark>,
@@ -101,7 +101,7 @@ impl Exchanges {
 
     /// A request whose header was read.
     pub(crate) fn ask(&mut self, asked: Asked) {
-        let request = Arc::new(asked.request);
+        let request = asked.request;
         self.tally.requests += 1;
         self.tally.last_request = Some(Arc::clone(&request));
         if let Some(trouble) = &mut self.tally.trouble {

@@ -41,6 +41,7 @@ mod parser;
 mod protocol;
 #[cfg(any(test, feature = "testing"))]
 mod quiz;
+mod reader;
 mod records;
 mod registry;
 mod session;

@@ -8,9 +8,12 @@ const LIMIT: usize = 64 * 1024;
 /// What a segment that is kept costs beside its bytes.
 const OVERHEAD: usize = size_of::<Piece>() + 16;
 
-/// Segments out of order, nearest first.
+/// Segments out of order, nearest first. Nothing is allocated before the first of them.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct OutOfOrder {
+pub(crate) struct OutOfOrder(Option<Box<Pieces>>);
+
+#[derive(Clone, PartialEq, Debug, Default)]
+struct Pieces {
     /// Sorted by offset, farthest first, so that the nearest is popped from the end.
     pieces: Vec<Piece>,
     cost: usize,
@@ -38,6 +41,27 @@ impl Piece {
 impl OutOfOrder {
     /// Keeps a segment; false where that passed the bound.
     pub(crate) fn keep(&mut self, segment: Segment<'_>) -> bool {
+        self.0.get_or_insert_default().keep(segment)
+    }
+
+    /// The nearest segment, if it begins at or before `offset`.
+    #[inline]
+    pub(crate) fn take(&mut self, offset: u64) -> Option<Piece> {
+        self.0.as_mut()?.take(offset)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retained(&self) -> usize {
+        self.0.as_ref().map_or(0, |kept| kept.retained())
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Pieces {
+    fn keep(&mut self, segment: Segment<'_>) -> bool {
         let index = self.pieces.partition_point(|piece| piece.at > segment.at);
         let nearest = self.pieces.get(index);
         let repeated = nearest.is_some_and(|piece| piece.at == segment.at && piece.covers(segment));
@@ -61,21 +85,16 @@ impl OutOfOrder {
         true
     }
 
-    /// The nearest segment, if it begins at or before `offset`.
-    pub(crate) fn take(&mut self, offset: u64) -> Option<Piece> {
+    fn take(&mut self, offset: u64) -> Option<Piece> {
         let piece = self.pieces.pop_if(|piece| piece.at <= offset)?;
         self.cost -= piece.bytes.len() + OVERHEAD;
         Some(piece)
     }
 
     #[cfg(test)]
-    pub(crate) fn retained(&self) -> usize {
+    fn retained(&self) -> usize {
         let bytes: usize = self.pieces.iter().map(|piece| piece.bytes.len() + 16).sum();
-        self.pieces.capacity() * size_of::<Piece>() + bytes
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = OutOfOrder::default();
+        size_of::<Pieces>() + self.pieces.capacity() * size_of::<Piece>() + bytes
     }
 }
 

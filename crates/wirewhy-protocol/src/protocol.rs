@@ -34,6 +34,10 @@ pub(crate) type Probe = fn(Role, &[u8]) -> Option<bool>;
 pub(crate) enum Reading {
     /// By a parser of its own: one per direction over TCP, one per conversation over UDP.
     Parser(fn() -> Box<dyn Parser>),
+    /// By the parser of HTTP/1, over TCP alone.
+    Http1,
+    /// By the parser of TLS records, over TCP alone.
+    Tls,
     /// As plaintext that may change to TLS.
     StartTls(Dialect),
 }

@@ -24,7 +24,7 @@ pub(crate) static TLS: Protocol = Protocol {
         Some(0x80..) => is_ssl2_hello(bytes),
         _ => Some(false),
     },
-    reading: Reading::Parser(|| Box::new(Reader::default())),
+    reading: Reading::Tls,
 };
 
 /// Whether first bytes are a record; `None` while they may be.

@@ -1,6 +1,7 @@
 //! The header of an HTTP/1 message, as far as it frames the message or names the request.
 
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 use httparse::{Header, ParserConfig, Status};
 use memchr::memchr;
@@ -34,7 +35,7 @@ pub(super) enum Parsed<T> {
 
 #[derive(PartialEq, Debug)]
 pub(super) struct RequestHead {
-    pub(super) request: Request,
+    pub(super) request: Arc<Request>,
     pub(super) method: Method,
     pub(super) body: Body,
     /// What it asks for, another protocol (RFC 9110 section 7.8) among others.
@@ -77,7 +78,7 @@ impl<'a> Head<'a> {
         let usual = self.plain.as_ref().and_then(|plain| {
             let (RequestLine { method, target }, body) = plain.request()?;
             Some(RequestHead {
-                request: Request::read(method, target, plain.host, begun),
+                request: Arc::new(Request::read(method, target, plain.host, begun)),
                 method: self::method(method),
                 body,
                 purpose: Purpose::Request,
@@ -143,7 +144,12 @@ fn request(head: &[u8], begun: Mark) -> Parsed<RequestHead> {
         && value(parsed.headers, "upgrade").is_some();
     let host = value(parsed.headers, "host");
     Parsed::Yes(RequestHead {
-        request: Request::read(method.as_bytes(), target.as_bytes(), host, begun),
+        request: Arc::new(Request::read(
+            method.as_bytes(),
+            target.as_bytes(),
+            host,
+            begun,
+        )),
         method: self::method(method.as_bytes()),
         body: coding.of_request(),
         purpose: match method {

@@ -7,6 +7,8 @@ mod refusal;
 
 pub(crate) use refusal::refusal_of;
 
+use std::sync::Arc;
+
 use crate::exchanges::{Asked, Exchanges, HandsOver, Match, Method};
 use crate::http_trouble::{Detail, Purpose};
 use crate::parser::{Parser, Position, Progress, Resume, Stage};
@@ -31,7 +33,7 @@ pub(crate) static HTTP1_REQUEST: Protocol = Protocol {
     transports: &[Transport::Tcp],
     first: Some(Role::Client),
     probe: |_, bytes| probe::is_request(bytes),
-    reading: Reading::Parser(|| Box::new(Reader::new())),
+    reading: Reading::Http1,
 };
 
 pub(crate) static HTTP1_RESPONSE: Protocol = Protocol {
@@ -40,12 +42,12 @@ pub(crate) static HTTP1_RESPONSE: Protocol = Protocol {
     transports: &[Transport::Tcp],
     first: Some(Role::Client),
     probe: |_, bytes| begins_with(bytes, b"HTTP/1."),
-    reading: Reading::Parser(|| Box::new(Reader::new())),
+    reading: Reading::Http1,
 };
 
-/// One direction's messages.
+/// The messages of one direction.
 #[derive(Clone, PartialEq, Debug, Default)]
-struct Reader {
+pub(crate) struct Reader {
     state: State,
     /// The first byte of the message the reader is in.
     begun: Option<Mark>,
@@ -269,7 +271,7 @@ impl Parser for Reader {
                 };
                 shared.exchanges.ask(Asked {
                     method: head::method(request.method().as_bytes()),
-                    request,
+                    request: Arc::new(request),
                     purpose: Purpose::Request,
                     continues: None,
                 });

@@ -60,14 +60,14 @@ pub(super) fn is_request(bytes: &[u8]) -> Option<bool> {
 /// A request line: a method, then a target in one of the forms of RFC 9112 section 3.2.
 fn is_request_line(bytes: &[u8]) -> Option<bool> {
     let mut start = bytes.iter().take(MAX_METHOD + 1);
-    let Some(space) = start.position(|&byte| byte == b' ') else {
+    let Some(space) = start.position(|byte| !matches!(byte, b'A'..=b'Z' | b'-')) else {
         let begins = METHODS
             .iter()
             .any(|method| method.as_bytes().starts_with(bytes));
         return if begins { None } else { Some(false) };
     };
     let (method, rest) = bytes.split_at_checked(space).unwrap_or((bytes, &[]));
-    if !METHODS.iter().any(|known| known.as_bytes() == method) {
+    if !rest.starts_with(b" ") || !METHODS.iter().any(|known| known.as_bytes() == method) {
         return Some(false);
     }
     // SIP and RTSP share methods, key-value stores share words; none has a target that begins like these.

@@ -1,6 +1,7 @@
 //! Both directions of a TLS connection, record by record: which are in the clear, what those say, and what the others show
 //! by their type, size and place.
 
+use self::sealed::Sizes;
 use super::facts::TlsFacts;
 use super::handshake::{self as kind, Transcript, Whole};
 use super::messages::{self, Chain};
@@ -30,6 +31,9 @@ const LONGER_THAN_FINISHED: u16 = 128;
 /// Of a TLS 1.3 client's last flight at most this many records come before its Finished and are longer: a certificate, its
 /// signature, and one more.
 const MAX_FLIGHT: u8 = 3;
+
+/// Room for so many messages of a side holds those of most handshakes.
+const HANDSHAKE_MESSAGES: usize = 10;
 
 /// A record's header, and where it began.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -61,7 +65,9 @@ pub(crate) struct Tls<'a> {
 /// What one TLS connection has shown.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Follow {
-    facts: TlsFacts,
+    facts: Box<TlsFacts>,
+    /// What sizes mean with the suite that was settled.
+    sizes: Sizes,
     /// Whether it is TLS 1.3, once the server has settled it.
     is_1_3: Option<bool>,
     client: Progress,
@@ -218,6 +224,12 @@ impl Follow {
         }
     }
 
+    /// Whether there are application data that were decrypted and not yet taken.
+    #[inline]
+    pub(crate) fn has_decrypted(&self) -> bool {
+        !self.decrypted.is_empty()
+    }
+
     /// The application data that were decrypted since the last call, in the order of their records.
     pub(crate) fn take_decrypted(&mut self) -> Vec<Decrypted> {
         std::mem::take(&mut self.decrypted)
@@ -225,20 +237,22 @@ impl Follow {
 
     /// The facts so far.
     pub(crate) fn facts(&self) -> TlsFacts {
-        self.completed(self.facts.clone())
+        let mut facts = (*self.facts).clone();
+        self.complete(&mut facts);
+        facts
     }
 
     /// The facts, where no more bytes follow.
-    pub(crate) fn finish(mut self) -> TlsFacts {
-        let facts = std::mem::take(&mut self.facts);
-        self.completed(facts)
+    pub(crate) fn finish(mut self) -> Box<TlsFacts> {
+        let mut facts = std::mem::take(&mut self.facts);
+        self.complete(&mut facts);
+        facts
     }
 
-    fn completed(&self, mut facts: TlsFacts) -> TlsFacts {
+    fn complete(&self, facts: &mut TlsFacts) {
         facts.client.stopped = self.client.transcript.stopped;
         facts.server.stopped = self.server.transcript.stopped;
         facts.secrets = self.opener.secrets();
-        facts
     }
 
     #[cfg(test)]
@@ -320,9 +334,20 @@ impl Follow {
 
     fn push(&mut self, role: Role, message: Message) {
         let messages = &mut self.side(role).messages;
-        if messages.len() < TlsSide::MAX_MESSAGES {
-            messages.push(message);
+        let kept = messages.len();
+        if kept >= TlsSide::MAX_MESSAGES {
+            return;
         }
+        if kept == messages.capacity() {
+            // A handshake, or as many as are kept.
+            let most = if kept == 0 {
+                HANDSHAKE_MESSAGES
+            } else {
+                TlsSide::MAX_MESSAGES
+            };
+            messages.reserve_exact(most - kept);
+        }
+        messages.push(message);
     }
 }
 
@@ -534,6 +559,7 @@ impl Follow {
         }
         if facts.server_hello.is_none() {
             self.is_1_3 = Some(hello.version().is_1_3());
+            self.sizes = Sizes::of(hello.cipher_suite());
             facts.group = hello.group();
             facts.alpn = hello.alpn().map(Box::from);
             facts.server_hello = Some(Box::new(hello));

@@ -1,7 +1,7 @@
 //! What is encrypted: opened where there are keys, else known by type, size and place.
 
 use super::*;
-use crate::tls::{Opened, RecordTally};
+use crate::tls::{CipherSuite, Opened, RecordTally};
 
 impl Follow {
     /// Whether a record that begins is encrypted.
@@ -167,6 +167,9 @@ impl Follow {
         side.sealed_count += 1;
         side.last_sealed = Some(sealed);
         if side.sealed.len() < TlsSide::MAX_SEALED {
+            if side.sealed.is_empty() {
+                side.sealed.reserve_exact(TlsSide::MAX_SEALED);
+            }
             side.sealed.push(sealed);
         }
         sealed
@@ -196,7 +199,7 @@ impl Follow {
         if self.opener.holds_keys(role) {
             return;
         }
-        let sizes = Sizes::of(&self.facts);
+        let sizes = self.sizes;
         if role == Role::Client && self.takes_for_flight(sealed, sizes) {
             return;
         }
@@ -239,15 +242,14 @@ impl Follow {
 }
 
 /// What sizes mean in TLS 1.3 with a cipher suite: a record adds its inner type and a tag (RFC 8446 section 5.2).
-#[derive(Clone, Copy)]
-struct Sizes {
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(super) struct Sizes {
     finished: u16,
     alert: u16,
 }
 
 impl Sizes {
-    fn of(facts: &TlsFacts) -> Sizes {
-        let suite = facts.cipher_suite().unwrap_or_default();
+    pub(super) fn of(suite: CipherSuite) -> Sizes {
         let tag = match suite.0 {
             // TLS_AES_128_CCM_8_SHA256
             0x1305 => 8,
