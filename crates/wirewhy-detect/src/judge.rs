@@ -5,9 +5,7 @@ use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
 use crate::record::Readings;
-use crate::{
-    Confidence, DETECTORS, Finding, Limits, Role, Severity, TrustStore, link_causes, record_of,
-};
+use crate::{Confidence, Finding, Limits, Role, Severity, TrustStore, link_causes, record_of};
 
 /// A connection with what was concluded about it.
 #[derive(Clone, PartialEq, Debug)]
@@ -44,7 +42,7 @@ impl Outcome {
     }
 }
 
-/// Runs every detector over a connection and ties causes to consequences. `trust` is what the server's certificates are held
+/// Runs over a connection every detector that it shows a sign for, and ties causes to consequences. `trust` is what the server's certificates are held
 /// against.
 #[must_use]
 pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -> Judged {
@@ -56,12 +54,19 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
         };
     }
     let readings = Readings::of(&connection, limits);
-    let mut findings: Vec<Finding> = DETECTORS
-        .iter()
+    let mut findings: Vec<Finding> = readings
+        .signs()
+        .rules()
         .filter_map(|detector| detector.judge(&readings))
         .collect();
     if let Some(handshake) = readings.handshake() {
         certificate::judge(handshake, limits, trust, &mut findings);
+    }
+    if findings.is_empty() {
+        return Judged {
+            connection,
+            findings,
+        };
     }
     let unseen =
         connection.client.tcp.counts.unseen_bytes + connection.server.tcp.counts.unseen_bytes;

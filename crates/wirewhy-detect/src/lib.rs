@@ -1,6 +1,6 @@
 //! Connections to findings: the rules.
 //!
-//! [`judge()`] runs every detector of [`DETECTORS`] over one finished connection. Detectors are pure functions over finished facts: they keep no state, see no bytes and write nothing.
+//! [`judge()`] runs over one finished connection those detectors of [`DETECTORS`] that it shows a sign for. Detectors are pure functions over finished facts: they keep no state, see no bytes and write nothing.
 //! Every word a user reads about a finding stands in its [`Record`].
 
 mod causes;
@@ -19,6 +19,7 @@ mod record;
 mod refusals;
 mod resets;
 mod signature;
+mod signs;
 #[cfg(test)]
 mod testing;
 pub mod timers;
@@ -39,5 +40,6 @@ pub use judge::{Judged, Outcome, judge};
 pub use limits::{Change, Limits, Setting, Threshold};
 pub use live::{Reportable, next_deadline, reportable_at};
 pub(crate) use record::Rule;
-pub use record::{Detector, Group, Record};
+pub use record::{Detector, Group, Record, found_without_sign};
 pub use signature::signature;
+pub(crate) use signs::Signs;

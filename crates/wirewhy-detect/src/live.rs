@@ -7,7 +7,8 @@ use wirewhy_flow::{Connection, Mark, Side};
 use wirewhy_packet::{Interval, Timestamp};
 
 use crate::handshake::is_pending;
-use crate::{DETECTORS, Limits, Record};
+use crate::record::Readings;
+use crate::{Limits, Record};
 
 /// When a finding about a connection that goes on may be reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,8 +109,9 @@ pub fn next_deadline(
     let now = connection.observed_until;
     let last = now.after(LONGEST_SILENCE);
     connection.observed_until = last;
-    let coming: Vec<_> = DETECTORS
-        .iter()
+    let coming: Vec<_> = Readings::of(connection, limits)
+        .signs()
+        .rules()
         .filter(|detector| !known.contains(&detector.record.code))
         .filter(|detector| detector.detect(connection, limits).is_some())
         .collect();

@@ -5,7 +5,7 @@ use wirewhy_flow::{Connection, Transport};
 use crate::certificates::Presented;
 use crate::handshake::Handshake;
 use crate::resets::Resets;
-use crate::{Cause, Finding, Limits, Reportable, Severity};
+use crate::{Cause, DETECTORS, Finding, Limits, Reportable, Severity, Signs};
 
 /// Everything a user reads about one code: `wirewhy explain`, the README's table and the tests read the same text.
 #[derive(Clone, Copy, Debug)]
@@ -118,14 +118,13 @@ pub struct Detector {
     pub(crate) rule: Rule,
 }
 
-/// Its verdict, and what it is about: what rests on the same reading of a connection shares it.
+/// Its verdict, and what it is about: what rests on the same reading of a connection shares it. It finds nothing about a
+/// connection that shows none of its signs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rule {
-    Connection(fn(&Connection, &Limits) -> Option<Finding>),
-    /// Asked where anything was said that is read.
-    Conversation(fn(&Connection, &Limits) -> Option<Finding>),
+    Connection(Signs, fn(&Connection, &Limits) -> Option<Finding>),
     /// Over a connection that uses TCP.
-    Tcp(fn(&Connection, &Limits) -> Option<Finding>),
+    Tcp(Signs, fn(&Connection, &Limits) -> Option<Finding>),
     /// Asked where there are resets.
     Resets(fn(&Resets<'_>, &Limits) -> Option<Finding>),
     /// Asked where the beginning of a TLS handshake was seen.
@@ -142,23 +141,49 @@ pub(crate) enum Rule {
 pub(crate) struct Readings<'a> {
     connection: &'a Connection,
     limits: &'a Limits,
+    signs: Signs,
     resets: Option<Resets<'a>>,
     handshake: Option<Handshake<'a>>,
 }
 
 impl<'a> Readings<'a> {
+    /// What the signs of a connection call for.
     pub(crate) fn of(connection: &'a Connection, limits: &'a Limits) -> Readings<'a> {
+        let signs = Signs::of(connection, limits);
+        let resets = match signs.any_of(Signs::RESET) {
+            true => Resets::of(connection, limits),
+            false => None,
+        };
+        let handshake = match signs.any_of(Signs::TLS) {
+            true => Handshake::of(connection),
+            false => None,
+        };
+        let of_tls = match &handshake {
+            None => Signs::default(),
+            Some(handshake) if handshake.is_completed() => Signs::TLS,
+            Some(_) => Signs::TLS | Signs::FAILED_TLS,
+        };
         Readings {
             connection,
             limits,
-            resets: Resets::of(connection, limits),
-            handshake: Handshake::of(connection),
+            signs: signs.without(Signs::TLS) | of_tls,
+            resets,
+            handshake,
         }
     }
 
-    /// Whether application bytes were read, or the notice with which a service ends a session.
-    fn has_conversation(&self) -> bool {
-        self.connection.app.is_some() || self.connection.notice.is_some()
+    /// All that rules read, whatever the signs are.
+    fn whole(connection: &'a Connection, limits: &'a Limits) -> Readings<'a> {
+        Readings {
+            resets: Resets::of(connection, limits),
+            handshake: Handshake::of(connection),
+            ..Readings::of(connection, limits)
+        }
+    }
+
+    /// What the connection shows.
+    pub(crate) fn signs(&self) -> Signs {
+        self.signs
     }
 
     /// The TLS handshake, where its beginning was seen.
@@ -171,21 +196,28 @@ impl Detector {
     /// Its verdict on a connection.
     #[must_use]
     pub fn detect(&self, connection: &Connection, limits: &Limits) -> Option<Finding> {
-        self.judge(&Readings::of(connection, limits))
+        self.judge(&Readings::whole(connection, limits))
+    }
+
+    /// What it rests on.
+    pub(crate) fn signs(&self) -> Signs {
+        match self.rule {
+            Rule::Connection(signs, _) | Rule::Tcp(signs, _) => signs,
+            Rule::Resets(_) => Signs::RESET,
+            Rule::Handshake(_) | Rule::Certificate(_) => Signs::TLS,
+            Rule::FailedHandshake(_) => Signs::FAILED_TLS,
+        }
     }
 
     pub(crate) fn judge(&self, readings: &Readings<'_>) -> Option<Finding> {
         let limits = readings.limits;
         let handshake = readings.handshake.as_ref();
         match self.rule {
-            Rule::Connection(detect) => detect(readings.connection, limits),
-            Rule::Conversation(detect) if readings.has_conversation() => {
+            Rule::Connection(_, detect) => detect(readings.connection, limits),
+            Rule::Tcp(_, detect) if readings.connection.transport == Transport::Tcp => {
                 detect(readings.connection, limits)
             }
-            Rule::Tcp(detect) if readings.connection.transport == Transport::Tcp => {
-                detect(readings.connection, limits)
-            }
-            Rule::Tcp(_) | Rule::Conversation(_) | Rule::Certificate(_) => None,
+            Rule::Tcp(..) | Rule::Certificate(_) => None,
             Rule::Resets(detect) => detect(readings.resets.as_ref()?, limits),
             Rule::Handshake(detect) => detect(handshake?, limits),
             Rule::FailedHandshake(detect) => {
@@ -193,4 +225,18 @@ impl Detector {
             }
         }
     }
+}
+
+/// The codes of rules that find something about a connection without one of their signs. There are none, unless a rule names
+/// the wrong ones: for tests.
+#[must_use]
+pub fn found_without_sign(connection: &Connection, limits: &Limits) -> Vec<&'static str> {
+    let readings = Readings::whole(connection, limits);
+    let unasked = DETECTORS
+        .iter()
+        .filter(|detector| !readings.signs.any_of(detector.signs()));
+    unasked
+        .filter(|detector| detector.judge(&readings).is_some())
+        .map(|detector| detector.record.code)
+        .collect()
 }

@@ -11,9 +11,10 @@ mod robust {
 
     use wirewhy::engine::{Analysis, Analyzed, Crew, EngineOptions, analyze, summarize};
     use wirewhy_capture::{Reader, Recording};
-    use wirewhy_detect::Judged;
+    use wirewhy_detect::{Judged, Limits, found_without_sign};
     use wirewhy_packet::{Decoder, Frame, Interval, LinkType, Timestamp};
     use wirewhy_report::{CaptureSummary, Json, Look, Names, Ndjson, Reporter, Text, View};
+    use wirewhy_survey::{GroupFinding, Totals};
 
     /// Longer than any of these takes by far, on a machine that is busy with other things.
     const HANGS: Duration = Duration::from_secs(120);
@@ -123,6 +124,32 @@ mod robust {
         line.trim().strip_suffix("kB")?.trim().parse().ok()
     }
 
+    /// A reporter that looks at every connection first.
+    struct Checked<'a>(Box<dyn Reporter + 'a>);
+
+    impl Reporter for Checked<'_> {
+        fn connection(&mut self, judged: &Judged) -> std::io::Result<()> {
+            check(judged);
+            self.0.connection(judged)
+        }
+
+        fn finish(
+            &mut self,
+            capture: &CaptureSummary,
+            totals: &Totals,
+            group: &[GroupFinding],
+        ) -> std::io::Result<()> {
+            self.0.finish(capture, totals, group)
+        }
+    }
+
+    /// No rule finds anything without a sign, so that it does not matter that rules without one are not asked.
+    fn check(judged: &Judged) {
+        let connection = &judged.connection;
+        let unasked = found_without_sign(connection, &Limits::default());
+        assert!(unasked.is_empty(), "{}: {unasked:?}", connection.stream);
+    }
+
     fn reporter(number: usize, out: &mut Vec<u8>) -> Box<dyn Reporter + '_> {
         let view = View {
             all: number.is_multiple_of(2),
@@ -141,14 +168,14 @@ mod robust {
         let source = Box::new(Cursor::new(bytes.to_vec()));
         let mut recording = Recording::from(Reader::new(source, "damaged".to_owned()).ok()?);
         let view = View::default();
-        let mut reporter = reporter(number, out);
+        let mut reporter = Checked(reporter(number, out));
         let analyzed = analyze(
             &mut recording,
             None,
             &EngineOptions::default(),
             &view,
             &Crew::default(),
-            reporter.as_mut(),
+            &mut reporter,
         )
         .unwrap();
         let totals = &analyzed.totals;
@@ -256,7 +283,8 @@ mod robust {
                 let mut decoder = Decoder::new();
                 let mut analysis = Analysis::new(EngineOptions::default());
                 let mut judged = 0_u64;
-                let mut sink = |_: &Judged| {
+                let mut sink = |found: &Judged| {
+                    check(found);
                     judged += 1;
                     Ok(())
                 };

@@ -8,7 +8,7 @@ use crate::refusals::{Meaning, Reason, active_directory, meaning};
 use crate::wording::socket;
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity,
+    Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -40,7 +40,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::REFUSAL, detect),
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {

@@ -8,7 +8,7 @@ use super::ftp_session;
 use crate::wording::{count, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity, Value,
+    Rule, Severity, Signs, Value,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -40,7 +40,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::FTP, detect),
 };
 
 /// How an error reply is to be read.

@@ -7,7 +7,7 @@ use super::super::http2::{http2, named};
 use crate::wording::{count, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity, Value,
+    Rule, Severity, Signs, Value,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -35,7 +35,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::HTTP2_TROUBLE, detect),
 };
 
 fn severity(kind: &GrpcErrors) -> Severity {

@@ -6,7 +6,8 @@ use wirewhy_protocol::{Purpose, Refusals, Request};
 use super::{after, answer_frames, facts, refusals, status, unsettled, worst, written_by};
 use crate::wording::socket;
 use crate::{
-    Confidence, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -29,7 +30,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::HTTP_TROUBLE, detect),
 };
 
 fn severity(kind: &Refusals) -> Severity {

@@ -10,7 +10,7 @@ use super::{
 use crate::wording::{count, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity, Value,
+    Rule, Severity, Signs, Value,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -48,7 +48,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::HTTP_TROUBLE, detect),
 };
 
 /// What is judged here: tunnels and WebSocket have codes of their own.

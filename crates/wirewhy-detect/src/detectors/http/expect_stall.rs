@@ -5,7 +5,7 @@ use wirewhy_flow::Connection;
 use crate::wording::{count, socket, span};
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity, Value,
+    Severity, Signs, Value,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -28,7 +28,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::HTTP_TROUBLE, detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

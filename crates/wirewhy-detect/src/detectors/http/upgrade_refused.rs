@@ -6,7 +6,8 @@ use wirewhy_protocol::{Purpose, Refusals};
 use super::{after, answer_frames, asked_for, facts, refusals, status, unsettled, worst};
 use crate::wording::socket;
 use crate::{
-    Confidence, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule, Severity,
+    Confidence, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -30,7 +31,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::HTTP_TROUBLE, detect),
 };
 
 fn severity(kind: &Refusals) -> Severity {

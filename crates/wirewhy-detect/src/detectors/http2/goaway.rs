@@ -7,6 +7,7 @@ use super::{fault, http2, reading_behind};
 use crate::wording::{count, socket};
 use crate::{
     Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+    Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -34,7 +35,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::HTTP2_TROUBLE, detect),
 };
 
 fn severity(goaway: &GoAway, facts: &Http2Facts) -> Option<Severity> {

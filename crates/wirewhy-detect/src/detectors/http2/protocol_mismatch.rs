@@ -6,7 +6,7 @@ use wirewhy_protocol::AppProtocol;
 use crate::wording::socket;
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -30,7 +30,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::HTTP2, detect),
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {

@@ -7,7 +7,7 @@ use super::{fault, http2, named, reading_behind};
 use crate::wording::{count, socket};
 use crate::{
     Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
-    Value,
+    Signs, Value,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -38,7 +38,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::HTTP2_TROUBLE, detect),
 };
 
 fn severity(facts: &Http2Facts, kind: &StreamResets) -> Severity {

@@ -7,7 +7,7 @@ use crate::detectors::tls::not_tls::ended_by_server;
 use crate::handshake::culprit;
 use crate::wording::socket;
 use crate::{
-    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -33,7 +33,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::PROXY_HEADER, detect),
 };
 
 /// The status with which HTTP servers answer what they cannot parse.

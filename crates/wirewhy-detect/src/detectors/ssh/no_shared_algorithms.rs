@@ -6,7 +6,7 @@ use wirewhy_protocol::{SshList, Unshared};
 use crate::wording::socket;
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity,
+    Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -31,7 +31,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::SSH, detect),
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {

@@ -6,7 +6,7 @@ use wirewhy_protocol::AppProtocol;
 use crate::wording::socket;
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -29,7 +29,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Conversation(detect),
+    rule: Rule::Connection(Signs::SSH, detect),
 };
 
 /// A protocol in words, where it is plainly one, and neither SSH nor TLS.

@@ -6,7 +6,7 @@ use super::syn_acks;
 use crate::wording::{count, socket, span};
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -31,11 +31,11 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::REPEATED_SYN_ACK, detect),
 };
 
 /// Whether the server keeps offering what the client has long confirmed.
-pub(super) fn applies(connection: &Connection, limits: &Limits) -> bool {
+pub(crate) fn applies(connection: &Connection, limits: &Limits) -> bool {
     let handshake = &connection.tcp.handshake;
     // A SYN that was sent again may be answered again, and late.
     let answers = handshake.syns.saturating_sub(1);

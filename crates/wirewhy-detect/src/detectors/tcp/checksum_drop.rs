@@ -5,7 +5,7 @@ use wirewhy_flow::{Connection, Damage, Side, Vantage};
 use crate::wording::{count, socket};
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -30,7 +30,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::DAMAGE, detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

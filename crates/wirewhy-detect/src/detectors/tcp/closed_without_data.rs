@@ -9,7 +9,7 @@ use crate::causes::CONVERSATION;
 use crate::wording::{request, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity,
+    Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -42,7 +42,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::CLOSED_OWING, detect),
 };
 
 /// How soon after accepting a close counts as refusal rather than as the end of patience.

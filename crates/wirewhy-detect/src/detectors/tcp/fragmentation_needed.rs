@@ -6,7 +6,7 @@ use super::path_mtu::too_big;
 use crate::wording::socket;
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -29,7 +29,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::ICMP, detect),
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {

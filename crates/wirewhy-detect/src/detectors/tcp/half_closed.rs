@@ -6,7 +6,7 @@ use crate::causes::CONVERSATION;
 use crate::wording::{socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity,
+    Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -36,7 +36,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::HALF_CLOSED, detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

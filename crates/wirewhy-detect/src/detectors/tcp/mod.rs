@@ -40,7 +40,7 @@ use crate::{Confidence, Culprit, Role};
 const GREETING_FIRST: [u16; 8] = [21, 22, 25, 110, 119, 143, 587, 3306];
 
 /// Whether the server is to send a greeting before the client sends anything.
-fn awaits_greeting(connection: &Connection) -> bool {
+pub(crate) fn awaits_greeting(connection: &Connection) -> bool {
     GREETING_FIRST.contains(&connection.server.port)
 }
 

@@ -7,7 +7,7 @@ use super::peer_vanished;
 use crate::wording::{count, socket, span};
 use crate::{
     Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -37,7 +37,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::TROUBLE, detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

@@ -10,7 +10,7 @@ use crate::detectors::ftp_session;
 use crate::wording::{request, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity,
+    Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -46,7 +46,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::OWED, detect),
 };
 
 /// What the client waited for.

@@ -6,7 +6,7 @@ use super::path_mtu;
 use crate::wording::{count, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity,
+    Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -36,7 +36,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::TROUBLE, detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

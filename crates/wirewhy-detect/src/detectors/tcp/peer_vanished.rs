@@ -6,6 +6,7 @@ use super::{blame_for_silence, path_mtu, resets};
 use crate::wording::{count, socket, span};
 use crate::{
     Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+    Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -40,7 +41,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::TROUBLE, detect),
 };
 
 /// The retransmissions of `from` that nothing answered, if they are enough.

@@ -5,7 +5,7 @@ use wirewhy_flow::{Collision, Connection};
 use crate::wording::{socket, span};
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -31,15 +31,15 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::COLLISION, detect),
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let collision = connection.collision.as_deref()?;
     let signs = signs(collision);
     let confidence = match signs {
-        Signs { goes_on: true, .. } | Signs { hops: true, .. } => Confidence::Likely,
-        Signs { clock: true, .. } => Confidence::Possible,
+        Evidence { goes_on: true, .. } | Evidence { hops: true, .. } => Confidence::Likely,
+        Evidence { clock: true, .. } => Confidence::Possible,
         _ => return None,
     };
     let opened = connection.tcp.handshake.syn_ack.is_some();
@@ -97,15 +97,15 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 
 /// What shows that another host sent the SYN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Signs {
+struct Evidence {
     hops: bool,
     clock: bool,
     goes_on: bool,
 }
 
-fn signs(collision: &Collision) -> Signs {
+fn signs(collision: &Collision) -> Evidence {
     let (seen, own) = collision.ttl;
-    Signs {
+    Evidence {
         hops: seen.first.is_some() && !(seen.min..=seen.max).contains(&own),
         clock: collision.other_clock,
         goes_on: collision.goes_on.is_some(),

@@ -5,6 +5,7 @@ use wirewhy_flow::{Connection, Side};
 use crate::wording::{socket, span};
 use crate::{
     Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule, Severity,
+    Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -28,7 +29,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::TROUBLE, detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

@@ -5,7 +5,7 @@ use wirewhy_flow::{Connection, Endpoint, Interval};
 use crate::wording::{socket, span};
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -29,7 +29,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::SLOW_OPENING, detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

@@ -7,7 +7,7 @@ use super::awaits_greeting;
 use crate::wording::{socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity,
+    Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -34,7 +34,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::SLOW_ANSWER, detect),
 };
 
 /// Whether a conversation goes by turns that can be told apart without reading it: lines of text, as in SMTP, FTP or

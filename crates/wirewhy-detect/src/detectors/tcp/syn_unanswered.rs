@@ -7,7 +7,7 @@ use super::syns;
 use crate::wording::{count, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity,
+    Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -39,7 +39,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::NO_ANSWER, detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

@@ -8,7 +8,7 @@ use crate::causes::{ALERTS, CONVERSATION};
 use crate::wording::{request, socket};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity, Value,
+    Rule, Severity, Signs, Value,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -38,7 +38,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::UNFINISHED, detect),
 };
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {

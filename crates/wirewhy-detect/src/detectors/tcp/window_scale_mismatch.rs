@@ -5,7 +5,7 @@ use wirewhy_flow::{Connection, Endpoint, Side, WrittenWindow};
 use crate::wording::{count, number, socket};
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -32,7 +32,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::TELLTALE, detect),
 };
 
 /// How the mismatch shows.

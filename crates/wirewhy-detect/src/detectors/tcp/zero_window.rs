@@ -6,7 +6,7 @@ use super::resets;
 use crate::wording::{count, socket, span};
 use crate::{
     Cause, Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role,
-    Rule, Severity,
+    Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -33,7 +33,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Tcp(detect),
+    rule: Rule::Tcp(Signs::TROUBLE, detect),
 };
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {

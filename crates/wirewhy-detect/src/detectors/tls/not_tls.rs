@@ -12,6 +12,7 @@ use crate::handshake::{culprit, records};
 use crate::wording::socket;
 use crate::{
     Cause, Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+    Signs,
 };
 
 use deadlock::Deadlock;
@@ -42,7 +43,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Connection(Signs::NOT_TLS, detect),
 };
 
 /// A protocol in words, where it is plainly one and not TLS.

@@ -10,7 +10,7 @@ use crate::handshake::culprit;
 use crate::wording::socket;
 use crate::{
     Confidence, Culprit, Detector, Facts, Finding, Group, Limits, Record, Reportable, Role, Rule,
-    Severity,
+    Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -36,7 +36,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Connection(Signs::UPGRADE, detect),
 };
 
 /// How long a client takes to leave that has read what the server offers, a round trip not counted.

@@ -6,7 +6,7 @@ use wirewhy_protocol::{UpgradeProtocol, UpgradeVerdict};
 use crate::handshake::culprit;
 use crate::wording::socket;
 use crate::{
-    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity,
+    Confidence, Detector, Facts, Finding, Group, Limits, Record, Reportable, Rule, Severity, Signs,
 };
 
 pub(crate) const RECORD: Record = Record {
@@ -27,7 +27,7 @@ pub(crate) const RECORD: Record = Record {
 
 pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
-    rule: Rule::Connection(detect),
+    rule: Rule::Connection(Signs::UPGRADE, detect),
 };
 
 /// The protocol in words; `None` for proxies, whose refusal is not about TLS.
