@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_packet::{Arp, Interval, MacAddr, NeighborDiscovery, Packet, Timestamp, Transport};
 
@@ -127,9 +127,9 @@ struct Asker {
 /// Follows the addresses of a link, in bounded tables: first come first kept.
 #[derive(Debug, Default)]
 pub struct Neighbours {
-    hosts: IndexMap<(Place, IpAddr), Neighbour, FixedState>,
-    askings: IndexMap<(Place, IpAddr, MacAddr), Asking, FixedState>,
-    askers: IndexMap<MacAddr, Asker, FixedState>,
+    hosts: IndexMap<(Place, IpAddr), Neighbour, RandomState>,
+    askings: IndexMap<(Place, IpAddr, MacAddr), Asking, RandomState>,
+    askers: IndexMap<MacAddr, Asker, RandomState>,
     /// Hosts that took part in every unicast frame so far; `None` before the first.
     everywhere: Option<[Option<MacAddr>; 2]>,
     /// Messages of ARP and neighbour discovery.

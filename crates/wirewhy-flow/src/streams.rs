@@ -6,7 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use indexmap::map::Entry as MapEntry;
 use wirewhy_packet::{Seq, TcpFlags, TcpHeader, TcpSegment};
@@ -76,8 +76,8 @@ pub enum Opened {
 /// Entries outlive their connection, so that a late segment finds its number.
 #[derive(Debug, Default)]
 pub struct Streams {
-    v4: IndexMap<PairV4, Entry, FixedState>,
-    v6: IndexMap<PairV6, Entry, FixedState>,
+    v4: IndexMap<PairV4, Entry, RandomState>,
+    v6: IndexMap<PairV6, Entry, RandomState>,
     next: u32,
     /// Where each table is looked at next for what can be forgotten.
     hands: [usize; 2],
@@ -248,7 +248,7 @@ impl Streams {
 /// The entry of a key, where it stands, and whether it is new.
 #[inline]
 fn enter<K: Hash + Eq>(
-    map: &mut IndexMap<K, Entry, FixedState>,
+    map: &mut IndexMap<K, Entry, RandomState>,
     key: K,
     fresh: Entry,
 ) -> (usize, &mut Entry, bool) {
@@ -260,7 +260,7 @@ fn enter<K: Hash + Eq>(
 
 /// Moves the hand on by a few entries. One that is released fades first and goes when the hand comes round again, so that
 /// its late packets still find it.
-fn sweep<K: Hash + Eq>(map: &mut IndexMap<K, Entry, FixedState>, hand: &mut usize) {
+fn sweep<K: Hash + Eq>(map: &mut IndexMap<K, Entry, RandomState>, hand: &mut usize) {
     for _ in 0..LOOKED_AT {
         if *hand >= map.len() {
             *hand = 0;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::{IndexMap, IndexSet};
 use wirewhy_packet::{Interval, Seq};
 
@@ -37,9 +37,9 @@ pub struct AcceptedTimestamp {
 /// Host facts gathered from answered SYNs. A table that holds [`Hosts::LIMIT`] forgets the half it has known longest.
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
-    by_address: IndexMap<IpAddr, HostSeen, FixedState>,
-    services: IndexSet<(IpAddr, u16), FixedState>,
-    accepted: IndexMap<(IpAddr, (IpAddr, u16)), Accepted, FixedState>,
+    by_address: IndexMap<IpAddr, HostSeen, RandomState>,
+    services: IndexSet<(IpAddr, u16), RandomState>,
+    accepted: IndexMap<(IpAddr, (IpAddr, u16)), Accepted, RandomState>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
 
@@ -99,7 +99,7 @@ pub(super) struct FailedLookup {
 
 /// Lookups that came to nothing and are over, by client and name; a full table forgets the half it has known longest.
 #[derive(Debug, Default)]
-pub(super) struct Unresolved(IndexMap<(IpAddr, Box<str>), (FailedLookup, Key), FixedState>);
+pub(super) struct Unresolved(IndexMap<(IpAddr, Box<str>), (FailedLookup, Key), RandomState>);
 
 const MOST_UNRESOLVED: usize = 1_024;
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{DnsMessage, DnsQuestion};
@@ -50,8 +50,8 @@ struct Client {
 pub(super) struct Groups {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    by_name: IndexMap<(IpAddr, Box<str>), (u32, u32), FixedState>,
-    clients: IndexMap<IpAddr, Client, FixedState>,
+    by_name: IndexMap<(IpAddr, Box<str>), (u32, u32), RandomState>,
+    clients: IndexMap<IpAddr, Client, RandomState>,
     dues: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_packet::Interval;
 
@@ -53,7 +53,7 @@ enum Fate {
 /// Lookups in a bounded table: a full one forgets the half it has known longest.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    table: IndexMap<Key, Alike, FixedState>,
+    table: IndexMap<Key, Alike, RandomState>,
     pub(super) forgotten: u64,
 }
 

@@ -16,7 +16,7 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_packet::{Fragment, IcmpError, Interval, Ip, MacAddr, Packet, Timestamp, UdpDatagram};
 use wirewhy_protocol::{DnsData, DnsMessage, DnsSeen};
@@ -41,8 +41,8 @@ pub struct Lookups {
     kept: Kept,
     unresolved: Unresolved,
     /// Of connections that have been opened and of which nothing else is known: what their lookups lost them, by stream.
-    troubles: IndexMap<u32, Box<LookupTrouble>, FixedState>,
-    resolvers: IndexMap<Socket, Resolver, FixedState>,
+    troubles: IndexMap<u32, Box<LookupTrouble>, RandomState>,
+    resolvers: IndexMap<Socket, Resolver, RandomState>,
     /// Resolvers asked at other ports than 53 that were met.
     elsewhere: Vec<Socket>,
     tally: LookupTally,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
 
@@ -46,7 +46,7 @@ pub(super) struct Names {
     old: Table,
 }
 
-type Table = IndexMap<(IpAddr, Whom), [Option<Named>; 2], FixedState>;
+type Table = IndexMap<(IpAddr, Whom), [Option<Named>; 2], RandomState>;
 
 /// How many pairs of address and client are remembered twice over.
 const REMEMBERED: usize = 32_768;

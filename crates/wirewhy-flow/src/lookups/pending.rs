@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
 
@@ -27,11 +27,11 @@ struct Entry {
 /// Queries by what ties answers to them, for half a minute each: the longest schedule of a resolver library.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
-    entries: IndexMap<Waiting, Entry, FixedState>,
+    entries: IndexMap<Waiting, Entry, RandomState>,
     /// By client and number: which resolver was asked last.
-    by_client: IndexMap<(Socket, u16), Socket, FixedState>,
+    by_client: IndexMap<(Socket, u16), Socket, RandomState>,
     /// By both ends: the numbers asked last.
-    by_ends: IndexMap<(Socket, Socket), [Option<u16>; 4], FixedState>,
+    by_ends: IndexMap<(Socket, Socket), [Option<u16>; 4], RandomState>,
     /// Each entry once, by when it was added or looked at last.
     queue: VecDeque<(Timestamp, Waiting)>,
 }

@@ -6,6 +6,10 @@ use crate::observe::Notes;
 
 /// A few of each.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "they come in boxes, and are taken in them again"
+)]
 pub(super) struct Spare {
     connections: Vec<Box<Connection>>,
     notes: Vec<Box<Notes>>,
