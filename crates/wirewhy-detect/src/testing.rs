@@ -44,14 +44,19 @@ pub(crate) fn judged(lines: &str) -> Judged {
     judged.remove(0)
 }
 
-/// The only connection of a trace as UDP would have carried it: nothing that only TCP has is left.
+/// The only connection of a trace as UDP would have carried it.
 pub(crate) fn without_tcp(lines: &str) -> Judged {
-    let mut connection = judged(lines).connection;
+    let connection = as_datagrams(judged(lines).connection);
+    judge(connection, &Limits::default(), &TrustStore::mozilla())
+}
+
+/// A connection as UDP would have carried it: nothing that only TCP has is left.
+pub(crate) fn as_datagrams(mut connection: Box<Connection>) -> Box<Connection> {
     connection.transport = Transport::Udp;
     connection.tcp = Tcp::default();
     connection.client.tcp = TcpEndpoint::default();
     connection.server.tcp = TcpEndpoint::default();
-    judge(connection, &Limits::default(), &TrustStore::mozilla())
+    connection
 }
 
 /// Every finding of every connection.

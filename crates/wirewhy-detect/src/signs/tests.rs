@@ -1,8 +1,7 @@
 use proptest::prelude::*;
-use wirewhy_flow::Transport;
 
 use super::*;
-use crate::testing::{codes, judge_all};
+use crate::testing::{as_datagrams, codes, judge_all};
 use crate::{Judged, found_without_sign};
 
 const HELLO: &str = "16030100330100002f030307070707070707070707070707070707070707070707070707070707070707000002c02f01000004000a0000";
@@ -72,7 +71,7 @@ fn lines(port: u8, steps: &[Step]) -> String {
         sent = sent.max(own);
         next[usize::from(!from_client)] = sent;
         lines.push_str(&format!("{time:.3} {arrow} {segment}\n"));
-        if number > 240 {
+        if number > 240 && from_client {
             lines.push_str(&format!(
                 "{:.3} icmp 203.0.113.1 > client unreachable host\n",
                 time
@@ -84,8 +83,7 @@ fn lines(port: u8, steps: &[Step]) -> String {
 
 fn without_sign(judged: &Judged) -> Vec<&'static str> {
     let mut wrong = found_without_sign(&judged.connection, &Limits::default());
-    let mut datagrams = judged.connection.clone();
-    datagrams.transport = Transport::Udp;
+    let datagrams = as_datagrams(judged.connection.clone());
     wrong.extend(found_without_sign(&datagrams, &Limits::default()));
     wrong
 }
