@@ -1,5 +1,6 @@
 //! All connections being followed.
 
+mod beginning;
 mod collision;
 mod datagrams;
 mod icmp;
@@ -23,8 +24,7 @@ use crate::segment::Segment;
 use crate::streams::RELEASED;
 use crate::surroundings::Hosts;
 use crate::{
-    Collision, Connection, Ended, Endpoint, Events, Located, Lookups, Opened, Pair, Roles, Side,
-    Streams, Surroundings,
+    Collision, Connection, Ended, Located, Lookups, Opened, Pair, Roles, Streams, Surroundings,
 };
 
 /// How much a tracker holds, and for how long.
@@ -61,9 +61,6 @@ impl Default for Bounds {
         }
     }
 }
-
-/// How many events most connections have: SYN, SYN-ACK, ACK, two FINs, and one more.
-const USUAL_EVENTS: usize = 6;
 
 /// What became of one packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -450,107 +447,8 @@ impl Tracker {
         }
     }
 
-    /// A connection from its first packet.
-    fn begin(&mut self, lone: &LoneSyn, payload: &[u8]) -> Live {
-        let LoneSyn {
-            stream,
-            earlier_stream,
-            pair,
-            segment,
-            interrupted,
-        } = lone;
-        let (roles, from) = self.first_roles(pair, segment);
-        let (client, server) = match from {
-            Side::Client => (pair.source, pair.destination),
-            Side::Server => (pair.destination, pair.source),
-        };
-        let (ends, mark) = ([client, server], segment.mark());
-        let mut connection = if let Some(mut spare) = self.spare.connection() {
-            spare.begin_anew(*stream, ends, roles, mark);
-            spare
-        } else {
-            let sides = ends.map(|(address, port)| Endpoint::new(address, port));
-            let transport = wirewhy_protocol::Transport::Tcp;
-            let mut new = Box::new(Connection::new(transport, *stream, sides, roles, mark));
-            new.events = Events::with_room(USUAL_EVENTS);
-            new
-        };
-        connection.interrupted = *interrupted;
-        connection.surroundings.earlier_stream = *earlier_stream;
-        let client_is_low = pair.source_is_low() == (from == Side::Client);
-        let mut live = Live::new(connection, self.spare.notes(), client_is_low);
-        if from == Side::Server {
-            live.connection.zeek.flip();
-        }
-        live.observe(from, segment, payload, &mut self.context);
-        live.connection.looked_up = self.waited_for(&live.connection);
-        if self.context.has_dns() {
-            let messages = self.context.take_dns();
-            self.note_messages(ends_of(&live.connection), segment.ttl, &messages);
-        }
-        live
-    }
-
-    /// Who is the client, by what the first packet shows; surest first.
-    fn first_roles(&self, pair: &Pair, segment: &Segment) -> (Roles, Side) {
-        if segment.flags.is_pure_syn() {
-            return (Roles::Syn, Side::Client);
-        }
-        if segment.flags.is_syn_ack() {
-            return (Roles::SynAck, Side::Server);
-        }
-        match (
-            self.hosts.is_service(pair.source),
-            self.hosts.is_service(pair.destination),
-        ) {
-            (true, false) => return (Roles::KnownService, Side::Server),
-            (false, true) => return (Roles::KnownService, Side::Client),
-            _ => {}
-        }
-        // RFC 9293 section 3.10.7.1: a reset that acknowledges without a number of its own answers a SYN.
-        if segment.is_rst() && segment.has_ack() && segment.seq.0 == 0 {
-            return (Roles::Guessed, Side::Server);
-        }
-        // Ports below 1024 are reserved for services (RFC 6335 section 6); a guess, and marked as one.
-        let from_service = pair.source.1 < 1024 && pair.destination.1 >= 1024;
-        (
-            Roles::Guessed,
-            if from_service {
-                Side::Server
-            } else {
-                Side::Client
-            },
-        )
-    }
-
     fn occupant(&mut self, slot: u32) -> Option<&mut Slot> {
         self.slots.get_mut(usize::try_from(slot).ok()?)
-    }
-
-    /// The connection in a slot, grown from its lone SYN if need be.
-    fn grow(&mut self, slot: u32) -> Option<(&mut Live, &mut CaptureContext)> {
-        let lone = match &self.occupant(slot)?.occupant {
-            Occupant::Syn(lone) => Some(**lone),
-            _ => None,
-        };
-        if let Some(lone) = lone {
-            let mut live = self.begin(&lone, &[]);
-            let connection = &mut live.connection;
-            let service = (connection.server.address, connection.server.port);
-            let client = connection.client.address;
-            connection.surroundings.accepted =
-                self.hosts
-                    .accepted_before(client, service, connection.first);
-            self.alone = self.alone.saturating_sub(1);
-            self.forget_looks(slot);
-            let place = self.occupant(slot)?;
-            place.occupant = Occupant::Connection(live);
-        }
-        let place = self.slots.get_mut(usize::try_from(slot).ok()?)?;
-        match &mut place.occupant {
-            Occupant::Connection(live) => Some((live, &mut self.context)),
-            _ => None,
-        }
     }
 
     fn around(&self, connection: &Connection) -> Surroundings {
