@@ -24,8 +24,10 @@ lint: setup tools
 # The gate, by hand and in CI.
 check: lint test
 
+# Writes a dated table to target/bench; the other tools that it compares with are those that are installed.
 bench: setup
-	cargo bench --package wirewhy-benches --locked
+	cargo build --release --locked --package wirewhy
+	benches/run
 
 # Makes the captures of the lab again; fixtures/make names the tools it misses.
 fixtures:
