@@ -194,6 +194,7 @@ fn was_true_when_told(file: &Said, (stream, code): (u32, &'static str)) -> bool 
     let went_on: &[&str] = match code {
         "tcp.no-response" => &["tcp.slow-response"],
         "tls.handshake-timeout" => &["tcp.slow-response", "tls.handshake-closed"],
+        "tcp.syn-unanswered" | "tcp.synack-unanswered" => &["tcp.handshake-aborted"],
         _ => &[],
     };
     went_on.iter().any(|later| file.contains(&(stream, *later)))
