@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The header without options (RFC 9293 section 3.1).
-const FIXED_HEADER: usize = 20;
+pub(super) const FIXED_HEADER: usize = 20;
 
 /// Up to and with the window: all of the fixed header that is read.
 const NEEDED: usize = 16;
@@ -18,7 +18,7 @@ const NEEDED: usize = 16;
 const ALIGNED_TIMESTAMPS: [u8; 4] = [1, 1, 8, 10];
 
 /// What a segment is read into; a `static`, so that it is copied in wide pieces and not written field by field.
-static BLANK: Transport<'static> = Transport::Tcp(TcpSegment::BLANK);
+pub(super) static BLANK: Transport<'static> = Transport::Tcp(TcpSegment::BLANK);
 
 /// How a TCP header turned out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,8 +65,14 @@ fn read_segment<'a>(view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
         return read_damaged(view, segment);
     };
     read_fixed(&header, view, segment);
-    let options = &mut segment.options;
-    match <&[u8; 12]>::try_from(header.options()) {
+    read_list(header.options(), &mut segment.options);
+    Shape::Whole
+}
+
+/// Reads the options of a whole header.
+#[inline]
+pub(super) fn read_list(list: &[u8], options: &mut TcpOptions) {
+    match <&[u8; 12]>::try_from(list) {
         Ok(&[o0, o1, o2, o3, v0, v1, v2, v3, e0, e1, e2, e3])
             if [o0, o1, o2, o3] == ALIGNED_TIMESTAMPS =>
         {
@@ -75,9 +81,8 @@ fn read_segment<'a>(view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
                 echo: u32::from_be_bytes([e0, e1, e2, e3]),
             });
         }
-        _ => read_options(header.options(), options),
+        _ => read_options(list, options),
     }
-    Shape::Whole
 }
 
 /// Reads what there is of a header that etherparse refuses: one that is cut, or with a data offset that cannot be. That

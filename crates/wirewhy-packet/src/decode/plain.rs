@@ -1,0 +1,192 @@
+//! The usual frame: Ethernet, IPv4 without options, TCP.
+//!
+//! It is read in one piece, as the walk would read it header by header. A frame that is anything else, or of which anything
+//! is damaged or cut, is left to the walk.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::tcp::{BLANK, FIXED_HEADER, read_list};
+use super::view::{View, length};
+use crate::{Ip, IpId, MacAddr, Packet, Seq, TcpFlags, Transport};
+
+/// Fills `packet` in from an Ethernet frame. Returns whether the frame is a usual one; of another nothing is filled in.
+#[inline]
+pub(super) fn read<'a>(view: View<'a>, packet: &mut Packet<'a>) -> bool {
+    let Some((&ethernet, ip_packet)) = view.data.split_first_chunk::<14>() else {
+        return false;
+    };
+    let Some(&ip) = ip_packet.first_chunk::<20>() else {
+        return false;
+    };
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, 8, 0] = ethernet else {
+        return false;
+    };
+    // Version 4 and five words of header; the protocol number of TCP.
+    let [
+        0x45,
+        tos,
+        l0,
+        l1,
+        i0,
+        i1,
+        f0,
+        f1,
+        ttl,
+        6,
+        _,
+        _,
+        a0,
+        a1,
+        a2,
+        a3,
+        b0,
+        b1,
+        b2,
+        b3,
+    ] = ip
+    else {
+        return false;
+    };
+    // More fragments, and where this one belongs.
+    let is_fragment = u16::from_be_bytes([f0 & 0x3f, f1]) != 0;
+    let total = usize::from(u16::from_be_bytes([l0, l1]));
+    let bytes = ip_packet.get(..total).unwrap_or(ip_packet).get(20..);
+    let Some(bytes) = bytes else { return false };
+    let Some((&tcp, _)) = bytes.split_first_chunk::<FIXED_HEADER>() else {
+        return false;
+    };
+    let [
+        p0,
+        p1,
+        q0,
+        q1,
+        n0,
+        n1,
+        n2,
+        n3,
+        k0,
+        k1,
+        k2,
+        k3,
+        offset,
+        flags,
+        w0,
+        w1,
+        ..,
+    ] = tcp;
+    let header_len = (offset >> 4) * 4;
+    let Some((header, payload)) = bytes.split_at_checked(usize::from(header_len)) else {
+        return false;
+    };
+    let Some(options) = header.get(FIXED_HEADER..) else {
+        return false;
+    };
+    if is_fragment {
+        return false;
+    }
+    packet.link.source = Some(MacAddr([s0, s1, s2, s3, s4, s5]));
+    packet.link.destination = Some(MacAddr([d0, d1, d2, d3, d4, d5]));
+    packet.ip = Some(Ip {
+        source: IpAddr::V4(Ipv4Addr::new(a0, a1, a2, a3)),
+        destination: IpAddr::V4(Ipv4Addr::new(b0, b1, b2, b3)),
+        ttl,
+        id: Some(IpId {
+            id: u16::from_be_bytes([i0, i1]),
+            dont_fragment: f0 & 0x40 != 0,
+        }),
+        tos,
+        total_len: length(total),
+        len_from_frame: false,
+        reassembled: false,
+    });
+    packet.transport = BLANK;
+    if let Transport::Tcp(segment) = &mut packet.transport {
+        segment.source_port = u16::from_be_bytes([p0, p1]);
+        segment.destination_port = u16::from_be_bytes([q0, q1]);
+        segment.seq = Seq(u32::from_be_bytes([n0, n1, n2, n3]));
+        segment.ack = Seq(u32::from_be_bytes([k0, k1, k2, k3]));
+        segment.flags = TcpFlags(u16::from_be_bytes([offset & 0x0f, flags]));
+        segment.window = u16::from_be_bytes([w0, w1]);
+        segment.header_len = header_len;
+        segment.payload = payload;
+        let wire = view.skip(14).limit(total).wire;
+        segment.payload_len = length(wire - 20 - usize::from(header_len));
+        segment.bytes = bytes;
+        read_list(options, &mut segment.options);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{Random, ethernet, ipv4, probe};
+    use super::super::{Decoder, blank};
+    use super::*;
+    use crate::{Frame, LinkType, Timestamp};
+
+    /// What the walk makes of a frame, and what this file does, if it takes it.
+    fn both(data: &[u8], original_len: u32) -> (String, Option<String>) {
+        let frame = Frame {
+            number: 1,
+            time: Timestamp(0),
+            link_type: LinkType::ETHERNET,
+            interface: 0,
+            original_len,
+            data,
+        };
+        let mut decoder = Decoder::new();
+        let mut walked = blank(&frame);
+        decoder.walk(LinkType::ETHERNET, View::of(&frame), &mut walked);
+        let mut packet = blank(&frame);
+        let untouched = format!("{packet:?}");
+        let taken = read(View::of(&frame), &mut packet);
+        let packet = format!("{packet:?}");
+        assert!(taken || packet == untouched);
+        (format!("{walked:?}"), taken.then_some(packet))
+    }
+
+    #[test]
+    fn what_is_taken_is_what_the_walk_makes_of_it() {
+        let usual = ethernet(0x0800, &ipv4(6, &probe()));
+        let mut random = Random(7);
+        let (mut taken, mut left) = (0, 0);
+        for round in 0..40_000_u32 {
+            let mut bytes = usual.clone();
+            // Header bytes, the payload, and one of them often none at all.
+            for _ in 0..random.next() % 4 {
+                let at = usize::try_from(random.next() % 74).unwrap();
+                bytes[at] = random.next().to_be_bytes()[0];
+            }
+            if round % 3 == 0 {
+                bytes.truncate(
+                    usize::try_from(random.next() % 90)
+                        .unwrap()
+                        .min(bytes.len()),
+                );
+            }
+            let original = u32::try_from(bytes.len()).unwrap();
+            let more = [0, 0, 6, 900][usize::try_from(random.next() % 4).unwrap()];
+            let (walked, packet) = both(&bytes, original + more);
+            match packet {
+                Some(packet) => {
+                    assert_eq!(packet, walked, "{bytes:?}");
+                    taken += 1;
+                }
+                None => left += 1,
+            }
+        }
+        assert!(taken > 5_000 && left > 5_000, "{taken} {left}");
+    }
+
+    #[test]
+    fn the_usual_frame_is_taken() {
+        let usual = ethernet(0x0800, &ipv4(6, &probe()));
+        let len = u32::try_from(usual.len()).unwrap();
+        let (walked, packet) = both(&usual, len);
+        assert_eq!(packet, Some(walked));
+        // Padding behind it is no payload.
+        let padded = [&usual[..], &[0; 9]].concat();
+        let (walked, packet) = both(&padded, len + 9);
+        assert_eq!(packet, Some(walked));
+    }
+}
