@@ -76,14 +76,32 @@ pub enum Opened {
 /// Entries outlive their connection, so that a late segment finds its number.
 #[derive(Debug, Default)]
 pub struct Streams {
-    v4: IndexMap<PairV4, Entry, RandomState>,
-    v6: IndexMap<PairV6, Entry, RandomState>,
+    v4: Table<PairV4>,
+    v6: Table<PairV6>,
     next: u32,
-    /// Where each table is looked at next for what can be forgotten.
-    hands: [usize; 2],
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// The conversations over one version of IP.
+#[derive(Debug)]
+struct Table<K> {
+    entries: IndexMap<K, Entry, RandomState>,
+    /// Where the entry of the latest packet stands: packets come in trains.
+    latest: usize,
+    /// Where it is looked at next for what can be forgotten.
+    hand: usize,
+}
+
+impl<K> Default for Table<K> {
+    fn default() -> Table<K> {
+        Table {
+            entries: IndexMap::default(),
+            latest: 0,
+            hand: 0,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
 struct Entry {
     stream: u32,
     attached: u32,
@@ -120,7 +138,7 @@ impl Streams {
     /// How many pairs are remembered.
     #[must_use]
     pub fn remembered(&self) -> usize {
-        self.v4.len() + self.v6.len()
+        self.v4.entries.len() + self.v6.entries.len()
     }
 
     /// Finds the stream of a segment, or opens one.
@@ -168,11 +186,11 @@ impl Streams {
         let (key, source_is_low) = key(pair);
         let (place, entry) = match key {
             Key::V4(key) => {
-                let (at, _, entry) = self.v4.get_full(&key)?;
+                let (at, _, entry) = self.v4.entries.get_full(&key)?;
                 (Place::V4(at), entry)
             }
             Key::V6(key) => {
-                let (at, _, entry) = self.v6.get_full(&key)?;
+                let (at, _, entry) = self.v6.entries.get_full(&key)?;
                 (Place::V6(at), entry)
             }
         };
@@ -182,8 +200,8 @@ impl Streams {
     /// Stores a value with the pair's current stream; it comes back in [`Located::attached`].
     pub fn attach(&mut self, pair: &Pair, value: Option<u32>) {
         let entry = match key(pair).0 {
-            Key::V4(key) => self.v4.get_mut(&key),
-            Key::V6(key) => self.v6.get_mut(&key),
+            Key::V4(key) => self.v4.entries.get_mut(&key),
+            Key::V6(key) => self.v6.entries.get_mut(&key),
         };
         if let Some(entry) = entry {
             entry.attached = value.unwrap_or(NOT_ATTACHED);
@@ -193,8 +211,8 @@ impl Streams {
     /// The same for the stream just found, as long as nothing was forgotten since.
     pub(crate) fn attach_located(&mut self, located: &Located, value: Option<u32>) {
         let entry = match located.place {
-            Place::V4(at) => self.v4.get_index_mut(at).map(|(_, entry)| entry),
-            Place::V6(at) => self.v6.get_index_mut(at).map(|(_, entry)| entry),
+            Place::V4(at) => self.v4.entries.get_index_mut(at).map(|(_, entry)| entry),
+            Place::V6(at) => self.v6.entries.get_index_mut(at).map(|(_, entry)| entry),
         };
         if let Some(entry) = entry {
             entry.attached = value.unwrap_or(NOT_ATTACHED);
@@ -203,12 +221,11 @@ impl Streams {
 
     /// Forgets streams whose connection is over, a few at a time, where a table holds more than `limit`.
     pub(crate) fn forget_beyond(&mut self, limit: usize) {
-        let [v4, v6] = &mut self.hands;
-        if self.v4.len() > limit {
-            sweep(&mut self.v4, v4);
+        if self.v4.entries.len() > limit {
+            self.v4.sweep();
         }
-        if self.v6.len() > limit {
-            sweep(&mut self.v6, v6);
+        if self.v6.entries.len() > limit {
+            self.v6.sweep();
         }
     }
 
@@ -220,66 +237,82 @@ impl Streams {
         pair: &Pair,
         act: impl FnOnce(&mut Entry, usize, bool) -> (Opened, u32),
     ) -> Located {
-        let fresh = Entry {
-            stream: self.next,
-            attached: NOT_ATTACHED,
-            ..Entry::default()
-        };
+        let next = self.next;
         let (key, source_is_low) = key(pair);
         let sender = usize::from(!source_is_low);
-        let (place, entry, is_new) = match key {
-            Key::V4(key) => {
-                let (at, entry, is_new) = enter(&mut self.v4, key, fresh);
-                (Place::V4(at), entry, is_new)
-            }
-            Key::V6(key) => {
-                let (at, entry, is_new) = enter(&mut self.v6, key, fresh);
-                (Place::V6(at), entry, is_new)
-            }
+        let take = |entry: &mut Entry, place, is_new| {
+            let acted = act(entry, sender, is_new);
+            entry.located(source_is_low, place, acted)
         };
-        let acted = act(entry, sender, is_new);
-        if matches!(acted.0, Opened::First | Opened::Reused) {
+        let located = match key {
+            Key::V4(key) => self.v4.enter(key, next, |entry, at, is_new| {
+                take(entry, Place::V4(at), is_new)
+            }),
+            Key::V6(key) => self.v6.enter(key, next, |entry, at, is_new| {
+                take(entry, Place::V6(at), is_new)
+            }),
+        };
+        if matches!(located.opened, Opened::First | Opened::Reused) {
             self.next = self.next.wrapping_add(1);
         }
-        entry.located(source_is_low, place, acted)
+        located
     }
 }
 
-/// The entry of a key, where it stands, and whether it is new.
-#[inline]
-fn enter<K: Hash + Eq>(
-    map: &mut IndexMap<K, Entry, RandomState>,
-    key: K,
-    fresh: Entry,
-) -> (usize, &mut Entry, bool) {
-    match map.entry(key) {
-        MapEntry::Occupied(found) => (found.index(), found.into_mut(), false),
-        MapEntry::Vacant(place) => (place.index(), place.insert(fresh), true),
-    }
-}
-
-/// Moves the hand on by a few entries. One that is released fades first and goes when the hand comes round again, so that
-/// its late packets still find it.
-fn sweep<K: Hash + Eq>(map: &mut IndexMap<K, Entry, RandomState>, hand: &mut usize) {
-    for _ in 0..LOOKED_AT {
-        if *hand >= map.len() {
-            *hand = 0;
+impl<K: Hash + Eq> Table<K> {
+    /// Gives `act` the entry of a key, where it stands, and whether it is new: then its stream is `next`.
+    #[inline]
+    fn enter<R>(&mut self, key: K, next: u32, act: impl FnOnce(&mut Entry, usize, bool) -> R) -> R {
+        if let Some((known, entry)) = self.entries.get_index_mut(self.latest)
+            && *known == key
+        {
+            return act(entry, self.latest, false);
         }
-        let Some((_, entry)) = map.get_index_mut(*hand) else {
-            return;
-        };
-        match entry.attached {
-            RELEASED => entry.attached = FADING,
-            FADING | NOT_ATTACHED => {
-                map.swap_remove_index(*hand);
+        match self.entries.entry(key) {
+            MapEntry::Occupied(mut found) => {
+                self.latest = found.index();
+                act(found.get_mut(), self.latest, false)
             }
-            _ => {}
+            MapEntry::Vacant(place) => {
+                self.latest = place.index();
+                act(place.insert(Entry::new(next)), self.latest, true)
+            }
         }
-        *hand += 1;
+    }
+
+    /// Moves the hand on by a few entries. One that is released fades first and goes when the hand comes round again, so
+    /// that its late packets still find it.
+    fn sweep(&mut self) {
+        for _ in 0..LOOKED_AT {
+            if self.hand >= self.entries.len() {
+                self.hand = 0;
+            }
+            let Some((_, entry)) = self.entries.get_index_mut(self.hand) else {
+                return;
+            };
+            match entry.attached {
+                RELEASED => entry.attached = FADING,
+                FADING | NOT_ATTACHED => {
+                    self.entries.swap_remove_index(self.hand);
+                }
+                _ => {}
+            }
+            self.hand += 1;
+        }
     }
 }
 
 impl Entry {
+    /// Of a stream of which nothing is known.
+    fn new(stream: u32) -> Entry {
+        Entry {
+            stream,
+            attached: NOT_ATTACHED,
+            base: [Seq(0); 2],
+            known: [false; 2],
+        }
+    }
+
     /// `before` was attached when the packet came.
     #[inline]
     fn located(
@@ -310,11 +343,7 @@ impl Entry {
             return Opened::No;
         }
         if flags.is_pure_syn() {
-            *self = Entry {
-                stream: next,
-                attached: NOT_ATTACHED,
-                ..Entry::default()
-            };
+            *self = Entry::new(next);
             return Opened::Reused;
         }
         if flags.is_syn_ack() {

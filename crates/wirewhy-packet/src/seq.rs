@@ -10,24 +10,28 @@ pub struct Seq(pub u32);
 impl Seq {
     /// The signed distance in bytes from `earlier` to `self`; negative when `self` comes first.
     #[must_use]
+    #[inline]
     pub fn distance_from(self, earlier: Seq) -> i32 {
         self.0.wrapping_sub(earlier.0).cast_signed()
     }
 
     /// Whether `self` lies strictly before `other`.
     #[must_use]
+    #[inline]
     pub fn is_before(self, other: Seq) -> bool {
         self.distance_from(other) < 0
     }
 
     /// Whether `self` lies strictly after `other`.
     #[must_use]
+    #[inline]
     pub fn is_after(self, other: Seq) -> bool {
         self.distance_from(other) > 0
     }
 
     /// The number `bytes` further on, wrapping.
     #[must_use]
+    #[inline]
     pub fn advance(self, bytes: u32) -> Seq {
         Seq(self.0.wrapping_add(bytes))
     }

@@ -78,6 +78,7 @@ impl TcpSegment<'_> {
 
     /// How much sequence space the segment takes: payload plus one each for SYN and FIN (RFC 9293 section 3.4).
     #[must_use]
+    #[inline]
     pub fn seq_len(&self) -> u32 {
         let controls =
             u32::from(self.flags.has(TcpFlags::SYN)) + u32::from(self.flags.has(TcpFlags::FIN));
@@ -86,6 +87,7 @@ impl TcpSegment<'_> {
 
     /// The sequence number behind the segment.
     #[must_use]
+    #[inline]
     pub fn seq_end(&self) -> Seq {
         self.seq.advance(self.seq_len())
     }
@@ -154,30 +156,35 @@ impl TcpFlags {
 
     /// Whether every bit of `flags` is set.
     #[must_use]
+    #[inline]
     pub const fn has(self, flags: TcpFlags) -> bool {
         self.0 & flags.0 == flags.0
     }
 
     /// Whether at least one bit of `flags` is set.
     #[must_use]
+    #[inline]
     pub const fn any(self, flags: TcpFlags) -> bool {
         self.0 & flags.0 != 0
     }
 
     /// The bits of both.
     #[must_use]
+    #[inline]
     pub const fn with(self, flags: TcpFlags) -> TcpFlags {
         TcpFlags(self.0 | flags.0)
     }
 
     /// SYN without ACK: an attempt to open.
     #[must_use]
+    #[inline]
     pub const fn is_pure_syn(self) -> bool {
         self.0 & (Self::SYN.0 | Self::ACK.0) == Self::SYN.0
     }
 
     /// SYN with ACK: the answer to an attempt to open.
     #[must_use]
+    #[inline]
     pub const fn is_syn_ack(self) -> bool {
         self.has(TcpFlags(Self::SYN.0 | Self::ACK.0))
     }
@@ -256,6 +263,7 @@ pub struct SackBlocks {
 impl SackBlocks {
     /// The blocks: first byte, and the byte behind the last.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[(Seq, Seq)] {
         self.blocks.get(..usize::from(self.count)).unwrap_or(&[])
     }

@@ -15,6 +15,7 @@ const NANOS_PER_SEC: i64 = 1_000_000_000;
 impl Timestamp {
     /// From whole seconds and nanoseconds since the epoch, saturating.
     #[must_use]
+    #[inline]
     pub fn from_secs_nanos(secs: i64, nanos: u32) -> Timestamp {
         Timestamp(
             secs.saturating_mul(NANOS_PER_SEC)
@@ -24,18 +25,21 @@ impl Timestamp {
 
     /// The span from `earlier` to `self`, saturating.
     #[must_use]
+    #[inline]
     pub fn since(self, earlier: Timestamp) -> Interval {
         Interval(self.0.saturating_sub(earlier.0))
     }
 
     /// The point `span` later, saturating.
     #[must_use]
+    #[inline]
     pub fn after(self, span: Interval) -> Timestamp {
         Timestamp(self.0.saturating_add(span.0))
     }
 
     /// Seconds since the epoch, rounded down, and the nanoseconds beyond them.
     #[must_use]
+    #[inline]
     pub fn secs_nanos(self) -> (i64, u32) {
         let nanos = u32::try_from(self.0.rem_euclid(NANOS_PER_SEC)).unwrap_or(0);
         (self.0.div_euclid(NANOS_PER_SEC), nanos)
@@ -48,24 +52,28 @@ impl Interval {
 
     /// A span of whole seconds, saturating.
     #[must_use]
+    #[inline]
     pub const fn from_secs(secs: i64) -> Interval {
         Interval(secs.saturating_mul(NANOS_PER_SEC))
     }
 
     /// A span of whole milliseconds, saturating.
     #[must_use]
+    #[inline]
     pub const fn from_millis(millis: i64) -> Interval {
         Interval(millis.saturating_mul(1_000_000))
     }
 
     /// The span without its sign, saturating.
     #[must_use]
+    #[inline]
     pub const fn abs(self) -> Interval {
         Interval(self.0.saturating_abs())
     }
 
     /// The span in seconds.
     #[must_use]
+    #[inline]
     pub fn as_secs_f64(self) -> f64 {
         // Exact below 2^53 ns (104 days); beyond that the rounding is far below a microsecond per day.
         self.0 as f64 / NANOS_PER_SEC as f64
