@@ -158,6 +158,43 @@ impl PcapFile {
     /// The next record.
     #[inline]
     pub(crate) fn next(&mut self, window: &mut Window, ledger: &mut Ledger) -> Step {
+        match self.next_ready(window) {
+            Some(record) => Step::Frame(record),
+            None => self.next_slow(window, ledger),
+        }
+    }
+
+    /// The next record if it is in the window already.
+    #[inline]
+    pub(crate) fn next_ready(&self, window: &mut Window) -> Option<Record> {
+        let header = window.available().first_chunk::<RECORD_HEADER_LEN>()?;
+        let [secs, fraction, first, second] = self.words(header);
+        let (captured, original) = self.sort_lengths(first, second);
+        if self.at_first || captured > self.max_len {
+            return None;
+        }
+        // On a platform whose usize cannot hold a u32, the longest length accepted is no longer than a usize.
+        let len = usize::try_from(captured).ok()?;
+        let place = window.take(self.record_header_len, len)?;
+        let nanos_per_fraction = match self.variant {
+            Variant::Nanosecond => 1,
+            Variant::Standard | Variant::Modified => 1000,
+        };
+        // At most 2^32 seconds and 2^32 milliseconds: no overflow.
+        let nanos = i64::from(secs) * 1_000_000_000 + i64::from(fraction) * nanos_per_fraction;
+        Some(Record {
+            place,
+            time: Some(Timestamp(nanos)),
+            link_type: self.link_type,
+            interface: 0,
+            // Some writers leave the original length 0, or forget a pseudo header in it.
+            original_len: original.max(captured),
+        })
+    }
+
+    /// Reads what is missing of the next record.
+    #[cold]
+    fn next_slow(&mut self, window: &mut Window, ledger: &mut Ledger) -> Step {
         if !window.fill(self.record_header_len) {
             return ended_in_header(window);
         }
@@ -166,39 +203,22 @@ impl PcapFile {
             self.guess_header_len(window.available());
             ledger.info.variant = self.variant;
         }
-        let header_len = self.record_header_len;
         let Some(header) = window.available().first_chunk::<RECORD_HEADER_LEN>() else {
             return ended_in_header(window);
         };
-        let [secs, fraction, first, second] = self.words(header);
-        let (captured, original) = self.sort_lengths(first, second);
-        // On a platform whose usize cannot hold a u32, the second test fails as well.
-        let Ok(len) = usize::try_from(captured) else {
-            return self.impossible(window, captured);
-        };
+        let [_, _, first, second] = self.words(header);
+        let (captured, _) = self.sort_lengths(first, second);
         if captured > self.max_len {
             return self.impossible(window, captured);
         }
-        let total = header_len.saturating_add(len);
-        if !window.fill(total) {
-            return cut_short(window, Some(total as u64));
+        let total = usize::try_from(captured)
+            .unwrap_or(usize::MAX)
+            .saturating_add(self.record_header_len);
+        window.fill(total);
+        match self.next_ready(window) {
+            Some(record) => Step::Frame(record),
+            None => cut_short(window, Some(total as u64)),
         }
-        let place = window.place(header_len, len);
-        window.consume(total);
-        let nanos_per_fraction = match self.variant {
-            Variant::Nanosecond => 1,
-            Variant::Standard | Variant::Modified => 1000,
-        };
-        // At most 2^32 seconds and 2^32 milliseconds: no overflow.
-        let nanos = i64::from(secs) * 1_000_000_000 + i64::from(fraction) * nanos_per_fraction;
-        Step::Frame(Record {
-            place,
-            time: Some(Timestamp(nanos)),
-            link_type: self.link_type,
-            interface: 0,
-            // Some writers leave the original length 0, or forget a pseudo header in it.
-            original_len: original.max(captured),
-        })
     }
 
     /// Chooses the length of record headers under which the second record looks like one, if it has arrived: the
@@ -245,7 +265,12 @@ impl PcapFile {
     #[inline]
     fn words(&self, header: &[u8; RECORD_HEADER_LEN]) -> [u32; 4] {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *header;
-        [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]].map(|word| self.order.u32(word))
+        let words = [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]];
+        // One branch for all four.
+        match self.order {
+            ByteOrder::Little => words.map(u32::from_le_bytes),
+            ByteOrder::Big => words.map(u32::from_be_bytes),
+        }
     }
 
     /// Captured and original length from the two length fields of a record header.

@@ -159,10 +159,34 @@ impl Reader {
     /// Reads the next frame; [`lend`](Reader::lend) gives it until the next one is read.
     #[inline]
     pub(crate) fn next_record(&mut self) -> Option<Record> {
+        match self.next_ready() {
+            Some(record) => Some(record),
+            None => self.next_slow(),
+        }
+    }
+
+    /// The same if the frame has arrived, and nothing but frames before it: those before it can be lent still.
+    #[inline]
+    pub(crate) fn next_ready(&mut self) -> Option<Record> {
         if self.ended {
             return None;
         }
-        let record = loop {
+        let record = match &mut self.format {
+            FormatReader::Pcap(file) => file.next_ready(&mut self.window)?,
+            FormatReader::PcapNg(file) if file.is_ready(&self.window) => {
+                match file.next(&mut self.window, &mut self.ledger, self.number) {
+                    Step::Frame(record) => record,
+                    other => return self.without_frame(other),
+                }
+            }
+            FormatReader::PcapNg(_) => return None,
+        };
+        Some(self.count(record))
+    }
+
+    #[inline(never)]
+    fn next_slow(&mut self) -> Option<Record> {
+        while !self.ended {
             let step = match &mut self.format {
                 FormatReader::Pcap(file) => file.next(&mut self.window, &mut self.ledger),
                 FormatReader::PcapNg(file) => {
@@ -170,16 +194,31 @@ impl Reader {
                 }
             };
             match step {
-                Step::Frame(record) => break record,
-                Step::Uncounted => self.number = self.number.saturating_add(1),
-                Step::End => return self.end(None),
-                Step::Fail(failure) => return self.end(Some(failure)),
-            }
-        };
-        self.number = self.number.saturating_add(1);
+                Step::Frame(record) => return Some(self.count(record)),
+                other => self.without_frame::<()>(other),
+            };
+        }
+        None
+    }
+
+    /// Counts what Wireshark counts, or ends the reading.
+    #[cold]
+    fn without_frame<T>(&mut self, step: Step) -> Option<T> {
+        match step {
+            Step::Frame(_) => {}
+            Step::Uncounted => self.number = self.number.saturating_add(1),
+            Step::End => self.end(None),
+            Step::Fail(failure) => self.end(Some(failure)),
+        }
+        None
+    }
+
+    #[inline]
+    fn count(&mut self, record: Record) -> Record {
+        self.number += 1;
         let time = self.ledger.count(&record).unwrap_or(self.last_time);
         self.last_time = time;
-        Some(record)
+        record
     }
 
     /// The frame read last.
@@ -240,7 +279,7 @@ impl Reader {
     }
 
     #[cold]
-    fn end<T>(&mut self, failure: Option<Failure>) -> Option<T> {
+    fn end(&mut self, failure: Option<Failure>) {
         self.ended = true;
         let offset = self.window.offset();
         let at = |kind, offset| Problem {
@@ -268,7 +307,6 @@ impl Reader {
             (None, Some(failure)) => self.problem = Some(at(failure.kind, failure.offset)),
             (None, None) => {}
         }
-        None
     }
 }
 

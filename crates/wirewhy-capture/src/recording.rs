@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use wirewhy_packet::{Frame, Interval, RecordingGap, Timestamp};
 
+use crate::record::Record;
 use crate::{CaptureInfo, Oddities, OpenError, Reader, Secrets, open};
 
 /// Opens a file of a recording when its turn comes.
@@ -161,26 +162,10 @@ impl Recording {
     )]
     #[inline]
     pub fn next(&mut self) -> Option<Item<'_>> {
-        let record = loop {
-            if let Some(record) = self.reader.next_record() {
-                break record;
-            }
-            if !self.open_next() {
-                return None;
-            }
-        };
+        let record = self.reader.next_ready().or_else(|| self.next_record())?;
+        let gap = self.take_gap();
         let mut frame = self.reader.lend(&record);
-        frame.number = frame.number.saturating_add(self.before);
-        let mut gap = None;
-        if self.interrupted {
-            self.interrupted = false;
-            gap = self.latest.map(|from| RecordingGap {
-                from,
-                until: frame.time.max(from),
-                frame: frame.number,
-            });
-            self.gaps.extend(gap);
-        }
+        frame.number += self.before;
         let secrets = &self.reader.info().secrets;
         let fresh = secrets.get(self.secrets..).unwrap_or_default();
         self.secrets = secrets.len();
@@ -189,6 +174,36 @@ impl Recording {
             secrets: fresh,
             gap,
         })
+    }
+
+    /// Reads the next frame, in this file or in one behind it.
+    #[inline(never)]
+    fn next_record(&mut self) -> Option<Record> {
+        loop {
+            if let Some(record) = self.reader.next_record() {
+                return Some(record);
+            }
+            if !self.open_next() {
+                return None;
+            }
+        }
+    }
+
+    /// What is missing right before the frame just read.
+    #[inline]
+    fn take_gap(&mut self) -> Option<RecordingGap> {
+        if !self.interrupted {
+            return None;
+        }
+        self.interrupted = false;
+        let from = self.latest?;
+        let gap = RecordingGap {
+            from,
+            until: self.reader.last_time().max(from),
+            frame: self.reader.counted().saturating_add(self.before),
+        };
+        self.gaps.push(gap);
+        Some(gap)
     }
 
     /// Goes on to the next file that can be opened. Whether there is one.

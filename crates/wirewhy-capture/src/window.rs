@@ -81,6 +81,18 @@ impl Window {
         start..start.saturating_add(len)
     }
 
+    /// Passes over the `len` available bytes that begin `skip` bytes after the first one; `None` where there are fewer.
+    #[inline]
+    pub(crate) fn take(&mut self, skip: usize, len: usize) -> Option<Range<usize>> {
+        let start = self.start.saturating_add(skip);
+        let end = start.saturating_add(len);
+        if end > self.end {
+            return None;
+        }
+        self.start = end;
+        Some(start..end)
+    }
+
     /// The bytes at a place given by [`place`](Window::place) since the last `fill`.
     #[inline]
     pub(crate) fn lend(&self, place: Range<usize>) -> &[u8] {

@@ -130,6 +130,20 @@ impl PcapNg {
         }
     }
 
+    /// Whether the next block holds a packet, and all of it is in the window.
+    #[inline]
+    pub(crate) fn is_ready(&self, window: &Window) -> bool {
+        let available = window.available();
+        let Some(&[a, b, c, d, e, f, g, h]) = available.first_chunk() else {
+            return false;
+        };
+        let (kind, claimed) = (self.order.u32([a, b, c, d]), self.order.u32([e, f, g, h]));
+        let len = claimed
+            .checked_next_multiple_of(4)
+            .and_then(|len| usize::try_from(len).ok());
+        BlockType(kind).counts_as_frame() && len.is_some_and(|len| len <= available.len())
+    }
+
     /// Reads type and length of the next block; a section header block changes the byte order first.
     #[inline]
     fn block_header(&mut self, window: &mut Window, number: u64) -> Result<Block, Step> {
