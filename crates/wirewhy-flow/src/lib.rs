@@ -49,7 +49,7 @@ pub use signs::{AckStalls, MangledSack, Signs, WrittenWindow};
 pub use streams::{Located, Opened, Pair, Streams};
 pub use surroundings::{AcceptedTimestamp, Surroundings};
 pub use tcp::{AfterReset, EndpointState, Handshake, Offer, Tcp, TcpCounts, TcpEndpoint};
-pub use tracker::{Bounds, Observed, Sample, Tally, Tracker};
+pub use tracker::{Bounds, Left, Observed, Sample, Tally, Tracker};
 pub use vantage::Vantage;
 pub use wirewhy_packet::Interval;
 pub use wirewhy_protocol::Transport;

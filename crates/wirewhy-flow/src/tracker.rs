@@ -147,6 +147,10 @@ pub struct Tracker {
     pauses: Vec<Timestamp>,
 }
 
+/// The connections that are still followed at the end of a capture.
+#[derive(Debug)]
+pub struct Left(std::vec::IntoIter<(wirewhy_protocol::Transport, u32, u32)>);
+
 #[derive(Debug)]
 struct Slot {
     generation: u32,
@@ -294,10 +298,17 @@ impl Tracker {
 
     /// Hands over every connection still followed, by stream number, those over TCP first.
     pub fn finish(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
+        let mut left = self.end();
+        while let Some(connection) = self.next_left(&mut left) {
+            sink(connection);
+        }
+    }
+
+    /// No packet follows: the connections still followed, for [`Tracker::next_left`], by stream number, those over TCP first.
+    pub fn end(&mut self) -> Left {
         use wirewhy_protocol::Transport::{Tcp, Udp};
         self.lookups.finish(self.now);
-        let mut left: Vec<(wirewhy_protocol::Transport, u32, u32)> =
-            Vec::with_capacity(self.following());
+        let mut left = Vec::with_capacity(self.following());
         for (slot, place) in (0u32..).zip(&self.slots) {
             match &place.occupant {
                 Occupant::None => {}
@@ -307,9 +318,19 @@ impl Tracker {
             }
         }
         left.sort_unstable();
-        for (_, _, slot) in left {
-            self.release(slot, Ended::EndOfCapture, sink);
+        Left(left.into_iter())
+    }
+
+    /// Hands over the next of the connections still followed.
+    pub fn next_left(&mut self, left: &mut Left) -> Option<Box<Connection>> {
+        let mut next = None;
+        while next.is_none() {
+            let (_, _, slot) = left.0.next()?;
+            self.release(slot, Ended::EndOfCapture, &mut |connection| {
+                next = Some(connection);
+            });
         }
+        next
     }
 
     /// Time runs forward; a step back of an hour or more is believed, so that one frame with a time far ahead does not make

@@ -115,13 +115,11 @@ impl Judging {
         following: &mut Following,
         sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut done = Ok(());
-        following.tracker.finish(&mut |connection| {
-            if done.is_ok() {
-                done = self.take(connection, sink);
-            }
-        });
-        done?;
+        let mut left = following.tracker.end();
+        while let Some(connection) = following.tracker.next_left(&mut left) {
+            self.take(connection, sink)?;
+            following.tracker.take_back(self.spent.drain(..));
+        }
         self.settle_all(sink)
     }
 
