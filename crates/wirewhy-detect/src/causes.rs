@@ -123,6 +123,11 @@ impl Cause {
 /// findings. To be run after all rules, and again where the survey added or changed a finding. `record_of` gives the record of
 /// a code; a finding without a record is left as it is.
 pub fn link_causes(findings: &mut [Finding], record_of: impl Fn(&str) -> Option<&'static Record>) {
+    // No code explains itself.
+    if let [only] = findings {
+        only.consequence_of = None;
+        return;
+    }
     let links: Vec<Option<&'static str>> = findings
         .iter()
         .map(|finding| {

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use wirewhy_packet::Interval;
 
+use crate::Record;
+
 /// One diagnosed fact about a connection, a service, a host or the capture.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Finding {
@@ -15,7 +17,8 @@ pub struct Finding {
     pub confidence: Confidence,
     /// Who caused it.
     pub culprit: Culprit,
-    /// One sentence with the numbers in it. May hold text from the wire: reporters make it safe.
+    /// One sentence with the numbers in it. May hold text from the wire: reporters make it safe. Empty where the finding was not
+    /// put into words ([`judge_briefly`](crate::judge_briefly)).
     pub summary: String,
     /// Frames that prove it, the decisive one first; at most [`Finding::MAX_FRAMES`].
     pub frames: Vec<u64>,
@@ -26,6 +29,25 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A finding that is to be put into words yet.
+    pub(crate) fn brief(
+        record: &'static Record,
+        severity: Severity,
+        confidence: Confidence,
+        culprit: Culprit,
+    ) -> Finding {
+        Finding {
+            code: record.code,
+            severity,
+            confidence,
+            culprit,
+            summary: String::new(),
+            frames: Vec::new(),
+            facts: Facts::default(),
+            consequence_of: None,
+        }
+    }
+
     /// How many frames a finding cites at most.
     pub const MAX_FRAMES: usize = 16;
 

@@ -1,11 +1,15 @@
 //! All detectors over one connection, and what follows from them.
 
-use wirewhy_flow::{Connection, Ended, EndpointState, EventKind, Transport};
+use wirewhy_flow::{Connection, Ended, EndpointState, Event, EventKind, Position, Side, Transport};
 use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
+use crate::detectors::tcp::{paws_drop, refused, syn_unanswered};
 use crate::record::Readings;
-use crate::{Confidence, Finding, Limits, Role, Severity, TrustStore, link_causes, record_of};
+use crate::{
+    Confidence, DETECTORS, Finding, Limits, Role, Severity, Signs, TrustStore, link_causes,
+    record_of,
+};
 
 /// A connection with what was concluded about it.
 #[derive(Clone, PartialEq, Debug)]
@@ -90,6 +94,56 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
     }
 }
 
+/// Judges a connection as [`judge`] does, and leaves the words of a plain failure, of which there may be masses, for later
+/// ([`Judged::put_into_words`]): an attempt that nothing answered or that the server refused, and that shows nothing else.
+#[must_use]
+pub fn judge_briefly(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -> Judged {
+    match plain_failure(&connection, limits) {
+        Some(finding) => Judged {
+            connection,
+            findings: vec![finding],
+        },
+        None => judge(connection, limits, trust),
+    }
+}
+
+fn plain_failure(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let (client, server) = (&connection.client, &connection.server);
+    let handshake = &connection.tcp.handshake;
+    let unseen = client.tcp.counts.unseen_bytes + server.tcp.counts.unseen_bytes;
+    let began = handshake.first_syn == Some(connection.first) && handshake.syn_acks == 0;
+    let silent = client.first_payload.is_none() && server.first_payload.is_none();
+    if connection.interrupted || !began || !silent || connection.app.is_some() || unseen > 0 {
+        return None;
+    }
+    match Signs::of(connection, limits) {
+        Signs::NO_ANSWER if paws_drop::detect(connection, limits).is_none() => {
+            syn_unanswered::verdict(connection, limits)
+        }
+        Signs::RESET if connection.events.iter().all(refuses) => {
+            // What came from another device than the host has more to say.
+            refused::verdict(connection, limits)
+                .filter(|finding| finding.culprit.role == Role::Server)
+        }
+        _ => None,
+    }
+}
+
+/// Whether an event is a SYN of the client, or a reset of the server in answer to one.
+fn refuses(event: &Event) -> bool {
+    match &event.kind {
+        EventKind::Syn { .. } => event.from == Side::Client,
+        EventKind::Reset(reset) => {
+            let answers = matches!(
+                reset.position,
+                Position::AnswersSyn | Position::IgnoredInSynSent
+            );
+            event.from == Side::Server && answers
+        }
+        _ => false,
+    }
+}
+
 /// What a recording with holes in this very connection leaves of a certainty: the packet that would say otherwise may be
 /// among those it missed.
 fn doubted(confidence: Confidence) -> Confidence {
@@ -100,6 +154,26 @@ fn doubted(confidence: Confidence) -> Confidence {
 }
 
 impl Judged {
+    /// Whether its only finding is to be put into words yet.
+    #[must_use]
+    pub fn is_wordless(&self) -> bool {
+        matches!(self.findings.as_slice(), [only] if only.summary.is_empty())
+    }
+
+    /// Words what was left for later, as [`judge`] would have under the same limits.
+    pub fn put_into_words(&mut self, limits: &Limits) {
+        if let [only] = self.findings.as_mut_slice()
+            && only.summary.is_empty()
+            && let Some(detector) = DETECTORS
+                .iter()
+                .find(|known| known.record.code == only.code)
+            && let Some(mut worded) = detector.detect(&self.connection, limits)
+        {
+            worded.frames.truncate(Finding::MAX_FRAMES);
+            *only = worded;
+        }
+    }
+
     /// How the connection went.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -194,7 +268,7 @@ impl Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{only, without_tcp};
+    use crate::testing::{judge_all, only, without_tcp};
 
     const ANSWER: &str = "0.00 > S 0:0(0)
          0.02 < SA 0:0(0) ack 1
@@ -215,6 +289,45 @@ mod tests {
             (Confidence::Likely, Confidence::Possible)
         );
     }
+    /// A connection judged briefly, and then put into words.
+    fn briefly(connection: &Connection) -> (Judged, Judged) {
+        let limits = Limits::default();
+        let connection = Box::new(connection.clone());
+        let brief = judge_briefly(connection, &limits, &TrustStore::mozilla());
+        let mut worded = brief.clone();
+        worded.put_into_words(&limits);
+        (brief, worded)
+    }
+
+    #[test]
+    fn masses_of_failures_are_put_into_words_later() {
+        for (lines, wordless) in [
+            ("0.0 > S 0:0(0)\n 9 end", true),
+            ("0.0 > S 0:0(0)\n 1.0 > S 0:0(0)\n 9 end", true),
+            (
+                "0.0 > S 0:0(0)\n 0.05 < RA 0:0(0) ack 1 abs-seq win 0 id 0",
+                true,
+            ),
+            (
+                "0.0 > S 0:0(0)\n 0.05 < RA 0:0(0) ack 77 abs-seq win 0 id 0",
+                true,
+            ),
+            (
+                "0.0 > S 0:0(0)\n 0.5 icmp 203.0.113.1 > client unreachable host\n 9 end",
+                false,
+            ),
+            ("0.0 > S 0:0(0)\n 0.1 < SA 0:0(0) ack 1\n 9 end", false),
+            (ANSWER, false),
+        ] {
+            for whole in judge_all(lines) {
+                let (brief, worded) = briefly(&whole.connection);
+                assert_eq!(brief.is_wordless(), wordless, "{lines}");
+                assert_eq!(brief.outcome(), whole.outcome());
+                assert_eq!(worded, whole);
+            }
+        }
+    }
+
     #[test]
     fn there_is_no_path_within_a_host() {
         let slow = |host: &str| {

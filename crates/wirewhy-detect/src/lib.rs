@@ -36,7 +36,7 @@ pub use detectors::{
 };
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use idle::{FatalIdle, idle_before_end};
-pub use judge::{Judged, Outcome, judge};
+pub use judge::{Judged, Outcome, judge, judge_briefly};
 pub use limits::{Change, Limits, Setting, Threshold};
 pub use live::{Reportable, next_deadline, reportable_at};
 pub(crate) use record::Rule;

@@ -156,7 +156,9 @@ impl Signs {
         let silent = server.counts.payload_packets == 0;
         let request = app.is_some_and(has_request);
         let greeting = awaits_greeting(connection);
-        let owed = exchange.asked.is_some() || request || silent && greeting;
+        let begun =
+            connection.tcp.handshake.ack.is_some() || connection.client.last_payload.is_some();
+        let owed = exchange.asked.is_some() || request || silent && greeting && begun;
         self.add(Signs::OWED, owed || app.is_some_and(may_have_only_tickets));
         let closed = server.tcp.fin.is_some() && (silent || request);
         self.add(Signs::CLOSED_OWING, closed);
@@ -165,7 +167,7 @@ impl Signs {
                 .as_ref()
                 .is_some_and(|answer| answer.took() >= limits.slow_response)
         };
-        let slow = greeting
+        let slow = greeting && server.first_payload.is_some()
             || late(&exchange.first)
             || late(&exchange.slowest)
             || app.is_some_and(|app| {

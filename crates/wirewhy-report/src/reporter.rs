@@ -15,6 +15,13 @@ pub trait Reporter {
     /// One connection with what was concluded about it.
     fn connection(&mut self, judged: &Judged) -> io::Result<()>;
 
+    /// Counts a connection with findings that were not put into words, where this reporter needs none of them. Where it returns
+    /// false it counted nothing: the connection is told with words then.
+    fn count(&mut self, judged: &Judged) -> bool {
+        let _ = judged;
+        false
+    }
+
     /// The end: the capture as a whole, and what only shows over many connections.
     fn finish(
         &mut self,

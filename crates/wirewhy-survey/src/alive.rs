@@ -1,5 +1,6 @@
 //! Connections that worked, to be compared with one between the same hosts that fell silent meanwhile.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use wirewhy_detect::LargeUnanswered;
@@ -9,7 +10,7 @@ use crate::recent::{RecentTable, entry};
 
 /// The latest connections of two hosts in which both were heard, by client and server.
 #[derive(Debug, Default)]
-pub(crate) struct Alive(RecentTable<(IpAddr, IpAddr), Vec<Worked>>);
+pub(crate) struct Alive(RecentTable<(IpAddr, IpAddr), VecDeque<Worked>>);
 
 /// A connection whose data got across.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +47,10 @@ impl Alive {
             delivered: [client, server].map(|side| side.tcp.delivery.largest_delivered),
         };
         let known = entry(&mut self.0, (client.address, server.address));
-        known.retain(|other| other.stream != worked.stream);
         if known.len() >= KEPT {
-            known.remove(0);
+            known.pop_front();
         }
-        known.push(worked);
+        known.push_back(worked);
     }
 
     /// The stream of another connection between the same hosts in which packets got across while these large ones did not,

@@ -1,10 +1,13 @@
 //! The outcome of one attempt to use a service.
 
-use wirewhy_flow::{Connection, Ended, EventKind, Side};
+use std::net::IpAddr;
+
+use wirewhy_flow::{Connection, Ended, EventKind, Mark, Side};
 use wirewhy_packet::Interval;
 
+use crate::features::Shown;
 use wirewhy_detect::{
-    Confidence, Culprit, Finding, Group, Judged, Limits, Outcome, Role, Severity, code, record_of,
+    Confidence, Culprit, Finding, Group, Judged, Limits, Outcome, Role, Severity, code,
 };
 
 /// The outcome of an attempt, as the service sees it.
@@ -46,6 +49,42 @@ pub(crate) enum HalfOpen {
     AnsweredAgain,
 }
 
+/// What one connection shows of its service.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) stream: u32,
+    pub(crate) client: IpAddr,
+    /// Its first frame.
+    pub(crate) first: Mark,
+    /// Whether the server was seen.
+    pub(crate) answered: bool,
+    /// See [`answer_ttl`].
+    pub(crate) answer_ttl: Option<u8>,
+    pub(crate) silent: Option<HalfOpen>,
+    pub(crate) outcome: Option<AttemptOutcome>,
+    pub(crate) features: Shown,
+}
+
+impl Attempt {
+    pub(crate) fn of(connection: &Connection, outcome: Option<AttemptOutcome>) -> Attempt {
+        Attempt {
+            stream: connection.stream,
+            client: connection.client.address,
+            first: connection.first,
+            answered: connection.server.was_seen(),
+            answer_ttl: answer_ttl(connection),
+            silent: silent(connection),
+            outcome,
+            features: Shown::of(connection),
+        }
+    }
+
+    /// Whether it shows anything.
+    pub(crate) fn counts(&self) -> bool {
+        self.silent.is_some() || self.outcome.is_some()
+    }
+}
+
 /// How an attempt failed that may be one of a scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FailedProbe {
@@ -60,9 +99,9 @@ pub(crate) enum FailedProbe {
 }
 
 /// The outcome of an attempt; `None` where the capture does not show one, or not enough of it.
-pub(crate) fn outcome(judged: &Judged) -> Option<AttemptOutcome> {
+pub(crate) fn outcome(judged: &Judged, outcome: Outcome) -> Option<AttemptOutcome> {
     judged.connection.tcp.handshake.first_syn?;
-    match judged.outcome() {
+    match outcome {
         Outcome::Undecided => None,
         Outcome::Ok | Outcome::Degraded => judged
             .connection
@@ -109,7 +148,8 @@ fn failed(judged: &Judged) -> AttemptOutcome {
 }
 
 fn is_about_tls(finding: &Finding) -> bool {
-    record_of(finding.code).is_some_and(|record| record.group == Group::Tls)
+    let group = finding.code.split_once('.');
+    group.is_some_and(|(group, _)| group == Group::Tls.name())
 }
 
 fn decisive(finding: &Finding, connection: &Connection) -> u64 {
@@ -122,7 +162,7 @@ fn decisive(finding: &Finding, connection: &Connection) -> u64 {
 
 /// Whether the client sent one SYN and then nothing, not even a reset, although a stack would have sent it again (RFC 6298
 /// section 2.1: after a second) or reacted to the answer by then.
-pub(crate) fn silent(connection: &Connection) -> Option<HalfOpen> {
+fn silent(connection: &Connection) -> Option<HalfOpen> {
     let handshake = &connection.tcp.handshake;
     let first = handshake.first_syn?;
     let counts = &connection.client.counts;
@@ -171,7 +211,7 @@ pub(crate) fn failed_probe(judged: &Judged, limits: &Limits) -> Option<FailedPro
 }
 
 /// The hop count of the first packet in the service's name, a reset included.
-pub(crate) fn answer_ttl(connection: &Connection) -> Option<u8> {
+fn answer_ttl(connection: &Connection) -> Option<u8> {
     connection.server.ttl.first.or_else(|| {
         connection
             .events

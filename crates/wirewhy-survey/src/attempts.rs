@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use indexmap::IndexSet;
 
-use crate::attempt;
+use crate::attempt::{self, Attempt};
 use crate::catalogue::SURVEY;
 use crate::flood::Recorded;
 use crate::group::{GroupFinding, about_host};
 use crate::rule::{Rule, Service, Source};
-use crate::service::ServiceTally;
+use crate::service::{Known, ServiceTally};
 use crate::source::SourceTally;
 use crate::table::Table;
 use wirewhy_detect::wording::socket_of;
@@ -18,14 +18,14 @@ use wirewhy_detect::{Confidence, Finding, Judged, Limits, Outcome, Scope};
 /// Gathers attempts by service and by source.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
-    services: Table<(IpAddr, u16), ServiceTally>,
+    services: Table<(IpAddr, u16), Known>,
     sources: Table<IpAddr, SourceTally>,
     recorded: Recorded,
 }
 
 impl Attempts {
     /// Takes in one connection.
-    pub(crate) fn note(&mut self, judged: &Judged, limits: &Limits) {
+    pub(crate) fn note(&mut self, judged: &Judged, outcome: Outcome, limits: &Limits) {
         let connection = &judged.connection;
         let handshake = &connection.tcp.handshake;
         self.recorded.syn_acks |= handshake.syn_acks > 0;
@@ -36,9 +36,9 @@ impl Attempts {
         if handshake.first_syn.is_none() || connection.is_one_sided() {
             return;
         }
-        let outcome = attempt::outcome(judged);
+        let outcome = attempt::outcome(judged, outcome);
         if let Some(service) = self.services.entry(address) {
-            service.add(connection, outcome);
+            service.add(Attempt::of(connection, outcome));
         }
         if outcome.is_some()
             && let Some(source) = self.sources.entry(connection.client.address)
@@ -104,9 +104,13 @@ impl Attempts {
             .filter(|(_, tally)| tally.scan(limits).is_some())
             .map(|(source, _)| *source)
             .collect();
+        // What is about one attempt and no more only such limits call for.
+        let of_one = limits.down_attempts.min(limits.flood_attempts) <= 1;
         self.services
             .iter()
-            .filter_map(move |((address, port), tally)| {
+            .filter(move |(_, known)| of_one || matches!(known, Known::Often(_)))
+            .filter_map(move |((address, port), known)| {
+                let tally = &*known.tally()?;
                 let service = Service {
                     tally,
                     recorded: &self.recorded,

@@ -75,6 +75,7 @@ mod tests {
         for record in records() {
             for code in record.explained_by.iter().flat_map(|cause| cause.codes()) {
                 assert!(record_of(code).is_some(), "{}: {code}", record.code);
+                assert_ne!(code, record.code);
             }
         }
     }

@@ -66,7 +66,8 @@ impl<T: Hash> DistinctCount<T> {
 /// How many different values came with a key, for the few keys that had the most.
 #[derive(Clone, Debug)]
 pub(crate) struct Leaders<K, V: Hash> {
-    leaders: Vec<(K, DistinctCount<V>)>,
+    /// Each with its values, and the estimate of their number.
+    leaders: Vec<(K, DistinctCount<V>, usize)>,
 }
 
 impl<K, V: Hash> Default for Leaders<K, V> {
@@ -82,24 +83,26 @@ impl<K: Eq, V: Hash> Leaders<K, V> {
 
     /// A new key takes the place of the one with the fewest values.
     pub(crate) fn add(&mut self, key: K, value: &V) {
-        if let Some((_, values)) = self.leaders.iter_mut().find(|(known, _)| *known == key) {
+        let mut leaders = self.leaders.iter_mut();
+        if let Some((_, values, many)) = leaders.find(|(known, ..)| *known == key) {
             values.add(value);
+            *many = values.0.estimate();
             return;
         }
         if self.leaders.len() >= Self::KEPT {
             let counts = (0..).zip(&self.leaders);
-            if let Some((fewest, _)) = counts.min_by_key(|(_, (_, values))| values.0.estimate()) {
+            if let Some((fewest, _)) = counts.min_by_key(|(_, (_, _, many))| *many) {
                 self.leaders.swap_remove(fewest);
             }
         }
         let mut values = DistinctCount::default();
         values.add(value);
-        self.leaders.push((key, values));
+        self.leaders.push((key, values, 1));
     }
 
     /// The most values that came with one key.
     pub(crate) fn most(&self) -> u64 {
-        let counts = self.leaders.iter().map(|(_, values)| values.count());
+        let counts = self.leaders.iter().map(|(_, values, _)| values.count());
         counts.max().unwrap_or(0)
     }
 }

@@ -36,6 +36,32 @@ const FEATURES: [Feature; 8] = [
 
 type Feature = (&'static str, &'static str, fn(&Connection) -> Option<bool>);
 
+/// What one attempt asked for or is like: a bit for each of [`FEATURES`].
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Shown {
+    with: u8,
+    without: u8,
+    /// The server name asked for.
+    name: Option<Box<str>>,
+}
+
+impl Shown {
+    pub(crate) fn of(connection: &Connection) -> Shown {
+        let mut shown = Shown {
+            name: connection.server_name.clone(),
+            ..Shown::default()
+        };
+        for (place, (_, _, shows)) in FEATURES.iter().enumerate() {
+            match shows(connection) {
+                Some(true) => shown.with |= 1 << place,
+                Some(false) => shown.without |= 1 << place,
+                None => {}
+            }
+        }
+        shown
+    }
+}
+
 /// What some attempts at a service have in common.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Features {
@@ -54,18 +80,15 @@ impl Features {
     const NAMES: usize = 8;
 
     /// Takes in one attempt.
-    pub(crate) fn add(&mut self, connection: &Connection) {
+    pub(crate) fn add(&mut self, shown: &Shown) {
         self.attempts = self.attempts.saturating_add(1);
         let counts = self.with.iter_mut().zip(&mut self.without);
-        for ((_, _, shows), (with, without)) in FEATURES.iter().zip(counts) {
-            let count = match shows(connection) {
-                Some(true) => with,
-                Some(false) => without,
-                None => continue,
-            };
-            *count = count.saturating_add(1);
+        for (place, (with, without)) in counts.enumerate() {
+            let is_in = |set: u8| u32::from(set >> place & 1);
+            *with = with.saturating_add(is_in(shown.with));
+            *without = without.saturating_add(is_in(shown.without));
         }
-        match &connection.server_name {
+        match &shown.name {
             Some(name) if self.names.contains(name) => {}
             Some(name) if self.names.len() < Self::NAMES => self.names.push(name.clone()),
             _ => self.other_names = true,

@@ -77,8 +77,30 @@ impl SealedControl {
     }
 }
 
+/// The latest candidates of one address and port. Few ports are connected to more than once.
 #[derive(Clone, Debug, Default)]
-struct Candidates(Vec<Candidate>);
+struct Candidates {
+    earlier: Vec<Candidate>,
+    latest: Option<Candidate>,
+}
+
+impl Candidates {
+    fn add(&mut self, candidate: Candidate) {
+        self.earlier
+            .retain(|other| other.stream != candidate.stream);
+        let before = self.latest.replace(candidate);
+        let stream = self.latest.as_ref().map(|latest| latest.stream);
+        self.earlier
+            .extend(before.filter(|before| Some(before.stream) != stream));
+        if self.earlier.len() >= KEPT {
+            self.earlier.remove(0);
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Candidate> {
+        self.earlier.iter().chain(&self.latest)
+    }
+}
 
 /// A connection that may be a data connection.
 #[derive(Clone, Debug)]
@@ -149,14 +171,7 @@ impl FtpConnections {
         let Some(candidate) = Candidate::of(judged) else {
             return;
         };
-        let known = &mut entry(&mut self.candidates, candidate.server).0;
-        known.retain(|other| other.stream != candidate.stream);
-        if known.len() >= KEPT {
-            known.remove(0);
-        }
-        // Few ports are connected to more than once.
-        known.reserve_exact(1);
-        known.push(candidate);
+        entry(&mut self.candidates, candidate.server).add(candidate);
     }
 
     /// Takes in a control connection, ongoing or not; false where it is none.
@@ -232,6 +247,12 @@ impl FtpConnections {
         }
     }
 
+    /// Whether a connection may be a data connection of a session that is known.
+    pub(crate) fn may_tie(&self, connection: &Connection) -> bool {
+        let any = !self.announced.is_empty() || !self.sealed.is_empty();
+        any && self.tie(connection).is_some()
+    }
+
     /// The control connection of a data connection.
     fn tie(&self, connection: &Connection) -> Option<Tie> {
         let (client, server) = (&connection.client, &connection.server);
@@ -280,7 +301,7 @@ impl FtpConnections {
         let places = places(control, data);
         let known = places.iter().filter_map(|place| self.candidates.get(place));
         let mut known: Vec<&Candidate> = known
-            .flat_map(|known| &known.0)
+            .flat_map(Candidates::iter)
             .filter(|candidate| {
                 announced.fits(candidate.client.0, candidate.first)
                     && !self.is_announced_later(&announced, candidate)
@@ -311,7 +332,7 @@ impl FtpConnections {
             false => Default::default(),
         };
         let mut data: Vec<&Candidate> = known
-            .flat_map(|known| &known.0)
+            .flat_map(Candidates::iter)
             .filter(|data| {
                 let hosts = [data.client.0, data.server.0];
                 if hosts != own && hosts != reversed {

@@ -28,15 +28,12 @@ pub(crate) struct Unanswering(RecentTable<u32, &'static str>);
 
 impl Unanswering {
     /// Takes in a connection that is over.
-    pub(crate) fn note(&mut self, judged: &Judged) {
+    pub(crate) fn note(&mut self, judged: &Judged, outcome: Outcome) {
         let connection = &judged.connection;
-        if connection.server.counts.payload_packets > 0 {
+        if outcome != Outcome::Failed || connection.server.counts.payload_packets > 0 {
             return;
         }
-        let Some(cause) = judged
-            .root_cause()
-            .filter(|_| judged.outcome() == Outcome::Failed)
-        else {
+        let Some(cause) = judged.root_cause() else {
             return;
         };
         make_room(&mut self.0, &connection.stream);

@@ -12,9 +12,19 @@ use crate::recent::{RecentTable, entry};
 
 /// The latest connections that opened, by client and port.
 #[derive(Debug, Default)]
-pub(crate) struct OpenedConnections(RecentTable<OpenedBy, Openings>);
+pub(crate) struct OpenedConnections {
+    opened: RecentTable<OpenedBy, Openings>,
+    /// Whether connections that go on were noted, which are noted again.
+    ongoing: bool,
+}
 
 impl OpenedConnections {
+    /// Takes in a connection that opened and goes on.
+    pub(crate) fn note_ongoing(&mut self, connection: &Connection) {
+        self.ongoing = true;
+        self.note(connection);
+    }
+
     /// Takes in a connection that opened.
     pub(crate) fn note(&mut self, connection: &Connection) {
         let (client, port) = (&connection.client, connection.server.port);
@@ -26,7 +36,11 @@ impl OpenedConnections {
         let by_address = Some(OpenedBy::Address(client.address, port));
         let keys = [by_address, by_link, by_name(connection)];
         for key in keys.into_iter().flatten() {
-            entry(&mut self.0, key).add(Opening {
+            let openings = entry(&mut self.opened, key);
+            if self.ongoing && openings.knows(connection.stream) {
+                continue;
+            }
+            openings.add(Opening {
                 stream: connection.stream,
                 start: connection.first.time,
                 server: connection.server.address,
@@ -46,7 +60,7 @@ impl OpenedConnections {
         let keys = [Some(OpenedBy::Address(client.address, port)), other_family];
         keys.into_iter()
             .flatten()
-            .filter_map(|key| self.0.get(&key))
+            .filter_map(|key| self.opened.get(&key))
             .flat_map(Openings::oldest_first)
             .find(|opening| {
                 let apart = opening.start.since(connection.first.time).abs();
@@ -60,12 +74,17 @@ impl OpenedConnections {
     fn reached_instead(&self, connection: &Connection, limits: &Limits) -> Option<Opening> {
         let key = by_name(connection)?;
         let (first, last) = (connection.first.time, connection.last.time);
-        let opened = self.0.get(&key)?.oldest_first().filter(|opening| {
+        let opened = self.opened.get(&key)?.oldest_first().filter(|opening| {
             opening.server != connection.server.address
                 && first.since(opening.start) <= limits.parallel_attempts
                 && opening.start.since(last) <= NEXT_ADDRESS
         });
         opened.min_by_key(|opening| opening.start).copied()
+    }
+
+    /// Whether the client of an attempt got to another address of the name that it had looked up.
+    pub(crate) fn has_reached_instead(&self, connection: &Connection, limits: &Limits) -> bool {
+        self.reached_instead(connection, limits).is_some()
     }
 
     /// Adds to a finding about an attempt that never opened what became of the client's others.
@@ -165,14 +184,11 @@ impl Openings {
     /// How many are kept of one client and port.
     const KEPT: usize = 32;
 
+    fn knows(&self, stream: u32) -> bool {
+        self.opened.iter().any(|known| known.stream == stream)
+    }
+
     fn add(&mut self, opening: Opening) {
-        if self
-            .opened
-            .iter()
-            .any(|known| known.stream == opening.stream)
-        {
-            return;
-        }
         if self.opened.len() < Self::KEPT {
             self.opened.push(opening);
             return;

@@ -81,7 +81,11 @@ impl SynOptions {
         if connection.tcp.handshake.first_syn.is_none() {
             return;
         }
-        let seen = Ask::ALL.map(|ask| seen(connection, ask, limits));
+        let seen = match asks_nothing(connection) {
+            // It shows the same of each.
+            true => [seen(connection, Ask::Ecn, limits); 3],
+            false => Ask::ALL.map(|ask| seen(connection, ask, limits)),
+        };
         let key = (connection.server.address, connection.server.port);
         for (tally, seen) in entry(&mut self.0, key).iter_mut().zip(seen) {
             let add = |count: &mut u32, is: bool| *count = count.saturating_add(u32::from(is));
@@ -97,6 +101,9 @@ impl SynOptions {
 
     /// The finding about a connection whose SYNs with an option fail where those without it work.
     pub(crate) fn finding_for(&self, connection: &Connection, limits: &Limits) -> Option<Finding> {
+        if asks_nothing(connection) {
+            return None;
+        }
         let key = (connection.server.address, connection.server.port);
         let tallies = self.0.get(&key)?;
         Ask::ALL.into_iter().zip(tallies).find_map(|(ask, tally)| {
@@ -120,6 +127,18 @@ impl SynOptions {
             })
         })
     }
+}
+
+/// Whether SYNs were seen, and none asks for any of these.
+fn asks_nothing(connection: &Connection) -> bool {
+    let mut any = false;
+    connection.events.iter().all(|event| match event.kind {
+        EventKind::Syn { asks, .. } if event.from == Side::Client => {
+            any = true;
+            !asks.ecn && !asks.fast_open
+        }
+        _ => true,
+    }) && any
 }
 
 fn seen(connection: &Connection, ask: Ask, limits: &Limits) -> Seen {

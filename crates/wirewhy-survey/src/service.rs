@@ -1,11 +1,11 @@
 //! The outcomes of the attempts at one service.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 
-use crate::attempt::{self, AttemptOutcome, Failure, HalfOpen};
+use crate::attempt::{Attempt, AttemptOutcome, Failure};
 use crate::distinct_count::DistinctCount;
 use crate::features::Features;
 use crate::flood::Flood;
@@ -102,9 +102,61 @@ impl TtlSet {
     }
 }
 
-impl Worth for ServiceTally {
+/// What is known of one address and port. Most of those that a scan meets are met once.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Known {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// One attempt.
+    Once(Attempt),
+    /// More.
+    Often(Box<ServiceTally>),
+}
+
+impl Known {
+    /// Takes in one attempt.
+    pub(crate) fn add(&mut self, attempt: Attempt) {
+        match self {
+            Known::Often(tally) => tally.add(&attempt),
+            _ if !attempt.counts() => {}
+            Known::Nothing => *self = Known::Once(attempt),
+            Known::Once(_) => self.with_tally(|tally| tally.add(&attempt)),
+        }
+    }
+
+    /// Changes the tally, which is made if need be.
+    fn with_tally(&mut self, change: impl FnOnce(&mut ServiceTally)) {
+        let mut tally = match std::mem::take(self) {
+            Known::Nothing => Box::default(),
+            Known::Once(attempt) => Box::new(ServiceTally::of(&attempt)),
+            Known::Often(tally) => tally,
+        };
+        change(&mut tally);
+        *self = Known::Often(tally);
+    }
+
+    /// Takes in that a connection goes on.
+    pub(crate) fn keep_open(&mut self, stream: u32) {
+        self.with_tally(|tally| tally.keep_open(stream));
+    }
+
+    /// The tally of all attempts.
+    pub(crate) fn tally(&self) -> Option<Cow<'_, ServiceTally>> {
+        match self {
+            Known::Nothing => None,
+            Known::Once(attempt) => Some(Cow::Owned(ServiceTally::of(attempt))),
+            Known::Often(tally) => Some(Cow::Borrowed(tally)),
+        }
+    }
+}
+
+impl Worth for Known {
     fn is_worth_keeping(&self) -> bool {
-        self.attempts > 1 || !self.open.is_empty()
+        match self {
+            Known::Nothing | Known::Once(_) => false,
+            Known::Often(tally) => tally.attempts > 1 || !tally.open.is_empty(),
+        }
     }
 }
 
@@ -115,26 +167,33 @@ impl ServiceTally {
     /// How many that go on are remembered.
     const OPEN: usize = 8;
 
-    pub(crate) fn add(&mut self, connection: &Connection, outcome: Option<AttemptOutcome>) {
-        self.open.retain(|stream| *stream != connection.stream);
-        let silent = attempt::silent(connection);
-        self.add_half_open(connection, silent, outcome);
-        let Some(outcome) = outcome else { return };
-        let start = connection.first.time;
+    fn of(attempt: &Attempt) -> ServiceTally {
+        let mut tally = ServiceTally::default();
+        tally.add(attempt);
+        tally
+    }
+
+    fn add(&mut self, attempt: &Attempt) {
+        self.open.retain(|stream| *stream != attempt.stream);
+        self.add_half_open(attempt);
+        let Some(outcome) = attempt.outcome else {
+            return;
+        };
+        let start = attempt.first.time;
         self.attempts = self.attempts.saturating_add(1);
         self.first = Some(self.first.map_or(start, |first| first.min(start)));
         self.last = Some(self.last.map_or(start, |last| last.max(start)));
         match outcome {
-            AttemptOutcome::Worked => self.add_working(connection),
+            AttemptOutcome::Worked => self.add_working(attempt),
             AttemptOutcome::Left => self.left = self.left.saturating_add(1),
             AttemptOutcome::Failed(failure) => self
                 .failures
                 .get_or_insert_with(|| Box::new(Failures::new(&failure, start)))
-                .add(connection, &failure),
+                .add(attempt, &failure),
         }
     }
 
-    pub(crate) fn keep_open(&mut self, stream: u32) {
+    fn keep_open(&mut self, stream: u32) {
         if self.open.len() < Self::OPEN && !self.open.contains(&stream) {
             self.open.push(stream);
         }
@@ -145,33 +204,29 @@ impl ServiceTally {
         !self.open.is_empty()
     }
 
-    fn add_half_open(
-        &mut self,
-        connection: &Connection,
-        silent: Option<HalfOpen>,
-        outcome: Option<AttemptOutcome>,
-    ) {
-        if silent.is_none() && outcome.is_none() {
+    fn add_half_open(&mut self, attempt: &Attempt) {
+        if !attempt.counts() {
             return;
         }
+        let silent = attempt.silent;
         if self.flood.is_none() && (silent.is_some() || self.attempts >= Self::MANY) {
             self.flood = Some(Box::new(Flood::new()));
         }
         if let Some(flood) = &mut self.flood {
-            flood.add(connection.client.address, connection.first, silent);
+            flood.add(attempt.client, attempt.first, silent);
         }
     }
 
-    fn add_working(&mut self, connection: &Connection) {
+    fn add_working(&mut self, attempt: &Attempt) {
         self.worked = self.worked.saturating_add(1);
-        let start = connection.first.time;
+        let start = attempt.first.time;
         let (from, until) = self.working.unwrap_or((start, start));
         self.working = Some((from.min(start), until.max(start)));
-        if let Some(ttl) = attempt::answer_ttl(connection) {
+        if let Some(ttl) = attempt.answer_ttl {
             self.working_ttls.add(ttl);
         }
-        self.working_features.add(connection);
-        self.add_working_client(connection.client.address);
+        self.working_features.add(&attempt.features);
+        self.add_working_client(attempt.client);
     }
 
     pub(crate) fn add_working_client(&mut self, client: IpAddr) {
@@ -210,12 +265,12 @@ impl Failures {
         }
     }
 
-    fn add(&mut self, connection: &Connection, failure: &Failure) {
+    fn add(&mut self, attempt: &Attempt, failure: &Failure) {
         self.count = self.count.saturating_add(1);
         self.without_result = self
             .without_result
             .saturating_add(u32::from(failure.without_result));
-        let sure = failure.repeated || connection.server.was_seen();
+        let sure = failure.repeated || attempt.answered;
         self.sure = self.sure.saturating_add(u32::from(sure));
         let room = self.kinds.len() < Self::KINDS;
         let mut kinds = self.kinds.iter_mut();
@@ -230,17 +285,17 @@ impl Failures {
             self.culprit.address = None;
         }
         self.confidence = self.confidence.max(failure.confidence);
-        let client = connection.client.address;
+        let client = attempt.client;
         self.clients.add(&client);
         self.know_client(client);
-        let start = connection.first.time;
+        let start = attempt.first.time;
         self.from = self.from.min(start);
         self.until = self.until.max(start);
-        if let Some(ttl) = attempt::answer_ttl(connection) {
+        if let Some(ttl) = attempt.answer_ttl {
             self.ttls.add(ttl);
             self.answered = self.answered.saturating_add(1);
         }
-        self.features.add(connection);
+        self.features.add(&attempt.features);
         if self.frames.len() < Finding::MAX_FRAMES {
             self.frames.push(failure.frame);
         }

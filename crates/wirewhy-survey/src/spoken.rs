@@ -57,7 +57,7 @@ const TRUST: [&str; 2] = [code::TLS_CERT_UNTRUSTED, code::TLS_CERT_CHAIN_INCOMPL
 
 impl Services {
     /// Takes in one connection.
-    pub(crate) fn note(&mut self, judged: &Judged) {
+    pub(crate) fn note(&mut self, judged: &Judged, outcome: Outcome) {
         let connection = &judged.connection;
         let stream = connection.stream;
         let key = key(connection);
@@ -82,7 +82,7 @@ impl Services {
         match spoken.other {
             None => _ = seen.tls.get_or_insert(stream),
             // What failed may have failed for being the wrong one.
-            Some(_) if judged.outcome() == Outcome::Failed => return,
+            Some(_) if outcome == Outcome::Failed => return,
             Some(name) => _ = seen.other.get_or_insert((name, stream)),
         }
         let place = match spoken.proxied {
@@ -101,7 +101,7 @@ impl Services {
 
     /// Adds and changes what other connections to the service show.
     pub(crate) fn revise(&self, judged: &mut Judged, limits: &Limits) {
-        let Some(seen) = self.0.get(&key(&judged.connection)).copied() else {
+        let Some(seen) = self.0.get(&key(&judged.connection)) else {
             return;
         };
         for finding in &mut judged.findings {
@@ -150,7 +150,7 @@ fn is_left_without_tls(finding: &Finding) -> bool {
 }
 
 /// A client that left unused what another one refused with an alert most likely refused it, too.
-fn believe_refusal(connection: &Connection, finding: &mut Finding, seen: Seen) {
+fn believe_refusal(connection: &Connection, finding: &mut Finding, seen: &Seen) {
     let doubted = TRUST.contains(&finding.code)
         && finding.severity == Severity::Note
         && client_did(finding, "left unused");

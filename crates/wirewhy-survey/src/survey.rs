@@ -61,16 +61,17 @@ impl Survey {
         if connection.interrupted {
             return;
         }
+        let outcome = judged.outcome();
         self.faults.note(connection);
         self.alive.note(connection);
         self.hellos.note(connection);
-        self.services.note(judged);
+        self.services.note(judged, outcome);
         self.backends.note(connection);
         self.challenges.note(connection);
         self.options.note(connection, limits);
-        self.attempts.note(judged, limits);
+        self.attempts.note(judged, outcome, limits);
         self.ftp.note(judged);
-        self.unanswering.note(judged);
+        self.unanswering.note(judged, outcome);
         self.probes.note(connection, limits);
         self.note_idle_end(judged, limits);
         if opened(judged) {
@@ -84,7 +85,7 @@ impl Survey {
         self.attempts.note_ongoing(judged);
         self.ftp.note(judged);
         if opened(judged) {
-            self.opened.note(&judged.connection);
+            self.opened.note_ongoing(&judged.connection);
         }
     }
 
@@ -99,9 +100,16 @@ impl Survey {
 
     /// Revises the findings of a connection by what the others show.
     pub fn revise(&self, judged: &mut Judged, limits: &Limits) {
-        let one_direction = one_direction::applies(&self.faults, limits);
+        let has_findings = !judged.findings.is_empty();
+        let one_direction = has_findings && one_direction::applies(&self.faults, limits);
+        if judged.is_wordless() {
+            if !one_direction && !self.bears_on_plain(&judged.connection, limits) {
+                return;
+            }
+            judged.put_into_words(limits);
+        }
         let probe = self.probes.finding_for(&judged.connection, limits);
-        if self.hellos.refuting(&judged.connection).is_some() {
+        if has_findings && self.hellos.refuting(&judged.connection).is_some() {
             let refuted = code::TLS_CLIENT_HELLO_DROPPED;
             judged.findings.retain(|finding| finding.code != refuted);
         }
@@ -143,6 +151,16 @@ impl Survey {
         judged.findings.extend(self.black_hole(judged, limits));
         judged.findings.extend(probe);
         link_causes(&mut judged.findings, record_of);
+    }
+
+    /// Whether other connections bear on an attempt that was refused or not answered, and shows nothing else: it never opened,
+    /// and nothing was said.
+    fn bears_on_plain(&self, connection: &Connection, limits: &Limits) -> bool {
+        self.ftp.may_tie(connection)
+            || self.opened.has_reached_instead(connection, limits)
+            || self.strays.of(connection).is_some()
+            || self.strays.answer_for(connection).is_some()
+            || self.options.finding_for(connection, limits).is_some()
     }
 
     /// Full-sized segments that nothing answers, while smaller ones pass in another connection between the same hosts.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use indexmap::IndexMap;
-use wirewhy_detect::{Finding, Judged, Limits, TrustStore, judge};
+use wirewhy_detect::{Finding, Judged, Limits, TrustStore, judge_briefly};
 use wirewhy_flow::{Bounds, Connection, Lookups, Neighbours, Tracker};
 use wirewhy_packet::{Arp, Decoder, Ip, MacAddr, NeighborDiscovery, Packet, Timestamp, Transport};
 use wirewhy_testkit::trace;
@@ -26,13 +26,14 @@ fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
     let mut survey = Survey::default();
     let mut judged: Vec<Judged> = connections
         .into_iter()
-        .map(|connection| judge(connection, &limits, &trust))
+        .map(|connection| judge_briefly(connection, &limits, &trust))
         .collect();
     for judged in &judged {
         survey.note(judged, &limits);
     }
     for judged in &mut judged {
         survey.revise(judged, &limits);
+        judged.put_into_words(&limits);
     }
     let tally = tracker.tally();
     let recording = CaptureFaults {

@@ -14,9 +14,9 @@ pub use crew::Crew;
 pub use feed::Feed;
 pub use following::Fed;
 use following::Following;
-use judging::Judging;
+use judging::{Judging, Sink};
 use wirewhy_capture::{CaptureInfo, Filters, Recording};
-use wirewhy_detect::{Judged, Limits, TrustStore};
+use wirewhy_detect::{Judged, Limits, Severity, TrustStore};
 use wirewhy_flow::{Bounds, Observed};
 use wirewhy_packet::Packet;
 use wirewhy_protocol::KeyLog;
@@ -83,9 +83,11 @@ impl Analysis {
         packet: &Packet<'_>,
         sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<Option<Observed>> {
+        let mut sink = sink;
         let observed = self.following.observe(packet);
         if !self.following.ended.is_empty() {
-            self.judging.take_all(&mut self.following.ended, sink)?;
+            let ended = &mut self.following.ended;
+            self.judging.take_all(ended, &mut sink)?;
             let spent = self.judging.spent.drain(..);
             self.following.tracker.take_back(spent);
         }
@@ -103,9 +105,11 @@ impl Analysis {
         fed: &Fed<'_, '_>,
         sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<Option<Observed>> {
+        let mut sink = sink;
         let observed = self.following.take(fed);
         if !self.following.ended.is_empty() {
-            self.judging.take_all(&mut self.following.ended, sink)?;
+            let ended = &mut self.following.ended;
+            self.judging.take_all(ended, &mut sink)?;
             let spent = self.judging.spent.drain(..);
             self.following.tracker.take_back(spent);
         }
@@ -123,8 +127,9 @@ impl Analysis {
         summary: &CaptureSummary,
         sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
     ) -> io::Result<(Totals, Vec<GroupFinding>)> {
+        let mut sink = sink;
         let Analysis { following, judging } = &mut self;
-        judging.take_rest(following, sink)?;
+        judging.take_rest(following, &mut sink)?;
         Ok(self.conclude(summary))
     }
 
@@ -155,13 +160,44 @@ impl Analysis {
     }
 }
 
+/// A reporter, and what it was told.
+struct Reported<'a> {
+    reporter: &'a mut dyn Reporter,
+    view: &'a View,
+    /// The worst severity of a finding that is shown.
+    worst: Option<Severity>,
+}
+
+impl Reported<'_> {
+    fn note(&mut self, judged: &Judged) {
+        let shown = judged.findings.iter();
+        let shown = shown.filter(|found| self.view.counts(found));
+        self.worst = self.worst.max(shown.map(|found| found.severity).max());
+    }
+}
+
+impl Sink for Reported<'_> {
+    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+        self.note(judged);
+        self.reporter.connection(judged)
+    }
+
+    fn count(&mut self, judged: &Judged) -> bool {
+        let is_counted = self.reporter.count(judged);
+        if is_counted {
+            self.note(judged);
+        }
+        is_counted
+    }
+}
+
 /// What an analysis of one capture came to.
 #[derive(Clone, Debug)]
 pub struct Analyzed {
     /// The sums over its connections.
     pub totals: Totals,
     /// The worst severity among the findings that are shown, connections and capture together.
-    pub worst: Option<wirewhy_detect::Severity>,
+    pub worst: Option<Severity>,
     /// Whether reading ended early.
     pub cut_short: bool,
 }
@@ -181,11 +217,10 @@ pub fn analyze(
     reporter: &mut dyn Reporter,
 ) -> io::Result<Analyzed> {
     let mut analysis = Analysis::new(options.clone());
-    let mut worst = None;
-    let mut sink = |judged: &Judged| {
-        let shown = judged.findings.iter().filter(|found| view.counts(found));
-        worst = worst.max(shown.map(|finding| finding.severity).max());
-        reporter.connection(judged)
+    let mut sink = Reported {
+        reporter,
+        view,
+        worst: None,
     };
     let Analysis { following, judging } = &mut analysis;
     let mut filters = filters;
@@ -200,7 +235,10 @@ pub fn analyze(
     };
     let (totals, group) = analysis.conclude(&summary);
     let shown = group.iter().filter(|found| view.counts(&found.finding));
-    worst = worst.max(shown.map(|found| found.finding.severity).max());
+    let Reported {
+        reporter, worst, ..
+    } = sink;
+    let worst = worst.max(shown.map(|found| found.finding.severity).max());
     reporter.finish(&summary, &totals, &group)?;
     Ok(Analyzed {
         totals,

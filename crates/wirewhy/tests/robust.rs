@@ -165,17 +165,20 @@ mod robust {
 
     /// Analyses what may be a capture; `None` if it is refused as none. Returns what came of it and how many packets it had.
     fn analysed(bytes: &[u8], number: usize, out: &mut Vec<u8>) -> Option<(Analyzed, u64)> {
+        analysed_by(bytes, &mut Checked(reporter(number, out)))
+    }
+
+    fn analysed_by(bytes: &[u8], reporter: &mut dyn Reporter) -> Option<(Analyzed, u64)> {
         let source = Box::new(Cursor::new(bytes.to_vec()));
         let mut recording = Recording::from(Reader::new(source, "damaged".to_owned()).ok()?);
         let view = View::default();
-        let mut reporter = Checked(reporter(number, out));
         let analyzed = analyze(
             &mut recording,
             None,
             &EngineOptions::default(),
             &view,
             &Crew::default(),
-            &mut reporter,
+            reporter,
         )
         .unwrap();
         let totals = &analyzed.totals;
@@ -354,7 +357,8 @@ mod robust {
                     "{}",
                     path.display()
                 );
-                analysed(bytes, number, &mut second);
+                // Checked counts nothing without words.
+                analysed_by(bytes, reporter(number, &mut second).as_mut());
                 assert!(!first.is_empty());
                 assert!(first == second, "{} differs from itself", path.display());
             }

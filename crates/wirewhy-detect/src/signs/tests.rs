@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::testing::{as_datagrams, codes, judge_all};
-use crate::{Judged, found_without_sign};
+use crate::{Judged, TrustStore, found_without_sign, judge_briefly};
 
 const HELLO: &str = "16030100330100002f030307070707070707070707070707070707070707070707070707070707070707000002c02f01000004000a0000";
 const ANSWER: &str = "160303002a020000260303090909090909090909090909090909090909090909090909090909090909090900c02f00";
@@ -104,6 +104,11 @@ proptest! {
         all.extend(steps);
         for judged in judge_all(&lines(port, &all)) {
             prop_assert_eq!(without_sign(&judged), Vec::<&str>::new());
+            let limits = Limits::default();
+            let connection = judged.connection.clone();
+            let mut brief = judge_briefly(connection, &limits, &TrustStore::mozilla());
+            brief.put_into_words(&limits);
+            prop_assert_eq!(brief, judged);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use wirewhy_detect::{Finding, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_survey::DistinctCount;
@@ -68,7 +69,7 @@ pub(super) struct Cause {
     severity: Severity,
     tally: Tally,
     detail: Detail,
-    places: HashMap<Service, usize>,
+    places: HashMap<Service, usize, RandomState>,
     services: Vec<ServiceProblem>,
     /// How many services there are, once some were folded.
     distinct: Option<Box<DistinctCount<Service>>>,
@@ -116,7 +117,7 @@ impl Cause {
             severity: root.severity,
             tally: Tally::default(),
             detail: Detail::new(Arc::new(root.clone()), place),
-            places: HashMap::new(),
+            places: HashMap::default(),
             services: Vec::new(),
             distinct: None,
             hosts: Common::None,
@@ -138,6 +139,11 @@ impl Cause {
     pub(super) fn sizes(&self) -> impl Iterator<Item = u64> {
         let services = self.services.iter();
         services.map(|service| service.tally.connections)
+    }
+
+    /// Whether the findings about the next connection to a service become the example of it.
+    pub(super) fn keeps_words_of(&self, service: Service) -> bool {
+        self.services.len() < MAX_DETAILS && !self.places.contains_key(&service)
     }
 
     pub(super) fn can_fold(&self) -> bool {
@@ -163,13 +169,14 @@ impl Cause {
         let known = self.services.len();
         let at = *self.places.entry(service).or_insert(known);
         if at == known {
-            // What is cloned for the first connection serves for its service, too.
-            let example = match self.tally.connections {
-                1 => Arc::clone(&self.detail.example),
-                _ => Arc::new(root.clone()),
-            };
-            let detail = Box::new(Detail::new(example, place));
-            let detail = Some(detail).filter(|_| known < MAX_DETAILS);
+            let detail = (known < MAX_DETAILS).then(|| {
+                // What is cloned for the first connection serves for its service, too.
+                let example = match self.tally.connections {
+                    1 => Arc::clone(&self.detail.example),
+                    _ => Arc::new(root.clone()),
+                };
+                Box::new(Detail::new(example, place))
+            });
             self.services.push(ServiceProblem {
                 service,
                 tally: Tally::default(),
@@ -196,9 +203,13 @@ impl Cause {
 
     /// Counts the services from now on, as not all of them will be kept.
     fn distinguish(&mut self) {
-        let distinct = self.distinct.get_or_insert_default();
+        if self.distinct.is_some() {
+            return;
+        }
+        let mut distinct: Box<DistinctCount<Service>> = Box::default();
         let services = self.services.iter();
         services.for_each(|service| distinct.add(&service.service));
+        self.distinct = Some(distinct);
     }
 
     fn index(&mut self) {
@@ -266,7 +277,7 @@ impl Cause {
             severity: Severity::Note,
             tally: Tally::default(),
             detail: whole.detail.clone(),
-            places: HashMap::new(),
+            places: HashMap::default(),
             services: Vec::new(),
             distinct: None,
             hosts: Common::None,

@@ -16,7 +16,7 @@ const MAX_SERVICES: usize = 4096;
 /// at the end.
 const MAX_SOURCES: usize = 16;
 
-/// How many other clients of one cause are remembered to see whether they come again.
+/// How many other clients of one cause are remembered to see how often they come.
 const MET: usize = 64;
 
 /// The address and port of a server.
@@ -37,10 +37,29 @@ pub(super) struct Causes {
 struct Code {
     code: &'static str,
     /// Those of clients that are kept apart.
-    sources: Vec<(IpAddr, Cause)>,
+    sources: Vec<Source>,
     rest: Option<Cause>,
-    /// Clients in `rest` that may come again, by a few bits of their addresses.
-    met: Vec<Option<IpAddr>>,
+    /// Clients in `rest` and how often they came, by a few bits of their addresses: less one for each other client of the same
+    /// bits.
+    met: Vec<(Option<IpAddr>, u64)>,
+    /// No client that is kept apart came less often.
+    fewest: u64,
+}
+
+/// The connections of one client.
+#[derive(Debug)]
+struct Source {
+    client: IpAddr,
+    /// How often it had come before it was kept apart.
+    before: u64,
+    cause: Cause,
+}
+
+impl Source {
+    /// How often it came in all.
+    fn times(&self) -> u64 {
+        self.before.saturating_add(self.cause.connections())
+    }
 }
 
 impl Causes {
@@ -57,12 +76,11 @@ impl Causes {
     /// connections.
     pub(super) fn add(&mut self, judged: &Judged, place: u64) {
         let findings = &judged.findings;
-        let Some(severity) = findings.iter().map(|finding| finding.severity).max() else {
+        let Some(root) = self.root(judged) else {
             return;
         };
-        let Some(root) = judged.root_cause().filter(|_| severity >= self.least) else {
-            return;
-        };
+        let severities = findings.iter().map(|finding| finding.severity);
+        let severity = severities.fold(root.severity, Severity::max);
         let follows = |finding: &Finding| {
             let last = chain(findings, finding).last();
             last.is_some_and(|last| last.code == root.code)
@@ -71,9 +89,8 @@ impl Causes {
             let is_notable = finding.severity >= Severity::Warning || follows(finding);
             is_notable && finding.code != root.code
         });
-        if self.services >= self.room {
-            self.fold();
-        }
+        self.make_room();
+        let source = judged.connection.client.address;
         let at = self.codes.iter().position(|known| known.code == root.code);
         let at = at.unwrap_or_else(|| {
             self.codes.push(Code {
@@ -81,18 +98,44 @@ impl Causes {
                 sources: Vec::new(),
                 rest: None,
                 met: Vec::new(),
+                fewest: 0,
             });
             self.codes.len() - 1
         });
         if let Some(code) = self.codes.get_mut(at) {
-            let cause = code.of_source(judged.connection.client.address, root, place);
+            let cause = code.of_source(source, root, place);
             self.services += cause.count(&judged.connection, (root, severity, place), others);
+        }
+    }
+
+    /// Whether what the findings about a connection say is kept, if it is counted now: it is an example.
+    pub(super) fn keeps_words(&mut self, judged: &Judged) -> bool {
+        let Some(root) = self.root(judged) else {
+            return false;
+        };
+        self.make_room();
+        let connection = &judged.connection;
+        let code = self.codes.iter().find(|known| known.code == root.code);
+        let cause = code.and_then(|code| code.kept(connection.client.address));
+        let service = (connection.server.address, connection.server.port);
+        cause.is_none_or(|cause| cause.keeps_words_of(service))
+    }
+
+    /// The root cause of a connection that counts.
+    fn root<'a>(&self, judged: &'a Judged) -> Option<&'a Finding> {
+        let worst = judged.findings.iter().map(|finding| finding.severity).max();
+        judged.root_cause().filter(|_| worst >= Some(self.least))
+    }
+
+    fn make_room(&mut self) {
+        if self.services >= self.room {
+            self.fold();
         }
     }
 
     fn causes(&mut self) -> impl Iterator<Item = &mut Cause> {
         self.codes.iter_mut().flat_map(|code| {
-            let sources = code.sources.iter_mut().map(|(_, cause)| cause);
+            let sources = code.sources.iter_mut().map(|source| &mut source.cause);
             sources.chain(code.rest.as_mut())
         })
     }
@@ -143,47 +186,89 @@ impl Causes {
 }
 
 impl Code {
-    /// The connections of one client; of many where too many have this cause, until the client comes again: a flood of forged
-    /// addresses costs no more than one address.
-    fn of_source(&mut self, source: IpAddr, root: &Finding, place: u64) -> &mut Cause {
-        let known = self.sources.iter().position(|(known, _)| *known == source);
+    /// The connections of one client; of many where too many have this cause, until the client came more often than one of
+    /// those: a flood of forged addresses costs no more than one address.
+    fn of_source(&mut self, client: IpAddr, root: &Finding, place: u64) -> &mut Cause {
+        let mut at = self.place_of(client);
         let is_full = self.sources.len() >= MAX_SOURCES;
-        let mut at = known;
-        if known.is_none() && (!is_full || self.comes_again(source)) {
+        let before = match at {
+            None if is_full => self.came_often(client),
+            None => Some(0),
+            Some(_) => None,
+        };
+        if let Some(before) = before {
             if is_full {
                 self.merge_smallest();
             }
             at = Some(self.sources.len());
-            self.sources.push((source, Cause::new(root, place)));
+            self.sources.push(Source {
+                client,
+                before,
+                cause: Cause::new(root, place),
+            });
         }
         match at.and_then(|at| self.sources.get_mut(at)) {
-            Some((_, cause)) => cause,
+            Some(source) => &mut source.cause,
             None => self.rest.get_or_insert_with(|| Cause::new(root, place)),
         }
     }
 
+    fn place_of(&self, client: IpAddr) -> Option<usize> {
+        let mut sources = self.sources.iter();
+        sources.position(|source| source.client == client)
+    }
+
+    /// Where the next connection of a client is counted; `None` where it is the first of its kind.
+    fn kept(&self, client: IpAddr) -> Option<&Cause> {
+        if let Some(at) = self.place_of(client) {
+            return self.sources.get(at).map(|source| &source.cause);
+        }
+        let (met, times) = self.met.get(slot(client))?;
+        let is_full = self.sources.len() >= MAX_SOURCES;
+        let may_move = *met == Some(client) && *times >= self.fewest;
+        let moves = may_move && *times >= self.smallest()?.1;
+        self.rest.as_ref().filter(|_| is_full && !moves)
+    }
+
+    /// The place of the client that came least often of those that are kept apart, and how often it came.
+    fn smallest(&self) -> Option<(usize, u64)> {
+        let times = self.sources.iter().map(Source::times).enumerate();
+        times.min_by_key(|(_, times)| *times)
+    }
+
     fn merge_smallest(&mut self) {
-        let sources = self.sources.iter().enumerate();
-        let smallest = sources.min_by_key(|(_, (_, cause))| cause.connections());
-        let Some(at) = smallest.map(|(at, _)| at) else {
+        let Some((at, _)) = self.smallest() else {
             return;
         };
-        let (_, cause) = self.sources.swap_remove(at);
+        let Source { cause, .. } = self.sources.swap_remove(at);
         self.rest = Some(merged(self.rest.take(), cause));
     }
 
-    /// Whether a client that is not kept apart was met lately.
-    fn comes_again(&mut self, source: IpAddr) -> bool {
+    /// Takes in that a client came that is not kept apart. Returns how often it had come before, where with this time it came
+    /// more often than one that is.
+    fn came_often(&mut self, client: IpAddr) -> Option<u64> {
         if self.met.is_empty() {
-            self.met.resize(MET, None);
+            self.met.resize(MET, (None, 0));
         }
-        let bits = match source {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits(),
-        };
-        let slot = usize::try_from((bits ^ (bits >> 64)) % MET as u128).unwrap_or(0);
-        let met = self.met.get_mut(slot);
-        met.is_some_and(|met| met.replace(source) == Some(source))
+        let (met, times) = self.met.get_mut(slot(client))?;
+        if *met != Some(client) {
+            match *times {
+                0 | 1 => (*met, *times) = (Some(client), 1),
+                _ => *times -= 1,
+            }
+            return None;
+        }
+        *times += 1;
+        let before = *times - 1;
+        if before < self.fewest {
+            return None;
+        }
+        self.fewest = self.smallest()?.1;
+        if before < self.fewest {
+            return None;
+        }
+        *self.met.get_mut(slot(client))? = (None, 0);
+        Some(before)
     }
 
     /// How many connections are in reach.
@@ -191,11 +276,11 @@ impl Code {
         let sources = self.sources.iter();
         match reach.whose {
             Whose::Source(source) => sources
-                .filter(|(known, _)| *known == source)
-                .map(|(_, cause)| cause.connections())
+                .filter(|known| known.client == source)
+                .map(|known| known.cause.connections())
                 .sum(),
             Whose::Service(_) | Whose::Host(_) => sources
-                .map(|(_, cause)| cause)
+                .map(|source| &source.cause)
                 .chain(&self.rest)
                 .map(|cause| cause.connections_to(|service| reach.holds(service)))
                 .sum(),
@@ -205,8 +290,8 @@ impl Code {
     fn take(&mut self, reach: &Reach) -> Option<Problem> {
         let mut taken: Option<Cause> = None;
         if let Whose::Source(source) = reach.whose {
-            let at = self.sources.iter().position(|(known, _)| *known == source);
-            taken = at.map(|at| self.sources.swap_remove(at).1);
+            let at = self.place_of(source);
+            taken = at.map(|at| self.sources.swap_remove(at).cause);
             // Before it came again it was one of many.
             let rest = self.rest.as_mut();
             let first = rest.and_then(|rest| rest.take(|found| found.tally.is_only_of(source)));
@@ -214,24 +299,33 @@ impl Code {
                 taken = Some(merged(taken, first));
             }
         } else {
-            let all = self.sources.iter_mut().map(|(_, cause)| cause);
+            let all = self.sources.iter_mut().map(|source| &mut source.cause);
             for cause in all.chain(&mut self.rest) {
                 if let Some(part) = cause.take(|found| reach.holds(found.service)) {
                     taken = Some(merged(taken, part));
                 }
             }
         }
-        self.sources.retain(|(_, cause)| cause.connections() > 0);
+        self.sources.retain(|source| source.cause.connections() > 0);
         self.rest = self.rest.take().filter(|cause| cause.connections() > 0);
         taken.map(Cause::into_problem)
     }
 
     fn into_cause(self) -> Option<Cause> {
-        let sources = self.sources.into_iter().map(|(_, cause)| cause);
+        let sources = self.sources.into_iter().map(|source| source.cause);
         sources
             .chain(self.rest)
             .reduce(|one, other| merged(Some(one), other))
     }
+}
+
+/// Where a client that is not kept apart is remembered.
+fn slot(client: IpAddr) -> usize {
+    let bits = match client {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    usize::try_from((bits ^ (bits >> 64)) % MET as u128).unwrap_or(0)
 }
 
 fn merged(into: Option<Cause>, cause: Cause) -> Cause {

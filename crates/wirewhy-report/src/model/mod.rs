@@ -9,6 +9,7 @@ mod causes;
 mod detail;
 mod entry;
 mod explained;
+mod few;
 mod healthy;
 mod tally;
 
@@ -62,6 +63,16 @@ impl Gathering {
             connections: 0,
             hidden: 0,
         }
+    }
+
+    /// Takes in a connection whose findings have no words, where none of them are kept. Returns whether it did.
+    pub(crate) fn count(&mut self, judged: &Judged) -> bool {
+        let counts = judged.findings.iter().any(|found| self.view.counts(found));
+        let keeps = counts && self.causes.keeps_words(judged);
+        if !keeps {
+            self.add(judged);
+        }
+        !keeps
     }
 
     /// Takes in one connection.

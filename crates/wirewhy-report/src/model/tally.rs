@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 
+use super::few::Few;
 use crate::lookup;
 use crate::names::server_name;
 
@@ -25,13 +26,13 @@ const MAX_NAME: usize = 255;
 pub(crate) struct Tally {
     pub(crate) connections: u64,
     /// The first of them, each with its place among all connections of the recording.
-    streams: Vec<(u64, u32)>,
+    streams: Few<(u64, u32), MAX_STREAMS>,
     /// When the first of them began.
     pub(crate) first: Timestamp,
     /// When the last of them began.
     pub(crate) last: Timestamp,
     /// Some of the clients, each with the place of its first connection.
-    clients: Vec<(u64, IpAddr)>,
+    clients: Few<(u64, IpAddr), MAX_CLIENTS>,
     /// Whether there are others.
     pub(crate) more_clients: bool,
     /// Some of the names the clients asked for. Text from the wire.
@@ -56,9 +57,7 @@ pub(crate) struct Waited {
 impl Tally {
     /// Counts one connection, the `place`th of the recording.
     pub(super) fn count(&mut self, connection: &Connection, place: u64) {
-        if self.streams.len() < MAX_STREAMS {
-            self.streams.push((place, connection.stream));
-        }
+        self.streams.add((place, connection.stream));
         self.spread(connection.first.time, connection.first.time);
         self.connections += 1;
         if let Some(name) = server_name(connection).filter(|_| !self.more_names) {
@@ -95,11 +94,11 @@ impl Tally {
         }
         self.spread(other.first, other.last);
         self.connections += other.connections;
-        self.streams.extend(&other.streams);
-        self.streams.sort_unstable();
-        self.streams.truncate(MAX_STREAMS);
-        for (place, client) in &other.clients {
-            self.add_client(*place, *client);
+        for stream in other.streams.iter() {
+            self.streams.add(stream);
+        }
+        for (place, client) in other.clients.iter() {
+            self.add_client(place, client);
         }
         other
             .names
@@ -122,20 +121,12 @@ impl Tally {
     }
 
     fn add_client(&mut self, place: u64, client: IpAddr) {
-        if let Some((first, _)) = self.clients.iter_mut().find(|(_, known)| *known == client) {
-            *first = place.min(*first);
-        } else if self.clients.last().is_none_or(|(last, _)| place > *last)
-            && self.clients.len() >= MAX_CLIENTS
-        {
-            // The usual case: one that came later than all that are named.
-            self.more_clients = true;
+        let is_known = |(first, known): (u64, IpAddr)| known == client && first <= place;
+        if self.clients.iter().any(is_known) {
             return;
-        } else {
-            self.clients.push((place, client));
         }
-        self.clients.sort_unstable();
-        self.more_clients |= self.clients.len() > MAX_CLIENTS;
-        self.clients.truncate(MAX_CLIENTS);
+        self.clients.take(|(_, known)| *known == client);
+        self.more_clients |= self.clients.add((place, client)).is_some();
     }
 
     fn add_name(&mut self, name: Box<str>) {
@@ -159,23 +150,24 @@ impl Tally {
 
     /// Whether all of them are of one client.
     pub(super) fn is_only_of(&self, client: IpAddr) -> bool {
-        matches!(self.clients.as_slice(), [(_, only)] if *only == client) && !self.more_clients
+        let mut clients = self.clients();
+        clients.next() == Some(client) && clients.next().is_none() && !self.more_clients
     }
 
     /// The clients that are named, in the order of their first connections.
     pub(crate) fn clients(&self) -> impl Iterator<Item = IpAddr> {
-        self.clients.iter().map(|(_, client)| *client)
+        self.clients.iter().map(|(_, client)| client)
     }
 
     /// The streams that are named, in ascending order.
     pub(crate) fn streams(&self) -> Vec<u32> {
-        let mut streams: Vec<u32> = self.streams.iter().map(|(_, stream)| *stream).collect();
+        let mut streams: Vec<u32> = self.streams.iter().map(|(_, stream)| stream).collect();
         streams.sort_unstable();
         streams
     }
 
     /// The stream of the first connection counted, which is the one the example is about.
     pub(crate) fn first_stream(&self) -> u32 {
-        self.streams.first().map_or(0, |(_, stream)| *stream)
+        self.streams.iter().next().map_or(0, |(_, stream)| stream)
     }
 }

@@ -59,6 +59,10 @@ impl<W: Write> Reporter for Text<W> {
         Ok(())
     }
 
+    fn count(&mut self, judged: &Judged) -> bool {
+        self.gathering.count(judged)
+    }
+
     fn finish(
         &mut self,
         capture: &CaptureSummary,

@@ -1,12 +1,15 @@
 //! What becomes an entry of the text report, and what is folded under one.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Judged, Role, Scope, Severity, Value};
+use wirewhy_detect::{
+    Confidence, Culprit, Facts, Finding, Judged, Limits, Role, Scope, Severity, TrustStore, Value,
+    judge_briefly,
+};
 use wirewhy_report::{Color, FilterSummary, Look, Names, Reporter as _, Selection, Text, View};
 use wirewhy_survey::GroupFinding;
 
-use crate::sample::{capture, healthy, refused, tell, totals};
+use crate::sample::{capture, connections, healthy, refused, tell, totals};
 
 fn report(judged: &[Judged], group: &[GroupFinding], view: View) -> String {
     report_at(100, judged, group, view)
@@ -556,4 +559,63 @@ fn the_first_screen_is_the_whole_story() {
             assert!(entry.lines().count() <= most, "{entry}");
         }
     }
+}
+
+/// Attempts of many clients at many services, some refused and some not answered, without words.
+fn scanned() -> Vec<Judged> {
+    let unanswered = connections("0.0 > S 0:0(0)\n 9 end").remove(0);
+    let refused = connections("0.0 > S 0:0(0)\n 0.1 < RA 0:0(0) ack 1\n 9 end").remove(0);
+    let trust = TrustStore::mozilla();
+    let attempt = |number: u32| {
+        let mut connection = match number % 5 {
+            0 => refused.clone(),
+            _ => unanswered.clone(),
+        };
+        // One of them comes late, and then most of the time.
+        let client = match number {
+            3_000.. if !number.is_multiple_of(4) => 99,
+            _ => number * 7 % 41,
+        };
+        connection.stream = number;
+        connection.client.address = Ipv4Addr::from_bits(0x0a00_0000 + client).into();
+        connection.server.address = Ipv4Addr::from_bits(0x0a01_0000 + number % 250).into();
+        connection.server.port = 80 + u16::try_from(number / 250).unwrap();
+        judge_briefly(connection.into(), &Limits::default(), &trust)
+    };
+    (0..6_000).map(attempt).collect()
+}
+
+#[test]
+fn what_is_counted_without_words_makes_the_same_report() {
+    let attempts = scanned();
+    let scanner = beyond(
+        "host.port-scan",
+        (Scope::Host, "10.0.0.99"),
+        Severity::Warning,
+        Facts::default(),
+    );
+    let text = |counts: bool| {
+        let mut out = Vec::new();
+        let (look, view) = (Look::new(100, Color::Never), View::default());
+        let mut text = Text::new(&mut out, look, view, Names::default());
+        let mut worded = 0;
+        for attempt in &attempts {
+            assert!(attempt.is_wordless());
+            if !counts || !text.count(attempt) {
+                let mut attempt = attempt.clone();
+                attempt.put_into_words(&Limits::default());
+                text.connection(&attempt).unwrap();
+                worded += 1;
+            }
+        }
+        let group = std::slice::from_ref(&scanner);
+        text.finish(&capture(), &totals(&attempts), group).unwrap();
+        (String::from_utf8(out).unwrap(), worded)
+    };
+    let ((counted, worded), (told, all)) = (text(true), text(false));
+    assert_eq!(counted, told);
+    assert_eq!(all, 6_000);
+    assert!(worded < 1_000, "{worded}");
+    // The client that came late is found with what it tried.
+    assert!(told.contains("10.0.0.99"), "{told}");
 }

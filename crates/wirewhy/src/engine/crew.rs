@@ -8,10 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
-use wirewhy_detect::Judged;
-
 use super::following::Ended;
-use super::judging::Judging;
+use super::judging::{Judging, Sink};
 
 /// Threads that may help with a capture besides the one that was given it. Several captures at once share them.
 #[derive(Debug, Default)]
@@ -84,7 +82,7 @@ impl Outbox {
 pub(super) fn judge_beside<F>(
     follow: &mut F,
     judging: &mut Judging,
-    sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
+    sink: &mut dyn Sink,
 ) -> io::Result<Option<()>>
 where
     F: FnMut(&Outbox) -> Result<(), Gone> + Send,

@@ -3,12 +3,11 @@
 use std::io;
 
 use wirewhy_capture::{Filters, Recording};
-use wirewhy_detect::Judged;
 use wirewhy_packet::Decoder;
 
 use super::crew::{Crew, Gone, Hired, Outbox, judge_beside};
 use super::following::{Fed, Following};
-use super::judging::Judging;
+use super::judging::{Judging, Sink};
 
 /// After so many packets it is asked whether somebody can help: much more than a thread costs, and soon enough to be there
 /// for most of a large capture.
@@ -59,7 +58,7 @@ pub(super) fn run(
     filters: Option<&mut Filters>,
     crew: &Crew,
     (following, judging): (&mut Following, &mut Judging),
-    sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
+    sink: &mut dyn Sink,
 ) -> io::Result<()> {
     let mut line = Line {
         feed: Feed::new(recording, filters),
@@ -168,6 +167,7 @@ mod tests {
     use wirewhy_testkit::{to_pcap, trace};
 
     use wirewhy_capture::Reader;
+    use wirewhy_detect::Judged;
 
     use super::*;
     use crate::engine::EngineOptions;

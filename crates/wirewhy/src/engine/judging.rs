@@ -3,13 +3,31 @@
 use std::collections::VecDeque;
 use std::io;
 
-use wirewhy_detect::{Judged, judge};
+use wirewhy_detect::{Judged, judge_briefly};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{Survey, Totals};
 
 use super::EngineOptions;
 use super::following::{Ended, Following};
+
+/// Who is told of the connections once they are settled.
+pub(super) trait Sink {
+    /// One connection.
+    fn connection(&mut self, judged: &Judged) -> io::Result<()>;
+
+    /// See [`Reporter::count`](wirewhy_report::Reporter::count).
+    fn count(&mut self, judged: &Judged) -> bool {
+        let _ = judged;
+        false
+    }
+}
+
+impl<F: FnMut(&Judged) -> io::Result<()>> Sink for F {
+    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+        self(judged)
+    }
+}
 
 /// What the connections judged so far came to, and those that wait.
 #[derive(Debug)]
@@ -49,9 +67,9 @@ impl Judging {
     pub(super) fn take(
         &mut self,
         connection: Box<Connection>,
-        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
+        sink: &mut dyn Sink,
     ) -> io::Result<()> {
-        let judged = judge(connection, &self.options.limits, &self.options.trust);
+        let judged = judge_briefly(connection, &self.options.limits, &self.options.trust);
         self.survey.note(&judged, &self.options.limits);
         let since = judged.connection.observed_until;
         let held = Held {
@@ -65,13 +83,12 @@ impl Judging {
         }
     }
 
-    fn tell(
-        &mut self,
-        due: Held,
-        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let judged = self.settle(due.judged);
-        sink(&judged)?;
+    fn tell(&mut self, due: Held, sink: &mut dyn Sink) -> io::Result<()> {
+        let mut judged = self.settle(due.judged);
+        if !judged.is_wordless() || !sink.count(&judged) {
+            judged.put_into_words(&self.options.limits);
+            sink.connection(&judged)?;
+        }
         if self.spent.len() < SPENT {
             self.spent.push(judged.connection);
         }
@@ -79,11 +96,7 @@ impl Judging {
     }
 
     /// Judges all of these, and leaves their places empty.
-    pub(super) fn take_all(
-        &mut self,
-        ended: &mut Ended,
-        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
-    ) -> io::Result<()> {
+    pub(super) fn take_all(&mut self, ended: &mut Ended, sink: &mut dyn Sink) -> io::Result<()> {
         ended
             .drain(..)
             .try_for_each(|connection| self.take(connection, sink))
@@ -113,7 +126,7 @@ impl Judging {
     pub(super) fn take_rest(
         &mut self,
         following: &mut Following,
-        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
+        sink: &mut dyn Sink,
     ) -> io::Result<()> {
         let mut left = following.tracker.end();
         while let Some(connection) = following.tracker.next_left(&mut left) {
@@ -124,10 +137,7 @@ impl Judging {
     }
 
     /// Settles every connection that waits.
-    pub(super) fn settle_all(
-        &mut self,
-        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
-    ) -> io::Result<()> {
+    pub(super) fn settle_all(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
         while let Some(held) = self.held.pop_front() {
             self.tell(held, sink)?;
         }

@@ -35,7 +35,7 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::Tcp(Signs::NO_ANSWER, detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+pub(crate) fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let handshake = &connection.tcp.handshake;
     let last_syn = handshake.last_syn?;
     if connection.server.was_seen() || handshake.ack.is_some() {

@@ -1,6 +1,6 @@
 //! `tcp.refused`: the answer to the SYN is a reset.
 
-use wirewhy_flow::{Connection, Position, Reset, Side};
+use wirewhy_flow::{Connection, Event, Position, Reset, Side};
 use wirewhy_packet::Interval;
 
 use super::{resets, syns};
@@ -47,34 +47,87 @@ struct Distance {
     same_ttl: bool,
 }
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    if connection.tcp.handshake.syn_ack.is_some() || connection.tcp.handshake.ack.is_some() {
-        return None;
-    }
-    let mut refusals = resets(connection, Side::Server).filter(|(_, reset)| {
+/// The reset that refused an attempt, and what it shows.
+struct Refusal<'a> {
+    event: &'a Event,
+    reset: &'a Reset,
+    /// How long after the SYN that it answers; `None` where none was seen.
+    delay: Option<Interval>,
+    asked: Option<&'a Event>,
+    distance: Distance,
+}
+
+fn refusals(connection: &Connection) -> impl Iterator<Item = (&Event, &Reset)> {
+    let is_open =
+        connection.tcp.handshake.syn_ack.is_some() || connection.tcp.handshake.ack.is_some();
+    resets(connection, Side::Server).filter(move |(_, reset)| {
         let answers = matches!(
             reset.position,
             Position::AnswersSyn | Position::IgnoredInSynSent
         );
-        answers || refuses_unseen_syn(connection, reset)
-    });
-    let (event, reset) = refusals.next()?;
-    // The client may ask again after a refusal: what this one answers is the latest SYN before it.
-    let asked = syns(connection)
-        .filter(|syn| syn.frame < event.frame)
-        .last();
-    let delay = asked
-        .map(|syn| event.time.since(syn.time))
-        .filter(|delay| *delay >= Interval::ZERO);
-    let distance = Distance::of(connection, reset, delay, limits);
-    let (role, mut confidence) = distance.verdict();
-    if asked.is_none() {
-        confidence = Confidence::Possible;
+        !is_open && (answers || refuses_unseen_syn(connection, reset))
+    })
+}
+
+impl<'a> Refusal<'a> {
+    fn of(connection: &'a Connection, limits: &Limits) -> Option<Refusal<'a>> {
+        let (event, reset) = refusals(connection).next()?;
+        // The client may ask again after a refusal: what this one answers is the latest SYN before it.
+        let asked = syns(connection)
+            .filter(|syn| syn.frame < event.frame)
+            .last();
+        let delay = asked
+            .map(|syn| event.time.since(syn.time))
+            .filter(|delay| *delay >= Interval::ZERO);
+        Some(Refusal {
+            event,
+            reset,
+            delay,
+            asked,
+            distance: Distance::of(connection, reset, delay, limits),
+        })
     }
-    // A host acknowledges the SYN it refuses. What does not was written by another device, or for another connection.
-    let misfit = reset.position == Position::IgnoredInSynSent;
+
+    /// A host acknowledges the SYN it refuses. What does not was written by another device, or for another connection.
+    fn is_misfit(&self) -> bool {
+        self.reset.position == Position::IgnoredInSynSent
+    }
+
+    fn verdict(&self, connection: &Connection) -> Finding {
+        let (role, mut confidence) = self.distance.verdict();
+        if self.asked.is_none() {
+            confidence = Confidence::Possible;
+        }
+        let address = (role == Role::Server).then_some(connection.server.address);
+        let culprit = Culprit::new(role, address).at_most(match self.is_misfit() {
+            true => Confidence::Possible,
+            false => Confidence::Certain,
+        });
+        Finding {
+            frames: vec![self.event.frame],
+            ..Finding::brief(&RECORD, Severity::Error, confidence, culprit)
+        }
+    }
+}
+
+/// What is concluded, without words.
+pub(crate) fn verdict(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    Some(Refusal::of(connection, limits)?.verdict(connection))
+}
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let refusal = Refusal::of(connection, limits)?;
+    let verdict = refusal.verdict(connection);
+    let Refusal {
+        event,
+        reset,
+        delay,
+        asked,
+        ref distance,
+    } = refusal;
+    let misfit = refusal.is_misfit();
     let server = &connection.server;
-    let reason = match (role, distance.hops_nearer) {
+    let reason = match (verdict.culprit.role, distance.hops_nearer) {
         (Role::Path, Some(hops)) => format!(
             "; it came from {hops} hop(s) nearer than that host's other packets{}, so a device on the way answered in its name",
             if distance.faster {
@@ -97,16 +150,6 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     };
     let took = delay.map_or(String::new(), |delay| format!(" after {}", span(delay)));
     Some(Finding {
-        code: RECORD.code,
-        severity: Severity::Error,
-        confidence,
-        culprit: Culprit::new(role, (role == Role::Server).then_some(server.address)).at_most(
-            if misfit {
-                Confidence::Possible
-            } else {
-                Confidence::Certain
-            },
-        ),
         summary: format!(
             "{} refused the connection with a reset{took}{reason}",
             socket(server)
@@ -115,7 +158,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .into_iter()
             .flatten()
             .chain(
-                refusals
+                refusals(connection)
                     .map(|(other, _)| other.frame)
                     .filter(|frame| *frame != event.frame),
             )
@@ -140,7 +183,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("attempts", connection.tcp.handshake.syns)
             .with("vantage", connection.vantage().name())
             .with("stage", "syn"),
-        consequence_of: None,
+        ..verdict
     })
 }
 

@@ -42,7 +42,8 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::Tcp(Signs::NO_ANSWER, detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+/// What is concluded, without words.
+pub(crate) fn verdict(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let handshake = &connection.tcp.handshake;
     let last_syn = handshake.last_syn?;
     let icmp = connection
@@ -52,19 +53,33 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     if connection.server.was_seen() || handshake.ack.is_some() || icmp {
         return None;
     }
-    let listened = connection.heard_after(last_syn.time);
-    if handshake.syns < 2 && listened < limits.silence {
+    if handshake.syns < 2 && connection.heard_after(last_syn.time) < limits.silence {
         return None;
     }
+    let host_answers = connection.surroundings.server_ttl.is_some();
+    let confidence = match host_answers {
+        true => Confidence::Certain,
+        false => Confidence::Likely,
+    };
+    let culprit = match connection.vantage() {
+        Vantage::ServerSide => Culprit::new(Role::Server, connection.server.address),
+        _ => Role::Unknown.into(),
+    };
+    let severity = Severity::Error;
+    Some(Finding::brief(&RECORD, severity, confidence, culprit))
+}
+
+fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+    let verdict = verdict(connection, limits)?;
+    let handshake = &connection.tcp.handshake;
+    let listened = connection.heard_after(handshake.last_syn?.time);
     let gaps = gaps(connection);
-    let server = &connection.server;
     let host_answers = connection.surroundings.server_ttl.is_some();
     let vantage = connection.vantage();
-    let at_server = vantage == Vantage::ServerSide;
     let summary = format!(
         "{} to {} from {} got no answer of any kind{}; {} for {} after the last one{}",
         count(u64::from(handshake.syns), "SYN"),
-        socket(server),
+        socket(&connection.server),
         connection.client.address,
         over(&gaps),
         if connection.goes_on() {
@@ -73,7 +88,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             "the capture ran on"
         },
         span(listened),
-        match (host_answers, at_server) {
+        match (host_answers, vantage == Vantage::ServerSide) {
             (_, true) =>
                 "; they did reach the server's side, so it is the server that keeps silent",
             (true, _) =>
@@ -82,21 +97,6 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         },
     );
     Some(Finding {
-        code: RECORD.code,
-        severity: Severity::Error,
-        confidence: if host_answers {
-            Confidence::Certain
-        } else {
-            Confidence::Likely
-        },
-        culprit: Culprit::new(
-            if at_server {
-                Role::Server
-            } else {
-                Role::Unknown
-            },
-            at_server.then_some(server.address),
-        ),
         summary,
         frames: syns(connection).map(|event| event.frame).collect(),
         facts: Facts::default()
@@ -111,7 +111,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("host_answers_others", host_answers)
             .with("vantage", vantage.name())
             .with("stage", "syn"),
-        consequence_of: None,
+        ..verdict
     })
 }
 
