@@ -8,7 +8,6 @@ use crate::facts::{AppFacts, SideFacts};
 use crate::ftp::FtpSession;
 use crate::http_facts::HttpFacts;
 use crate::shared_state::SharedState;
-use crate::tls::TlsFacts;
 use crate::types::{Framing, Mark, Role, Segment, What};
 
 /// Both directions of one connection's application bytes.
@@ -45,7 +44,8 @@ impl Conversation {
     /// A segment of the client.
     ///
     /// `at` is the offset of its first byte, `bytes` what was captured of it, `wire_len` its length on the wire; the rest was
-    /// cut by the snap length. The same `context` belongs to all connections of a capture.
+    /// cut by the snap length. The same `context` belongs to all connections of a capture. False where it was
+    /// passed over, so that the conversation wants what it wanted before.
     pub fn client_data(
         &mut self,
         at: u64,
@@ -54,9 +54,9 @@ impl Conversation {
         frame: u64,
         time: Timestamp,
         context: &mut CaptureContext,
-    ) {
+    ) -> bool {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
-        self.segment(Role::Client, segment, context);
+        self.segment(Role::Client, segment, context)
     }
 
     /// A segment of the server; arguments as of [`client_data`](Conversation::client_data).
@@ -68,9 +68,9 @@ impl Conversation {
         frame: u64,
         time: Timestamp,
         context: &mut CaptureContext,
-    ) {
+    ) -> bool {
         let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
-        self.segment(Role::Server, segment, context);
+        self.segment(Role::Server, segment, context)
     }
 
     /// The client's stream ends at this offset (FIN).
@@ -157,7 +157,12 @@ impl Conversation {
         })))
     }
 
-    fn segment(&mut self, role: Role, segment: Segment<'_>, context: &mut CaptureContext) {
+    fn segment(&mut self, role: Role, segment: Segment<'_>, context: &mut CaptureContext) -> bool {
+        if let Stage::Open(state) = &mut self.0
+            && state.side(role).passes_over(segment)
+        {
+            return false;
+        }
         self.read_with(context, |state| {
             let side = match role {
                 Role::Client => &mut state.client,
@@ -167,6 +172,7 @@ impl Conversation {
                 state.resume();
             }
         });
+        true
     }
 
     /// Lets both directions read; the context is lent to them for as long.
@@ -222,9 +228,21 @@ fn add_decrypted(facts: &mut AppFacts, plain: AppFacts) {
 }
 
 impl State {
+    fn side(&mut self, role: Role) -> &mut Direction {
+        match role {
+            Role::Client => &mut self.client,
+            Role::Server => &mut self.server,
+        }
+    }
+
     fn facts(&self) -> AppFacts {
-        let tls = self.shared.tls.as_ref().map(|tls| Box::new(tls.facts()));
-        self.with(self.shared.exchanges.facts(), tls)
+        let mut facts = AppFacts {
+            http: self.shared.exchanges.facts(),
+            tls: self.shared.tls.as_ref().map(|tls| Box::new(tls.facts())),
+            ..AppFacts::default()
+        };
+        self.add_to(&mut facts);
+        facts
     }
 
     /// The facts, where nothing that is missing will arrive any more.
@@ -232,9 +250,11 @@ impl State {
         self.client.skip_gaps(&mut self.shared);
         self.server.skip_gaps(&mut self.shared);
         self.read_decrypted();
-        let tls = self.shared.tls.take().map(|tls| tls.finish());
-        let http = std::mem::take(&mut self.shared.exchanges.tally).facts();
-        Box::new(self.with(http, tls))
+        let mut facts = Box::<AppFacts>::default();
+        facts.http = std::mem::take(&mut self.shared.exchanges.tally).facts();
+        facts.tls = self.shared.tls.take().map(|tls| tls.finish());
+        self.add_to(&mut facts);
+        facts
     }
 
     /// Reads the application data that were decrypted.
@@ -258,54 +278,39 @@ impl State {
         }
     }
 
-    /// The facts: those given, and what is quickly gathered.
-    fn with(&self, http: HttpFacts, tls: Option<Box<TlsFacts>>) -> AppFacts {
+    /// Adds what is quickly gathered to the facts of HTTP and TLS.
+    fn add_to(&self, facts: &mut AppFacts) {
         let exchanges = &self.shared.exchanges;
         let streams = &self.shared.streams;
-        let http = HttpFacts {
-            http2: streams.facts(),
-            ..http
-        };
-        let client = self.client.facts(&self.shared);
-        let server = self.server.facts(&self.shared);
-        let awaiting = match server.framing {
+        facts.http.http2 = streams.facts();
+        facts.client = self.client.facts(&self.shared);
+        facts.server = self.server.facts(&self.shared);
+        facts.awaiting = match facts.server.framing {
             Framing::Boundary => exchanges
                 .awaiting()
                 .or_else(|| {
                     exchanges
                         .awaiting_leave()
-                        .filter(|_| nothing_of_a_body(&client))
+                        .filter(|_| nothing_of_a_body(&facts.client))
                 })
                 .or_else(|| streams.awaiting()),
             // Of HTTP/1 an earlier answer is under way; HTTP/2 answers in any order.
             Framing::Inside(_) => streams.awaiting(),
             Framing::UntilClose | Framing::Unknown(_) => None,
         };
-        let mut facts = AppFacts {
-            client,
-            server,
-            http,
-            awaiting,
-            upgrade: self.shared.upgrade.facts(exchanges.connect()),
-            refusal: self
-                .shared
-                .refusal
-                .clone()
-                .or_else(|| self.shared.upgrade.refusal().cloned().map(Box::new)),
-            ssh: self.shared.ssh.as_ref().map(|ssh| Box::new(ssh.facts())),
-            dns: None,
-            ftp: self.shared.ftp.as_ref().and_then(|ftp| ftp.facts()),
-            tls,
-        };
-        self.client.report(&mut facts);
-        self.server.report(&mut facts);
+        facts.upgrade = self.shared.upgrade.facts(exchanges.connect());
+        let refusal = self.shared.refusal.clone();
+        facts.refusal = refusal.or_else(|| self.shared.upgrade.refusal().cloned().map(Box::new));
+        facts.ssh = self.shared.ssh.as_ref().map(|ssh| Box::new(ssh.facts()));
+        facts.ftp = self.shared.ftp.as_ref().and_then(|ftp| ftp.facts());
+        self.client.report(facts);
+        self.server.report(facts);
         if let Some(dns) = &self.shared.dns {
-            dns.report(&mut facts);
+            dns.report(facts);
         }
         if self.decrypted.has_begun() {
-            add_decrypted(&mut facts, self.decrypted.facts());
+            add_decrypted(facts, self.decrypted.facts());
         }
-        facts
     }
 
     /// Lets a direction continue that waited for the other one: a response for its request, a tunnel for its answer.

@@ -68,13 +68,23 @@ impl Direction {
         }
     }
 
+    /// Whether a segment lies inside a body or a record, of which only the end is of interest, or in a direction of none. Then
+    /// nothing else is to be done about it.
+    #[inline]
+    pub(crate) fn passes_over(&mut self, segment: Segment<'_>) -> bool {
+        let passes = segment.end < self.need && segment.at >= Opening::CAPACITY as u64;
+        if passes {
+            self.seen = self.seen.max(segment.end);
+        }
+        passes
+    }
+
     /// Reads a segment; true where the parser continued, so that the other direction may too.
     pub(crate) fn observe(&mut self, segment: Segment<'_>, shared: &mut SharedState) -> bool {
         self.seen = self.seen.max(segment.end);
         if segment.at < Opening::CAPACITY as u64 {
             self.opening.record(segment.at, segment.bytes);
         }
-        // The hot path: inside a body or a record, or a direction of no interest.
         if segment.end < self.need {
             return false;
         }

@@ -29,6 +29,7 @@ pub(crate) struct SharedState {
 
 impl SharedState {
     /// The TLS state of the connection, created on first use, and what it looks secrets and certificates up in.
+    #[inline]
     pub(crate) fn tls(&mut self) -> Tls<'_> {
         Tls {
             follow: self.tls.get_or_insert_default(),

@@ -65,7 +65,7 @@ pub(crate) fn feed_with(talk: &mut Conversation, piece: &Piece, context: &mut Ca
     match piece.role {
         Client => talk.client_data(piece.at, &piece.bytes, 0, piece.turn, time, context),
         Server => talk.server_data(piece.at, &piece.bytes, 0, piece.turn, time, context),
-    }
+    };
 }
 
 pub(crate) fn close(talk: &mut Conversation, turns: &[Turn]) {

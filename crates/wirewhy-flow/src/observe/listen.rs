@@ -33,21 +33,19 @@ impl Live {
         }
         let end = at.saturating_add(u64::from(len));
         let conversation = &mut self.notes.conversation;
-        match from {
-            Side::Client if len > 0 => {
-                conversation.client_data(at, payload, len, frame, time, context);
+        let mut is_read = match from {
+            _ if len == 0 => false,
+            Side::Client => conversation.client_data(at, payload, len, frame, time, context),
+            Side::Server => conversation.server_data(at, payload, len, frame, time, context),
+        };
+        if segment.is_fin() {
+            match from {
+                Side::Client => conversation.client_closed(end, context),
+                Side::Server => conversation.server_closed(end, context),
             }
-            Side::Server if len > 0 => {
-                conversation.server_data(at, payload, len, frame, time, context);
-            }
-            _ => {}
+            is_read = true;
         }
-        match from {
-            Side::Client if segment.is_fin() => conversation.client_closed(end, context),
-            Side::Server if segment.is_fin() => conversation.server_closed(end, context),
-            _ => {}
-        }
-        if !conversation.wants() {
+        if is_read && !conversation.wants() {
             self.settle_app();
         }
     }

@@ -278,7 +278,7 @@ proptest! {
             match from_client {
                 true => talk.client_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut CaptureContext::default()),
                 false => talk.server_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut CaptureContext::default()),
-            }
+            };
             prop_assert!(talk.retained() < BOUND);
         }
         talk.client_closed(ends.0, &mut CaptureContext::default());
@@ -367,6 +367,31 @@ fn gaps_and_cuts_inside_a_body_cost_nothing() {
     };
     assert_eq!(cut, expected);
     assert_eq!(download(&[], 0).server.truncated().unwrap().begun.frame, 2);
+}
+
+#[test]
+fn a_segment_inside_a_body_is_passed_over_and_counted() {
+    let mut talk = Conversation::new();
+    let mut context = CaptureContext::default();
+    let time = Timestamp(0);
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+    let start = head.len() as u64;
+    assert!(talk.client_data(0, b"GET / HTTP/1.1\r\n\r\n", 0, 1, time, &mut context));
+    assert!(talk.server_data(0, head, 0, 2, time, &mut context));
+    assert!(!talk.server_data(start, &[7; 600], 0, 3, time, &mut context));
+    let Framing::Inside(unfinished) = talk.facts().server.framing else {
+        panic!("{:?}", talk.facts().server.framing);
+    };
+    let (announced, received) = (1_000, 600);
+    assert_eq!(
+        unfinished.what,
+        What::ContentLength {
+            announced,
+            received
+        }
+    );
+    assert!(talk.server_data(start + 600, &[7; 400], 0, 4, time, &mut context));
+    assert_eq!(talk.facts().server.framing, Framing::Boundary);
 }
 
 #[test]
@@ -564,7 +589,7 @@ fn flood(segments: impl Iterator<Item = (bool, u64, Vec<u8>)>) -> usize {
                 Timestamp(1),
                 &mut CaptureContext::default(),
             ),
-        }
+        };
         most = most.max(talk.retained());
     }
     most

@@ -201,6 +201,11 @@ fn length_of(bytes: &[u8], others: impl Fn(u64) -> u64, is_one: impl Fn(u8) -> b
         }
         length += 8;
     }
-    let rest = bytes.get(length..).unwrap_or_default();
-    length + rest.iter().take_while(|byte| is_one(**byte)).count()
+    // Mostly the next byte is of another kind.
+    while let Some(byte) = bytes.get(length)
+        && is_one(*byte)
+    {
+        length += 1;
+    }
+    length
 }
