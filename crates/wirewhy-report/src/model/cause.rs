@@ -262,6 +262,7 @@ impl Cause {
         if self.distinct.is_some() {
             // What was folded cannot be told apart any more.
             self.tally.connections = self.tally.connections.saturating_sub(gone);
+            self.detail = self.detail.of_a_part();
             self.services = left;
             self.index();
         } else {
@@ -276,17 +277,20 @@ impl Cause {
             code: whole.code,
             severity: Severity::Note,
             tally: Tally::default(),
-            detail: whole.detail.clone(),
+            detail: whole.detail.of_a_part(),
             places: HashMap::default(),
             services: Vec::new(),
             distinct: None,
             hosts: Common::None,
             ports: Common::None,
         };
+        let connections: u64 = services.iter().map(|found| found.tally.connections).sum();
         let details = services.iter().map(|found| found.detail.as_deref());
         // Where one of them kept none, that of the whole stands for them.
         let details: Option<Vec<&Detail>> = details.collect();
-        if let Some((first, rest)) = details.as_deref().and_then(<[_]>::split_first) {
+        if connections == whole.tally.connections {
+            cause.detail = whole.detail.clone();
+        } else if let Some((first, rest)) = details.as_deref().and_then(<[_]>::split_first) {
             cause.detail = (*first).clone();
             rest.iter().for_each(|detail| cause.detail.merge(detail));
         }

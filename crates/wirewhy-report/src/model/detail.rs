@@ -51,16 +51,15 @@ const NAMES: [&str; 27] = [
 pub(crate) struct Detail {
     /// The finding of the first of them.
     pub(crate) example: Arc<Finding>,
-    /// Whom the findings blame, how surely, and how often.
-    pub(crate) culprits: Vec<(Blame, u64)>,
-    /// How sure what happened is, and how often.
-    pub(crate) confidences: Vec<(Confidence, u64)>,
-    /// What else was found of these connections, and how often: what followed from the cause, and its symptoms.
-    pub(crate) also: Vec<(&'static str, u64)>,
+    culprits: Vec<(Blame, u64)>,
+    confidences: Vec<(Confidence, u64)>,
+    also: Vec<(&'static str, u64)>,
     /// The kinds of each, by fact.
     facts: Vec<Kinds>,
     /// The place of the first of them among all connections.
     place: u64,
+    /// Whether it is about more connections than these, so that it tells what there is, and not how often.
+    is_of_more: bool,
 }
 
 /// Whom a finding blames.
@@ -100,6 +99,7 @@ impl Detail {
             also: Vec::new(),
             facts: Vec::new(),
             place,
+            is_of_more: false,
         }
     }
 
@@ -117,8 +117,42 @@ impl Detail {
         }
     }
 
+    /// What stands for a part of these connections, where it is not known what belongs to it.
+    pub(super) fn of_a_part(&self) -> Detail {
+        Detail {
+            is_of_more: true,
+            ..self.clone()
+        }
+    }
+
+    /// Whom the findings blame, how surely, and how often; 0 where that is not known.
+    pub(crate) fn culprits(&self) -> Vec<(Blame, u64)> {
+        self.times(&self.culprits)
+    }
+
+    /// How sure what happened is, and how often; 0 where that is not known.
+    pub(crate) fn confidences(&self) -> Vec<(Confidence, u64)> {
+        self.times(&self.confidences)
+    }
+
+    /// What else was found of these connections, and how often: what followed from the cause, and its symptoms. 0 where that is
+    /// not known.
+    pub(crate) fn also(&self) -> Vec<(&'static str, u64)> {
+        self.times(&self.also)
+    }
+
+    fn times<T: Copy>(&self, counted: &[(T, u64)]) -> Vec<(T, u64)> {
+        let mut counted = counted.to_vec();
+        if self.is_of_more {
+            counted.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+            counted.iter_mut().for_each(|(_, times)| *times = 0);
+        }
+        counted
+    }
+
     /// Counts those of another as well.
     pub(super) fn merge(&mut self, other: &Detail) {
+        self.is_of_more |= other.is_of_more;
         if other.place < self.place {
             self.place = other.place;
             self.example = Arc::clone(&other.example);
@@ -188,6 +222,9 @@ impl Detail {
             values.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
             // Where each has its own, it is a name after all.
             let repeats = values.len() <= 2 || (values.len() as u64) < all;
+            if self.is_of_more {
+                values.iter_mut().for_each(|(_, times)| *times = 0);
+            }
             (values.len() > 1 && repeats).then_some((kinds.fact, values))
         })
         .collect()

@@ -125,7 +125,7 @@ pub(super) fn entries<'a>(
     }
     let mut problems = causes.into_problems();
     problems.retain(|problem| {
-        let also = problem.detail.also.iter().map(|(code, _)| *code);
+        let also = problem.detail.also().into_iter().map(|(code, _)| code);
         let mut codes = std::iter::once(problem.code).chain(also);
         codes.any(|code| view.selection.counts(code))
     });
@@ -167,7 +167,7 @@ fn sort(problems: &mut [Problem]) {
 
 /// Whether connections of a problem are those that a finding adds to.
 fn concerns(reach: &Reach, problem: &Problem) -> bool {
-    let also = problem.detail.also.iter().map(|(code, _)| *code);
+    let also = problem.detail.also().into_iter().map(|(code, _)| code);
     let mut codes = std::iter::once(problem.code).chain(also);
     if matches!(reach.whose, Whose::Source(_)) || !codes.any(|code| reach.covers(code)) {
         return false;

@@ -44,13 +44,21 @@ pub(crate) fn all(culprits: &[(Blame, u64)], names: &Names) -> String {
     let (named, others) = culprits.split_at(culprits.len().min(MAX_NAMED));
     let mut parts: Vec<String> = named
         .iter()
-        .map(|(blame, times)| format!("{} ({})", one(*blame, names), words::count(*times)))
+        .map(|(blame, times)| format!("{}{}", one(*blame, names), in_brackets(*times)))
         .collect();
-    let rest: u64 = others.iter().map(|(_, times)| times).sum();
-    if rest > 0 {
-        parts.push(format!("others ({})", words::count(rest)));
+    if !others.is_empty() {
+        let rest = others.iter().map(|(_, times)| times).sum();
+        parts.push(format!("others{}", in_brackets(rest)));
     }
     parts.join("; ")
+}
+
+/// ` (3)`; nothing where how often is not known.
+pub(super) fn in_brackets(times: u64) -> String {
+    match times {
+        0 => String::new(),
+        times => format!(" ({})", words::count(times)),
+    }
 }
 
 /// In as few words as go into a table: `server, likely`, `client 3, path 1`.
@@ -70,7 +78,10 @@ pub(super) fn short(culprits: &[(Blame, u64)]) -> String {
     }
     let parts: Vec<String> = roles
         .iter()
-        .map(|(role, times)| format!("{} {}", role.name(), words::count(*times)))
+        .map(|(role, times)| match times {
+            0 => role.name().to_owned(),
+            times => format!("{} {}", role.name(), words::count(*times)),
+        })
         .collect();
     parts.join(", ")
 }

@@ -6,6 +6,7 @@ use wirewhy_detect::{Confidence, Finding, Record, Severity, Value};
 use wirewhy_packet::Interval;
 use wirewhy_survey::{GroupFinding, record_of};
 
+use super::blame::in_brackets;
 use super::{blame, facts, proof};
 use crate::look::Page;
 use crate::model::{Beyond, Blame, Detail, Entry, Place, Problem, Tally, Waited};
@@ -61,15 +62,15 @@ fn write_cause(
     for line in added(problem, additions) {
         page.labelled("also", &line)?;
     }
-    if !detail.also.is_empty() {
+    if !detail.also().is_empty() {
         page.labelled("also", &format!("seen: {}", others(problem)))?;
     }
     if all {
         facts::write(page, &detail.example, names)?;
     }
     let culprits = match problem.place {
-        Place::One(_) => blame::all(&detail.culprits, names),
-        Place::Many { .. } => blame::all(&blame::by_role(&detail.culprits), names),
+        Place::One(_) => blame::all(&detail.culprits(), names),
+        Place::Many { .. } => blame::all(&blame::by_role(&detail.culprits()), names),
     };
     page.labelled("culprit", &culprits)?;
     let mut frames = proof::frames(&detail.example.frames, page.files);
@@ -99,12 +100,12 @@ fn summary(problem: &Problem) -> String {
     let sentence = Safe(&detail.example.summary).to_string();
     let sentence = sentence.strip_suffix('.').unwrap_or(&sentence);
     let mut behind: Vec<String> = Vec::new();
-    let surely = match detail.confidences.as_slice() {
+    let surely = match detail.confidences().as_slice() {
         [(sure, _)] => surely(*sure),
         several => {
             let counts = several
                 .iter()
-                .map(|(sure, times)| format!("{} {}", words::count(*times), sure.name()));
+                .map(|(sure, times)| times_of(*times, sure.name()));
             behind.push(counts.collect::<Vec<_>>().join(", "));
             surely(detail.example.confidence)
         }
@@ -249,7 +250,7 @@ const MAX_STREAMS: usize = 6;
 
 /// What else was found of the connections, and how often.
 fn others(problem: &Problem) -> String {
-    let mut also = problem.detail.also.clone();
+    let mut also = problem.detail.also();
     also.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
     counted(&also, problem.tally.connections)
 }
@@ -260,7 +261,7 @@ fn counted(codes: &[(&str, u64)], all: u64) -> String {
         .iter()
         .map(|(code, times)| match all {
             1 => (*code).to_owned(),
-            _ => format!("{code} ({})", words::count(*times)),
+            _ => format!("{code}{}", in_brackets(*times)),
         })
         .collect();
     if !more.is_empty() {
@@ -327,9 +328,17 @@ pub(super) fn kinds_of(problem: &Problem) -> Option<String> {
 fn kinds(fact: &str, values: &[(&Value, u64)]) -> String {
     let values = values.iter().map(|(value, times)| {
         let value = words::value(fact, value);
-        format!("{} {value}", words::count(*times))
+        times_of(*times, &value)
     });
     values.collect::<Vec<_>>().join(", ")
+}
+
+/// `3 likely`; no number where how often is not known.
+fn times_of(times: u64, what: &str) -> String {
+    match times {
+        0 => what.to_owned(),
+        times => format!("{} {what}", words::count(times)),
+    }
 }
 
 /// Where an entry is, in a few words without names.
@@ -502,9 +511,11 @@ fn explained(beyond: &Beyond<'_>) -> String {
     for problem in &beyond.explains {
         all += problem.tally.connections;
         let own = std::iter::once((problem.code, problem.tally.connections));
-        for (code, times) in own.chain(problem.detail.also.iter().copied()) {
+        for (code, times) in own.chain(problem.detail.also()) {
             match codes.iter_mut().find(|(known, _)| *known == code) {
-                Some((_, sum)) => *sum += times,
+                // How often in all is known only where it is for each.
+                Some((_, sum)) if *sum > 0 && times > 0 => *sum += times,
+                Some((_, sum)) => *sum = 0,
                 None => codes.push((code, times)),
             }
         }

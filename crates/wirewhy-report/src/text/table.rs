@@ -84,7 +84,7 @@ fn row(entry: &Entry<'_>) -> Row {
     let connections = entry.connections();
     let (culprits, what, is_possible) = match entry {
         Entry::Cause(problem, _) => (
-            problem.detail.culprits.clone(),
+            problem.detail.culprits(),
             entry::kinds_of(problem),
             problem.detail.is_possible(),
         ),

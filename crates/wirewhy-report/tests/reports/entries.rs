@@ -167,6 +167,48 @@ fn a_dead_service_takes_its_attempts_and_no_others() {
 }
 
 #[test]
+fn how_often_is_said_only_of_what_was_counted_apart() {
+    let of = |role: Role, server: u32| {
+        let mut found = finding("tcp.refused", Severity::Error);
+        found.culprit = role.into();
+        found.confidence = match role {
+            Role::Path => Confidence::Certain,
+            _ => Confidence::Likely,
+        };
+        let address = format!("10.0.{server}.9:443");
+        judged(server, "10.0.0.1:9", &address, vec![found])
+    };
+    let report_of = |services: u32| {
+        let servers = (0..services).flat_map(|server| [(server, Role::Server); 2]);
+        let paths = (0..services).map(|server| (server, Role::Path));
+        let all: Vec<Judged> = servers.chain(paths).map(|(n, role)| of(role, n)).collect();
+        let down = beyond(
+            "service.down",
+            (Scope::Service, "10.0.1.9:443"),
+            Severity::Error,
+            causes(&["tcp.refused"]),
+        );
+        report(&all, &[down], View::default())
+    };
+    // Few services: each was counted by itself.
+    let few = report_of(4);
+    assert!(few.contains("server 2, path 1"), "{few}");
+    assert!(
+        few.contains("the server, likely (2); the path, certain (1)"),
+        "{few}"
+    );
+    // Of many, those of the dead one cannot be told apart from the others.
+    let many = report_of(40);
+    let expected = ["error 117 tcp.refused", "error 3 service.down"];
+    assert_eq!(table(&many), expected, "{many}");
+    assert!(many.contains("server, path "), "{many}");
+    assert!(
+        many.contains("the server, likely; the path, certain\n"),
+        "{many}"
+    );
+}
+
+#[test]
 fn a_scan_takes_what_its_source_tried_however_many_others_failed() {
     let mut all: Vec<Judged> = Vec::new();
     let mut stream = 0;
