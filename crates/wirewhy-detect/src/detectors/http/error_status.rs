@@ -208,6 +208,27 @@ mod tests {
     }
 
     #[test]
+    fn apache_as_a_gateway_and_as_a_server_that_is_closed() {
+        let proved = |status: &str, body: &str| {
+            let found = only(&exchanges(&[("GET /a", status, "", body)]));
+            assert!(
+                found.summary.contains("written by Apache itself"),
+                "{}",
+                found.summary
+            );
+            found.facts.value("gateway_proved").cloned()
+        };
+        let invalid =
+            "<p>The proxy server received an invalid\r\nresponse from an upstream server.<br />";
+        assert_eq!(proved("502 Proxy Error", invalid), Some(true.into()));
+        let late = "<p>The gateway did not receive a timely response\nfrom the upstream server or application.</p>";
+        assert_eq!(proved("504 Gateway Timeout", late), Some(true.into()));
+        // A server says the same about itself.
+        let busy = "<p>The server is temporarily unable to service your\nrequest due to maintenance downtime or capacity\nproblems.";
+        assert_eq!(proved("503 Service Unavailable", busy), Some(false.into()));
+    }
+
+    #[test]
     fn the_worst_is_named_and_the_others_are_counted() {
         let found = only(&exchanges(&[
             ("GET /a", "404 Not Found", "", ""),

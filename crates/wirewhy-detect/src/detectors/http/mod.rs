@@ -194,7 +194,10 @@ const WORTH_SAYING: Interval = Interval::from_secs(1);
 fn is_proved(kind: &Refusals) -> bool {
     match &kind.detail.author {
         Some(Author::ProxyStatus { .. } | Author::Relayed(_) | Author::OwnHeader(_)) => true,
-        Some(Author::OwnText(gateway)) => *gateway != Gateway::Nginx,
+        // Those are origins, too; Apache's words about a server behind it are in its 502 and 504.
+        Some(Author::OwnText(Gateway::Nginx)) => false,
+        Some(Author::OwnText(Gateway::Apache)) => kind.status != 503,
+        Some(Author::OwnText(_)) => true,
         Some(Author::OwnStatus(_) | Author::NotMarked(_)) | None => false,
     }
 }
