@@ -35,6 +35,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod totals;
+mod upstreams;
 
 pub use catalogue::{record_of, records};
 pub use distinct_count::DistinctCount;

@@ -30,6 +30,7 @@ use crate::recording::CaptureFaults;
 use crate::rule::{IdleEnd, IdleTimes, Rule};
 use crate::spoken::Services;
 use crate::strays::Strays;
+use crate::upstreams::Upstreams;
 
 /// Gathers what shows only over many connections, in bounded tables: a full one forgets the half it has known longest.
 #[derive(Debug, Default)]
@@ -47,6 +48,7 @@ pub struct Survey {
     attempts: Attempts,
     ftp: FtpConnections,
     unanswering: Unanswering,
+    upstreams: Upstreams,
     faults: CaptureFaults,
 }
 
@@ -72,6 +74,7 @@ impl Survey {
         self.attempts.note(judged, outcome, limits);
         self.ftp.note(judged);
         self.unanswering.note(judged, outcome);
+        self.upstreams.note(judged);
         self.probes.note(connection, limits);
         self.note_idle_end(judged, limits);
         if opened(judged) {
@@ -151,6 +154,7 @@ impl Survey {
         judged.findings.extend(self.black_hole(judged, limits));
         judged.findings.extend(probe);
         link_causes(&mut judged.findings, record_of);
+        self.upstreams.revise(judged);
     }
 
     /// Whether other connections bear on an attempt that was refused or not answered, and shows nothing else: it never opened,
@@ -161,6 +165,7 @@ impl Survey {
             || self.strays.of(connection).is_some()
             || self.strays.answer_for(connection).is_some()
             || self.options.finding_for(connection, limits).is_some()
+            || self.upstreams.bear_on(connection)
     }
 
     /// Full-sized segments that nothing answers, while smaller ones pass in another connection between the same hosts.
