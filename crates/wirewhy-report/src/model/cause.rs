@@ -35,6 +35,27 @@ pub(crate) struct Problem {
     pub(crate) detail: Detail,
     /// Where.
     pub(crate) place: Place,
+    /// What follows from it in other connections: a gateway's answers to its clients.
+    pub(crate) follows: Vec<Problem>,
+}
+
+impl Problem {
+    /// Whether it is about connections to a service.
+    pub(super) fn is_at(&self, service: Service) -> bool {
+        match &self.place {
+            Place::One(own) => *own == service,
+            Place::Many { services, .. } => services.iter().any(|found| found.service == service),
+        }
+    }
+
+    /// How many connections it is about, with those in which it only has consequences.
+    pub(crate) fn connections(&self) -> u64 {
+        let follows = self.follows.iter();
+        self.tally.connections
+            + follows
+                .map(|problem| problem.tally.connections)
+                .sum::<u64>()
+    }
 }
 
 /// Which service, or which services.
@@ -328,6 +349,7 @@ impl Cause {
             tally: self.tally,
             detail: self.detail,
             place,
+            follows: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use wirewhy_detect::{Finding, Judged, Severity};
 
 use super::cause::{Cause, Problem};
+use super::detail::behind;
 use super::explained::{Reach, Whose};
 use crate::view::chain;
 
@@ -18,6 +19,9 @@ const MAX_SOURCES: usize = 16;
 
 /// How many other clients of one cause are remembered to see how often they come.
 const MET: usize = 64;
+
+/// With so many codes, and services behind them, what is behind others is not kept apart any more.
+const MAX_STORIES: usize = 256;
 
 /// The address and port of a server.
 pub(crate) type Service = (IpAddr, u16);
@@ -36,6 +40,8 @@ pub(super) struct Causes {
 #[derive(Debug)]
 struct Code {
     code: &'static str,
+    /// The service and the root cause of the connections behind all of them, where these are known.
+    behind: Option<(Service, String)>,
     /// Those of clients that are kept apart.
     sources: Vec<Source>,
     rest: Option<Cause>,
@@ -91,10 +97,15 @@ impl Causes {
         });
         self.make_room();
         let source = judged.connection.client.address;
-        let at = self.codes.iter().position(|known| known.code == root.code);
+        let behind = behind(root).filter(|_| self.codes.len() < MAX_STORIES);
+        let at = self.codes.iter().position(|known| {
+            let own = known.behind.as_ref();
+            known.code == root.code && own.map(|(service, code)| (*service, &**code)) == behind
+        });
         let at = at.unwrap_or_else(|| {
             self.codes.push(Code {
                 code: root.code,
+                behind: behind.map(|(service, code)| (service, code.to_owned())),
                 sources: Vec::new(),
                 rest: None,
                 met: Vec::new(),
@@ -115,7 +126,9 @@ impl Causes {
         };
         self.make_room();
         let connection = &judged.connection;
-        let code = self.codes.iter().find(|known| known.code == root.code);
+        let mut codes = self.codes.iter();
+        // What is behind others has words.
+        let code = codes.find(|known| known.code == root.code && known.behind.is_none());
         let cause = code.and_then(|code| code.kept(connection.client.address));
         let service = (connection.server.address, connection.server.port);
         cause.is_none_or(|cause| cause.keeps_words_of(service))

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use wirewhy_detect::{Confidence, Finding, Role, Value};
 
+use super::causes::Service;
+
 /// How many culprits are kept apart. Addresses are kept only while they are few: a scan blames a different host each time.
 const MAX_CULPRITS: usize = 8;
 
@@ -16,7 +18,7 @@ const MAX_VALUES: usize = 6;
 const MAX_LENGTH: usize = 48;
 
 /// Facts that name a connection, a certificate or a place, or that are shown elsewhere: they say not what went wrong.
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 28] = [
     "stage",
     "vantage",
     "server_name",
@@ -44,6 +46,7 @@ const NAMES: [&str; 27] = [
     "sender",
     "roots",
     "alert_seen",
+    "upstream_cause",
 ];
 
 /// The findings about the connections of a problem.
@@ -56,6 +59,8 @@ pub(crate) struct Detail {
     also: Vec<(&'static str, u64)>,
     /// The kinds of each, by fact.
     facts: Vec<Kinds>,
+    /// The service and the root cause of the connections that made these fail, where it is one, and of how many.
+    behind: Option<(Service, String, u64)>,
     /// The place of the first of them among all connections.
     place: u64,
     /// Whether it is about more connections than these, so that it tells what there is, and not how often.
@@ -98,8 +103,25 @@ impl Detail {
             confidences: Vec::new(),
             also: Vec::new(),
             facts: Vec::new(),
+            behind: None,
             place,
             is_of_more: false,
+        }
+    }
+
+    /// The service and the root cause of the connections that made all of `connections` fail.
+    pub(super) fn all_behind(&self, connections: u64) -> Option<(Service, &str)> {
+        let (service, code, tied) = self.behind.as_ref()?;
+        (*tied == connections).then_some((*service, code))
+    }
+
+    /// Counts connections that one to this service made fail.
+    fn tie(&mut self, service: Service, code: &str, connections: u64) {
+        let (known, cause, tied) = self
+            .behind
+            .get_or_insert_with(|| (service, code.to_owned(), 0));
+        if *known == service && cause == code {
+            *tied += connections;
         }
     }
 
@@ -109,6 +131,9 @@ impl Detail {
         add(&mut self.confidences, root.confidence, 1);
         for finding in others {
             add(&mut self.also, finding.code, 1);
+        }
+        if let Some((service, code)) = behind(root) {
+            self.tie(service, code, 1);
         }
         for (fact, value) in &root.facts.0 {
             if is_kind(fact, value) {
@@ -165,6 +190,9 @@ impl Detail {
         }
         for (code, times) in &other.also {
             add(&mut self.also, code, *times);
+        }
+        if let Some((service, code, connections)) = &other.behind {
+            self.tie(*service, code, *connections);
         }
         for kinds in &other.facts {
             for (value, times) in &kinds.values {
@@ -235,6 +263,19 @@ impl Detail {
         let possible = |(sure, _): &(Confidence, u64)| *sure == Confidence::Possible;
         self.confidences.iter().all(possible)
     }
+}
+
+/// The service and the root cause of the connections that a finding says are behind its own.
+pub(super) fn behind(finding: &Finding) -> Option<(Service, &str)> {
+    let fact = |name| finding.facts.value(name);
+    let (Some(Value::Address(address)), Some(Value::Count(port)), Some(Value::Text(code))) = (
+        fact("upstream_address"),
+        fact("upstream_port"),
+        fact("upstream_cause"),
+    ) else {
+        return None;
+    };
+    Some(((*address, u16::try_from(*port).ok()?), code))
 }
 
 fn add<K: Copy + PartialEq>(counts: &mut Vec<(K, u64)>, key: K, times: u64) {

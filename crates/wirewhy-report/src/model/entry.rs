@@ -4,7 +4,7 @@ use wirewhy_detect::{Role, Scope, Severity};
 use wirewhy_survey::GroupFinding;
 
 use super::cause::{Place, Problem};
-use super::causes::Causes;
+use super::causes::{Causes, Service};
 use super::explained::{Reach, Whose};
 use super::tally::Tally;
 use crate::View;
@@ -52,11 +52,8 @@ impl Entry<'_> {
     /// How many connections it is about, as far as they are entries of their own otherwise.
     pub(crate) fn connections(&self) -> u64 {
         match self {
-            Entry::Cause(problem, _) => problem.tally.connections,
-            Entry::Beyond(beyond) => {
-                let explained = beyond.explains.iter();
-                explained.map(|problem| problem.tally.connections).sum()
-            }
+            Entry::Cause(problem, _) => problem.connections(),
+            Entry::Beyond(beyond) => beyond.explains.iter().map(Problem::connections).sum(),
         }
     }
 }
@@ -129,6 +126,7 @@ pub(super) fn entries<'a>(
         let mut codes = std::iter::once(problem.code).chain(also);
         codes.any(|code| view.selection.counts(code))
     });
+    fold_stories(&mut problems, &mut heads);
     sort(&mut problems);
     let mut added: Vec<(Box<Problem>, Vec<&'a GroupFinding>)> = problems
         .into_iter()
@@ -155,6 +153,36 @@ pub(super) fn entries<'a>(
         key(b).cmp(&key(a)).then_with(|| a.code().cmp(b.code()))
     });
     entries
+}
+
+/// What a gateway answered its clients goes under the cause that its own connections show.
+fn fold_stories(problems: &mut Vec<Problem>, heads: &mut [Beyond<'_>]) {
+    let (followers, mut causes): (Vec<Problem>, Vec<Problem>) = std::mem::take(problems)
+        .into_iter()
+        .partition(|problem| behind(problem).is_some());
+    for follower in followers {
+        let cause = behind(&follower).and_then(|(service, code)| {
+            let is_cause = |problem: &&mut Problem| problem.code == code && problem.is_at(service);
+            let explained = heads.iter_mut().flat_map(|head| &mut head.explains);
+            causes.iter_mut().chain(explained).find(is_cause)
+        });
+        match cause {
+            Some(cause) => {
+                cause.severity = cause.severity.max(follower.severity);
+                cause.follows.push(follower);
+            }
+            None => problems.push(follower),
+        }
+    }
+    problems.append(&mut causes);
+    for problem in problems {
+        sort(&mut problem.follows);
+    }
+}
+
+/// The service and the root cause of the connections behind all of a problem.
+fn behind(problem: &Problem) -> Option<(Service, &str)> {
+    problem.detail.all_behind(problem.tally.connections)
 }
 
 fn sort(problems: &mut [Problem]) {

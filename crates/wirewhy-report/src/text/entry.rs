@@ -62,6 +62,9 @@ fn write_cause(
     for line in added(problem, additions) {
         page.labelled("also", &line)?;
     }
+    for line in consequences(std::slice::from_ref(problem)) {
+        page.labelled("also", &line)?;
+    }
     if !detail.also().is_empty() {
         page.labelled("also", &format!("seen: {}", others(problem)))?;
     }
@@ -77,7 +80,24 @@ fn write_cause(
     if problem.tally.connections > 1 {
         frames.push_str(&format!(" of stream {}", problem.tally.first_stream()));
     }
-    page.labelled("proof", &format!("{frames}; {}", filter(&[&problem.tally])))
+    let tallies = with_consequences(std::slice::from_ref(problem));
+    page.labelled("proof", &format!("{frames}; {}", filter(&tallies)))
+}
+
+/// What follows from problems in other connections, a line for each kind.
+fn consequences(problems: &[Problem]) -> Vec<String> {
+    let follows = problems.iter().flat_map(|problem| &problem.follows);
+    follows
+        .map(|problem| format!("{}: {}", problem.code, summary(problem)))
+        .collect()
+}
+
+/// The connections of problems, and those in which they only have consequences.
+fn with_consequences(problems: &[Problem]) -> Vec<&Tally> {
+    let all = problems
+        .iter()
+        .flat_map(|problem| std::iter::once(problem).chain(&problem.follows));
+    all.map(|problem| &problem.tally).collect()
 }
 
 /// What the lookup lost the first of the connections that depended on one.
@@ -469,6 +489,9 @@ fn write_beyond(
             page.labelled("", &format!("others: {}", words::count(rest as u64)))?;
         }
     }
+    for line in consequences(&beyond.explains) {
+        page.labelled("also", &line)?;
+    }
     if !beyond.explains.is_empty() {
         page.labelled("also", &format!("seen: {}", explained(beyond)))?;
     }
@@ -491,12 +514,7 @@ fn write_beyond(
         proved.push(format!("{lead}{frames}"));
     }
     if !beyond.explains.is_empty() {
-        let tallies: Vec<&Tally> = beyond
-            .explains
-            .iter()
-            .map(|problem| &problem.tally)
-            .collect();
-        proved.push(filter(&tallies));
+        proved.push(filter(&with_consequences(&beyond.explains)));
     }
     if proved.is_empty() {
         return Ok(());
