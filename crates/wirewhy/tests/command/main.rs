@@ -19,4 +19,6 @@ mod scan;
 #[cfg(test)]
 mod threads;
 #[cfg(test)]
+mod ties;
+#[cfg(test)]
 mod usage;
