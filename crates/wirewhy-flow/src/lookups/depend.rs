@@ -507,6 +507,36 @@ mod tests {
         }
     }
 
+    /// A ClientHello that asks for www.example.com.
+    const HELLO: &str = concat!(
+        "160301004701000043030307070707070707070707070707070707070707070707070707070707070707070000",
+        "02c02f0100001800000014001200000f7777772e6578616d706c652e636f6d"
+    );
+
+    #[test]
+    fn the_name_in_the_hello_ties_a_connection_whose_address_is_from_nowhere() {
+        let asking_for = |name: &str| {
+            format!(
+                "server 192.0.2.80:443
+                 0.00 dns 192.0.2.1:5000 > 192.0.2.53 7 {name} A
+                 0.10 dns 192.0.2.1:5000 < 192.0.2.53 7 servfail {name} A
+                 0.20 > S 0:0(0)
+                 0.21 < SA 0:0(0) ack 1
+                 0.22 > A 1:1(0) ack 1
+                 0.23 > PA 1:77(76) ack 1 hex {HELLO}
+                 0.24 < RA 1:1(0) ack 77
+                 60 end"
+            )
+        };
+        let lost = (0.2, false, vec![(A, Missing::Code(2))]);
+        assert_eq!(waits(&asking_for("WWW.example.com")), [Some(lost)]);
+        assert_eq!(dependents(&asking_for("www.example.com")), [[0]]);
+        let (_, connections) = followed(&asking_for("www.example.com"));
+        let found = connections[0].looked_up.as_deref().unwrap();
+        assert_eq!((&*found.name, found.answer), ("www.example.com", None));
+        assert_eq!(waits(&asking_for("api.example.com")), [None]);
+    }
+
     #[test]
     fn many_connections_are_counted() {
         let mut lookup = followed(SECOND_RESOLVER)
