@@ -13,6 +13,8 @@ mod live;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
+mod stories;
+#[cfg(test)]
 mod text;
 #[cfg(test)]
 mod tls;
