@@ -252,7 +252,7 @@ impl Neighbours {
         }
         match &mut self.everywhere {
             None => self.everywhere = Some([Some(source), Some(destination)]),
-            // Two hosts and nobody else, so far.
+            // Two hosts and no other, so far.
             Some([Some(one), Some(other)])
                 if *one == source && *other == destination
                     || *one == destination && *other == source => {}

@@ -16,7 +16,7 @@ pub trait Reporter {
     fn connection(&mut self, judged: &Judged) -> io::Result<()>;
 
     /// Counts a connection with findings that were not put into words, where this reporter needs none of them. Where it returns
-    /// false it counted nothing: the connection is told with words then.
+    /// false it counted nothing: the connection comes with words then.
     fn count(&mut self, judged: &Judged) -> bool {
         let _ = judged;
         false

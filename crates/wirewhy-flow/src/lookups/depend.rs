@@ -103,7 +103,7 @@ pub(super) struct Unresolved(IndexMap<(IpAddr, Box<str>), (FailedLookup, Key), R
 
 const MOST_UNRESOLVED: usize = 1_024;
 
-/// How many openings keep what their lookups lost them until their connections are told of.
+/// How many openings keep what their lookups lost them until their connections are known.
 const MOST_TROUBLES: usize = 16_384;
 
 /// A query without an answer for as long is not only on its way.

@@ -11,7 +11,7 @@ use wirewhy_survey::{Survey, Totals};
 use super::EngineOptions;
 use super::following::{Ended, Following};
 
-/// Who is told of the connections once they are settled.
+/// What takes the connections once they are settled.
 pub(super) trait Sink {
     /// One connection.
     fn connection(&mut self, judged: &Judged) -> io::Result<()>;
