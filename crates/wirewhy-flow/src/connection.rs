@@ -180,26 +180,48 @@ impl Connection {
         roles: Roles,
         first: Mark,
     ) {
-        self.transport = Transport::Tcp;
-        self.stream = stream;
-        self.client.begin_anew(client);
-        self.server.begin_anew(server);
-        self.roles = roles;
-        self.first = first;
-        self.last = first;
-        self.app = None;
-        self.notice = None;
-        self.server_name = None;
-        self.looked_up = None;
-        self.events.clear();
-        self.zeek = Zeek::default();
-        self.ended = Ended::EndOfCapture;
-        self.interrupted = false;
-        self.observed_until = first.time;
-        self.surroundings = Surroundings::default();
-        self.collision = None;
-        self.outgoing = [None, None];
-        self.tcp = Tcp::default();
+        // Named one by one, so that none is forgotten.
+        let Connection {
+            transport,
+            stream: own_stream,
+            client: own_client,
+            server: own_server,
+            roles: own_roles,
+            first: own_first,
+            last,
+            app,
+            notice,
+            server_name,
+            looked_up,
+            events,
+            zeek,
+            ended,
+            interrupted,
+            observed_until,
+            surroundings,
+            collision,
+            outgoing,
+            tcp,
+        } = self;
+        *transport = Transport::Tcp;
+        *own_stream = stream;
+        own_client.begin_anew(client);
+        own_server.begin_anew(server);
+        *own_roles = roles;
+        (*own_first, *last) = (first, first);
+        *app = None;
+        *notice = None;
+        *server_name = None;
+        *looked_up = None;
+        events.clear();
+        *zeek = Zeek::default();
+        *ended = Ended::EndOfCapture;
+        *interrupted = false;
+        *observed_until = first.time;
+        *surroundings = Surroundings::default();
+        *collision = None;
+        *outgoing = [None, None];
+        *tcp = Tcp::default();
     }
 
     /// One side.

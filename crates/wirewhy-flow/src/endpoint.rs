@@ -107,19 +107,33 @@ impl Endpoint {
     }
 
     /// Makes this an end of which nothing was seen, in place.
-    pub(crate) fn begin_anew(&mut self, (address, port): (IpAddr, u16)) {
-        self.address = address;
-        self.port = port;
-        self.first_payload = None;
-        self.last_payload = None;
-        self.last = None;
-        self.last_payload_len = 0;
-        self.said_farewell = false;
-        self.ttl = TtlSeen::default();
-        self.ip_id = None;
-        self.mac = None;
-        self.counts = Counts::default();
-        self.tcp = TcpEndpoint::default();
+    pub(crate) fn begin_anew(&mut self, end: (IpAddr, u16)) {
+        // Named one by one, so that none is forgotten.
+        let Endpoint {
+            address,
+            port,
+            first_payload,
+            last_payload,
+            last,
+            last_payload_len,
+            said_farewell,
+            ttl,
+            ip_id,
+            mac,
+            counts,
+            tcp,
+        } = self;
+        (*address, *port) = end;
+        *first_payload = None;
+        *last_payload = None;
+        *last = None;
+        *last_payload_len = 0;
+        *said_farewell = false;
+        *ttl = TtlSeen::default();
+        *ip_id = None;
+        *mac = None;
+        *counts = Counts::default();
+        *tcp = TcpEndpoint::default();
     }
 
     /// Counts a packet that is no copy: its bytes on the wire and of payload, and whether its IP header left the length to

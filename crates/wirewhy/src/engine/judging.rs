@@ -36,7 +36,7 @@ pub(super) struct Judging {
     pub(super) survey: Survey,
     pub(super) held: VecDeque<Held>,
     pub(super) totals: Totals,
-    /// Connections that are not needed any more, the latest ones; whoever follows takes them back.
+    /// Connections that are not needed any more, the latest ones, for the tracker to take back.
     pub(super) spent: Ended,
 }
 
