@@ -234,6 +234,17 @@ impl Reader {
         }
     }
 
+    /// The comments that the file has on the frame read last; a pcap file has none.
+    pub fn comments(&self) -> Vec<String> {
+        match &self.format {
+            FormatReader::Pcap(_) => Vec::new(),
+            FormatReader::PcapNg(file) => file
+                .comments(&self.window)
+                .map(|comment| String::from_utf8_lossy(comment).into_owned())
+                .collect(),
+        }
+    }
+
     /// How many frames were counted, those without a packet included.
     pub(crate) fn counted(&self) -> u64 {
         self.number

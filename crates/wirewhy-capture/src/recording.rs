@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use wirewhy_packet::{Frame, Interval, RecordingGap, Timestamp};
 
 use crate::record::Record;
-use crate::{CaptureInfo, Oddities, OpenError, Reader, Secrets, open};
+use crate::{CaptureInfo, NameRecord, Oddities, OpenError, Reader, Secrets, open};
 
 /// Opens a file of a recording when its turn comes.
 pub type Opener = Box<dyn FnMut(&Path) -> Result<Reader, OpenError> + Send>;
@@ -22,6 +22,8 @@ pub struct Recording {
     before: u64,
     /// Blocks of secrets of this file that were delivered.
     secrets: usize,
+    /// Names of this file that were delivered.
+    names: usize,
     rest: VecDeque<Part>,
     opener: Opener,
     done: Vec<RecordedFile>,
@@ -109,6 +111,7 @@ impl Recording {
             reader,
             before: 0,
             secrets: 0,
+            names: 0,
             rest,
             opener,
             done: Vec::new(),
@@ -307,6 +310,7 @@ impl Recording {
         self.reader = reader;
         self.closed = false;
         self.secrets = 0;
+        self.names = 0;
     }
 
     /// Notes what is known of the file that ended, once.
@@ -331,6 +335,26 @@ impl Recording {
             problem: self.reader.problem().map(ToString::to_string),
             oddities: self.reader.oddities().clone(),
         }
+    }
+
+    /// Which of [`files`](Recording::files) the frame read last is in.
+    #[must_use]
+    pub fn file(&self) -> usize {
+        self.done.len()
+    }
+
+    /// The comments that its file has on the frame read last, as they stand there; a pcap file has none.
+    #[must_use]
+    pub fn comments(&self) -> Vec<String> {
+        self.reader.comments()
+    }
+
+    /// The names of addresses that its file gave since the last call.
+    pub fn fresh_names(&mut self) -> &[NameRecord] {
+        let names = &self.reader.info().names;
+        let fresh = names.get(self.names..).unwrap_or_default();
+        self.names = names.len();
+        fresh
     }
 
     /// From here on another thread reads, and decompresses, ahead of the analysis: see [`Reader::read_ahead`].

@@ -8,11 +8,14 @@ mod packets;
 mod tests;
 mod writer;
 
+use std::ops::Range;
+
 use wirewhy_packet::LinkType;
 
 pub use self::writer::{Notes, Section, Writer};
 
 use self::clock::Clock;
+use self::options::Options;
 use self::packets::{Packet, SectionInterface, enhanced, obsolete, simple};
 use crate::info::{
     ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, Secrets, Variant,
@@ -26,6 +29,9 @@ const MIN_BLOCK_LEN: u32 = 12;
 const SECTION_HEADER_LEN: u32 = 28;
 /// The total length again, at the end of a block.
 const TRAILER_LEN: usize = 4;
+
+/// The option that holds a comment (`opt_comment`).
+const COMMENT: u16 = 1;
 
 /// Longest block that is read as a whole: the same longest packet as in a pcap file, and room for options. Longer
 /// blocks without packets are passed over; a longer packet is damage.
@@ -46,6 +52,8 @@ pub(crate) struct PcapNg {
     earlier_interfaces: u32,
     /// How many interfaces the section declared, those beyond the limit included.
     declared: u32,
+    /// Where in the window the options of the latest packet are, until it is next filled.
+    options: Range<usize>,
 }
 
 /// The header of the block at hand.
@@ -98,8 +106,17 @@ impl PcapNg {
                 interfaces: Vec::new(),
                 earlier_interfaces: 0,
                 declared: 0,
+                options: 0..0,
             })
         })
+    }
+
+    /// The comments on the latest packet (`opt_comment`), as long as the window was not filled since.
+    pub(crate) fn comments<'a>(&self, window: &'a Window) -> impl Iterator<Item = &'a [u8]> {
+        let options = Options::new(window.lend(self.options.clone()), self.order);
+        options
+            .filter(|option| option.code == COMMENT)
+            .map(|option| option.value)
     }
 
     /// What can be told before the first block is read.
@@ -209,6 +226,9 @@ impl PcapNg {
             interface: self.earlier_interfaces.saturating_add(packet.interface_id),
             original_len: packet.original_len,
         };
+        let options = packet.start + blocks::padded(packet.len).unwrap_or(packet.len);
+        let end = usize::try_from(block.len).unwrap_or(usize::MAX) - TRAILER_LEN;
+        self.options = window.place(options, end.saturating_sub(options));
         consume(window, block.len);
         Ok(Some(record))
     }

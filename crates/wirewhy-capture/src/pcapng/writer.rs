@@ -1,11 +1,12 @@
 //! Writing pcapng.
 
 use std::io::{self, ErrorKind, Write};
+use std::net::IpAddr;
 
 use wirewhy_packet::{Frame, Timestamp};
 
 use super::options::padding;
-use crate::info::{Interface, InterfaceStatistics};
+use crate::info::{Interface, InterfaceStatistics, NameRecord, Secrets};
 use crate::problem::BlockType;
 
 /// Nanoseconds, as `if_tsresol` says it.
@@ -120,6 +121,43 @@ impl<W: Write> Writer<W> {
         if let Some(id) = notes.packet_id {
             self.option(5, &id.to_le_bytes());
         }
+        self.end()
+    }
+
+    /// Writes secrets to decrypt with; they are to stand before the frames they are for.
+    ///
+    /// # Errors
+    ///
+    /// What writing fails with; [`ErrorKind::InvalidInput`] for secrets longer than any block.
+    pub fn secrets(&mut self, secrets: &Secrets) -> io::Result<()> {
+        let len = u32::try_from(secrets.data.len())
+            .map_err(|_| invalid("the secrets are longer than a block can be"))?;
+        self.begin(BlockType::SECRETS);
+        self.put(&secrets.kind.0.to_le_bytes());
+        self.put(&len.to_le_bytes());
+        self.padded(&secrets.data);
+        self.end()
+    }
+
+    /// Writes names that addresses have. One too long for its record is left out.
+    ///
+    /// # Errors
+    ///
+    /// What writing fails with.
+    pub fn names(&mut self, names: &[NameRecord]) -> io::Result<()> {
+        self.begin(BlockType::NAMES);
+        for NameRecord { address, name } in names {
+            let mut record = match address {
+                IpAddr::V4(address) => address.octets().to_vec(),
+                IpAddr::V6(address) => address.octets().to_vec(),
+            };
+            record.extend_from_slice(name.as_bytes());
+            record.push(0);
+            // Type 1 is an IPv4 address with its names, type 2 an IPv6 address.
+            self.option(if address.is_ipv4() { 1 } else { 2 }, &record);
+        }
+        // An empty list ends with the same word as a full one.
+        self.has_options = true;
         self.end()
     }
 
