@@ -41,12 +41,9 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the file named, or else the user's, where there is one.
     pub(crate) fn load(named: Option<&Path>) -> Result<Config, Failure> {
-        let (path, must_exist) = match named {
-            Some(path) => (path.to_owned(), true),
-            None => match users_file() {
-                Some(path) => (path, false),
-                None => return Ok(Config::default()),
-            },
+        let must_exist = named.is_some();
+        let Some(path) = Config::path(named) else {
+            return Ok(Config::default());
         };
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -67,6 +64,11 @@ impl Config {
             roots: config.roots.beside(&path),
             ..config
         })
+    }
+
+    /// Where the configuration is: the file that is named, else that of the user; `None` where there is no place for one.
+    pub(crate) fn path(named: Option<&Path>) -> Option<PathBuf> {
+        named.map(Path::to_owned).or_else(users_file)
     }
 
     fn parse(text: &str) -> Result<Config, String> {

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::exit::Failure;
@@ -17,29 +19,20 @@ pub(crate) struct Output {
 impl Output {
     /// Opens what `-o` names, standard output where it names nothing or `-`.
     ///
-    /// A file among `inputs` is refused: it would be emptied before it was read.
-    pub(crate) fn open(path: Option<&Path>, inputs: &[PathBuf]) -> Result<Output, Failure> {
-        match path.filter(|path| *path != Path::new("-")) {
-            None => Ok(Output {
+    /// A file among `reads`, which the command reads, is refused, and so is a capture: either would be emptied.
+    pub(crate) fn open(path: Option<&Path>, reads: &[PathBuf]) -> Result<Output, Failure> {
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+            return Ok(Output {
                 writer: buffered(Box::new(io::stdout())),
                 name: "standard output".to_owned(),
                 target: Target::of_stdout(),
-            }),
-            Some(path) => {
-                let name = path.display().to_string();
-                if inputs.iter().any(|input| same_file(input, path)) {
-                    return Err(Failure::new(format!(
-                        "{name}: is an input, and would be lost"
-                    )));
-                }
-                let file = File::create(path).map_err(|error| Failure::writing(&name, &error))?;
-                Ok(Output {
-                    writer: buffered(Box::new(file)),
-                    name,
-                    target: Target::Elsewhere,
-                })
-            }
-        }
+            });
+        };
+        refuse_read(path, reads)?;
+        refuse_capture(path, "")?;
+        let file = File::create(path)
+            .map_err(|error| Failure::writing(&path.display().to_string(), &error))?;
+        Ok(Output::into_file(file, path))
     }
 
     /// Output into a file that is open, from where it stands.
@@ -77,11 +70,48 @@ fn buffered(writer: Box<dyn Write>) -> BufWriter<Box<dyn Write>> {
     BufWriter::with_capacity(BUFFER, writer)
 }
 
-fn same_file(one: &Path, other: &Path) -> bool {
-    match (fs::canonicalize(one), fs::canonicalize(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
+/// Refuses an output that is one of the files which the command reads, by whatever name; `-` stands for standard input.
+pub(crate) fn refuse_read(path: &Path, reads: &[PathBuf]) -> Result<(), Failure> {
+    let Some(output) = identity(fs::metadata(path)) else {
+        return Ok(());
+    };
+    let is_read = reads.iter().any(|read| {
+        let read = match read.to_str() {
+            Some("-") => standard_input(),
+            _ => fs::metadata(read),
+        };
+        identity(read) == Some(output)
+    });
+    if is_read {
+        let name = path.display();
+        return Err(Failure::new(format!(
+            "{name}: is an input, and would be lost"
+        )));
     }
+    Ok(())
+}
+
+/// Refuses an output that is a capture now; `otherwise` ends the sentence.
+pub(crate) fn refuse_capture(path: &Path, otherwise: &str) -> Result<(), Failure> {
+    let is_file = fs::metadata(path).is_ok_and(|data| data.is_file());
+    if is_file && wirewhy_capture::open(path).is_ok() {
+        let name = path.display();
+        return Err(Failure::new(format!(
+            "{name}: is a capture, and would be lost{otherwise}"
+        )));
+    }
+    Ok(())
+}
+
+/// Device and inode of a file: what it is, whatever its name. `None` for what writing does not empty.
+fn identity(metadata: io::Result<fs::Metadata>) -> Option<(u64, u64)> {
+    let metadata = metadata.ok().filter(fs::Metadata::is_file)?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+fn standard_input() -> io::Result<fs::Metadata> {
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    File::from(input).metadata()
 }
 
 /// A line on standard error. What cannot be said there is said nowhere.

@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     pub(crate) names: Names,
     /// Which frames are looked at; to be cloned for each capture.
     pub(crate) filters: Option<Filters>,
+    /// The files that were read: configuration, secrets, roots.
+    reads: Vec<PathBuf>,
     chatter: Chatter,
 }
 
@@ -85,6 +87,11 @@ impl Setup {
         };
         let roots = tls.roots.clone().unwrap_or(config.roots);
         let (trust, unusable) = roots.load()?;
+        let mut reads = tls.keylog.clone();
+        reads.extend(Config::path(common.config.as_deref()));
+        if let Roots::File(path) = &roots {
+            reads.push(path.clone());
+        }
         if chatter != Chatter::Errors {
             unusable.iter().for_each(|root| complain(root));
         }
@@ -100,8 +107,14 @@ impl Setup {
             roots,
             names: config.names.into_iter().collect(),
             filters,
+            reads,
             chatter,
         })
+    }
+
+    /// Every file that is read where `inputs` are: none of them may be written to.
+    pub(crate) fn reads(&self, inputs: &[PathBuf]) -> Vec<PathBuf> {
+        inputs.iter().chain(&self.reads).cloned().collect()
     }
 
     /// What is shown.

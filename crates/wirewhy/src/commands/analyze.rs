@@ -23,7 +23,7 @@ use crate::terminal;
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
     let files = files(args);
     let setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
-    let mut output = Output::open(args.common.output.as_deref(), &files)?;
+    let mut output = Output::open(args.common.output.as_deref(), &setup.reads(&files))?;
     let look = terminal::look(output.target(), args.common.color);
     let mut came_to = CameTo::default();
     let view = setup.view(args.all, args.judging.min_severity);

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &PacketsArgs) -> Result<Exit, Failure> {
     let setup = Setup::new(&args.common, &every, &TlsArgs::default())?;
     let mut recording = open(&args.files)?;
     let mut filters = setup.filters.clone();
-    let mut output = Output::open(args.common.output.as_deref(), &args.files)?;
+    let mut output = Output::open(args.common.output.as_deref(), &setup.reads(&args.files))?;
     let out = output.writer();
     let written = match args.format {
         RowFormat::Text => {

@@ -17,7 +17,7 @@ use wirewhy_report::{
 
 use crate::cli::{Cli, ScanArgs, ScanFormat};
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, complain};
+use crate::output::{Output, complain, refuse_capture, refuse_read};
 use crate::roots::Roots;
 use crate::scan::examine::{Done, Examined, Examiner, What};
 use crate::scan::order::in_order;
@@ -138,7 +138,9 @@ fn open(
 ) -> Result<Opened, Failure> {
     let path = args.common.output.as_deref();
     if let Some(path) = path {
-        spare(path)?;
+        let beside: Vec<PathBuf> = args.files_from.iter().chain(&args.state).cloned().collect();
+        refuse_read(path, &setup.reads(&beside))?;
+        refuse_capture(path, "")?;
     }
     let is_folder = args.format == ScanFormat::Parquet;
     let Some(path) = path else {
@@ -229,18 +231,6 @@ fn recall(archive: &mut Archive, came_to: &mut CameTo, entry: &Entry, made: Made
         came_to.worst = came_to.worst.max(worst);
         came_to.partial += u64::from(!entry.whole);
     }
-}
-
-/// A capture is never written over: the archive may hold the very file.
-fn spare(path: &Path) -> Result<(), Failure> {
-    let is_file = std::fs::metadata(path).is_ok_and(|data| data.is_file());
-    if is_file && wirewhy_capture::open(path).is_ok() {
-        let name = path.display();
-        return Err(Failure::new(format!(
-            "{name}: is a capture, and would be lost"
-        )));
-    }
-    Ok(())
 }
 
 /// A scan under way: results go out in order, and into the summary.

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
             None => format!("{source}: has no TCP connection"),
         }));
     };
-    let mut output = Output::open(args.common.output.as_deref(), &args.files)?;
+    let mut output = Output::open(args.common.output.as_deref(), &setup.reads(&args.files))?;
     let look = terminal::look(output.target(), args.common.color);
     let mut ladder = Ladder::new(output.writer(), look, setup.names.clone());
     let rows = &found.rows;

@@ -160,6 +160,42 @@ fn output_goes_to_a_file_but_never_over_an_input() {
 }
 
 #[test]
+fn output_destroys_nothing_that_is_read() {
+    let bench = Bench::new();
+    let capture = bench.capture("a.pcap", MIXED);
+    let other = bench.capture("other.pcap", WELL);
+    std::fs::hard_link(&capture, bench.path("linked.pcap")).unwrap();
+    let keys = "CLIENT_RANDOM 00 00\n";
+    let keys = bench.file("keys.log", keys);
+    let config = bench.file("mine.toml", "");
+    let saved = [&capture, &other, &keys, &config].map(|path| std::fs::read(path).unwrap());
+    for (args, output) in [
+        (&["a.pcap"][..], "linked.pcap"),
+        (&["a.pcap"], "other.pcap"),
+        (&["packets", "a.pcap"], "other.pcap"),
+        (&["show", "a.pcap", "0"], "other.pcap"),
+        (&["a.pcap", "--keylog", "keys.log"], "keys.log"),
+        (&["a.pcap", "--config", "mine.toml"], "mine.toml"),
+        (&["scan", "a.pcap", "--state", "s"], "s"),
+    ] {
+        bench.file("s", "");
+        let args: Vec<&str> = args.iter().copied().chain(["-o", output]).collect();
+        let ran = bench.run(&args);
+        assert_eq!(ran.status, Some(2), "{args:?}: {ran:?}");
+        assert!(ran.err.contains("would be lost"), "{args:?}: {ran:?}");
+    }
+    let input = std::fs::File::open(&capture).unwrap();
+    let piped = bench
+        .command(&["-", "-o", "a.pcap"])
+        .stdin(input)
+        .output()
+        .unwrap();
+    assert_eq!(piped.status.code(), Some(2), "{piped:?}");
+    let now = [&capture, &other, &keys, &config].map(|path| std::fs::read(path).unwrap());
+    assert!(now == saved);
+}
+
+#[test]
 fn colour_obeys_option_and_environment() {
     let bench = Bench::new();
     bench.capture("a.pcap", MIXED);

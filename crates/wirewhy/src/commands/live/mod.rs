@@ -36,7 +36,10 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
         None => None,
     };
     let feeder = feeder(args, &setup, &stop)?;
-    let mut output = Output::open(args.common.output.as_deref(), &[])?;
+    let mut output = Output::open(
+        args.common.output.as_deref(),
+        &setup.reads(args.follow.as_slice()),
+    )?;
     lay_down_rights(args)?;
     let casebook = match &args.evidence {
         Some(folder) => Some(casebook(args, folder)?),
