@@ -1,7 +1,6 @@
 //! What stands in the file of one connection.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
@@ -10,9 +9,9 @@ use wirewhy_capture::{Interface, InterfaceStatistics};
 use wirewhy_detect::{Finding, Judged};
 use wirewhy_flow::{Connection, EventKind};
 use wirewhy_packet::{Frame, LinkType};
-use wirewhy_report::Safe;
 
 use super::Recorder;
+use super::comments::{APPLICATION, Comments, in_full};
 use super::ring::Record;
 
 /// A connection of which a file is to be written.
@@ -33,9 +32,6 @@ const MOST_BYTES: u64 = 8 << 20;
 
 /// How many of the earliest packets stand in a file, whatever comes after: the opening.
 const OPENING: usize = 16;
-
-/// The program that writes.
-const APPLICATION: &str = concat!("wirewhy ", env!("CARGO_PKG_VERSION"));
 
 /// The packets chosen for a file.
 struct Chosen {
@@ -59,11 +55,13 @@ pub(super) fn write(out: impl Write, case: &Case<'_>) -> io::Result<()> {
     let mut writer = Writer::new(out, section)?;
     let mut numbers = Vec::new();
     let mut buffer = Vec::new();
-    let said = said_of(&case.judged.findings, &chosen.records);
+    let packet_of = |frame| packet_of(frame, &chosen.records);
+    let last = u64::try_from(chosen.records.len()).unwrap_or(u64::MAX);
+    let comments = Comments::new(&case.judged.findings, &packet_of, Some(last));
     for (packet, record) in (1..).zip(&chosen.records) {
         let interface = described(&mut writer, &mut numbers, case, record)?;
-        let comments = said.get(&packet).into_iter().flatten();
-        let comments: Vec<&str> = comments.map(String::as_str).collect();
+        let written = comments.of(packet, &packet_of);
+        let comments: Vec<&str> = written.iter().map(String::as_str).collect();
         let frame = Frame {
             interface,
             ..case.recorder.frame(record, &mut buffer)
@@ -170,7 +168,8 @@ fn about(judged: &Judged, chosen: &Chosen) -> Vec<String> {
     let outcome = judged.outcome().name();
     let mut about = vec![format!("{client} > {server}: {outcome}")];
     let findings = judged.findings.iter();
-    about.extend(findings.map(|finding| in_full(finding, &chosen.records)));
+    let packet_of = |frame| packet_of(frame, &chosen.records);
+    about.extend(findings.map(|finding| in_full(finding, &packet_of)));
     about.push("Packet ids are the frame numbers of the capture while it ran.".to_owned());
     if chosen.forgotten > 0 {
         about.push(format!(
@@ -187,58 +186,11 @@ fn about(judged: &Judged, chosen: &Chosen) -> Vec<String> {
     about
 }
 
-/// A finding with everything that a reader of the file needs.
-fn in_full(finding: &Finding, records: &[Record]) -> String {
-    let culprit = match finding.culprit.address {
-        Some(address) => format!("{} {address}", finding.culprit.role.name()),
-        None => finding.culprit.role.name().to_owned(),
-    };
-    let mut text = format!(
-        "{} ({}, {}, culprit: {culprit}): {}",
-        finding.code,
-        finding.severity.name(),
-        finding.confidence.name(),
-        Safe(&finding.summary)
-    );
-    if let Some(cause) = finding.consequence_of {
-        // Writing into a string cannot fail.
-        let _ = write!(text, "; a consequence of {cause}");
-    }
-    let proof: Vec<String> = finding
-        .frames
-        .iter()
-        .filter_map(|frame| packet_of(*frame, records))
-        .map(|packet| packet.to_string())
-        .collect();
-    if !proof.is_empty() {
-        let _ = write!(text, "; packets {}", proof.join(", "));
-    }
-    text
-}
-
 /// The number in the file of a frame of the capture, counted from 1 as Wireshark does.
-fn packet_of(frame: u64, records: &[Record]) -> Option<usize> {
+fn packet_of(frame: u64, records: &[Record]) -> Option<u64> {
     // Records are in the order they were captured in, and frames were numbered in that order.
     let index = records
         .binary_search_by_key(&frame, |record| record.number)
         .ok()?;
-    index.checked_add(1)
-}
-
-/// The comments on each packet: a finding in full on its decisive packet, and its code on the others that prove it.
-fn said_of(findings: &[Finding], records: &[Record]) -> BTreeMap<usize, Vec<String>> {
-    let mut comments: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for finding in findings {
-        let frames = finding.frames.iter();
-        let mut proof = frames.filter_map(|frame| packet_of(*frame, records));
-        // Where nothing of the proof is left, the last packet is the nearest.
-        let decisive = proof.next().unwrap_or(records.len());
-        let full = in_full(finding, records);
-        comments.entry(decisive).or_default().push(full);
-        for packet in proof.filter(|packet| *packet != decisive) {
-            let short = format!("{}: see packet {decisive}", finding.code);
-            comments.entry(packet).or_default().push(short);
-        }
-    }
-    comments
+    u64::try_from(index).ok()?.checked_add(1)
 }

@@ -6,6 +6,7 @@
 //! [`Casebook`] joins the two for a capture that is running.
 
 mod casebook;
+mod comments;
 mod file;
 mod folder;
 mod ring;
@@ -13,6 +14,7 @@ mod ring;
 mod tests;
 
 pub use casebook::Casebook;
+pub use comments::{APPLICATION, Comments};
 pub use file::Case;
 pub use folder::{Counts, Evidence, EvidenceError};
 pub use ring::{Concerns, Recorder};
