@@ -31,6 +31,16 @@ Exit status:
   1  there is a finding at or above --fail-on
   2  wrong usage, or nothing could be captured or written";
 
+const ANNOTATE_HELP: &str = "\
+In Wireshark, frame.comment finds the comments, and packaging/wireshark/wirewhy.lua makes fields of them:
+  wirewhy annotate a.pcap -o a.wirewhy.pcapng
+  wireshark -X lua_script:wirewhy.lua -Y 'wirewhy.severity == \"error\"' a.wirewhy.pcapng
+
+Exit status:
+  0  done
+  2  wrong usage, or nothing could be read or written
+  3  done, but some input was unreadable or cut short";
+
 /// Why TCP and TLS connections fail, from packets alone
 ///
 /// Names, for every connection that failed or limped, the root cause, who caused it, the frames that prove it, how sure
@@ -59,6 +69,9 @@ pub(crate) enum Command {
     Live(LiveArgs),
     /// List the interfaces that can be captured, and what is missing where none can
     Interfaces(InterfacesArgs),
+    /// Write a capture once more as pcapng, with every finding as a comment on the frames that prove it
+    #[command(after_help = ANNOTATE_HELP)]
+    Annotate(AnnotateArgs),
     /// Print one line per TCP frame, with its analysis marks
     Packets(PacketsArgs),
     /// Show one connection in full: every packet, its numbers, its findings
@@ -239,6 +252,29 @@ pub(crate) struct ScanArgs {
     pub(crate) judging: JudgingArgs,
     #[command(flatten)]
     pub(crate) joining: JoiningArgs,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+/// Arguments of `wirewhy annotate`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct AnnotateArgs {
+    /// The capture to read, or the files of one recording; - for standard input
+    #[arg(value_name = "FILE", required = true, num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only the connections in trouble, with the lookups they waited for and the ICMP errors about them
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Replace the output where it exists; never an input
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Leave out what is less severe
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) min_severity: Option<SeverityArg>,
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

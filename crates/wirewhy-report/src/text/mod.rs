@@ -48,7 +48,7 @@ impl<W: Write> Text<W> {
     }
 
     /// The writer.
-    pub(crate) fn into_inner(self) -> W {
+    pub fn into_inner(self) -> W {
         self.out
     }
 }

@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod analyze;
+mod annotate;
 mod completions;
 mod explain;
 mod interfaces;
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
     let done = match cli.command {
         None => analyze::run(&cli.analyze),
         Some(Command::Analyze(args)) => analyze::run(&args),
+        Some(Command::Annotate(args)) => annotate::run(&args),
         Some(Command::Live(args)) => live::run(&args),
         Some(Command::Interfaces(args)) => interfaces::run(&args),
         Some(Command::Scan(args)) => scan::run(&args),

@@ -1,6 +1,8 @@
 //! The command as a user meets it: arguments, output, exit status, manners.
 
 #[cfg(test)]
+mod annotate;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod keylog;
