@@ -7,7 +7,7 @@
 //! Names and texts that come from the wire are hostile. They reach a terminal only through [`Safe`], and JSON with
 //! every invisible character escaped.
 //!
-//! This crate refuses to judge: it never looks at packets and adds no conclusion of its own.
+//! This crate refuses to judge: of packets it has only rows to draw, and it adds no conclusion of its own.
 
 mod archive;
 mod capture;
@@ -37,12 +37,12 @@ pub use capture::{CaptureSummary, FileSummary, FilterSummary};
 pub use community_id::community_id;
 pub use explain::{explain, list_codes};
 pub use json::{Json, LiveNdjson, Ndjson};
-pub use ladder::{IcmpRow, Ladder};
+pub use ladder::Ladder;
 pub use live::{LiveReporter, LiveText, Screen, Status};
 pub use look::{Color, Look};
 pub use metrics::{Metrics, Sums};
 pub use names::Names;
-pub use packets::{PacketRow, PacketsNdjson, PacketsText};
+pub use packets::{PacketRow, Packets, PacketsNdjson, PacketsText};
 pub use reporter::Reporter;
 pub use rows::Parquet;
 pub use safe::Safe;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wirewhy_flow::Side;
+use wirewhy_flow::{Connection, Side};
 use wirewhy_protocol::{
     ClientHello, ContentType, HandshakeType, Incomplete, Mark, Message, MessageKind,
     ProtocolVersion, TlsFacts, TlsSide,
@@ -15,17 +15,25 @@ use crate::{Safe, words};
 pub(crate) struct Messages(BTreeMap<(u64, bool), Vec<String>>);
 
 impl Messages {
-    pub(crate) fn new(tls: &TlsFacts) -> Messages {
+    /// Those of a connection.
+    pub(crate) fn of_connection(connection: &Connection) -> Messages {
         let mut messages = Messages::default();
-        for (from, side) in [(Side::Client, &tls.client), (Side::Server, &tls.server)] {
-            for message in &side.messages {
-                messages.add(from, message, &name(tls, side, message));
-            }
-            if let Some(incomplete) = &side.incomplete {
-                messages.say(from, incomplete.begun, unfinished(incomplete));
-            }
+        let app = connection.app.as_deref();
+        if let Some(tls) = app.and_then(|app| app.tls.as_deref()) {
+            messages.add_tls(tls);
         }
         messages
+    }
+
+    fn add_tls(&mut self, tls: &TlsFacts) {
+        for (from, side) in [(Side::Client, &tls.client), (Side::Server, &tls.server)] {
+            for message in &side.messages {
+                self.add(from, message, &name(tls, side, message));
+            }
+            if let Some(incomplete) = &side.incomplete {
+                self.say(from, incomplete.begun, unfinished(incomplete));
+            }
+        }
     }
 
     /// What a frame carries; empty where that is nothing of TLS, or nothing that was kept.

@@ -1,48 +1,48 @@
 //! One connection in full: every packet between two columns, then its numbers and its findings.
 
+mod lines;
+mod window;
+
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use wirewhy_detect::{Judged, Severity};
 use wirewhy_flow::{Connection, Endpoint, LookedUp, Side};
-use wirewhy_packet::{Interval, Timestamp};
-use wirewhy_protocol::TlsFacts;
+use wirewhy_packet::Timestamp;
 
 use crate::look::{Page, wrap};
-use crate::messages::{self, Messages};
+use crate::messages;
 use crate::text::entry;
-use crate::{Look, Names, PacketRow, Safe, View, lookup, words};
-
-/// Silence from here on gets a line of its own.
-const NOTABLE_SILENCE: Interval = Interval::from_secs(1);
+use crate::{Look, Names, PacketRow, Packets, Safe, View, lookup, words};
+pub(crate) use lines::{Line, lines};
 
 /// Width of what stands before the lane: frame number and time.
 const MARGIN: usize = 23;
 
 /// An ICMP error about the connection.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct IcmpRow {
+pub(crate) struct IcmpRow {
     /// The frame number.
-    pub frame: u64,
+    pub(crate) frame: u64,
     /// When it was captured.
-    pub time: Timestamp,
+    pub(crate) time: Timestamp,
     /// Who reported the error.
-    pub reporter: IpAddr,
+    pub(crate) reporter: IpAddr,
     /// The side whose packet it quotes, and which it is sent to.
-    pub to: Side,
+    pub(crate) to: Side,
     /// Whether it is ICMPv6.
-    pub v6: bool,
+    pub(crate) v6: bool,
     /// ICMP type.
-    pub kind: u8,
+    pub(crate) kind: u8,
     /// ICMP code.
-    pub code: u8,
+    pub(crate) code: u8,
     /// Next-hop MTU in bytes, where it carries one.
-    pub mtu: Option<u32>,
+    pub(crate) mtu: Option<u32>,
 }
 
 impl IcmpRow {
     /// What it says, by name and number (RFC 792, RFC 1122, RFC 1812, RFC 4443).
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         let IcmpRow { v6, kind, code, .. } = *self;
         let name = match (v6, kind, code) {
             (false, 3, 0) => "net unreachable",
@@ -81,9 +81,7 @@ pub struct Ladder<W> {
     out: W,
     look: Look,
     names: Names,
-    messages: Messages,
     first: Option<Timestamp>,
-    latest: Timestamp,
 }
 
 impl<W: Write> Ladder<W> {
@@ -93,14 +91,12 @@ impl<W: Write> Ladder<W> {
             out,
             look,
             names,
-            messages: Messages::default(),
             first: None,
-            latest: Timestamp::default(),
         }
     }
 
-    /// Names the two columns; to be told before the first row.
-    pub fn columns(&mut self, client: SocketAddr, server: SocketAddr) -> io::Result<()> {
+    /// Names the two columns.
+    fn columns(&mut self, client: SocketAddr, server: SocketAddr) -> io::Result<()> {
         // A name that alone is wider than the lane would run over the edge.
         let lane = self.lane();
         let fitting = |text: String| match text.chars().count() > lane {
@@ -143,14 +139,25 @@ impl<W: Write> Ladder<W> {
         )
     }
 
-    /// What the packets carry of TLS; to be told before the first row.
-    pub fn messages(&mut self, tls: &TlsFacts) {
-        self.messages = Messages::new(tls);
+    /// The packets of a connection and the ICMP errors about it. Of a long one only those that matter are drawn, unless `all` is
+    /// set.
+    pub fn draw(&mut self, judged: &Judged, packets: &Packets, all: bool) -> io::Result<()> {
+        let ends = [&judged.connection.client, &judged.connection.server];
+        let [client, server] = ends.map(|end| SocketAddr::new(end.address, end.port));
+        self.columns(client, server)?;
+        lines(judged, packets, all, &mut |line| match line {
+            Line::Silence(silent) => self.in_the_middle(&format!("{} later", words::span(silent))),
+            Line::LeftOut(packets) => self.in_the_middle(&format!(
+                "… {} not shown; --all-packets shows them",
+                words::counted(packets, "packet")
+            )),
+            Line::Packet(row, carries) => self.packet(row, &carries),
+            Line::Icmp(row) => self.icmp(&row),
+        })
     }
 
     /// One TCP packet.
-    pub fn packet(&mut self, row: &PacketRow<'_>) -> io::Result<()> {
-        self.silence(row.time)?;
+    fn packet(&mut self, row: &PacketRow, carries: &str) -> io::Result<()> {
         let mut label = format!("{}  seq {}", row.flags, row.seq);
         if let Some(ack) = row.ack {
             label.push_str(&format!("  ack {ack}"));
@@ -161,31 +168,17 @@ impl<W: Write> Ladder<W> {
         label.push_str(&format!("  win {}", row.window));
         self.rung(row.frame, row.time, &arrow(&label, row.from, self.lane()))?;
         // What a packet repeats was named where it was seen first.
-        self.remarks(&self.messages.of(row.frame, row.from), row.from)?;
-        self.remarks(&row.marks.join(", ").replace('_', " "), row.from)
+        self.remarks(carries, row.from)?;
+        let marks: Vec<&str> = row.mark_names().collect();
+        self.remarks(&marks.join(", ").replace('_', " "), row.from)
     }
 
     /// One ICMP error: drawn from the middle, where a third party stands, to the side it is sent to.
-    pub fn icmp(&mut self, row: &IcmpRow) -> io::Result<()> {
-        self.silence(row.time)?;
+    fn icmp(&mut self, row: &IcmpRow) -> io::Result<()> {
         let reporter = self.names.host(row.reporter);
         let drawn = from_the_middle(&format!("ICMP from {reporter}"), row.to, self.lane());
         self.rung(row.frame, row.time, &drawn)?;
         self.remarks(&row.message(), row.to)
-    }
-
-    /// Packets that are not drawn. `latest` is the time of the last of them: what follows is not silent since before them.
-    pub fn left_out(&mut self, packets: u64, latest: Timestamp) -> io::Result<()> {
-        let note = format!(
-            "… {} not shown; --all-packets shows them",
-            words::counted(packets, "packet")
-        );
-        self.latest = latest;
-        self.between(
-            &note,
-            Side::Client,
-            usize::midpoint(self.lane(), note.chars().count()),
-        )
     }
 
     /// The numbers of the connection, and its findings as far as they are shown.
@@ -219,22 +212,14 @@ impl<W: Write> Ladder<W> {
 
     fn rung(&mut self, frame: u64, time: Timestamp, lane: &str) -> io::Result<()> {
         let first = *self.first.get_or_insert(time);
-        self.latest = time;
         let at = time.since(first).as_secs_f64();
         writeln!(self.out, "{frame:>8} {at:>12.6}  {lane}")
     }
 
-    fn silence(&mut self, now: Timestamp) -> io::Result<()> {
-        let silent = now.since(self.latest);
-        if self.first.is_none() || silent < NOTABLE_SILENCE {
-            return Ok(());
-        }
-        let note = format!("{} later", words::span(silent));
-        self.between(
-            &note,
-            Side::Client,
-            usize::midpoint(self.lane(), note.len()),
-        )
+    /// A note that is about no packet.
+    fn in_the_middle(&mut self, note: &str) -> io::Result<()> {
+        let end = usize::midpoint(self.lane(), note.chars().count());
+        self.between(note, Side::Client, end)
     }
 
     /// Remarks on a packet, under its arrow.

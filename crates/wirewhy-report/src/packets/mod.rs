@@ -1,16 +1,24 @@
-//! One line a TCP frame, for comparison with other analysers.
+//! One line a TCP frame, for comparison with other analysers, and those of one connection, to be drawn.
+
+mod kept;
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use wirewhy_flow::Side;
-use wirewhy_packet::{TcpFlags, Timestamp};
+use wirewhy_flow::wireshark::{Marked, Marks};
+use wirewhy_packet::{Packet, SackBlocks, Seq, TcpFlags, TcpHeader, Timestamp, Transport};
 
 use crate::json::{Time, encode};
+pub(crate) use kept::Kept;
+pub use kept::Packets;
+
+/// The mark of a frame that was recorded before; Wireshark has no such mark.
+const DUPLICATE: &str = "capture_duplicate";
 
 /// One TCP frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PacketRow<'a> {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PacketRow {
     /// The frame number.
     pub frame: u64,
     /// When it was captured.
@@ -29,8 +37,51 @@ pub struct PacketRow<'a> {
     pub len: u32,
     /// The window field as sent, not scaled.
     pub window: u16,
+    /// Blocks that are acknowledged selectively (RFC 2018), by relative numbers: the first byte, and the one behind the last.
+    pub sack: Box<[(u32, u32)]>,
     /// Analysis marks.
-    pub marks: &'a [&'static str],
+    pub marks: Marks,
+    /// Whether it is a copy of a frame that was recorded before.
+    pub is_copy: bool,
+}
+
+impl PacketRow {
+    /// A packet as a row: its own TCP header, or the one that an ICMP error quotes. `marked` is Wireshark's view of it. `None`
+    /// where it has no TCP header.
+    #[must_use]
+    pub fn of(packet: &Packet<'_>, marked: &Marked, is_copy: bool) -> Option<PacketRow> {
+        let (header, sack) = match &packet.transport {
+            Transport::Tcp(segment) => (TcpHeader::from(segment), segment.options.sack),
+            Transport::IcmpError(error) => (error.quoted?.tcp?.header?, SackBlocks::default()),
+            _ => return None,
+        };
+        // Blocks count from where acknowledgements count from (RFC 2018 section 3).
+        let blocks = marked.relative_ack.map_or(&[][..], |_| sack.as_slice());
+        let base = marked.relative_ack.unwrap_or(0);
+        let relative = |number: Seq| base.wrapping_add(number.0.wrapping_sub(header.ack.0));
+        Some(PacketRow {
+            frame: packet.frame,
+            time: packet.time,
+            stream: marked.stream,
+            from: marked.from,
+            flags: header.flags,
+            seq: marked.relative_seq,
+            ack: marked.relative_ack,
+            len: header.payload_len,
+            window: header.window,
+            sack: blocks
+                .iter()
+                .map(|(left, right)| (relative(*left), relative(*right)))
+                .collect(),
+            marks: marked.marks,
+            is_copy,
+        })
+    }
+
+    /// The names of its marks, Wireshark's first.
+    pub fn mark_names(&self) -> impl Iterator<Item = &'static str> {
+        self.marks.names().chain(self.is_copy.then_some(DUPLICATE))
+    }
 }
 
 /// Rows as aligned columns.
@@ -47,7 +98,7 @@ impl<W: Write> PacketsText<W> {
     }
 
     /// Writes one row.
-    pub fn row(&mut self, row: &PacketRow<'_>) -> io::Result<()> {
+    pub fn row(&mut self, row: &PacketRow) -> io::Result<()> {
         if self.first.is_none() {
             writeln!(
                 self.out,
@@ -68,7 +119,7 @@ impl<W: Write> PacketsText<W> {
             ack,
             row.len,
             row.window,
-            row.marks.join(" "),
+            row.mark_names().collect::<Vec<_>>().join(" "),
         );
         writeln!(self.out, "{}", line.trim_end())
     }
@@ -92,7 +143,7 @@ impl<W: Write> PacketsNdjson<W> {
     }
 
     /// Writes one row.
-    pub fn row(&mut self, row: &PacketRow<'_>) -> io::Result<()> {
+    pub fn row(&mut self, row: &PacketRow) -> io::Result<()> {
         encode(&mut self.out, &RowShape::new(row))?;
         self.out.write_all(b"\n")
     }
@@ -104,7 +155,7 @@ impl<W: Write> PacketsNdjson<W> {
 }
 
 #[derive(Serialize)]
-struct RowShape<'a> {
+struct RowShape {
     frame: u64,
     time: Time,
     stream: u32,
@@ -114,11 +165,11 @@ struct RowShape<'a> {
     ack: Option<u32>,
     len: u32,
     window: u16,
-    marks: &'a [&'static str],
+    marks: Vec<&'static str>,
 }
 
-impl<'a> RowShape<'a> {
-    fn new(row: &PacketRow<'a>) -> RowShape<'a> {
+impl RowShape {
+    fn new(row: &PacketRow) -> RowShape {
         RowShape {
             frame: row.frame,
             time: Time(row.time),
@@ -129,7 +180,7 @@ impl<'a> RowShape<'a> {
             ack: row.ack,
             len: row.len,
             window: row.window,
-            marks: row.marks,
+            marks: row.mark_names().collect(),
         }
     }
 }
@@ -138,7 +189,7 @@ impl<'a> RowShape<'a> {
 mod tests {
     use super::*;
 
-    fn rows() -> [PacketRow<'static>; 2] {
+    fn rows() -> [PacketRow; 2] {
         let syn = PacketRow {
             frame: 1,
             time: Timestamp::from_secs_nanos(1_767_323_045, 0),
@@ -149,7 +200,9 @@ mod tests {
             ack: None,
             len: 0,
             window: 64_240,
-            marks: &[],
+            sack: Box::default(),
+            marks: Marks::none(),
+            is_copy: false,
         };
         let answer = PacketRow {
             frame: 3,
@@ -158,8 +211,9 @@ mod tests {
             flags: TcpFlags::RST.with(TcpFlags::ACK),
             ack: Some(1),
             window: 0,
-            marks: &["retransmission", "capture_duplicate"],
-            ..syn
+            marks: Marks::RETRANSMISSION,
+            is_copy: true,
+            ..syn.clone()
         };
         [syn, answer]
     }

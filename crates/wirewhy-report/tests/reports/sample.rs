@@ -1,9 +1,10 @@
 //! Judged connections for tests: tracked from real bytes, with findings written by hand.
 
 use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Judged, Outcome, Role, Scope, Severity};
+use wirewhy_flow::wireshark::Analysis;
 use wirewhy_flow::{Bounds, Connection, Tracker};
 use wirewhy_packet::{Decoder, Interval, Timestamp};
-use wirewhy_report::{CaptureSummary, Reporter};
+use wirewhy_report::{CaptureSummary, Packets, Reporter};
 use wirewhy_survey::{GroupFinding, Totals};
 use wirewhy_testkit::trace;
 
@@ -18,6 +19,25 @@ pub(crate) fn connections(text: &str) -> Vec<Connection> {
     }
     tracker.finish(&mut |connection| connections.push(*connection));
     connections
+}
+
+/// The packets of the first connection of a trace.
+pub(crate) fn packets(text: &str) -> Packets {
+    let mut decoder = Decoder::new();
+    let mut tracker = Tracker::new(Bounds::default());
+    let mut analysis = Analysis::new();
+    let mut packets = Packets::new(Packets::MOST);
+    for frame in trace(text) {
+        let packet = decoder.decode(&frame.as_frame());
+        let observed = tracker.observe(&packet, &mut |_| {});
+        if let Some(marked) = analysis
+            .observe(&packet)
+            .filter(|marked| marked.stream == 0)
+        {
+            packets.add(&packet, &marked, observed.is_some_and(|seen| seen.is_copy));
+        }
+    }
+    packets
 }
 
 /// A connection that was refused, and what a detector might say of it.

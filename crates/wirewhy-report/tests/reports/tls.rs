@@ -2,8 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use wirewhy_detect::Judged;
-use wirewhy_flow::Side;
-use wirewhy_packet::{Interval, TcpFlags, Timestamp};
+use wirewhy_packet::Timestamp;
 use wirewhy_protocol::{
     Alert, AlertDescription, AlertSeen, AppFacts, Certificate, CertificateFacts,
     CertificateRequest, Certificates, CipherSuite, ClientHello, ContentType, HandshakeType,
@@ -11,10 +10,10 @@ use wirewhy_protocol::{
     Retry, Secrets, ServerHello, SignatureAlgorithm, SubjectName, TlsFacts, Upgrade,
     UpgradeProtocol, UpgradeVerdict,
 };
-use wirewhy_report::{Color, Json as Document, Ladder, Look, Names, PacketRow, View};
+use wirewhy_report::{Color, Json as Document, Ladder, Look, Names, View};
 
 use crate::json::assert_valid;
-use crate::sample::{healthy, tell};
+use crate::sample::{healthy, packets, tell};
 
 /// A title set, a line broken, text reordered.
 const HOSTILE: &str = "a\u{1b}]0;x\u{7}\r\n\u{202e}b";
@@ -201,30 +200,25 @@ fn told(judged: Judged) -> Json {
 }
 
 fn ladder(tls: TlsFacts) -> String {
-    let row = |frame: u64, from| PacketRow {
-        frame,
-        time: Timestamp::default().after(Interval::from_millis(1)),
-        stream: 0,
-        from,
-        flags: TcpFlags::ACK,
-        seq: 1,
-        ack: Some(1),
-        len: 100,
-        window: 64_240,
-        marks: &[],
-    };
+    // Frames 4 and 7 are the client's, the others of 4 to 9 the server's.
+    let text = "
+        0.000 > S 0:0(0)
+        0.001 < SA 0:0(0) ack 1
+        0.002 > A 1:1(0) ack 1
+        0.003 > A 1:101(100) ack 1
+        0.004 < A 1:101(100) ack 101
+        0.004 < A 101:201(100) ack 101
+        0.005 > A 101:201(100) ack 201
+        0.006 < A 201:301(100) ack 201
+        0.006 < A 301:401(100) ack 201";
     let mut out = Vec::new();
     let look = Look::new(100, Color::Never);
     let mut ladder = Ladder::new(&mut out, look, Names::default());
-    ladder.messages(&tls);
-    for frame in 4..=9 {
-        let from = match frame {
-            4 | 7 => Side::Client,
-            _ => Side::Server,
-        };
-        ladder.packet(&row(frame, from)).unwrap();
-    }
-    ladder.finish(&judged(tls), &View::default()).unwrap();
+    let mut packets = packets(text);
+    let judged = judged(tls);
+    packets.name_sides(&judged.connection);
+    ladder.draw(&judged, &packets, false).unwrap();
+    ladder.finish(&judged, &View::default()).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -10,7 +10,6 @@ mod man;
 mod packets;
 mod scan;
 mod show;
-mod window;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};

@@ -4,18 +4,14 @@ use std::io;
 
 use wirewhy::engine::Feed;
 use wirewhy_capture::{Filters, Recording};
-use wirewhy_flow::wireshark::{Analysis, Marked};
+use wirewhy_flow::wireshark::Analysis;
 use wirewhy_flow::{Bounds, Tracker};
-use wirewhy_packet::{Packet, TcpHeader, Transport};
 use wirewhy_report::{PacketRow, PacketsNdjson, PacketsText};
 
 use crate::cli::{PacketsArgs, RowFormat, SelectArgs, TlsArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::setup::{Completeness, Setup, open};
-
-/// The mark of a frame that was recorded before; Wireshark has no such mark.
-pub(super) const DUPLICATE: &str = "capture_duplicate";
 
 pub(crate) fn run(args: &PacketsArgs) -> Result<Exit, Failure> {
     let every = SelectArgs {
@@ -52,59 +48,23 @@ pub(crate) fn run(args: &PacketsArgs) -> Result<Exit, Failure> {
 fn rows(
     recording: &mut Recording,
     filters: Option<&mut Filters>,
-    sink: &mut dyn FnMut(&PacketRow<'_>) -> io::Result<()>,
+    sink: &mut dyn FnMut(&PacketRow) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut analysis = Analysis::new();
     let mut tracker = Tracker::new(Bounds::default());
-    let mut marks = Vec::new();
     let mut feed = Feed::new(recording, filters);
     while let Some(written) = feed.next(|fed| {
         let observed = tracker.observe(fed.packet, &mut |_| {});
-        let Some((marked, header)) = mark(&mut analysis, fed.packet) else {
+        let Some(marked) = analysis.observe(fed.packet) else {
             return Ok(());
         };
-        if !fed.passes {
-            return Ok(());
+        let is_copy = observed.is_some_and(|observed| observed.is_copy);
+        match PacketRow::of(fed.packet, &marked, is_copy).filter(|_| fed.passes) {
+            Some(row) => sink(&row),
+            None => Ok(()),
         }
-        marks.clear();
-        marks.extend(marked.marks.names());
-        if observed.is_some_and(|observed| observed.is_copy) {
-            marks.push(DUPLICATE);
-        }
-        sink(&row(fed.packet, &marked, &header, &marks))
     }) {
         written?;
     }
     Ok(())
-}
-
-/// Wireshark's view of a packet, with the TCP header it is about: the packet's own, or the one an ICMP error quotes.
-pub(super) fn mark(analysis: &mut Analysis, packet: &Packet<'_>) -> Option<(Marked, TcpHeader)> {
-    let marked = analysis.observe(packet)?;
-    let header = match &packet.transport {
-        Transport::Tcp(segment) => TcpHeader::from(segment),
-        Transport::IcmpError(error) => error.quoted?.tcp?.header?,
-        _ => return None,
-    };
-    Some((marked, header))
-}
-
-pub(super) fn row<'m>(
-    packet: &Packet<'_>,
-    marked: &Marked,
-    header: &TcpHeader,
-    marks: &'m [&'static str],
-) -> PacketRow<'m> {
-    PacketRow {
-        frame: packet.frame,
-        time: packet.time,
-        stream: marked.stream,
-        from: marked.from,
-        flags: header.flags,
-        seq: marked.relative_seq,
-        ack: marked.relative_ack,
-        len: header.payload_len,
-        window: header.window,
-        marks,
-    }
 }

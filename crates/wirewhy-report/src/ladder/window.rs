@@ -21,11 +21,11 @@ const MOST: usize = 150;
 const LEAST_LEFT_OUT: usize = 4;
 
 /// The packets that are drawn, by their place among those of the connection; all where it is empty.
-pub(super) struct Window(Vec<Range<usize>>);
+pub(crate) struct Window(Vec<Range<usize>>);
 
 impl Window {
     /// A window over packets with these frame numbers, in order.
-    pub(super) fn new(frames: &[u64], findings: &[Finding], all: bool) -> Window {
+    pub(crate) fn new(frames: &[u64], findings: &[Finding], all: bool) -> Window {
         let end = frames.len();
         if all || end <= WHOLE {
             return Window(Vec::new());
@@ -54,7 +54,7 @@ impl Window {
     }
 
     /// Whether the packet at this place is drawn.
-    pub(super) fn shows(&self, at: usize) -> bool {
+    pub(crate) fn shows(&self, at: usize) -> bool {
         self.0.is_empty() || self.0.iter().any(|range| range.contains(&at))
     }
 }

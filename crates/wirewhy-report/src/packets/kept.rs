@@ -1,0 +1,310 @@
+//! The packets of one connection, as many as find room.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use wirewhy_flow::wireshark::{Marked, Marks};
+use wirewhy_flow::{Connection, Side};
+use wirewhy_packet::{Packet, TcpFlags, Transport};
+
+use super::PacketRow;
+
+/// The packets of one connection in the order in which they were captured.
+///
+/// Where there are too many, the first and the last ones are kept, those that a finding cites, and between them first what is
+/// rare and matters: retransmissions, what is out of order, closed windows, SYN, FIN and RST; then what has other marks; of the
+/// rest an even sample. How many were left out is counted.
+#[derive(Clone, Debug)]
+pub struct Packets {
+    /// How many each part keeps.
+    share: usize,
+    cited: BTreeSet<u64>,
+    first: Vec<Kept>,
+    urgent: Sample,
+    marked: Sample,
+    plain: Sample,
+    last: VecDeque<Kept>,
+    count: u64,
+    /// Where the first packet came from: the sides of the rows are told apart by it until they are known.
+    source: Option<SocketAddr>,
+}
+
+/// A packet, and how many of its connection came before it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Kept {
+    pub(crate) place: u64,
+    pub(crate) row: PacketRow,
+}
+
+/// How many parts share the room.
+const PARTS: usize = 5;
+
+impl Packets {
+    /// How many packets of a connection are kept for a drawing.
+    pub const MOST: usize = 20_000;
+
+    /// No packets, and room for so many.
+    #[must_use]
+    pub fn new(most: usize) -> Packets {
+        Packets::with_cited(most, BTreeSet::new())
+    }
+
+    /// No packets, and room for so many; beside them those with the frame numbers given are kept.
+    #[must_use]
+    pub fn with_cited(most: usize, cited: BTreeSet<u64>) -> Packets {
+        let share = most / PARTS;
+        Packets {
+            share,
+            cited,
+            first: Vec::new(),
+            urgent: Sample::new(share),
+            marked: Sample::new(share),
+            plain: Sample::new(share),
+            last: VecDeque::new(),
+            count: 0,
+            source: None,
+        }
+    }
+
+    /// Adds the next packet of the connection; `marked` is Wireshark's view of it, and `is_copy` whether it was recorded before.
+    /// One without a TCP header of its own is passed over: what an ICMP error quotes is among the events of the connection.
+    pub fn add(&mut self, packet: &Packet<'_>, marked: &Marked, is_copy: bool) {
+        let (Transport::Tcp(segment), Some(ip)) = (&packet.transport, &packet.ip) else {
+            return;
+        };
+        let source = SocketAddr::new(ip.source, segment.source_port);
+        if let Some(row) = PacketRow::of(packet, marked, is_copy) {
+            self.add_row(source, row);
+        }
+    }
+
+    fn add_row(&mut self, source: SocketAddr, mut row: PacketRow) {
+        let first = *self.source.get_or_insert(source);
+        row.from = match source == first {
+            true => Side::Client,
+            false => Side::Server,
+        };
+        let kept = Kept {
+            place: self.count,
+            row,
+        };
+        self.count += 1;
+        if self.first.len() < self.share {
+            self.first.push(kept);
+            return;
+        }
+        self.last.push_back(kept);
+        if self.last.len() > self.share
+            && let Some(passed) = self.last.pop_front()
+        {
+            self.thin(passed);
+        }
+    }
+
+    /// Gives the sides their names, once it is known which of them is the server.
+    pub fn name_sides(&mut self, connection: &Connection) {
+        let server = SocketAddr::new(connection.server.address, connection.server.port);
+        if self.source.replace(connection_client(connection)) != Some(server) {
+            return;
+        }
+        let rows = self.first.iter_mut().chain(&mut self.last);
+        let thinned = [&mut self.urgent, &mut self.marked, &mut self.plain];
+        let thinned = thinned.into_iter().flat_map(|sample| &mut sample.rows);
+        for kept in rows.chain(thinned) {
+            kept.row.from = kept.row.from.other();
+        }
+    }
+
+    /// How many packets there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// How many of them were left out.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.count - self.rows().len() as u64
+    }
+
+    /// Those that are kept, in order.
+    pub(crate) fn rows(&self) -> Vec<&Kept> {
+        let thinned = [&self.urgent, &self.marked, &self.plain];
+        let thinned = thinned.into_iter().flat_map(|sample| &sample.rows);
+        let mut rows: Vec<&Kept> = self.first.iter().chain(thinned).chain(&self.last).collect();
+        rows.sort_unstable_by_key(|kept| kept.place);
+        rows
+    }
+
+    /// Keeps a packet from the middle, if it matters enough.
+    fn thin(&mut self, kept: Kept) {
+        /// Marks that go with most packets of a transfer with losses.
+        const COMMON: Marks = Marks::DUPLICATE_ACK.with(Marks::WINDOW_UPDATE);
+        let row = &kept.row;
+        let controls = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
+        if self.cited.contains(&row.frame) {
+            // A finding cites few frames.
+            self.first.push(kept);
+        } else if row.flags.any(controls) || !COMMON.has(row.marks) {
+            self.urgent.add(kept);
+        } else if !row.marks.is_empty() || !row.sack.is_empty() {
+            self.marked.add(kept);
+        } else {
+            self.plain.add(kept);
+        }
+    }
+}
+
+fn connection_client(connection: &Connection) -> SocketAddr {
+    SocketAddr::new(connection.client.address, connection.client.port)
+}
+
+/// Every so-and-so-manieth of what it is given: all while there is room, then every second, every fourth.
+#[derive(Clone, Debug)]
+struct Sample {
+    rows: Vec<Kept>,
+    most: usize,
+    stride: u64,
+    seen: u64,
+}
+
+impl Sample {
+    fn new(most: usize) -> Sample {
+        Sample {
+            rows: Vec::new(),
+            most,
+            stride: 1,
+            seen: 0,
+        }
+    }
+
+    fn add(&mut self, kept: Kept) {
+        let nth = self.seen;
+        self.seen += 1;
+        if self.rows.len() >= self.most && nth.is_multiple_of(self.stride) {
+            self.stride = self.stride.saturating_mul(2);
+            let mut is_due = false;
+            self.rows.retain(|_| {
+                is_due = !is_due;
+                is_due
+            });
+        }
+        if self.rows.len() < self.most && nth.is_multiple_of(self.stride) {
+            self.rows.push(kept);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wirewhy_packet::{Interval, Timestamp};
+
+    use super::*;
+
+    fn row(frame: u64) -> PacketRow {
+        PacketRow {
+            frame,
+            time: Timestamp::default().after(Interval::from_millis(frame.cast_signed())),
+            stream: 0,
+            from: Side::Client,
+            flags: TcpFlags::ACK,
+            seq: 1,
+            ack: Some(1),
+            len: 0,
+            window: 100,
+            sack: Box::default(),
+            marks: Marks::none(),
+            is_copy: false,
+        }
+    }
+
+    fn end(port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], port))
+    }
+
+    fn frames(packets: &Packets) -> Vec<u64> {
+        packets.rows().iter().map(|kept| kept.row.frame).collect()
+    }
+
+    #[test]
+    fn a_short_connection_is_kept_whole() {
+        let mut packets = Packets::new(50);
+        (1..=20).for_each(|frame| packets.add_row(end(1), row(frame)));
+        assert_eq!(frames(&packets), (1..=20).collect::<Vec<_>>());
+        assert_eq!((packets.count(), packets.left_out()), (20, 0));
+    }
+
+    #[test]
+    fn of_a_long_one_what_matters_is_kept_in_bounded_memory() {
+        let mut packets = Packets::with_cited(500, [50_001].into());
+        for frame in 1..=100_000 {
+            let marks = match frame % 1_000 {
+                0 => Marks::RETRANSMISSION,
+                _ if frame % 10 == 3 => Marks::DUPLICATE_ACK,
+                _ => Marks::none(),
+            };
+            packets.add_row(
+                end(1),
+                PacketRow {
+                    marks,
+                    ..row(frame)
+                },
+            );
+        }
+        let kept = frames(&packets);
+        assert!(kept.len() <= 501, "{}", kept.len());
+        assert_eq!(packets.left_out(), 100_000 - kept.len() as u64);
+        assert!(kept.is_sorted());
+        assert!(
+            (1..=100)
+                .chain(99_901..=100_000)
+                .chain([50_001])
+                .all(|frame| kept.contains(&frame))
+        );
+        assert!((1..=100).all(|n| kept.contains(&(n * 1_000))), "{kept:?}");
+        // The sample is even: there is no long stretch of which nothing is kept.
+        let widest = kept.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(widest < Some(2_000), "{widest:?}");
+    }
+
+    #[test]
+    fn sides_are_named_once_they_are_known() {
+        use wirewhy_flow::{Bounds, Tracker};
+        use wirewhy_packet::Decoder;
+        let frames = wirewhy_testkit::trace(
+            "0.0 < PA 1:5(4) ack 1\n0.1 > PA 1:5(4) ack 5\n0.2 < S 0:0(0)\n",
+        );
+        let mut tracker = Tracker::new(Bounds::default());
+        let mut decoder = Decoder::new();
+        let mut found = Vec::new();
+        for frame in &frames[..2] {
+            tracker.observe(&decoder.decode(&frame.as_frame()), &mut |_| {});
+        }
+        tracker.finish(&mut |connection| found.push(connection));
+        let connection = &found[0];
+        let (client, server) = (connection_client(connection), {
+            SocketAddr::new(connection.server.address, connection.server.port)
+        });
+        let sides = |packets: &Packets| -> Vec<Side> {
+            packets.rows().iter().map(|kept| kept.row.from).collect()
+        };
+        for ends in [[server, client], [client, server]] {
+            let mut packets = Packets::new(10);
+            ends.into_iter()
+                .zip(1..)
+                .for_each(|(end, frame)| packets.add_row(end, row(frame)));
+            packets.name_sides(connection);
+            let expected = match ends[0] == server {
+                true => [Side::Server, Side::Client],
+                false => [Side::Client, Side::Server],
+            };
+            assert_eq!(sides(&packets), expected);
+            packets.name_sides(connection);
+            assert_eq!(
+                sides(&packets),
+                expected,
+                "naming them again changes nothing"
+            );
+        }
+    }
+}
