@@ -1,16 +1,16 @@
-//! TLS messages by the frames they were seen in, as the ladder names them.
+//! Messages of TLS and HTTP by the frames they were seen in, as the ladder names them.
 
 use std::collections::BTreeMap;
 
 use wirewhy_flow::{Connection, Side};
 use wirewhy_protocol::{
-    ClientHello, ContentType, HandshakeType, Incomplete, Mark, Message, MessageKind,
-    ProtocolVersion, TlsFacts, TlsSide,
+    AppFacts, ClientHello, ContentType, HandshakeType, Incomplete, Mark, Message, MessageKind,
+    ProtocolVersion, Request, TlsFacts,
 };
 
 use crate::{Safe, words};
 
-/// What each side's frames carry of TLS. Bounded, as the messages kept of a connection are.
+/// What each side's frames carry of TLS and HTTP. Bounded, as the messages kept of a connection are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Messages(BTreeMap<(u64, bool), Vec<String>>);
 
@@ -22,13 +22,16 @@ impl Messages {
         if let Some(tls) = app.and_then(|app| app.tls.as_deref()) {
             messages.add_tls(tls);
         }
+        if let Some(app) = app {
+            messages.add_http(app);
+        }
         messages
     }
 
     fn add_tls(&mut self, tls: &TlsFacts) {
         for (from, side) in [(Side::Client, &tls.client), (Side::Server, &tls.server)] {
             for message in &side.messages {
-                self.add(from, message, &name(tls, side, message));
+                self.add(from, message, &of_message(tls, from, message));
             }
             if let Some(incomplete) = &side.incomplete {
                 self.say(from, incomplete.begun, unfinished(incomplete));
@@ -36,10 +39,44 @@ impl Messages {
         }
     }
 
-    /// What a frame carries; empty where that is nothing of TLS, or nothing that was kept.
+    /// What a frame carries; empty where that is nothing of these, or nothing that was kept.
     pub(crate) fn of(&self, frame: u64, from: Side) -> String {
         let found = self.0.get(&(frame, from == Side::Server));
         found.map(|names| names.join(", ")).unwrap_or_default()
+    }
+
+    /// The requests and answers of HTTP that are kept: the first of each kind that refuses, the slowest, the last.
+    fn add_http(&mut self, app: &AppFacts) {
+        let http = &app.http;
+        let refusals = http.trouble.iter().flat_map(|trouble| &trouble.refusals);
+        let exchanges = refusals
+            .map(|refusal| &refusal.first)
+            .chain(&http.slowest)
+            .chain(&http.last);
+        let mut requests: Vec<&Request> = Vec::new();
+        for exchange in exchanges {
+            requests.extend(exchange.request.as_deref());
+            if let Some(status) = exchange.status {
+                self.say_once(Side::Server, exchange.answered, format!("HTTP {status}"));
+            }
+        }
+        requests.extend(http.last_request.as_deref());
+        requests.extend(
+            app.awaiting
+                .iter()
+                .filter_map(|awaiting| awaiting.request.as_deref()),
+        );
+        for request in requests {
+            let line = format!("{} {}", request.method(), request.target());
+            self.say_once(Side::Client, request.begun, Safe(&line).to_string());
+        }
+    }
+
+    fn say_once(&mut self, from: Side, at: Mark, text: String) {
+        let names = self.0.entry((at.frame, from == Side::Server)).or_default();
+        if !names.contains(&text) {
+            names.push(text);
+        }
     }
 
     /// A message that takes several frames is named where it ends, and announced where it begins.
@@ -75,8 +112,12 @@ pub(crate) fn summary(tls: &TlsFacts) -> String {
     parts.join(", ")
 }
 
-/// A message with what matters most in it.
-fn name(tls: &TlsFacts, side: &TlsSide, message: &Message) -> String {
+/// A message of one side with what matters most in it.
+pub(crate) fn of_message(tls: &TlsFacts, from: Side, message: &Message) -> String {
+    let side = match from {
+        Side::Client => &tls.client,
+        Side::Server => &tls.server,
+    };
     let plain = kind(message.what);
     let details = match message.what {
         MessageKind::Handshake(HandshakeType::CLIENT_HELLO) | MessageKind::SslV2ClientHello => {
@@ -182,7 +223,7 @@ fn certificate(tls: &TlsFacts, at: Mark) -> Vec<String> {
     details
 }
 
-fn unfinished(incomplete: &Incomplete) -> String {
+pub(crate) fn unfinished(incomplete: &Incomplete) -> String {
     let Incomplete {
         kind,
         announced,
