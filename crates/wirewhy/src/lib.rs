@@ -6,5 +6,6 @@
 pub mod engine;
 pub mod evidence;
 mod front;
+pub mod packets;
 
 pub use front::{Found, analyze, analyze_each};

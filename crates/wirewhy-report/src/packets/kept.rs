@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
+use wirewhy_flow::Side;
 use wirewhy_flow::wireshark::{Marked, Marks};
-use wirewhy_flow::{Connection, Side};
 use wirewhy_packet::{Packet, TcpFlags, Transport};
 
 use super::PacketRow;
@@ -102,11 +102,12 @@ impl Packets {
     }
 
     /// Gives the sides their names, once it is known which of them is the server.
-    pub fn name_sides(&mut self, connection: &Connection) {
-        let server = SocketAddr::new(connection.server.address, connection.server.port);
-        if self.source.replace(connection_client(connection)) != Some(server) {
+    pub fn name_sides(&mut self, server: SocketAddr) {
+        if self.source != Some(server) {
             return;
         }
+        // Now the first packet is the server's, and it was found so.
+        self.source = None;
         let rows = self.first.iter_mut().chain(&mut self.last);
         let thinned = [&mut self.urgent, &mut self.marked, &mut self.plain];
         let thinned = thinned.into_iter().flat_map(|sample| &mut sample.rows);
@@ -127,7 +128,24 @@ impl Packets {
         self.count - self.rows().len() as u64
     }
 
-    /// Those that are kept, in order.
+    /// The packets that are kept, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &PacketRow> {
+        self.rows().into_iter().map(|kept| &kept.row)
+    }
+
+    /// The same packets behind so many others of their connection that are not to be had any more.
+    #[must_use]
+    pub fn behind(mut self, others: u64) -> Packets {
+        self.count = self.count.saturating_add(others);
+        let rows = self.first.iter_mut().chain(&mut self.last);
+        let thinned = [&mut self.urgent, &mut self.marked, &mut self.plain];
+        let thinned = thinned.into_iter().flat_map(|sample| &mut sample.rows);
+        rows.chain(thinned)
+            .for_each(|kept| kept.place = kept.place.saturating_add(others));
+        self
+    }
+
+    /// Those that are kept, in order, with their places.
     pub(crate) fn rows(&self) -> Vec<&Kept> {
         let thinned = [&self.urgent, &self.marked, &self.plain];
         let thinned = thinned.into_iter().flat_map(|sample| &sample.rows);
@@ -153,10 +171,6 @@ impl Packets {
             self.plain.add(kept);
         }
     }
-}
-
-fn connection_client(connection: &Connection) -> SocketAddr {
-    SocketAddr::new(connection.client.address, connection.client.port)
 }
 
 /// Every so-and-so-manieth of what it is given: all while there is room, then every second, every fourth.
@@ -269,42 +283,42 @@ mod tests {
 
     #[test]
     fn sides_are_named_once_they_are_known() {
-        use wirewhy_flow::{Bounds, Tracker};
-        use wirewhy_packet::Decoder;
-        let frames = wirewhy_testkit::trace(
-            "0.0 < PA 1:5(4) ack 1\n0.1 > PA 1:5(4) ack 5\n0.2 < S 0:0(0)\n",
-        );
-        let mut tracker = Tracker::new(Bounds::default());
-        let mut decoder = Decoder::new();
-        let mut found = Vec::new();
-        for frame in &frames[..2] {
-            tracker.observe(&decoder.decode(&frame.as_frame()), &mut |_| {});
-        }
-        tracker.finish(&mut |connection| found.push(connection));
-        let connection = &found[0];
-        let (client, server) = (connection_client(connection), {
-            SocketAddr::new(connection.server.address, connection.server.port)
-        });
-        let sides = |packets: &Packets| -> Vec<Side> {
-            packets.rows().iter().map(|kept| kept.row.from).collect()
-        };
+        let sides =
+            |packets: &Packets| -> Vec<Side> { packets.iter().map(|row| row.from).collect() };
+        let (client, server) = (end(1), end(2));
         for ends in [[server, client], [client, server]] {
             let mut packets = Packets::new(10);
             ends.into_iter()
                 .zip(1..)
                 .for_each(|(end, frame)| packets.add_row(end, row(frame)));
-            packets.name_sides(connection);
             let expected = match ends[0] == server {
                 true => [Side::Server, Side::Client],
                 false => [Side::Client, Side::Server],
             };
+            packets.name_sides(server);
             assert_eq!(sides(&packets), expected);
-            packets.name_sides(connection);
+            packets.name_sides(server);
             assert_eq!(
                 sides(&packets),
                 expected,
                 "naming them again changes nothing"
             );
         }
+    }
+
+    #[test]
+    fn those_before_are_counted() {
+        let mut packets = Packets::new(10);
+        packets.add_row(end(1), row(7));
+        let packets = packets.behind(6);
+        assert_eq!((packets.count(), packets.left_out()), (7, 6));
+        assert_eq!(
+            packets
+                .rows()
+                .iter()
+                .map(|kept| kept.place)
+                .collect::<Vec<_>>(),
+            [6]
+        );
     }
 }

@@ -14,7 +14,8 @@ fn drawn(text: &str, width: usize, names: Names) -> String {
         connection: connections(text).remove(0).into(),
         ..refused(0, "10.0.0.1:40000", "10.0.0.9:443")
     };
-    packets.name_sides(&judged.connection);
+    let server = &judged.connection.server;
+    packets.name_sides((server.address, server.port).into());
     ladder.draw(&judged, &packets, false).unwrap();
     ladder.finish(&judged, &View::default()).unwrap();
     String::from_utf8(out).unwrap()

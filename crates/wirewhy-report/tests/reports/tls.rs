@@ -216,7 +216,8 @@ fn ladder(tls: TlsFacts) -> String {
     let mut ladder = Ladder::new(&mut out, look, Names::default());
     let mut packets = packets(text);
     let judged = judged(tls);
-    packets.name_sides(&judged.connection);
+    let server = &judged.connection.server;
+    packets.name_sides((server.address, server.port).into());
     ladder.draw(&judged, &packets, false).unwrap();
     ladder.finish(&judged, &View::default()).unwrap();
     String::from_utf8(out).unwrap()

@@ -97,7 +97,8 @@ fn find(
     }
     analysis.finish(&engine::summarize(recording), &mut sink)?;
     if let Some(judged) = &judged {
-        packets.name_sides(&judged.connection);
+        let server = &judged.connection.server;
+        packets.name_sides((server.address, server.port).into());
     }
     Ok(Found {
         judged,

@@ -63,7 +63,7 @@ const MOST_LOOKED_AT: usize = 100_000;
 
 /// What stands before the bytes of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Record {
+pub(crate) struct Record {
     pub(super) position: Position,
     /// Where the record before it in the same place of the table begins.
     previous: Position,
@@ -135,7 +135,7 @@ impl Recorder {
     }
 
     /// The records of a stream, newest first.
-    pub(super) fn stream(&self, stream: u32) -> impl Iterator<Item = Record> {
+    pub(crate) fn stream(&self, stream: u32) -> impl Iterator<Item = Record> {
         self.chain(stream)
             .filter(move |record| record.stream == stream)
     }
@@ -146,7 +146,7 @@ impl Recorder {
     }
 
     /// Copies the bytes of a record into `buffer`, and lends the frame from there.
-    pub(super) fn frame<'a>(&self, record: &Record, buffer: &'a mut Vec<u8>) -> Frame<'a> {
+    pub(crate) fn frame<'a>(&self, record: &Record, buffer: &'a mut Vec<u8>) -> Frame<'a> {
         buffer.clear();
         let len = usize::try_from(record.captured_len).unwrap_or(0);
         buffer.resize(len, 0);

@@ -1,0 +1,324 @@
+//! The packets of single connections, to be drawn: once all are judged, and it is known which of them are wanted.
+//!
+//! A saved recording is read once more for them ([`reread`]). What cannot be read twice is looked up among the last packets
+//! that a [`Recorder`] keeps ([`recall`]).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+
+use wirewhy_capture::{Filters, Recording};
+use wirewhy_detect::Judged;
+use wirewhy_flow::wireshark::Analysis;
+use wirewhy_flow::{Bounds, Connection, Tracker, Transport};
+use wirewhy_packet::{Decoder, Packet, Transport as Carried};
+use wirewhy_report::Packets;
+
+use crate::engine::Feed;
+use crate::evidence::Recorder;
+
+/// The packets of connections, by a second reading of their recording. They come in the order of `wanted`; a connection over
+/// another transport than TCP has none.
+///
+/// Frames count in a second reading as in the first, so those of a connection are known by its ends and by its first and last
+/// frame. Reading ends behind the last frame that is wanted.
+pub fn reread(
+    recording: &mut Recording,
+    filters: Option<&mut Filters>,
+    wanted: &[&Judged],
+) -> Vec<Option<Packets>> {
+    let mut follower = Follower::new(wanted);
+    let mut feed = Feed::new(recording, filters);
+    while let Some(goes_on) = feed.next(|fed| {
+        if fed.passes {
+            follower.take(fed.packet);
+        } else {
+            follower.skip(fed.packet);
+        }
+        fed.packet.frame < follower.last
+    }) {
+        if !goes_on {
+            break;
+        }
+    }
+    follower.packets()
+}
+
+/// The packets of connections, as far as a recorder still has them, in the order of `wanted`. How many it no longer has is counted
+/// among those left out.
+#[must_use]
+pub fn recall(recorder: &Recorder, wanted: &[&Judged]) -> Vec<Option<Packets>> {
+    let mut buffer = Vec::new();
+    let found = wanted.iter().map(|judged| {
+        let mut follower = Follower::new(&[judged]);
+        let connection = &judged.connection;
+        if connection.transport != Transport::Tcp {
+            return None;
+        }
+        let mut records: Vec<_> = recorder.stream(connection.stream).collect();
+        records.reverse();
+        let mut decoder = Decoder::new();
+        for record in records {
+            let frame = recorder.frame(&record, &mut buffer);
+            follower.take(&decoder.decode(&frame));
+        }
+        let packets = follower.packets().into_iter().next().flatten()?;
+        let sent = |end: &wirewhy_flow::Endpoint| {
+            end.counts
+                .packets
+                .saturating_add(u64::from(end.counts.duplicate_frames))
+        };
+        let all = sent(&connection.client).saturating_add(sent(&connection.server));
+        let forgotten = all.saturating_sub(packets.count());
+        Some(packets.behind(forgotten))
+    });
+    found.collect()
+}
+
+/// Two ends, the lower one first.
+type Pair = [(IpAddr, u16); 2];
+
+/// Collects the packets of some connections.
+struct Follower {
+    wanted: Vec<Option<Wanted>>,
+    /// Which of them are between two ends.
+    between: BTreeMap<Pair, Vec<usize>>,
+    /// Wireshark's view of the packets between these ends.
+    marks: Analysis,
+    /// Knows which frames were recorded twice.
+    tracker: Tracker,
+    /// The last frame that is wanted.
+    last: u64,
+}
+
+struct Wanted {
+    frames: RangeInclusive<u64>,
+    server: SocketAddr,
+    packets: Packets,
+}
+
+impl Follower {
+    fn new(wanted: &[&Judged]) -> Follower {
+        let mut between: BTreeMap<Pair, Vec<usize>> = BTreeMap::new();
+        let mut last = 0;
+        let wanted = wanted.iter().enumerate().map(|(index, judged)| {
+            let connection = &*judged.connection;
+            if connection.transport != Transport::Tcp {
+                return None;
+            }
+            between.entry(ends(connection)).or_default().push(index);
+            last = last.max(connection.last.frame);
+            let frames = judged.findings.iter().flat_map(|finding| &finding.frames);
+            Some(Wanted {
+                frames: connection.first.frame..=connection.last.frame,
+                server: SocketAddr::new(connection.server.address, connection.server.port),
+                packets: Packets::with_cited(Packets::MOST, frames.copied().collect()),
+            })
+        });
+        Follower {
+            wanted: wanted.collect(),
+            between,
+            marks: Analysis::new(),
+            tracker: Tracker::new(Bounds::default()),
+            last,
+        }
+    }
+
+    /// Takes in a packet of the recording.
+    fn take(&mut self, packet: &Packet<'_>) {
+        let Some(indices) = pair(packet).and_then(|pair| self.between.get(&pair)) else {
+            return;
+        };
+        let marked = self.marks.observe(packet);
+        let observed = self.tracker.observe(packet, &mut |_| {});
+        let Some(marked) = marked else { return };
+        let is_copy = observed.is_some_and(|observed| observed.is_copy);
+        for index in indices {
+            if let Some(Some(wanted)) = self.wanted.get_mut(*index)
+                && wanted.frames.contains(&packet.frame)
+            {
+                wanted.packets.add(packet, &marked, is_copy);
+            }
+        }
+    }
+
+    /// Takes note of a packet that a filter leaves out: Wireshark counts it.
+    fn skip(&mut self, packet: &Packet<'_>) {
+        if pair(packet).is_some_and(|pair| self.between.contains_key(&pair)) {
+            self.marks.observe(packet);
+        }
+    }
+
+    /// What was collected; `None` where there was nothing.
+    fn packets(self) -> Vec<Option<Packets>> {
+        let wanted = self.wanted.into_iter().map(|wanted| {
+            let Wanted {
+                server,
+                mut packets,
+                ..
+            } = wanted?;
+            packets.name_sides(server);
+            (packets.count() > 0).then_some(packets)
+        });
+        wanted.collect()
+    }
+}
+
+/// The ends of a packet's TCP header, be it quoted.
+fn pair(packet: &Packet<'_>) -> Option<Pair> {
+    let ends = match &packet.transport {
+        Carried::Tcp(segment) => {
+            let ip = packet.ip?;
+            [
+                (ip.source, segment.source_port),
+                (ip.destination, segment.destination_port),
+            ]
+        }
+        Carried::IcmpError(error) => {
+            let quoted = error.quoted?;
+            let (source, destination) = quoted.ports?;
+            [(quoted.source, source), (quoted.destination, destination)]
+        }
+        _ => return None,
+    };
+    Some(in_order(ends))
+}
+
+fn ends(connection: &Connection) -> Pair {
+    in_order([&connection.client, &connection.server].map(|end| (end.address, end.port)))
+}
+
+fn in_order([one, other]: Pair) -> Pair {
+    if one <= other {
+        [one, other]
+    } else {
+        [other, one]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use wirewhy_capture::Reader;
+    use wirewhy_report::rfc3339;
+    use wirewhy_testkit::{to_pcap, trace};
+
+    use super::*;
+    use crate::engine::{Analysis as Judging, EngineOptions};
+    use crate::evidence::Concerns;
+
+    fn recording(text: &str) -> Recording {
+        let source = Cursor::new(to_pcap(&trace(text)));
+        Reader::new(Box::new(source), "memory".to_owned())
+            .unwrap()
+            .into()
+    }
+
+    fn judged(text: &str, mut filters: Option<Filters>) -> Vec<Judged> {
+        let (mut recording, mut found) = (recording(text), Vec::new());
+        let mut judging = Judging::new(EngineOptions::default());
+        let mut sink = |judged: &Judged| {
+            found.push(judged.clone());
+            Ok(())
+        };
+        let mut feed = Feed::new(&mut recording, filters.as_mut());
+        while feed
+            .next(|fed| judging.take(fed, &mut sink).unwrap())
+            .is_some()
+        {}
+        judging
+            .finish(&wirewhy_report::CaptureSummary::default(), &mut sink)
+            .unwrap();
+        found.sort_by_key(|judged| (judged.connection.stream, judged.connection.first.frame));
+        found
+    }
+
+    /// The frames of each connection, as `frame<`, `frame>` with the first letters of its marks.
+    fn shown(packets: &[Option<Packets>]) -> Vec<Vec<String>> {
+        let row = |row: &wirewhy_report::PacketRow| {
+            let marks: Vec<&str> = row.mark_names().collect();
+            let from = if row.from == wirewhy_flow::Side::Client {
+                '>'
+            } else {
+                '<'
+            };
+            assert!(rfc3339(row.time).starts_with("2026-"));
+            format!("{}{from}{}", row.frame, marks.join(","))
+        };
+        let rows =
+            |packets: &Option<Packets>| packets.iter().flat_map(Packets::iter).map(row).collect();
+        packets.iter().map(rows).collect()
+    }
+
+    /// Two connections, the second of which takes the ports of the first again, and a stranger.
+    const TEXT: &str = "
+        0.0 > S 0:0(0)
+        0.1 < SA 0:0(0) ack 1
+        0.1 #2 > S 0:0(0)
+        0.2 > A 1:1(0) ack 1
+        0.3 > PA 1:101(100) ack 1
+        0.7 > PA 1:101(100) ack 1
+        0.8 < RA 1:1(0) ack 101
+        20.0 > S 90000:90000(0)
+        20.1 < RA 0:0(0) ack 90001
+        20.2 icmp 192.0.2.254 > client unreachable host";
+
+    #[test]
+    fn a_second_reading_finds_the_packets_of_each() {
+        let all = judged(TEXT, None);
+        let wanted: Vec<&Judged> = all.iter().collect();
+        assert_eq!(all.len(), 3);
+        let found = reread(&mut recording(TEXT), None, &wanted);
+        let expected = [
+            vec!["1>", "2<", "4>", "5>", "6>retransmission", "7<"],
+            vec!["3>"],
+            vec!["8>reused_ports", "9<"],
+        ];
+        assert_eq!(shown(&found), expected);
+        // Another order of the wanted ones is another order of what comes.
+        let turned: Vec<&Judged> = all.iter().rev().collect();
+        let found = reread(&mut recording(TEXT), None, &turned);
+        assert_eq!(shown(&found)[2], expected[0]);
+        assert!(reread(&mut recording(TEXT), None, &[]).is_empty());
+    }
+
+    #[test]
+    fn what_a_filter_leaves_out_is_not_drawn() {
+        let filter = || Filters::new("tcp[tcpflags] & tcp-push == 0").unwrap();
+        let all = judged(TEXT, Some(filter()));
+        let wanted: Vec<&Judged> = all.iter().collect();
+        let found = reread(&mut recording(TEXT), Some(&mut filter()), &wanted);
+        assert_eq!(shown(&found)[0], ["1>", "2<", "4>", "7<"]);
+    }
+
+    #[test]
+    fn a_recorder_has_what_came_last() {
+        let all = judged(TEXT, None);
+        let wanted: Vec<&Judged> = all.iter().collect();
+        let record = |bytes: usize| {
+            let mut recorder = Recorder::new(bytes);
+            let mut tracker = Tracker::new(Bounds::default());
+            let mut decoder = Decoder::new();
+            for frame in trace(TEXT) {
+                let frame = frame.as_frame();
+                let packet = decoder.decode(&frame);
+                let observed = tracker.observe(&packet, &mut |_| {});
+                if let Some(concerns) = Concerns::of(&packet, observed) {
+                    recorder.record(&frame, concerns);
+                }
+            }
+            recall(&recorder, &wanted)
+        };
+        let whole = record(1 << 20);
+        assert_eq!(
+            shown(&whole)[0],
+            ["1>", "2<", "4>", "5>", "6>retransmission", "7<"]
+        );
+        let few = record(700);
+        assert_eq!(shown(&few)[0], ["6>", "7<"], "what is left of it");
+        let first = few[0].as_ref().unwrap();
+        assert_eq!((first.count(), first.left_out()), (6, 4));
+        assert!(few[1].is_none());
+    }
+}
