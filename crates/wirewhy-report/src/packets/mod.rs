@@ -5,6 +5,7 @@ mod kept;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use wirewhy_detect::Judged;
 use wirewhy_flow::Side;
 use wirewhy_flow::wireshark::{Marked, Marks};
 use wirewhy_packet::{Packet, SackBlocks, Seq, TcpFlags, TcpHeader, Timestamp, Transport};
@@ -82,6 +83,12 @@ impl PacketRow {
     pub fn mark_names(&self) -> impl Iterator<Item = &'static str> {
         self.marks.names().chain(self.is_copy.then_some(DUPLICATE))
     }
+}
+
+/// Where the packets of connections are to be had once the connections are judged.
+pub trait PacketSource {
+    /// The packets of these connections, in their order; `None` for one whose packets are not to be had.
+    fn packets(&mut self, wanted: &[&Judged]) -> Vec<Option<Packets>>;
 }
 
 /// Rows as aligned columns.

@@ -1,0 +1,149 @@
+//! The time-sequence plot, with the conventions of tcptrace: time across, sequence numbers up, one panel for each direction.
+
+mod panel;
+mod shapes;
+mod words;
+
+use maud::{Markup, html};
+use wirewhy_detect::Judged;
+use wirewhy_flow::Side;
+use wirewhy_packet::Timestamp;
+
+use super::axis::{TimeAxis, break_mark};
+use super::draw::px;
+use super::{Cited, Key};
+use crate::words::span;
+use crate::{Names, PacketRow, Packets};
+use panel::Panel;
+use shapes::Shapes;
+
+/// The size of a drawing, and where its panels stand.
+const WIDTH: f64 = 940.0;
+const LEFT: f64 = 84.0;
+const RIGHT: f64 = 16.0;
+const PANEL: f64 = 210.0;
+const HEADING: f64 = 24.0;
+const AXIS: f64 = 26.0;
+
+/// Fewer packets are seen as well in the ladder.
+const LEAST: u64 = 4;
+
+/// The plot of a connection; `None` where there is too little of it to see.
+pub(super) fn of(
+    judged: &Judged,
+    packets: &Packets,
+    names: &Names,
+    cited: &Cited<'_>,
+    key: &Key,
+) -> Option<Markup> {
+    let connection = &*judged.connection;
+    if packets.count() < LEAST {
+        return None;
+    }
+    let kept = packets.rows();
+    let rows = || kept.iter().map(|kept| &kept.row);
+    let sides = [Side::Client, Side::Server];
+    let shapes = sides.map(|side| Shapes::of(connection, side, rows()));
+    let times: Vec<Timestamp> = rows().map(|row: &PacketRow| row.time).collect();
+    let origin = connection.first.time;
+    let axis = TimeAxis::new(&times, origin, LEFT, WIDTH - LEFT - RIGHT);
+    let mut top = 0.0;
+    let mut panels = Vec::new();
+    for shapes in shapes.iter().filter(|shapes| !shapes.is_empty()) {
+        let height = (top + HEADING, top + HEADING + PANEL);
+        panels.push(Panel::new(shapes, &axis, height));
+        top += HEADING + PANEL;
+    }
+    if panels.is_empty() {
+        return None;
+    }
+    let sentence = words::sentence(connection, &shapes, &axis);
+    let height = top + AXIS;
+    Some(html! {
+        figure.plot {
+            svg role="img" viewBox=(format!("0 0 {WIDTH} {height}")) aria-labelledby=(format!("{key}-plot {key}-plotted")) {
+                title id=(format!("{key}-plot")) { "Sequence numbers over time, both directions" }
+                desc id=(format!("{key}-plotted")) { (sentence) }
+                (time_axis(&axis, top))
+                @for panel in &panels {
+                    (panel.draw(connection, names, cited, key))
+                }
+            }
+            figcaption {
+                p { (sentence) }
+                (legend(&panels))
+                @if panels.iter().any(Panel::hides_window) {
+                    p { "Where the end of the window runs along the upper edge it lies beyond it." }
+                }
+            }
+        }
+    })
+}
+
+/// The lines and labels of the time axis, over all panels.
+fn time_axis(axis: &TimeAxis, bottom: f64) -> Markup {
+    let mut lines = super::draw::Path::default();
+    let ticks = axis.ticks();
+    for tick in &ticks {
+        lines.bar(tick.at, HEADING, bottom);
+    }
+    html! {
+        path.grid d=(lines.data()) {}
+        @for tick in &ticks {
+            text.at x=(px(tick.at)) y=(px(bottom + 16.0)) { (tick.label) }
+        }
+        @for fold in axis.folds() {
+            g.fold {
+                title { "Nothing was sent for " (span(fold.length)) }
+                rect x=(px(fold.left + 1.0)) y=(px(HEADING)) width=(px(fold.right - fold.left - 2.0)) height=(px(bottom - HEADING)) {}
+                path d=(break_mark(&fold, HEADING, bottom)) {}
+                text x=(px(f64::midpoint(fold.left, fold.right))) y=(px(HEADING + 12.0)) { (span(fold.length)) }
+            }
+        }
+    }
+}
+
+/// What the shapes mean, of those that are there.
+fn legend(panels: &[Panel<'_>]) -> Markup {
+    let has = |of: fn(&Panel<'_>) -> bool| panels.iter().any(of);
+    let entries = [
+        ("seg", "segment", has(|panel| !panel.new.is_empty())),
+        ("rtx", "sent again", has(|panel| !panel.again.is_empty())),
+        (
+            "ooo",
+            "out of order",
+            has(|panel| !panel.out_of_order.is_empty()),
+        ),
+        ("probe", "probe", has(|panel| !panel.probes.is_empty())),
+        (
+            "ack",
+            "acknowledged by the other side",
+            has(|panel| !panel.acks.is_empty()),
+        ),
+        (
+            "win",
+            "end of its window",
+            has(|panel| !panel.window.is_empty()),
+        ),
+        (
+            "sack",
+            "acknowledged selectively",
+            has(|panel| !panel.sack.is_empty()),
+        ),
+        (
+            "dup",
+            "duplicate acknowledgement",
+            has(|panel| !panel.duplicates.is_empty()),
+        ),
+    ];
+    html! {
+        ul.key {
+            @for (class, meaning, _) in entries.into_iter().filter(|(_, _, is_there)| *is_there) {
+                li { svg.swatch viewBox="0 0 18 10" aria-hidden="true" { path class=(class) d="M1 5H17" {} } (meaning) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

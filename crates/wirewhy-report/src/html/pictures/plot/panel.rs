@@ -1,0 +1,345 @@
+//! One direction of a time-sequence plot.
+
+use maud::{Markup, html};
+use wirewhy_flow::Connection;
+use wirewhy_packet::Timestamp;
+
+use super::super::axis::{NumberAxis, TimeAxis};
+use super::super::draw::{Path, Staircase, column, px};
+use super::super::{Cited, Key};
+use super::shapes::{Ack, Kind, Segment, Shapes};
+use super::{LEFT, RIGHT, WIDTH};
+use crate::{Names, words};
+
+/// With no more bars than this each has ticks at its ends.
+const MOST_TICKED: usize = 150;
+
+/// So many retransmissions have a text of their own each; more are one path.
+const MOST_TITLED: usize = 60;
+
+/// How far apart letters of one kind are at least.
+const LETTERS_APART: f64 = 9.0;
+
+/// A direction, drawn.
+#[derive(Debug)]
+pub(super) struct Panel<'a> {
+    shapes: &'a Shapes,
+    times: &'a TimeAxis,
+    numbers: NumberAxis,
+    top: f64,
+    bottom: f64,
+    pub(super) new: Path,
+    pub(super) again: Vec<&'a Segment>,
+    pub(super) out_of_order: Path,
+    pub(super) probes: Path,
+    pub(super) acks: Path,
+    pub(super) window: Path,
+    pub(super) sack: Path,
+    pub(super) duplicates: Path,
+}
+
+/// A letter at a place, and what it stands for.
+struct Letter {
+    x: f64,
+    y: f64,
+    class: &'static str,
+    text: &'static str,
+    meaning: String,
+}
+
+impl<'a> Panel<'a> {
+    pub(super) fn new(
+        shapes: &'a Shapes,
+        times: &'a TimeAxis,
+        (top, bottom): (f64, f64),
+    ) -> Panel<'a> {
+        let numbers = NumberAxis::new(shapes.range(), (top + 6.0, bottom - 4.0));
+        let mut panel = Panel {
+            shapes,
+            times,
+            numbers,
+            top,
+            bottom,
+            new: Path::default(),
+            again: shapes
+                .segments
+                .iter()
+                .filter(|segment| segment.kind == Kind::Again)
+                .collect(),
+            out_of_order: Path::default(),
+            probes: Path::default(),
+            acks: Path::default(),
+            window: Path::default(),
+            sack: Path::default(),
+            duplicates: Path::default(),
+        };
+        panel.new = panel.bars(Kind::New);
+        panel.out_of_order = panel.bars(Kind::OutOfOrder);
+        for probe in shapes.segments.iter().filter(|segment| segment.probe) {
+            let (x, y) = (panel.x(probe.time), panel.y(probe.from));
+            panel.probes.bar(x, y - 4.0, y + 4.0);
+        }
+        panel.follow_acks();
+        panel
+    }
+
+    fn x(&self, time: Timestamp) -> f64 {
+        self.times.x(time)
+    }
+
+    fn y(&self, number: i64) -> f64 {
+        self.numbers.y(number)
+    }
+
+    /// Segments of a kind as bars. Those that touch in one column of pixels are one bar: nothing of it could be told apart.
+    fn bars(&self, kind: Kind) -> Path {
+        struct Bar {
+            x: f64,
+            from: i64,
+            to: i64,
+        }
+        let mut bars: Vec<Bar> = Vec::new();
+        let segments = self.shapes.segments.iter();
+        for segment in segments.filter(|segment| segment.kind == kind && !segment.probe) {
+            let x = self.x(segment.time);
+            match bars.last_mut() {
+                Some(bar)
+                    if column(bar.x) == column(x)
+                        && segment.from <= bar.to
+                        && segment.to >= bar.from =>
+                {
+                    (bar.from, bar.to) = (bar.from.min(segment.from), bar.to.max(segment.to));
+                }
+                _ => bars.push(Bar {
+                    x,
+                    from: segment.from,
+                    to: segment.to,
+                }),
+            }
+        }
+        let mut path = Path::default();
+        let are_ticked = bars.len() <= MOST_TICKED;
+        for Bar { x, from, to } in bars {
+            let (from, to) = (self.y(from), self.y(to));
+            // What is lower than a pixel is still there.
+            let to = to.min(from - 1.0);
+            path.bar(x, from, to);
+            if are_ticked {
+                path.tick(x, from, 2.0);
+                path.tick(x, to, 2.0);
+            }
+        }
+        path
+    }
+
+    fn follow_acks(&mut self) {
+        let (mut acks, mut window) = (Staircase::default(), Staircase::default());
+        let (mut highest, mut end) = (i64::MIN, LEFT);
+        let mut latest_duplicate = f64::NEG_INFINITY;
+        let mut latest_blocks: (f64, Vec<(i64, i64)>) = (f64::NEG_INFINITY, Vec::new());
+        for ack in &self.shapes.acks {
+            let x = self.x(ack.time);
+            highest = highest.max(ack.number);
+            acks.step(x, self.y(highest));
+            if let Some(limit) = ack.limit {
+                window.step(x, self.y(limit));
+            }
+            if ack.duplicate && column(latest_duplicate) != column(x) {
+                latest_duplicate = x;
+                self.duplicates.tick(x, self.y(ack.number), 3.0);
+            }
+            let is_drawn = column(latest_blocks.0) == column(x) && latest_blocks.1 == ack.sack;
+            if !ack.sack.is_empty() && !is_drawn {
+                for (left, right) in &ack.sack {
+                    let (from, to) = (self.y(*left), self.y(*right));
+                    self.sack.bar(x, from, to.min(from - 1.0));
+                }
+                latest_blocks = (x, ack.sack.clone());
+            }
+            end = x;
+        }
+        let last = self
+            .shapes
+            .segments
+            .last()
+            .map_or(end, |segment| self.x(segment.time));
+        let end = end.max(last).max(
+            self.times
+                .folds()
+                .map(|fold| fold.right)
+                .fold(end, f64::max),
+        );
+        self.acks = acks.end(end);
+        self.window = window.end(end);
+    }
+
+    /// The panel with its heading and its axis.
+    pub(super) fn draw(
+        &self,
+        connection: &Connection,
+        names: &Names,
+        cited: &Cited<'_>,
+        key: &Key,
+    ) -> Markup {
+        let side = self.shapes.side;
+        let end = connection.side(side);
+        let heading = format!(
+            "{} {} →",
+            super::words::party(side),
+            names.socket(end.address, end.port)
+        );
+        let ticks = self.numbers.ticks();
+        let mut grid = Path::default();
+        for tick in &ticks {
+            grid.across(LEFT, tick.at, WIDTH - RIGHT);
+        }
+        html! {
+            text.who x="0" y=(px(self.top - 8.0)) { (heading) }
+            rect.frame x=(px(LEFT)) y=(px(self.top)) width=(px(WIDTH - LEFT - RIGHT)) height=(px(self.bottom - self.top)) {}
+            path.grid d=(grid.data()) {}
+            @for tick in &ticks {
+                text.number x=(px(LEFT - 6.0)) y=(px(tick.at + 4.0)) { (tick.label) }
+            }
+            (self.cited(cited, key))
+            (path("win", &self.window))
+            (path("ack", &self.acks))
+            (path("dup", &self.duplicates))
+            (path("sack", &self.sack))
+            (path("seg", &self.new))
+            (path("ooo", &self.out_of_order))
+            (path("probe", &self.probes))
+            (self.sent_again())
+            @for letter in self.letters() {
+                text class=(letter.class) x=(px(letter.x)) y=(px(letter.y)) { (letter.text) title { (letter.meaning) } }
+            }
+        }
+    }
+
+    fn sent_again(&self) -> Markup {
+        let bar = |segment: &Segment| {
+            let mut path = Path::default();
+            let (from, to) = (self.y(segment.from), self.y(segment.to));
+            path.bar(self.x(segment.time), from, to.min(from - 2.0));
+            path
+        };
+        if self.again.len() > MOST_TITLED {
+            let all: String = self
+                .again
+                .iter()
+                .map(|segment| bar(segment).data().to_owned())
+                .collect();
+            return html! { path.rtx d=(all) {} };
+        }
+        html! {
+            @for segment in &self.again {
+                path.rtx d=(bar(segment).data()) {
+                    title { "Frame " (segment.frame) ": " (numbers(segment)) " sent again" }
+                }
+            }
+        }
+    }
+
+    /// The frames that findings cite, as lines over the panel that lead to the ladder.
+    fn cited(&self, cited: &Cited<'_>, key: &Key) -> Markup {
+        let shapes = self.shapes;
+        let segments = shapes
+            .segments
+            .iter()
+            .map(|segment| (segment.frame, segment.time));
+        let acks = shapes.acks.iter().map(|ack| (ack.frame, ack.time));
+        let resets = shapes.resets.iter().map(|reset| (reset.frame, reset.time));
+        let mut frames: Vec<(u64, Timestamp)> = segments.chain(acks).chain(resets).collect();
+        frames.retain(|(frame, _)| cited.is_cited(*frame));
+        frames.sort_unstable();
+        frames.dedup();
+        html! {
+            @for (frame, time) in frames {
+                a.cited href=(format!("#{key}-{frame}")) {
+                    path d=(format!("M{x} {}V{}m-4 0h8l-4 -6z", px(self.top), px(self.bottom), x = px(self.x(time)))) {
+                        title { "Frame " (frame) " proves a finding" }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What has a letter: SYN, FIN, RST, a closed window.
+    fn letters(&self) -> Vec<Letter> {
+        let mut letters = Vec::new();
+        let segments = self.shapes.segments.iter();
+        for segment in segments.filter(|segment| segment.syn || segment.fin) {
+            let text = if segment.syn { "S" } else { "F" };
+            let what = if segment.syn { "SYN" } else { "FIN" };
+            letters.push(Letter {
+                x: self.x(segment.time) + 3.0,
+                y: self.y(segment.to) + if segment.syn { -3.0 } else { 10.0 },
+                class: "ctl",
+                text,
+                meaning: format!("Frame {}: {what}", segment.frame),
+            });
+        }
+        for reset in &self.shapes.resets {
+            letters.push(Letter {
+                x: self.x(reset.time),
+                y: self.y(reset.number) + 4.0,
+                class: "rst",
+                text: "✕",
+                meaning: format!(
+                    "Frame {}: RST of {}",
+                    reset.frame,
+                    super::words::party(self.shapes.side).to_lowercase()
+                ),
+            });
+        }
+        for Ack {
+            frame,
+            time,
+            number,
+            ..
+        } in self.shapes.acks.iter().filter(|ack| ack.closed)
+        {
+            letters.push(Letter {
+                x: self.x(*time),
+                y: self.y(*number) + 4.0,
+                class: "zero",
+                text: "Z",
+                meaning: format!("Frame {frame}: the window is closed"),
+            });
+        }
+        let mut shown: Vec<Letter> = Vec::new();
+        for letter in letters {
+            let is_hidden = |other: &Letter| {
+                other.text == letter.text
+                    && (other.x - letter.x).abs() < LETTERS_APART
+                    && (other.y - letter.y).abs() < LETTERS_APART
+            };
+            if !shown.iter().rev().take(4).any(is_hidden) {
+                shown.push(letter);
+            }
+        }
+        shown
+    }
+
+    /// Whether the window goes beyond what is drawn.
+    pub(super) fn hides_window(&self) -> bool {
+        let mut limits = self.shapes.acks.iter().filter_map(|ack| ack.limit);
+        limits.any(|limit| self.numbers.is_beyond(limit))
+    }
+}
+
+fn path(class: &str, path: &Path) -> Markup {
+    html! {
+        @if !path.is_empty() {
+            path class=(class) d=(path.data()) {}
+        }
+    }
+}
+
+fn numbers(segment: &Segment) -> String {
+    let Segment { from, to, .. } = segment;
+    format!(
+        "{} to {}",
+        words::count(from.unsigned_abs()),
+        words::count(to.unsigned_abs())
+    )
+}

@@ -1,0 +1,143 @@
+use super::testing::traced;
+use super::*;
+
+fn drawn(text: &str) -> String {
+    let (judged, packets) = traced(text);
+    of(
+        &judged,
+        Some(&packets),
+        &Names::default(),
+        &View::everything(),
+    )
+    .into_string()
+}
+
+const LOST: &str = "0.0 > S 0:0(0)
+    0.1 < SA 0:0(0) ack 1
+    0.15 > A 1:1(0) ack 1
+    0.2 > PA 1:101(100) ack 1
+    0.25 < A 1:1(0) ack 101
+    60.2 > PA 101:201(100) ack 1
+    60.3 < R 1:1(0) win 0 id 0 ttl 60";
+
+#[test]
+fn proofs_lead_to_their_frames_and_back() {
+    let shown = drawn(LOST);
+    assert!(shown.contains("<a href=\"#tcp-0-1-7\">7</a>"), "{shown}");
+    assert!(
+        shown.contains("<tr id=\"tcp-0-1-7\" class=\"cited reset\">"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(
+            "<a class=\"badge\" href=\"#tcp-0-1-finding-1\" title=\"rst.idle-expired\">1</a>"
+        ),
+        "{shown}"
+    );
+    assert!(shown.contains("60.0 s of silence"), "{shown}");
+    assert!(shown.contains("did not survive"), "{shown}");
+}
+
+#[test]
+fn ids_are_unique() {
+    let shown = drawn(LOST);
+    let mut ids: Vec<&str> = shown
+        .split(" id=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "{ids:?}");
+    // What is referred to is there.
+    for target in shown
+        .split("href=\"#")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+    {
+        assert!(ids.contains(&target), "{target}");
+    }
+}
+
+#[test]
+fn without_packets_the_drawing_says_so() {
+    let (judged, _) = traced(LOST);
+    let shown = of(&judged, None, &Names::default(), &View::everything()).into_string();
+    assert!(shown.contains("neither ladder nor plot"), "{shown}");
+    assert!(!shown.contains("href=\"#tcp-0-1-7\""), "{shown}");
+}
+
+#[test]
+fn a_timer_lies_between_the_rests() {
+    use wirewhy_detect::{Confidence, Facts, Role, Severity};
+    use wirewhy_packet::Interval;
+    let facts = Facts::default()
+        .with("timer_seconds", Interval::from_secs(352))
+        .with("longest_idle_seconds", Interval::from_secs(400))
+        .with("longest_survived_seconds", Interval::from_secs(300))
+        .with("connections", 4_u32);
+    let finding = Finding {
+        code: "host.idle-timer",
+        severity: Severity::Warning,
+        confidence: Confidence::Likely,
+        culprit: Role::Path.into(),
+        summary: String::new(),
+        frames: Vec::new(),
+        facts,
+        consequence_of: None,
+    };
+    let shown = idle_timer(&finding, "timer-1").into_string();
+    assert!(
+        shown.contains("survived up to: 300 s; 4 connections did not survive: 352 s to 400 s"),
+        "{shown}"
+    );
+    let other = Finding {
+        facts: Facts::default(),
+        ..finding
+    };
+    assert_eq!(idle_timer(&other, "timer-2").into_string(), "");
+}
+
+/// The colours of the style sheet, light then dark, by name.
+fn colours() -> Vec<(String, String)> {
+    let definitions = STYLE
+        .split(['{', '}', ';'])
+        .filter_map(|part| part.trim().strip_prefix("--pic-"));
+    let pairs = definitions.filter_map(|part| part.split_once(':'));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect()
+}
+
+fn luminance(colour: &str) -> f64 {
+    let channel = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.040_45 {
+            value / 12.92
+        } else {
+            ((value + 0.055) / 1.055).powf(2.4)
+        }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+#[test]
+fn every_colour_stands_out_from_its_paper() {
+    let mut papers = Vec::new();
+    for (name, value) in colours() {
+        if name == "paper" {
+            papers.push(value);
+            continue;
+        }
+        // Lines of the grid and tints are meant to be faint.
+        if name.starts_with("faint") {
+            continue;
+        }
+        let paper = papers.last().expect("the paper comes first");
+        let (one, other) = (luminance(&value), luminance(paper));
+        let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+        assert!(contrast >= 4.5, "{name} {value} on {paper}: {contrast:.2}");
+    }
+    assert_eq!(papers.len(), 3, "light, dark and print");
+}
