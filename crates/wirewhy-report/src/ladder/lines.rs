@@ -18,6 +18,8 @@ const NOTABLE_SILENCE: Interval = Interval::from_secs(1);
 pub(crate) enum Line<'a> {
     /// Neither side sent anything for so long.
     Silence(Interval),
+    /// Neither side sent anything more for so long, and then the capture ended or the connection was no longer followed.
+    Nothing(Interval),
     /// So many packets are not drawn.
     LeftOut(u64),
     /// A packet, and what it carries of TLS and HTTP.
@@ -75,7 +77,17 @@ pub(crate) fn lines<'a, E>(
         }
         draw(Line::Icmp(error))?;
     }
+    let silent = connection.heard_after(connection.last.time);
+    if silent >= NOTABLE_SILENCE && !is_over(connection) {
+        draw(Line::Nothing(silent))?;
+    }
     Ok(())
+}
+
+/// Whether silence is what is expected of it: it was reset, or both sides closed.
+fn is_over(connection: &Connection) -> bool {
+    let ends = [&connection.client.tcp, &connection.server.tcp];
+    ends.iter().any(|end| end.counts.resets > 0) || ends.iter().all(|end| end.fin.is_some())
 }
 
 /// The time of the line before.

@@ -147,6 +147,9 @@ impl<W: Write> Ladder<W> {
         self.columns(client, server)?;
         lines(judged, packets, all, &mut |line| match line {
             Line::Silence(silent) => self.in_the_middle(&format!("{} later", words::span(silent))),
+            Line::Nothing(silent) => {
+                self.in_the_middle(&format!("nothing more in {}", words::span(silent)))
+            }
             Line::LeftOut(packets) => self.in_the_middle(&format!(
                 "… {} not shown; --all-packets shows them",
                 words::counted(packets, "packet")
