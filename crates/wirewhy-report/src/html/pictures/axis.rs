@@ -240,11 +240,12 @@ impl NumberAxis {
     /// The lines of the axis.
     pub(super) fn ticks(&self) -> Vec<Tick> {
         let range = self.high.saturating_sub(self.low);
-        let (mut step, mut factors) = (1_i64, [2, 5, 2].into_iter().cycle());
-        while range / step > 5 {
-            // 1, 2, 10, 20, 100 … with 5 in between: 1, 2, 5, 10 would need fractions.
-            step = step.saturating_mul(factors.next().unwrap_or(10));
-        }
+        let steps = (0..19)
+            .flat_map(|power| [1, 2, 5].map(|digit| 10_i64.pow(power).saturating_mul(digit)));
+        let step = steps
+            .into_iter()
+            .find(|step| range / step <= 5)
+            .unwrap_or(i64::MAX);
         let first = self.low.div_euclid(step).saturating_mul(step);
         let numbers = (0..8).map(|n: i64| first.saturating_add(step.saturating_mul(n)));
         numbers
@@ -266,16 +267,11 @@ fn label(number: i64) -> String {
     }
 }
 
-/// The path of the mark that breaks an axis, over a height.
-pub(super) fn break_mark(fold: &Fold, top: f64, bottom: f64) -> String {
+/// The path of the mark that breaks an axis at its lower end: two strokes.
+pub(super) fn break_mark(fold: &Fold, bottom: f64) -> String {
     let middle = f64::midpoint(fold.left, fold.right);
-    let half = (bottom - top) / 2.0;
-    format!(
-        "M{} {}l6 {h}l-12 0l6 {h}",
-        px(middle),
-        px(top),
-        h = px(half)
-    )
+    let stroke = |x: f64| format!("M{} {}l6-12", px(x), px(bottom + 6.0));
+    stroke(middle - 6.0) + &stroke(middle)
 }
 
 #[cfg(test)]
@@ -370,6 +366,10 @@ mod tests {
         );
         let labels: Vec<String> = axis.ticks().into_iter().map(|tick| tick.label).collect();
         assert_eq!(labels, ["0", "200", "400", "600", "800", "1,000"]);
+        let steps = |high| NumberAxis::new((0, high), (0.0, 100.0)).ticks().len();
+        for high in 1..2_000 {
+            assert!((2..=6).contains(&steps(high)), "{high}: {}", steps(high));
+        }
         assert!(axis.is_beyond(1_001) && !axis.is_beyond(1_000));
         for steps in [0.000_001, 0.3, 1.0, 7.0, 99.0] {
             let step = nice_step(steps);

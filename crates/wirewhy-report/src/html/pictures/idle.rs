@@ -44,6 +44,10 @@ pub(super) fn of(judged: &Judged, packets: Option<&Packets>, key: &Key) -> Marku
     if rests.is_empty() && longest >= LEAST {
         rests.push(rest("survived at most".to_owned(), longest, "survived"));
     }
+    // One bar alone says no more than its number.
+    if rests.is_empty() {
+        return html! {};
+    }
     rests.push(rest("did not survive".to_owned(), fatal, "fatal"));
     let known = known(finding);
     drawing(

@@ -75,6 +75,7 @@ impl Ladder<'_> {
     fn row(&self, line: &Line<'_>) -> Markup {
         match line {
             Line::Silence(silent) => between("rest", &format!("{} of silence", span(*silent))),
+            Line::Nothing(silent) => between("rest", &format!("nothing more in {}", span(*silent))),
             Line::LeftOut(packets) => between(
                 "folded",
                 &format!("… {} not shown", counted(*packets, "packet")),

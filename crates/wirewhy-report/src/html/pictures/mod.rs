@@ -153,7 +153,7 @@ impl<'a> Cited<'a> {
                             @if !finding.frames.is_empty() {
                                 span.frames {
                                     " Proof: "
-                                    @for (nth, frame) in finding.frames.iter().enumerate() {
+                                    @for (nth, frame) in once(&finding.frames).into_iter().enumerate() {
                                         @if nth > 0 { ", " }
                                         @if are_drawn {
                                             a href=(format!("#{key}-{frame}")) { (frame) }
@@ -169,6 +169,17 @@ impl<'a> Cited<'a> {
             }
         }
     }
+}
+
+/// Frames in their order, each once: one may prove two things.
+fn once(frames: &[u64]) -> Vec<u64> {
+    let mut known = Vec::with_capacity(frames.len());
+    for frame in frames {
+        if !known.contains(frame) {
+            known.push(*frame);
+        }
+    }
+    known
 }
 
 #[cfg(test)]

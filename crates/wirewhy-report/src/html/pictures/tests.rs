@@ -17,15 +17,17 @@ const LOST: &str = "0.0 > S 0:0(0)
     0.15 > A 1:1(0) ack 1
     0.2 > PA 1:101(100) ack 1
     0.25 < A 1:1(0) ack 101
-    60.2 > PA 101:201(100) ack 1
-    60.3 < R 1:1(0) win 0 id 0 ttl 60";
+    30.2 > PA 101:201(100) ack 1
+    30.25 < A 1:1(0) ack 201
+    90.2 > PA 201:301(100) ack 1
+    90.3 < R 1:1(0) win 0 id 0 ttl 60";
 
 #[test]
 fn proofs_lead_to_their_frames_and_back() {
     let shown = drawn(LOST);
-    assert!(shown.contains("<a href=\"#tcp-0-1-7\">7</a>"), "{shown}");
+    assert!(shown.contains("<a href=\"#tcp-0-1-9\">9</a>"), "{shown}");
     assert!(
-        shown.contains("<tr id=\"tcp-0-1-7\" class=\"cited reset\">"),
+        shown.contains("<tr id=\"tcp-0-1-9\" class=\"cited reset\">"),
         "{shown}"
     );
     assert!(
@@ -35,7 +37,10 @@ fn proofs_lead_to_their_frames_and_back() {
         "{shown}"
     );
     assert!(shown.contains("60.0 s of silence"), "{shown}");
-    assert!(shown.contains("did not survive"), "{shown}");
+    assert!(
+        shown.contains("before frame 6, survived: 29.9 s; did not survive: 60.0 s"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -65,7 +70,7 @@ fn without_packets_the_drawing_says_so() {
     let (judged, _) = traced(LOST);
     let shown = of(&judged, None, &Names::default(), &View::everything()).into_string();
     assert!(shown.contains("neither ladder nor plot"), "{shown}");
-    assert!(!shown.contains("href=\"#tcp-0-1-7\""), "{shown}");
+    assert!(!shown.contains("href=\"#tcp-0-1-9\""), "{shown}");
 }
 
 #[test]

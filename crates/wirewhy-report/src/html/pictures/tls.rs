@@ -36,10 +36,10 @@ pub(super) fn of(connection: &Connection, tls: &TlsFacts, cited: &Cited<'_>, key
                     tbody {
                         @for (side, message) in &sent {
                             tr class=[class(message)] {
-                                td.n { (message.mark.frame) (cited.links(message.mark.frame, key)) }
+                                td.n { (message.mark.frame) }
                                 td.n { (format!("{:.6}", message.mark.time.since(origin).as_secs_f64())) }
                                 @if *side == Side::Server { td {} }
-                                td { (messages::of_message(tls, *side, message)) }
+                                td { (cited.links(message.mark.frame, key)) (messages::of_message(tls, *side, message)) }
                                 @if *side == Side::Client { td {} }
                             }
                         }

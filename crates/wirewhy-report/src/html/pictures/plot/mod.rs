@@ -22,6 +22,8 @@ const WIDTH: f64 = 940.0;
 const LEFT: f64 = 84.0;
 const RIGHT: f64 = 16.0;
 const PANEL: f64 = 210.0;
+/// A direction that carries no data beyond SYN and FIN needs less.
+const LOW_PANEL: f64 = 56.0;
 const HEADING: f64 = 24.0;
 const AXIS: f64 = 26.0;
 
@@ -50,9 +52,14 @@ pub(super) fn of(
     let mut top = 0.0;
     let mut panels = Vec::new();
     for shapes in shapes.iter().filter(|shapes| !shapes.is_empty()) {
-        let height = (top + HEADING, top + HEADING + PANEL);
-        panels.push(Panel::new(shapes, &axis, height));
-        top += HEADING + PANEL;
+        let height = if shapes.carries_data() {
+            PANEL
+        } else {
+            LOW_PANEL
+        };
+        let (above, below) = (top + HEADING, top + HEADING + height);
+        panels.push(Panel::new(shapes, &axis, (above, below)));
+        top = below;
     }
     if panels.is_empty() {
         return None;
@@ -96,7 +103,7 @@ fn time_axis(axis: &TimeAxis, bottom: f64) -> Markup {
             g.fold {
                 title { "Nothing was sent for " (span(fold.length)) }
                 rect x=(px(fold.left + 1.0)) y=(px(HEADING)) width=(px(fold.right - fold.left - 2.0)) height=(px(bottom - HEADING)) {}
-                path d=(break_mark(&fold, HEADING, bottom)) {}
+                path d=(break_mark(&fold, bottom)) {}
                 text x=(px(f64::midpoint(fold.left, fold.right))) y=(px(HEADING + 12.0)) { (span(fold.length)) }
             }
         }

@@ -14,6 +14,9 @@ use crate::{Names, words};
 /// With no more bars than this each has ticks at its ends.
 const MOST_TICKED: usize = 150;
 
+/// A bar lower than this is no bar with ticks.
+const LEAST_TICKED: f64 = 5.0;
+
 /// So many retransmissions have a text of their own each; more are one path.
 const MOST_TITLED: usize = 60;
 
@@ -124,7 +127,7 @@ impl<'a> Panel<'a> {
             // What is lower than a pixel is still there.
             let to = to.min(from - 1.0);
             path.bar(x, from, to);
-            if are_ticked {
+            if are_ticked && from - to >= LEAST_TICKED {
                 path.tick(x, from, 2.0);
                 path.tick(x, to, 2.0);
             }
@@ -272,7 +275,8 @@ impl<'a> Panel<'a> {
             let what = if segment.syn { "SYN" } else { "FIN" };
             letters.push(Letter {
                 x: self.x(segment.time) + 3.0,
-                y: self.y(segment.to) + if segment.syn { -3.0 } else { 10.0 },
+                y: (self.y(segment.to) + if segment.syn { -3.0 } else { 10.0 })
+                    .max(self.top + 11.0),
                 class: "ctl",
                 text,
                 meaning: format!("Frame {}: {what}", segment.frame),

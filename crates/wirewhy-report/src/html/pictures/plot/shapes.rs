@@ -104,6 +104,12 @@ impl Shapes {
         shapes
     }
 
+    /// Whether more than SYN and FIN was sent or acknowledged.
+    pub(super) fn carries_data(&self) -> bool {
+        let (low, high) = self.range();
+        high.saturating_sub(low) > 2
+    }
+
     /// Whether nothing is to be seen.
     pub(super) fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.acks.is_empty()

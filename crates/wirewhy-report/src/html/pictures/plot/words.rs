@@ -54,14 +54,14 @@ fn sent(connection: &Connection, shapes: &Shapes) -> String {
     let mut text = match counts.payload_bytes {
         0 => format!("{name} sent no payload"),
         bytes => format!(
-            "{name} sent {} in {}",
-            counted(bytes, "byte"),
-            counted(counts.payload_packets, "segment")
+            "{name} sent {} with {}",
+            counted(counts.payload_packets, "segment"),
+            counted(bytes, "byte")
         ),
     };
     if tcp.retransmissions > 0 {
         text.push_str(&format!(
-            ", {} of them sent again",
+            ", {} of them retransmissions",
             count(u64::from(tcp.retransmissions))
         ));
     }
@@ -74,7 +74,7 @@ fn sent(connection: &Connection, shapes: &Shapes) -> String {
     let open = own.tcp.unacknowledged_by(&peer.tcp);
     if open > 0 && counts.payload_bytes > 0 && peer.was_seen() {
         text.push_str(&format!(
-            ", and {} never acknowledged",
+            ", and had {} that were not acknowledged",
             counted(u64::from(open), "byte")
         ));
     }
