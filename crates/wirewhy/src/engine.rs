@@ -10,6 +10,7 @@ mod live;
 
 use std::io;
 
+use crate::evidence::SharedRecorder;
 pub use crew::Crew;
 pub use feed::Feed;
 pub use following::Fed;
@@ -39,6 +40,8 @@ pub struct EngineOptions {
     pub held: usize,
     /// Secrets to decrypt TLS with, besides those in the captures themselves.
     pub keys: KeyLog,
+    /// Keeps the last packets, for who wants some of them when the analysis is done.
+    pub recorder: Option<SharedRecorder>,
 }
 
 impl Default for EngineOptions {
@@ -49,6 +52,7 @@ impl Default for EngineOptions {
             trust: TrustStore::mozilla(),
             held: 4_096,
             keys: KeyLog::new(),
+            recorder: None,
         }
     }
 }

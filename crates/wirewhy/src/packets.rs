@@ -1,21 +1,21 @@
 //! The packets of single connections, to be drawn: once all are judged, and it is known which of them are wanted.
 //!
 //! A saved recording is read once more for them ([`reread`]). What cannot be read twice is looked up among the last packets
-//! that a [`Recorder`] keeps ([`recall`]).
+//! that a [`Recorder`] keeps ([`recall`]). [`Saved`] and [`SharedRecorder`] give a reporter the one or the other.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use wirewhy_capture::{Filters, Recording};
+use wirewhy_capture::{FileSequence, Filters, Recording};
 use wirewhy_detect::Judged;
 use wirewhy_flow::wireshark::Analysis;
 use wirewhy_flow::{Bounds, Connection, Tracker, Transport};
 use wirewhy_packet::{Decoder, Packet, Transport as Carried};
-use wirewhy_report::Packets;
+use wirewhy_report::{PacketSource, Packets};
 
 use crate::engine::Feed;
-use crate::evidence::Recorder;
+use crate::evidence::{Recorder, SharedRecorder};
 
 /// The packets of connections, by a second reading of their recording. They come in the order of `wanted`; a connection over
 /// another transport than TCP has none.
@@ -73,6 +73,37 @@ pub fn recall(recorder: &Recorder, wanted: &[&Judged]) -> Vec<Option<Packets>> {
         Some(packets.behind(forgotten))
     });
     found.collect()
+}
+
+/// The packets of a saved recording, by a second reading of its files.
+#[derive(Debug)]
+pub struct Saved {
+    files: FileSequence,
+    filters: Option<Filters>,
+}
+
+impl Saved {
+    /// Of these files, as they were read the first time: from the first one on, and with the same filter.
+    #[must_use]
+    pub fn new(files: FileSequence, filters: Option<Filters>) -> Saved {
+        Saved { files, filters }
+    }
+}
+
+impl PacketSource for Saved {
+    /// None of them where the files cannot be opened any more.
+    fn packets(&mut self, wanted: &[&Judged]) -> Vec<Option<Packets>> {
+        match self.files.clone().open() {
+            Ok(mut recording) => reread(&mut recording, self.filters.clone().as_mut(), wanted),
+            Err(_) => wanted.iter().map(|_| None).collect(),
+        }
+    }
+}
+
+impl PacketSource for SharedRecorder {
+    fn packets(&mut self, wanted: &[&Judged]) -> Vec<Option<Packets>> {
+        recall(&self.lock(), wanted)
+    }
 }
 
 /// Two ends, the lower one first.
@@ -290,6 +321,64 @@ mod tests {
         let wanted: Vec<&Judged> = all.iter().collect();
         let found = reread(&mut recording(TEXT), Some(&mut filter()), &wanted);
         assert_eq!(shown(&found)[0], ["1>", "2<", "4>", "7<"]);
+    }
+
+    #[test]
+    fn a_saved_file_is_read_again_as_it_was_read_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = to_pcap(&trace(TEXT));
+        let (begin, end) = (folder.path().join("t.pcap"), folder.path().join("t.pcap1"));
+        // The header of the file, and of the packets the first three.
+        let header = 24;
+        let three = (0..3).fold(header, |at, _| {
+            let len: [u8; 4] = bytes[at + 8..at + 12].try_into().unwrap();
+            at + 16 + usize::try_from(u32::from_le_bytes(len)).unwrap()
+        });
+        std::fs::write(&begin, &bytes[..three]).unwrap();
+        // Cut in the middle of its last packet.
+        let rest = [&bytes[..header], &bytes[three..bytes.len() - 10]].concat();
+        std::fs::write(&end, rest).unwrap();
+        let all = judged(TEXT, None);
+        let wanted: Vec<&Judged> = all.iter().collect();
+        let mut saved = Saved::new(FileSequence::of([begin.clone(), end]), None);
+        let found = shown(&saved.packets(&wanted));
+        assert_eq!(found[0], ["1>", "2<", "4>", "5>", "6>retransmission", "7<"]);
+        assert_eq!(found, shown(&saved.packets(&wanted)), "as often as wanted");
+        std::fs::remove_file(begin).unwrap();
+        assert_eq!(
+            Saved::new(FileSequence::of([folder.path().join("gone")]), None)
+                .packets(&wanted)
+                .len(),
+            3
+        );
+    }
+
+    #[test]
+    fn an_analysis_fills_its_recorder() {
+        let recorder = SharedRecorder::new(1 << 20);
+        let mut judging = Judging::new(EngineOptions {
+            recorder: Some(recorder.clone()),
+            ..EngineOptions::default()
+        });
+        let (mut recording, mut found) = (recording(TEXT), Vec::new());
+        let mut sink = |judged: &Judged| {
+            found.push(judged.clone());
+            Ok(())
+        };
+        let mut feed = Feed::new(&mut recording, None);
+        while feed
+            .next(|fed| judging.take(fed, &mut sink).unwrap())
+            .is_some()
+        {}
+        judging
+            .finish(&wirewhy_report::CaptureSummary::default(), &mut sink)
+            .unwrap();
+        let mut recorder = recorder;
+        let refused = found
+            .iter()
+            .find(|judged| judged.connection.stream == 2)
+            .unwrap();
+        assert_eq!(shown(&recorder.packets(&[refused])), [["8>", "9<"]]);
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl<'a> Feed<'a> {
             .is_none_or(|filters| filters.matches(&item.frame));
         Some(self.decoder.decode_with(&item.frame, |packet| {
             take(&Fed {
+                frame: &item.frame,
                 packet,
                 passes,
                 secrets: item.secrets,

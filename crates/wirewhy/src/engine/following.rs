@@ -2,15 +2,18 @@
 
 use wirewhy_capture::{Secrets, SecretsType};
 use wirewhy_flow::{Connection, Neighbours, Observed, Sample, Tracker};
-use wirewhy_packet::{Interval, Packet, RecordingGap, Timestamp};
+use wirewhy_packet::{Frame, Interval, Packet, RecordingGap, Timestamp};
 use wirewhy_protocol::{CaptureContext, KeyLog};
 use wirewhy_survey::CaptureFaults;
 
 use super::EngineOptions;
+use crate::evidence::{Concerns, SharedRecorder};
 
 /// One packet of a recording.
 #[derive(Debug)]
 pub struct Fed<'p, 'f> {
+    /// The frame it was read from.
+    pub frame: &'p Frame<'f>,
     /// The packet.
     pub packet: &'p Packet<'f>,
     /// Whether the filter, where there is one, lets it through.
@@ -31,6 +34,7 @@ pub(super) struct Following {
     pub(super) neighbours: Neighbours,
     pub(super) ended: Ended,
     pub(super) frames: u64,
+    recorder: Option<SharedRecorder>,
     latest: Option<Timestamp>,
     backwards: Sample,
     largest_step_back: Interval,
@@ -45,6 +49,7 @@ impl Following {
             neighbours: Neighbours::default(),
             ended: Vec::new(),
             frames: 0,
+            recorder: options.recorder.clone(),
             latest: None,
             backwards: Sample::default(),
             largest_step_back: Interval::ZERO,
@@ -68,10 +73,20 @@ impl Following {
         }
         self.learn_secrets(fed.secrets);
         if fed.passes {
-            return self.observe(fed.packet);
+            let observed = self.observe(fed.packet);
+            self.record(fed, observed);
+            return observed;
         }
         self.skip(fed.packet);
         None
+    }
+
+    fn record(&self, fed: &Fed<'_, '_>, observed: Option<Observed>) {
+        if let Some(recorder) = &self.recorder
+            && let Some(concerns) = Concerns::of(fed.packet, observed)
+        {
+            recorder.lock().record(fed.frame, concerns);
+        }
     }
 
     fn skip(&mut self, packet: &Packet<'_>) {

@@ -17,4 +17,4 @@ pub use casebook::Casebook;
 pub use comments::{APPLICATION, Comments};
 pub use file::Case;
 pub use folder::{Counts, Evidence, EvidenceError};
-pub use ring::{Concerns, Recorder};
+pub use ring::{Concerns, Recorder, SharedRecorder};

@@ -1,5 +1,7 @@
 //! The last frames, in a ring of bytes, linked by connection.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use wirewhy_flow::Observed;
 use wirewhy_packet::{Frame, LinkType, Packet, Timestamp, Transport};
 
@@ -44,6 +46,24 @@ pub struct Recorder {
     /// Where the next record will begin.
     head: Position,
     dropped: u64,
+}
+
+/// A recorder that an analysis fills and that others look into when it is done.
+#[derive(Clone, Debug)]
+pub struct SharedRecorder(Arc<Mutex<Recorder>>);
+
+impl SharedRecorder {
+    /// See [`Recorder::new`].
+    #[must_use]
+    pub fn new(bytes: usize) -> SharedRecorder {
+        SharedRecorder(Arc::new(Mutex::new(Recorder::new(bytes))))
+    }
+
+    /// The recorder, for as long as the guard lives.
+    pub fn lock(&self) -> MutexGuard<'_, Recorder> {
+        // Whatever another thread did not finish, frames are found by their records or not at all.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Counts bytes since the first record: what is below the tail has been overwritten.

@@ -60,6 +60,7 @@ impl Feeder {
             Feeder::Interfaces { source, .. } => match source.next(wait) {
                 Pulled::Frame(frame) => Came::Frame(decoder.decode_with(&frame, |packet| {
                     let fed = Fed {
+                        frame: &frame,
                         packet,
                         passes: true,
                         secrets: &[],
@@ -83,6 +84,7 @@ impl Feeder {
                 let passes = filters.is_none_or(|filters| filters.matches(&item.frame));
                 Came::Frame(decoder.decode_with(&item.frame, |packet| {
                     let fed = Fed {
+                        frame: &item.frame,
                         packet,
                         passes,
                         secrets: item.secrets,
