@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use wirewhy_detect::Record;
 
 use crate::Look;
-use crate::look::Page;
+use crate::look::{Page, Sheet};
 
 /// Writes everything there is to say about one code.
 pub fn explain(out: &mut dyn Write, look: Look, record: &Record) -> io::Result<()> {

@@ -81,6 +81,31 @@ impl Default for Look {
 /// Stands for a space at which a line is not broken.
 pub(crate) const JOINED: char = '\u{a0}';
 
+/// What an entry of a report is written on: lines of text, or a list of labels with what stands beside them.
+pub(crate) trait Sheet {
+    /// The files that frames are in, where there are several.
+    fn files(&self) -> &[FileSummary];
+
+    /// The first line of an entry.
+    fn headline(&mut self, severity: Severity, code: &str, title: &str) -> io::Result<()>;
+
+    /// A label, and text beside it.
+    fn labelled(&mut self, label: &str, text: &str) -> io::Result<()>;
+
+    /// Rows of a table under one label.
+    fn table(&mut self, label: &str, rows: &[String]) -> io::Result<()>;
+
+    /// A label, and a list beside it: each item begins on a line of its own.
+    fn listed(&mut self, label: &str, items: &[&str]) -> io::Result<()> {
+        let mut label = label;
+        for item in items {
+            self.labelled(label, item)?;
+            label = "";
+        }
+        Ok(())
+    }
+}
+
 /// Lines of labelled, wrapped text.
 pub(crate) struct Page<'a> {
     out: &'a mut dyn Write,
@@ -130,44 +155,6 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    /// A label, and text beside it.
-    pub(crate) fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
-        let margin = Self::MARGIN;
-        let mut shown = self.look.quiet(&format!("{label:<margin$}"));
-        for line in wrap(text, self.look.width.saturating_sub(margin)) {
-            writeln!(self.out, "{shown}{line}")?;
-            shown = " ".repeat(margin);
-        }
-        Ok(())
-    }
-
-    /// A label, and a list beside it: each item begins on a line of its own.
-    pub(crate) fn listed(&mut self, label: &str, items: &[&str]) -> io::Result<()> {
-        let mut label = label;
-        for item in items {
-            self.labelled(label, item)?;
-            label = "";
-        }
-        Ok(())
-    }
-
-    /// Rows of a table under one label, kept as they are where they fit.
-    pub(crate) fn table(&mut self, label: &str, rows: &[String]) -> io::Result<()> {
-        let margin = Self::MARGIN;
-        let room = self.look.width.saturating_sub(margin);
-        let mut label = label;
-        for row in rows {
-            if row.chars().count() <= room {
-                let shown = self.look.quiet(&format!("{label:<margin$}"));
-                self.line(&format!("{shown}{row}"))?;
-            } else {
-                self.labelled(label, row)?;
-            }
-            label = "";
-        }
-        Ok(())
-    }
-
     /// One step of a numbered list.
     pub(crate) fn numbered(&mut self, number: usize, text: &str) -> io::Result<()> {
         const MARGIN: usize = 5;
@@ -185,14 +172,14 @@ impl<'a> Page<'a> {
         let findings = words::counted(findings, "finding");
         self.text(&format!("{findings} {are} hidden by {by}."))
     }
+}
 
-    /// The first line of an entry.
-    pub(crate) fn headline(
-        &mut self,
-        severity: Severity,
-        code: &str,
-        title: &str,
-    ) -> io::Result<()> {
+impl Sheet for Page<'_> {
+    fn files(&self) -> &[FileSummary] {
+        self.files
+    }
+
+    fn headline(&mut self, severity: Severity, code: &str, title: &str) -> io::Result<()> {
         let margin = Self::MARGIN;
         let word = self
             .look
@@ -204,6 +191,33 @@ impl<'a> Page<'a> {
             return self.labelled("", title);
         }
         writeln!(self.out, "{word}{strong}  {title}")
+    }
+
+    fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
+        let margin = Self::MARGIN;
+        let mut shown = self.look.quiet(&format!("{label:<margin$}"));
+        for line in wrap(text, self.look.width.saturating_sub(margin)) {
+            writeln!(self.out, "{shown}{line}")?;
+            shown = " ".repeat(margin);
+        }
+        Ok(())
+    }
+
+    /// The rows are kept as they are where they fit.
+    fn table(&mut self, label: &str, rows: &[String]) -> io::Result<()> {
+        let margin = Self::MARGIN;
+        let room = self.look.width.saturating_sub(margin);
+        let mut label = label;
+        for row in rows {
+            if row.chars().count() <= room {
+                let shown = self.look.quiet(&format!("{label:<margin$}"));
+                self.line(&format!("{shown}{row}"))?;
+            } else {
+                self.labelled(label, row)?;
+            }
+            label = "";
+        }
+        Ok(())
     }
 }
 

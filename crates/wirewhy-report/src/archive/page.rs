@@ -6,7 +6,7 @@ use wirewhy_detect::Severity;
 use wirewhy_survey::record_of;
 
 use super::{Archive, Cause, Digest, Extent, Lines, Shown, digest, time};
-use crate::look::{Page, shortened};
+use crate::look::{Page, Sheet, shortened};
 use crate::text::entry;
 use crate::{Color, Look, Names, Safe, View, words};
 

@@ -10,7 +10,7 @@ use wirewhy_detect::{Judged, Severity};
 use wirewhy_flow::{Connection, Endpoint, LookedUp, Side};
 use wirewhy_packet::Timestamp;
 
-use crate::look::{Page, wrap};
+use crate::look::{Page, Sheet, wrap};
 use crate::messages;
 use crate::text::entry;
 use crate::{Look, Names, PacketRow, Packets, Safe, View, lookup, words};

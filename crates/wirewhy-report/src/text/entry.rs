@@ -8,7 +8,7 @@ use wirewhy_survey::{GroupFinding, record_of};
 
 use super::blame::in_brackets;
 use super::{blame, facts, proof};
-use crate::look::Page;
+use crate::look::Sheet;
 use crate::model::{Beyond, Blame, Detail, Entry, Place, Problem, Tally, Waited};
 use crate::{Names, Safe, words};
 
@@ -26,7 +26,7 @@ const MAX_DIFFERENCES: usize = 3;
 
 /// One entry in full, without what to do next. With `all` facts those behind its sentence, too.
 pub(super) fn write(
-    page: &mut Page<'_>,
+    page: &mut dyn Sheet,
     entry: &Entry<'_>,
     names: &Names,
     all: bool,
@@ -38,7 +38,7 @@ pub(super) fn write(
 }
 
 fn write_cause(
-    page: &mut Page<'_>,
+    page: &mut dyn Sheet,
     problem: &Problem,
     additions: &[&GroupFinding],
     names: &Names,
@@ -76,7 +76,7 @@ fn write_cause(
         Place::Many { .. } => blame::all(&blame::by_role(&detail.culprits()), names),
     };
     page.labelled("culprit", &culprits)?;
-    let mut frames = proof::frames(&detail.example.frames, page.files);
+    let mut frames = proof::frames(&detail.example.frames, page.files());
     if problem.tally.connections > 1 {
         frames.push_str(&format!(" of stream {}", problem.tally.first_stream()));
     }
@@ -153,7 +153,11 @@ fn surely(confidence: Confidence) -> &'static str {
 }
 
 /// A line in place of the whole entry.
-pub(super) fn write_short(page: &mut Page<'_>, entry: &Entry<'_>, names: &Names) -> io::Result<()> {
+pub(super) fn write_short(
+    page: &mut dyn Sheet,
+    entry: &Entry<'_>,
+    names: &Names,
+) -> io::Result<()> {
     let text = match entry {
         Entry::Cause(problem, _) => {
             let place = named(&problem.tally, &place_name(&problem.place, names));
@@ -167,7 +171,7 @@ pub(super) fn write_short(page: &mut Page<'_>, entry: &Entry<'_>, names: &Names)
 }
 
 fn headline(
-    page: &mut Page<'_>,
+    page: &mut dyn Sheet,
     severity: Severity,
     code: &str,
     is_possible: bool,
@@ -184,7 +188,7 @@ fn possibly(is_possible: bool) -> &'static str {
     if is_possible { "possibly: " } else { "" }
 }
 
-fn write_where(page: &mut Page<'_>, problem: &Problem, names: &Names) -> io::Result<()> {
+fn write_where(page: &mut dyn Sheet, problem: &Problem, names: &Names) -> io::Result<()> {
     let clients = clients(&problem.tally, names);
     let connections = words::counted(problem.tally.connections, "connection");
     let place = named(&problem.tally, &place_name(&problem.place, names));
@@ -412,7 +416,7 @@ pub(super) fn named(tally: &Tally, place: &str) -> String {
 }
 
 /// One finding of one connection, in full.
-pub(crate) fn finding(page: &mut Page<'_>, finding: &Finding, names: &Names) -> io::Result<()> {
+pub(crate) fn finding(page: &mut dyn Sheet, finding: &Finding, names: &Names) -> io::Result<()> {
     let is_possible = finding.confidence == Confidence::Possible;
     headline(page, finding.severity, finding.code, is_possible)?;
     let what = format!("{}{}", surely(finding.confidence), Safe(&finding.summary));
@@ -420,7 +424,7 @@ pub(crate) fn finding(page: &mut Page<'_>, finding: &Finding, names: &Names) -> 
     facts::write(page, finding, names)?;
     page.labelled("culprit", &blame::of(finding, names))?;
     if !finding.frames.is_empty() {
-        page.labelled("proof", &proof::frames(&finding.frames, page.files))?;
+        page.labelled("proof", &proof::frames(&finding.frames, page.files()))?;
     }
     if let Some(cause) = finding.consequence_of {
         page.labelled("cause", cause)?;
@@ -429,7 +433,7 @@ pub(crate) fn finding(page: &mut Page<'_>, finding: &Finding, names: &Names) -> 
 }
 
 /// What to look at next: the first step, or some of them.
-pub(crate) fn write_steps(page: &mut Page<'_>, code: &str, all: bool) -> io::Result<()> {
+pub(crate) fn write_steps(page: &mut dyn Sheet, code: &str, all: bool) -> io::Result<()> {
     let steps = record_of(code).map_or(&[][..], |record: &Record| record.check_next);
     let most = if all { MAX_STEPS } else { 1 };
     page.listed("next", steps.get(..most).unwrap_or(steps))
@@ -451,7 +455,7 @@ pub(super) fn is_possible(beyond: &Beyond<'_>) -> bool {
 
 /// Findings about more than one connection, and which connections they explain.
 fn write_beyond(
-    page: &mut Page<'_>,
+    page: &mut dyn Sheet,
     (severity, beyond): (Severity, &Beyond<'_>),
     names: &Names,
     all: bool,
@@ -505,7 +509,7 @@ fn write_beyond(
     page.labelled("culprit", &blame::all(&blame::by_role(&blames), names))?;
     let mut proved = Vec::new();
     if !found.frames.is_empty() {
-        let frames = proof::frames(&found.frames, page.files);
+        let frames = proof::frames(&found.frames, page.files());
         let lead = if many == 1 {
             String::new()
         } else {

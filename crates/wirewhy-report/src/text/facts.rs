@@ -4,11 +4,11 @@ use std::io;
 
 use wirewhy_detect::{Finding, Value};
 
-use crate::look::Page;
+use crate::look::Sheet;
 use crate::{Names, Safe, words};
 
 /// The measured values: why the finding is believed.
-pub(crate) fn write(page: &mut Page<'_>, finding: &Finding, names: &Names) -> io::Result<()> {
+pub(crate) fn write(page: &mut dyn Sheet, finding: &Finding, names: &Names) -> io::Result<()> {
     let known = finding
         .facts
         .0

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use wirewhy_detect::{Judged, Severity};
 use wirewhy_survey::{GroupFinding, Totals};
 
-use crate::look::Page;
+use crate::look::{Page, Sheet};
 use crate::model::{Entry, Gathering, Report, Tally};
 use crate::{CaptureSummary, FileSummary, Look, Names, Reporter, Safe, View, words};
 
