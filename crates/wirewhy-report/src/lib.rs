@@ -37,6 +37,7 @@ pub use archive::{
 pub use capture::{CaptureSummary, FileSummary, FilterSummary};
 pub use community_id::community_id;
 pub use explain::{explain, list_codes};
+pub use html::{Html, LiveHtml};
 pub use json::{Json, LiveNdjson, Ndjson};
 pub use ladder::Ladder;
 pub use live::{LiveReporter, LiveText, Screen, Status};

@@ -405,6 +405,8 @@ pub(crate) enum Format {
     Json,
     /// JSON, one record a line
     Ndjson,
+    /// A page to look at and to send: one file, with drawings of some connections
+    Html,
 }
 
 /// How the results of a scan are written.

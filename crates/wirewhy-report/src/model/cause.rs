@@ -41,11 +41,16 @@ pub(crate) struct Problem {
 
 impl Problem {
     /// Whether it is about connections to a service.
-    pub(super) fn is_at(&self, service: Service) -> bool {
+    pub(crate) fn is_at(&self, service: Service) -> bool {
         match &self.place {
             Place::One(own) => *own == service,
             Place::Many { services, .. } => services.iter().any(|found| found.service == service),
         }
+    }
+
+    /// The service and the root cause of the connections behind all of its own.
+    pub(crate) fn behind(&self) -> Option<(Service, &str)> {
+        self.detail.all_behind(self.tally.connections)
     }
 
     /// How many connections it is about, with those in which it only has consequences.

@@ -266,7 +266,7 @@ impl Detail {
 }
 
 /// The service and the root cause of the connections that a finding says are behind its own.
-pub(super) fn behind(finding: &Finding) -> Option<(Service, &str)> {
+pub(crate) fn behind(finding: &Finding) -> Option<(Service, &str)> {
     let fact = |name| finding.facts.value(name);
     let (Some(Value::Address(address)), Some(Value::Count(port)), Some(Value::Text(code))) = (
         fact("upstream_address"),

@@ -4,7 +4,7 @@ use wirewhy_detect::{Role, Scope, Severity};
 use wirewhy_survey::GroupFinding;
 
 use super::cause::{Place, Problem};
-use super::causes::{Causes, Service};
+use super::causes::Causes;
 use super::explained::{Reach, Whose};
 use super::tally::Tally;
 use crate::View;
@@ -159,9 +159,9 @@ pub(super) fn entries<'a>(
 fn fold_stories(problems: &mut Vec<Problem>, heads: &mut [Beyond<'_>]) {
     let (followers, mut causes): (Vec<Problem>, Vec<Problem>) = std::mem::take(problems)
         .into_iter()
-        .partition(|problem| behind(problem).is_some());
+        .partition(|problem| problem.behind().is_some());
     for follower in followers {
-        let cause = behind(&follower).and_then(|(service, code)| {
+        let cause = follower.behind().and_then(|(service, code)| {
             let is_cause = |problem: &&mut Problem| problem.code == code && problem.is_at(service);
             let explained = heads.iter_mut().flat_map(|head| &mut head.explains);
             causes.iter_mut().chain(explained).find(is_cause)
@@ -178,11 +178,6 @@ fn fold_stories(problems: &mut Vec<Problem>, heads: &mut [Beyond<'_>]) {
     for problem in problems {
         sort(&mut problem.follows);
     }
-}
-
-/// The service and the root cause of the connections behind all of a problem.
-fn behind(problem: &Problem) -> Option<(Service, &str)> {
-    problem.detail.all_behind(problem.tally.connections)
 }
 
 fn sort(problems: &mut [Problem]) {

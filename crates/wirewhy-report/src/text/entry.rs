@@ -25,7 +25,7 @@ const MAX_ALSO: usize = 6;
 const MAX_DIFFERENCES: usize = 3;
 
 /// One entry in full, without what to do next. With `all` facts those behind its sentence, too.
-pub(super) fn write(
+pub(crate) fn write(
     page: &mut dyn Sheet,
     entry: &Entry<'_>,
     names: &Names,
@@ -236,7 +236,7 @@ fn clients(tally: &Tally, names: &Names) -> String {
     enumerated(&clients)
 }
 
-fn when(tally: &Tally) -> String {
+pub(crate) fn when(tally: &Tally) -> String {
     let Tally { first, last, .. } = *tally;
     let begun = words::date_time(first);
     if first == last {
@@ -366,7 +366,7 @@ fn times_of(times: u64, what: &str) -> String {
 }
 
 /// Where an entry is, in a few words without names.
-pub(super) fn place(entry: &Entry<'_>) -> String {
+pub(crate) fn place(entry: &Entry<'_>) -> String {
     match entry {
         Entry::Cause(problem, _) => place_name(&problem.place, &Names::default()),
         Entry::Beyond(beyond) if beyond.others.is_empty() => beyond.first.subject.clone(),
@@ -378,7 +378,7 @@ pub(super) fn place(entry: &Entry<'_>) -> String {
 }
 
 /// The service, or what the services have in common.
-fn place_name(place: &Place, names: &Names) -> String {
+pub(crate) fn place_name(place: &Place, names: &Names) -> String {
     let (host, port, about, services) = match place {
         Place::One((address, port)) => return names.socket(*address, *port),
         Place::Many {
@@ -400,7 +400,7 @@ fn place_name(place: &Place, names: &Names) -> String {
 }
 
 /// A place with the names before it that clients asked for there: `www.example.org at 192.0.2.1:443`.
-pub(super) fn named(tally: &Tally, place: &str) -> String {
+pub(crate) fn named(tally: &Tally, place: &str) -> String {
     let mut names: Vec<String> = tally
         .names
         .iter()
@@ -440,7 +440,7 @@ pub(crate) fn write_steps(page: &mut dyn Sheet, code: &str, all: bool) -> io::Re
 }
 
 /// The code whose next steps help most: where attempts at a service fail for one reason, that reason's.
-pub(super) fn advice(entry: &Entry<'_>) -> &'static str {
+pub(crate) fn advice(entry: &Entry<'_>) -> &'static str {
     let Entry::Beyond(beyond) = entry else {
         return entry.code();
     };
@@ -448,7 +448,7 @@ pub(super) fn advice(entry: &Entry<'_>) -> &'static str {
 }
 
 /// Whether each of the findings is no more than possible.
-pub(super) fn is_possible(beyond: &Beyond<'_>) -> bool {
+pub(crate) fn is_possible(beyond: &Beyond<'_>) -> bool {
     let mut sure = beyond.all().map(|found| found.finding.confidence);
     sure.all(|sure| sure == Confidence::Possible)
 }
@@ -550,7 +550,7 @@ pub(crate) fn title(code: &str) -> &'static str {
     record_of(code).map_or("", |record| record.title)
 }
 
-pub(super) fn enumerated(items: &[String]) -> String {
+pub(crate) fn enumerated(items: &[String]) -> String {
     match items {
         [] => String::new(),
         [one] => one.clone(),

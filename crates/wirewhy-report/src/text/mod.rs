@@ -8,7 +8,7 @@ pub(crate) mod entry;
 mod facts;
 mod healthy;
 pub(crate) mod proof;
-mod table;
+pub(crate) mod table;
 
 use std::io::{self, Write};
 
@@ -72,7 +72,7 @@ impl<W: Write> Reporter for Text<W> {
         let gathering = std::mem::replace(&mut self.gathering, Gathering::new(self.view.clone()));
         let report = gathering.into_report(capture, totals, group);
         let mut page = Page::new(&mut self.out, self.look).about(&capture.files);
-        about(&mut page, &report)?;
+        about(&report).iter().try_for_each(|line| page.text(line))?;
         counts(&mut page, &report)?;
         if report.hidden > 0 {
             page.hidden(report.hidden, &self.view.hidden_by())?;
@@ -86,8 +86,8 @@ impl<W: Write> Reporter for Text<W> {
     }
 }
 
-/// The first line: what was read.
-fn about(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
+/// What was read: a line on the whole, then what is wrong with it.
+pub(crate) fn about(report: &Report<'_>) -> Vec<String> {
     let capture = report.capture;
     let source = if capture.source == "-" {
         "standard input"
@@ -109,9 +109,9 @@ fn about(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
             words::date_time(first)
         ));
     }
-    page.text(&line)?;
+    let mut lines = vec![line];
     if !capture.files.is_empty() {
-        files(page, capture)?;
+        lines.extend(files(capture));
     }
     // A finding about the recording says it with the rest.
     let told = |code| report.caveats.iter().any(|finding| finding.code == code);
@@ -120,62 +120,48 @@ fn about(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
         .as_ref()
         .filter(|_| !told("capture.cut-short"))
     {
-        page.text(&format!("Reading ended early: {}", Safe(problem)))?;
+        lines.push(format!("Reading ended early: {}", Safe(problem)));
     }
     let dropped = capture.dropped_packets.filter(|dropped| *dropped > 0);
     if let Some(dropped) = dropped.filter(|_| !told("capture.packets-missing")) {
-        page.text(&format!(
+        lines.push(format!(
             "{} lost while capturing.",
             words::counted(dropped, "packet")
-        ))?;
+        ));
     }
     if capture.given_up > 0 {
-        page.text(&format!(
+        lines.push(format!(
             "{} given up before the end because the table was full (--max-connections): what came later is not in this report.",
             words::counted(capture.given_up, "connection")
-        ))?;
+        ));
     }
-    Ok(())
+    lines
 }
 
 /// Which files the recording is, and what is wrong with them.
-fn files(page: &mut Page<'_>, capture: &CaptureSummary) -> io::Result<()> {
+fn files(capture: &CaptureSummary) -> Vec<String> {
     let name = |file: Option<&FileSummary>| {
         let source = file.map_or("", |file| &file.source);
         Safe(proof::base_name(source)).to_string()
     };
-    page.text(&format!(
+    let mut lines = vec![format!(
         "One recording in {}, {} to {}. Frames are numbered as in their file.",
         words::counted(capture.files.len() as u64, "file"),
         name(capture.files.first()),
         name(capture.files.last())
-    ))?;
+    )];
     for file in &capture.files {
         if let Some(problem) = &file.problem {
-            page.text(&format!("{}: {}", name(Some(file)), Safe(problem)))?;
+            lines.push(format!("{}: {}", name(Some(file)), Safe(problem)));
         }
     }
-    Ok(())
+    lines
 }
 
 fn counts(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
     let totals = report.totals;
     if totals.connections == 0 {
-        return match &report.capture.filter {
-            Some(filter) if filter.matched == 0 && report.capture.packets > 0 => {
-                page.text(&format!(
-                    "The filter '{}' matched none of {}.",
-                    Safe(&filter.expression),
-                    words::counted(report.capture.packets, "packet")
-                ))
-            }
-            Some(filter) => page.text(&format!(
-                "No TCP connection in the {} that the filter '{}' matched.",
-                words::counted(filter.matched, "packet"),
-                Safe(&filter.expression)
-            )),
-            None => page.text("No TCP connection in it."),
-        };
+        return page.text(&no_connections(report.capture));
     }
     let look = page.look;
     let connections = words::counted(totals.connections, "connection");
@@ -209,10 +195,28 @@ fn counts(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
     if totals.undecided == 0 {
         return Ok(());
     }
-    page.text(
-        "Undecided: the capture shows too little to say, as it begins in mid-stream, shows one \
-         direction only, or ends before an answer was due.",
-    )
+    page.text(UNDECIDED)
+}
+
+/// What undecided means.
+pub(crate) const UNDECIDED: &str = "Undecided: the capture shows too little to say, as it begins in mid-stream, shows one \
+                                    direction only, or ends before an answer was due.";
+
+/// Why nothing is counted.
+pub(crate) fn no_connections(capture: &CaptureSummary) -> String {
+    match &capture.filter {
+        Some(filter) if filter.matched == 0 && capture.packets > 0 => format!(
+            "The filter '{}' matched none of {}.",
+            Safe(&filter.expression),
+            words::counted(capture.packets, "packet")
+        ),
+        Some(filter) => format!(
+            "No TCP connection in the {} that the filter '{}' matched.",
+            words::counted(filter.matched, "packet"),
+            Safe(&filter.expression)
+        ),
+        None => "No TCP connection in it.".to_owned(),
+    }
 }
 
 fn entries(page: &mut Page<'_>, report: &Report<'_>, names: &Names, all: bool) -> io::Result<()> {
@@ -293,7 +297,7 @@ fn where_next(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
 }
 
 /// A file name that can be pasted into a shell.
-fn shell_word(name: &str) -> String {
+pub(crate) fn shell_word(name: &str) -> String {
     let name = Safe(name).to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
     if !name.is_empty() && !name.starts_with('-') && name.chars().all(plain) {

@@ -23,13 +23,14 @@ const LEAST_PLACE: usize = 12;
 const MOST_PLACE: usize = 47;
 const MOST_CULPRIT: usize = 26;
 
-struct Row {
-    severity: Severity,
-    count: String,
-    code: String,
-    place: String,
-    culprit: String,
-    what: String,
+/// An entry in a line. Text from the wire is made safe.
+pub(crate) struct Row {
+    pub(crate) severity: Severity,
+    pub(crate) count: String,
+    pub(crate) code: String,
+    pub(crate) place: String,
+    pub(crate) culprit: String,
+    pub(crate) what: String,
     is_possible: bool,
 }
 
@@ -80,7 +81,7 @@ pub(super) fn write(page: &mut Page<'_>, entries: &[Entry<'_>]) -> io::Result<()
     ))
 }
 
-fn row(entry: &Entry<'_>) -> Row {
+pub(crate) fn row(entry: &Entry<'_>) -> Row {
     let connections = entry.connections();
     let (culprits, what, is_possible) = match entry {
         Entry::Cause(problem, _) => (

@@ -5,6 +5,8 @@ mod archive;
 #[cfg(test)]
 mod entries;
 #[cfg(test)]
+mod html;
+#[cfg(test)]
 mod json;
 #[cfg(test)]
 mod ladder;

@@ -113,7 +113,7 @@ fn certificate(subject: &str) -> Certificate {
 }
 
 /// TLS 1.2 with all that can be seen of it, every text as the caller wants it. The client refuses the certificate.
-fn refused(text: &str) -> TlsFacts {
+pub(crate) fn refused(text: &str) -> TlsFacts {
     let unread = Certificate {
         der: Box::default(),
         sha256: [1; 32],
@@ -167,7 +167,7 @@ fn refused(text: &str) -> TlsFacts {
     tls
 }
 
-fn judged(tls: TlsFacts) -> Judged {
+pub(crate) fn judged(tls: TlsFacts) -> Judged {
     let mut judged = healthy(0);
     let app = AppFacts {
         tls: Some(Box::new(tls)),

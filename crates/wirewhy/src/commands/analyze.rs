@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use wirewhy::engine::{self, Analyzed, Crew};
+use wirewhy::packets::Saved;
 use wirewhy_capture::{FileSequence, Opener, from_stdin_until, open_until, recordings};
-use wirewhy_detect::Severity;
-use wirewhy_report::{Json, Look, Ndjson, Reporter, Text, View};
+use wirewhy_detect::{Judged, Severity};
+use wirewhy_report::{Html, Json, Look, Ndjson, PacketSource, Packets, Reporter, Text, View};
 
 use crate::cli::{AnalyzeArgs, Cli, Format};
 use crate::exit::{Exit, Failure};
@@ -23,19 +24,23 @@ use crate::terminal;
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
     let files = files(args);
     let setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
+    let mut left: VecDeque<FileSequence> = recordings(&files, args.joining.choice()).into();
+    if args.format == Format::Html && left.len() > 1 {
+        refuse_pages(left.len());
+    }
     let mut output = Output::open(args.common.output.as_deref(), &setup.reads(&files))?;
     let look = terminal::look(output.target(), args.common.color);
     let mut came_to = CameTo::default();
     let view = setup.view(args.all, args.judging.min_severity);
     let (crew, alone) = (Crew::new(threads(args.threads) - 1), Crew::default());
     let stop = signals::watch().map_err(Failure::new)?;
-    let mut left: VecDeque<FileSequence> = recordings(&files, args.joining.choice()).into();
     while !stop.load(Ordering::Relaxed)
         && let Some(sequence) = left.pop_front()
     {
         // What comes by a pipe may come slowly.
         let is_saved = sequence.paths().all(Path::is_file);
         let crew = if is_saved { &crew } else { &alone };
+        let again = sequence.clone();
         let mut recording = match sequence.open_with(opener(&stop)) {
             Ok(recording) => recording,
             Err(errors) => {
@@ -53,7 +58,12 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
             .writer()
             .write_all(lead.as_bytes())
             .and_then(|()| {
-                let mut reporter = reporter(args.format, look, &view, &setup, &mut output);
+                let packets = match is_saved {
+                    true => Box::new(Saved::new(again, setup.filters.clone())),
+                    false => Box::new(Nothing) as Box<dyn PacketSource>,
+                };
+                let shape = (args.format, look, packets);
+                let mut reporter = reporter(shape, &view, &setup, &mut output);
                 let options = &setup.options;
                 let reporter = reporter.as_mut();
                 engine::analyze(
@@ -73,6 +83,26 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
     }
     output.close()?;
     Ok(came_to.exit(args.judging.fail_on.map(Severity::from)))
+}
+
+/// A page is about one recording.
+fn refuse_pages(recordings: usize) -> ! {
+    let message = format!(
+        "these are {recordings} recordings, and a page of HTML is about one: name one, put them together with --join, or make \
+         one page over all of them with wirewhy scan --format html"
+    );
+    Cli::command()
+        .error(ErrorKind::ArgumentConflict, message)
+        .exit();
+}
+
+/// What came by a pipe cannot be read twice.
+struct Nothing;
+
+impl PacketSource for Nothing {
+    fn packets(&mut self, wanted: &[&Judged]) -> Vec<Option<Packets>> {
+        wanted.iter().map(|_| None).collect()
+    }
 }
 
 /// Opens files that can be read until a signal comes: then the report is about what was read.
@@ -102,8 +132,7 @@ fn files(args: &AnalyzeArgs) -> Vec<PathBuf> {
 }
 
 fn reporter<'a>(
-    format: Format,
-    look: Look,
+    (format, look, packets): (Format, Look, Box<dyn PacketSource>),
     view: &View,
     setup: &Setup,
     output: &'a mut Output,
@@ -114,6 +143,7 @@ fn reporter<'a>(
         Format::Text => Box::new(Text::new(out, look, view, names)),
         Format::Json => Box::new(Json::new(out, view, names)),
         Format::Ndjson => Box::new(Ndjson::new(out, view, names)),
+        Format::Html => Box::new(Html::new(out, view, names, packets)),
     }
 }
 

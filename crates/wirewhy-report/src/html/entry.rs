@@ -1,0 +1,221 @@
+//! One entry with its story, its connections and their drawings.
+
+use std::io;
+
+use maud::{Markup, PreEscaped, html};
+use wirewhy_detect::Severity;
+use wirewhy_flow::Transport;
+
+use super::members::Member;
+use super::table::{severity_badge, tally};
+use super::{clean, pictures};
+use crate::look::{JOINED, Sheet};
+use crate::model::Entry;
+use crate::text::{entry, shell_word};
+use crate::{CaptureSummary, FileSummary, Names, words};
+
+/// How many connections of an entry are listed.
+const LISTED: usize = 50;
+
+/// What stands before a display filter in a proof.
+const FILTER: &str = "Wireshark filter ";
+
+/// A connection and what was drawn of it.
+pub(super) struct Drawn {
+    pub(super) stream: u32,
+    pub(super) transport: Transport,
+    pub(super) client: String,
+    pub(super) server: String,
+    pub(super) drawing: String,
+}
+
+/// What an entry is written with.
+pub(super) struct Writing<'a> {
+    pub(super) capture: &'a CaptureSummary,
+    pub(super) names: &'a Names,
+}
+
+pub(super) fn of(
+    at: usize,
+    one: &Entry<'_>,
+    members: &[&Member],
+    drawn: &[Drawn],
+    writing: &Writing<'_>,
+) -> io::Result<Markup> {
+    let mut story = Story {
+        files: &writing.capture.files,
+        title: String::new(),
+        rows: Vec::new(),
+    };
+    entry::write(&mut story, one, writing.names, true)?;
+    entry::write_steps(&mut story, entry::advice(one), true)?;
+    let Story { title, rows, .. } = story;
+    let severity = one.severity();
+    let connections = one.connections();
+    Ok(html! {
+        details.entry id=(format!("entry-{}", at + 1)) open[at == 0] {
+            summary {
+                (severity_badge(severity)) " " code { (one.code()) } " " span.title { (title) }
+                span.place {
+                    (clean(&entry::place(one)))
+                    @if connections > 0 { " · " (words::counted(connections, "connection")) }
+                }
+            }
+            dl.story {
+                @for (label, texts) in &rows {
+                    div class=(format!("row {label}")) {
+                        dt { (spoken(label)) }
+                        dd { @for text in texts { p { (marked_up(label, text)) } } }
+                    }
+                }
+                div.row { dt { "commands" } dd { (commands(one, writing.capture)) } }
+            }
+            @if let Entry::Beyond(beyond) = one {
+                (pictures::idle_timer(&beyond.first.finding, &format!("timer-{}", at + 1)))
+            }
+            (listed(members, connections, writing.names))
+            @for one in drawn { (drawing(one)) }
+        }
+    })
+}
+
+/// The labels of the text report in a few more letters, where there is room for them.
+fn spoken(label: &str) -> &str {
+    match label {
+        "weighed" => "evidence",
+        "next" => "check next",
+        label => label,
+    }
+}
+
+/// Text with what can be copied from it set apart.
+fn marked_up(label: &str, text: &str) -> Markup {
+    match text.split_once(FILTER).filter(|_| label == "proof") {
+        Some((before, rest)) => {
+            let (filter, behind) = match rest.split_once(" (") {
+                Some((filter, behind)) => (filter, format!(" ({behind}")),
+                None => (rest, String::new()),
+            };
+            html! { (before) (FILTER) code.copy { (filter) } (behind) }
+        }
+        None => html! { (text) },
+    }
+}
+
+/// What to run to see more.
+fn commands(one: &Entry<'_>, capture: &CaptureSummary) -> Markup {
+    let tally = tally(one);
+    let source = if capture.source == "-" {
+        "FILE"
+    } else {
+        &capture.source
+    };
+    // Packets that passed are no file to be shown.
+    let can_be_shown = tally.connections > 0 && capture.format != "live";
+    html! {
+        @if can_be_shown {
+            p { code.copy {
+                "wirewhy show "
+                @if capture.files.is_empty() { (clean(&shell_word(source))) } @else { "FILE..." }
+                " " (tally.first_stream())
+            } }
+        }
+        p { code.copy { "wirewhy explain " (entry::advice(one)) } }
+    }
+}
+
+fn listed(members: &[&Member], connections: u64, names: &Names) -> Markup {
+    let shown = members.get(..LISTED).unwrap_or(members);
+    let number = shown.len() as u64;
+    html! {
+        @if !shown.is_empty() {
+            details.connections open[number <= 3] {
+                summary {
+                    @if number < connections {
+                        "The first " (words::count(number)) " of " (words::counted(connections, "connection"))
+                    } @else {
+                        (words::counted(number, "connection"))
+                    }
+                }
+                div.scroll { table {
+                    thead { tr {
+                        th.n scope="col" { "stream" }
+                        th scope="col" { "client" }
+                        th scope="col" { "server" }
+                        th scope="col" { "began (UTC)" }
+                        th.n scope="col" { "lasted" }
+                        th scope="col" { "outcome" }
+                    } }
+                    tbody {
+                        @for member in shown {
+                            tr {
+                                td.n {
+                                    @if member.transport != Transport::Tcp { (member.transport.name()) " " }
+                                    (member.stream)
+                                }
+                                td.wire { (clean(&names.socket(member.client.ip(), member.client.port()))) }
+                                td.wire { (clean(&names.socket(member.server.ip(), member.server.port()))) }
+                                td.time { (words::date_time(member.begun)) }
+                                td.n { (words::span(member.took)) }
+                                td { (member.outcome.name()) }
+                            }
+                        }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+fn drawing(drawn: &Drawn) -> Markup {
+    html! {
+        details.drawn {
+            summary {
+                @if drawn.transport != Transport::Tcp { (drawn.transport.name()) " " }
+                "Stream " (drawn.stream) " drawn: " (drawn.client) " → " (drawn.server)
+            }
+            (PreEscaped(&drawn.drawing))
+        }
+    }
+}
+
+/// Labels, and what stands beside each.
+pub(super) struct Story<'a> {
+    pub(super) files: &'a [FileSummary],
+    pub(super) title: String,
+    pub(super) rows: Vec<(&'static str, Vec<String>)>,
+}
+
+/// Every label that an entry may have: each is the name of a class, too.
+const LABELS: [&str; 12] = [
+    "where", "when", "what", "as in", "lookup", "also", "why", "weighed", "culprit", "proof",
+    "next", "cause",
+];
+
+impl Sheet for Story<'_> {
+    fn files(&self) -> &[FileSummary] {
+        self.files
+    }
+
+    fn headline(&mut self, _: Severity, _: &str, title: &str) -> io::Result<()> {
+        self.title = clean(title);
+        Ok(())
+    }
+
+    fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
+        let text = clean(&text.replace(JOINED, " "));
+        let known = LABELS.iter().find(|known| **known == label);
+        match (known, self.rows.last_mut()) {
+            (Some(label), Some((last, texts))) if last == label => texts.push(text),
+            (None, Some((_, texts))) => texts.push(text),
+            (label, _) => self
+                .rows
+                .push((label.copied().unwrap_or("also"), vec![text])),
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, label: &str, rows: &[String]) -> io::Result<()> {
+        rows.iter().try_for_each(|row| self.labelled(label, row))
+    }
+}
