@@ -416,6 +416,8 @@ pub(crate) enum ScanFormat {
     Text,
     /// JSON, one record a line, each with the name of its capture; the summary is the last
     Ndjson,
+    /// One page over all captures, to look at and to send
+    Html,
     /// Parquet, one row a connection, in parts in the folder that --output names; the summary is text
     Parquet,
 }

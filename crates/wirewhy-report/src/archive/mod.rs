@@ -5,6 +5,7 @@
 //! are added in the order of the results, so that equal input gives equal output whatever the number of workers.
 
 mod digest;
+mod html;
 mod page;
 mod record;
 mod top;
@@ -81,6 +82,8 @@ pub struct Archive {
     places: Top<(IpAddr, u16)>,
     clients: Top<IpAddr>,
     beyond: Top<Beyond>,
+    /// The captures one by one, where they are to be listed.
+    listed: Option<html::Captures>,
 }
 
 /// A root cause, and a service that met it.
@@ -88,6 +91,14 @@ type Service = (String, IpAddr, u16);
 
 /// Severity, code, scope and subject of a finding beyond one connection.
 type Beyond = (u8, String, String, Option<String>);
+
+/// How many new services are listed.
+const LISTED: usize = 5;
+
+/// What stands before a count of which a part may have been left out.
+fn at_least(folded: bool) -> &'static str {
+    if folded { "at least " } else { "" }
+}
 
 /// All connections with one root cause.
 #[derive(Debug)]
@@ -129,14 +140,27 @@ impl Default for Archive {
             places: Top::new(MOST),
             clients: Top::new(MOST),
             beyond: Top::new(MOST),
+            listed: None,
         }
     }
 }
 
 impl Archive {
+    /// One that lists its captures, as a page does.
+    #[must_use]
+    pub fn listing() -> Archive {
+        Archive {
+            listed: Some(html::Captures::default()),
+            ..Archive::default()
+        }
+    }
+
     /// Counts a capture.
     pub fn add(&mut self, source: &str, digest: &Digest, scanned: Scanned) {
         let known = scanned == Scanned::Before;
+        if let Some(listed) = &mut self.listed {
+            listed.add(source, Some(digest));
+        }
         if known {
             *self.before.get_or_insert(0) += 1;
         }
@@ -187,7 +211,10 @@ impl Archive {
     }
 
     /// Counts a file that could not be read.
-    pub fn add_unreadable(&mut self) {
+    pub fn add_unreadable(&mut self, source: &str) {
+        if let Some(listed) = &mut self.listed {
+            listed.add(source, None);
+        }
         self.unreadable += 1;
     }
 
@@ -227,6 +254,20 @@ impl Archive {
         extent: Extent,
     ) -> io::Result<()> {
         page::write(self, out, look, shown, extent)
+    }
+
+    /// The summary as a page of HTML, with the captures in it where they are listed ([`Archive::listing`]).
+    ///
+    /// # Errors
+    ///
+    /// What `out` returns.
+    pub fn write_html(
+        &self,
+        out: &mut dyn Write,
+        shown: Shown<'_>,
+        extent: Extent,
+    ) -> io::Result<()> {
+        html::write(self, out, shown, extent)
     }
 
     /// The summary as one record of a stream of records.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use wirewhy_detect::Severity;
 use wirewhy_survey::record_of;
 
-use super::{Archive, Cause, Digest, Extent, Lines, Shown, digest, time};
+use super::{Archive, Cause, Digest, Extent, LISTED, Lines, Shown, at_least, digest, time};
 use crate::look::{Page, Sheet, shortened};
 use crate::text::entry;
 use crate::{Color, Look, Names, Safe, View, words};
@@ -13,10 +13,9 @@ use crate::{Color, Look, Names, Safe, View, words};
 /// Less room than this is left empty rather than filled with the beginning of a title.
 const LEAST_TITLE: usize = 18;
 
-/// How many causes are written out, and how many services and clients are listed.
+/// How many causes are written out, and how many services of each.
 const CAUSES: usize = 12;
 const SERVICES_OF_A_CAUSE: usize = 3;
-const LISTED: usize = 5;
 
 /// How many causes of one capture are named in its line.
 const CAUSES_OF_A_CAPTURE: usize = 3;
@@ -110,6 +109,20 @@ fn about(page: &mut Page<'_>, archive: &Archive, extent: Extent) -> io::Result<(
     if extent == Extent::Part {
         page.text("Interrupted: this is the part that was scanned.")?;
     }
+    page.text(&extent_of(archive))?;
+    let totals = &archive.totals;
+    page.text(&format!(
+        "{}: {} failed, {} degraded, {} ok, {} undecided",
+        words::counted(totals.connections, "connection"),
+        words::count(totals.failed),
+        words::count(totals.degraded),
+        words::count(totals.ok),
+        words::count(totals.undecided)
+    ))
+}
+
+/// How many captures there are, of what size and from when.
+pub(super) fn extent_of(archive: &Archive) -> String {
     let mut line = words::counted(archive.captures, "capture");
     let parts = [
         (archive.cut_short, "cut short"),
@@ -136,30 +149,24 @@ fn about(page: &mut Page<'_>, archive: &Archive, extent: Extent) -> io::Result<(
             words::date_time(time(last))
         ));
     }
-    page.text(&line)?;
-    let totals = &archive.totals;
-    page.text(&format!(
-        "{}: {} failed, {} degraded, {} ok, {} undecided",
-        words::counted(totals.connections, "connection"),
-        words::count(totals.failed),
-        words::count(totals.degraded),
-        words::count(totals.ok),
-        words::count(totals.undecided)
-    ))
+    line
 }
 
 /// What the reader left out.
 fn hidden(page: &mut Page<'_>, archive: &Archive, view: &View) -> io::Result<()> {
+    hidden_of(archive, view).map_or(Ok(()), |line| page.text(&line))
+}
+
+pub(super) fn hidden_of(archive: &Archive, view: &View) -> Option<String> {
     let (connections, findings) = archive.hidden(view);
-    if connections + findings == 0 {
-        return Ok(());
-    }
-    page.text(&format!(
-        "Hidden by {}: {} in trouble, {} beyond single connections.",
-        view.hidden_by(),
-        words::counted(connections, "connection"),
-        words::counted(findings, "finding")
-    ))
+    (connections + findings > 0).then(|| {
+        format!(
+            "Hidden by {}: {} in trouble, {} beyond single connections.",
+            view.hidden_by(),
+            words::counted(connections, "connection"),
+            words::counted(findings, "finding")
+        )
+    })
 }
 
 /// One line a cause, the worst first.
@@ -258,10 +265,6 @@ fn occurrences(cause: &Cause) -> String {
         words::counted(cause.connections, "connection"),
         words::counted(cause.captures, "capture")
     )
-}
-
-fn at_least(folded: bool) -> &'static str {
-    if folded { "at least " } else { "" }
 }
 
 /// Findings about services, hosts, lookups and recordings.

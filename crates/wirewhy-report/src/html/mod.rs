@@ -26,6 +26,8 @@ use crate::model::Gathering;
 use crate::{CaptureSummary, Names, PacketSource, Reporter, Safe, View};
 pub use live::LiveHtml;
 use members::Members;
+pub(crate) use page::{document, footer, tiles_of as tiles};
+pub(crate) use table::severity_badge;
 use times::Times;
 
 /// How many connections are drawn at most.
@@ -127,6 +129,6 @@ impl<W: Write> Reporter for Html<'_, W> {
 }
 
 /// Text as it may stand in a page: without what is hidden or reorders its surroundings, and not too long.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     Safe(text).to_string()
 }

@@ -122,7 +122,7 @@ pub(super) fn of(
 }
 
 /// A page with its head.
-pub(super) fn document(title: &str, body: &Markup) -> String {
+pub(crate) fn document(title: &str, body: &Markup) -> String {
     let style = style();
     html! {
         (DOCTYPE)
@@ -145,7 +145,7 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
     .into_string()
 }
 
-pub(super) fn footer() -> Markup {
+pub(crate) fn footer() -> Markup {
     html! {
         footer {
             p.quiet {
@@ -187,7 +187,7 @@ fn tiles(totals: &Totals) -> Markup {
 }
 
 /// How many, in large digits; a colour only where there are any.
-pub(super) fn tiles_of(counts: [(&str, &str, u64); 5]) -> Markup {
+pub(crate) fn tiles_of(counts: [(&str, &str, u64); 5]) -> Markup {
     html! {
         ul.tiles {
             @for (name, class, number) in counts {

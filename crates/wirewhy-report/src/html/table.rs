@@ -73,7 +73,7 @@ fn row(at: usize, entry: &Entry<'_>) -> Markup {
     }
 }
 
-pub(super) fn severity_badge(severity: Severity) -> Markup {
+pub(crate) fn severity_badge(severity: Severity) -> Markup {
     let sign = match severity {
         Severity::Error => "✕",
         Severity::Warning => "!",

@@ -70,7 +70,7 @@ fn counts_add_up_over_captures() {
     let digest = digest(&trouble(), &[caveat()]);
     archive.add("a.pcap", &digest, Scanned::Now);
     archive.add("b.pcap", &digest, Scanned::Now);
-    archive.add_unreadable();
+    archive.add_unreadable("broken.pcap");
     archive.add_skipped(3);
     let summary = summary(&archive);
     assert_eq!(

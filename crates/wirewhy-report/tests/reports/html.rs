@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use wirewhy_detect::{Culprit, Facts, Finding, Judged, Role, Scope, Severity, Value};
 use wirewhy_report::{
-    CaptureSummary, FileSummary, FilterSummary, Html, Names, PacketSource, Packets, Reporter, View,
+    Archive, CaptureSummary, Digester, Extent, FileSummary, FilterSummary, Html, Names,
+    PacketSource, Packets, Reporter, Scanned, Shown, View,
 };
 use wirewhy_survey::GroupFinding;
 
@@ -291,4 +292,57 @@ fn what_is_well_has_a_page_that_says_so() {
     let shown = plain(&[healthy(1)]);
     assert!(shown.contains("Nothing wrong with any of them."));
     assert!(!shown.contains("id=\"causes\""));
+}
+
+#[test]
+fn an_archive_is_a_page_with_its_captures() {
+    let digest = |judged: &[Judged], group: &[GroupFinding]| {
+        let mut digester = Digester::default();
+        tell(&mut digester, judged, group);
+        digester.into_digest()
+    };
+    let hostile = GroupFinding {
+        scope: Scope::Service,
+        subject: HOSTILE.to_owned(),
+        ..caveat()
+    };
+    let trouble = digest(
+        &[refused(1, "10.0.0.1:40000", "10.0.0.9:443"), healthy(2)],
+        &[hostile],
+    );
+    let well = digest(&[healthy(1)], &[]);
+    let mut archive = Archive::listing();
+    archive.add("well.pcap", &well, Scanned::Before);
+    archive.add(HOSTILE, &trouble, Scanned::Now);
+    for n in 0..6_000 {
+        archive.add(&format!("{n}.pcap"), &trouble, Scanned::Now);
+    }
+    archive.add_unreadable(HOSTILE);
+    let names: Names = [("10.0.0.9".parse::<IpAddr>().unwrap(), HOSTILE.to_owned())]
+        .into_iter()
+        .collect();
+    let shown = |view: &View| {
+        let mut out = Vec::new();
+        let shown = Shown {
+            names: &names,
+            view,
+        };
+        archive.write_html(&mut out, shown, Extent::Part).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let page = shown(&View::default());
+    assert_safe(&page);
+    assert!(page.len() < 2_000_000, "{}", page.len());
+    for text in [
+        "6,002 captures",
+        "Interrupted",
+        "1 unreadable",
+        "New since the last scan: 6,001 captures",
+        "1998.pcap",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(page.contains("and 4,002 captures more"), "{}", page.len());
+    assert!(!page.contains("well.pcap"));
+    assert!(shown(&View::everything()).contains("well.pcap"));
 }

@@ -59,7 +59,10 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     };
     // Before there is an output that a signal could find half-made.
     let stop = signals::watch().map_err(Failure::new)?;
-    let mut archive = Archive::default();
+    let mut archive = match args.format {
+        ScanFormat::Html => Archive::listing(),
+        ScanFormat::Text | ScanFormat::Ndjson | ScanFormat::Parquet => Archive::default(),
+    };
     let mut came_to = CameTo::default();
     let Opened {
         output,
@@ -222,7 +225,7 @@ fn recall(archive: &mut Archive, came_to: &mut CameTo, entry: &Entry, made: Made
     };
     match &entry.digest {
         Some(digest) => archive.add(&entry.source, digest, scanned),
-        None => archive.add_unreadable(),
+        None => archive.add_unreadable(&entry.source),
     }
     if made == Made::Now {
         let worst = [Severity::Note, Severity::Warning, Severity::Error]
@@ -308,13 +311,13 @@ impl Scan<'_> {
 
     fn unreadable(&mut self, path: &Path, message: &str, more: bool) -> Result<(), Failure> {
         let source = path.display().to_string();
-        self.archive.add_unreadable();
+        self.archive.add_unreadable(&source);
         self.came_to.partial += 1;
         let mut record = Vec::new();
         let written = match self.format {
             ScanFormat::Text => write_error_text(&mut record, self.look, &source, message),
             ScanFormat::Ndjson => write_error_ndjson(&mut record, &source, message),
-            ScanFormat::Parquet => Ok(()),
+            ScanFormat::Html | ScanFormat::Parquet => Ok(()),
         };
         if self.format != ScanFormat::Text {
             self.progress
@@ -476,6 +479,7 @@ impl Scan<'_> {
                     .write_text(out, self.look, self.shown, extent)?;
             }
             ScanFormat::Ndjson => self.archive.write_ndjson(out, self.shown, extent)?,
+            ScanFormat::Html => self.archive.write_html(out, self.shown, extent)?,
         }
         out.flush()
     }

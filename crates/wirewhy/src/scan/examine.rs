@@ -248,7 +248,7 @@ impl<'a> Examiner<'a> {
         let mut spool = Spool::new(self.spill);
         let mut digester = Digester::default();
         let records = match self.format {
-            ScanFormat::Text => None,
+            ScanFormat::Text | ScanFormat::Html => None,
             ScanFormat::Ndjson | ScanFormat::Parquet => Some(
                 Ndjson::new(&mut spool, self.view.clone(), self.setup.names.clone())
                     .naming(source.clone()),
