@@ -146,7 +146,7 @@ pub(crate) struct LiveArgs {
     pub(crate) follow: Option<PathBuf>,
     /// How findings are told
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) format: RowFormat,
+    pub(crate) format: LiveFormat,
     /// Notes too, and at the end healthy connections
     #[arg(long)]
     pub(crate) all: bool,
@@ -394,6 +394,17 @@ pub(crate) struct CommonArgs {
     /// The measured values behind each sentence, and more of what to do next; on standard error what else is odd about a capture
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+/// How findings are written while they come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum LiveFormat {
+    /// For a person at a terminal
+    Text,
+    /// JSON, one record a line
+    Ndjson,
+    /// A page to look at and to send, written at the end
+    Html,
 }
 
 /// How a report is written.

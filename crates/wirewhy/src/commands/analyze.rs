@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use wirewhy::engine::{self, Analyzed, Crew};
+use wirewhy::engine::{self, Analyzed, Crew, EngineOptions};
+use wirewhy::evidence::SharedRecorder;
 use wirewhy::packets::Saved;
 use wirewhy_capture::{FileSequence, Opener, from_stdin_until, open_until, recordings};
-use wirewhy_detect::{Judged, Severity};
-use wirewhy_report::{Html, Json, Look, Ndjson, PacketSource, Packets, Reporter, Text, View};
+use wirewhy_detect::Severity;
+use wirewhy_report::{Html, Json, Look, Ndjson, PacketSource, Reporter, Text, View};
 
 use crate::cli::{AnalyzeArgs, Cli, Format};
 use crate::exit::{Exit, Failure};
@@ -20,6 +21,9 @@ use crate::output::{Output, complain};
 use crate::setup::{Completeness, Setup, threads, unreadable};
 use crate::signals;
 use crate::terminal;
+
+/// How many bytes of packets are kept of what cannot be read twice.
+const KEPT: usize = 64 << 20;
 
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
     let files = files(args);
@@ -40,6 +44,11 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
         // What comes by a pipe may come slowly.
         let is_saved = sequence.paths().all(Path::is_file);
         let crew = if is_saved { &crew } else { &alone };
+        let options = &EngineOptions {
+            // What cannot be read twice is drawn from what is kept of it.
+            recorder: (args.format == Format::Html && !is_saved).then(|| SharedRecorder::new(KEPT)),
+            ..setup.options.clone()
+        };
         let again = sequence.clone();
         let mut recording = match sequence.open_with(opener(&stop)) {
             Ok(recording) => recording,
@@ -58,13 +67,12 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
             .writer()
             .write_all(lead.as_bytes())
             .and_then(|()| {
-                let packets = match is_saved {
-                    true => Box::new(Saved::new(again, setup.filters.clone())),
-                    false => Box::new(Nothing) as Box<dyn PacketSource>,
+                let packets: Box<dyn PacketSource> = match &options.recorder {
+                    None => Box::new(Saved::new(again, setup.filters.clone())),
+                    Some(recorder) => Box::new(recorder.clone()),
                 };
                 let shape = (args.format, look, packets);
                 let mut reporter = reporter(shape, &view, &setup, &mut output);
-                let options = &setup.options;
                 let reporter = reporter.as_mut();
                 engine::analyze(
                     &mut recording,
@@ -78,6 +86,11 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
             .map_err(|error| output.failure(&error))?;
         came_to.add(&analyzed, setup.wrap_up(&recording, filters.as_ref()));
         if let Some(rest) = recording.into_rest() {
+            if args.format == Format::Html {
+                return Err(Failure::new(
+                    "the files are more than one recording, and a page of HTML is about one: it has the first of them",
+                ));
+            }
             left.push_front(rest);
         }
     }
@@ -94,15 +107,6 @@ fn refuse_pages(recordings: usize) -> ! {
     Cli::command()
         .error(ErrorKind::ArgumentConflict, message)
         .exit();
-}
-
-/// What came by a pipe cannot be read twice.
-struct Nothing;
-
-impl PacketSource for Nothing {
-    fn packets(&mut self, wanted: &[&Judged]) -> Vec<Option<Packets>> {
-        wanted.iter().map(|_| None).collect()
-    }
 }
 
 /// Opens files that can be read until a signal comes: then the report is about what was read.

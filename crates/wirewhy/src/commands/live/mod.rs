@@ -12,13 +12,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use wirewhy::evidence::{Casebook, Evidence, Recorder};
+use wirewhy::evidence::{Casebook, Evidence, Recorder, SharedRecorder};
 use wirewhy_capture::Followed;
 use wirewhy_capture::live::{Keep, Options, Source, is_root, lower_privileges};
 use wirewhy_detect::Severity;
-use wirewhy_report::{LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View};
+use wirewhy_report::{Html, LiveHtml, LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View};
 
-use crate::cli::{LiveArgs, RowFormat};
+use crate::cli::{LiveArgs, LiveFormat};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, complain};
 use crate::setup::{Setup, spoken, unreadable};
@@ -29,7 +29,11 @@ use feeder::{Feeder, Growth};
 use session::{Plan, Session};
 
 pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
-    let setup = Setup::new(&args.common, &args.select, &args.tls)?;
+    let mut setup = Setup::new(&args.common, &args.select, &args.tls)?;
+    if args.format == LiveFormat::Html {
+        // What is drawn passed long ago.
+        setup.options.recorder = Some(recorder(args, &setup));
+    }
     let stop = signals::watch().map_err(Failure::new)?;
     let listener = match &args.metrics {
         Some(address) => Some(endpoint::bind(address, args.metrics_allow_remote)?),
@@ -106,6 +110,13 @@ fn lay_down_rights(args: &LiveArgs) -> Result<(), Failure> {
     }
 }
 
+/// The last packets that passed, for a page to draw.
+fn recorder(args: &LiveArgs, setup: &Setup) -> SharedRecorder {
+    let memory = usize::try_from(args.evidence_buffer.0).unwrap_or(usize::MAX);
+    let known = setup.options.recorder.clone();
+    known.unwrap_or_else(|| SharedRecorder::new(memory))
+}
+
 fn casebook(args: &LiveArgs, folder: &Path) -> Result<Casebook, Failure> {
     let memory = usize::try_from(args.evidence_buffer.0).unwrap_or(usize::MAX);
     let filter = args.common.filter.clone();
@@ -151,7 +162,11 @@ fn reporter<'a>(
     let (names, view) = (setup.names.clone(), view.clone());
     let out: &mut BufWriter<Box<dyn Write>> = output.writer();
     match args.format {
-        RowFormat::Text => Box::new(LiveText::new(out, screen, look, view, names)),
-        RowFormat::Ndjson => Box::new(LiveNdjson::new(out, view, names)),
+        LiveFormat::Text => Box::new(LiveText::new(out, screen, look, view, names)),
+        LiveFormat::Ndjson => Box::new(LiveNdjson::new(out, view, names)),
+        LiveFormat::Html => {
+            let packets = Box::new(recorder(args, setup));
+            Box::new(LiveHtml::new(Html::new(out, view, names, packets)))
+        }
     }
 }
