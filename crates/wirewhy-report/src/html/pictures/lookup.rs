@@ -6,7 +6,6 @@ use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{dns_rcode_name, dns_type_name};
 
 use super::Key;
-use super::axis::TimeAxis;
 use super::draw::px;
 use crate::words::span;
 use crate::{Safe, lookup};
@@ -17,6 +16,9 @@ const LEAST: Interval = Interval::from_millis(50);
 const WIDTH: f64 = 700.0;
 const LEFT: f64 = 20.0;
 const RIGHT: f64 = 90.0;
+
+/// How far apart labels are at least.
+const APART: f64 = 42.0;
 
 /// A moment of a lookup.
 struct Moment {
@@ -36,30 +38,46 @@ pub(super) fn of(connection: &Connection, found: &LookedUp, key: &Key) -> Markup
     if moments.len() < 2 || wait < LEAST && found.trouble.is_none() {
         return html! {};
     }
-    let times: Vec<Timestamp> = moments.iter().map(|moment| moment.time).collect();
-    let axis = TimeAxis::new(&times, first.time, LEFT, WIDTH - LEFT - RIGHT);
+    let width = WIDTH - LEFT - RIGHT;
+    let x = |time: Timestamp| {
+        let share = time.since(first.time).as_secs_f64() / wait.as_secs_f64().max(1e-9);
+        px(LEFT + share * width)
+    };
+    let mut free = f64::NEG_INFINITY;
+    let mut labelled: Vec<&Moment> = Vec::new();
+    for moment in &moments {
+        let at = moment.time.since(first.time).as_secs_f64() / wait.as_secs_f64().max(1e-9) * width;
+        if at >= free {
+            free = at + APART;
+            labelled.push(moment);
+        }
+    }
     let name = Safe(&found.name).to_string();
     let title = format!(
-        "The lookup of {name}: {} before the connection began",
+        "The connection began {} after the first query for {name}",
         span(wait)
     );
+    let unresolved = found
+        .trouble
+        .as_deref()
+        .filter(|trouble| !trouble.is_resolved);
+    let sentence = unresolved.and_then(|_| lookup::sentence(found));
     html! {
         figure.lookup {
-            svg viewBox=(format!("0 0 {WIDTH} 60")) role="img" aria-labelledby=(format!("{key}-lookup")) {
+            svg viewBox=(format!("0 0 {WIDTH} 50")) role="img" aria-labelledby=(format!("{key}-lookup")) {
                 title id=(format!("{key}-lookup")) { (title) }
-                path.grid d=(format!("M{} 20H{}", px(LEFT), px(WIDTH - RIGHT))) {}
-                rect.wait x=(px(axis.x(first.time))) y="14" width=(px((axis.x(last.time) - axis.x(first.time)).max(1.0))) height="12" {}
-                @for (nth, moment) in moments.iter().enumerate() {
-                    path class=(moment.class) d=(format!("M{} 8V32", px(axis.x(moment.time)))) {
+                rect.wait x=(x(first.time)) y="14" width=(px(width)) height="12" {}
+                @for moment in &moments {
+                    path class=(moment.class) d=(format!("M{} 8V32", x(moment.time))) {
                         title { (moment.what) }
                     }
-                    text.at x=(px(axis.x(moment.time))) y=(if nth % 2 == 0 { "44" } else { "56" }) {
-                        (span(moment.time.since(first.time)))
-                    }
+                }
+                @for moment in labelled {
+                    text.at x=(x(moment.time)) y="44" { (span(moment.time.since(first.time))) }
                 }
             }
             figcaption {
-                p { (title) "." @if let Some(sentence) = lookup::sentence(found) { " Of the connection: " (Safe(&sentence)) "." } }
+                p { (title) "." @if let Some(sentence) = sentence { " In all, " (Safe(&sentence)) "." } }
                 ol.moments {
                     @for moment in &moments {
                         li class=(moment.class) {

@@ -44,6 +44,36 @@ fn proofs_lead_to_their_frames_and_back() {
 }
 
 #[test]
+fn text_from_the_wire_stays_text() {
+    let target = "/</script><script>alert(1)</script>\u{202e}'onload='x'";
+    let request = format!("GET {target} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n");
+    // Four escapes stand for one byte each.
+    let (asked, begin) = (request.len() - 6, 1);
+    let shown = drawn(&format!(
+        "0.0 > S 0:0(0)
+         0.1 < SA 0:0(0) ack 1
+         0.15 > A 1:1(0) ack 1
+         0.2 > PA {begin}:{}({asked}) ack 1 \"{request}\"
+         0.3 < PA 1:39(38) ack {} \"HTTP/1.1 503 Busy\\r\\nServer: <b>\\r\\n\\r\\n\"
+         0.4 < FA 39:39(0) ack {}",
+        begin + asked,
+        begin + asked,
+        begin + asked
+    ));
+    assert!(shown.contains("HTTP 503"), "{shown}");
+    assert!(
+        shown.contains("GET /&lt;/script&gt;&lt;script&gt;alert(1)"),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("<script") && !shown.contains("<b>"),
+        "{shown}"
+    );
+    let is_bad = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+    assert!(!shown.contains(is_bad), "{shown}");
+}
+
+#[test]
 fn ids_are_unique() {
     let shown = drawn(LOST);
     let mut ids: Vec<&str> = shown

@@ -41,6 +41,32 @@ pub(super) struct Panel<'a> {
     pub(super) duplicates: Path,
 }
 
+/// Numbers that stand at one time.
+#[derive(Debug)]
+struct Bar {
+    x: f64,
+    from: i64,
+    to: i64,
+}
+
+/// Bars in their order. Those that touch in one column of pixels are one: nothing of it could be told apart.
+#[derive(Debug, Default)]
+struct Bars(Vec<Bar>);
+
+/// How many bars of one column are looked at for one that touches: SACK blocks come in fours.
+const LOOKED_AT: usize = 8;
+
+impl Bars {
+    fn add(&mut self, x: f64, from: i64, to: i64) {
+        let latest = self.0.iter_mut().rev().take(LOOKED_AT);
+        let mut in_column = latest.take_while(|bar| column(bar.x) == column(x));
+        match in_column.find(|bar| from <= bar.to && to >= bar.from) {
+            Some(bar) => (bar.from, bar.to) = (bar.from.min(from), bar.to.max(to)),
+            None => self.0.push(Bar { x, from, to }),
+        }
+    }
+}
+
 /// A letter at a place, and what it stands for.
 struct Letter {
     x: f64,
@@ -78,6 +104,7 @@ impl<'a> Panel<'a> {
         };
         panel.new = panel.bars(Kind::New);
         panel.out_of_order = panel.bars(Kind::OutOfOrder);
+        panel.sack = panel.blocks();
         for probe in shapes.segments.iter().filter(|segment| segment.probe) {
             let (x, y) = (panel.x(probe.time), panel.y(probe.from));
             panel.probes.bar(x, y - 4.0, y + 4.0);
@@ -94,42 +121,39 @@ impl<'a> Panel<'a> {
         self.numbers.y(number)
     }
 
-    /// Segments of a kind as bars. Those that touch in one column of pixels are one bar: nothing of it could be told apart.
+    /// Segments of a kind as bars.
     fn bars(&self, kind: Kind) -> Path {
-        struct Bar {
-            x: f64,
-            from: i64,
-            to: i64,
-        }
-        let mut bars: Vec<Bar> = Vec::new();
         let segments = self.shapes.segments.iter();
-        for segment in segments.filter(|segment| segment.kind == kind && !segment.probe) {
-            let x = self.x(segment.time);
-            match bars.last_mut() {
-                Some(bar)
-                    if column(bar.x) == column(x)
-                        && segment.from <= bar.to
-                        && segment.to >= bar.from =>
-                {
-                    (bar.from, bar.to) = (bar.from.min(segment.from), bar.to.max(segment.to));
-                }
-                _ => bars.push(Bar {
-                    x,
-                    from: segment.from,
-                    to: segment.to,
-                }),
+        let segments = segments.filter(|segment| segment.kind == kind && !segment.probe);
+        let mut bars = Bars::default();
+        for segment in segments {
+            bars.add(self.x(segment.time), segment.from, segment.to);
+        }
+        self.path(&bars)
+    }
+
+    /// Blocks that were acknowledged selectively, as bars.
+    fn blocks(&self) -> Path {
+        let mut bars = Bars::default();
+        for ack in &self.shapes.acks {
+            for (left, right) in &ack.sack {
+                bars.add(self.x(ack.time), *left, *right);
             }
         }
+        self.path(&bars)
+    }
+
+    fn path(&self, bars: &Bars) -> Path {
         let mut path = Path::default();
-        let are_ticked = bars.len() <= MOST_TICKED;
-        for Bar { x, from, to } in bars {
-            let (from, to) = (self.y(from), self.y(to));
+        let are_ticked = bars.0.len() <= MOST_TICKED;
+        for Bar { x, from, to } in &bars.0 {
+            let (from, to) = (self.y(*from), self.y(*to));
             // What is lower than a pixel is still there.
             let to = to.min(from - 1.0);
-            path.bar(x, from, to);
+            path.bar(*x, from, to);
             if are_ticked && from - to >= LEAST_TICKED {
-                path.tick(x, from, 2.0);
-                path.tick(x, to, 2.0);
+                path.tick(*x, from, 2.0);
+                path.tick(*x, to, 2.0);
             }
         }
         path
@@ -139,7 +163,6 @@ impl<'a> Panel<'a> {
         let (mut acks, mut window) = (Staircase::default(), Staircase::default());
         let (mut highest, mut end) = (i64::MIN, LEFT);
         let mut latest_duplicate = f64::NEG_INFINITY;
-        let mut latest_blocks: (f64, Vec<(i64, i64)>) = (f64::NEG_INFINITY, Vec::new());
         for ack in &self.shapes.acks {
             let x = self.x(ack.time);
             highest = highest.max(ack.number);
@@ -150,14 +173,6 @@ impl<'a> Panel<'a> {
             if ack.duplicate && column(latest_duplicate) != column(x) {
                 latest_duplicate = x;
                 self.duplicates.tick(x, self.y(ack.number), 3.0);
-            }
-            let is_drawn = column(latest_blocks.0) == column(x) && latest_blocks.1 == ack.sack;
-            if !ack.sack.is_empty() && !is_drawn {
-                for (left, right) in &ack.sack {
-                    let (from, to) = (self.y(*left), self.y(*right));
-                    self.sack.bar(x, from, to.min(from - 1.0));
-                }
-                latest_blocks = (x, ack.sack.clone());
             }
             end = x;
         }
@@ -251,7 +266,9 @@ impl<'a> Panel<'a> {
             .map(|segment| (segment.frame, segment.time));
         let acks = shapes.acks.iter().map(|ack| (ack.frame, ack.time));
         let resets = shapes.resets.iter().map(|reset| (reset.frame, reset.time));
-        let mut frames: Vec<(u64, Timestamp)> = segments.chain(acks).chain(resets).collect();
+        let reset_by = shapes.reset_by.iter().copied();
+        let mut frames: Vec<(u64, Timestamp)> =
+            segments.chain(acks).chain(resets).chain(reset_by).collect();
         frames.retain(|(frame, _)| cited.is_cited(*frame));
         frames.sort_unstable();
         frames.dedup();
@@ -293,6 +310,15 @@ impl<'a> Panel<'a> {
                     reset.frame,
                     super::words::party(self.shapes.side).to_lowercase()
                 ),
+            });
+        }
+        for (frame, time) in &self.shapes.reset_by {
+            letters.push(Letter {
+                x: self.x(*time),
+                y: self.top + 12.0,
+                class: "rst in",
+                text: "RST",
+                meaning: format!("Frame {frame}: RST of the other side"),
             });
         }
         for Ack {

@@ -20,6 +20,8 @@ pub(super) struct Shapes {
     pub(super) acks: Vec<Ack>,
     /// Resets of this side.
     pub(super) resets: Vec<Point>,
+    /// Resets that the other side sent it, and when.
+    pub(super) reset_by: Vec<(u64, Timestamp)>,
 }
 
 /// A segment.
@@ -92,12 +94,15 @@ impl Shapes {
             segments: Vec::new(),
             acks: Vec::new(),
             resets: Vec::new(),
+            reset_by: Vec::new(),
         };
         let mut numbers = Numbers::default();
         for row in rows.filter(|row| !row.is_copy) {
             if row.from == side {
                 shapes.sent(row, &mut numbers);
-            } else if !row.flags.has(TcpFlags::RST) {
+            } else if row.flags.has(TcpFlags::RST) {
+                shapes.reset_by.push((row.frame, row.time));
+            } else {
                 shapes.acknowledged(row, scale, &mut numbers);
             }
         }

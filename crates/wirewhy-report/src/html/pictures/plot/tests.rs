@@ -72,6 +72,20 @@ fn a_hundred_thousand_packets_are_drawn_in_bounded_size() {
 }
 
 #[test]
+fn blocks_of_a_lossy_transfer_are_drawn_in_bounded_size() {
+    let mut text = transfer(3, &[]);
+    for n in 3..20_000_u32 {
+        let (from, at) = (n * 1_000 + 1, 0.3 + f64::from(n) / 1_000.0);
+        text += &format!("{at:.6} > A {from}:{}(1000) ack 1\n", from + 1_000);
+        let blocks = format!("{from}:{}+{}:{}", from + 900, from - 900, from - 100);
+        text += &format!("{:.6} < A 1:1(0) ack 3001 sack {blocks}\n", at + 0.000_5);
+    }
+    let shown = drawn(&text);
+    assert!(bars(&shown, "sack") > 500, "{}", bars(&shown, "sack"));
+    assert!(shown.len() < 200_000, "{}", shown.len());
+}
+
+#[test]
 fn a_rest_is_folded_and_said() {
     let shown = drawn(
         "0.0 > S 0:0(0)
@@ -83,7 +97,7 @@ fn a_rest_is_folded_and_said() {
     );
     assert!(shown.contains("class=\"fold\""), "{shown}");
     assert!(
-        shown.contains("a rest of 350 s is folded; it ends with a reset of the server."),
+        shown.contains("a rest of 350 s is folded; it ends with a reset in the server's name."),
         "{shown}"
     );
     assert!(shown.contains("Frame 6: RST of server"), "{shown}");

@@ -61,8 +61,8 @@ fn sent(connection: &Connection, shapes: &Shapes) -> String {
     };
     if tcp.retransmissions > 0 {
         text.push_str(&format!(
-            ", {} of them retransmissions",
-            count(u64::from(tcp.retransmissions))
+            ", {}",
+            counted(u64::from(tcp.retransmissions), "retransmission")
         ));
     }
     if tcp.out_of_order > 0 {
@@ -95,8 +95,8 @@ fn ending(connection: &Connection) -> Option<String> {
     let fins = [&connection.client, &connection.server].map(|end| end.tcp.fin);
     Some(match (reset, fins) {
         ([true, true], _) => "both sides sent a reset".to_owned(),
-        ([true, false], _) => "it ends with a reset of the client".to_owned(),
-        ([false, true], _) => "it ends with a reset of the server".to_owned(),
+        ([true, false], _) => "it ends with a reset in the client's name".to_owned(),
+        ([false, true], _) => "it ends with a reset in the server's name".to_owned(),
         (_, [Some(client), Some(server)]) => {
             let first = if client.frame <= server.frame {
                 "client"
