@@ -4,11 +4,13 @@ use wirewhy_packet::{Interval, Timestamp};
 
 use super::draw::{count, px};
 
-/// A rest of at least this is folded where it is long beside everything shorter.
-const LEAST_FOLDED: Interval = Interval::from_secs(5);
+/// A rest of at least this is folded where it is so many times longer than all shorter ones together.
+const LONG: (Interval, i64) = (Interval::from_secs(5), 3);
 
-/// How many times longer than all shorter rests together a folded one is.
-const FOLDED_RATIO: i64 = 3;
+/// So is a shorter one, if it leaves the more room, and there are no more than so many of them: many such rests are a back-off,
+/// whose pace is to be seen.
+const SHORT: (Interval, i64) = (Interval::from_secs(1), 10);
+const MOST_SHORT: usize = 2;
 
 /// The width of a folded rest, as long as folded rests do not take more than their share.
 const FOLD: f64 = 46.0;
@@ -167,11 +169,16 @@ fn least_folded(at: &[i64]) -> i64 {
         .collect();
     rests.sort_unstable();
     let mut shorter = 0_i64;
+    let mut left = rests.len();
     for rest in rests {
-        if rest >= LEAST_FOLDED.0 && rest >= shorter.saturating_mul(FOLDED_RATIO) {
+        let stands_out = |(least, ratio): (Interval, i64)| {
+            rest >= least.0 && rest >= shorter.saturating_mul(ratio)
+        };
+        if stands_out(LONG) || left <= MOST_SHORT && shorter > 0 && stands_out(SHORT) {
             return rest;
         }
         shorter = shorter.saturating_add(rest);
+        left -= 1;
     }
     i64::MAX
 }
@@ -316,6 +323,17 @@ mod tests {
         assert!(
             labels.contains(&"0.10 s".to_owned()) && labels.iter().any(|l| l.starts_with("350.")),
             "{labels:?}"
+        );
+    }
+
+    #[test]
+    fn a_shorter_rest_is_folded_where_that_leaves_room() {
+        assert_eq!(axis(&[0, 5, 10, 3_200, 3_210]).folds().count(), 1);
+        assert_eq!(axis(&[0, 400, 3_200, 3_600]).folds().count(), 0);
+        assert_eq!(
+            axis(&[0, 5, 1_005, 2_005, 3_005]).folds().count(),
+            0,
+            "a beat"
         );
     }
 

@@ -101,7 +101,9 @@ impl Ladder<'_> {
                 td {
                     (self.cited.links(row.frame, self.key))
                     (carries)
-                    @if !marks.is_empty() { em { (marks.join(", ")) } }
+                    @if !marks.is_empty() {
+                        em class=[is_bad(row).then_some("bad")] { (marks.join(", ")) }
+                    }
                 }
             }
         }
@@ -138,11 +140,10 @@ impl Ladder<'_> {
     }
 
     fn class(&self, row: &PacketRow) -> Option<String> {
-        let is_bad = row.marks.has(Marks::RETRANSMISSION) || row.marks.has(Marks::ZERO_WINDOW);
         let classes = [
             (self.cited.is_cited(row.frame), "cited"),
             (row.flags.has(TcpFlags::RST), "reset"),
-            (is_bad, "bad"),
+            (is_bad(row), "bad"),
             (row.is_copy, "copy"),
         ];
         let classes: Vec<&str> = classes
@@ -155,6 +156,19 @@ impl Ladder<'_> {
     fn seconds(&self, time: Timestamp) -> String {
         format!("{:.6}", time.since(self.origin).as_secs_f64())
     }
+}
+
+/// Whether a packet was lost, or is there because of a loss or of a window that is closed.
+fn is_bad(row: &PacketRow) -> bool {
+    const BAD: [Marks; 6] = [
+        Marks::RETRANSMISSION,
+        Marks::OUT_OF_ORDER,
+        Marks::LOST_SEGMENT,
+        Marks::ACK_LOST_SEGMENT,
+        Marks::DUPLICATE_ACK,
+        Marks::ZERO_WINDOW,
+    ];
+    BAD.into_iter().any(|mark| row.marks.has(mark))
 }
 
 /// A row about no packet.

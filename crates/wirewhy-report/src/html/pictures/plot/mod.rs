@@ -22,8 +22,11 @@ const WIDTH: f64 = 940.0;
 const LEFT: f64 = 84.0;
 const RIGHT: f64 = 16.0;
 const PANEL: f64 = 210.0;
-/// A direction that carries no data beyond SYN and FIN needs less.
+/// A direction that carries nothing but SYN and FIN needs less, and one that carries little beside the other.
 const LOW_PANEL: f64 = 56.0;
+const MIDDLE_PANEL: f64 = 110.0;
+/// How many times more the other one carries then.
+const LITTLE: i64 = 20;
 const HEADING: f64 = 24.0;
 const AXIS: f64 = 26.0;
 
@@ -49,13 +52,14 @@ pub(super) fn of(
     let times: Vec<Timestamp> = rows().map(|row: &PacketRow| row.time).collect();
     let origin = connection.first.time;
     let axis = TimeAxis::new(&times, origin, LEFT, WIDTH - LEFT - RIGHT);
+    let most = shapes.iter().map(Shapes::extent).max().unwrap_or(0);
     let mut top = 0.0;
     let mut panels = Vec::new();
     for shapes in shapes.iter().filter(|shapes| !shapes.is_empty()) {
-        let height = if shapes.carries_data() {
-            PANEL
-        } else {
-            LOW_PANEL
+        let height = match shapes.extent() {
+            ..=2 => LOW_PANEL,
+            own if own.saturating_mul(LITTLE) < most => MIDDLE_PANEL,
+            _ => PANEL,
         };
         let (above, below) = (top + HEADING, top + HEADING + height);
         panels.push(Panel::new(shapes, &axis, (above, below)));
@@ -79,7 +83,9 @@ pub(super) fn of(
             figcaption {
                 p { (sentence) }
                 (legend(&panels))
-                @if panels.iter().any(Panel::hides_window) {
+                @if shapes::scale(connection, Side::Client).is_none() {
+                    p { "No window is drawn: the opening that settles its scale is not in the capture." }
+                } @else if panels.iter().any(Panel::hides_window) {
                     p { "Where the end of the window runs along the upper edge it lies beyond it." }
                 }
             }
@@ -104,7 +110,7 @@ fn time_axis(axis: &TimeAxis, bottom: f64) -> Markup {
                 title { "Nothing was sent for " (span(fold.length)) }
                 rect x=(px(fold.left + 1.0)) y=(px(HEADING)) width=(px(fold.right - fold.left - 2.0)) height=(px(bottom - HEADING)) {}
                 path d=(break_mark(&fold, bottom)) {}
-                text x=(px(f64::midpoint(fold.left, fold.right))) y=(px(HEADING + 12.0)) { (span(fold.length)) }
+                text x=(px(f64::midpoint(fold.left, fold.right))) y=(px(HEADING + 26.0)) { (span(fold.length)) }
             }
         }
     }

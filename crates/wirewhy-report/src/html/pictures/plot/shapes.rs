@@ -109,10 +109,10 @@ impl Shapes {
         shapes
     }
 
-    /// Whether more than SYN and FIN was sent or acknowledged.
-    pub(super) fn carries_data(&self) -> bool {
-        let (low, high) = self.range();
-        high.saturating_sub(low) > 2
+    /// How many sequence numbers it covers.
+    pub(super) fn extent(&self) -> i64 {
+        let (low, high) = self.sent_range();
+        high.saturating_sub(low)
     }
 
     /// Whether nothing is to be seen.
@@ -120,8 +120,18 @@ impl Shapes {
         self.segments.is_empty() && self.acks.is_empty()
     }
 
-    /// The least and the greatest number of what was sent and acknowledged, and how far the window lets the axis go up.
+    /// The least and the greatest number of the axis: what was sent and acknowledged, and where that is not far beyond it the end
+    /// of the window.
     pub(super) fn range(&self) -> (i64, i64) {
+        let (low, high) = self.sent_range();
+        let limits = self.acks.iter().filter_map(|ack| ack.limit);
+        // A window far beyond everything sent would leave a line at the bottom of it.
+        let most = high.saturating_add(high.saturating_sub(low) / 2);
+        let limit = limits.filter(|limit| *limit <= most).max();
+        (low, high.max(limit.unwrap_or(high)))
+    }
+
+    fn sent_range(&self) -> (i64, i64) {
         let sent = self
             .segments
             .iter()
@@ -129,13 +139,7 @@ impl Shapes {
         let acked = self.acks.iter().map(|ack| ack.number);
         let numbers = || sent.clone().chain(acked.clone());
         let low = numbers().min().unwrap_or(0);
-        let high = numbers().max().unwrap_or(0).max(low.saturating_add(1));
-        let range = high.saturating_sub(low);
-        let limits = self.acks.iter().filter_map(|ack| ack.limit);
-        // A window far beyond everything sent would leave a line at the bottom of it.
-        let most = high.saturating_add(range / 2);
-        let limit = limits.filter(|limit| *limit <= most).max();
-        (low, high.max(limit.unwrap_or(high)))
+        (low, numbers().max().unwrap_or(0).max(low.saturating_add(1)))
     }
 
     fn sent(&mut self, row: &PacketRow, numbers: &mut Numbers) {
