@@ -106,7 +106,8 @@ impl Clock {
     }
 }
 
-fn icmp_rows(connection: &Connection) -> Vec<IcmpRow> {
+/// The ICMP errors about a connection.
+pub(crate) fn icmp_rows(connection: &Connection) -> Vec<IcmpRow> {
     connection
         .events
         .iter()

@@ -14,7 +14,7 @@ use crate::look::{Page, Sheet, wrap};
 use crate::messages;
 use crate::text::entry;
 use crate::{Look, Names, PacketRow, Packets, Safe, View, lookup, words};
-pub(crate) use lines::{Line, lines};
+pub(crate) use lines::{Line, icmp_rows, lines};
 
 /// Width of what stands before the lane: frame number and time.
 const MARGIN: usize = 23;

@@ -1,17 +1,25 @@
 //! The ladder: a table with a row for each packet, and an arrow in it.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use maud::{Markup, html};
 use wirewhy_detect::Judged;
-use wirewhy_flow::Side;
 use wirewhy_flow::wireshark::Marks;
+use wirewhy_flow::{Connection, Side};
 use wirewhy_packet::{TcpFlags, Timestamp};
 
 use super::{Cited, Key};
 use crate::ladder::{IcmpRow, Line, lines};
 use crate::words::{count, counted, span};
 use crate::{Names, PacketRow, Packets};
+
+/// A ladder, drawn.
+pub(super) struct Drawn {
+    pub(super) table: Markup,
+    /// The frames that prove a finding and have a row.
+    pub(super) frames: BTreeSet<u64>,
+}
 
 /// The table of a connection.
 pub(super) fn of(
@@ -20,7 +28,7 @@ pub(super) fn of(
     names: &Names,
     cited: &Cited<'_>,
     key: &Key,
-) -> Markup {
+) -> Drawn {
     let connection = &*judged.connection;
     let ladder = Ladder {
         names,
@@ -29,11 +37,23 @@ pub(super) fn of(
         origin: connection.first.time,
     };
     let mut rows: Vec<Markup> = Vec::new();
+    let mut frames = BTreeSet::new();
     let drawn: Result<(), Infallible> = lines(judged, packets, false, &mut |line| {
+        let frame = match &line {
+            Line::Packet(row, _) => Some(row.frame),
+            Line::Icmp(row) => Some(row.frame),
+            _ => None,
+        };
+        frames.extend(frame.filter(|frame| cited.is_cited(*frame)));
         rows.push(ladder.row(&line));
         Ok(())
     });
     let Ok(()) = drawn;
+    let table = table(connection, packets, names, &rows);
+    Drawn { table, frames }
+}
+
+fn table(connection: &Connection, packets: &Packets, names: &Names, rows: &[Markup]) -> Markup {
     let place = |side: Side| {
         let end = connection.side(side);
         names.socket(end.address, end.port)
@@ -57,7 +77,7 @@ pub(super) fn of(
                     }
                 }
                 tbody {
-                    @for row in &rows { (row) }
+                    @for row in rows { (row) }
                 }
             }
         }
@@ -116,7 +136,7 @@ impl Ladder<'_> {
         };
         let reporter = self.names.host(row.reporter);
         html! {
-            tr.icmp id=[self.id(row.frame)] {
+            tr.icmp.cited[self.cited.is_cited(row.frame)] id=[self.id(row.frame)] {
                 td.n { (row.frame) }
                 td.n { (self.seconds(row.time)) }
                 td.lane {

@@ -14,7 +14,7 @@ mod plot;
 mod testing;
 mod tls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use maud::{Markup, html};
@@ -29,25 +29,28 @@ pub(crate) const STYLE: &str = include_str!("pictures.css");
 /// Everything that can be drawn of a connection. `packets` are its packets, where they are still to be had.
 pub(crate) fn of(judged: &Judged, packets: Option<&Packets>, names: &Names, view: &View) -> Markup {
     let key = Key::of(judged);
-    let cited = Cited::of(judged, view);
+    let mut cited = Cited::of(judged, view);
+    let ladder = packets.map(|packets| ladder::of(judged, packets, names, &cited, &key));
+    cited.drawn = ladder
+        .as_ref()
+        .map(|ladder| ladder.frames.clone())
+        .unwrap_or_default();
     let connection = &*judged.connection;
     let tls = connection.app.as_deref().and_then(|app| app.tls.as_deref());
     html! {
         div.pictures id=(key) {
-            (cited.list(&key, packets.is_some()))
+            (cited.list(&key))
             @if let Some(found) = connection.looked_up.as_deref() {
                 (lookup::of(connection, found, &key))
             }
             (idle::of(judged, packets, &key))
-            @match packets {
-                Some(packets) => {
-                    @if let Some(plot) = plot::of(judged, packets, names, &cited, &key) { (plot) }
-                    (ladder::of(judged, packets, names, &cited, &key))
-                }
-                None if connection.transport == Transport::Tcp => {
-                    p.note { "Its packets are not to be had any more: neither ladder nor plot can be drawn." }
-                }
-                None => {}
+            @if let Some(packets) = packets {
+                @if let Some(plot) = plot::of(judged, packets, names, &cited, &key) { (plot) }
+            }
+            @if let Some(ladder) = &ladder {
+                (ladder.table)
+            } @else if connection.transport == Transport::Tcp {
+                p.note { "Its packets are not to be had any more: neither ladder nor plot can be drawn." }
             }
             @if let Some(tls) = tls {
                 (tls::of(connection, tls, &cited, &key))
@@ -102,6 +105,8 @@ impl fmt::Display for Key {
 struct Cited<'a> {
     findings: Vec<&'a Finding>,
     by_frame: BTreeMap<u64, Vec<usize>>,
+    /// Those of the frames that have a row in the ladder.
+    drawn: BTreeSet<u64>,
 }
 
 impl<'a> Cited<'a> {
@@ -115,7 +120,11 @@ impl<'a> Cited<'a> {
             }
         }
         by_frame.values_mut().for_each(Vec::dedup);
-        Cited { findings, by_frame }
+        Cited {
+            findings,
+            by_frame,
+            drawn: BTreeSet::new(),
+        }
     }
 
     /// The numbers of the findings that a frame proves.
@@ -142,7 +151,7 @@ impl<'a> Cited<'a> {
     }
 
     /// The sentences, each with its number and the frames that prove it.
-    fn list(&self, key: &Key, are_drawn: bool) -> Markup {
+    fn list(&self, key: &Key) -> Markup {
         html! {
             @if !self.findings.is_empty() {
                 ol.proofs {
@@ -155,7 +164,7 @@ impl<'a> Cited<'a> {
                                     " Proof: "
                                     @for (nth, frame) in once(&finding.frames).into_iter().enumerate() {
                                         @if nth > 0 { ", " }
-                                        @if are_drawn {
+                                        @if self.drawn.contains(&frame) {
                                             a href=(format!("#{key}-{frame}")) { (frame) }
                                         } @else {
                                             (frame)

@@ -96,6 +96,46 @@ fn ids_are_unique() {
 }
 
 #[test]
+fn errors_of_routers_have_their_rows_and_marks() {
+    let shown = drawn(
+        "0.0 > S 0:0(0)
+         0.1 < SA 0:0(0) ack 1
+         0.15 > A 1:1(0) ack 1
+         0.2 > PA 1:101(100) ack 1
+         0.3 icmp 192.0.2.254 > client unreachable host
+         0.4 > PA 1:101(100) ack 1
+         0.5 icmp 192.0.2.254 > client unreachable host
+         9.0 end",
+    );
+    assert!(
+        shown.contains("host unreachable (type 3, code 1), from 192.0.2.254"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(">▼<title>Frame 5: ICMP host unreachable (type 3, code 1)"),
+        "{shown}"
+    );
+    assert!(shown.contains("nothing more in 8.5 s"), "{shown}");
+}
+
+#[test]
+fn only_frames_with_a_row_are_linked() {
+    let (mut judged, packets) = traced(LOST);
+    judged.findings[0].frames = vec![9, 4_711];
+    let shown = of(
+        &judged,
+        Some(&packets),
+        &Names::default(),
+        &View::everything(),
+    )
+    .into_string();
+    assert!(
+        shown.contains("Proof: <a href=\"#tcp-0-1-9\">9</a>, 4711"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn without_packets_the_drawing_says_so() {
     let (judged, _) = traced(LOST);
     let shown = of(&judged, None, &Names::default(), &View::everything()).into_string();

@@ -82,7 +82,7 @@ pub(super) fn of(
             }
             figcaption {
                 p { (sentence) }
-                (legend(&panels))
+                (legend(&panels, cited))
                 @if shapes::scale(connection, Side::Client).is_none() {
                     p { "No window is drawn: the opening that settles its scale is not in the capture." }
                 } @else if panels.iter().any(Panel::hides_window) {
@@ -117,7 +117,7 @@ fn time_axis(axis: &TimeAxis, bottom: f64) -> Markup {
 }
 
 /// What the shapes mean, of those that are there.
-fn legend(panels: &[Panel<'_>]) -> Markup {
+fn legend(panels: &[Panel<'_>], cited: &Cited<'_>) -> Markup {
     let has = |of: fn(&Panel<'_>) -> bool| panels.iter().any(of);
     let entries = [
         ("seg", "segment", has(|panel| !panel.new.is_empty())),
@@ -149,10 +149,22 @@ fn legend(panels: &[Panel<'_>]) -> Markup {
             has(|panel| !panel.duplicates.is_empty()),
         ),
     ];
+    let letters = [
+        ("ctl", "S", "SYN"),
+        ("ctl", "F", "FIN"),
+        ("rst", "✕", "RST"),
+        ("zero", "Z", "closed window"),
+        ("icmp", "▼", "ICMP error about it"),
+        ("proof", "▲", "proves a finding"),
+    ];
+    let is_there = |letter: &str| panels.iter().any(|panel| panel.has(letter, cited));
     html! {
         ul.key {
             @for (class, meaning, _) in entries.into_iter().filter(|(_, _, is_there)| *is_there) {
                 li { svg.swatch viewBox="0 0 18 10" aria-hidden="true" { path class=(class) d="M1 5H17" {} } (meaning) }
+            }
+            @for (class, letter, meaning) in letters.into_iter().filter(|(_, letter, _)| is_there(letter)) {
+                li { b class=(class) { (letter) } (meaning) }
             }
         }
     }

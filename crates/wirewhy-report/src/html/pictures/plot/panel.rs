@@ -257,8 +257,30 @@ impl<'a> Panel<'a> {
         }
     }
 
+    /// Whether a letter is to be seen in it.
+    pub(super) fn has(&self, letter: &str, cited: &Cited<'_>) -> bool {
+        match letter {
+            "▲" => !self.cited_frames(cited).is_empty(),
+            letter => self.letters().iter().any(|shown| shown.text == letter),
+        }
+    }
+
     /// The frames that findings cite, as lines over the panel that lead to the ladder.
     fn cited(&self, cited: &Cited<'_>, key: &Key) -> Markup {
+        let frames = self.cited_frames(cited);
+        html! {
+            @for (frame, time) in frames {
+                @let line = self.cited_line(frame, time);
+                @if cited.drawn.contains(&frame) {
+                    a.cited href=(format!("#{key}-{frame}")) { (line) }
+                } @else {
+                    g.cited { (line) }
+                }
+            }
+        }
+    }
+
+    fn cited_frames(&self, cited: &Cited<'_>) -> Vec<(u64, Timestamp)> {
         let shapes = self.shapes;
         let segments = shapes
             .segments
@@ -272,18 +294,19 @@ impl<'a> Panel<'a> {
         frames.retain(|(frame, _)| cited.is_cited(*frame));
         frames.sort_unstable();
         frames.dedup();
+        frames
+    }
+
+    fn cited_line(&self, frame: u64, time: Timestamp) -> Markup {
+        let x = px(self.x(time));
         html! {
-            @for (frame, time) in frames {
-                a.cited href=(format!("#{key}-{frame}")) {
-                    path d=(format!("M{x} {}V{}m-4 0h8l-4 -6z", px(self.top), px(self.bottom), x = px(self.x(time)))) {
-                        title { "Frame " (frame) " proves a finding" }
-                    }
-                }
+            path d=(format!("M{x} {}V{}m-4 0h8l-4 -6z", px(self.top), px(self.bottom))) {
+                title { "Frame " (frame) " proves a finding" }
             }
         }
     }
 
-    /// What has a letter: SYN, FIN, RST, a closed window.
+    /// What has a letter: SYN, FIN, RST, ICMP errors, a closed window.
     fn letters(&self) -> Vec<Letter> {
         let mut letters = Vec::new();
         let segments = self.shapes.segments.iter();
@@ -310,6 +333,15 @@ impl<'a> Panel<'a> {
                     reset.frame,
                     super::words::party(self.shapes.side).to_lowercase()
                 ),
+            });
+        }
+        for error in &self.shapes.errors {
+            letters.push(Letter {
+                x: self.x(error.time),
+                y: self.bottom - 10.0,
+                class: "icmp",
+                text: "▼",
+                meaning: format!("Frame {}: ICMP {}", error.frame, error.message()),
             });
         }
         for (frame, time) in &self.shapes.reset_by {

@@ -5,6 +5,7 @@ use wirewhy_flow::{Connection, Endpoint, Side};
 use wirewhy_packet::{TcpFlags, Timestamp};
 
 use crate::PacketRow;
+use crate::ladder::{IcmpRow, icmp_rows};
 
 /// Acknowledgements and segments this far from the others are of another connection, or forged.
 const FAR: i64 = 1 << 28;
@@ -22,6 +23,8 @@ pub(super) struct Shapes {
     pub(super) resets: Vec<Point>,
     /// Resets that the other side sent it, and when.
     pub(super) reset_by: Vec<(u64, Timestamp)>,
+    /// ICMP errors about what it sent.
+    pub(super) errors: Vec<IcmpRow>,
 }
 
 /// A segment.
@@ -95,6 +98,10 @@ impl Shapes {
             acks: Vec::new(),
             resets: Vec::new(),
             reset_by: Vec::new(),
+            errors: icmp_rows(connection)
+                .into_iter()
+                .filter(|error| error.to == side)
+                .collect(),
         };
         let mut numbers = Numbers::default();
         for row in rows.filter(|row| !row.is_copy) {
