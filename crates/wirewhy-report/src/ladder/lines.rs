@@ -1,4 +1,4 @@
-//! What a ladder has line by line, whoever draws it.
+//! The lines of a ladder, for text and HTML alike.
 
 use wirewhy_detect::Judged;
 use wirewhy_flow::{Connection, EventKind};

@@ -25,7 +25,7 @@ pub struct Packets {
     plain: Sample,
     last: VecDeque<Kept>,
     count: u64,
-    /// Where the first packet came from: the sides of the rows are told apart by it until they are known.
+    /// Where the first packet came from: it distinguishes the sides until they are known.
     source: Option<SocketAddr>,
 }
 

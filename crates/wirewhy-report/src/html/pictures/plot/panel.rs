@@ -7,7 +7,7 @@ use wirewhy_packet::Timestamp;
 use super::super::axis::{NumberAxis, TimeAxis};
 use super::super::draw::{Path, Staircase, column, px};
 use super::super::{Cited, Key};
-use super::shapes::{Ack, Kind, Segment, Shapes};
+use super::shapes::{Kind, Segment, Shapes};
 use super::{LEFT, RIGHT, WIDTH};
 use crate::{Names, words};
 
@@ -306,80 +306,77 @@ impl<'a> Panel<'a> {
         }
     }
 
-    /// What has a letter: SYN, FIN, RST, ICMP errors, a closed window.
+    /// What has a letter. Of letters that would cover each other one is enough.
     fn letters(&self) -> Vec<Letter> {
+        let mut letters = self.controls();
+        letters.extend(self.answers());
+        let mut shown: Vec<Letter> = Vec::new();
+        for letter in letters {
+            let is_covered = |other: &Letter| {
+                other.text == letter.text
+                    && (other.x - letter.x).abs() < LETTERS_APART
+                    && (other.y - letter.y).abs() < LETTERS_APART
+            };
+            if !shown.iter().rev().take(4).any(is_covered) {
+                shown.push(letter);
+            }
+        }
+        shown
+    }
+
+    /// SYN, FIN and RST of the side.
+    fn controls(&self) -> Vec<Letter> {
         let mut letters = Vec::new();
         let segments = self.shapes.segments.iter();
         for segment in segments.filter(|segment| segment.syn || segment.fin) {
-            let text = if segment.syn { "S" } else { "F" };
-            let what = if segment.syn { "SYN" } else { "FIN" };
+            let (text, what, below) = match segment.syn {
+                true => ("S", "SYN", -3.0),
+                false => ("F", "FIN", 10.0),
+            };
             letters.push(Letter {
                 x: self.x(segment.time) + 3.0,
-                y: (self.y(segment.to) + if segment.syn { -3.0 } else { 10.0 })
-                    .max(self.top + 11.0),
+                y: (self.y(segment.to) + below).max(self.top + 11.0),
                 class: "ctl",
                 text,
                 meaning: format!("Frame {}: {what}", segment.frame),
             });
         }
-        for reset in &self.shapes.resets {
-            letters.push(Letter {
-                x: self.x(reset.time),
-                y: self.y(reset.number) + 4.0,
-                class: "rst",
-                text: "✕",
-                meaning: format!(
-                    "Frame {}: RST of {}",
-                    reset.frame,
-                    super::words::party(self.shapes.side).to_lowercase()
-                ),
-            });
-        }
-        for error in &self.shapes.errors {
-            letters.push(Letter {
-                x: self.x(error.time),
-                y: self.bottom - 10.0,
-                class: "icmp",
-                text: "▼",
-                meaning: format!("Frame {}: ICMP {}", error.frame, error.message()),
-            });
-        }
-        for (frame, time) in &self.shapes.reset_by {
-            letters.push(Letter {
-                x: self.x(*time),
-                y: self.top + 12.0,
-                class: "rst in",
-                text: "RST",
-                meaning: format!("Frame {frame}: RST of the other side"),
-            });
-        }
-        for Ack {
-            frame,
-            time,
-            number,
-            ..
-        } in self.shapes.acks.iter().filter(|ack| ack.closed)
-        {
-            letters.push(Letter {
-                x: self.x(*time),
-                y: self.y(*number) + 4.0,
-                class: "zero",
-                text: "Z",
-                meaning: format!("Frame {frame}: the window is closed"),
-            });
-        }
-        let mut shown: Vec<Letter> = Vec::new();
-        for letter in letters {
-            let is_hidden = |other: &Letter| {
-                other.text == letter.text
-                    && (other.x - letter.x).abs() < LETTERS_APART
-                    && (other.y - letter.y).abs() < LETTERS_APART
-            };
-            if !shown.iter().rev().take(4).any(is_hidden) {
-                shown.push(letter);
-            }
-        }
-        shown
+        let party = super::words::party(self.shapes.side).to_lowercase();
+        letters.extend(self.shapes.resets.iter().map(|reset| Letter {
+            x: self.x(reset.time),
+            y: self.y(reset.number) + 4.0,
+            class: "rst",
+            text: "✕",
+            meaning: format!("Frame {}: RST of {party}", reset.frame),
+        }));
+        letters
+    }
+
+    /// What came back: ICMP errors, resets, closed windows.
+    fn answers(&self) -> Vec<Letter> {
+        let errors = self.shapes.errors.iter().map(|error| Letter {
+            x: self.x(error.time),
+            y: self.bottom - 10.0,
+            class: "icmp",
+            text: "▼",
+            meaning: format!("Frame {}: ICMP {}", error.frame, error.message()),
+        });
+        let resets = self.shapes.reset_by.iter().map(|(frame, time)| Letter {
+            x: self.x(*time),
+            y: self.top + 12.0,
+            class: "rst in",
+            text: "RST",
+            meaning: format!("Frame {frame}: RST of the other side"),
+        });
+        let closed = self.shapes.acks.iter().filter(|ack| ack.closed);
+        let closed = closed.map(|ack| Letter {
+            x: self.x(ack.time),
+            y: self.y(ack.number) + 4.0,
+            class: "zero",
+            text: "Z",
+            meaning: format!("Frame {}: the window is closed", ack.frame),
+        });
+        errors.chain(resets).chain(closed).collect()
     }
 
     /// Whether the window goes beyond what is drawn.
