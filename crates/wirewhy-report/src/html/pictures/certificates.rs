@@ -2,13 +2,12 @@
 
 use maud::{Markup, html};
 use wirewhy_detect::wording::span;
-use wirewhy_flow::Connection;
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{Certificate, CertificateFacts, Certificates, TlsFacts};
 
 use super::Key;
-use super::draw::px;
-use crate::{Safe, words};
+use super::draw::{px, wire};
+use crate::words;
 
 /// The bars: their width, and how long before and after the capture they reach at least.
 const WIDTH: f64 = 360.0;
@@ -18,7 +17,7 @@ const LEAST: Interval = Interval::from_secs(24 * 60 * 60);
 const ROOM: f64 = 1.25;
 
 /// The chains of both sides.
-pub(super) fn of(connection: &Connection, tls: &TlsFacts, key: &Key) -> Markup {
+pub(super) fn of(tls: &TlsFacts, key: &Key) -> Markup {
     let sent = [
         ("server", &tls.server_certificates),
         ("client", &tls.client_certificates),
@@ -26,17 +25,16 @@ pub(super) fn of(connection: &Connection, tls: &TlsFacts, key: &Key) -> Markup {
     html! {
         @for (side, chain) in sent {
             @if let Some(chain) = chain.as_ref().filter(|chain| !chain.chain.is_empty()) {
-                (table(connection, side, chain, key))
+                (table(side, chain, key))
             }
         }
     }
 }
 
-fn table(connection: &Connection, side: &str, sent: &Certificates, key: &Key) -> Markup {
+fn table(side: &str, sent: &Certificates, key: &Key) -> Markup {
     let now = sent.mark.time;
     let scale = Scale::of(&sent.chain, now);
     let more = u64::from(sent.count).saturating_sub(sent.chain.len() as u64);
-    let _ = connection;
     html! {
         figure.certificates {
             table {
@@ -73,7 +71,7 @@ fn row(facts: &CertificateFacts, now: Timestamp, scale: &Scale, id: &str) -> Mar
     let date = |time: Timestamp| words::date_time(time).chars().take(16).collect::<String>();
     html! {
         tr class=[(!is_valid).then_some("bad")] {
-            td { (Safe(name(&facts.subject))) br; small { "by " (Safe(name(&facts.issuer))) } }
+            td { (wire(name(&facts.subject))) br; small { "by " (wire(name(&facts.issuer))) } }
             td.n { (date(facts.not_before)) }
             td {
                 svg viewBox=(format!("0 0 {WIDTH} 22")) role="img" aria-labelledby=(id) {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::Safe;
+
 /// A place in a drawing, to a tenth of a pixel.
 pub(super) fn px(at: f64) -> String {
     let text = format!("{at:.1}");
@@ -9,6 +11,17 @@ pub(super) fn px(at: f64) -> String {
         Some("-0") => "0".to_owned(),
         Some(whole) => whole.to_owned(),
         None => text,
+    }
+}
+
+/// How many characters of a text from the wire a drawing shows.
+const MOST_SHOWN: usize = 255;
+
+/// A text from the wire: cleaned, and cut where it would fill the page.
+pub(super) fn wire(text: &str) -> String {
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => format!("{}…", Safe(text.get(..end).unwrap_or_default())),
+        None => Safe(text).to_string(),
     }
 }
 
@@ -151,6 +164,13 @@ mod tests {
     fn places_are_short() {
         let shown: Vec<String> = [0.0, -0.01, 12.34, 100.0, -3.96].map(px).into();
         assert_eq!(shown, ["0", "0", "12.3", "100", "-4"]);
+    }
+
+    #[test]
+    fn texts_from_the_wire_are_clean_and_short() {
+        assert_eq!(wire("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(wire(&"é".repeat(300)), "é".repeat(255) + "…");
+        assert_eq!(wire(&"é".repeat(255)), "é".repeat(255));
     }
 
     #[test]

@@ -6,9 +6,9 @@ use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{dns_rcode_name, dns_type_name};
 
 use super::Key;
-use super::draw::px;
+use super::draw::{px, wire};
+use crate::lookup;
 use crate::words::span;
-use crate::{Safe, lookup};
 
 /// A wait shorter than this is not drawn, where nothing else went wrong.
 const LEAST: Interval = Interval::from_millis(50);
@@ -52,7 +52,7 @@ pub(super) fn of(connection: &Connection, found: &LookedUp, key: &Key) -> Markup
             labelled.push(moment);
         }
     }
-    let name = Safe(&found.name).to_string();
+    let name = wire(&found.name);
     let title = format!(
         "The connection began {} after the first query for {name}",
         span(wait)
@@ -77,7 +77,7 @@ pub(super) fn of(connection: &Connection, found: &LookedUp, key: &Key) -> Markup
                 }
             }
             figcaption {
-                p { (title) "." @if let Some(sentence) = sentence { " In all, " (Safe(&sentence)) "." } }
+                p { (title) "." @if let Some(sentence) = sentence { " In all, " (wire(&sentence)) "." } }
                 ol.moments {
                     @for moment in &moments {
                         li class=(moment.class) {

@@ -53,8 +53,8 @@ pub(crate) fn of(judged: &Judged, packets: Option<&Packets>, names: &Names, view
                 p.note { "Its packets are not to be had any more: neither ladder nor plot can be drawn." }
             }
             @if let Some(tls) = tls {
-                (tls::of(connection, tls, &cited, &key))
-                (certificates::of(connection, tls, &key))
+                (tls::of(connection, tls))
+                (certificates::of(tls, &key))
             }
         }
     }

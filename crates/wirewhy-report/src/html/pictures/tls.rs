@@ -4,11 +4,10 @@ use maud::{Markup, html};
 use wirewhy_flow::{Connection, Side};
 use wirewhy_protocol::{Message, MessageKind, TlsFacts};
 
-use super::{Cited, Key};
 use crate::messages;
 
 /// The table of the messages.
-pub(super) fn of(connection: &Connection, tls: &TlsFacts, cited: &Cited<'_>, key: &Key) -> Markup {
+pub(super) fn of(connection: &Connection, tls: &TlsFacts) -> Markup {
     let sides = [(Side::Client, &tls.client), (Side::Server, &tls.server)];
     let mut sent: Vec<(Side, &Message)> = Vec::new();
     for (side, of) in sides {
@@ -39,7 +38,7 @@ pub(super) fn of(connection: &Connection, tls: &TlsFacts, cited: &Cited<'_>, key
                                 td.n { (message.mark.frame) }
                                 td.n { (format!("{:.6}", message.mark.time.since(origin).as_secs_f64())) }
                                 @if *side == Side::Server { td {} }
-                                td { (cited.links(message.mark.frame, key)) (messages::of_message(tls, *side, message)) }
+                                td { (messages::of_message(tls, *side, message)) }
                                 @if *side == Side::Client { td {} }
                             }
                         }
