@@ -3,7 +3,7 @@
 use std::io;
 
 use maud::{Markup, PreEscaped, html};
-use wirewhy_detect::Severity;
+use wirewhy_detect::{Finding, Severity};
 use wirewhy_flow::Transport;
 
 use super::members::Member;
@@ -70,13 +70,21 @@ pub(super) fn of(
                 }
                 div.row { dt { "commands" } dd { (commands(one, writing.capture)) } }
             }
-            @if let Entry::Beyond(beyond) = one {
-                (pictures::idle_timer(&beyond.first.finding, &format!("timer-{}", at + 1)))
+            @for (nth, finding) in beyond(one).into_iter().enumerate() {
+                (pictures::idle_timer(finding, &format!("timer-{}-{}", at + 1, nth + 1)))
             }
             (listed(members, connections, writing.names))
             @for one in drawn { (drawing(one)) }
         }
     })
+}
+
+/// The findings of an entry that are beyond single connections.
+fn beyond<'a>(one: &'a Entry<'_>) -> Vec<&'a Finding> {
+    match one {
+        Entry::Cause(_, additions) => additions.iter().map(|found| &found.finding).collect(),
+        Entry::Beyond(beyond) => vec![&beyond.first.finding],
+    }
 }
 
 /// The labels of the text report in a few more letters, where there is room for them.
