@@ -19,7 +19,7 @@ const MOST: usize = 12;
 /// The drawing.
 const WIDTH: f64 = 700.0;
 const LEFT: f64 = 200.0;
-const RIGHT: f64 = 90.0;
+const RIGHT: f64 = 130.0;
 const ROW: f64 = 22.0;
 
 /// A bar of the drawing.
