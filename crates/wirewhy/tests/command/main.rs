@@ -5,6 +5,8 @@ mod annotate;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod drawings;
+#[cfg(test)]
 mod keylog;
 #[cfg(test)]
 mod manners;
