@@ -267,6 +267,7 @@ impl State {
                 && let Some(session) = self.shared.ftp.take()
             {
                 self.decrypted = Conversation::of_ftp(session);
+                self.shared.ftp_inside = true;
             }
             if !self.decrypted.wants() {
                 return;

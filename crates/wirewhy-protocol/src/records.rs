@@ -97,6 +97,8 @@ pub fn hello_of(bytes: &[u8]) -> Option<HandshakeType> {
 pub(crate) struct Reader {
     begun: Option<Mark>,
     record: Option<Open>,
+    /// The control connection of FTP is back in the clear.
+    is_cleared: bool,
 }
 
 /// A record whose header was read.
@@ -112,6 +114,9 @@ struct Open {
 
 impl Parser for Reader {
     fn read(&mut self, input: Input<'_>, shared: &mut SharedState) -> Step {
+        if self.is_cleared {
+            return cleared::read(input, shared);
+        }
         let tls = &mut shared.tls();
         if let Some(open) = self.record {
             if input.at < open.end {
@@ -130,6 +135,10 @@ impl Parser for Reader {
             return Step::More;
         };
         let Some(length) = announced(*header) else {
+            if cleared::follows(input.role, input.bytes, shared) {
+                self.is_cleared = true;
+                return cleared::read(input, shared);
+            }
             return Step::Unreadable(Unreadable::Malformed);
         };
         let [kind, major, minor, ..] = *header;
@@ -192,6 +201,16 @@ impl Parser for Reader {
         Some(open.end)
     }
 
+    fn reads_framing(&self) -> bool {
+        !self.is_cleared
+    }
+
+    fn stop(&mut self, _role: Role, _unread: &[u8], shared: &mut SharedState) {
+        if let Some(ftp) = shared.ftp.as_mut().filter(|_| self.is_cleared) {
+            ftp.stop();
+        }
+    }
+
     fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
         let upto = position.upto;
         let Some(begun) = self.begun else {
@@ -217,6 +236,9 @@ impl Parser for Reader {
             Role::Client => &mut tls.client,
             Role::Server => &mut tls.server,
         };
+        if self.is_cleared {
+            return;
+        }
         let misses = position.upto > position.need && self.skips_to().is_none();
         let stopped = position.unreadable.or(misses.then_some(Unreadable::Gap));
         side.stopped = side.stopped.or(stopped);
@@ -324,6 +346,8 @@ fn ssl2_hello(bytes: &[u8]) -> Option<usize> {
         && length == SSL2_HEADER - 2 + suites + session_id + challenge;
     fits.then_some(length + 2)
 }
+
+mod cleared;
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,8 @@ pub(crate) struct SharedState {
     pub(crate) refusal: Option<Box<Refusal>>,
     pub(crate) ssh: Option<Box<SshState>>,
     pub(crate) ftp: Option<Box<FtpSession>>,
+    /// Whether the control connection of FTP goes on in what TLS carries, and is read there.
+    pub(crate) ftp_inside: bool,
     pub(crate) tls: Option<Box<Follow>>,
     /// What was read of DNS.
     pub(crate) dns: Option<Box<Open>>,

@@ -127,6 +127,11 @@ impl FtpSession {
         });
     }
 
+    /// The session is in the clear again.
+    pub(crate) fn clear(&mut self, mark: Mark) {
+        self.facts.protection.cleared.get_or_insert(mark);
+    }
+
     /// A direction cannot be read any further.
     pub(crate) fn stop(&mut self) {
         self.facts.stopped = true;

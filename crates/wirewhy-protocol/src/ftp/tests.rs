@@ -257,6 +257,48 @@ fn before_tls_what_is_in_the_clear() {
     assert_eq!((facts.commands, facts.login), (1, FtpLogin::NotTried));
 }
 
+/// An encrypted record of TLS 1.2.
+fn sealed(length: u8) -> Vec<u8> {
+    let mut record = vec![0x17, 3, 3, 0, length];
+    record.resize(usize::from(length) + 5, 0xaa);
+    record
+}
+
+#[test]
+fn behind_ccc_the_session_is_read_on() {
+    let facts = facts(&[
+        server("220 ProFTPD Server\r\n"),
+        client("AUTH TLS\r\n"),
+        server("234 AUTH TLS successful\r\n"),
+        client(sealed(40)),
+        server(sealed(60)),
+        client("PASV\r\n"),
+        server("227 (192,0,2,9,195,80)\r\n"),
+        client("RETR a\r\n"),
+        server("550 No.\r\n"),
+    ]);
+    assert!(facts.protection.cleared.is_some());
+    assert_eq!(codes(&facts), [(Some("RETR"), 550)]);
+    assert_eq!(facts.data.len(), 1);
+    assert!(!facts.stopped);
+}
+
+#[test]
+fn behind_tls_other_bytes_are_no_session() {
+    for bytes in [&b"\x99\x03\x03\0\x05abcde"[..], b"55 5 no reply\r\n"] {
+        let facts = facts(&[
+            server("220 ProFTPD Server\r\n"),
+            client("AUTH TLS\r\n"),
+            server("234 AUTH TLS successful\r\n"),
+            client(sealed(40)),
+            server(sealed(60)),
+            server(bytes),
+        ]);
+        assert_eq!(facts.protection.cleared, None);
+        assert_eq!(facts.replies, 2);
+    }
+}
+
 #[test]
 fn what_is_kept_is_bounded() {
     let mut turns = Vec::new();

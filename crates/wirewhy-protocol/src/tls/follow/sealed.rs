@@ -113,7 +113,7 @@ impl Follow {
     }
 
     /// Keeps application data that were decrypted, to be taken by the reader.
-    fn keep_decrypted(&mut self, role: Role, bytes: Vec<u8>, mark: Mark) {
+    pub(crate) fn keep_decrypted(&mut self, role: Role, bytes: Vec<u8>, mark: Mark) {
         let Ok(length) = u32::try_from(bytes.len()) else {
             return;
         };
