@@ -126,6 +126,15 @@ pub(crate) struct Candidate {
     pub(crate) unresumed: Option<Mark>,
 }
 
+/// A connection that was made in place of an announced data connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Instead<'a> {
+    /// To the announced place, by a host that was not to connect.
+    OtherHost(&'a Candidate),
+    /// By the side whose turn it was not.
+    OtherSide(&'a Candidate),
+}
+
 /// Why a candidate failed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failure {
@@ -313,6 +322,44 @@ impl FtpConnections {
         opened.or(known.last().copied())
     }
 
+    /// What was opened while an announced data connection was expected, and is not it: a connection to its place by a host
+    /// that was not to connect, or one between the hosts of the session by the side whose turn it was not. The first of them
+    /// that no session announced.
+    pub(crate) fn instead(
+        &self,
+        control: &Connection,
+        ftp: &FtpFacts,
+        index: usize,
+        data: &FtpData,
+    ) -> Option<Instead<'_>> {
+        let announced = Announced::new(control, ftp, index, data);
+        let places = places(control, data);
+        let hosts = [control.client.address, control.server.address];
+        let [by, to] = match data.setup.is_passive() {
+            true => [hosts[1], hosts[0]],
+            false => hosts,
+        };
+        let is_free = |data: &&Candidate| {
+            let claims = self.announced.get(&data.server);
+            announced.is_in_time(data.first)
+                && !claims
+                    .into_iter()
+                    .flatten()
+                    .any(|claim| claim.fits(data.client.0, data.first))
+        };
+        let known = places.iter().filter_map(|place| self.candidates.get(place));
+        let other_host = known.flat_map(Candidates::iter).find(is_free);
+        if let Some(data) = other_host {
+            return Some(Instead::OtherHost(data));
+        }
+        let known = self.candidates.values().flat_map(Candidates::iter);
+        known
+            .filter(|data| data.client.0 == by && data.server.0 == to)
+            .filter(is_free)
+            .min_by_key(|data| data.first.frame)
+            .map(Instead::OtherSide)
+    }
+
     /// The refusal of a data connection whose TLS session was not resumed, on a control connection that cannot be read.
     fn unresumed(&self, control: &Connection) -> Option<Finding> {
         let data = self.beside_sealed(control);
@@ -359,8 +406,11 @@ impl FtpConnections {
 /// The lowest port that needs no privilege.
 const UNPRIVILEGED: u16 = 1024;
 
+/// The port of a server's data connections (RFC 959 section 5.2), from which it connects; nothing listens there.
+const DATA: u16 = 20;
+
 /// Where an announced data connection may be made to: the announced address, and the server's own where a client ignores it.
-fn places(control: &Connection, data: &FtpData) -> Vec<(IpAddr, u16)> {
+pub(crate) fn places(control: &Connection, data: &FtpData) -> Vec<(IpAddr, u16)> {
     let own = control.server.address;
     let announced = data.address.unwrap_or(own);
     let mut places = vec![(announced, data.port)];
@@ -373,9 +423,12 @@ fn places(control: &Connection, data: &FtpData) -> Vec<(IpAddr, u16)> {
 impl Announced {
     /// Whether a connection of this client that began there may be the announced one.
     fn fits(&self, client: IpAddr, first: Mark) -> bool {
-        self.by.is_none_or(|by| by == client)
-            && self.asked.time <= first.time
-            && first.time <= self.until
+        self.by.is_none_or(|by| by == client) && self.is_in_time(first)
+    }
+
+    /// Whether the announced connection is expected when another one began.
+    fn is_in_time(&self, first: Mark) -> bool {
+        self.asked.time <= first.time && first.time <= self.until
     }
 
     fn new(control: &Connection, ftp: &FtpFacts, index: usize, data: &FtpData) -> Announced {
@@ -407,7 +460,8 @@ impl Candidate {
     fn of(judged: &Judged) -> Option<Candidate> {
         let connection = &judged.connection;
         let (client, server) = (&connection.client, &connection.server);
-        let may_be = server.port >= UNPRIVILEGED && connection.tcp.handshake.syns > 0;
+        let is_data_port = server.port >= UNPRIVILEGED || server.port == DATA;
+        let may_be = is_data_port && connection.tcp.handshake.syns > 0;
         let is_http = connection
             .app
             .as_deref()

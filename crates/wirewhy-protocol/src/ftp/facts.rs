@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::address;
 use super::verb::FtpVerb;
 use crate::types::Mark;
 
@@ -66,7 +67,8 @@ pub struct FtpProtection {
     pub auth: Option<Mark>,
     /// The level that PROT asked for and the server agreed to: `C`, `S`, `E` or `P`.
     pub data_level: Option<char>,
-    /// The server agreed to CCC: the control connection goes back to plaintext.
+    /// The server agreed to CCC, or the first line behind it where that was not decrypted: the control connection goes back to
+    /// plaintext.
     pub cleared: Option<Mark>,
 }
 
@@ -79,6 +81,19 @@ pub struct FtpCommand {
     pub argument: Option<Box<str>>,
     /// The segment that completed it.
     pub mark: Mark,
+}
+
+impl FtpCommand {
+    /// The address and port that PORT or EPRT names; `None` of other commands, and where it names none.
+    #[must_use]
+    pub fn names(&self) -> Option<(IpAddr, u16)> {
+        let argument = self.argument.as_deref()?.as_bytes();
+        match self.verb.name() {
+            "PORT" => address::port(argument),
+            "EPRT" => address::extended_port(argument),
+            _ => None,
+        }
+    }
 }
 
 /// A reply.

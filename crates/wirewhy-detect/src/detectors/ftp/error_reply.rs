@@ -29,6 +29,7 @@ pub(crate) const RECORD: Record = Record {
         "421: limits of sessions in all and per address (vsftpd max_clients, max_per_ip), idle timeouts.",
         "425, 426: the data connection; see ftp.data-connection-failed.",
         "522, or 425 with PROT P: let the client resume the TLS session (vsftpd require_ssl_reuse, ProFTPD NoSessionReuseRequired).",
+        "500 to PORT: a NAT in front of the client that does not translate it, or a transfer between servers; use passive mode.",
         "550, 553: path and permissions. 452, 552: space and quota.",
     ],
     explained_by: &[
@@ -106,10 +107,11 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         confidence: Confidence::Certain,
         culprit: Culprit::new(reading.role, address).at_most(reading.blame),
         summary: format!(
-            "{} {}{}{more}",
+            "{} {}{}{}{more}",
             socket(server),
             sentence(ftp, error),
-            reading.words
+            reading.words,
+            unfit(connection, error).unwrap_or_default()
         ),
         frames: [Some(error.reply.mark), command.map(|command| command.mark)]
             .into_iter()
@@ -133,6 +135,22 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             .with("error_replies", ftp.error_count),
         consequence_of: None,
     })
+}
+
+/// What a server finds wrong in PORT or EPRT: an address that is not the client's own, by which a server could be made to
+/// connect to a third host (RFC 2577 section 3), or a low port.
+fn unfit(connection: &Connection, error: &FtpError) -> Option<String> {
+    let command = error.command.as_ref()?;
+    let (address, port) = command
+        .names()
+        .filter(|_| matches!(error.reply.code, 500..=504))?;
+    let own = connection.client.address;
+    if address != own {
+        return Some(format!(
+            "; this one names {address}, and the client's address here is {own}"
+        ));
+    }
+    (port < 1024).then(|| format!("; this one names port {port}"))
 }
 
 /// What the server did, with the reply.
@@ -281,6 +299,11 @@ fn transfer(ftp: &FtpFacts, error: &FtpError, text: &str) -> Reading {
         425 | 450 | 522 if wants_resumption(ftp, error, text) => {
             let words = "; the server demands that the TLS session of the control connection is resumed on the data connection";
             Reading::new(Error, Role::Client, Likely, words)
+        }
+        425 if text.contains("bad ip connecting") || text.contains("from foreign address") => {
+            let words =
+                "; the data connection came from another address than the control connection";
+            Reading::new(Error, Role::Client, Possible, words)
         }
         425 if !has_data(ftp, error) => {
             let words = "; no data connection was announced";

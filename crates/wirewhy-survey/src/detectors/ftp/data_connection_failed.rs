@@ -10,6 +10,7 @@ use wirewhy_detect::{
 use wirewhy_flow::{Connection, Interval, Side, Vantage};
 use wirewhy_protocol::{FtpData, FtpFacts, FtpSetup, FtpTransfer};
 
+use super::mismatch;
 use crate::ftp::{BROKEN, Candidate, FtpConnections, seen_from_control};
 use crate::rule::{Detector, Rule};
 
@@ -21,13 +22,16 @@ pub(crate) const RECORD: Record = Record {
     means: "FTP carries files and lists on connections of their own. The control connection announced one (PORT, EPRT, PASV, EPSV), and it \
             could not be opened, broke off, or never came. The login works, and every list or transfer hangs or fails.",
     recognised: "The announced address and port are tied to the connection made to it, whichever of both was seen to end first, and its \
-                 own cause is named. Where none was made the server's 425 is the proof. A note where the server announced an address \
+                 own cause is named. Where none was made the server's 425 is the proof; where another host connected in its place, or the \
+                 side whose turn it was not, that is named. A note where the server announced an address \
                  that is not its own and the client used the right one; a warning where another attempt succeeded.",
     look_alikes: "A recording of port 21 alone holds no data connection; then only the server's reply is known.",
     check_next: &[
         "Passive mode: are the server's passive ports (vsftpd pasv_min_port, ProFTPD PassivePorts, pure-ftpd -p) open in every firewall?",
         "A private address in the reply to PASV: set the public one (vsftpd pasv_address, ProFTPD MasqueradeAddress, pure-ftpd -P).",
         "Active mode: the client's firewall or NAT must let the server connect; use passive mode instead.",
+        "Another address or the wrong side connects: one address for control and data at both ends (NAT pools, servers with several \
+         addresses; vsftpd pasv_promiscuous and port_promiscuous), and one mode for one transfer.",
         "With TLS no firewall or NAT can read the announcement: open a fixed range of passive ports.",
     ],
     explained_by: &[],
@@ -41,13 +45,13 @@ pub(crate) const DETECTOR: Detector = Detector {
 
 /// What is wrong with one announced data connection.
 #[derive(Debug)]
-struct Failed<'a> {
+pub(super) struct Failed<'a> {
     severity: Severity,
     confidence: Confidence,
-    culprit: Culprit,
+    pub(super) culprit: Culprit,
     /// What happened, behind the announcement.
-    words: String,
-    candidate: Option<&'a Candidate>,
+    pub(super) words: String,
+    pub(super) candidate: Option<&'a Candidate>,
 }
 
 /// The worst failure of a data connection of this session.
@@ -63,13 +67,19 @@ pub(crate) fn finding(
             failed.severity = Severity::Warning;
             failed.words.push_str("; a later attempt succeeded");
         }
-        Some((data, failed))
+        Some((index, data, failed))
     });
-    let (data, failed) = failed.reduce(|worst, next| match next.1.severity > worst.1.severity {
-        true => next,
-        false => worst,
-    })?;
-    Some(describe(control, data, failed))
+    let (index, data, mut failed) =
+        failed.reduce(|worst, next| match next.2.severity > worst.2.severity {
+            true => next,
+            false => worst,
+        })?;
+    let never_opened = failed.candidate.is_none_or(|candidate| !candidate.opened);
+    let mismatch = match never_opened {
+        true => mismatch::name(control, ftp, (index, data), connections, &mut failed),
+        false => None,
+    };
+    Some(describe(control, data, failed, mismatch))
 }
 
 /// A connection that failed to open right behind an exchange on a control connection that cannot be read: likely the
@@ -120,7 +130,12 @@ pub(crate) fn sealed(
 /// How soon behind an exchange of the control connection a data connection begins.
 const SEALED: Interval = Interval::from_secs(2);
 
-fn describe(control: &Connection, data: &FtpData, failed: Failed<'_>) -> Finding {
+fn describe(
+    control: &Connection,
+    data: &FtpData,
+    failed: Failed<'_>,
+    mismatch: Option<&'static str>,
+) -> Finding {
     let transfer = data.transfer.as_ref();
     let what = transfer.map_or_else(
         || "a transfer".to_owned(),
@@ -131,7 +146,10 @@ fn describe(control: &Connection, data: &FtpData, failed: Failed<'_>) -> Finding
         },
     );
     let address = announced(control, data);
-    let own = control.server.address;
+    let own = match data.setup.is_passive() {
+        true => control.server.address,
+        false => control.client.address,
+    };
     let reply = transfer.and_then(|transfer| transfer.ended.as_ref());
     let replied = reply
         .filter(|reply| reply.code >= 400)
@@ -163,7 +181,8 @@ fn describe(control: &Connection, data: &FtpData, failed: Failed<'_>) -> Finding
             .with("setup", data.setup.name())
             .with("announced_address", address)
             .with("announced_port", data.port)
-            .with("address_is_own", !data.setup.is_passive() || address == own)
+            .with("address_is_own", address == own)
+            .with("mismatch", mismatch)
             .with("data_stream", candidate.map(|candidate| candidate.stream))
             .with(
                 "data_cause",
@@ -200,7 +219,11 @@ fn judge<'a>(
     if transfer.is_some_and(FtpTransfer::succeeded) {
         return ignored_address(control, data, candidate).or_else(|| cut_short(data, candidate));
     }
-    let server = Culprit::new(Role::Server, control.server.address);
+    // Who announced an address that is not its own.
+    let announcer = match data.setup.is_passive() {
+        true => Culprit::new(Role::Server, control.server.address),
+        false => Culprit::new(Role::Client, control.client.address),
+    };
     let Some(candidate) = candidate else {
         let reply = transfer.and_then(|transfer| transfer.ended.as_ref());
         if let Some(foreign) = foreign
@@ -210,7 +233,7 @@ fn judge<'a>(
             return Some(Failed {
                 severity: Severity::Error,
                 confidence: Confidence::Likely,
-                culprit: server.at_most(Confidence::Likely),
+                culprit: announcer.at_most(Confidence::Likely),
                 words: format!("was not made{foreign}"),
                 candidate: None,
             });
@@ -221,7 +244,7 @@ fn judge<'a>(
         let failure = candidate.failure?;
         let culprit = match &foreign {
             Some(_) if candidate.server.0 != control.server.address => {
-                server.at_most(Confidence::Likely)
+                announcer.at_most(Confidence::Likely)
             }
             _ => seen_from_control(failure.culprit, data.setup),
         };
@@ -311,16 +334,19 @@ fn never_came<'a>(control: &Connection, data: &FtpData) -> Failed<'a> {
     }
 }
 
-/// The server announced an address that is not its own: what to add to the sentence.
+/// The announced address is not the one that the control connection has at that end: what to add to the sentence.
 fn foreign(control: &Connection, data: &FtpData) -> Option<String> {
-    let address = data.address.filter(|_| data.setup.is_passive())?;
-    let own = control.server.address;
+    let address = data.address?;
+    let (own, which) = match data.setup.is_passive() {
+        true => (control.server.address, "the server was reached at"),
+        false => (control.client.address, "the client's address here is"),
+    };
     if address == own {
         return None;
     }
     Some(match is_private(address) && !is_private(own) {
-        true => format!("; {address} is a private address, and the server was reached at {own}"),
-        false => format!("; the server was reached at {own}"),
+        true => format!("; {address} is a private address, and {which} {own}"),
+        false => format!("; {which} {own}"),
     })
 }
 
@@ -330,7 +356,7 @@ fn ignored_address<'a>(
     data: &FtpData,
     candidate: Option<&'a Candidate>,
 ) -> Option<Failed<'a>> {
-    let foreign = foreign(control, data)?;
+    let foreign = foreign(control, data).filter(|_| data.setup.is_passive())?;
     let candidate = candidate
         .filter(|candidate| candidate.opened && candidate.server.0 == control.server.address)?;
     Some(Failed {
@@ -431,230 +457,4 @@ fn is_private(address: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::trace::Control;
-    use super::*;
-    use crate::testing::judge_all;
-    use wirewhy_detect::{Judged, Outcome};
-
-    /// A connection that opens, carries `bytes` of the server, and is closed by it.
-    fn whole(number: u32, at: f64, bytes: u32) -> String {
-        let line = |after: f64, text: &str| format!("{:.3} #{number} {text}\n", at + after);
-        let end = 1 + bytes;
-        let data = match bytes {
-            0 => String::new(),
-            _ => line(0.03, &format!("< PA 1:{end}({bytes}) ack 1")),
-        };
-        [
-            line(0.0, "> S 0:0(0)"),
-            line(0.01, "< SA 0:0(0) ack 1"),
-            line(0.02, "> A 1:1(0) ack 1"),
-            data,
-            line(0.04, &format!("< FA {end}:{end}(0) ack 1")),
-            line(0.05, &format!("> FA 1:1(0) ack {}", end + 1)),
-            line(0.06, &format!("< A {}:{}(0) ack 2", end + 1, end + 1)),
-        ]
-        .concat()
-    }
-
-    fn unanswered(number: u32, at: f64) -> String {
-        format!(
-            "{at:.3} #{number} > S 0:0(0)\n{:.3} #{number} > S 0:0(0)\n{:.3} #{number} > S 0:0(0)\n",
-            at + 1.0,
-            at + 3.0
-        )
-    }
-
-    /// The control connection and the others, judged.
-    fn run(control: &Control) -> (Judged, Vec<Judged>) {
-        let mut judged = judge_all(&control.trace());
-        let control = judged.remove(0);
-        assert_eq!(control.connection.server.port, 21);
-        (control, judged)
-    }
-
-    fn failed(control: &Control) -> Finding {
-        let (judged, _) = run(control);
-        let root = judged.root_cause().cloned().expect("a root cause");
-        assert_eq!(root.code, RECORD.code);
-        root
-    }
-
-    #[test]
-    fn a_list_of_nothing_and_an_upload_are_healthy() {
-        let mut control = Control::new();
-        control.say(1.0, "> PASV");
-        control.say(1.1, "< 227 (192,0,2,9,195,80)");
-        control.add("#2 server 192.0.2.9:50000");
-        control.add(&whole(2, 1.2, 0));
-        control.say(1.3, "> LIST");
-        control.say(1.4, "< 150 Here.");
-        control.say(1.5, "< 226 Done.");
-        control.close(2.0);
-        let (control, data) = run(&control);
-        assert_eq!(
-            (control.outcome(), control.findings.len()),
-            (Outcome::Ok, 0)
-        );
-        assert_eq!(data[0].findings, []);
-        // Without the session it looks like a server that refuses.
-        let alone = judge_all(&format!("server 192.0.2.9:50000\n{}", whole(1, 1.2, 0)));
-        assert_eq!(alone[0].findings[0].code, "tcp.closed-without-data");
-    }
-
-    #[test]
-    fn a_blocked_passive_port() {
-        let mut control = Control::new();
-        control.say(1.0, "> EPSV");
-        control.say(1.1, "< 229 Entering (|||50000|)");
-        control.add("#2 server 192.0.2.9:50000");
-        control.add(&unanswered(2, 1.2));
-        control.close(9.0);
-        let found = failed(&control);
-        assert!(
-            found.summary.contains("tcp.syn-unanswered (stream 1)"),
-            "{}",
-            found.summary
-        );
-        assert_eq!(found.severity, Severity::Error);
-    }
-
-    #[test]
-    fn another_attempt_that_succeeds() {
-        let mut control = Control::new();
-        control.say(1.0, "> EPSV");
-        control.say(1.1, "< 229 Entering (|||50000|)");
-        control.add("#2 server 192.0.2.9:50000\n#3 server 192.0.2.9:50001");
-        control.add(&unanswered(2, 1.2));
-        control.say(6.0, "> PASV");
-        control.say(6.1, "< 227 (192,0,2,9,195,81)");
-        control.add(&whole(3, 6.2, 100));
-        control.say(6.3, "> LIST");
-        control.say(6.4, "< 150 Here.");
-        control.say(6.5, "< 226 Done.");
-        control.close(9.0);
-        assert_eq!(failed(&control).severity, Severity::Warning);
-    }
-
-    #[test]
-    fn a_private_address() {
-        let session = |address: &str, connects: Option<&str>| {
-            let mut control = Control::new();
-            control.say(1.0, "> PASV");
-            control.say(1.1, &format!("< 227 ({address},195,80)"));
-            if let Some(host) = connects {
-                control.add(&format!("#2 server {host}:50000"));
-                if host == "192.0.2.9" {
-                    control.add(&whole(2, 1.2, 100));
-                    control.say(1.3, "> LIST");
-                    control.say(1.4, "< 150 Here.");
-                    control.say(1.5, "< 226 Done.");
-                } else {
-                    control.add(&unanswered(2, 1.2));
-                }
-            }
-            control.close(9.0);
-            control
-        };
-        let believed = failed(&session("10,0,0,5", Some("10.0.0.5")));
-        assert_eq!(
-            (believed.severity, believed.culprit.role),
-            (Severity::Error, Role::Server)
-        );
-        assert!(
-            believed.summary.contains("is a private address"),
-            "{}",
-            believed.summary
-        );
-        let elsewhere = failed(&session("10,0,0,5", None));
-        assert_eq!(
-            (elsewhere.severity, elsewhere.culprit.role),
-            (Severity::Error, Role::Server)
-        );
-        let ignored = failed(&session("10,0,0,5", Some("192.0.2.9")));
-        assert_eq!(ignored.severity, Severity::Note);
-        let (own, _) = run(&session("192,0,2,9", Some("192.0.2.9")));
-        assert_eq!(own.findings, []);
-    }
-
-    #[test]
-    fn an_active_connection_that_is_refused() {
-        let mut control = Control::new();
-        control.say(1.0, "> PORT 192,0,2,1,156,64");
-        control.say(1.1, "< 200 PORT command successful.");
-        control.say(1.2, "> LIST");
-        control.add("#2 client 192.0.2.9:20\n#2 server 192.0.2.1:40000");
-        control.add("1.300 #2 > S 0:0(0)\n1.310 #2 < RA 0:0(0) ack 1");
-        control.say(1.4, "< 425 Failed to establish connection.");
-        control.close(2.0);
-        let found = failed(&control);
-        assert!(
-            found.summary.contains("tcp.refused (stream 1)"),
-            "{}",
-            found.summary
-        );
-        // The server of the data connection is the client of the session.
-        assert_ne!(found.culprit.role, Role::Server);
-    }
-
-    #[test]
-    fn a_client_that_never_connects() {
-        let mut control = Control::new();
-        control.say(1.0, "> EPSV");
-        control.say(1.1, "< 229 Entering (|||50000|)");
-        control.say(1.2, "> LIST");
-        control.say(9.0, "< 425 Failed to establish connection.");
-        control.close(9.5);
-        let (judged, _) = run(&control);
-        let reply = judged
-            .findings
-            .iter()
-            .find(|found| found.code == "ftp.error-reply");
-        assert_eq!(reply.unwrap().consequence_of, Some(RECORD.code));
-        assert_eq!(
-            failed(&control)
-                .culprit_confidence()
-                .unwrap_or(Confidence::Possible),
-            Confidence::Possible
-        );
-    }
-
-    #[test]
-    fn a_file_that_ends_early() {
-        let session = |bytes| {
-            let mut control = Control::new();
-            control.say(1.0, "> EPSV");
-            control.say(1.1, "< 229 Entering (|||50000|)");
-            control.add("#2 server 192.0.2.9:50000");
-            control.add(&whole(2, 1.2, bytes));
-            control.say(1.21, "> RETR a");
-            control.say(
-                1.22,
-                "< 150 Opening BINARY mode data connection for a (1000 bytes).",
-            );
-            control.say(1.5, "< 226 Transfer complete.");
-            control.close(2.0);
-            control
-        };
-        assert!(
-            failed(&session(700))
-                .summary
-                .contains("700 bytes of 1,000 bytes")
-        );
-        assert_eq!(run(&session(1_000)).0.findings, []);
-    }
-
-    #[test]
-    fn a_connection_of_another_client_is_not_the_announced_one() {
-        let mut control = Control::new();
-        control.say(1.0, "> EPSV");
-        control.say(1.1, "< 229 Entering (|||50000|)");
-        control.close(2.0);
-        // Another client at the same port within the minute.
-        control.add("#2 server 192.0.2.9:50000\n#2 client 192.0.2.77:40000");
-        control.add(&unanswered(2, 5.0));
-        let (judged, data) = run(&control);
-        assert_eq!(judged.findings, []);
-        assert!(!data[0].findings[0].summary.contains("FTP"));
-    }
-}
+mod tests;

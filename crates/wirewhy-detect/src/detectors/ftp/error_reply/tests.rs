@@ -129,6 +129,51 @@ fn extended_commands_that_are_replaced() {
         (found.severity, found.culprit.role),
         (Severity::Error, Role::Client)
     );
+    let words = "this one names 198.51.100.7, and the client's address here is 192.0.2.1";
+    assert!(found.summary.contains(words), "{}", found.summary);
+    let low = only(&logged_in(&[
+        "> PORT 192,0,2,1,0,22",
+        "< 500 Illegal PORT command.",
+    ]));
+    assert!(
+        low.summary.contains("this one names port 22"),
+        "{}",
+        low.summary
+    );
+    // An address of its own, and a port that is not low: it says nothing more.
+    let unknown = only(&logged_in(&[
+        "> EPRT |1|192.0.2.1|40000|",
+        "< 500 Unknown command.",
+    ]));
+    assert!(
+        !unknown.summary.contains("this one names"),
+        "{}",
+        unknown.summary
+    );
+}
+
+#[test]
+fn a_data_connection_of_another_host() {
+    for reply in [
+        "< 425 Security: Bad IP connecting.",
+        "< 425 Rejected data connection from foreign address 192.0.2.77:40000.",
+    ] {
+        let found = only(&logged_in(&[
+            "> PASV",
+            "< 227 (192,0,2,9,4,1)",
+            "> LIST",
+            reply,
+        ]));
+        assert_eq!(
+            (found.severity, found.culprit.role),
+            (Severity::Error, Role::Client)
+        );
+        assert!(
+            found.summary.contains("came from another address"),
+            "{}",
+            found.summary
+        );
+    }
 }
 
 #[test]
