@@ -17,6 +17,9 @@ use crate::{CaptureSummary, FileSummary, Names, words};
 /// How many connections of an entry are listed.
 const LISTED: usize = 50;
 
+/// How many of the drawings of an entry are listed at once.
+const DRAWN_AT_ONCE: usize = 5;
+
 /// What stands before a display filter in a proof.
 const FILTER: &str = "Wireshark filter ";
 
@@ -74,7 +77,7 @@ pub(super) fn of(
                 (pictures::idle_timer(finding, &format!("timer-{}-{}", at + 1, nth + 1)))
             }
             (listed(members, connections, writing.names))
-            @for one in drawn { (drawing(one)) }
+            (drawings(drawn))
         }
     })
 }
@@ -170,6 +173,20 @@ fn listed(members: &[&Member], connections: u64, names: &Names) -> Markup {
                         }
                     }
                 } }
+            }
+        }
+    }
+}
+
+/// The drawings, of which a few are listed at once.
+fn drawings(drawn: &[Drawn]) -> Markup {
+    let (first, more) = drawn.split_at(drawn.len().min(DRAWN_AT_ONCE));
+    html! {
+        @for one in first { (drawing(one)) }
+        @if !more.is_empty() {
+            details.more {
+                summary { (more.len()) " more drawn" }
+                @for one in more { (drawing(one)) }
             }
         }
     }

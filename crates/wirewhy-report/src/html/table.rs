@@ -66,7 +66,7 @@ fn row(at: usize, entry: &Entry<'_>) -> Markup {
             td.n data-sort=(entry.connections()) { (count) }
             td { a href=(format!("#entry-{}", at + 1)) { code { (code) } } }
             td.wire { (clean(&place)) }
-            td { (clean(&culprit)) }
+            td.culprit { (clean(&culprit)) }
             td { (clean(&what)) }
             td.time data-sort=(begun.map_or(0, |time| time.0)) { (date_time) }
         }

@@ -25,6 +25,9 @@ const TOP: f64 = 22.0;
 const HEIGHT: f64 = 130.0;
 const TICKS: i64 = 5;
 
+/// How wide the label of a moment is.
+const LABEL: f64 = 30.0;
+
 /// A cause in the legend: its number of connections by bucket.
 struct Layer {
     name: &'static str,
@@ -63,15 +66,7 @@ pub(super) fn of(times: &Times, group: &[GroupFinding], view: &View) -> Markup {
                     (patterns())
                     (grid(&scale, times))
                     (bars(&layers, &scale, times))
-                    @for (at, mark) in marks.iter().enumerate() {
-                        @if let Some(x) = times.at(mark.at).map(|at| scale.x(at)) {
-                            g.mark {
-                                title { (mark.sentence()) }
-                                path d=(format!("M{x:.1} {TOP}V{bottom}")) {}
-                                text x=(format!("{x:.1}")) y=(TOP - 8.0) { (mark.sign()) (at + 1) }
-                            }
-                        }
-                    }
+                    (lines(&marks, &scale, times))
                 }
                 figcaption { (legend(&layers)) (events(&marks)) }
             }
@@ -234,6 +229,30 @@ fn bars(layers: &[Layer], scale: &Scale, times: &Times) -> Markup {
         }
     }
     html! { @for bar in bars { (bar) } }
+}
+
+/// A line for each moment, and its number where there is room for it.
+fn lines(marks: &[Mark], scale: &Scale, times: &Times) -> Markup {
+    let bottom = TOP + HEIGHT;
+    let mut free = 0.0;
+    let mut lines = Vec::new();
+    for (at, mark) in marks.iter().enumerate() {
+        let Some(x) = times.at(mark.at).map(|at| scale.x(at)) else {
+            continue;
+        };
+        let has_room = x >= free;
+        if has_room {
+            free = x + LABEL;
+        }
+        lines.push(html! {
+            g.mark {
+                title { (mark.sentence()) }
+                path d=(format!("M{x:.1} {TOP}V{bottom}")) {}
+                @if has_room { text x=(format!("{x:.1}")) y=(TOP - 8.0) { (mark.sign()) (at + 1) } }
+            }
+        });
+    }
+    html! { @for line in lines { (line) } }
 }
 
 fn legend(layers: &[Layer]) -> Markup {
