@@ -39,7 +39,7 @@ pub use community_id::community_id;
 pub use explain::{explain, list_codes};
 pub use html::{Html, LiveHtml};
 pub use json::{Json, LiveNdjson, Ndjson};
-pub use ladder::Ladder;
+pub use ladder::{Ladder, PacketChoice};
 pub use live::{LiveReporter, LiveText, Screen, Status};
 pub use look::{Color, Look};
 pub use metrics::{Metrics, Sums};

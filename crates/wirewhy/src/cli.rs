@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use wirewhy_capture::Joining;
 use wirewhy_detect::Severity;
+use wirewhy_report::PacketChoice;
 
-use crate::measures::{Bytes, Span, at_least_one};
+use crate::measures::{Bytes, Frames, Span, at_least_one};
 use crate::roots::Roots;
 use crate::terminal::ColorChoice;
 
@@ -301,15 +302,28 @@ pub(crate) struct ShowArgs {
     /// The connection, by the number Wireshark and the reports give it (tcp.stream)
     #[arg(value_name = "STREAM")]
     pub(crate) stream: u32,
-    /// Draw every packet, not only the opening, the ending, and those around the frames that prove something
-    #[arg(long)]
-    pub(crate) all_packets: bool,
+    /// Draw every packet; otherwise bulk transfer is folded in a long connection
+    #[arg(long, alias = "all-packets")]
+    pub(crate) all: bool,
+    /// Draw every packet from one frame number to another, as in 120-180; 120 alone is one frame, 120- is all from there
+    #[arg(long, value_name = "A-B", conflicts_with = "all")]
+    pub(crate) frames: Option<Frames>,
     #[command(flatten)]
     pub(crate) select: SelectArgs,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+}
+
+impl ShowArgs {
+    pub(crate) fn shown(&self) -> PacketChoice {
+        match (&self.frames, self.all) {
+            (Some(Frames(range)), _) => PacketChoice::Frames(range.clone()),
+            (None, true) => PacketChoice::All,
+            (None, false) => PacketChoice::Folded,
+        }
+    }
 }
 
 /// Arguments of `wirewhy explain`.

@@ -1,5 +1,6 @@
 //! Times and sizes on the command line.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use wirewhy_packet::Interval;
@@ -12,6 +13,11 @@ pub(crate) struct Span(pub(crate) Interval);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Bytes(pub(crate) u32);
 
+/// Frame numbers from one to another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Frames(pub(crate) RangeInclusive<u64>);
+
+const NO_FRAMES: &str = "frames are two numbers, the lower first, as in 120-180, or one";
 const NO_SPAN: &str = "a time is a number with s, m, h or d behind it, as in 90s";
 const NO_SIZE: &str = "a size is a number of bytes, or one with K, M or G behind it, as in 64M";
 
@@ -64,6 +70,23 @@ impl FromStr for Bytes {
     }
 }
 
+impl FromStr for Frames {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Frames, &'static str> {
+        let number = |text: &str| text.parse::<u64>().map_err(|_| NO_FRAMES);
+        let (first, last) = match text.split_once('-') {
+            Some((first, "")) => (number(first)?, u64::MAX),
+            Some((first, last)) => (number(first)?, number(last)?),
+            None => (number(text)?, number(text)?),
+        };
+        match first > 0 && first <= last {
+            true => Ok(Frames(first..=last)),
+            false => Err(NO_FRAMES),
+        }
+    }
+}
+
 /// A count that is not zero.
 pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -104,6 +127,17 @@ mod tests {
         assert_eq!(bytes("1GiB"), Ok(1 << 30));
         for wrong in ["", "0", "M", "2G", "-1", "1.5M", "1T"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn frames_are_one_or_from_one_to_another() {
+        let frames = |text: &str| text.parse().map(|Frames(range)| range);
+        assert_eq!(frames("7"), Ok(7..=7));
+        assert_eq!(frames("7-9"), Ok(7..=9));
+        assert_eq!(frames("7-"), Ok(7..=u64::MAX));
+        for wrong in ["", "-", "-9", "0", "0-4", "9-7", "7-x", "7..9", "1-2-3"] {
+            assert_eq!(frames(wrong), Err(NO_FRAMES), "{wrong}");
         }
     }
 }

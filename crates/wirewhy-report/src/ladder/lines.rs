@@ -1,17 +1,18 @@
 //! The lines of a ladder, for text and HTML alike.
 
 use wirewhy_detect::Judged;
-use wirewhy_flow::{Connection, EventKind};
+use wirewhy_flow::{Connection, EventKind, Side};
 use wirewhy_packet::{Interval, Timestamp};
 
 use super::IcmpRow;
-use super::window::Window;
+use super::window::{PacketChoice, Window};
 use crate::PacketRow;
 use crate::messages::Messages;
 use crate::packets::{Kept, Packets};
+use crate::words::{count, counted, size, span};
 
 /// Silence from here on gets a line of its own.
-const NOTABLE_SILENCE: Interval = Interval::from_secs(1);
+pub(super) const NOTABLE_SILENCE: Interval = Interval::from_secs(1);
 
 /// One line of a ladder.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,38 +21,104 @@ pub(crate) enum Line<'a> {
     Silence(Interval),
     /// Neither side sent anything more for so long, and then the capture ended or the connection was no longer followed.
     Nothing(Interval),
-    /// So many packets are not drawn.
-    LeftOut(u64),
+    /// Packets that are not drawn.
+    LeftOut(LeftOut),
     /// A packet, and what it carries of TLS and HTTP.
     Packet(&'a PacketRow, String),
     /// An ICMP error.
     Icmp(IcmpRow),
 }
 
+/// What is known of packets that are not drawn.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct LeftOut {
+    /// How many they are.
+    pub(crate) packets: u64,
+    /// How many of them were looked at; the others were not kept, and nothing below counts them.
+    pub(crate) known: u64,
+    /// Payload to the client, in bytes.
+    pub(crate) to_client: u64,
+    /// Payload to the server, in bytes.
+    pub(crate) to_server: u64,
+    /// How many of them have a mark.
+    pub(crate) marked: u64,
+    /// The times of the first and of the last.
+    times: Option<(Timestamp, Timestamp)>,
+}
+
+impl LeftOut {
+    fn add(&mut self, row: &PacketRow) {
+        self.known += 1;
+        match row.from {
+            Side::Client => self.to_server += u64::from(row.len),
+            Side::Server => self.to_client += u64::from(row.len),
+        }
+        self.marked += u64::from(!row.marks.is_empty() || row.is_copy);
+        let first = self.times.map_or(row.time, |(first, _)| first);
+        self.times = Some((first, row.time));
+    }
+
+    /// From the first of them to the last.
+    pub(crate) fn took(&self) -> Interval {
+        self.times
+            .map_or(Interval::default(), |(first, last)| last.since(first))
+    }
+
+    /// What they were, in words: `1,180 packets not shown: 118 kB to the server in 5.9 s`.
+    pub(crate) fn words(&self) -> String {
+        let mut text = format!("{} not shown", counted(self.packets, "packet"));
+        if self.known < self.packets {
+            return text;
+        }
+        let ways = [(self.to_server, "server"), (self.to_client, "client")];
+        let mut parts: Vec<String> = ways
+            .into_iter()
+            .filter(|(bytes, _)| *bytes > 0)
+            .map(|(bytes, to)| format!("{} to the {to}", size(bytes)))
+            .collect();
+        if self.marked > 0 {
+            parts.push(format!("{} marked", count(self.marked)));
+        }
+        if parts.is_empty() {
+            parts.push("no payload".to_owned());
+        }
+        text.push_str(&format!(": {} in {}", parts.join(", "), span(self.took())));
+        text
+    }
+}
+
 /// Gives `draw` the lines of a ladder one by one, until it fails.
 pub(crate) fn lines<'a, E>(
     judged: &Judged,
     packets: &'a Packets,
-    all: bool,
+    shown: &PacketChoice,
     draw: &mut dyn FnMut(Line<'a>) -> Result<(), E>,
 ) -> Result<(), E> {
     let connection = &*judged.connection;
     let rows = packets.rows();
-    let frames: Vec<u64> = rows.iter().map(|kept| kept.row.frame).collect();
-    let window = Window::new(&frames, &judged.findings, all);
     let messages = Messages::of_connection(connection);
+    let window = Window::over(&rows, &judged.findings, shown, &|kept| {
+        !messages.of(kept.row.frame, kept.row.from).is_empty()
+    });
     let mut icmp = icmp_rows(connection).into_iter().peekable();
     let mut time = Clock::default();
     // The place behind the latest packet that is drawn, and where the one before in the rows stands.
     let (mut next, mut before) = (0, None);
+    let mut left_out = LeftOut::default();
     for (index, kept) in rows.into_iter().enumerate() {
         if !window.shows(index) {
+            left_out.add(&kept.row);
             before = Some(kept);
             continue;
         }
         let Kept { place, row } = kept;
         if *place > next {
-            draw(Line::LeftOut(place - next))?;
+            let packets = place - next;
+            let left_out = std::mem::take(&mut left_out);
+            draw(Line::LeftOut(LeftOut {
+                packets,
+                ..left_out
+            }))?;
             // What follows is silent since the packet before it, if that is known.
             time.set(before.filter(|before: &&Kept| before.place + 1 == *place));
         }
@@ -67,9 +134,13 @@ pub(crate) fn lines<'a, E>(
         }
         draw(Line::Packet(row, messages.of(row.frame, row.from)))?;
     }
-    let left_out = packets.count().saturating_sub(next);
-    if left_out > 0 {
-        draw(Line::LeftOut(left_out))?;
+    let behind = packets.count().saturating_sub(next);
+    if behind > 0 {
+        draw(Line::LeftOut(LeftOut {
+            packets: behind,
+            ..left_out
+        }))?;
+        time.set(before);
     }
     for error in icmp {
         if let Some(silent) = time.pass(error.time) {

@@ -15,6 +15,7 @@ use crate::messages;
 use crate::text::entry;
 use crate::{Look, Names, PacketRow, Packets, Safe, View, lookup, words};
 pub(crate) use lines::{Line, icmp_rows, lines};
+pub use window::PacketChoice;
 
 /// Width of what stands before the lane: frame number and time.
 const MARGIN: usize = 23;
@@ -82,6 +83,8 @@ pub struct Ladder<W> {
     look: Look,
     names: Names,
     first: Option<Timestamp>,
+    /// Whether the option that draws everything was named.
+    is_named: bool,
 }
 
 impl<W: Write> Ladder<W> {
@@ -92,6 +95,7 @@ impl<W: Write> Ladder<W> {
             look,
             names,
             first: None,
+            is_named: false,
         }
     }
 
@@ -139,24 +143,37 @@ impl<W: Write> Ladder<W> {
         )
     }
 
-    /// The packets of a connection and the ICMP errors about it. Of a long one only those that matter are drawn, unless `all` is
-    /// set.
-    pub fn draw(&mut self, judged: &Judged, packets: &Packets, all: bool) -> io::Result<()> {
+    /// The packets of a connection and the ICMP errors about it. `shown` is which packets are
+    /// drawn; what is left out is counted.
+    pub fn draw(
+        &mut self,
+        judged: &Judged,
+        packets: &Packets,
+        shown: &PacketChoice,
+    ) -> io::Result<()> {
         let ends = [&judged.connection.client, &judged.connection.server];
         let [client, server] = ends.map(|end| SocketAddr::new(end.address, end.port));
         self.columns(client, server)?;
-        lines(judged, packets, all, &mut |line| match line {
+        lines(judged, packets, shown, &mut |line| match line {
             Line::Silence(silent) => self.in_the_middle(&format!("{} later", words::span(silent))),
             Line::Nothing(silent) => {
                 self.in_the_middle(&format!("nothing more in {}", words::span(silent)))
             }
-            Line::LeftOut(packets) => self.in_the_middle(&format!(
-                "… {} not shown; --all-packets shows them",
-                words::counted(packets, "packet")
-            )),
+            Line::LeftOut(left_out) => self.left_out(&left_out.words()),
             Line::Packet(row, carries) => self.packet(row, &carries),
             Line::Icmp(row) => self.icmp(&row),
         })
+    }
+
+    /// Packets that are not drawn; how to have them drawn is noted once.
+    fn left_out(&mut self, what: &str) -> io::Result<()> {
+        let mut note = format!("… {what}");
+        if !std::mem::replace(&mut self.is_named, true) {
+            note.push_str("; --all draws every packet");
+        }
+        wrap(&note, self.lane().saturating_sub(8))
+            .iter()
+            .try_for_each(|line| self.in_the_middle(line))
     }
 
     /// One TCP packet.

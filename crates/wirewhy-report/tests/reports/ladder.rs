@@ -1,7 +1,7 @@
 //! One connection, drawn.
 
 use wirewhy_detect::Judged;
-use wirewhy_report::{Color, Ladder, Look, Names, View};
+use wirewhy_report::{Color, Ladder, Look, Names, PacketChoice, View};
 
 use crate::sample::{connections, packets, refused};
 
@@ -16,7 +16,9 @@ fn drawn(text: &str, width: usize, names: Names) -> String {
     };
     let server = &judged.connection.server;
     packets.name_sides((server.address, server.port).into());
-    ladder.draw(&judged, &packets, false).unwrap();
+    ladder
+        .draw(&judged, &packets, &PacketChoice::Folded)
+        .unwrap();
     ladder.finish(&judged, &View::default()).unwrap();
     String::from_utf8(out).unwrap()
 }
@@ -110,10 +112,10 @@ fn packets_left_out_are_no_silence() {
     text = text.replace(" > PA 0:1(1)", " > PA 1:2(1)");
     let shown = drawn(&text, 80, Names::default());
     assert!(
-        shown.contains(" packets not shown; --all-packets shows them"),
+        shown.contains(" packets not shown: 978 bytes to the server in 244 s;"),
         "{shown}"
     );
-    let behind = shown.split("--all-packets").nth(1).unwrap();
+    let behind = shown.split("--all ").nth(1).unwrap();
     let next = behind.lines().nth(1).unwrap();
     assert!(!next.contains("later"), "{shown}");
 }

@@ -10,7 +10,7 @@ use wirewhy_protocol::{
     Retry, Secrets, ServerHello, SignatureAlgorithm, SubjectName, TlsFacts, Upgrade,
     UpgradeProtocol, UpgradeVerdict,
 };
-use wirewhy_report::{Color, Json as Document, Ladder, Look, Names, View};
+use wirewhy_report::{Color, Json as Document, Ladder, Look, Names, PacketChoice, View};
 
 use crate::json::assert_valid;
 use crate::sample::{healthy, packets, tell};
@@ -218,7 +218,9 @@ fn ladder(tls: TlsFacts) -> String {
     let judged = judged(tls);
     let server = &judged.connection.server;
     packets.name_sides((server.address, server.port).into());
-    ladder.draw(&judged, &packets, false).unwrap();
+    ladder
+        .draw(&judged, &packets, &PacketChoice::Folded)
+        .unwrap();
     ladder.finish(&judged, &View::default()).unwrap();
     String::from_utf8(out).unwrap()
 }

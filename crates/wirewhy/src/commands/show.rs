@@ -6,7 +6,7 @@ use wirewhy::engine::{self, Analysis, Feed};
 use wirewhy_capture::{Filters, Recording};
 use wirewhy_detect::Judged;
 use wirewhy_flow::wireshark;
-use wirewhy_report::{Ladder, Packets};
+use wirewhy_report::{Ladder, PacketChoice, Packets};
 
 use crate::cli::ShowArgs;
 use crate::exit::{Exit, Failure};
@@ -41,11 +41,21 @@ pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
             None => format!("{source}: has no TCP connection"),
         }));
     };
+    let shown = args.shown();
+    if let PacketChoice::Frames(range) = &shown
+        && !found.packets.iter().any(|row| range.contains(&row.frame))
+    {
+        let (first, last) = (judged.connection.first, judged.connection.last);
+        return Err(Failure::new(format!(
+            "--frames: none of these frames is of stream {}, which has frames {} to {}",
+            args.stream, first.frame, last.frame
+        )));
+    }
     let mut output = Output::open(args.common.output.as_deref(), &setup.reads(&args.files))?;
     let look = terminal::look(output.target(), args.common.color);
     let mut ladder = Ladder::new(output.writer(), look, setup.names.clone());
     let drawn = ladder
-        .draw(&judged, &found.packets, args.all_packets)
+        .draw(&judged, &found.packets, &shown)
         .and_then(|()| ladder.finish(&judged, &setup.view(true, None)));
     drop(ladder);
     drawn.map_err(|error| output.failure(&error))?;
@@ -72,7 +82,10 @@ fn find(
     let wanted = args.stream;
     let mut marks = wireshark::Analysis::new();
     let mut analysis = Analysis::new(setup.options.clone());
-    let mut packets = Packets::new(if args.all_packets { usize::MAX } else { KEPT });
+    let mut packets = Packets::new(match args.shown() {
+        PacketChoice::Folded => KEPT,
+        PacketChoice::All | PacketChoice::Frames(_) => usize::MAX,
+    });
     let mut last_stream = None;
     let mut judged = None;
     let mut sink = |one: &Judged| {

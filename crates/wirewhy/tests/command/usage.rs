@@ -265,14 +265,25 @@ fn show_draws_what_matters_of_a_long_connection_and_all_on_request() {
     text += "9.000 < RA 1:1(0) ack 60001\n";
     bench.capture("long.pcap", &text);
     let short = bench.run(&["show", "long.pcap", "0"]).out;
-    let all = bench.run(&["show", "--all-packets", "long.pcap", "0"]).out;
+    let all = bench.run(&["show", "--all", "long.pcap", "0"]).out;
     assert!(
-        short.contains(" packets not shown; --all-packets shows them"),
+        short.contains(" packets not shown: ") && short.matches("--all").count() == 1,
         "{short}"
     );
     assert!(short.lines().count() < 80, "{short}");
     let arrows = |line: &&str| line.ends_with("->|") || line.ends_with("---|");
     assert_eq!(all.lines().filter(arrows).count(), 1_204, "{all}");
+    let former = bench.run(&["show", "--all-packets", "long.pcap", "0"]);
+    assert_eq!(former.out, all, "the name it had before");
+    let part = bench
+        .run(&["show", "--frames", "600-609", "long.pcap", "0"])
+        .out;
+    assert_eq!(part.lines().filter(arrows).count(), 10, "{part}");
+    assert!(part.contains("… 599 packets not shown: "), "{part}");
+    assert!(part.contains("… 595 packets not shown: "), "{part}");
+    let none = bench.run(&["show", "--frames", "1300-", "long.pcap", "0"]);
+    assert_eq!((none.status, none.out.as_str()), (Some(2), ""), "{none:?}");
+    assert!(none.err.contains("which has frames 1 to 1204"), "{none:?}");
     // The findings are the same.
     let findings = |shown: &str| shown.split_once("\nStream 0").unwrap().1.to_owned();
     assert_eq!(findings(&short), findings(&all));

@@ -10,7 +10,7 @@ use wirewhy_flow::{Connection, Side};
 use wirewhy_packet::{TcpFlags, Timestamp};
 
 use super::{Cited, Key};
-use crate::ladder::{IcmpRow, Line, lines};
+use crate::ladder::{IcmpRow, Line, PacketChoice, lines};
 use crate::words::{count, counted, span};
 use crate::{Names, PacketRow, Packets};
 
@@ -38,16 +38,17 @@ pub(super) fn of(
     };
     let mut rows: Vec<Markup> = Vec::new();
     let mut frames = BTreeSet::new();
-    let drawn: Result<(), Infallible> = lines(judged, packets, false, &mut |line| {
-        let frame = match &line {
-            Line::Packet(row, _) => Some(row.frame),
-            Line::Icmp(row) => Some(row.frame),
-            _ => None,
-        };
-        frames.extend(frame.filter(|frame| cited.is_cited(*frame)));
-        rows.push(ladder.row(&line));
-        Ok(())
-    });
+    let drawn: Result<(), Infallible> =
+        lines(judged, packets, &PacketChoice::Folded, &mut |line| {
+            let frame = match &line {
+                Line::Packet(row, _) => Some(row.frame),
+                Line::Icmp(row) => Some(row.frame),
+                _ => None,
+            };
+            frames.extend(frame.filter(|frame| cited.is_cited(*frame)));
+            rows.push(ladder.row(&line));
+            Ok(())
+        });
     let Ok(()) = drawn;
     let table = table(connection, packets, names, &rows);
     Drawn { table, frames }
@@ -96,10 +97,7 @@ impl Ladder<'_> {
         match line {
             Line::Silence(silent) => between("rest", &format!("{} of silence", span(*silent))),
             Line::Nothing(silent) => between("rest", &format!("nothing more in {}", span(*silent))),
-            Line::LeftOut(packets) => between(
-                "folded",
-                &format!("… {} not shown", counted(*packets, "packet")),
-            ),
+            Line::LeftOut(left_out) => between("folded", &format!("… {}", left_out.words())),
             Line::Packet(row, carries) => self.packet(row, carries),
             Line::Icmp(row) => self.icmp(row),
         }
