@@ -432,6 +432,8 @@ pub(crate) enum Format {
     Ndjson,
     /// A page to look at and to send: one file, with drawings of some connections
     Html,
+    /// For a ticket or a chat: a table and the worst entries, two pages at most
+    Markdown,
 }
 
 /// How the results of a scan are written.

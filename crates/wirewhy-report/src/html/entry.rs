@@ -21,7 +21,7 @@ const LISTED: usize = 50;
 const DRAWN_AT_ONCE: usize = 5;
 
 /// What stands before a display filter in a proof.
-const FILTER: &str = "Wireshark filter ";
+pub(crate) const FILTER: &str = "Wireshark filter ";
 
 /// A connection and what was drawn of it.
 pub(super) struct Drawn {
@@ -205,10 +205,10 @@ fn drawing(drawn: &Drawn) -> Markup {
 }
 
 /// Labels, and what stands beside each.
-pub(super) struct Story<'a> {
-    pub(super) files: &'a [FileSummary],
-    pub(super) title: String,
-    pub(super) rows: Vec<(&'static str, Vec<String>)>,
+pub(crate) struct Story<'a> {
+    pub(crate) files: &'a [FileSummary],
+    pub(crate) title: String,
+    pub(crate) rows: Vec<(&'static str, Vec<String>)>,
 }
 
 /// Every label that an entry may have: each is the name of a class, too.

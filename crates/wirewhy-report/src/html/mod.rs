@@ -24,6 +24,7 @@ use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::model::Gathering;
 use crate::{CaptureSummary, Names, PacketSource, Reporter, Safe, View};
+pub(crate) use entry::{FILTER, Story};
 pub use live::LiveHtml;
 use members::Members;
 pub(crate) use page::{document, footer, tiles_of as tiles};

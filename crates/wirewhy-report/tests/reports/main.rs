@@ -13,6 +13,8 @@ mod ladder;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod markdown;
+#[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod stories;
