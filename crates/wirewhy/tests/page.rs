@@ -16,7 +16,7 @@ mod page {
             .args(["--format", "html", "-q", "-o"])
             .arg(path)
             .current_dir(root())
-            // No configuration of whoever runs the tests.
+            // No configuration of the person who runs the tests.
             .env("XDG_CONFIG_HOME", root().join("fixtures"))
             .output()
             .unwrap();
