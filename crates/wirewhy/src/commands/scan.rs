@@ -180,7 +180,7 @@ fn open(
         (true, Some(state)) => {
             let next = state.next_part();
             let is_kept = |part| state.has_part(part);
-            Some(Parts::go_on(path, next, is_kept).map_err(fail)?)
+            Some(Parts::go_on(path, state.name(), next, is_kept).map_err(fail)?)
         }
     };
     let output = match state.as_ref().and_then(State::output) {

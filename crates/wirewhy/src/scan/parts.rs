@@ -1,8 +1,9 @@
 //! Parquet in a folder: parts that are closed whole or not there.
 //!
-//! A part is written under a name that readers of datasets pass over, and takes its own name once it is safe on disk.
+//! A part is written under a name that readers of datasets pass over, and takes its own name once it is safe on disk. A
+//! folder holds the parts of one scan. A scan with a state marks it as its own, so that it never removes the part of another.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
@@ -13,9 +14,14 @@ use wirewhy_report::Parquet;
 const ROWS: u64 = 1 << 17;
 const BYTES: u64 = 1 << 30;
 
+/// In it stands whose parts a folder holds. Readers of datasets pass it over.
+const MARK: &str = ".wirewhy-scan";
+
 /// The parts of a scan, the last of them open.
 pub(crate) struct Parts {
     folder: PathBuf,
+    /// Held as long as parts are written, so that another scan that is told to write here notices.
+    _lock: File,
     /// The number of the next part to be closed.
     number: u64,
     open: Option<Parquet<BufWriter<File>>>,
@@ -26,37 +32,49 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Goes on in a folder, which is made if it is not there, with this part. Parts beyond those in `kept` are
-    /// what nobody promised, and go.
+    /// Goes on with part `number` of the scan called `scan`, in a folder that is made if it is not there. Parts of this scan
+    /// other than those in `kept` were never promised, and are removed.
     pub(crate) fn go_on(
         folder: &Path,
+        scan: &str,
         number: u64,
         kept: impl Fn(u64) -> bool,
     ) -> io::Result<Parts> {
+        let parts = Parts::locked(folder, number)?;
+        let mark = folder.join(MARK);
+        if fs::read(&mark).ok().as_deref() != Some(scan.as_bytes()) {
+            refuse_parts(folder)?;
+            fs::write(&mark, scan)?;
+        }
+        remove_parts(folder, kept)?;
+        Ok(parts)
+    }
+
+    /// Begins in a folder that holds no part.
+    pub(crate) fn begin(folder: &Path) -> io::Result<Parts> {
+        let parts = Parts::locked(folder, 0)?;
+        refuse_parts(folder)?;
+        remove_parts(folder, |_| false)?;
+        Ok(parts)
+    }
+
+    fn locked(folder: &Path, number: u64) -> io::Result<Parts> {
         fs::create_dir_all(folder)?;
-        for (path, part) in listed(folder)? {
-            if !part.is_some_and(&kept) {
-                fs::remove_file(path)?;
-            }
+        let lock = File::open(folder)?;
+        // Where the file system has no locks, the mark has to do.
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            let message = "is in use by another scan";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
         Ok(Parts {
             folder: folder.to_path_buf(),
+            _lock: lock,
             number,
             open: None,
             begun: Vec::new(),
             bytes: 0,
             captures: 0,
         })
-    }
-
-    /// Begins in a folder that holds no part.
-    pub(crate) fn begin(folder: &Path) -> io::Result<Parts> {
-        fs::create_dir_all(folder)?;
-        if listed(folder)?.iter().any(|(_, part)| part.is_some()) {
-            let message = "holds the parts of another scan";
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
-        }
-        Parts::go_on(folder, 0, |_| false)
     }
 
     /// Whether anything is in the part, be it captures without a row.
@@ -143,6 +161,23 @@ impl Drop for Parts {
 /// The name of a part.
 pub(crate) fn part_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("part-{number:05}.parquet"))
+}
+
+/// An error where the folder holds parts.
+fn refuse_parts(folder: &Path) -> io::Result<()> {
+    if listed(folder)?.iter().any(|(_, part)| part.is_some()) {
+        let message = "holds the parts of another scan";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    Ok(())
+}
+
+/// Removes the parts that are not kept, and those that were never closed.
+fn remove_parts(folder: &Path, kept: impl Fn(u64) -> bool) -> io::Result<()> {
+    listed(folder)?
+        .into_iter()
+        .filter(|(_, part)| !part.is_some_and(&kept))
+        .try_for_each(|(path, _)| fs::remove_file(path))
 }
 
 /// The parts in a folder, and without a number those that were never closed.

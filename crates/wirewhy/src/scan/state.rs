@@ -2,20 +2,23 @@
 //!
 //! One line a capture, appended after the results before it are safe on disk, so that the journal never promises
 //! more than the output holds. What the output holds beyond the promise is cut off before the scan goes on. A line that
-//! was being written when the end came is no line.
+//! was being written when the end came is no line. Each line has a check over itself and all before it (see [`lines`]): where
+//! a line is missing, repeated, moved or changed, the scan does not go on from it.
 
+mod lines;
 mod rewrite;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, Metadata, OpenOptions};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::hash::{BuildHasher as _, DefaultHasher, Hash, Hasher, RandomState};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wirewhy_report::Digest;
 
+use self::lines::{Check, NO_STATE, append, is_torn_header, read_lines};
 use super::parts::part_path;
 use super::spelled::spelled;
 use super::walk::Found;
@@ -29,8 +32,13 @@ const BYTES_AT_ONCE: u64 = 256 << 20;
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line {
-    /// The first: what the results depend on, and how often the output was rewritten.
-    State { options: String, rewritten: u64 },
+    /// The first: what the results depend on, how often the output was rewritten, and the scan's name in a folder of parts.
+    State {
+        options: String,
+        rewritten: u64,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        name: String,
+    },
     /// A scan begins.
     Run { number: u64 },
     /// A file is done.
@@ -179,8 +187,12 @@ pub(crate) struct State {
     journal: File,
     /// Nothing where there are parts: a part is safe once it is closed.
     output: Option<File>,
+    /// By what its parts are known in a folder of parts.
+    name: String,
     /// Lines that wait for their results to be safe.
     waiting: Vec<u8>,
+    /// Of the last line.
+    check: Check,
     files: usize,
     bytes: u64,
     /// Where the results end.
@@ -200,6 +212,8 @@ struct Past {
     ended: bool,
     options: Option<String>,
     rewritten: u64,
+    name: String,
+    check: Check,
 }
 
 impl State {
@@ -257,7 +271,9 @@ impl State {
             path: path.to_path_buf(),
             journal,
             output,
+            name: past.name,
             waiting: Vec::new(),
+            check: past.check,
             files: 0,
             bytes: 0,
             end,
@@ -265,11 +281,16 @@ impl State {
             taken: HashSet::new(),
         };
         if past.options.is_none() {
-            let options = options.to_owned();
+            if let Place::Folder(_) = place {
+                state.name = format!("{:016x}", RandomState::new().hash_one(path));
+            }
             state.line(&Line::State {
-                options,
+                options: options.to_owned(),
                 rewritten: 0,
+                name: state.name.clone(),
             })?;
+            // Before there is a part that has this name.
+            state.commit()?;
         }
         if past.ended || past.run == 0 {
             state.line(&Line::Run {
@@ -277,6 +298,11 @@ impl State {
             })?;
         }
         Ok((state, known))
+    }
+
+    /// By what its parts are known in a folder of parts.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The output, as far as it is promised; nothing where there are parts.
@@ -341,7 +367,7 @@ impl State {
     }
 
     fn line(&mut self, line: &Line) -> Result<(), Failure> {
-        let written = write_line(&mut self.waiting, line);
+        let written = append(&mut self.waiting, line, &mut self.check);
         written.map_err(|error| self.failure(&error))
     }
 
@@ -359,11 +385,6 @@ pub(crate) enum Due {
     Later,
 }
 
-fn write_line(out: &mut impl io::Write, line: &Line) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, line)?;
-    out.write_all(b"\n")
-}
-
 /// Opens a journal that nobody else writes.
 fn locked(path: &Path) -> Result<File, Failure> {
     let name = path.display();
@@ -376,7 +397,13 @@ fn locked(path: &Path) -> Result<File, Failure> {
         .map_err(|error| Failure::new(format!("{name}: {}", in_words(&error))))?;
     match journal.try_lock() {
         Ok(()) => Ok(journal),
-        Err(_) => Err(Failure::new(format!("{name}: is in use by another scan"))),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::new(format!("{name}: is in use by another scan")))
+        }
+        Err(TryLockError::Error(error)) => Err(Failure::new(format!(
+            "{name}: cannot be locked: {}",
+            in_words(&error)
+        ))),
     }
 }
 
@@ -411,26 +438,6 @@ fn lacks(output: &Path) -> Failure {
     ))
 }
 
-/// Calls `each` with every whole line and when it was made; returns how many bytes they are. Ends at the first that is
-/// none.
-fn lines(journal: &File, each: &mut dyn FnMut(Line) -> io::Result<()>) -> io::Result<u64> {
-    let mut file = journal;
-    file.seek(SeekFrom::Start(0))?;
-    let mut reader = BufReader::new(file);
-    let mut text = Vec::new();
-    let mut len = 0;
-    loop {
-        text.clear();
-        reader.read_until(b'\n', &mut text)?;
-        let whole = text.strip_suffix(b"\n");
-        let Some(line) = whole.and_then(|text| serde_json::from_slice(text).ok()) else {
-            return Ok(len);
-        };
-        len += text.len() as u64;
-        each(line)?;
-    }
-}
-
 fn look_back(path: &Path, journal: &File) -> Result<Past, Failure> {
     let name = path.display();
     let mut past = Past {
@@ -439,12 +446,19 @@ fn look_back(path: &Path, journal: &File) -> Result<Past, Failure> {
         ended: false,
         options: None,
         rewritten: 0,
+        name: String::new(),
+        check: Check::default(),
     };
-    let len = lines(journal, &mut |line| {
+    let (len, check) = read_lines(journal, &mut |line| {
         match line {
-            Line::State { options, rewritten } => {
+            Line::State {
+                options,
+                rewritten,
+                name,
+            } => {
                 past.options = Some(options);
                 past.rewritten = rewritten;
+                past.name = name;
             }
             Line::Run { number } => (past.run, past.ended) = (number, false),
             Line::File(_) => {}
@@ -455,28 +469,17 @@ fn look_back(path: &Path, journal: &File) -> Result<Past, Failure> {
     .map_err(|error| Failure::new(format!("{name}: {}", in_words(&error))))?;
     let is_empty = journal.metadata().is_ok_and(|data| data.len() == 0);
     if past.options.is_none() && !is_empty && !is_torn_header(journal) {
-        return Err(Failure::new(format!("{name}: is not the state of a scan")));
+        return Err(Failure::new(format!("{name}: {NO_STATE}")));
     }
     past.len = len;
+    past.check = check;
     Ok(past)
-}
-
-/// A journal whose very first line was being written when the end came.
-fn is_torn_header(journal: &File) -> bool {
-    let mut file = journal;
-    let mut text = Vec::new();
-    let read = file
-        .seek(SeekFrom::Start(0))
-        .and_then(|_| BufReader::new(file).read_until(b'\n', &mut text));
-    read.is_ok()
-        && text.last() != Some(&b'\n')
-        && br#"{"type":"state""#.starts_with(text.get(..15).unwrap_or(&text))
 }
 
 /// Calls `each` with every line and whether the scan that goes on made it.
 fn read(journal: &File, each: &mut dyn FnMut(Line, Made) -> io::Result<()>) -> io::Result<()> {
     let (mut run, mut last, mut ended) = (0, 0, false);
-    lines(journal, &mut |line| {
+    read_lines(journal, &mut |line| {
         match line {
             Line::Run { number } => (last, ended) = (number, false),
             Line::End => ended = true,
@@ -485,7 +488,7 @@ fn read(journal: &File, each: &mut dyn FnMut(Line, Made) -> io::Result<()>) -> i
         Ok(())
     })?;
     let current = if ended { last + 1 } else { last };
-    lines(journal, &mut |line| {
+    read_lines(journal, &mut |line| {
         if let Line::Run { number } = line {
             run = number;
         }

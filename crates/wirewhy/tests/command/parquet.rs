@@ -74,6 +74,8 @@ fn names(bench: &Bench, folder: &str) -> Vec<String> {
     let entries = fs::read_dir(bench.path(folder)).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        // In it stands whose parts they are.
+        .filter(|name| name != ".wirewhy-scan")
         .collect();
     names.sort();
     names
@@ -217,6 +219,21 @@ fn parts_of_another_scan_are_left_alone() {
     let again = scan(&bench, &["out"]);
     assert_eq!(again.status, Some(2));
     assert_eq!(again.err, "wirewhy: out: holds the parts of another scan\n");
+    let anew = scan(&bench, &["out", "--state", "new"]);
+    assert_eq!(anew.status, Some(2));
+    assert_eq!(anew.err, again.err);
+    scan(&bench, &["one", "--state", "one-state"]);
+    scan(&bench, &["other", "--state", "other-state"]);
+    let crossed = scan(&bench, &["one", "--state", "other-state"]);
+    assert_eq!(crossed.status, Some(2));
+    assert!(crossed.err.contains("one: "), "{crossed:?}");
+    for folder in ["out", "one", "other"] {
+        assert_eq!(names(&bench, folder), ["part-00000.parquet"]);
+    }
+    let held = fs::File::open(bench.path("one")).unwrap();
+    held.lock().unwrap();
+    let second = scan(&bench, &["one", "--state", "one-state"]);
+    assert_eq!(second.err, "wirewhy: one: is in use by another scan\n");
     let nowhere = bench.run(&SCAN[..5]);
     assert!(
         nowhere.err.contains("parquet goes into a folder"),

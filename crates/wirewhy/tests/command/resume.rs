@@ -111,6 +111,42 @@ fn a_journal_may_end_anywhere() {
     }
 }
 
+#[test]
+fn a_journal_that_is_not_as_it_was_written_is_refused() {
+    let bench = archive(30);
+    scan(&bench);
+    let expected = output(&bench);
+    let journal = fs::read_to_string(bench.path("state")).unwrap();
+    let lines: Vec<&str> = journal.split_inclusive('\n').collect();
+    let last = lines.len() - 1;
+    let mut damaged = Vec::new();
+    for at in [0, 1, 2, last / 2, last - 1] {
+        let mut lost = lines.clone();
+        lost.remove(at);
+        damaged.push(lost.concat());
+        let mut doubled = lines.clone();
+        doubled.insert(at, lines[at]);
+        damaged.push(doubled.concat());
+        let mut moved = lines.clone();
+        moved.swap(at, at + 1);
+        damaged.push(moved.concat());
+        let mut changed = lines.clone();
+        let other = lines[at].replacen(|letter| "0123456789".contains(letter), "x", 1);
+        changed[at] = &other;
+        damaged.push(changed.concat());
+    }
+    for state in damaged {
+        fs::write(bench.path("state"), &state).unwrap();
+        let refused = scan(&bench);
+        assert_eq!(refused.status, Some(2), "{refused:?}");
+        let says = refused.err.contains("state: line ") && refused.err.contains("is damaged")
+            || refused.err.contains("is not the state of a scan");
+        assert!(says && refused.err.lines().count() == 1, "{refused:?}");
+        assert!(output(&bench) == expected);
+        assert_eq!(fs::read_to_string(bench.path("state")).unwrap(), state);
+    }
+}
+
 fn summary(bench: &Bench) -> Json {
     records(&output(bench)).pop().unwrap()
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Seek as _, SeekFrom};
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Identity, Line, Made, Past, Place, Recordings, lines, read, write_line};
+use super::lines::{Check, append, read_lines};
+use super::{Entry, Identity, Line, Made, Past, Place, Recordings, read};
 use crate::exit::{Failure, in_words};
 use crate::scan::spelled::unspelled;
 
@@ -59,11 +60,13 @@ pub(super) fn rewrite(
         let mut entries = BufWriter::new(File::create(&new_journal)?);
         let mut keep = Keeper::new(place, next, journal, stale)?;
         let mut number = 0;
-        lines(journal, &mut |line| {
+        let (mut check, mut text) = (Check::default(), Vec::new());
+        read_lines(journal, &mut |line| {
             let line = match line {
-                Line::State { options, .. } => Line::State {
+                Line::State { options, name, .. } => Line::State {
                     options,
                     rewritten: next,
+                    name,
                 },
                 Line::File(entry) => {
                     number += 1;
@@ -74,7 +77,9 @@ pub(super) fn rewrite(
                 }
                 other => other,
             };
-            write_line(&mut entries, &line)
+            text.clear();
+            append(&mut text, &line, &mut check)?;
+            entries.write_all(&text)
         })?;
         keep.finish()?;
         entries.into_inner()?.sync_all()?;
@@ -114,7 +119,7 @@ impl Keeper {
             });
         }
         let (mut given_up, mut number) = (HashSet::new(), 0);
-        lines(journal, &mut |line| {
+        read_lines(journal, &mut |line| {
             if let Line::File(entry) = line {
                 if stale.contains(&number) && entry.digest.is_some() {
                     given_up.insert(entry.end);
