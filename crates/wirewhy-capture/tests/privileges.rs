@@ -264,7 +264,7 @@ const NO_RIGHTS: &str = "0000000000000000";
 
 fn child_reopens() {
     let mut source = Source::open(options("one")).unwrap();
-    let lowered = lower_privileges(Some("nobody"), Keep::Reopening).unwrap();
+    let lowered = lower_privileges(Some("nobody"), Keep::REOPENING).unwrap();
     assert_eq!(
         (lowered.user.as_str(), lowered.can_reopen),
         ("nobody", true)
@@ -307,7 +307,7 @@ fn parent_reopens(namespace: &Namespace) {
 
 fn child_keeps_nothing() {
     let mut source = Source::open(options("one")).unwrap();
-    let lowered = lower_privileges(Some("65534"), Keep::Nothing).unwrap();
+    let lowered = lower_privileges(Some("65534"), Keep::NOTHING).unwrap();
     assert_eq!(
         (lowered.user.as_str(), lowered.can_reopen),
         ("nobody", false)
@@ -347,20 +347,20 @@ fn parent_keeps_nothing(namespace: &Namespace) {
 fn child_refused() {
     let nobody = Some("nobody");
     assert_eq!(
-        lower_privileges(Some("no-such-user"), Keep::Nothing),
+        lower_privileges(Some("no-such-user"), Keep::NOTHING),
         Err(PrivilegeError::NoSuchUser("no-such-user".to_owned()))
     );
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || ended.recv());
     assert_eq!(
-        lower_privileges(nobody, Keep::Nothing),
+        lower_privileges(nobody, Keep::NOTHING),
         Err(PrivilegeError::Threads)
     );
     drop(end);
     let _ = thread.join();
     // The kernel takes a moment to forget a thread.
     let lowered = loop {
-        match lower_privileges(nobody, Keep::Nothing) {
+        match lower_privileges(nobody, Keep::NOTHING) {
             Err(PrivilegeError::Threads) => std::thread::yield_now(),
             other => break other,
         }
@@ -368,11 +368,11 @@ fn child_refused() {
     assert!(lowered.is_ok(), "{lowered:?}");
     let daemon = "daemon".to_owned();
     assert_eq!(
-        lower_privileges(Some("daemon"), Keep::Nothing),
+        lower_privileges(Some("daemon"), Keep::NOTHING),
         Err(PrivilegeError::NotRoot { user: daemon })
     );
     // Who one is already, one can become.
-    assert!(lower_privileges(nobody, Keep::Nothing).is_ok());
+    assert!(lower_privileges(nobody, Keep::NOTHING).is_ok());
 }
 
 fn parent_refused(namespace: &Namespace) {
@@ -384,7 +384,7 @@ fn child_granted() {
         Err(LiveError { kind, .. }) => say(&kind.to_string()),
         Ok(mut source) => {
             assert_eq!(status("CapPrm"), CAP_NET_RAW);
-            let lowered = lower_privileges(None, Keep::Reopening).unwrap();
+            let lowered = lower_privileges(None, Keep::REOPENING).unwrap();
             assert!(lowered.can_reopen);
             assert_eq!(
                 (status("CapEff").as_str(), status("CapPrm").as_str()),

@@ -44,7 +44,7 @@ pub use ladder::{Ladder, PacketChoice};
 pub use live::{LiveReporter, LiveText, Screen, Status};
 pub use look::{Color, Look};
 pub use markdown::Markdown;
-pub use metrics::{Metrics, Sums};
+pub use metrics::{EvidenceSums, Metrics, Sums};
 pub use names::Names;
 pub use packets::{PacketRow, PacketSource, Packets, PacketsNdjson, PacketsText};
 pub use reporter::Reporter;

@@ -34,6 +34,7 @@ pub struct Metrics {
     kernel_dropped: Counter,
     interface_dropped: Counter,
     given_up: Counter,
+    evidence: Family<[(&'static str, &'static str); 1], Counter>,
     followed: Gauge,
     table_limit: Gauge,
     memory: Gauge,
@@ -56,10 +57,36 @@ pub struct Sums {
     pub interface_dropped: u64,
     /// Connections given up because the table was full.
     pub given_up: u64,
+    /// Files of evidence.
+    pub evidence: EvidenceSums,
     /// Connections being followed.
     pub followed: u64,
     /// Memory held, in bytes, where the system tells.
     pub memory: Option<u64>,
+}
+
+/// What became of the evidence of failed connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EvidenceSums {
+    /// Files written.
+    pub written: u64,
+    /// Files removed to make room for others.
+    pub removed: u64,
+    /// Connections without a file because there were too many at once.
+    pub passed_over: u64,
+    /// Connections without a file because it could not be written.
+    pub failed: u64,
+}
+
+impl EvidenceSums {
+    fn by_result(self) -> [(&'static str, u64); 4] {
+        [
+            ("written", self.written),
+            ("removed", self.removed),
+            ("passed_over", self.passed_over),
+            ("failed", self.failed),
+        ]
+    }
 }
 
 const ROLES: [Role; 5] = [
@@ -94,6 +121,7 @@ impl Metrics {
             kernel_dropped: Counter::default(),
             interface_dropped: Counter::default(),
             given_up: Counter::default(),
+            evidence: Family::default(),
             followed: Gauge::default(),
             table_limit: Gauge::default(),
             memory: Gauge::default(),
@@ -110,6 +138,9 @@ impl Metrics {
                 let labels = [("culprit", role.name()), ("severity", severity.name())];
                 let _ = metrics.culprits.get_or_create(&labels);
             }
+        }
+        for (result, _) in EvidenceSums::default().by_result() {
+            let _ = metrics.evidence.get_or_create(&[("result", result)]);
         }
         let build = [("version", env!("CARGO_PKG_VERSION"))];
         metrics.build.get_or_create(&build).set(1);
@@ -166,6 +197,12 @@ impl Metrics {
         ] {
             registry.register(name, help, counter.clone());
         }
+        registry.register(
+            "evidence_files",
+            "Files of evidence by what became of them: written, removed to make room, passed over because too many came at once, \
+             failed to be written",
+            self.evidence.clone(),
+        );
         registry.register_with_unit(
             "tcp_handshake",
             "Time from the SYN to the ACK of the SYN-ACK",
@@ -233,6 +270,10 @@ impl Metrics {
             (&self.interface_dropped, sums.interface_dropped),
             (&self.given_up, sums.given_up),
         ] {
+            counter.inc_by(sum.saturating_sub(counter.get()));
+        }
+        for (result, sum) in sums.evidence.by_result() {
+            let counter = self.evidence.get_or_create(&[("result", result)]);
             counter.inc_by(sum.saturating_sub(counter.get()));
         }
         set(&self.followed, sums.followed);

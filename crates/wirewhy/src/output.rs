@@ -1,12 +1,14 @@
 //! Where the output goes: standard output, or a file.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::exit::Failure;
+use crate::exit::{Failure, in_words};
 use crate::terminal::Target;
 
 /// Buffered output with a name for error messages.
@@ -35,6 +37,35 @@ impl Output {
         Ok(Output::into_file(file, path))
     }
 
+    /// As [`open`](Output::open). Where the flag that comes with it is raised, the next writing opens the file of this name anew,
+    /// which is another one if the old one was renamed. No flag where the output is no regular file.
+    pub(crate) fn reopened(
+        path: Option<&Path>,
+        reads: &[PathBuf],
+    ) -> Result<(Output, Option<Arc<AtomicBool>>), Failure> {
+        let output = Output::open(path, reads)?;
+        let is_file = |path: &&Path| fs::metadata(path).is_ok_and(|data| data.is_file());
+        let Some(path) = path.filter(|path| *path != Path::new("-")).filter(is_file) else {
+            return Ok((output, None));
+        };
+        let due = Arc::new(AtomicBool::new(false));
+        let file = append_to(path).map_err(|error| output.failure(&error))?;
+        let path = path.to_path_buf();
+        let name = output.name;
+        let writer = buffered(Box::new(Reopened {
+            file,
+            path,
+            due: Arc::clone(&due),
+        }));
+        let target = Target::Elsewhere;
+        let output = Output {
+            writer,
+            name,
+            target,
+        };
+        Ok((output, Some(due)))
+    }
+
     /// Output into a file that is open, from where it stands.
     pub(crate) fn into_file(file: File, path: &Path) -> Output {
         Output {
@@ -61,6 +92,38 @@ impl Output {
     pub(crate) fn close(mut self) -> Result<(), Failure> {
         self.writer.flush().map_err(|error| self.failure(&error))
     }
+}
+
+/// A file that is opened anew where it is due.
+struct Reopened {
+    file: File,
+    path: PathBuf,
+    due: Arc<AtomicBool>,
+}
+
+impl Write for Reopened {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.due.swap(false, Ordering::Relaxed) {
+            match append_to(&self.path) {
+                Ok(file) => self.file = file,
+                Err(error) => complain(&format!(
+                    "{}: cannot be opened anew, and the old file is written on: {}",
+                    self.path.display(),
+                    in_words(&error)
+                )),
+            }
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// What stands in the file already stays.
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
 }
 
 /// As much as a pipe holds.

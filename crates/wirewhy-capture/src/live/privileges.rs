@@ -1,18 +1,37 @@
 //! Laying down rights once the interfaces are open.
 //!
 //! A program that captures began as root, or with `CAP_NET_RAW`. Open interfaces need no right at all; opening one again
-//! that was removed and made anew needs `CAP_NET_RAW` once more. So that is all that may stay, and it stays asleep:
-//! permitted and not effective, raised for the moment of opening.
+//! that was removed and made anew needs `CAP_NET_RAW` once more. It may stay, and stays asleep: permitted and not
+//! effective, raised for the moment of opening. A program that goes on as root may have to read and write what belongs to
+//! others: `CAP_DAC_READ_SEARCH` and `CAP_DAC_OVERRIDE` may stay for that. Nothing else does.
 
 use std::fmt;
 
-/// What of the rights stays.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Keep {
-    /// What opening an interface again takes.
-    Reopening,
-    /// Nothing. An interface that was removed and made anew is then lost; one that was only down is not.
-    Nothing,
+/// What of the rights stays, where the program has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Keep {
+    /// What opening an interface again takes. Without it an interface that was removed and made anew is lost; one that was
+    /// only down is not.
+    pub reopening: bool,
+    /// What reading the files of others takes.
+    pub reading: bool,
+    /// What writing into the folders of others takes.
+    pub writing: bool,
+}
+
+impl Keep {
+    /// Nothing.
+    pub const NOTHING: Keep = Keep {
+        reopening: false,
+        reading: false,
+        writing: false,
+    };
+
+    /// What opening an interface again takes, and nothing else.
+    pub const REOPENING: Keep = Keep {
+        reopening: true,
+        ..Keep::NOTHING
+    };
 }
 
 /// What the program is after laying down rights.
@@ -118,20 +137,21 @@ mod linux {
             return Err(PrivilegeError::Threads);
         }
         let user = user.map(find).transpose()?;
-        let kept = may_keep(keep);
-        let can_reopen = !kept.is_empty();
+        let asleep = held(keep.reopening.then_some(Capability::CAP_NET_RAW));
+        let can_reopen = !asleep.is_empty();
+        let reading = keep.reading.then_some(Capability::CAP_DAC_READ_SEARCH);
+        let writing = keep.writing.then_some(Capability::CAP_DAC_OVERRIDE);
+        let awake = held(reading.into_iter().chain(writing));
+        let kept: CapsHashSet = asleep.union(&awake).copied().collect();
         lay_down_sets()?;
         if let Some(user) = &user {
             become_user(user)?;
         }
-        step(
-            "leaving rights",
-            caps::set(None, CapSet::Effective, &CapsHashSet::new()),
-        )?;
+        step("leaving rights", caps::set(None, CapSet::Effective, &awake))?;
         step("leaving rights", caps::set(None, CapSet::Permitted, &kept))?;
         LAID_DOWN.store(!can_reopen, Ordering::Relaxed);
         step("no_new_privs", prctl::set_no_new_privs())?;
-        if !is_lowered(user.as_ref(), &kept) {
+        if !is_lowered(user.as_ref(), &kept, &awake) {
             return Err(PrivilegeError::Kept);
         }
         let name = user.map_or_else(|| User::from_uid(Uid::effective()).ok().flatten(), Some);
@@ -166,12 +186,11 @@ mod linux {
         caps::has_cap(None, CapSet::Effective, right).unwrap_or(false)
     }
 
-    /// The rights to keep, as far as the program has them.
-    fn may_keep(keep: Keep) -> CapsHashSet {
-        let right = Capability::CAP_NET_RAW;
-        let has = caps::has_cap(None, CapSet::Permitted, right).unwrap_or(false);
-        let kept = (keep == Keep::Reopening && has).then_some(right);
-        kept.into_iter().collect()
+    /// Those of the rights that the program has.
+    fn held(rights: impl IntoIterator<Item = Capability>) -> CapsHashSet {
+        let has =
+            |right: &Capability| caps::has_cap(None, CapSet::Permitted, *right).unwrap_or(false);
+        rights.into_iter().filter(has).collect()
     }
 
     /// Lays down what could be passed on to other programs.
@@ -207,13 +226,13 @@ mod linux {
     }
 
     /// Whether everything is as it is meant to be, by asking for it.
-    fn is_lowered(user: Option<&User>, kept: &CapsHashSet) -> bool {
+    fn is_lowered(user: Option<&User>, kept: &CapsHashSet, awake: &CapsHashSet) -> bool {
         let holds = |set, expected: &CapsHashSet| {
             caps::read(None, set).is_ok_and(|found| found == *expected)
         };
         let none = CapsHashSet::new();
         let rights = holds(CapSet::Permitted, kept)
-            && holds(CapSet::Effective, &none)
+            && holds(CapSet::Effective, awake)
             && holds(CapSet::Inheritable, &none)
             && holds(CapSet::Ambient, &none);
         let is_user = user.is_none_or(|user| {

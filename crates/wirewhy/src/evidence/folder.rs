@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind};
 use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use wirewhy_detect::Judged;
@@ -283,22 +284,28 @@ fn code_of(name: &str) -> Option<&str> {
     }
 }
 
+/// Who may read evidence: its owner and its group, whatever mask the program was started with.
+const FILE_MODE: u32 = 0o640;
+const FOLDER_MODE: u32 = 0o750;
+
 /// What was said between others is nobody else's business.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // Never through a link that somebody laid there.
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
-    options.open(path)
+    options.write(true).create_new(true).mode(FILE_MODE);
+    let file = options.open(path)?;
+    file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+    Ok(file)
 }
 
+/// Makes a folder where there is none.
 fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o750);
-    builder.create(path)
+    builder.recursive(true).mode(FOLDER_MODE).create(path)?;
+    fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
 }
 
 /// How many files may be written now: a bucket that time fills.

@@ -9,6 +9,9 @@ mod lookups;
 #[cfg(target_os = "linux")]
 mod network;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod operator;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 #[cfg(target_os = "linux")]

@@ -114,7 +114,22 @@ const PATIENCE: Duration = Duration::from_secs(45);
 impl Watch {
     /// Starts it, and waits until it listens.
     pub(crate) fn start(arguments: &[&str]) -> Watch {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_wirewhy"))
+        Watch::spawn(&mut Command::new(env!("CARGO_BIN_EXE_wirewhy")), arguments)
+    }
+
+    /// As [`start`](Watch::start), under this mask for the modes of new files.
+    pub(crate) fn masked(mask: &str, arguments: &[&str]) -> Watch {
+        let run = [
+            "-c",
+            "umask $0; exec \"$@\"",
+            mask,
+            env!("CARGO_BIN_EXE_wirewhy"),
+        ];
+        Watch::spawn(Command::new("sh").args(run), arguments)
+    }
+
+    fn spawn(command: &mut Command, arguments: &[&str]) -> Watch {
+        let mut child = command
             .arg("live")
             .args(arguments)
             .env_remove("XDG_CONFIG_HOME")

@@ -10,7 +10,7 @@ use wirewhy_capture::Interface;
 use wirewhy_detect::{Finding, Judged, Outcome, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::{Frame, Interval, Timestamp};
-use wirewhy_report::{CaptureSummary, LiveReporter, Metrics, Status, View};
+use wirewhy_report::{CaptureSummary, EvidenceSums, LiveReporter, Metrics, Status, View};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::output::complain;
@@ -46,6 +46,17 @@ impl<'a> Ears<'a> {
 
     pub(super) fn metrics(&self) -> Option<&Metrics> {
         self.metrics.as_deref()
+    }
+
+    /// What became of the evidence so far.
+    pub(super) fn evidence(&self) -> EvidenceSums {
+        let counts = self.casebook.as_ref().map(Casebook::counts);
+        counts.map_or_else(EvidenceSums::default, |counts| EvidenceSums {
+            written: counts.written,
+            removed: counts.removed,
+            passed_over: counts.passed_over,
+            failed: counts.failed,
+        })
     }
 
     /// Keeps a frame for the evidence.

@@ -1,17 +1,18 @@
 //! Metrics over HTTP/1.1: one resource, read only.
 
+use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wirewhy_report::Metrics;
 
 use crate::exit::{Failure, in_words};
 
-/// How many scrapes are answered at once.
+/// How many requests are open at once. One more makes the oldest give way: who reads slowly or sends slowly keeps no other
+/// from an answer.
 const MOST_AT_ONCE: usize = 16;
 
 /// How many bytes the head of a request may have.
@@ -20,9 +21,8 @@ const LONGEST_HEAD: usize = 8 << 10;
 /// How many header fields a request may have.
 const MOST_FIELDS: usize = 64;
 
-/// How long one read or write may take, and how many reads a head may need.
-const PATIENCE: Duration = Duration::from_secs(2);
-const MOST_READS: usize = 16;
+/// How long a request and its answer may take together.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -46,26 +46,22 @@ pub(super) fn bind(address: &str, remote: bool) -> Result<TcpListener, Failure> 
 
 /// Answers from a thread of its own.
 pub(super) fn serve(listener: TcpListener, metrics: Arc<Metrics>) -> Result<(), Failure> {
-    let busy = Arc::new(AtomicUsize::new(0));
+    let open = Arc::new(Open::default());
     let accept = move || {
-        for stream in listener.incoming() {
-            let Ok(stream) = stream else {
+        for (number, stream) in (0_u64..).zip(listener.incoming()) {
+            let Ok(stream) = stream.and_then(|stream| open.add(number, stream)) else {
                 // Out of descriptors, most likely: they come back.
                 thread::sleep(Duration::from_millis(100));
                 continue;
             };
-            if busy.fetch_add(1, Ordering::AcqRel) >= MOST_AT_ONCE {
-                busy.fetch_sub(1, Ordering::AcqRel);
-                continue;
-            }
-            let (metrics, done) = (Arc::clone(&metrics), Arc::clone(&busy));
+            let (metrics, done) = (Arc::clone(&metrics), Arc::clone(&open));
             let answer = move || {
-                // Who asked and left is not told.
+                // A failure concerns only the client, and it has left.
                 let _ = answer(stream, &metrics);
-                done.fetch_sub(1, Ordering::AcqRel);
+                done.remove(number);
             };
             if thread::Builder::new().spawn(answer).is_err() {
-                busy.fetch_sub(1, Ordering::AcqRel);
+                open.remove(number);
             }
         }
     };
@@ -74,6 +70,65 @@ pub(super) fn serve(listener: TcpListener, metrics: Arc<Metrics>) -> Result<(), 
         .spawn(accept)
         .map(drop)
         .map_err(|error| Failure::new(format!("--metrics: {}", in_words(&error))))
+}
+
+/// The requests that are open, by number, the oldest first.
+#[derive(Default)]
+struct Open(Mutex<VecDeque<(u64, TcpStream)>>);
+
+impl Open {
+    /// Adds one, and ends the oldest if there are too many.
+    fn add(&self, number: u64, stream: TcpStream) -> io::Result<TcpStream> {
+        let handle = stream.try_clone()?;
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.push_back((number, handle));
+        if open.len() > MOST_AT_ONCE
+            && let Some((_, oldest)) = open.pop_front()
+        {
+            // Its thread finds the connection closed. If it is closed already, so much the better.
+            let _ = oldest.shutdown(Shutdown::Both);
+        }
+        Ok(stream)
+    }
+
+    fn remove(&self, number: u64) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(other, _)| *other != number);
+    }
+}
+
+/// A connection on which nothing is waited for beyond a moment.
+struct Timed {
+    stream: TcpStream,
+    until: Instant,
+}
+
+impl Timed {
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(left)
+    }
+}
+
+impl io::Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.left()?))?;
+        self.stream.read(buffer)
+    }
+}
+
+impl io::Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.left()?))?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 /// What is said to a request.
@@ -100,19 +155,14 @@ impl Response {
     }
 }
 
-fn answer(mut stream: TcpStream, metrics: &Metrics) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn answer(stream: TcpStream, metrics: &Metrics) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    let mut stream = Timed { stream, until };
     let mut head = Vec::new();
     let mut chunk = [0; 2048];
-    let mut reads = 0;
     let response = loop {
         if let Some(response) = respond(&head, metrics) {
             break response;
-        }
-        reads += 1;
-        if reads > MOST_READS {
-            break Response::error("408 Request Timeout");
         }
         let read = stream.read(&mut chunk)?;
         if read == 0 {
@@ -135,7 +185,7 @@ fn answer(mut stream: TcpStream, metrics: &Metrics) -> io::Result<()> {
     if !head_only {
         stream.write_all(body.as_bytes())?;
     }
-    stream.shutdown(std::net::Shutdown::Write)?;
+    stream.stream.shutdown(Shutdown::Write)?;
     // Closing with unread input would reset the connection before the answer is read.
     let _ = stream.read(&mut chunk);
     Ok(())

@@ -35,12 +35,13 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
         setup.options.recorder = Some(recorder(args, &setup));
     }
     let stop = signals::watch().map_err(Failure::new)?;
+    let hangup = signals::hangup().map_err(Failure::new)?;
     let listener = match &args.metrics {
         Some(address) => Some(endpoint::bind(address, args.metrics_allow_remote)?),
         None => None,
     };
     let feeder = feeder(args, &setup, &stop)?;
-    let mut output = Output::open(
+    let (mut output, reopen) = Output::reopened(
         args.common.output.as_deref(),
         &setup.reads(args.follow.as_slice()),
     )?;
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
             }
         ));
     }
-    let plan = Plan::new(args, &setup, stop);
+    let plan = Plan::new(args, &setup, stop, (hangup, reopen));
     let screen = screen(output.target());
     let view = setup.view(args.all, args.min_severity);
     let mut reporter = reporter(args, &setup, &view, screen, &mut output);
@@ -95,17 +96,21 @@ fn feeder(args: &LiveArgs, setup: &Setup, stop: &Arc<AtomicBool>) -> Result<Feed
 
 /// Everything is open that takes rights to open. Before any thread begins: rights belong to threads.
 fn lay_down_rights(args: &LiveArgs) -> Result<(), Failure> {
-    // Files to come may be anybody's.
-    if args.follow.is_some() {
-        return Ok(());
-    }
     let user = args.user.as_deref();
-    // Root without its rights cannot write into the folders of others.
-    if user.is_none() && args.evidence.is_some() && is_root() {
-        return Ok(());
-    }
-    match lower_privileges(user, Keep::Reopening) {
+    let stays_root = user.is_none() && is_root();
+    let keep = Keep {
+        reopening: args.follow.is_none(),
+        // Files to come may be anybody's.
+        reading: args.follow.is_some(),
+        // Root without its rights cannot write into the folders of others.
+        writing: stays_root && args.evidence.is_some(),
+    };
+    match lower_privileges(user, keep) {
         Err(error) if user.is_some() => Err(Failure::new(format!("--user: {error}"))),
+        Err(error) if stays_root => {
+            complain(&format!("goes on with all rights of root: {error}"));
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

@@ -41,10 +41,19 @@ pub(super) struct Plan {
     duration: Option<Interval>,
     count: Option<u64>,
     stop: Arc<AtomicBool>,
+    /// Raised where the terminal was closed, or the output is to be opened anew.
+    hangup: Arc<AtomicBool>,
+    /// Raised to open the output anew; nothing where it is no file.
+    reopen: Option<Arc<AtomicBool>>,
 }
 
 impl Plan {
-    pub(super) fn new(args: &LiveArgs, setup: &Setup, stop: Arc<AtomicBool>) -> Plan {
+    pub(super) fn new(
+        args: &LiveArgs,
+        setup: &Setup,
+        stop: Arc<AtomicBool>,
+        (hangup, reopen): (Arc<AtomicBool>, Option<Arc<AtomicBool>>),
+    ) -> Plan {
         let connections = args.max_connections;
         Plan {
             options: EngineOptions {
@@ -59,6 +68,8 @@ impl Plan {
             duration: args.duration.map(|duration| duration.0),
             count: args.count,
             stop,
+            hangup,
+            reopen,
         }
     }
 }
@@ -172,7 +183,13 @@ impl<'a> Session<'a> {
         self.ears.write_evidence(passed, self.feeder.interfaces())?;
         self.count();
         let status = self.status();
-        self.ears.pulse(time, &status)
+        self.ears.pulse(time, &status)?;
+        // The pulse has written everything: what comes next begins a line.
+        if self.plan.hangup.swap(false, Ordering::Relaxed) {
+            let end = self.plan.reopen.as_ref().unwrap_or(&self.plan.stop);
+            end.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn status(&self) -> Status {
@@ -207,19 +224,24 @@ impl<'a> Session<'a> {
             kernel_dropped: self.statistics.dropped_by_system.unwrap_or(0),
             interface_dropped: self.statistics.dropped_by_interface.unwrap_or(0),
             given_up: standing.given_up,
+            evidence: self.ears.evidence(),
             followed: standing.following,
             memory: self.memory,
         });
     }
 
-    /// Takes in what passed before now and is still on its way.
+    /// Takes in what passed before now and is still on its way, or waits in the kernel's buffer.
     fn drain(&mut self) -> io::Result<()> {
         let until = now();
         let delay = Interval(i64::try_from(MOST_DELAY.as_nanos()).unwrap_or(i64::MAX));
         let last = until.after(delay).after(delay);
+        let counted = self.feeder.statistics();
+        let waiting = counted.received.unwrap_or(0);
+        let waiting = waiting.saturating_sub(counted.dropped_by_system.unwrap_or(0));
         while self.latest <= until {
             let came = self.pull(WAIT)?;
-            if came == Came::Nothing && now() > until.after(delay) || now() > last {
+            let is_late = now() > last && self.feeder.packets() >= waiting;
+            if came == Came::Nothing && now() > until.after(delay) || is_late {
                 break;
             }
         }
