@@ -1,13 +1,14 @@
-//! MQTT 3.1, 3.1.1 and 5: CONNACK, and the DISCONNECT of a server.
+//! MQTT 3.1, 3.1.1 and 5: CONNACK, and the DISCONNECT with which a server ends a session.
 
 use super::Refusal;
 use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading, any, begins_with};
 use crate::shared_state::SharedState;
-use crate::types::{AppProtocol, Framing, Input, Role, Step, Transport, Unreadable};
+use crate::types::{AppProtocol, Framing, Input, Mark, Role, Step, Transport, Unreadable};
 
 const CONNECT: u8 = 0x10;
 const CONNACK: u8 = 0x20;
+pub(super) const DISCONNECT: u8 = 0xe0;
 
 /// The longest answer looked at.
 const MAX_ANSWER: usize = 1024;
@@ -104,6 +105,17 @@ impl Parser for Reader {
     fn framing(&self, _position: Position, _shared: &SharedState) -> Framing {
         Framing::Unknown(Unreadable::Unframed)
     }
+}
+
+/// A server's DISCONNECT of MQTT 5 with a reason code that is an error (section 3.14.2.1), as a whole segment.
+pub(super) fn disconnect(payload: &[u8], mark: Mark) -> Option<Refusal> {
+    let (length, body) = packet(payload, DISCONNECT)?.ok()?;
+    let (&code, properties) = body.split_first()?;
+    let known = matches!(code, 0x80..=0x83 | 0x87 | 0x89 | 0x8b | 0x8d..=0xa2);
+    (body.len() == length && known).then(|| {
+        let reason = reason_string(properties).unwrap_or(&[]);
+        Refusal::numbered(AppProtocol::Mqtt, code, reason, mark)
+    })
 }
 
 /// The Reason String among the properties of an answer (MQTT 5 section 3.2.2.3.9), where no property that is not known

@@ -3,7 +3,7 @@
 
 use wirewhy_packet::Timestamp;
 
-use super::{Refusal, amqp, tds};
+use super::{Refusal, amqp, mqtt, tds};
 use crate::types::{AppProtocol, Mark};
 use crate::upgrade::{ldap, mysql, postgresql};
 
@@ -11,8 +11,8 @@ use crate::upgrade::{ldap, mysql, postgresql};
 const LONGEST: usize = 1024;
 
 /// A server's segment as the notice that it ends the session, if the segment as a whole is nothing else: a fatal error of
-/// PostgreSQL, an error of MySQL or SQL Server after which it closes, AMQP's Connection.Close, LDAP's Notice of Disconnection
-/// (RFC 4511 section 4.4.1).
+/// PostgreSQL, an error of MySQL or SQL Server after which it closes, AMQP's Connection.Close, MQTT 5's DISCONNECT, LDAP's Notice
+/// of Disconnection (RFC 4511 section 4.4.1).
 ///
 /// `frame` and `time` are where the segment was seen. `None` for everything else, by its first byte in nearly every case.
 #[must_use]
@@ -26,6 +26,7 @@ pub fn closing_notice(payload: &[u8], frame: u64, time: Timestamp) -> Option<Ref
         [0x30, ..] => ldap::notice(payload, mark),
         [1, 0, 0, 0, 0, ..] => amqp::closing(payload, mark),
         [4, 1, ..] => tds::fatal(payload, mark),
+        [mqtt::DISCONNECT, ..] => mqtt::disconnect(payload, mark),
         [_, _, 0, 0, 0xff, ..] => mysql::fatal(payload, mark),
         _ => None,
     };
@@ -39,7 +40,7 @@ impl Refusal {
     /// Whether one segment proves it, so that what the connection began with need not be known.
     #[must_use]
     pub fn proves_itself(&self) -> bool {
-        self.protocol != AppProtocol::MySql
+        !matches!(self.protocol, AppProtocol::MySql | AppProtocol::Mqtt)
     }
 }
 
@@ -77,6 +78,8 @@ mod tests {
             (amqp, AppProtocol::Amqp, "320"),
             (&ldap, AppProtocol::Ldap, "52"),
             (tds, AppProtocol::Tds, "596"),
+            (b"\xe0\x01\x8e", AppProtocol::Mqtt, "142"),
+            (b"\xe0\x09\x8b\x07\x1f\0\x04bye!", AppProtocol::Mqtt, "139"),
         ] {
             assert_eq!(
                 told(bytes),
@@ -95,6 +98,11 @@ mod tests {
             b"\x30\x0c\x02\x01\x02\x65\x07\x0a\x01\0\x04\0\x04\0",
             b"\x01\0\0\0\0\0\x05\0\x0a\0\x33\xce",
             b"\x04\x01\0\x1b\0\0\x01\0\xaa\x10\0\x54\x02\0\0\x01\x10\x01\0x\0\0\0\0\0\0\0",
+            // MQTT: a client's leave, one with a will, a code that no server sends, and more behind the packet.
+            b"\xe0\x00",
+            b"\xe0\x02\x04\0",
+            b"\xe0\x02\x86\0",
+            b"\xe0\x01\x8e\x30",
             b"Everything",
             b"",
         ] {

@@ -19,7 +19,7 @@ pub(crate) const RECORD: Record = Record {
     means: "The connection came up, and the service itself turned the client away, or ended the session, and said why: a wrong \
             password, a rule that does not admit this client, no room for another one, a service that starts or stops.",
     recognised: "An error in the service's own protocol before it accepted the client: PostgreSQL and MySQL errors, SQL Server's error \
-                 token, an LDAP result of a bind, the errors of Redis that turn clients away, AMQP's Connection.Close, MQTT's CONNACK, \
+                 token, an LDAP result of a bind, the errors of Redis that turn clients away, AMQP's Connection.Close, MQTT's CONNACK and DISCONNECT, \
                  SMTP 4xx and 5xx to the connection, EHLO, AUTH or MAIL, IMAP and POP3 to a login, SSH's disconnect. Code and message are \
                  the service's. Only what is in the clear, or was decrypted.",
     look_alikes: "A refusal after which the same connection is accepted (another password, another method) is none. Errors of single \
