@@ -1,10 +1,10 @@
 //! `http.error-status`: the server answered that it will not or cannot.
 
 use wirewhy_flow::Connection;
-use wirewhy_protocol::{Purpose, Refusals, RetryAfter, TlsComplaint};
+use wirewhy_protocol::{Purpose, Refusals, TlsComplaint};
 
 use super::{
-    after, answer_frames, asked_for, facts, is_proved, refusals, status, unsettled, worst,
+    after, answer_frames, asked_for, facts, is_proved, refusals, status, unsettled, wait, worst,
     written_by,
 };
 use crate::wording::{count, socket, span};
@@ -123,7 +123,7 @@ fn words(kind: &Refusals, severity: Severity) -> String {
             _ => scheme,
         };
     }
-    if let Some(RetryAfter::Seconds(seconds)) = detail.retry_after {
+    if let Some(seconds) = wait(kind) {
         let obeyed = kind.asked_again.map_or(String::new(), |again| {
             let early = again.as_secs_f64() < seconds as f64;
             let early = if early { ", too early" } else { "" };
@@ -287,6 +287,38 @@ mod tests {
             "{}",
             found.summary
         );
+    }
+
+    #[test]
+    fn a_date_to_come_back_at_is_held_against_the_time_of_the_answer() {
+        // The trace begins at 03:04:05 of this day; the first answer comes 60 ms later, the second request 80 ms after it.
+        for date in [
+            "Fri, 02 Jan 2026 03:04:35 GMT",
+            "Friday, 02-Jan-26 03:04:35 GMT",
+            "Fri Jan  2 03:04:35 2026",
+        ] {
+            let header = format!("Retry-After: {date}\r\n");
+            let busy = ("GET /a", "503 Service Unavailable", &*header, "");
+            let found = only(&exchanges(&[busy, busy]));
+            let words = "asks to wait 30 s; the client went on after 80 ms, too early";
+            assert!(found.summary.contains(words), "{}", found.summary);
+            let facts = format!("{:?}", found.facts);
+            assert!(
+                facts.contains("retry_after_seconds") && facts.contains(date),
+                "{facts}"
+            );
+        }
+        // What is past, or no date, is no wait.
+        for date in ["Fri, 02 Jan 2026 03:04:05 GMT", "Fri, 02 Jan 2026", "soon"] {
+            let header = format!("Retry-After: {date}\r\n");
+            let found = only(&exchanges(&[(
+                "GET /a",
+                "503 Service Unavailable",
+                &header,
+                "",
+            )]));
+            assert!(!found.summary.contains("to wait"), "{}", found.summary);
+        }
     }
 
     #[test]

@@ -78,6 +78,34 @@ fn times(exchange: &Exchange) -> (Option<Interval>, Option<Interval>) {
     )
 }
 
+/// How many seconds the client is to wait, from the first answer of this kind on; `None` where that is not said. A date is held
+/// against the capture's time, and says nothing where it is past already.
+fn wait(kind: &Refusals) -> Option<u64> {
+    let date = match kind.detail.retry_after.as_ref()? {
+        RetryAfter::Seconds(seconds) => return Some(*seconds),
+        RetryAfter::Date(date) => http_date(date)?,
+    };
+    let wait =
+        i128::from(date.as_second()) * 1_000_000_000 - i128::from(kind.first.answered.time.0);
+    u64::try_from(wait)
+        .ok()
+        .map(|wait| wait.div_ceil(1_000_000_000))
+}
+
+/// A date of HTTP in any of its forms (RFC 9110 section 5.6.7).
+fn http_date(text: &str) -> Option<jiff::Timestamp> {
+    const FORMS: [&str; 3] = [
+        "%a, %d %b %Y %H:%M:%S GMT",
+        "%A, %d-%b-%y %H:%M:%S GMT",
+        "%a %b %e %H:%M:%S %Y",
+    ];
+    let mut read = FORMS
+        .iter()
+        .filter_map(|form| jiff::civil::DateTime::strptime(form, text).ok());
+    let zoned = read.next()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(zoned.timestamp())
+}
+
 /// What every finding about an answer that refuses carries.
 fn facts(connection: &Connection, kind: &Refusals) -> Facts {
     let (server, transfer) = times(&kind.first);
@@ -112,10 +140,11 @@ fn facts(connection: &Connection, kind: &Refusals) -> Facts {
             facts = facts.with(name, text);
         }
     }
-    match &detail.retry_after {
-        Some(RetryAfter::Seconds(seconds)) => facts = facts.with("retry_after_seconds", *seconds),
-        Some(RetryAfter::Date(date)) => facts = facts.with("retry_after", &**date),
-        None => {}
+    if let Some(RetryAfter::Date(date)) = &detail.retry_after {
+        facts = facts.with("retry_after", &**date);
+    }
+    if let Some(seconds) = wait(kind) {
+        facts = facts.with("retry_after_seconds", seconds);
     }
     if let Some(after) = kind.asked_again {
         facts = facts.with("asked_again_seconds", after);
