@@ -27,7 +27,8 @@ pub struct Connection {
     pub first: Mark,
     /// Its latest frame, ICMP errors included.
     pub last: Mark,
-    /// What the application bytes show; `None` where there were none, or the connection was joined late.
+    /// What the application bytes show; `None` where there were none, or the connection was joined late
+    /// and nothing in it can be read from its middle on.
     pub app: Option<Box<AppFacts>>,
     /// The server's last segment with data, where it is the notice with which a service ends a session.
     pub notice: Option<Box<Refusal>>,

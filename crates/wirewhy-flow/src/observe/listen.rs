@@ -1,7 +1,9 @@
 //! Payload on its way to the conversation.
 
 use wirewhy_packet::Seq;
-use wirewhy_protocol::{CaptureContext, Role, begins_with_dns, begins_with_records, server_name};
+use wirewhy_protocol::{
+    CaptureContext, Role, begins_with_dns, begins_with_records, begins_with_request, server_name,
+};
 
 use super::Live;
 use crate::Side;
@@ -24,6 +26,9 @@ impl Live {
             return;
         }
         let first = segment.seq.advance(u32::from(segment.is_syn()));
+        if from == Side::Client {
+            self.join_at_request(segment, payload);
+        }
         let Some(at) = self.offset(from, first, payload) else {
             return;
         };
@@ -50,10 +55,26 @@ impl Live {
         }
     }
 
+    /// HTTP/1 that was joined in its middle begins anew with a request of a client that has acknowledged all that was seen of the
+    /// server: what the server sends next is the answer.
+    fn join_at_request(&mut self, segment: &Segment, payload: &[u8]) {
+        let [client, server] = &mut self.notes.places;
+        let tcp = [&self.connection.client.tcp, &self.connection.server.tcp];
+        let joined_late = tcp.iter().all(|side| side.isn.is_none());
+        if !joined_late || client.is_some() || server.is_some() || !segment.has_ack() {
+            return;
+        }
+        let [_, peer] = tcp;
+        if peer.next.is_none_or(|next| next == segment.ack) && begins_with_request(payload) {
+            *client = Some((segment.seq, 0));
+            *server = Some((segment.ack, 0));
+        }
+    }
+
     /// How many bytes of a side's stream come before a sequence number; `None` where its beginning was not seen.
     ///
-    /// Of a stream joined in its middle only TLS and DNS can be read: it begins with the first segment that begins with a
-    /// record, or that is whole messages.
+    /// Of a stream joined in its middle TLS and DNS can be read: it begins with the first segment that begins with a
+    /// record, or that is whole messages. HTTP/1 can, too: see [`Live::join_at_request`].
     fn offset(&mut self, side: Side, seq: Seq, payload: &[u8]) -> Option<u64> {
         let own = self.connection.side(side);
         let (isn, next) = (own.tcp.isn, own.tcp.next?);

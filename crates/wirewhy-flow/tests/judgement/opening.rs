@@ -100,6 +100,40 @@ fn a_conversation_joined_late_says_so_and_guesses_by_the_port() {
     assert!(late.is_open());
 }
 
+#[test]
+fn http_is_read_from_the_first_request_on() {
+    let talk = |acknowledged: u32| {
+        let late = only(&format!(
+            "0.00 < A 1:301(300) ack 1
+             0.01 < PA 301:401(100) ack 1
+             0.02 > PA 1:23(22) ack {acknowledged} \"GET /b HTTP/1.1\\r\\nHost:\"
+             0.03 > PA 23:29(6) ack 401 \" h\\r\\n\\r\\n\"
+             0.04 < PA 401:448(47) ack 29 \"HTTP/1.1 404 Not Found\\r\\nContent-Length: 2\\r\\n\\r\\nno\"
+             0.05 > PA 29:60(31) ack 448 \"GET /ccccc HTTP/1.1\\r\\nHost:h\\r\\n\\r\\n\"
+             0.06 < PA 448:486(38) ack 60 \"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n\""
+        ));
+        let app = late.app?;
+        let status = app
+            .http
+            .trouble
+            .as_ref()
+            .map(|trouble| trouble.refusals[0].status);
+        Some((app.http.requests, app.http.responses, status))
+    };
+    assert_eq!(talk(401), Some((2, 2, Some(404))));
+    // Where the server still sends when the client asks, what is acknowledged later begins it.
+    assert_eq!(talk(301), Some((1, 1, None)));
+}
+
+#[test]
+fn the_middle_of_a_body_is_no_request() {
+    let late = only(
+        "0.00 > A 1:27(26) ack 1 \"GET / HTTP/1.1 is a line\\r\\n\"
+         0.01 < PA 1:19(18) ack 27 \"HTTP/1.1 200 OK\\r\\n\\r\"",
+    );
+    assert!(late.app.is_none());
+}
+
 /// A whole ClientHello of TLS 1.2 for one cipher suite, and a ServerHello that takes it, as records.
 fn hellos() -> [String; 2] {
     let random = "5a".repeat(32);
@@ -143,10 +177,10 @@ fn a_server_hello_tells_the_server_too() {
 }
 
 #[test]
-fn nothing_but_tls_is_read_in_the_middle_of_a_stream() {
+fn nothing_else_is_read_in_the_middle_of_a_stream() {
     let late = only(
-        "0.00 > PA 1:17(16) ack 1 \"GET / HTTP/1.0\\r\\n\"
-         0.01 < PA 1:17(16) ack 17 \"HTTP/1.0 200 OK\\n\"",
+        "0.00 > PA 1:13(12) ack 1 \"GET a-value\\n\"
+         0.01 < PA 1:17(16) ack 13 \"HTTP/1.0 200 OK\\n\"",
     );
     assert_eq!(late.app, None);
 }

@@ -5,6 +5,7 @@ mod plain;
 mod probe;
 mod refusal;
 
+pub use probe::begins_with_request;
 pub(crate) use refusal::refusal_of;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! How a request is recognised.
 
+use memchr::memchr;
+
 use crate::protocol::begins_with;
 
 /// The longest method.
@@ -55,6 +57,17 @@ pub(super) fn is_request(bytes: &[u8]) -> Option<bool> {
         Some([]) | None => Some(false),
         Some(rest) => is_request_line(rest),
     }
+}
+
+/// Whether bytes from the middle of a stream plainly begin a request: a whole request line of HTTP/1.
+#[must_use]
+pub fn begins_with_request(bytes: &[u8]) -> bool {
+    if is_request_line(bytes) != Some(true) {
+        return false;
+    }
+    let line = memchr(b'\n', bytes).and_then(|end| bytes.get(..end));
+    line.and_then(|line| line.strip_suffix(b"\r"))
+        .is_some_and(|line| line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0"))
 }
 
 /// A request line: a method, then a target in one of the forms of RFC 9112 section 3.2.
