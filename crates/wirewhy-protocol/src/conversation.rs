@@ -1,11 +1,12 @@
 //! Both directions together.
 
+mod inside;
+
 use wirewhy_packet::Timestamp;
 
 use crate::CaptureContext;
 use crate::direction::Direction;
 use crate::facts::{AppFacts, SideFacts};
-use crate::ftp::FtpSession;
 use crate::http_facts::HttpFacts;
 use crate::shared_state::SharedState;
 use crate::types::{Framing, Mark, Role, Segment, What};
@@ -144,19 +145,6 @@ impl Conversation {
             + state.shared.tls.as_ref().map_or(0, |tls| tls.retained())
     }
 
-    /// The rest of a control connection of FTP, which continues inside TLS.
-    fn of_ftp(session: Box<FtpSession>) -> Conversation {
-        Conversation(Stage::Open(Box::new(State {
-            client: Direction::of_ftp(Role::Client),
-            server: Direction::of_ftp(Role::Server),
-            shared: SharedState {
-                ftp: Some(session),
-                ..SharedState::default()
-            },
-            decrypted: Conversation::new(),
-        })))
-    }
-
     fn segment(&mut self, role: Role, segment: Segment<'_>, context: &mut CaptureContext) -> bool {
         if let Stage::Open(state) = &mut self.0
             && state.side(role).passes_over(segment)
@@ -263,11 +251,8 @@ impl State {
             return;
         };
         for data in tls.take_decrypted() {
-            if !self.decrypted.has_begun()
-                && let Some(session) = self.shared.ftp.take()
-            {
-                self.decrypted = Conversation::of_ftp(session);
-                self.shared.ftp_inside = true;
+            if !self.decrypted.has_begun() {
+                self.decrypted = self.shared.goes_on();
             }
             if !self.decrypted.wants() {
                 return;

@@ -59,10 +59,10 @@ impl Direction {
         }
     }
 
-    /// A direction in the middle of a control connection of FTP.
-    pub(crate) fn of_ftp(role: Role) -> Direction {
+    /// A direction in the middle of a plaintext protocol.
+    pub(crate) fn within(protocol: AppProtocol, role: Role) -> Direction {
         Direction {
-            protocol: Some(AppProtocol::Ftp),
+            protocol: Some(protocol),
             parser: Some(Reader::Other(Box::new(Plaintext))),
             ..Direction::new(role)
         }

@@ -242,6 +242,19 @@ impl StartTls for Lines {
         self.admission.refusal()
     }
 
+    /// No greeting stands inside but that of ManageSieve (RFC 5804 section 2.2). FTP is read on as a session of its own.
+    fn inside(&self) -> Option<Box<dyn StartTls>> {
+        let answers = match self.kind {
+            Kind::Ftp | Kind::SmtpOrFtp | Kind::Irc => return None,
+            Kind::ManageSieve => 0,
+            Kind::Smtp | Kind::Pop3 | Kind::Nntp | Kind::Imap => 1,
+        };
+        Some(Box::new(Lines {
+            answers,
+            ..Lines::new(self.kind)
+        }))
+    }
+
     /// Whether a command says goodbye, or asks what the server is and can.
     fn is_small_talk(&self, line: &[u8]) -> bool {
         const WORDS: [&str; 13] = [

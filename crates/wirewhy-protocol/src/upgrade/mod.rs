@@ -170,6 +170,26 @@ impl UpgradeState {
         negotiation.reader.refusal().filter(|_| !agreed)
     }
 
+    /// The protocol that goes on inside TLS, and how it is read there, where its first bytes there do not show it.
+    pub(crate) fn inside(&self) -> Option<(AppProtocol, UpgradeState)> {
+        let negotiation = self.negotiation.as_deref()?;
+        let reader = negotiation.reader.inside()?;
+        let inside = Negotiation {
+            facts: Upgrade::new(negotiation.facts.protocol),
+            recognised: negotiation.recognised,
+            dialect: negotiation.dialect,
+            reader,
+            read: [0; 2],
+            over: [false; 2],
+            finished: false,
+        };
+        let state = UpgradeState {
+            negotiation: Some(Box::new(inside)),
+            ..UpgradeState::default()
+        };
+        Some((negotiation.recognised, state))
+    }
+
     #[cfg(test)]
     pub(crate) fn retained(&self) -> usize {
         let facts = |facts: &Upgrade| {

@@ -106,6 +106,14 @@ impl StartTls for MySql {
     fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_ref()
     }
+
+    /// The client's whole reply is the first inside.
+    fn inside(&self) -> Option<Box<dyn StartTls>> {
+        Some(Box::new(MySql {
+            greeted: true,
+            ..MySql::default()
+        }))
+    }
 }
 
 /// The first byte of an error, and of the messages of a login that goes on: another method, more data.

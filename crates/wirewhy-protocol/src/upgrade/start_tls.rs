@@ -36,6 +36,11 @@ pub(crate) trait StartTls: CloneStartTls + Debug + Send + Sync {
         None
     }
 
+    /// What reads the session inside TLS, where its first bytes there do not show which protocol it is.
+    fn inside(&self) -> Option<Box<dyn StartTls>> {
+        None
+    }
+
     /// The other direction was recognised as `protocol`, which may be more specific.
     fn learn(&mut self, _protocol: AppProtocol, _facts: &mut Upgrade) {}
 }
