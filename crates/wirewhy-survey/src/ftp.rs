@@ -439,6 +439,8 @@ impl Announced {
             }
         };
         let next = index.checked_add(1).and_then(|next| ftp.data.get(next));
+        let wanted = data.transfer.as_ref();
+        let wanted = wanted.filter(|_| data.refused_at_once().is_none());
         Announced {
             control: control.stream,
             by,
@@ -447,7 +449,7 @@ impl Announced {
                 time: data.asked.time,
             },
             until: next.map_or(control.last.time.after(LATE), |next| next.asked.time),
-            transfer: data.transfer.as_ref().map(|transfer| Transfer {
+            transfer: wanted.map(|transfer| Transfer {
                 verb: transfer.command.verb.name(),
                 code: transfer.ended.as_ref().map(|reply| reply.code),
                 aborted: transfer.aborted.is_some(),

@@ -178,7 +178,8 @@ pub struct FtpData {
     pub asked: Mark,
     /// The reply to it.
     pub agreed: Mark,
-    /// The transfer it is for, once the client asked for one.
+    /// The transfer it is for, once the client asked for one. Where a server connects before it replies to PORT, and reports that it
+    /// could not, that command and that reply.
     pub transfer: Option<FtpTransfer>,
 }
 
@@ -199,6 +200,16 @@ pub struct FtpTransfer {
     pub restart: u64,
     /// When the client asked to abort it.
     pub aborted: Option<Mark>,
+}
+
+impl FtpData {
+    /// The reply to the announcement by which the server reports that it could not connect.
+    #[must_use]
+    pub fn refused_at_once(&self) -> Option<&FtpReply> {
+        let transfer = self.transfer.as_ref()?;
+        let ended = transfer.ended.as_ref();
+        ended.filter(|_| transfer.command.mark == self.asked)
+    }
 }
 
 impl FtpTransfer {

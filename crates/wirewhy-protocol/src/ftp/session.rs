@@ -370,6 +370,13 @@ impl FtpSession {
             ("PORT" | "EPRT", 200..=299, Asks::Port(setup, address, port)) => {
                 self.announce(setup, Some(address), port, (command.mark, mark));
             }
+            // A server that connects before it replies, and could not.
+            ("PORT" | "EPRT", 421 | 425, Asks::Port(setup, address, port)) => {
+                self.announce(setup, Some(address), port, (command.mark, mark));
+                self.transfers(&command, false, |transfer| {
+                    transfer.ended = Some(silent(&reply));
+                });
+            }
             ("PASV", 227, _) => {
                 if let Some((address, port)) = address::passive(reply.text.as_bytes()) {
                     let marks = (command.mark, mark);

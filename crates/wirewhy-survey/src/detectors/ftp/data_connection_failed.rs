@@ -137,7 +137,8 @@ fn describe(
     mismatch: Option<&'static str>,
 ) -> Finding {
     let transfer = data.transfer.as_ref();
-    let what = transfer.map_or_else(
+    let wanted = transfer.filter(|_| data.refused_at_once().is_none());
+    let what = wanted.map_or_else(
         || "a transfer".to_owned(),
         |transfer| {
             let argument = transfer.command.argument.as_deref();
@@ -227,7 +228,7 @@ fn judge<'a>(
     let Some(candidate) = candidate else {
         let reply = transfer.and_then(|transfer| transfer.ended.as_ref());
         if let Some(foreign) = foreign
-            && reply.is_none_or(|reply| reply.code == 425)
+            && reply.is_none_or(|reply| reply.code == 425 || data.refused_at_once().is_some())
             && is_left(control, ftp, index)
         {
             return Some(Failed {
@@ -238,7 +239,8 @@ fn judge<'a>(
                 candidate: None,
             });
         }
-        return (reply?.code == 425).then(|| never_came(control, data));
+        let is_missing = reply?.code == 425 || data.refused_at_once().is_some();
+        return is_missing.then(|| never_came(control, data));
     };
     if !candidate.opened {
         let failure = candidate.failure?;
@@ -417,7 +419,10 @@ fn is_made_good(
     let Some(failed) = ftp.data.get(index) else {
         return false;
     };
-    let wanted = failed.transfer.as_ref().map(|transfer| &transfer.command);
+    let transfer = failed.transfer.as_ref();
+    let wanted = transfer
+        .filter(|_| failed.refused_at_once().is_none())
+        .map(|transfer| &transfer.command);
     let later = ftp.data.iter().enumerate().skip(index.saturating_add(1));
     later.into_iter().any(|(later, data)| {
         let Some(transfer) = data

@@ -166,6 +166,48 @@ fn an_active_connection_that_is_refused() {
 }
 
 #[test]
+fn a_server_that_connects_before_it_replies_to_port() {
+    let session = |reply: &str, connects: bool| {
+        let mut control = Control::new();
+        control.say(1.0, "> PORT 192,0,2,1,156,64");
+        control.say(6.0, &format!("< {reply}"));
+        if connects {
+            control.add("#2 client 192.0.2.9:45123\n#2 server 192.0.2.1:40000");
+            control.add(&unanswered(2, 1.1));
+        }
+        control.close(7.0);
+        control
+    };
+    let silent = session("421 Active data channel timed out.", true);
+    let found = failed(&silent);
+    for words in [
+        "the data connection of a transfer, announced by PORT as 192.0.2.1:40000, did not open: tcp.syn-unanswered (stream 1)",
+        "from port 45123",
+        "; the server answered 421",
+    ] {
+        assert!(found.summary.contains(words), "{}", found.summary);
+    }
+    let (judged, data) = run(&silent);
+    let mut replies = judged.findings.iter();
+    let reply = replies.find(|found| found.code == "ftp.error-reply");
+    assert_eq!(reply.unwrap().consequence_of, Some(RECORD.code));
+    assert!(
+        data[0].findings[0]
+            .summary
+            .contains("it is a data connection")
+    );
+    let unseen = failed(&session("425 Can't connect to specified address.", false));
+    assert!(
+        unseen.summary.contains("no SYN of the server"),
+        "{}",
+        unseen.summary
+    );
+    // A command that is refused is no attempt.
+    let (refused, _) = run(&session("500 Illegal PORT command.", false));
+    assert_eq!(refused.root_cause().unwrap().code, "ftp.error-reply");
+}
+
+#[test]
 fn a_client_that_never_connects() {
     let mut control = Control::new();
     control.say(1.0, "> EPSV");
