@@ -98,16 +98,18 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
 /// ([`Judged::put_into_words`]): an attempt that nothing answered or that the server refused, and that shows nothing else.
 #[must_use]
 pub fn judge_briefly(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -> Judged {
-    match plain_failure(&connection, limits) {
+    match plain_attempt(&connection, limits) {
         Some(finding) => Judged {
             connection,
-            findings: vec![finding],
+            findings: finding.into_iter().collect(),
         },
         None => judge(connection, limits, trust),
     }
 }
 
-fn plain_failure(connection: &Connection, limits: &Limits) -> Option<Finding> {
+/// What there is to say of an attempt that never opened and shows nothing else, which is nothing where the capture ended before
+/// an answer was due. `None` of any other connection.
+fn plain_attempt(connection: &Connection, limits: &Limits) -> Option<Option<Finding>> {
     let (client, server) = (&connection.client, &connection.server);
     let handshake = &connection.tcp.handshake;
     let unseen = client.tcp.counts.unseen_bytes + server.tcp.counts.unseen_bytes;
@@ -118,12 +120,13 @@ fn plain_failure(connection: &Connection, limits: &Limits) -> Option<Finding> {
     }
     match Signs::of(connection, limits) {
         Signs::NO_ANSWER if paws_drop::detect(connection, limits).is_none() => {
-            syn_unanswered::verdict(connection, limits)
+            Some(syn_unanswered::verdict(connection, limits))
         }
         Signs::RESET if connection.events.iter().all(refuses) => {
             // What came from another device than the host has more to say.
             refused::verdict(connection, limits)
                 .filter(|finding| finding.culprit.role == Role::Server)
+                .map(Some)
         }
         _ => None,
     }

@@ -116,6 +116,13 @@ impl Expiry {
         self.queue(class).len()
     }
 
+    /// The same of all queues together.
+    #[inline]
+    pub(crate) fn standing_in_all(&self) -> usize {
+        let timed = self.over.len() + self.cut.len() + self.opening.len();
+        timed + self.open.len() + self.datagrams.len()
+    }
+
     /// Takes a whole queue out.
     pub(crate) fn take(&mut self, class: Class) -> VecDeque<(Timestamp, Handle)> {
         self.unsettle();

@@ -1,5 +1,6 @@
 //! All connections being followed.
 
+mod alone;
 mod beginning;
 mod collision;
 mod datagrams;
@@ -13,6 +14,7 @@ mod watch;
 use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
+use self::alone::{LoneSyn, LoneSyns};
 use self::lookups::ends_of;
 use self::retire::{class_of, quiet_of};
 use self::spare::Spare;
@@ -136,8 +138,8 @@ pub struct Tracker {
     tally: Tally,
     context: CaptureContext,
     lookups: Lookups,
-    /// How many slots hold a SYN and nothing else.
-    alone: usize,
+    /// The SYNs with nothing behind them.
+    alone: LoneSyns,
     /// What connections that are over were kept in, for the next ones.
     spare: Spare,
     watch: Option<Box<Watch>>,
@@ -160,10 +162,11 @@ struct Slot {
 #[derive(Debug)]
 enum Occupant {
     None,
-    /// One SYN and nothing else: most of a scan or a flood. Grown to a connection when a second packet comes.
-    Syn(Box<LoneSyn>),
+    /// One SYN and nothing else, by its place among [`LoneSyns`].
+    Syn(u32),
     Connection(Live),
-    Datagrams(LiveDatagrams),
+    /// In a place of its own: there are few, and the slot of a SYN is small.
+    Datagrams(Box<LiveDatagrams>),
 }
 
 /// What the tracker compares of a connection before and after a segment.
@@ -172,15 +175,6 @@ struct Before {
     class: Class,
     is_open: bool,
     resent: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct LoneSyn {
-    stream: u32,
-    earlier_stream: Option<u32>,
-    pair: Pair,
-    segment: Segment,
-    interrupted: bool,
 }
 
 impl Tracker {
@@ -201,7 +195,7 @@ impl Tracker {
             tally: Tally::default(),
             context: CaptureContext::default(),
             lookups: Lookups::default(),
-            alone: 0,
+            alone: LoneSyns::default(),
             spare: Spare::default(),
             watch: None,
             interrupted: false,
@@ -312,7 +306,10 @@ impl Tracker {
         for (slot, place) in (0u32..).zip(&self.slots) {
             match &place.occupant {
                 Occupant::None => {}
-                Occupant::Syn(lone) => left.push((Tcp, lone.stream, slot)),
+                Occupant::Syn(at) => {
+                    let lone = self.alone.get(*at).map(|lone| (Tcp, lone.stream, slot));
+                    left.extend(lone);
+                }
                 Occupant::Connection(live) => left.push((Tcp, live.connection.stream, slot)),
                 Occupant::Datagrams(live) => left.push((Udp, live.connection.stream, slot)),
             }
@@ -323,14 +320,10 @@ impl Tracker {
 
     /// Hands over the next of the connections still followed.
     pub fn next_left(&mut self, left: &mut Left) -> Option<Box<Connection>> {
-        let mut next = None;
-        while next.is_none() {
-            let (_, _, slot) = left.0.next()?;
-            self.release(slot, Ended::EndOfCapture, &mut |connection| {
-                next = Some(connection);
-            });
-        }
-        next
+        let slots = left.0.by_ref();
+        slots
+            .map(|(_, _, slot)| slot)
+            .find_map(|slot| self.vacate(slot, Ended::EndOfCapture))
     }
 
     /// Time runs forward; a step back of an hour or more is believed, so that one frame with a time far ahead does not make
@@ -407,7 +400,7 @@ impl Tracker {
         }
         let alone = segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin();
         let occupant = if alone && segment.payload_len == 0 && collision.is_none() {
-            Occupant::Syn(Box::new(lone))
+            Occupant::Syn(self.alone.add(lone))
         } else {
             let mut live = self.begin(&lone, payload);
             live.connection.collision = collision;
@@ -424,7 +417,6 @@ impl Tracker {
         let handle = self.place(occupant);
         self.expiry.enter(class, segment.time.after(quiet), handle);
         if stands_alone {
-            self.alone += 1;
             let alone = self
                 .watch
                 .as_ref()
@@ -576,22 +568,8 @@ impl Tracker {
 
     /// Empties a slot and hands its connection over.
     fn release(&mut self, slot: u32, ended: Ended, sink: &mut impl FnMut(Box<Connection>)) {
-        self.grow(slot);
-        let Some(place) = self.occupant(slot) else {
+        let Some(connection) = self.vacate(slot, ended) else {
             return;
-        };
-        let occupant = std::mem::replace(&mut place.occupant, Occupant::None);
-        if matches!(occupant, Occupant::None) {
-            return;
-        }
-        place.generation = place.generation.wrapping_add(1);
-        self.free.push(slot);
-        self.forget_looks(slot);
-        let connection = match occupant {
-            Occupant::Connection(live) => self.hand_over(live, ended),
-            Occupant::Datagrams(live) => self.hand_over_datagrams(live.finish(), ended),
-            // Grown above, or returned.
-            Occupant::Syn(_) | Occupant::None => return,
         };
         let pair = Pair {
             source: (connection.client.address, connection.client.port),
@@ -603,6 +581,27 @@ impl Tracker {
         };
         streams.attach(&pair, Some(RELEASED));
         sink(connection);
+    }
+
+    /// Empties a slot. Returns what was in it as a connection that is over; its stream is still attached to the slot.
+    fn vacate(&mut self, slot: u32, ended: Ended) -> Option<Box<Connection>> {
+        let place = self.occupant(slot)?;
+        let occupant = std::mem::replace(&mut place.occupant, Occupant::None);
+        if matches!(occupant, Occupant::None) {
+            return None;
+        }
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(slot);
+        self.forget_looks(slot);
+        match occupant {
+            Occupant::Syn(at) => {
+                let lone = self.alone.take(at)?;
+                Some(self.hand_over_syn(&lone, ended))
+            }
+            Occupant::Connection(live) => Some(self.hand_over(live, ended)),
+            Occupant::Datagrams(live) => Some(self.hand_over_datagrams(live.finish(), ended)),
+            Occupant::None => None,
+        }
     }
 
     /// The facts of a connection as they stand, with what the rest of the capture tells.

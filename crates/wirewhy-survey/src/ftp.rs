@@ -86,6 +86,10 @@ struct Candidates {
 
 impl Candidates {
     fn add(&mut self, candidate: Candidate) {
+        if self.latest.is_none() {
+            self.latest = Some(candidate);
+            return;
+        }
         self.earlier
             .retain(|other| other.stream != candidate.stream);
         let before = self.latest.replace(candidate);

@@ -104,6 +104,14 @@ impl Survey {
     /// Revises the findings of a connection by what the others show.
     pub fn revise(&self, judged: &mut Judged, limits: &Limits) {
         let has_findings = !judged.findings.is_empty();
+        if !has_findings && is_lone(&judged.connection) {
+            let connection = &judged.connection;
+            if self.strays.answer_for(connection).is_none()
+                && self.options.finding_for(connection, limits).is_none()
+            {
+                return;
+            }
+        }
         let one_direction = has_findings && one_direction::applies(&self.faults, limits);
         if judged.is_wordless() {
             if !one_direction && !self.bears_on_plain(&judged.connection, limits) {
@@ -297,6 +305,15 @@ fn about_link(neighbours: &Neighbours, limits: &Limits) -> impl Iterator<Item = 
     rules
         .flat_map(move |find| find(neighbours, limits))
         .map(|(address, finding)| about_host(address, finding))
+}
+
+/// Whether nothing was seen of it but SYNs.
+fn is_lone(connection: &Connection) -> bool {
+    let client = &connection.client;
+    !connection.server.was_seen()
+        && connection.tcp.handshake.ack.is_none()
+        && client.counts.packets == u64::from(connection.tcp.handshake.syns)
+        && client.counts.payload_packets == 0
 }
 
 /// Whether it opened, and the client did not abort it at once.

@@ -3,9 +3,9 @@
 use wirewhy_packet::{Seq, TcpFlags};
 use wirewhy_protocol::{HandshakeType, hello_of};
 
-use super::{Live, answers_syn, offer};
+use super::{Live, answers_syn, count, offer};
 use crate::segment::Segment;
-use crate::{Asked, EndpointState, EventKind, Roles, Side, TcpEndpoint};
+use crate::{Asked, Connection, EndpointState, EventKind, Roles, Side, TcpEndpoint};
 
 impl TcpEndpoint {
     /// Its sequence space starts with this segment.
@@ -14,6 +14,53 @@ impl TcpEndpoint {
         self.offer = offer(segment);
         self.next = Some(segment.seq_end());
         self.acknowledged = None;
+    }
+}
+
+impl Connection {
+    /// Takes in the SYN that begins it, as [`Live::observe`] would, where it is plain ([`Segment::is_plain_syn`]).
+    pub(crate) fn begin_with_syn(&mut self, segment: &Segment) {
+        let from = Side::Client;
+        self.zeek.observe(from, segment, false);
+        self.note_outgoing(from, segment.outgoing);
+        count(&mut self.client, segment);
+        let own = &mut self.client.tcp;
+        own.open(segment);
+        own.window = u32::from(segment.window);
+        own.max_window = own.window;
+        own.state = EndpointState::SynSent;
+        self.note_syn(from, segment);
+        self.client.last = Some(segment.mark());
+    }
+
+    /// Takes in a SYN without ACK.
+    fn note_syn(&mut self, from: Side, segment: &Segment) {
+        let kind = EventKind::Syn {
+            seq: segment.seq,
+            timestamp: segment
+                .options
+                .timestamps
+                .map(|timestamps| timestamps.value),
+            asks: Asked {
+                ecn: segment.flags.has(TcpFlags::ECE),
+                fast_open: segment.options.fast_open,
+                payload: segment.payload_len > 0,
+            },
+        };
+        self.record(segment, from, kind);
+        if from == Side::Server {
+            if self.client.tcp.state == EndpointState::SynSent {
+                self.roles = Roles::Simultaneous;
+            }
+            return;
+        }
+        let handshake = &mut self.tcp.handshake;
+        handshake.syns = handshake.syns.saturating_add(1);
+        handshake.first_syn.get_or_insert(segment.mark());
+        handshake.last_syn = Some(segment.mark());
+        if segment.payload_len > 0 {
+            self.client.first_payload.get_or_insert(segment.mark());
+        }
     }
 }
 
@@ -67,7 +114,7 @@ impl Live {
         if acknowledges {
             self.observe_syn_ack(from, segment, acceptable);
         } else {
-            self.observe_pure_syn(from, segment);
+            self.connection.note_syn(from, segment);
         }
     }
 
@@ -87,38 +134,6 @@ impl Live {
             server.tcp.acknowledged = Some(rival.ack);
             server.tcp.window = u32::from(rival.window);
             server.tcp.max_window = server.tcp.window;
-        }
-    }
-
-    fn observe_pure_syn(&mut self, from: Side, segment: &Segment) {
-        let kind = EventKind::Syn {
-            seq: segment.seq,
-            timestamp: segment
-                .options
-                .timestamps
-                .map(|timestamps| timestamps.value),
-            asks: Asked {
-                ecn: segment.flags.has(TcpFlags::ECE),
-                fast_open: segment.options.fast_open,
-                payload: segment.payload_len > 0,
-            },
-        };
-        self.connection.record(segment, from, kind);
-        if from == Side::Server {
-            if self.connection.client.tcp.state == EndpointState::SynSent {
-                self.connection.roles = Roles::Simultaneous;
-            }
-            return;
-        }
-        let handshake = &mut self.connection.tcp.handshake;
-        handshake.syns = handshake.syns.saturating_add(1);
-        handshake.first_syn.get_or_insert(segment.mark());
-        handshake.last_syn = Some(segment.mark());
-        if segment.payload_len > 0 {
-            self.connection
-                .client
-                .first_payload
-                .get_or_insert(segment.mark());
         }
     }
 

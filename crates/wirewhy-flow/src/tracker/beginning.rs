@@ -1,12 +1,15 @@
 //! How a connection begins: from its first packet, or from its lone SYN once there is more.
 
+use std::net::IpAddr;
+
 use wirewhy_protocol::CaptureContext;
 
+use super::alone::LoneSyn;
 use super::lookups::ends_of;
-use super::{LoneSyn, Occupant, Tracker};
+use super::{Occupant, Tracker};
 use crate::observe::Live;
 use crate::segment::Segment;
-use crate::{Connection, Endpoint, Events, Pair, Roles, Side};
+use crate::{Connection, Endpoint, Events, Mark, Pair, Roles, Side};
 
 /// How many events most connections have: SYN, SYN-ACK, ACK, two FINs, and one more.
 const USUAL_EVENTS: usize = 6;
@@ -26,17 +29,7 @@ impl Tracker {
             Side::Client => (pair.source, pair.destination),
             Side::Server => (pair.destination, pair.source),
         };
-        let (ends, mark) = ([client, server], segment.mark());
-        let mut connection = if let Some(mut spare) = self.spare.connection() {
-            spare.begin_anew(*stream, ends, roles, mark);
-            spare
-        } else {
-            let sides = ends.map(|(address, port)| Endpoint::new(address, port));
-            let transport = wirewhy_protocol::Transport::Tcp;
-            let mut new = Box::new(Connection::new(transport, *stream, sides, roles, mark));
-            new.events = Events::with_room(USUAL_EVENTS);
-            new
-        };
+        let mut connection = self.fresh(*stream, [client, server], roles, segment.mark());
         connection.interrupted = *interrupted;
         connection.surroundings.earlier_stream = *earlier_stream;
         let client_is_low = pair.source_is_low() == (from == Side::Client);
@@ -51,6 +44,25 @@ impl Tracker {
             self.note_messages(ends_of(&live.connection), segment.ttl, &messages);
         }
         live
+    }
+
+    /// A connection of which no packet was taken in, in memory that was used before where there is any.
+    pub(super) fn fresh(
+        &mut self,
+        stream: u32,
+        ends: [(IpAddr, u16); 2],
+        roles: Roles,
+        first: Mark,
+    ) -> Box<Connection> {
+        if let Some(mut spare) = self.spare.connection() {
+            spare.begin_anew(stream, ends, roles, first);
+            return spare;
+        }
+        let sides = ends.map(|(address, port)| Endpoint::new(address, port));
+        let transport = wirewhy_protocol::Transport::Tcp;
+        let mut new = Box::new(Connection::new(transport, stream, sides, roles, first));
+        new.events = Events::with_room(USUAL_EVENTS);
+        new
     }
 
     /// Who is the client, by what the first packet shows; surest first.
@@ -87,19 +99,9 @@ impl Tracker {
 
     /// The connection in a slot, grown from its lone SYN if need be.
     pub(super) fn grow(&mut self, slot: u32) -> Option<(&mut Live, &mut CaptureContext)> {
-        let lone = match &self.occupant(slot)?.occupant {
-            Occupant::Syn(lone) => Some(**lone),
-            _ => None,
-        };
-        if let Some(lone) = lone {
-            let mut live = self.begin(&lone, &[]);
-            let connection = &mut live.connection;
-            let service = (connection.server.address, connection.server.port);
-            let client = connection.client.address;
-            connection.surroundings.accepted =
-                self.hosts
-                    .accepted_before(client, service, connection.first);
-            self.alone = self.alone.saturating_sub(1);
+        if let Occupant::Syn(at) = self.occupant(slot)?.occupant {
+            let lone = self.alone.take(at)?;
+            let live = self.grown(&lone);
             self.forget_looks(slot);
             let place = self.occupant(slot)?;
             place.occupant = Occupant::Connection(live);
@@ -109,5 +111,16 @@ impl Tracker {
             Occupant::Connection(live) => Some((live, &mut self.context)),
             _ => None,
         }
+    }
+    /// The connection that began with a lone SYN.
+    pub(super) fn grown(&mut self, lone: &LoneSyn) -> Live {
+        let mut live = self.begin(lone, &[]);
+        let connection = &mut live.connection;
+        let service = (connection.server.address, connection.server.port);
+        let client = connection.client.address;
+        connection.surroundings.accepted =
+            self.hosts
+                .accepted_before(client, service, connection.first);
+        live
     }
 }

@@ -92,7 +92,7 @@ impl Tracker {
         let datagrams = Datagrams::of(self.datagram_protocols.unwrap_or_default());
         connection.looked_up = self.looked_up(&connection);
         let live = LiveDatagrams::new(connection, datagrams, client_is_low);
-        let handle = self.place(Occupant::Datagrams(live));
+        let handle = self.place(Occupant::Datagrams(Box::new(live)));
         let due = packet.time.after(self.bounds.datagrams_quiet);
         self.expiry.enter(Class::Datagrams, due, handle);
         self.datagram_streams.attach(&pair, Some(handle.slot));

@@ -17,10 +17,10 @@ impl Tracker {
     pub fn interrupt(&mut self) {
         self.interrupted = true;
         self.lookups.interrupt();
+        self.alone.interrupt();
         for slot in &mut self.slots {
             match &mut slot.occupant {
-                Occupant::None => {}
-                Occupant::Syn(lone) => lone.interrupted = true,
+                Occupant::None | Occupant::Syn(_) => {}
                 Occupant::Connection(live) => {
                     let closed = |side: &Endpoint| {
                         matches!(

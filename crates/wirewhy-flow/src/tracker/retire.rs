@@ -29,15 +29,21 @@ impl Tracker {
 
     fn expire_one(&mut self, class: Class, handle: Handle, sink: &mut impl FnMut(Box<Connection>)) {
         let (now, bounds) = (self.now, self.bounds);
-        let Some(place) = self.occupant(handle.slot) else {
-            return;
-        };
+        let place = usize::try_from(handle.slot)
+            .ok()
+            .and_then(|at| self.slots.get(at));
+        let Some(place) = place else { return };
         if place.generation != handle.generation {
             return;
         }
         let (active, quiet, stands_in) = match &place.occupant {
             Occupant::None => return,
-            Occupant::Syn(lone) => (lone.segment.time, bounds.unopened_quiet, Class::Opening),
+            Occupant::Syn(at) => {
+                let Some(lone) = self.alone.get(*at) else {
+                    return;
+                };
+                (lone.segment.time, bounds.unopened_quiet, Class::Opening)
+            }
             Occupant::Connection(live) => {
                 let class = class_of(live);
                 (live.connection.last.time, quiet_of(class, &bounds), class)
@@ -69,7 +75,7 @@ impl Tracker {
     /// that is idle; else what is open, healthy and idle; else what has been followed longest.
     pub(super) fn give_up_one(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
         use Class::{Cut, Datagrams, Open, Opening, Over};
-        let flooded = self.alone > self.bounds.max_connections / 2;
+        let flooded = self.alone.count() > self.bounds.max_connections / 2;
         let order = if flooded {
             [Over, Cut, Opening, Datagrams, Open]
         } else {
@@ -99,6 +105,9 @@ impl Tracker {
     /// Forgets the places that connections have left behind in the queues, once they are most of one.
     pub(super) fn tidy(&mut self) {
         let most = 2 * self.slots.len() + 1_024;
+        if self.expiry.standing_in_all() <= most {
+            return;
+        }
         for class in Class::ALL {
             if self.expiry.standing(class) > most {
                 let mut queue = self.expiry.take(class);

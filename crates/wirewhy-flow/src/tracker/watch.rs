@@ -231,8 +231,8 @@ impl Tracker {
         }
         let live = match &place.occupant {
             Occupant::None => return None,
-            Occupant::Syn(lone) => {
-                let lone = **lone;
+            Occupant::Syn(at) => {
+                let lone = *self.alone.get(*at)?;
                 self.begin(&lone, &[])
             }
             Occupant::Connection(live) => live.as_it_stands(),

@@ -85,8 +85,11 @@ impl Judging {
 
     fn tell(&mut self, due: Held, sink: &mut dyn Sink) -> io::Result<()> {
         let mut judged = self.settle(due.judged);
-        if !judged.is_wordless() || !sink.count(&judged) {
-            judged.put_into_words(&self.options.limits);
+        let is_wordless = judged.is_wordless();
+        if !is_wordless || !sink.count(&judged) {
+            if is_wordless {
+                judged.put_into_words(&self.options.limits);
+            }
             sink.connection(&judged)?;
         }
         if self.spent.len() < SPENT {
