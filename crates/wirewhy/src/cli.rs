@@ -445,7 +445,7 @@ pub(crate) enum ScanFormat {
     Ndjson,
     /// One page over all captures, to look at and to send
     Html,
-    /// Parquet, one row a connection, in parts in the folder that --output names; the summary is text
+    /// Parquet: tables of connections, findings and captures in the folder that --output names; the summary is text
     Parquet,
 }
 

@@ -21,7 +21,8 @@ pub(crate) struct Output {
 impl Output {
     /// Opens what `-o` names, standard output where it names nothing or `-`.
     ///
-    /// A file among `reads`, which the command reads, is refused, and so is a capture: either would be emptied.
+    /// A file among `reads`, which the command reads, is refused, and so is a capture: either would be emptied. A file of an
+    /// earlier run is emptied with the first byte that is written: where nothing can be read, it stays.
     pub(crate) fn open(path: Option<&Path>, reads: &[PathBuf]) -> Result<Output, Failure> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Output {
@@ -32,9 +33,16 @@ impl Output {
         };
         refuse_read(path, reads)?;
         refuse_capture(path, "")?;
-        let file = File::create(path)
-            .map_err(|error| Failure::writing(&path.display().to_string(), &error))?;
-        Ok(Output::into_file(file, path))
+        let name = path.display().to_string();
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|error| Failure::writing(&name, &error))?;
+        let is_emptied = !file.metadata().is_ok_and(|data| data.is_file());
+        Ok(Output {
+            writer: buffered(Box::new(Replaced { file, is_emptied })),
+            name,
+            target: Target::Elsewhere,
+        })
     }
 
     /// As [`open`](Output::open). Where the flag that comes with it is raised, the next writing opens the file of this name anew,
@@ -49,7 +57,9 @@ impl Output {
             return Ok((output, None));
         };
         let due = Arc::new(AtomicBool::new(false));
-        let file = append_to(path).map_err(|error| output.failure(&error))?;
+        let file = append_to(path)
+            .and_then(|file| file.set_len(0).map(|()| file))
+            .map_err(|error| output.failure(&error))?;
         let path = path.to_path_buf();
         let name = output.name;
         let writer = buffered(Box::new(Reopened {
@@ -91,6 +101,26 @@ impl Output {
     /// Hands on everything still buffered.
     pub(crate) fn close(mut self) -> Result<(), Failure> {
         self.writer.flush().map_err(|error| self.failure(&error))
+    }
+}
+
+/// A file whose earlier content goes when the new one comes.
+struct Replaced {
+    file: File,
+    is_emptied: bool,
+}
+
+impl Write for Replaced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_emptied {
+            self.file.set_len(0)?;
+            self.is_emptied = true;
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

@@ -1,7 +1,8 @@
-//! Rows for columnar readers: one a connection, in the shape of the JSON records.
+//! Rows for columnar readers, in the shape of the JSON records: a table of connections, one of findings beyond single
+//! connections, one of captures.
 //!
 //! Rows come as the records that [`Ndjson`](crate::Ndjson) writes, so that both outputs hold the same. They stream: what
-//! is kept is one row group.
+//! is kept is one row group of each table.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -14,15 +15,18 @@ use parquet::schema::parser::parse_message_type;
 use serde_json::Value as Json;
 
 mod shred;
+mod tables;
 
-use shred::{Column, Field, Kind, Values, columns, shred};
+use shred::{Column, Values, columns, shred};
+pub use tables::Table;
 
 /// A row group is written when it has so many rows, or so many bytes.
 const ROWS: usize = 1 << 16;
 const BYTES: usize = 32 << 20;
 
-/// Parquet, one row a connection.
+/// A table in Parquet.
 pub struct Parquet<W: Write + Send> {
+    table: Table,
     file: SerializedFileWriter<W>,
     columns: Vec<Column>,
     /// Rows and bytes of the row group that is kept.
@@ -37,8 +41,8 @@ impl<W: Write + Send> Parquet<W> {
     /// # Errors
     ///
     /// What `out` returns.
-    pub fn new(out: W) -> io::Result<Parquet<W>> {
-        let schema = parse_message_type(&schema()).map_err(io::Error::other)?;
+    pub fn new(table: Table, out: W) -> io::Result<Parquet<W>> {
+        let schema = parse_message_type(&table.declared()).map_err(io::Error::other)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_created_by(concat!("wirewhy ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -46,31 +50,28 @@ impl<W: Write + Send> Parquet<W> {
         let file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties))
             .map_err(io_error)?;
         Ok(Parquet {
+            table,
             file,
-            columns: columns(FIELDS),
+            columns: columns(table.fields()),
             kept: 0,
             bytes: 0,
             rows: 0,
         })
     }
 
-    /// Adds a record of NDJSON if it is about a connection; others are passed over.
+    /// Adds a row: a record of which the table knows the members, from so many bytes of JSON.
     ///
     /// # Errors
     ///
-    /// What the writer returns, and where the record is no JSON.
-    pub fn record(&mut self, record: &[u8]) -> io::Result<()> {
-        let row: Json = serde_json::from_slice(record)?;
-        if row.get("type").and_then(Json::as_str) != Some("connection") {
-            return Ok(());
-        }
+    /// What the writer returns.
+    pub fn row(&mut self, row: &Json, bytes: usize) -> io::Result<()> {
         let mut rest = self.columns.as_mut_slice();
-        for field in FIELDS {
+        for field in self.table.fields() {
             rest = shred(field, row.get(field.name()), 0, 0, 0, rest);
         }
         self.kept += 1;
         self.rows += 1;
-        self.bytes += record.len();
+        self.bytes += bytes;
         if self.kept >= ROWS || self.bytes >= BYTES {
             self.write_group()?;
         }
@@ -143,97 +144,6 @@ fn io_error(error: parquet::errors::ParquetError) -> io::Error {
     }
 }
 
-const fn text(name: &'static str) -> Field {
-    Field::Leaf(name, Kind::Text)
-}
-
-const fn maybe(name: &'static str) -> Field {
-    Field::Maybe(name, Kind::Text)
-}
-
-const fn integer(name: &'static str) -> Field {
-    Field::Leaf(name, Kind::Integer)
-}
-
-const fn seconds(name: &'static str) -> Field {
-    Field::Maybe(name, Kind::Number)
-}
-
-const ENDPOINT: &[Field] = &[text("address"), integer("port"), maybe("name")];
-
-const DIRECTION: &[Field] = &[
-    integer("packets"),
-    integer("bytes"),
-    integer("payload_bytes"),
-    integer("retransmissions"),
-    integer("fast_retransmissions"),
-    integer("spurious_retransmissions"),
-    integer("out_of_order"),
-    integer("duplicate_acks"),
-    integer("zero_windows"),
-    integer("resets"),
-];
-
-/// The columns, as the members of a connection's record.
-const FIELDS: &[Field] = &[
-    text("source"),
-    text("transport"),
-    integer("stream"),
-    text("community_id"),
-    Field::Group("client", ENDPOINT),
-    Field::Group("server", ENDPOINT),
-    Field::Leaf("start", Kind::Time),
-    Field::Leaf("duration_seconds", Kind::Number),
-    integer("first_frame"),
-    integer("last_frame"),
-    text("outcome"),
-    maybe("root_cause"),
-    text("stage"),
-    text("vantage"),
-    Field::Leaf("roles_known", Kind::Flag),
-    maybe("signature"),
-    text("conn_state"),
-    text("history"),
-    Field::Group(
-        "rtt_seconds",
-        &[
-            seconds("handshake"),
-            seconds("to_server"),
-            seconds("to_client"),
-            seconds("smoothed"),
-        ],
-    ),
-    Field::Group("client_to_server", DIRECTION),
-    Field::Group("server_to_client", DIRECTION),
-    Field::Maybe("tls", Kind::Json),
-    Field::Maybe("upgrade", Kind::Json),
-    Field::Maybe("lookup", Kind::Json),
-    Field::List(
-        "findings",
-        &Field::Group(
-            "element",
-            &[
-                text("code"),
-                text("severity"),
-                text("confidence"),
-                Field::Group(
-                    "culprit",
-                    &[text("role"), maybe("address"), maybe("confidence")],
-                ),
-                text("summary"),
-                Field::List("frames", &integer("element")),
-                Field::Leaf("facts", Kind::Json),
-                maybe("consequence_of"),
-            ],
-        ),
-    ),
-];
-
-fn schema() -> String {
-    let fields: String = FIELDS.iter().map(Field::declared).collect();
-    format!("message connection {{ {fields} }}")
-}
-
 /// A value of a column of bytes.
 fn bytes(text: impl Into<Vec<u8>>) -> ByteArray {
     ByteArray::from(text.into())
@@ -246,14 +156,10 @@ mod tests {
 
     use super::*;
 
-    fn record(number: u64, findings: &Json) -> Vec<u8> {
-        let direction: Json = DIRECTION
-            .iter()
-            .map(|field| (field.name().to_owned(), Json::from(number)))
-            .collect::<serde_json::Map<_, _>>()
-            .into();
+    fn record(number: u64, findings: &Json) -> Json {
+        let direction = serde_json::json!({"packets": number, "bytes": number});
         let end = serde_json::json!({"address": "10.0.0.1", "port": 80, "name": null});
-        serde_json::to_vec(&serde_json::json!({
+        serde_json::json!({
             "type": "connection", "source": "a".repeat(10_000), "transport": "tcp", "stream": number,
             "community_id": "1:x",
             "client": end, "server": end, "start": "2026-01-02T03:04:05.123456789Z",
@@ -266,8 +172,7 @@ mod tests {
             "tls": null, "upgrade": {"protocol": "smtp"},
             "lookup": if number.is_multiple_of(2) { Json::Null } else { serde_json::json!({"name": "www.example.com"}) },
             "findings": findings,
-        }))
-        .unwrap()
+        })
     }
 
     fn finding(frames: &[u64]) -> Json {
@@ -278,7 +183,7 @@ mod tests {
 
     #[test]
     fn rows_come_back_as_they_went_in_over_several_row_groups() {
-        let mut file = Parquet::new(tempfile::tempfile().unwrap()).unwrap();
+        let mut file = Parquet::new(Table::Connections, tempfile::tempfile().unwrap()).unwrap();
         let number = 2 + (BYTES / 10_000) as u64;
         for row in 0..number {
             let findings = match row % 3 {
@@ -286,9 +191,8 @@ mod tests {
                 1 => serde_json::json!([finding(&[1, 2])]),
                 _ => serde_json::json!([finding(&[]), finding(&[7])]),
             };
-            file.record(&record(row, &findings)).unwrap();
+            file.row(&record(row, &findings), 10_000).unwrap();
         }
-        file.record(b"{\"type\":\"totals\"}").unwrap();
         assert_eq!(file.rows(), number);
         let reader = SerializedFileReader::new(file.finish().unwrap()).unwrap();
         assert_eq!(reader.num_row_groups(), 2);

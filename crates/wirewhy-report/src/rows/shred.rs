@@ -68,12 +68,12 @@ impl Field {
 impl Kind {
     fn declared(self, presence: &str, name: &str) -> String {
         match self {
-            Kind::Text => format!("{presence} binary {name} (STRING); "),
-            Kind::Json => format!("{presence} binary {name} (JSON); "),
+            // Not Parquet's own type for JSON, which readers take for bytes.
+            Kind::Text | Kind::Json => format!("{presence} binary {name} (STRING); "),
             Kind::Integer => format!("{presence} int64 {name}; "),
             Kind::Number => format!("{presence} double {name}; "),
             Kind::Flag => format!("{presence} boolean {name}; "),
-            Kind::Time => format!("{presence} int64 {name} (TIMESTAMP(NANOS,true)); "),
+            Kind::Time => format!("{presence} int64 {name} (TIMESTAMP(MICROS,true)); "),
         }
     }
 }
@@ -133,7 +133,7 @@ impl Column {
             (Values::Bytes(values), _) => {
                 values.push(bytes(value.as_str().unwrap_or_default()));
             }
-            (Values::Integers(values), Kind::Time) => values.push(nanoseconds(value)),
+            (Values::Integers(values), Kind::Time) => values.push(microseconds(value)),
             (Values::Integers(values), _) => {
                 let beyond = || value.as_u64().map_or(0, |_| i64::MAX);
                 values.push(value.as_i64().unwrap_or_else(beyond));
@@ -144,16 +144,16 @@ impl Column {
     }
 }
 
-fn nanoseconds(value: &Json) -> i64 {
+/// Since 1970, as all readers can have it: Spark knows no nanoseconds.
+fn microseconds(value: &Json) -> i64 {
     let time: Option<Timestamp> = value.as_str().and_then(|text| text.parse().ok());
-    let nanoseconds = time.map_or(0, Timestamp::as_nanosecond);
-    i64::try_from(nanoseconds).unwrap_or_default()
+    time.map_or(0, Timestamp::as_microsecond)
 }
 
 /// One column for each value a record may have.
-pub(super) fn columns(fields: &[Field]) -> Vec<Column> {
+pub(super) fn columns(fields: impl Iterator<Item = &'static Field>) -> Vec<Column> {
     let mut kinds = Vec::new();
-    fields.iter().for_each(|field| field.kinds(&mut kinds));
+    fields.for_each(|field| field.kinds(&mut kinds));
     kinds.into_iter().map(Column::new).collect()
 }
 

@@ -326,8 +326,9 @@ impl Scan<'_> {
         written
             .and_then(|()| self.output.writer().write_all(&record))
             .map_err(|error| self.output.failure(&error))?;
-        // No row tells of it, so there is nothing that could be doubled.
-        if self.parts.is_some() {
+        if let Some(parts) = &mut self.parts {
+            let kept = parts.unreadable(&source, message);
+            kept.map_err(|error| self.failure(&error))?;
             return self.show();
         }
         let entry = Entry {
@@ -443,6 +444,10 @@ impl Scan<'_> {
             return Err(Failure::new(format!("no capture found{skipped}")));
         }
         self.commit()?;
+        if let Some(parts) = self.parts.as_mut().filter(|_| extent == Extent::Whole) {
+            let ended = parts.end();
+            ended.map_err(|error| self.failure(&error))?;
+        }
         self.write_summary(extent)
             .map_err(|error| self.output.failure(&error))?;
         match &mut self.state {

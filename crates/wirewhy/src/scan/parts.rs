@@ -1,4 +1,4 @@
-//! Parquet in a folder: parts that are closed whole or not there.
+//! Parquet in a folder, a folder for each table: parts that are closed whole or not there.
 //!
 //! A part is written under a name that readers of datasets pass over, and takes its own name once it is safe on disk. A
 //! folder holds the parts of one scan. A scan with a state marks it as its own, so that it never removes the part of another.
@@ -7,7 +7,8 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use wirewhy_report::Parquet;
+use serde_json::Value as Json;
+use wirewhy_report::{Parquet, Table};
 
 /// A part is closed behind the capture with which it has so many rows, or so many bytes of captures: that much is done
 /// again by a scan that was killed.
@@ -17,6 +18,8 @@ const BYTES: u64 = 1 << 30;
 /// In it stands whose parts a folder holds. Readers of datasets pass it over.
 const MARK: &str = ".wirewhy-scan";
 
+type TableFile = (Table, Parquet<BufWriter<File>>);
+
 /// The parts of a scan, the last of them open.
 pub(crate) struct Parts {
     folder: PathBuf,
@@ -24,9 +27,13 @@ pub(crate) struct Parts {
     _lock: File,
     /// The number of the next part to be closed.
     number: u64,
-    open: Option<Parquet<BufWriter<File>>>,
+    open: Option<Vec<TableFile>>,
     /// The beginning of a record whose rest has not come yet.
     begun: Vec<u8>,
+    /// A capture whose totals have not come yet.
+    capture: Json,
+    /// Captures that cannot be read. They are tried again by each scan, and so are not in a part.
+    unreadable: Option<TableFile>,
     bytes: u64,
     captures: u64,
 }
@@ -59,7 +66,9 @@ impl Parts {
     }
 
     fn locked(folder: &Path, number: u64) -> io::Result<Parts> {
-        fs::create_dir_all(folder)?;
+        for table in Table::ALL {
+            fs::create_dir_all(folder.join(table.name()))?;
+        }
         let lock = File::open(folder)?;
         // Where the file system has no locks, the mark has to do.
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
@@ -72,6 +81,8 @@ impl Parts {
             number,
             open: None,
             begun: Vec::new(),
+            capture: Json::Null,
+            unreadable: None,
             bytes: 0,
             captures: 0,
         })
@@ -98,9 +109,7 @@ impl Parts {
         while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, behind) = rest.split_at(at + 1);
             self.begun.extend_from_slice(line);
-            let record = std::mem::take(&mut self.begun);
-            self.open()?.record(&record)?;
-            self.begun = record;
+            self.record()?;
             self.begun.clear();
             rest = behind;
         }
@@ -108,12 +117,65 @@ impl Parts {
         Ok(())
     }
 
+    /// Takes the record that is whole now.
+    fn record(&mut self) -> io::Result<()> {
+        let len = self.begun.len();
+        let mut row: Json = serde_json::from_slice(&self.begun)?;
+        let kind = row.get("type").and_then(Json::as_str);
+        if kind == Some("capture") {
+            self.capture = row;
+            return Ok(());
+        }
+        if kind == Some("totals")
+            && let Json::Object(totals) = row
+        {
+            row = std::mem::take(&mut self.capture);
+            if let Json::Object(capture) = &mut row {
+                capture.extend(totals);
+                capture.insert("readable".to_owned(), Json::Bool(true));
+            }
+        }
+        let Some(table) = Table::of(&row) else {
+            return Ok(());
+        };
+        let mut open = self.open()?.iter_mut();
+        open.find(|(other, _)| *other == table)
+            .map_or(Ok(()), |(_, file)| file.row(&row, len))
+    }
+
+    /// Takes a capture that cannot be read, and why.
+    pub(crate) fn unreadable(&mut self, source: &str, problem: &str) -> io::Result<()> {
+        if self.unreadable.is_none() {
+            let file = File::create(self.unreadable_path(".new"))?;
+            let file = Parquet::new(Table::Captures, BufWriter::new(file))?;
+            self.unreadable = Some((Table::Captures, file));
+        }
+        let row = serde_json::json!({"source": source, "readable": false, "problem": problem});
+        let len = source.len().saturating_add(problem.len());
+        self.unreadable
+            .as_mut()
+            .map_or(Ok(()), |(_, file)| file.row(&row, len))
+    }
+
+    /// Puts the captures that cannot be read in the place of those that an earlier scan could not read.
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        let path = self.unreadable_path("");
+        if let Some(file) = self.unreadable.take() {
+            finish(file)?;
+            return fs::rename(self.unreadable_path(".new"), path);
+        }
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// A capture of so many bytes is done. Whether the part is full.
     pub(crate) fn capture(&mut self, bytes: u64) -> bool {
         self.captures += 1;
         self.bytes = self.bytes.saturating_add(bytes);
-        let rows = self.open.as_ref().map_or(0, Parquet::rows);
-        rows >= ROWS || self.bytes >= BYTES
+        let rows = self.open.iter().flatten().map(|(_, file)| file.rows());
+        rows.max() >= Some(ROWS) || self.bytes >= BYTES
     }
 
     /// Closes the part, and begins the next with the next record.
@@ -122,50 +184,81 @@ impl Parts {
         let Some(open) = self.open.take() else {
             return Ok(());
         };
-        let file = open
-            .finish()?
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        fs::rename(self.unfinished(), part_path(&self.folder, self.number))?;
+        let tables: Vec<Table> = open.iter().map(|(table, _)| *table).collect();
+        open.into_iter().try_for_each(finish)?;
+        for table in tables {
+            let path = part_path(&self.folder, table, self.number);
+            fs::rename(self.unfinished(table), path)?;
+        }
         self.number += 1;
         (self.captures, self.bytes) = (0, 0);
         Ok(())
     }
 
-    fn open(&mut self) -> io::Result<&mut Parquet<BufWriter<File>>> {
+    fn open(&mut self) -> io::Result<&mut Vec<TableFile>> {
         if self.open.is_none() {
-            let file = File::create(self.unfinished())?;
-            self.open = Some(Parquet::new(BufWriter::new(file))?);
+            let mut open = Vec::new();
+            for table in Table::ALL {
+                let file = File::create(self.unfinished(table))?;
+                open.push((table, Parquet::new(table, BufWriter::new(file))?));
+            }
+            self.open = Some(open);
         }
         self.open
             .as_mut()
             .ok_or_else(|| io::Error::other("no part is open"))
     }
 
-    fn unfinished(&self) -> PathBuf {
+    fn unfinished(&self, table: Table) -> PathBuf {
         self.folder
+            .join(table.name())
             .join(format!(".part-{:05}.parquet.new", self.number))
+    }
+
+    fn unreadable_path(&self, behind: &str) -> PathBuf {
+        let before = if behind.is_empty() { "" } else { "." };
+        self.folder
+            .join(Table::Captures.name())
+            .join(format!("{before}part-unreadable.parquet{behind}"))
     }
 }
 
 impl Drop for Parts {
     /// A scan that fails leaves no unfinished part. One that is killed does, and the next in the folder removes it.
     fn drop(&mut self) {
-        if self.open.take().is_some() {
-            let _ = fs::remove_file(self.unfinished());
+        for (table, _) in self.open.take().into_iter().flatten() {
+            let _ = fs::remove_file(self.unfinished(table));
+        }
+        if self.unreadable.take().is_some() {
+            let _ = fs::remove_file(self.unreadable_path(".new"));
         }
     }
 }
 
+/// Writes the end of a file, and waits until it is safe on disk.
+fn finish((_, file): TableFile) -> io::Result<()> {
+    let file = file.finish()?.into_inner();
+    file.map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+/// Whether a part is there, in all tables.
+pub(crate) fn is_whole(folder: &Path, number: u64) -> bool {
+    let mut tables = Table::ALL.into_iter();
+    tables.all(|table| part_path(folder, table, number).is_file())
+}
+
 /// The name of a part.
-pub(crate) fn part_path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("part-{number:05}.parquet"))
+fn part_path(folder: &Path, table: Table, number: u64) -> PathBuf {
+    folder
+        .join(table.name())
+        .join(format!("part-{number:05}.parquet"))
 }
 
 /// An error where the folder holds parts.
 fn refuse_parts(folder: &Path) -> io::Result<()> {
-    if listed(folder)?.iter().any(|(_, part)| part.is_some()) {
+    // Earlier versions had parts in the folder itself.
+    let own = files_in(folder)?.into_iter();
+    if own.chain(listed(folder)?).any(|(_, part)| part.is_some()) {
         let message = "holds the parts of another scan";
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
@@ -180,8 +273,16 @@ fn remove_parts(folder: &Path, kept: impl Fn(u64) -> bool) -> io::Result<()> {
         .try_for_each(|(path, _)| fs::remove_file(path))
 }
 
-/// The parts in a folder, and without a number those that were never closed.
+/// The files of all parts in a folder, and without a number those that were never closed.
 fn listed(folder: &Path) -> io::Result<Vec<(PathBuf, Option<u64>)>> {
+    let mut parts = Vec::new();
+    for table in Table::ALL {
+        parts.extend(files_in(&folder.join(table.name()))?);
+    }
+    Ok(parts)
+}
+
+fn files_in(folder: &Path) -> io::Result<Vec<(PathBuf, Option<u64>)>> {
     let mut parts = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

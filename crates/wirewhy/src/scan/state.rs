@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use wirewhy_report::Digest;
 
 use self::lines::{Check, NO_STATE, append, is_torn_header, read_lines};
-use super::parts::part_path;
+use super::parts::is_whole;
 use super::spelled::spelled;
 use super::walk::Found;
 use crate::exit::{Failure, in_words};
@@ -260,8 +260,7 @@ impl State {
         let output = match place {
             Place::File(output) => Some(resumed(output, end)?),
             Place::Folder(folder) => {
-                let is_lost = |part: &&u64| !part_path(folder, **part).is_file();
-                if parts.iter().any(|part| is_lost(&part)) {
+                if !parts.iter().all(|part| is_whole(folder, *part)) {
                     return Err(lacks(folder));
                 }
                 None

@@ -160,6 +160,21 @@ fn output_goes_to_a_file_but_never_over_an_input() {
 }
 
 #[test]
+fn the_report_of_an_earlier_run_stays_where_nothing_can_be_read() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", WELL);
+    let before = "the report of an earlier run, longer than the next\n".repeat(900);
+    let report = bench.file("report", &before);
+    let read = || std::fs::read_to_string(&report).unwrap();
+    let failed = bench.run(&["missing.pcap", "-o", "report"]);
+    assert_eq!(failed.status, Some(2), "{failed:?}");
+    assert_eq!(read(), before);
+    let ran = bench.run(&["a.pcap", "-o", "report"]);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert_eq!(read(), bench.run(&["a.pcap"]).out);
+}
+
+#[test]
 fn output_destroys_nothing_that_is_read() {
     let bench = Bench::new();
     let capture = bench.capture("a.pcap", MIXED);

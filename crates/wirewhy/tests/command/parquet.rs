@@ -10,15 +10,20 @@ use crate::scan::{archive, records};
 
 const SCAN: [&str; 6] = ["scan", "in", "--all", "--format", "parquet", "-o"];
 
-/// A Python with PyArrow and DuckDB; CI sets it, so that there the test cannot be passed over.
+/// A Python with PyArrow, DuckDB and Polars; CI sets it, so that there the test cannot be passed over.
 const PYTHON: &str = "WIREWHY_PYTHON";
 
-/// Sums over the rows, by PyArrow and by DuckDB.
+/// Sums over the rows, by PyArrow, by DuckDB and by Polars.
 const SUMS: &str = r#"
 import json, sys
-import duckdb, pyarrow.dataset
+import duckdb, polars, pyarrow.dataset
 
-rows = pyarrow.dataset.dataset(sys.argv[1], format="parquet").to_table().to_pylist()
+folder = sys.argv[1]
+
+def rows_of(table):
+    return pyarrow.dataset.dataset(f"{folder}/{table}", format="parquet").to_table().to_pylist()
+
+rows = rows_of("connections")
 arrow = {
     "rows": len(rows),
     "failed": sum(row["outcome"] == "failed" for row in rows),
@@ -35,8 +40,23 @@ arrow = {
 duck = duckdb.sql(f"""
     select count(*) as rows, count(*) filter (outcome = 'failed') as failed, sum(len(findings))::bigint as findings,
            sum(client_to_server.bytes)::bigint as bytes, sum(server.port)::bigint as ports
-    from '{sys.argv[1]}/*.parquet'""").fetchall()[0]
-print(json.dumps({"arrow": arrow, "duck": duck}))
+    from '{folder}/connections/*.parquet'""").fetchall()[0]
+frame = polars.read_parquet(f"{folder}/connections/*.parquet")
+assert frame["start"].dtype == polars.Datetime("us", "UTC"), frame.schema
+assert frame["tls"].dtype == polars.String, frame.schema
+polars_sums = [
+    frame.height,
+    int((frame["outcome"] == "failed").sum()),
+    int(frame["findings"].list.len().sum()),
+    int(frame["client_to_server"].struct.field("bytes").sum()),
+    int(frame["server"].struct.field("port").sum()),
+]
+beyond = [(row["source"], row["scope"], row["code"], json.loads(row["facts"])) for row in rows_of("findings")]
+captures = [
+    [row["source"], row["readable"], row["problem"], row["packets"], row["connections"], row["failed"], row["link_types"]]
+    for row in rows_of("captures")
+]
+print(json.dumps({"arrow": arrow, "duck": duck, "polars": polars_sums, "beyond": beyond, "captures": captures}))
 "#;
 
 fn python() -> Option<String> {
@@ -45,7 +65,7 @@ fn python() -> Option<String> {
     }
     let mut probe = Command::new("python3");
     probe
-        .args(["-c", "import duckdb, pyarrow"])
+        .args(["-c", "import duckdb, polars, pyarrow"])
         .stderr(Stdio::null());
     let there = probe.status().is_ok_and(|status| status.success());
     there.then(|| "python3".to_owned())
@@ -53,7 +73,7 @@ fn python() -> Option<String> {
 
 fn sums(bench: &Bench, folder: &str) -> Option<Json> {
     let Some(python) = python() else {
-        eprintln!("no Python with PyArrow and DuckDB: set {PYTHON}");
+        eprintln!("no Python with PyArrow, DuckDB and Polars: set {PYTHON}");
         return None;
     };
     let read = Command::new(python)
@@ -70,14 +90,30 @@ fn scan(bench: &Bench, more: &[&str]) -> Ran {
     bench.run(&[&SCAN[..], more].concat())
 }
 
-fn names(bench: &Bench, folder: &str) -> Vec<String> {
+fn files(bench: &Bench, folder: &str) -> Vec<String> {
     let entries = fs::read_dir(bench.path(folder)).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        // In it stands whose parts they are.
-        .filter(|name| name != ".wirewhy-scan")
         .collect();
     names.sort();
+    names
+}
+
+/// The names of the parts, which are the same in each table.
+fn names(bench: &Bench, folder: &str) -> Vec<String> {
+    let tables = files(bench, folder);
+    // In it stands whose parts they are.
+    let tables: Vec<&String> = tables
+        .iter()
+        .filter(|name| *name != ".wirewhy-scan")
+        .collect();
+    assert_eq!(tables, ["captures", "connections", "findings"]);
+    let of = |table: &str| files(bench, &format!("{folder}/{table}"));
+    let names = of("connections");
+    assert_eq!(of("findings"), names);
+    let mut captures = of("captures");
+    captures.retain(|name| name != "part-unreadable.parquet");
+    assert_eq!(captures, names);
     names
 }
 
@@ -141,6 +177,39 @@ fn other_readers_find_what_the_records_say() {
         total("/server/port")
     ]);
     assert_eq!(sums["duck"], duck);
+    assert_eq!(sums["polars"], duck);
+    let all = records(&ndjson.out);
+    let of_type = |kind: &'static str| all.iter().filter(move |record| record["type"] == kind);
+    let beyond: Vec<Json> = of_type("finding")
+        .map(|found| {
+            serde_json::json!([
+                found["source"],
+                found["scope"],
+                found["code"],
+                found["facts"]
+            ])
+        })
+        .collect();
+    assert!(!beyond.is_empty());
+    assert_eq!(sums["beyond"], Json::from(beyond));
+    let read = of_type("capture")
+        .zip(of_type("totals"))
+        .map(|(capture, totals)| {
+            serde_json::json!([
+                capture["source"],
+                true,
+                capture["problem"],
+                capture["packets"],
+                totals["connections"],
+                totals["failed"],
+                capture["link_types"]
+            ])
+        });
+    let unread = of_type("error")
+        .map(|error| serde_json::json!([error["source"], false, error["message"], 0, 0, 0, []]));
+    let captures: Vec<Json> = read.chain(unread).collect();
+    assert!(of_type("error").count() > 0);
+    assert_eq!(sums["captures"], Json::from(captures));
 }
 
 #[test]
@@ -149,8 +218,9 @@ fn any_number_of_jobs_gives_the_same_part() {
     for jobs in ["1", "2", "8"] {
         scan(&bench, &[jobs, "--jobs", jobs]);
     }
-    let part =
-        |folder: &str| fs::read(bench.path(&format!("{folder}/part-00000.parquet"))).unwrap();
+    let part = |folder: &str| {
+        fs::read(bench.path(&format!("{folder}/connections/part-00000.parquet"))).unwrap()
+    };
     assert!(part("1") == part("2") && part("1") == part("8"));
 }
 
@@ -161,7 +231,7 @@ fn a_killed_scan_leaves_no_broken_part_and_ends_the_same() {
         bench.capture(&format!("in/{number:05}"), &refusals(20));
     }
     scan(&bench, &["whole"]);
-    let whole = fs::read(bench.path("whole/part-00000.parquet")).unwrap();
+    let whole = fs::read(bench.path("whole/connections/part-00000.parquet")).unwrap();
     for moment in [0, 40, 77] {
         let folder = format!("out{moment}");
         let state = format!("state{moment}");
@@ -172,7 +242,9 @@ fn a_killed_scan_leaves_no_broken_part_and_ends_the_same() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let temporary = bench.path(&folder).join(".part-00000.parquet.new");
+        let temporary = bench
+            .path(&folder)
+            .join("connections/.part-00000.parquet.new");
         while moment > 0 && !temporary.exists() && child.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
@@ -181,7 +253,7 @@ fn a_killed_scan_leaves_no_broken_part_and_ends_the_same() {
         let resumed = scan(&bench, &more);
         assert_eq!(resumed.status, Some(3), "{resumed:?}");
         assert_eq!(names(&bench, &folder), ["part-00000.parquet"]);
-        let part = fs::read(bench.path(&folder).join("part-00000.parquet")).unwrap();
+        let part = fs::read(bench.path(&folder).join("connections/part-00000.parquet")).unwrap();
         assert!(part == whole, "{moment}");
     }
 }
@@ -207,7 +279,7 @@ fn the_next_scan_adds_a_part_and_replaces_those_with_old_results() {
         ["part-00001.parquet", "part-00002.parquet"]
     );
     assert!(changed.out.contains("5 captures, "), "{changed:?}");
-    fs::remove_file(bench.path("out/part-00001.parquet")).unwrap();
+    fs::remove_file(bench.path("out/findings/part-00001.parquet")).unwrap();
     let lost = scan(&bench, &more);
     assert!(lost.err.contains("lacks results"), "{lost:?}");
 }
