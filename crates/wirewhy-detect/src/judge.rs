@@ -57,7 +57,15 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
             findings: Vec::new(),
         };
     }
-    let readings = Readings::of(&connection, limits);
+    let signs = Signs::of(&connection, limits);
+    // Most of them: no rule is asked.
+    if signs == Signs::default() {
+        return Judged {
+            connection,
+            findings: Vec::new(),
+        };
+    }
+    let readings = Readings::with(&connection, limits, signs);
     let mut findings: Vec<Finding> = readings
         .signs()
         .rules()

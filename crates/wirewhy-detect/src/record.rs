@@ -149,7 +149,15 @@ pub(crate) struct Readings<'a> {
 impl<'a> Readings<'a> {
     /// What the signs of a connection call for.
     pub(crate) fn of(connection: &'a Connection, limits: &'a Limits) -> Readings<'a> {
-        let signs = Signs::of(connection, limits);
+        Readings::with(connection, limits, Signs::of(connection, limits))
+    }
+
+    /// The same, where the signs are known.
+    pub(crate) fn with(
+        connection: &'a Connection,
+        limits: &'a Limits,
+        signs: Signs,
+    ) -> Readings<'a> {
         let resets = match signs.any_of(Signs::RESET) {
             true => Resets::of(connection, limits),
             false => None,

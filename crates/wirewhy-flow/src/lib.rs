@@ -6,6 +6,7 @@
 //! Nothing here has an opinion: a tracker records facts, bounded in memory, with time as an argument. No `Result`, no
 //! panic, no clock, no input or output.
 
+mod brief;
 mod connection;
 mod copies;
 mod damage;

@@ -2,6 +2,7 @@
 
 mod alone;
 mod beginning;
+mod brief;
 mod collision;
 mod datagrams;
 mod icmp;
@@ -15,6 +16,7 @@ use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
 use self::alone::{LoneSyn, LoneSyns};
+use self::brief::Kept;
 use self::lookups::ends_of;
 use self::retire::{class_of, quiet_of};
 use self::spare::Spare;
@@ -143,6 +145,8 @@ pub struct Tracker {
     /// What connections that are over were kept in, for the next ones.
     spare: Spare,
     watch: Option<Box<Watch>>,
+    /// Whether nothing is kept in brief.
+    follows_all: bool,
     /// Whether the recording has had a gap.
     interrupted: bool,
     /// The latest time before each pause of the recording; of the first ones.
@@ -164,6 +168,8 @@ enum Occupant {
     None,
     /// One SYN and nothing else, by its place among [`LoneSyns`].
     Syn(u32),
+    /// A connection that shows no trouble.
+    Brief(Box<Kept>),
     Connection(Live),
     /// In a place of its own: there are few, and the slot of a SYN is small.
     Datagrams(Box<LiveDatagrams>),
@@ -198,6 +204,7 @@ impl Tracker {
             alone: LoneSyns::default(),
             spare: Spare::default(),
             watch: None,
+            follows_all: false,
             interrupted: false,
             pauses: Vec::new(),
         }
@@ -310,6 +317,7 @@ impl Tracker {
                     let lone = self.alone.get(*at).map(|lone| (Tcp, lone.stream, slot));
                     left.extend(lone);
                 }
+                Occupant::Brief(kept) => left.push((Tcp, kept.syn.stream, slot)),
                 Occupant::Connection(live) => left.push((Tcp, live.connection.stream, slot)),
                 Occupant::Datagrams(live) => left.push((Udp, live.connection.stream, slot)),
             }
@@ -480,6 +488,9 @@ impl Tracker {
         segment: &Segment,
         payload: &[u8],
     ) -> bool {
+        if self.keep_in_brief(slot, source_is_low, segment, payload) {
+            return false;
+        }
         let Some((live, context)) = self.grow(slot) else {
             return false;
         };
@@ -598,6 +609,7 @@ impl Tracker {
                 let lone = self.alone.take(at)?;
                 Some(self.hand_over_syn(&lone, ended))
             }
+            Occupant::Brief(kept) => Some(self.hand_over_brief(kept, ended)),
             Occupant::Connection(live) => Some(self.hand_over(live, ended)),
             Occupant::Datagrams(live) => Some(self.hand_over_datagrams(live.finish(), ended)),
             Occupant::None => None,

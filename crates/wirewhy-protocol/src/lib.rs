@@ -78,7 +78,7 @@ pub use http_request::Request;
 pub use http_trouble::{
     Author, Challenge, Detail, Gateway, Held, HttpTrouble, Purpose, Reason, Refusals, RetryAfter,
 };
-pub use http1::begins_with_request;
+pub use http1::{Said, begins_with_request, plain_talk};
 pub use http2_facts::{
     GoAway, GrpcErrors, GrpcStatus, Http2Error, Http2Facts, Refused, StreamResets,
 };

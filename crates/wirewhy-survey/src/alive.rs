@@ -1,16 +1,16 @@
 //! Connections that worked, to be compared with one between the same hosts that fell silent meanwhile.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use wirewhy_detect::LargeUnanswered;
 use wirewhy_flow::{Connection, Mark, Side};
 
+use crate::latest::Latest;
 use crate::recent::{RecentTable, entry};
 
 /// The latest connections of two hosts in which both were heard, by client and server.
 #[derive(Debug, Default)]
-pub(crate) struct Alive(RecentTable<(IpAddr, IpAddr), VecDeque<Worked>>);
+pub(crate) struct Alive(RecentTable<(IpAddr, IpAddr), Latest<Worked>>);
 
 /// A connection whose data got across.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +46,7 @@ impl Alive {
             },
             delivered: [client, server].map(|side| side.tcp.delivery.largest_delivered),
         };
-        let known = entry(&mut self.0, (client.address, server.address));
-        if known.len() >= KEPT {
-            known.pop_front();
-        }
-        known.push_back(worked);
+        entry(&mut self.0, (client.address, server.address)).add(worked, KEPT);
     }
 
     /// The stream of another connection between the same hosts in which packets got across while these large ones did not,
@@ -68,8 +64,8 @@ impl Alive {
         if others.iter().any(|other| delivered(other) >= lost.bytes) {
             return None;
         }
+        let mut others = others.iter();
         others
-            .iter()
             .find(|other| {
                 other.stream != connection.stream
                     && other.last.time > lost.first.time

@@ -66,22 +66,21 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(crate) fn of(connection: &Connection, outcome: Option<AttemptOutcome>) -> Attempt {
+    pub(crate) fn of(
+        connection: &Connection,
+        silent: Option<HalfOpen>,
+        outcome: Option<AttemptOutcome>,
+    ) -> Attempt {
         Attempt {
             stream: connection.stream,
             client: connection.client.address,
             first: connection.first,
             answered: connection.server.was_seen(),
             answer_ttl: answer_ttl(connection),
-            silent: silent(connection),
+            silent,
             outcome,
             features: Shown::of(connection),
         }
-    }
-
-    /// Whether it shows anything.
-    pub(crate) fn counts(&self) -> bool {
-        self.silent.is_some() || self.outcome.is_some()
     }
 }
 
@@ -162,7 +161,7 @@ fn decisive(finding: &Finding, connection: &Connection) -> u64 {
 
 /// Whether the client sent one SYN and then nothing, not even a reset, although a stack would have sent it again (RFC 6298
 /// section 2.1: after a second) or reacted to the answer by then.
-fn silent(connection: &Connection) -> Option<HalfOpen> {
+pub(crate) fn silent(connection: &Connection) -> Option<HalfOpen> {
     let handshake = &connection.tcp.handshake;
     let first = handshake.first_syn?;
     let counts = &connection.client.counts;

@@ -38,7 +38,11 @@ impl Attempts {
         }
         let outcome = attempt::outcome(judged, outcome);
         if let Some(service) = self.services.entry(address) {
-            service.add(Attempt::of(connection, outcome));
+            let silent = attempt::silent(connection);
+            match outcome.is_some() || silent.is_some() {
+                true => service.add(Attempt::of(connection, silent, outcome)),
+                false => service.end(connection.stream),
+            }
         }
         if outcome.is_some()
             && let Some(source) = self.sources.entry(connection.client.address)

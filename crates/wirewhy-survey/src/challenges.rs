@@ -9,6 +9,7 @@ use wirewhy_flow::Connection;
 use wirewhy_packet::Interval;
 use wirewhy_protocol::{Http2Error, Mark, Purpose, Refusals, Refused, Request};
 
+use crate::latest::Latest;
 use crate::recent::{RecentTable, entry};
 
 /// How soon behind its challenge a client repeats its request: it has the answer at hand, or asks its user.
@@ -19,7 +20,7 @@ const KEPT: usize = 16;
 
 /// The last requests of clients that were not refused, by client and service.
 #[derive(Debug, Default)]
-pub(crate) struct Challenges(RecentTable<(IpAddr, IpAddr, u16), Vec<Answered>>);
+pub(crate) struct Challenges(RecentTable<(IpAddr, IpAddr, u16), Latest<Answered>>);
 
 /// A request that was answered.
 #[derive(Clone, Debug)]
@@ -47,14 +48,11 @@ impl Challenges {
         if status >= 400 {
             return;
         }
-        let kept = entry(&mut self.0, key(connection));
-        if kept.len() >= KEPT {
-            kept.remove(0);
-        }
-        kept.push(Answered {
+        let answered = Answered {
             request: Arc::clone(request),
             stream: connection.stream,
-        });
+        };
+        entry(&mut self.0, key(connection)).add(answered, KEPT);
     }
 
     /// Makes a note of a challenge that the client met in another connection.

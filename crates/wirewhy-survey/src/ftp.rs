@@ -255,7 +255,9 @@ impl FtpConnections {
             judged.findings.extend(sealed);
             let lost = control_lost::finding(judged, self, limits);
             judged.findings.extend(lost);
-        } else if let Some(tie) = self.tie(connection) {
+        } else if !judged.findings.is_empty()
+            && let Some(tie) = self.tie(connection)
+        {
             revise_data(judged, &tie);
         }
     }

@@ -18,6 +18,7 @@ mod flood;
 mod ftp;
 mod group;
 mod hellos;
+mod latest;
 mod lookup_findings;
 mod lookups;
 mod openings;

@@ -8,12 +8,13 @@ use wirewhy_detect::{Finding, Limits, Severity, code};
 use wirewhy_flow::Connection;
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
 
+use crate::latest::Latest;
 use crate::recent::{RecentTable, entry};
 
 /// The latest connections that opened, by client and port.
 #[derive(Debug, Default)]
 pub(crate) struct OpenedConnections {
-    opened: RecentTable<OpenedBy, Openings>,
+    opened: RecentTable<OpenedBy, Latest<Opening>>,
     /// Whether connections that go on were noted, which are noted again.
     ongoing: bool,
 }
@@ -37,14 +38,16 @@ impl OpenedConnections {
         let keys = [by_address, by_link, by_name(connection)];
         for key in keys.into_iter().flatten() {
             let openings = entry(&mut self.opened, key);
-            if self.ongoing && openings.knows(connection.stream) {
+            let is_known = |known: &Opening| known.stream == connection.stream;
+            if self.ongoing && openings.iter().any(is_known) {
                 continue;
             }
-            openings.add(Opening {
+            let opening = Opening {
                 stream: connection.stream,
                 start: connection.first.time,
                 server: connection.server.address,
-            });
+            };
+            openings.add(opening, KEPT);
         }
     }
 
@@ -61,7 +64,7 @@ impl OpenedConnections {
         keys.into_iter()
             .flatten()
             .filter_map(|key| self.opened.get(&key))
-            .flat_map(Openings::oldest_first)
+            .flat_map(Latest::iter)
             .find(|opening| {
                 let apart = opening.start.since(connection.first.time).abs();
                 opening.server != connection.server.address && apart <= limits.parallel_attempts
@@ -74,7 +77,7 @@ impl OpenedConnections {
     fn reached_instead(&self, connection: &Connection, limits: &Limits) -> Option<Opening> {
         let key = by_name(connection)?;
         let (first, last) = (connection.first.time, connection.last.time);
-        let opened = self.opened.get(&key)?.oldest_first().filter(|opening| {
+        let opened = self.opened.get(&key)?.iter().filter(|opening| {
             opening.server != connection.server.address
                 && first.since(opening.start) <= limits.parallel_attempts
                 && opening.start.since(last) <= NEXT_ADDRESS
@@ -172,38 +175,8 @@ struct Opening {
     server: IpAddr,
 }
 
-/// The latest connections that opened, to be found by an attempt that raced one of them.
-#[derive(Clone, Debug, Default)]
-struct Openings {
-    opened: Vec<Opening>,
-    /// The oldest of them, once there are as many as are kept.
-    oldest: usize,
-}
-
-impl Openings {
-    /// How many are kept of one client and port.
-    const KEPT: usize = 32;
-
-    fn knows(&self, stream: u32) -> bool {
-        self.opened.iter().any(|known| known.stream == stream)
-    }
-
-    fn add(&mut self, opening: Opening) {
-        if self.opened.len() < Self::KEPT {
-            self.opened.push(opening);
-            return;
-        }
-        if let Some(oldest) = self.opened.get_mut(self.oldest) {
-            *oldest = opening;
-        }
-        self.oldest = (self.oldest + 1) % Self::KEPT;
-    }
-
-    fn oldest_first(&self) -> impl Iterator<Item = &Opening> {
-        let (newer, older) = self.opened.split_at(self.oldest.min(self.opened.len()));
-        older.iter().chain(newer)
-    }
-}
+/// How many are kept of one client and port.
+const KEPT: usize = 32;
 
 #[cfg(test)]
 mod tests {

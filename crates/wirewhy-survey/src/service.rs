@@ -115,13 +115,19 @@ pub(crate) enum Known {
 }
 
 impl Known {
-    /// Takes in one attempt.
+    /// Takes in one attempt that shows anything.
     pub(crate) fn add(&mut self, attempt: Attempt) {
         match self {
             Known::Often(tally) => tally.add(&attempt),
-            _ if !attempt.counts() => {}
             Known::Nothing => *self = Known::Once(attempt),
             Known::Once(_) => self.with_tally(|tally| tally.add(&attempt)),
+        }
+    }
+
+    /// Takes in that an attempt is over that shows nothing.
+    pub(crate) fn end(&mut self, stream: u32) {
+        if let Known::Often(tally) = self {
+            tally.open.retain(|open| *open != stream);
         }
     }
 
@@ -205,9 +211,6 @@ impl ServiceTally {
     }
 
     fn add_half_open(&mut self, attempt: &Attempt) {
-        if !attempt.counts() {
-            return;
-        }
         let silent = attempt.silent;
         if self.flood.is_none() && (silent.is_some() || self.attempts >= Self::MANY) {
             self.flood = Some(Box::new(Flood::new()));

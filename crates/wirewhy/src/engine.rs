@@ -38,6 +38,8 @@ pub struct EngineOptions {
     pub trust: TrustStore,
     /// How many connections wait for what later ones may tell about them.
     pub held: usize,
+    /// Whether a connection is followed packet by packet although it shows no trouble: the same result for more work.
+    pub follows_all: bool,
     /// Secrets to decrypt TLS with, besides those in the captures themselves.
     pub keys: KeyLog,
     /// Keeps the last packets, for who wants some of them when the analysis is done.
@@ -51,6 +53,7 @@ impl Default for EngineOptions {
             limits: Limits::default(),
             trust: TrustStore::mozilla(),
             held: 4_096,
+            follows_all: false,
             keys: KeyLog::new(),
             recorder: None,
         }

@@ -329,6 +329,73 @@ mod robust {
         });
     }
 
+    /// What is concluded of frames of which some are lost, repeated, out of order or damaged, where every connection is followed
+    /// and where those that show no trouble are kept in brief.
+    #[test]
+    fn connections_kept_in_brief_come_to_the_same() {
+        over_all(|path, bytes| {
+            let frames = frames(bytes);
+            let size: usize = frames.iter().map(|frame| frame.data.len()).sum();
+            let mut random = Random::of(path);
+            for round in 0..(DAMAGES / 30).min(BYTES_EACH / size.max(1)).max(1) {
+                let mut order: Vec<usize> = (0..frames.len()).collect();
+                // The first round is the capture as it is.
+                for _ in 0..round.min(1 + random.below(6)) {
+                    let at = random.below(order.len());
+                    match random.below(4) {
+                        0 if order.len() > 1 => drop(order.remove(at)),
+                        1 => order.insert(at, order[at]),
+                        2 => {
+                            let other = (at + 1 + random.below(3)).min(order.len() - 1);
+                            order.swap(at, other);
+                        }
+                        _ => order.truncate(at + 1),
+                    }
+                }
+                let damaged = random.below(4 * order.len());
+                let concluded = [false, true].map(|follows_all| {
+                    let options = EngineOptions {
+                        follows_all,
+                        ..EngineOptions::default()
+                    };
+                    let mut analysis = Analysis::new(options);
+                    let mut decoder = Decoder::new();
+                    let mut judged = Vec::new();
+                    let mut sink = |found: &Judged| {
+                        judged.push(found.clone());
+                        Ok(())
+                    };
+                    for (number, at) in (1..).zip(&order) {
+                        let mut data = frames[*at].data.clone();
+                        if *at == damaged && round > 0 {
+                            let place = damaged % data.len().max(1);
+                            data.get_mut(place).into_iter().for_each(|byte| *byte ^= 4);
+                        }
+                        let frame = Frame {
+                            number,
+                            time: frames[*at].time,
+                            link_type: frames[*at].link_type,
+                            interface: 0,
+                            original_len: frames[*at].original_len,
+                            data: &data,
+                        };
+                        analysis
+                            .observe(&decoder.decode(&frame), &mut sink)
+                            .unwrap();
+                    }
+                    let beyond = analysis.finish(&CaptureSummary::default(), &mut sink);
+                    (judged, format!("{:?}", beyond.unwrap()))
+                });
+                let [brief, followed] = concluded;
+                assert!(
+                    brief == followed,
+                    "{} differs, round {round}",
+                    path.display()
+                );
+            }
+        });
+    }
+
     /// The frame as it is, or one with a few of its first hundred bytes changed, or cut.
     fn lie(data: &[u8], random: &mut Random) -> Vec<u8> {
         let mut data = data.to_vec();

@@ -1,6 +1,7 @@
 //! One segment into the state of its connection.
 
 mod expected;
+mod in_line;
 mod listen;
 mod opening;
 mod reset;
@@ -185,9 +186,7 @@ impl Live {
             return self.observe_stray(from, segment);
         }
         if segment.is_fin() {
-            let silent = self.connection.side(from).silent_for(segment.time);
-            let exchange = &mut self.connection.tcp.exchange;
-            exchange.quiet_before_close = exchange.quiet_before_close.or(silent);
+            self.note_quiet_before_close(from, segment);
         }
         if segment.seq_len() > 0 && reset.is_none() {
             self.flight(from).0.inspection.sent(segment);
@@ -212,6 +211,12 @@ impl Live {
         self.conclude(from, segment, payload, context)
     }
 
+    fn note_quiet_before_close(&mut self, from: Side, fin: &Segment) {
+        let silent = self.connection.side(from).silent_for(fin.time);
+        let exchange = &mut self.connection.tcp.exchange;
+        exchange.quiet_before_close = exchange.quiet_before_close.or(silent);
+    }
+
     /// Whether the payload is a message with which a side leaves.
     fn note_last_words(&mut self, from: Side, segment: &Segment, payload: &[u8]) {
         if segment.payload_len == 0 {
@@ -234,6 +239,18 @@ impl Live {
         context: &mut CaptureContext,
     ) -> Recorded {
         self.listen(from, segment, payload, context);
+        self.remember(from, segment, payload);
+        let mss = self.connection.side(from.other()).tcp.offer.mss;
+        Recorded {
+            is_cut: segment.captured_len < segment.payload_len,
+            is_offloaded: segment.len_from_frame
+                || mss.is_some_and(|mss| segment.payload_len > u32::from(mss)),
+            ..Recorded::default()
+        }
+    }
+
+    /// Remembers a segment as the latest of its side.
+    fn remember(&mut self, from: Side, segment: &Segment, payload: &[u8]) {
         let side = self.connection.side_mut(from);
         side.last = Some(segment.mark());
         side.tcp.last_ack = segment.has_ack().then_some(segment.ack);
@@ -243,13 +260,6 @@ impl Live {
         // A plaintext alert record of two bytes, the first of which is "fatal" (RFC 8446 section 6).
         if let [21, 3, _, 0, 2, 2, ..] = payload {
             side.tcp.alert.get_or_insert(segment.mark());
-        }
-        let mss = self.connection.side(from.other()).tcp.offer.mss;
-        Recorded {
-            is_cut: segment.captured_len < segment.payload_len,
-            is_offloaded: segment.len_from_frame
-                || mss.is_some_and(|mss| segment.payload_len > u32::from(mss)),
-            ..Recorded::default()
         }
     }
 

@@ -82,7 +82,8 @@ impl Tracker {
         connection.interrupted = *interrupted;
         connection.surroundings.earlier_stream = *earlier_stream;
         connection.begin_with_syn(segment);
-        connection.looked_up = self.waited_for(&connection);
+        let (asker, server) = ((pair.source.0, segment.mac), pair.destination.0);
+        connection.looked_up = self.waited_for(*stream, asker, server, segment.time);
         connection.ended = ended;
         connection.observed_until = self.observed_until(segment.time);
         self.lookups.tie_to_failed(&mut connection);

@@ -38,7 +38,9 @@ impl Tracker {
             live.connection.zeek.flip();
         }
         live.observe(from, segment, payload, &mut self.context);
-        live.connection.looked_up = self.waited_for(&live.connection);
+        let Connection { client, server, .. } = &*live.connection;
+        let asker = (client.address, client.mac);
+        live.connection.looked_up = self.waited_for(*stream, asker, server.address, segment.time);
         if self.context.has_dns() {
             let messages = self.context.take_dns();
             self.note_messages(ends_of(&live.connection), segment.ttl, &messages);
@@ -97,11 +99,26 @@ impl Tracker {
         )
     }
 
-    /// The connection in a slot, grown from its lone SYN if need be.
+    /// The connection in a slot, followed from now on if it was not.
     pub(super) fn grow(&mut self, slot: u32) -> Option<(&mut Live, &mut CaptureContext)> {
-        if let Occupant::Syn(at) = self.occupant(slot)?.occupant {
-            let lone = self.alone.take(at)?;
-            let live = self.grown(&lone);
+        let place = self.occupant(slot)?;
+        let live = match &place.occupant {
+            Occupant::Syn(at) => {
+                let at = *at;
+                let lone = self.alone.take(at)?;
+                Some(self.grown(&lone))
+            }
+            Occupant::Brief(_) => match std::mem::replace(&mut place.occupant, Occupant::None) {
+                Occupant::Brief(mut kept) => {
+                    let live = self.followed(&mut kept);
+                    self.spare.keep_brief(kept);
+                    Some(live)
+                }
+                _ => None,
+            },
+            Occupant::Connection(_) | Occupant::Datagrams(_) | Occupant::None => None,
+        };
+        if let Some(live) = live {
             self.forget_looks(slot);
             let place = self.occupant(slot)?;
             place.occupant = Occupant::Connection(live);

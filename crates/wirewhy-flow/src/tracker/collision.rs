@@ -25,6 +25,9 @@ impl Tracker {
         if !segment.flags.is_pure_syn() {
             return None;
         }
+        if matches!(&self.occupant(slot)?.occupant, Occupant::Brief(kept) if !kept.is_over()) {
+            self.grow(slot);
+        }
         let Occupant::Connection(live) = &mut self.occupant(slot)?.occupant else {
             return None;
         };

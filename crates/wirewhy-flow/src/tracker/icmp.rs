@@ -105,7 +105,7 @@ impl Tracker {
         match &mut self.occupant(slot)?.occupant {
             Occupant::Connection(live) => Some((live.sender(source_is_low), &mut live.connection)),
             Occupant::Datagrams(live) => Some((live.sender(source_is_low), &mut live.connection)),
-            Occupant::Syn(_) | Occupant::None => None,
+            Occupant::Syn(_) | Occupant::Brief(_) | Occupant::None => None,
         }
     }
 }

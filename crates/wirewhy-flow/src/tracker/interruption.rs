@@ -18,9 +18,12 @@ impl Tracker {
         self.interrupted = true;
         self.lookups.interrupt();
         self.alone.interrupt();
+        let goes_on =
+            |occupant: &Occupant| matches!(occupant, Occupant::Brief(kept) if !kept.is_over());
+        self.grow_where(goes_on);
         for slot in &mut self.slots {
             match &mut slot.occupant {
-                Occupant::None | Occupant::Syn(_) => {}
+                Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => {}
                 Occupant::Connection(live) => {
                     let closed = |side: &Endpoint| {
                         matches!(

@@ -1,6 +1,8 @@
 //! What the tracker has to do with lookups: it tells them of messages over TCP, and asks them for names.
 
-use wirewhy_packet::MacAddr;
+use std::net::IpAddr;
+
+use wirewhy_packet::{MacAddr, Timestamp};
 use wirewhy_protocol::DnsSeen;
 
 use super::Tracker;
@@ -26,12 +28,19 @@ impl Tracker {
         found.map(Box::new)
     }
 
-    /// The same, with what the lookup lost a connection over TCP that has just begun.
-    pub(super) fn waited_for(&mut self, connection: &Connection) -> Option<Box<LookedUp>> {
-        let trouble = self.lookups.trouble_of(connection.stream);
-        let mut found = self.looked_up(connection)?;
+    /// The name that a client, with its link address, had looked up for a server's address when it began a stream, and what the
+    /// lookup lost that.
+    pub(super) fn waited_for(
+        &mut self,
+        stream: u32,
+        (client, link): (IpAddr, Option<MacAddr>),
+        server: IpAddr,
+        begun: Timestamp,
+    ) -> Option<Box<LookedUp>> {
+        let trouble = self.lookups.trouble_of(stream);
+        let mut found = self.lookups.name_of(server, client, link, begun)?;
         found.trouble = trouble;
-        Some(found)
+        Some(Box::new(found))
     }
 
     /// Takes in the DNS messages that a segment of a connection completed.

@@ -44,6 +44,10 @@ impl Tracker {
                 };
                 (lone.segment.time, bounds.unopened_quiet, Class::Opening)
             }
+            Occupant::Brief(kept) => {
+                let class = kept.class();
+                (kept.brief.latest(), quiet_of(class, &bounds), class)
+            }
             Occupant::Connection(live) => {
                 let class = class_of(live);
                 (live.connection.last.time, quiet_of(class, &bounds), class)
@@ -126,6 +130,7 @@ impl Tracker {
                 && match &place.occupant {
                     Occupant::None => false,
                     Occupant::Syn(_) => class == Class::Opening,
+                    Occupant::Brief(kept) => kept.class() == class,
                     Occupant::Connection(live) => class_of(live) == class,
                     Occupant::Datagrams(_) => class == Class::Datagrams,
                 }
@@ -135,15 +140,21 @@ impl Tracker {
     /// Where an open connection or a conversation has been active since it was queued, or is in trouble: its new place in the queue.
     fn worth_keeping(&mut self, handle: Handle, due: Timestamp) -> Option<Timestamp> {
         let bounds = self.bounds;
-        let (connection, quiet) = match &self.occupant(handle.slot)?.occupant {
-            Occupant::Connection(live) => (&live.connection, bounds.unopened_quiet),
-            Occupant::Datagrams(live) => (&live.connection, bounds.datagrams_quiet),
+        let of = |connection: &Connection| {
+            let mut sides = [&connection.client, &connection.server].into_iter();
+            let troubled = sides.any(|side| side.tcp.trouble().is_some() || side.tcp.fin.is_some());
+            (connection.last.time, troubled)
+        };
+        let ((latest, troubled), quiet) = match &self.occupant(handle.slot)?.occupant {
+            Occupant::Connection(live) => (of(&live.connection), bounds.unopened_quiet),
+            Occupant::Brief(kept) => {
+                let of_it = (kept.brief.latest(), kept.brief.is_closing());
+                (of_it, bounds.unopened_quiet)
+            }
+            Occupant::Datagrams(live) => (of(&live.connection), bounds.datagrams_quiet),
             Occupant::Syn(_) | Occupant::None => return None,
         };
-        let active = connection.last.time.after(quiet);
-        let troubled = [&connection.client, &connection.server]
-            .into_iter()
-            .any(|side| side.tcp.trouble().is_some() || side.tcp.fin.is_some());
+        let active = latest.after(quiet);
         (active > due || troubled).then_some(active.max(due))
     }
 }

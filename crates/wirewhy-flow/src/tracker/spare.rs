@@ -1,7 +1,10 @@
 //! What connections that are over were kept in. The next ones take their place, in memory that was used just now, without a
 //! call to the allocator.
 
+use super::alone::LoneSyn;
+use super::brief::Kept;
 use crate::Connection;
+use crate::brief::Brief;
 use crate::observe::Notes;
 
 /// A few of each.
@@ -13,10 +16,11 @@ use crate::observe::Notes;
 pub(super) struct Spare {
     connections: Vec<Box<Connection>>,
     notes: Vec<Box<Notes>>,
+    briefs: Vec<Box<Kept>>,
 }
 
 /// How many are kept of each: more than end between two packets, as a rule.
-const KEPT: usize = 64;
+const KEPT: usize = 256;
 
 impl Spare {
     /// A connection that need not be new.
@@ -27,6 +31,22 @@ impl Spare {
     /// Notes that need not be new.
     pub(super) fn notes(&mut self) -> Box<Notes> {
         self.notes.pop().unwrap_or_default()
+    }
+
+    /// Room for the packets of a connection that begins with this SYN.
+    pub(super) fn brief(&mut self, syn: LoneSyn) -> Box<Kept> {
+        if let Some(mut spare) = self.briefs.pop() {
+            spare.syn = syn;
+            return spare;
+        }
+        let brief = Brief::with_room();
+        Box::new(Kept { syn, brief })
+    }
+
+    pub(super) fn keep_brief(&mut self, spent: Box<Kept>) {
+        if self.briefs.len() < KEPT {
+            self.briefs.push(spent);
+        }
     }
 
     pub(super) fn keep_connections(&mut self, spent: impl Iterator<Item = Box<Connection>>) {

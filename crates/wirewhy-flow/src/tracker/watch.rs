@@ -70,6 +70,7 @@ impl Tracker {
     /// From now on keeps account of which connections have news for [`visit`](Tracker::visit). A SYN that nothing followed
     /// is news only after `alone`: most of a flood never costs more.
     pub fn watch(&mut self, alone: Interval) {
+        self.follow_all();
         self.watch = Some(Box::new(Watch {
             alone,
             seen: Vec::new(),
@@ -190,7 +191,7 @@ impl Tracker {
             return false;
         }
         let telling = match &place.occupant {
-            Occupant::None => return false,
+            Occupant::None | Occupant::Brief(_) => return false,
             Occupant::Syn(_) => 0,
             Occupant::Connection(live) => telling(&live.connection, live.listens()),
             Occupant::Datagrams(live) => telling(&live.connection, live.listens()),
@@ -230,7 +231,7 @@ impl Tracker {
             return None;
         }
         let live = match &place.occupant {
-            Occupant::None => return None,
+            Occupant::None | Occupant::Brief(_) => return None,
             Occupant::Syn(at) => {
                 let lone = *self.alone.get(*at)?;
                 self.begin(&lone, &[])

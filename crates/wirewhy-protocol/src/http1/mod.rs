@@ -4,9 +4,11 @@ mod head;
 mod plain;
 mod probe;
 mod refusal;
+mod talk;
 
 pub use probe::begins_with_request;
 pub(crate) use refusal::refusal_of;
+pub use talk::{Said, plain_talk};
 
 use std::sync::Arc;
 

@@ -44,6 +44,9 @@ impl Following {
     pub(super) fn new(options: &EngineOptions, keys: KeyLog) -> Following {
         let mut tracker = Tracker::new(options.bounds);
         *tracker.context_mut() = CaptureContext::new(keys);
+        if options.follows_all {
+            tracker.follow_all();
+        }
         Following {
             tracker,
             neighbours: Neighbours::default(),

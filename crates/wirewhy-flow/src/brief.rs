@@ -1,0 +1,275 @@
+//! A connection that has shown no trouble: its packets, and the few numbers that show that each one is the next in line.
+//!
+//! Most connections are short and go well. They are kept as they came, and their facts are gathered at once when they are over.
+//! The first sign of trouble, or of anything that is out of the ordinary, is whatever [`Brief::take`] does not take: then the packets
+//! kept are followed one by one, and all that come after them.
+
+use wirewhy_packet::{Checksum, Seq, TcpFlags, Timestamp};
+use wirewhy_protocol::{AppFacts, Role, Said, plain_talk};
+
+use crate::resets::Pause;
+use crate::segment::Segment;
+use crate::{AcceptedTimestamp, LookedUp, Side};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Brief {
+    /// What the tracker knew of its hosts when the SYN was answered.
+    pub(crate) accepted: Option<AcceptedTimestamp>,
+    /// The same of the name of its server.
+    pub(crate) looked_up: Option<Box<LookedUp>>,
+    client_is_low: bool,
+    stage: Stage,
+    /// Client and server.
+    ends: [End; 2],
+    latest: Timestamp,
+    /// All segments behind the SYN.
+    segments: Vec<(Side, Segment)>,
+    /// The payloads of the segments, one behind the other.
+    bytes: Vec<u8>,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// The SYN was sent.
+    Asked,
+    /// The SYN-ACK was sent.
+    Answered,
+    /// The SYN-ACK was acknowledged.
+    Open,
+    /// Both sides have closed, and acknowledged that.
+    Over,
+}
+
+/// One end.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    next: Seq,
+    acknowledged: Seq,
+    /// The largest payload it accepts in one segment.
+    mss: u32,
+    has_closed: bool,
+}
+
+const NOTHING: End = End {
+    next: Seq(0),
+    acknowledged: Seq(0),
+    mss: u32::MAX,
+    has_closed: false,
+};
+
+/// How many segments are kept; what goes on longer is followed.
+const SEGMENTS: usize = 40;
+
+/// How many bytes of payload.
+const BYTES: usize = 16 * 1024;
+
+/// The flags that decide what a segment does.
+const DECISIVE: u16 = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0;
+
+/// Acknowledgement, accepted SYN, and end.
+const ACK: u16 = TcpFlags::ACK.0;
+const SYN_ACK: u16 = TcpFlags::SYN.0 | ACK;
+const FIN_ACK: u16 = TcpFlags::FIN.0 | ACK;
+
+/// How many segments, and how many bytes of payload, most connections have at most.
+const USUAL_SEGMENTS: usize = 14;
+const USUAL_BYTES: usize = 640;
+
+impl Brief {
+    /// One of which nothing was seen, with room for what most have.
+    pub(crate) fn with_room() -> Brief {
+        Brief {
+            accepted: None,
+            looked_up: None,
+            client_is_low: false,
+            stage: Stage::Asked,
+            ends: [NOTHING; 2],
+            latest: Timestamp(0),
+            segments: Vec::with_capacity(USUAL_SEGMENTS),
+            bytes: Vec::with_capacity(USUAL_BYTES),
+        }
+    }
+
+    /// Makes it one of which this SYN was seen, in place.
+    pub(crate) fn begin(&mut self, syn: &Segment, client_is_low: bool) {
+        // Named one by one, so that none is forgotten.
+        let Brief {
+            accepted,
+            looked_up,
+            client_is_low: low,
+            stage,
+            ends,
+            latest,
+            segments,
+            bytes,
+        } = self;
+        *accepted = None;
+        *looked_up = None;
+        *low = client_is_low;
+        *stage = Stage::Asked;
+        let client = End {
+            next: syn.seq_end(),
+            mss: syn.options.mss.map_or(u32::MAX, u32::from),
+            ..NOTHING
+        };
+        *ends = [client, NOTHING];
+        *latest = syn.time;
+        segments.clear();
+        bytes.clear();
+    }
+
+    /// How far it is.
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// When its latest segment came.
+    pub(crate) fn latest(&self) -> Timestamp {
+        self.latest
+    }
+
+    /// Whether the client is the lower end of the pair (see [`crate::Pair::source_is_low`]).
+    pub(crate) fn client_is_low(&self) -> bool {
+        self.client_is_low
+    }
+
+    /// Whether a side has sent its FIN.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.ends.iter().any(|end| end.has_closed)
+    }
+
+    /// Keeps a segment if it is the next in line and nothing about it is out of the ordinary. Whether it was kept.
+    pub(crate) fn take(&mut self, source_is_low: bool, segment: &Segment, payload: &[u8]) -> bool {
+        let from = if source_is_low == self.client_is_low {
+            Side::Client
+        } else {
+            Side::Server
+        };
+        let kept = self.is_ordinary(segment) && self.advance(from, segment, payload);
+        if kept {
+            self.latest = segment.time;
+            self.segments.push((from, *segment));
+            self.bytes.extend_from_slice(payload);
+        }
+        kept
+    }
+
+    /// Whether a segment came undamaged, whole, not long after the one before, and as it crossed the wire.
+    fn is_ordinary(&self, segment: &Segment) -> bool {
+        let quiet = segment.time.0.wrapping_sub(self.latest.0);
+        (0..Pause::SHORTEST.0).contains(&quiet)
+            && matches!(segment.checksum, Checksum::Right | Checksum::Unknown)
+            && segment.captured_len == segment.payload_len
+            && segment.window > 0
+            && !segment.len_from_frame
+            && segment.options.sack.as_slice().is_empty()
+            && self.segments.len() < SEGMENTS
+    }
+
+    /// Moves on with a segment that is the next in line.
+    fn advance(&mut self, from: Side, segment: &Segment, payload: &[u8]) -> bool {
+        let Brief {
+            stage, ends, bytes, ..
+        } = self;
+        let [client, server] = ends;
+        let flags = segment.flags.0 & DECISIVE;
+        match (*stage, from) {
+            (Stage::Asked, Side::Server) => {
+                if flags != SYN_ACK || segment.payload_len > 0 || segment.ack != client.next {
+                    return false;
+                }
+                *server = End {
+                    next: segment.seq_end(),
+                    acknowledged: segment.ack,
+                    mss: segment.options.mss.map_or(u32::MAX, u32::from),
+                    has_closed: false,
+                };
+                *stage = Stage::Answered;
+                true
+            }
+            (Stage::Answered, Side::Client) => {
+                let accepts = flags == ACK
+                    && segment.payload_len == 0
+                    && (segment.seq, segment.ack) == (client.next, server.next);
+                if accepts {
+                    client.acknowledged = segment.ack;
+                    *stage = Stage::Open;
+                }
+                accepts
+            }
+            (Stage::Open, _) => {
+                let (own, peer) = match from {
+                    Side::Client => (client, server),
+                    Side::Server => (server, client),
+                };
+                let in_line = segment.seq == own.next
+                    && !segment.ack.is_after(peer.next)
+                    && !segment.ack.is_before(own.acknowledged);
+                let fits = match flags {
+                    FIN_ACK => segment.payload_len == 0 && !own.has_closed,
+                    // One that acknowledges nothing new may be a copy, or the second of several alike.
+                    ACK if segment.payload_len == 0 => segment.ack != own.acknowledged,
+                    ACK => {
+                        let begins = !bytes.is_empty()
+                            || from == Side::Client && payload.starts_with(b"GET ");
+                        begins
+                            && segment.payload_len <= peer.mss
+                            && !own.has_closed
+                            && !peer.has_closed
+                            && bytes.len() + payload.len() <= BYTES
+                    }
+                    _ => false,
+                };
+                if !in_line || !fits {
+                    return false;
+                }
+                own.next = segment.seq_end();
+                own.acknowledged = segment.ack;
+                own.has_closed |= flags == FIN_ACK;
+                let over = own.has_closed
+                    && peer.has_closed
+                    && own.acknowledged == peer.next
+                    && peer.acknowledged == own.next;
+                if over {
+                    *stage = Stage::Over;
+                }
+                true
+            }
+            (Stage::Asked | Stage::Answered | Stage::Over, _) => false,
+        }
+    }
+
+    /// The segments kept, with their payloads.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (Side, &Segment, &[u8])> {
+        let mut rest = self.bytes.as_slice();
+        self.segments.iter().map(move |(from, segment)| {
+            let len = usize::try_from(segment.payload_len).unwrap_or(usize::MAX);
+            let (payload, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+            rest = after;
+            (*from, segment, payload)
+        })
+    }
+
+    /// What its bytes show, where it is over and they can be read at once.
+    pub(crate) fn app(&self) -> Option<Box<AppFacts>> {
+        if self.stage != Stage::Over {
+            return None;
+        }
+        let said = self
+            .kept()
+            .filter(|(_, segment, _)| segment.payload_len > 0);
+        plain_talk(said.map(|(from, segment, bytes)| Said {
+            role: match from {
+                Side::Client => Role::Client,
+                Side::Server => Role::Server,
+            },
+            bytes,
+            mark: wirewhy_protocol::Mark {
+                frame: segment.frame,
+                time: segment.time,
+            },
+        }))
+    }
+}

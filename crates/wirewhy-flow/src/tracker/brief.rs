@@ -1,0 +1,425 @@
+//! Connections that have shown no trouble ([`Brief`]): kept as they came while they go well, and followed from the first packet that
+//! is out of the ordinary.
+
+use super::alone::LoneSyn;
+use super::retire::quiet_of;
+use super::{Occupant, Tracker};
+use crate::brief::{Brief, Stage};
+use crate::expiry::{Class, Handle};
+use crate::observe::Live;
+use crate::segment::Segment;
+use crate::{Connection, Ended, Interval, Roles};
+
+/// A SYN that was answered, and what came behind it.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) syn: LoneSyn,
+    pub(super) brief: Brief,
+}
+
+impl Kept {
+    /// The queue it stands in.
+    pub(super) fn class(&self) -> Class {
+        match self.brief.stage() {
+            Stage::Asked | Stage::Answered => Class::Opening,
+            Stage::Open => Class::Open,
+            Stage::Over => Class::Over,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.brief.stage() == Stage::Over
+    }
+}
+
+/// DNS is read message by message.
+const DNS: u16 = 53;
+
+impl Tracker {
+    /// Follows every connection from its first packet on. What is handed over is the same, and costs more: for those that
+    /// want to see connections while they go on, and for tests.
+    pub fn follow_all(&mut self) {
+        self.follows_all = true;
+        let brief = |occupant: &Occupant| matches!(occupant, Occupant::Brief(_));
+        self.grow_where(brief);
+    }
+
+    /// Follows the connections in these slots, if they were not.
+    pub(super) fn grow_where(&mut self, applies: impl Fn(&Occupant) -> bool) {
+        let slots = (0_u32..).zip(&self.slots);
+        let slots = slots.filter(|(_, place)| applies(&place.occupant));
+        let slots: Vec<u32> = slots.map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.grow(slot);
+        }
+    }
+
+    /// Keeps a segment of a connection that shows no trouble. Whether it was kept: if not, the connection is to be followed.
+    pub(super) fn keep_in_brief(
+        &mut self,
+        slot: u32,
+        source_is_low: bool,
+        segment: &Segment,
+        payload: &[u8],
+    ) -> bool {
+        let place = usize::try_from(slot)
+            .ok()
+            .and_then(|at| self.slots.get_mut(at));
+        let Some(place) = place else { return false };
+        let handle = Handle {
+            slot,
+            generation: place.generation,
+        };
+        match &mut place.occupant {
+            Occupant::Brief(kept) => {
+                let before = kept.brief.stage();
+                if !kept.brief.take(source_is_low, segment, payload) {
+                    return false;
+                }
+                if kept.brief.stage() != before {
+                    let class = kept.class();
+                    let due = segment.time.after(quiet_of(class, &self.bounds));
+                    self.expiry.enter(class, due, handle);
+                }
+                true
+            }
+            Occupant::Syn(at) => {
+                let at = *at;
+                self.begin_brief(handle, at, source_is_low, segment)
+            }
+            Occupant::Connection(_) | Occupant::Datagrams(_) | Occupant::None => false,
+        }
+    }
+
+    /// The same of the answer to a lone SYN.
+    fn begin_brief(
+        &mut self,
+        handle: Handle,
+        at: u32,
+        source_is_low: bool,
+        segment: &Segment,
+    ) -> bool {
+        if self.follows_all {
+            return false;
+        }
+        let Some(lone) = self.alone.get(at) else {
+            return false;
+        };
+        let plain =
+            lone.segment.is_plain_syn() && !lone.interrupted && lone.pair.destination.1 != DNS;
+        if !plain {
+            return false;
+        }
+        let mut kept = self.spare.brief(*lone);
+        let client_is_low = kept.syn.pair.source_is_low();
+        kept.brief.begin(&kept.syn.segment, client_is_low);
+        if !kept.brief.take(source_is_low, segment, &[]) {
+            self.spare.keep_brief(kept);
+            return false;
+        }
+        self.alone.take(at);
+        let LoneSyn {
+            pair,
+            segment: syn,
+            stream,
+            ..
+        } = kept.syn;
+        let (client, server) = (pair.source, pair.destination);
+        kept.brief.accepted = self.hosts.accepted_before(client.0, server, syn.mark());
+        let asker = (client.0, syn.mac);
+        kept.brief.looked_up = self.waited_for(stream, asker, server.0, syn.time);
+        let there = segment.time.since(syn.time);
+        self.hosts.learn_answer(
+            server,
+            segment.ttl,
+            (there >= Interval::ZERO).then_some(there),
+        );
+        if let Some(timestamps) = syn.options.timestamps {
+            self.hosts
+                .learn_timestamp(client.0, server, timestamps.value, syn.mark());
+        }
+        if let Some(place) = self.occupant(handle.slot) {
+            place.occupant = Occupant::Brief(kept);
+        }
+        true
+    }
+
+    /// The connection kept in brief, followed.
+    pub(super) fn followed(&mut self, kept: &mut Kept) -> Live {
+        let mut live = self.begin(&kept.syn, &[]);
+        live.connection.surroundings.accepted = kept.brief.accepted;
+        live.connection.looked_up = kept.brief.looked_up.take();
+        for (from, segment, payload) in kept.brief.kept() {
+            live.observe(from, segment, payload, &mut self.context);
+        }
+        live
+    }
+
+    /// What a connection kept in brief has come to, now that it is over.
+    pub(super) fn hand_over_brief(&mut self, mut kept: Box<Kept>, ended: Ended) -> Box<Connection> {
+        let live = match kept.brief.app() {
+            Some(app) => {
+                let mut live = self.gathered(&mut kept);
+                live.connection.app = Some(app);
+                live
+            }
+            None => self.followed(&mut kept),
+        };
+        self.spare.keep_brief(kept);
+        self.hand_over(live, ended)
+    }
+
+    /// The facts of a connection that went well to its end, but for what its bytes show.
+    fn gathered(&mut self, kept: &mut Kept) -> Live {
+        let LoneSyn {
+            stream,
+            earlier_stream,
+            pair,
+            segment,
+            ..
+        } = &kept.syn;
+        let ends = [pair.source, pair.destination];
+        let mut connection = self.fresh(*stream, ends, Roles::Syn, segment.mark());
+        connection.surroundings.earlier_stream = *earlier_stream;
+        connection.surroundings.accepted = kept.brief.accepted;
+        connection.looked_up = kept.brief.looked_up.take();
+        connection.begin_with_syn(segment);
+        let mut live = Live::new(connection, self.spare.notes(), kept.brief.client_is_low());
+        for (from, segment, payload) in kept.brief.kept() {
+            live.observe_in_line(from, segment, payload);
+        }
+        live
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use wirewhy_packet::Decoder;
+    use wirewhy_testkit::{OwnedFrame, trace};
+
+    use super::*;
+    use crate::{Bounds, Tally};
+
+    /// Numbers that look random, the same in every run (xorshift, G. Marsaglia 2003).
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, sides: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 >> 16).unwrap() % sides.max(1)
+        }
+    }
+
+    /// What the sides of a connection have sent and acknowledged.
+    struct Talk {
+        number: usize,
+        /// Behind the furthest byte of client and server.
+        next: [usize; 2],
+        lines: String,
+        time: f64,
+    }
+
+    impl Talk {
+        fn send(&mut self, from: usize, flags: &str, words: &str) {
+            let arrow = [">", "<"][from];
+            let (seq, ack) = (self.next[from], self.next[1 - from]);
+            let len = words.replace("\\r", "r").replace("\\n", "n").len();
+            let end = seq + len;
+            let (number, time) = (self.number, self.time);
+            write!(
+                self.lines,
+                "{time:.4} #{number} {arrow} {flags} {seq}:{end}({len}) ack {ack}"
+            )
+            .unwrap();
+            if len > 0 {
+                write!(self.lines, " \"{words}\"").unwrap();
+            }
+            self.lines.push('\n');
+            self.next[from] = end + usize::from(flags.starts_with('F'));
+        }
+    }
+
+    /// A connection that goes well, mostly: requests that are answered, and an end.
+    fn talk(number: usize, dice: &mut Dice) -> Vec<(f64, String)> {
+        let ports = ["80", "8080", "443", "53"];
+        let mut lines = String::new();
+        let start = 0.1 + f64::from(u32::try_from(dice.below(3_000)).unwrap()) / 1000.0;
+        writeln!(
+            lines,
+            "{start:.4} #{number} > S 0:0(0) <mss 1460,sackOK,wscale 7>"
+        )
+        .unwrap();
+        writeln!(
+            lines,
+            "{:.4} #{number} < SA 0:0(0) ack 1 <mss 1460,sackOK,wscale 7>",
+            start + 0.01
+        )
+        .unwrap();
+        writeln!(lines, "{:.4} #{number} > A 1:1(0) ack 1", start + 0.02).unwrap();
+        let mut talk = Talk {
+            number,
+            next: [1, 1],
+            lines,
+            time: start + 0.02,
+        };
+        for turn in 0..1 + dice.below(4) {
+            let pauses = [0.0004, 0.02, 0.05, 0.3, 1.5, 6.0];
+            talk.time += pauses[dice.below(60) / 11 % 6];
+            let get = format!("GET /{turn} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n");
+            let odd = ["POST / HTTP/1.1\\r\\n\\r\\n", "QUIT\\r\\n"];
+            let asked = match dice.below(20) {
+                kind @ (0 | 1) => odd[kind],
+                _ => get.as_str(),
+            };
+            talk.send(0, "PA", asked);
+            talk.time += 0.002;
+            if dice.below(2) == 0 {
+                talk.send(1, "A", "");
+            }
+            talk.time += pauses[dice.below(24) / 5];
+            let ok = "HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\n";
+            match dice.below(12) {
+                0 => talk.send(
+                    1,
+                    "PA",
+                    "HTTP/1.1 503 No\\r\\nContent-Length: 0\\r\\n\\r\\n",
+                ),
+                1 => talk.send(1, "PA", "HTTP/1.1 200 OK\\r\\n\\r\\n"),
+                2..=5 => {
+                    talk.send(1, "A", ok);
+                    talk.time += 0.001;
+                    talk.send(1, "PA", "abcd");
+                }
+                _ => talk.send(1, "PA", &format!("{ok}abcd")),
+            }
+            talk.time += [0.001, 0.04, 0.15][dice.below(3)];
+            talk.send(0, "A", "");
+        }
+        let first = dice.below(2);
+        match dice.below(12) {
+            0 => {}
+            1 => talk.send(first, "RA", ""),
+            _ => {
+                talk.time += 0.003;
+                talk.send(first, "FA", "");
+                talk.time += 0.003;
+                if dice.below(2) == 0 {
+                    talk.send(1 - first, "A", "");
+                }
+                talk.time += 0.003;
+                talk.send(1 - first, "FA", "");
+                talk.time += 0.003;
+                talk.send(first, "A", "");
+            }
+        }
+        let port = ports[dice.below(40) / 13];
+        let setting = format!("#{number} server 198.51.100.{}:{port}\n", 1 + dice.below(3));
+        let timed = talk.lines.lines().map(|line| {
+            let (time, _) = line.split_once(' ').unwrap();
+            (time.parse().unwrap(), format!("{line}\n"))
+        });
+        [(0.0, setting)].into_iter().chain(timed).collect()
+    }
+
+    /// Some connections at once, and what the network and the recording do to them.
+    fn frames(seed: u64) -> Vec<OwnedFrame> {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut lines: Vec<(f64, String)> = (1..=1 + dice.below(6))
+            .flat_map(|number| talk(number, &mut dice))
+            .collect();
+        lines.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        let lines: String = lines.into_iter().map(|(_, line)| line).collect();
+        let mut frames = trace(&lines);
+        for _ in 0..dice.below(4) {
+            if frames.len() < 2 {
+                break;
+            }
+            let at = dice.below(frames.len());
+            let other = dice.below(4);
+            match dice.below(8) {
+                0 => drop(frames.remove(at)),
+                1 => {
+                    let mut again = frames[at].clone();
+                    again.time = again.time.after(Interval(200_000));
+                    frames.insert(at + 1, again);
+                }
+                2 => {
+                    let again = frames[at].clone();
+                    frames.insert((at + 1 + other).min(frames.len()), again);
+                }
+                3 => {
+                    let other = (at + 1 + other).min(frames.len() - 1);
+                    frames.swap(at, other);
+                }
+                4 => {
+                    let keep = 40 + dice.below(80);
+                    frames[at].data.truncate(keep);
+                }
+                5 => {
+                    let byte = dice.below(frames[at].data.len());
+                    frames[at].data[byte] ^= 1 << dice.below(8);
+                }
+                6 => frames.truncate(at + 1),
+                _ => {
+                    let later =
+                        Interval::from_millis(i64::try_from(dice.below(9_000)).unwrap() - 500);
+                    for frame in &mut frames[at..] {
+                        frame.time = frame.time.after(later);
+                    }
+                }
+            }
+        }
+        for (number, frame) in (1..).zip(&mut frames) {
+            frame.number = number;
+        }
+        frames
+    }
+
+    /// What comes of these frames, and how many connections were kept in brief to their end.
+    fn tracked(
+        frames: &[OwnedFrame],
+        bounds: Bounds,
+        all: bool,
+    ) -> (Vec<Connection>, Tally, usize) {
+        let mut tracker = Tracker::new(bounds);
+        if all {
+            tracker.follow_all();
+        }
+        let mut decoder = Decoder::new();
+        let mut connections = Vec::new();
+        for frame in frames {
+            let packet = decoder.decode(&frame.as_frame());
+            tracker.observe(&packet, &mut |connection| connections.push(*connection));
+        }
+        let over = |slot: &super::super::Slot| matches!(&slot.occupant, Occupant::Brief(kept) if kept.is_over());
+        let brief = tracker.slots.iter().filter(|slot| over(slot)).count();
+        tracker.finish(&mut |connection| connections.push(*connection));
+        (connections, tracker.tally().clone(), brief)
+    }
+
+    #[test]
+    fn what_is_kept_in_brief_comes_to_what_is_followed() {
+        let mut kept = 0;
+        for seed in 1..=600 {
+            let frames = frames(seed);
+            let bounds = Bounds {
+                max_connections: if seed % 4 == 0 { 2 } else { 100 },
+                ..Bounds::default()
+            };
+            let (quick, tally, brief) = tracked(&frames, bounds, false);
+            let (full, full_tally, none) = tracked(&frames, bounds, true);
+            assert_eq!(none, 0);
+            assert_eq!(quick.len(), full.len(), "{seed}");
+            for (quick, full) in quick.iter().zip(&full) {
+                assert_eq!(quick, full, "{seed}");
+            }
+            assert_eq!(tally, full_tally, "{seed}");
+            kept += brief;
+        }
+        assert!(kept > 150, "{kept}");
+    }
+}

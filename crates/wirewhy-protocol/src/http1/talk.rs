@@ -1,0 +1,211 @@
+//! A whole conversation in HTTP/1 as most of them are, read at once when it is over: requests without a body, each in a segment of
+//! its own, and each answered with success, in order, before the next one is sent.
+
+use std::sync::Arc;
+
+use super::head::{Body, method};
+use super::plain::Plain;
+use super::probe;
+use crate::exchanges::{Method, Tally};
+use crate::facts::{AppFacts, SideFacts};
+use crate::http_request::Request;
+use crate::types::{AppProtocol, Framing, Mark, Role};
+
+/// A segment with payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    /// Who sent it.
+    pub role: Role,
+    /// Its payload, all of it.
+    pub bytes: &'a [u8],
+    /// Where it was seen.
+    pub mark: Mark,
+}
+
+/// The facts of a conversation that both sides have closed, of which these are all segments with payload, in order and without
+/// repetitions: the same as a [`Conversation`](crate::Conversation) comes to that is given them. `None` where it is of another
+/// form than most in HTTP/1 are, or a request was not answered with success: then only that tells.
+pub fn plain_talk<'a>(said: impl IntoIterator<Item = Said<'a>>) -> Option<Box<AppFacts>> {
+    let mut tally = Tally::default();
+    let mut waiting = None;
+    // How much of a response is to come.
+    let mut missing = 0;
+    for Said { role, bytes, mark } in said {
+        match (role, waiting.take()) {
+            (Role::Client, None) if missing == 0 => {
+                if tally.requests == 0 && probe::is_request(bytes) != Some(true) {
+                    return None;
+                }
+                let request = Arc::new(request(bytes, mark)?);
+                tally.begun(Some(&request));
+                waiting = Some((request, mark));
+            }
+            (Role::Server, Some((request, sent))) => {
+                let (status, length, here) = response(bytes)?;
+                tally.answered(Some(request), Some(sent), mark, Some(status));
+                missing = length.checked_sub(here)?;
+                if missing == 0 {
+                    tally.completed(mark);
+                }
+            }
+            (Role::Server, None) if missing > 0 => {
+                missing = missing.checked_sub(u64::try_from(bytes.len()).ok()?)?;
+                if missing == 0 {
+                    tally.completed(mark);
+                }
+            }
+            _ => return None,
+        }
+    }
+    let is_whole = tally.requests > 0 && waiting.is_none() && missing == 0;
+    let side = |protocol| SideFacts {
+        begins_with_text: true,
+        protocol: Some(protocol),
+        inner: None,
+        framing: Framing::Boundary,
+        closed: true,
+    };
+    is_whole.then(|| {
+        Box::new(AppFacts {
+            client: side(AppProtocol::Http1Request),
+            server: side(AppProtocol::Http1Response),
+            http: tally.facts(),
+            ..AppFacts::default()
+        })
+    })
+}
+
+/// A request that is all of a segment.
+fn request(bytes: &[u8], mark: Mark) -> Option<Request> {
+    let plain = Plain::read(bytes).filter(|plain| plain.length == bytes.len())?;
+    let (line, body) = plain.request()?;
+    let usual = body == Body::None && method(line.method) == Method::Other;
+    usual.then(|| Request::read(line.method, line.target, plain.host, mark))
+}
+
+/// The status of a response whose header a segment begins with, the length of its body, and how much of that is in the segment.
+fn response(bytes: &[u8]) -> Option<(u16, u64, u64)> {
+    let plain = Plain::read(bytes)?;
+    let (status, body) = plain.response()?;
+    let Body::Length(length) = body else {
+        return None;
+    };
+    let here = u64::try_from(bytes.len().checked_sub(plain.length)?).ok()?;
+    let usual = matches!(status, 200..400) && !matches!(status, 204 | 304);
+    usual.then_some((status, length, here))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use wirewhy_packet::Timestamp;
+
+    use super::*;
+    use crate::{CaptureContext, Conversation};
+
+    /// What either side may say next.
+    fn words(role: Role, number: u8) -> String {
+        let head = |length: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        match (role, number % 16) {
+            (Role::Client, 0..=8) => format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            (Role::Client, 9) => {
+                "GET / HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n".to_owned()
+            }
+            (Role::Client, 10) => "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab".to_owned(),
+            (Role::Client, 11) => "HEAD / HTTP/1.1\r\n\r\n".to_owned(),
+            (Role::Client, 12) => "CONNECT a:1 HTTP/1.1\r\n\r\n".to_owned(),
+            (Role::Client, 13) => "GET a HTTP/1.1\r\n\r\n".to_owned(),
+            (Role::Client, 14) => "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n".to_owned(),
+            (Role::Client, _) => "QUIT\r\n".to_owned(),
+            (Role::Server, 0..=5) => head("0"),
+            (Role::Server, 6) => format!("{}ab", head("2")),
+            (Role::Server, 7) => head("4"),
+            (Role::Server, 8) => "abcd".to_owned(),
+            (Role::Server, 9) => "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            (Role::Server, 10) => "HTTP/1.1 304 Same\r\nContent-Length: 7\r\n\r\n".to_owned(),
+            (Role::Server, 11) => "HTTP/1.1 100 Go\r\n\r\n".to_owned(),
+            (Role::Server, 12) => "HTTP/1.1 101 Else\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            (Role::Server, 13) => "HTTP/1.0 301 There\r\nContent-Length: 1\r\n\r\nabc".to_owned(),
+            (Role::Server, 14) => {
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()
+            }
+            (Role::Server, _) => "HTTP/1.1 200 OK\r\n\r\n".to_owned(),
+        }
+    }
+
+    fn read_in_full(said: &[Said<'_>]) -> AppFacts {
+        let mut conversation = Conversation::new();
+        let context = &mut CaptureContext::default();
+        let mut ends = [0; 2];
+        for Said { role, bytes, mark } in said {
+            let len = u32::try_from(bytes.len()).unwrap();
+            let [client, server] = &mut ends;
+            let (frame, time) = (mark.frame, mark.time);
+            match role {
+                Role::Client => {
+                    conversation.client_data(*client, bytes, len, frame, time, context);
+                    *client += u64::from(len);
+                }
+                Role::Server => {
+                    conversation.server_data(*server, bytes, len, frame, time, context);
+                    *server += u64::from(len);
+                }
+            }
+        }
+        conversation.server_closed(ends[1], context);
+        conversation.client_closed(ends[0], context);
+        *conversation.finish().unwrap()
+    }
+
+    fn marked<'a>(said: impl IntoIterator<Item = (Role, &'a str)>) -> Vec<Said<'a>> {
+        let numbered = (1..).zip(said);
+        let marked = numbered.map(|(frame, (role, words))| Said {
+            role,
+            bytes: words.as_bytes(),
+            mark: Mark {
+                frame,
+                time: Timestamp(i64::try_from(frame * frame).unwrap()),
+            },
+        });
+        marked.collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_read_at_once_is_what_is_read_piece_by_piece(
+            steps in prop::collection::vec((any::<bool>(), any::<u8>()), 1..9),
+            alternates in any::<bool>(),
+        ) {
+            let roles = [Role::Client, Role::Server];
+            let words: Vec<(Role, String)> = (0..).zip(&steps).map(|(at, (from_server, number))| {
+                let role = roles[if alternates { at % 2 } else { usize::from(*from_server) }];
+                (role, words(role, *number))
+            }).collect();
+            let said = marked(words.iter().map(|(role, words)| (*role, words.as_str())));
+            if let Some(facts) = plain_talk(said.iter().copied()) {
+                prop_assert_eq!(*facts, read_in_full(&said));
+            }
+        }
+    }
+
+    #[test]
+    fn most_conversations_are_read_at_once() {
+        let (get, ok) = (words(Role::Client, 0), words(Role::Server, 7));
+        let talk = [
+            (Role::Client, get.as_str()),
+            (Role::Server, ok.as_str()),
+            (Role::Server, "ab"),
+            (Role::Server, "cd"),
+            (Role::Client, get.as_str()),
+            (Role::Server, "HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n"),
+        ];
+        let said = marked(talk);
+        let facts = plain_talk(said.iter().copied());
+        assert_eq!(facts.as_deref(), Some(&read_in_full(&said)));
+        for end in [0, 1, 2, 3, 5] {
+            assert_eq!(plain_talk(said.iter().copied().take(end)), None, "{end}");
+        }
+    }
+}
