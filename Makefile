@@ -1,7 +1,7 @@
 # `make run` and `make test` install what is missing and do the rest; on a machine that has it all they install nothing.
 
 # The capture `make run` explains.
-CAPTURE ?= fixtures/captures/stale-connection/client.pcap
+CAPTURE ?= fixtures/captures/refused-by-server/client.pcap
 
 # Where rustup puts cargo, for shells that were open before it came.
 export PATH := $(PATH):$(HOME)/.cargo/bin

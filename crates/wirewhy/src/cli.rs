@@ -44,7 +44,7 @@ Exit status:
 
 /// Why TCP and TLS connections fail, from packets alone
 ///
-/// Names, for every connection that failed or limped, the root cause, who caused it, the frames that prove it, how sure
+/// Names, for every connection that failed or was degraded, the root cause, who caused it, the frames that prove it, how sure
 /// that is, and what to check next. It only ever listens.
 #[derive(Parser, Debug)]
 #[command(name = "wirewhy", version, after_help = AFTER_HELP)]
@@ -77,7 +77,7 @@ pub(crate) enum Command {
     Packets(PacketsArgs),
     /// Show one connection in full: every packet, its numbers, its findings
     Show(ShowArgs),
-    /// Explain what a finding means, how it is recognised, and what to check next
+    /// Explain what a finding means, how it is detected, and what to check next
     Explain(ExplainArgs),
     /// Print a shell completion script
     Completions {
@@ -94,7 +94,7 @@ pub(crate) enum Command {
 /// What counts, and how captures are judged.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct JudgingArgs {
-    /// Leave out what is less severe
+    /// Show only findings at least this severe
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) min_severity: Option<SeverityArg>,
     #[command(flatten)]
@@ -115,7 +115,7 @@ pub(crate) struct AnalyzeArgs {
     /// How the report is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,
-    /// Healthy connections too
+    /// Include healthy connections
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]
@@ -145,13 +145,13 @@ pub(crate) struct LiveArgs {
     /// that come after it, or - for standard input
     #[arg(long, value_name = "FILE|DIR|-", conflicts_with_all = ["interface", "promiscuous", "user"])]
     pub(crate) follow: Option<PathBuf>,
-    /// How findings are told
+    /// How findings are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: LiveFormat,
-    /// Notes too, and at the end healthy connections
+    /// Include notes, and at the end healthy connections
     #[arg(long)]
     pub(crate) all: bool,
-    /// Leave out what is less severe
+    /// Show only findings at least this severe
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) min_severity: Option<SeverityArg>,
     #[command(flatten)]
@@ -165,7 +165,7 @@ pub(crate) struct LiveArgs {
     /// End after this many packets
     #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
-    /// Follow at most this many connections at once; beyond it healthy and old ones are given up, and counted
+    /// Follow at most this many connections at once; beyond that the oldest healthy ones are evicted and counted
     #[arg(long, value_name = "CONNECTIONS", default_value = "262144", value_parser = at_least_one)]
     pub(crate) max_connections: usize,
     /// Let the kernel hold this many bytes for each interface, as in 64M
@@ -177,10 +177,10 @@ pub(crate) struct LiveArgs {
     /// Ask the interface for packets that are not meant for this host
     #[arg(short, long)]
     pub(crate) promiscuous: bool,
-    /// Give metrics to Prometheus at http://ADDRESS:PORT/metrics
+    /// Serve Prometheus metrics at http://ADDRESS:PORT/metrics
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics: Option<String>,
-    /// Let other hosts than this one ask for metrics
+    /// Allow --metrics on an address that other hosts can reach
     #[arg(long, requires = "metrics")]
     pub(crate) metrics_allow_remote: bool,
     /// Write the packets of each failed connection into this folder: a pcapng with the findings as comments
@@ -202,7 +202,7 @@ pub(crate) struct LiveArgs {
         requires = "evidence"
     )]
     pub(crate) evidence_max: usize,
-    /// Become this user once the interfaces are open
+    /// Drop to this user after opening the interfaces
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
     #[command(flatten)]
@@ -246,7 +246,7 @@ pub(crate) struct ScanArgs {
     /// How results are written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: ScanFormat,
-    /// Healthy connections and captures too
+    /// Include healthy connections and captures
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]
@@ -269,7 +269,7 @@ pub(crate) struct AnnotateArgs {
     /// Replace the output where it exists; never an input
     #[arg(long)]
     pub(crate) overwrite: bool,
-    /// Leave out what is less severe
+    /// Show only findings at least this severe
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) min_severity: Option<SeverityArg>,
     #[command(flatten)]
@@ -368,7 +368,7 @@ pub(crate) struct SelectArgs {
     /// Show only findings whose code matches, as in 'tcp.*'; may be given several times
     #[arg(long, value_name = "CODE-GLOB", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// Show no findings whose code matches; may be given several times
+    /// Hide findings whose code matches; may be given several times
     #[arg(long, value_name = "CODE-GLOB", value_delimiter = ',')]
     pub(crate) ignore: Vec<String>,
 }
@@ -380,8 +380,8 @@ pub(crate) struct TlsArgs {
     /// times. Secrets in a pcapng file are used without asking
     #[arg(long, value_name = "FILE")]
     pub(crate) keylog: Vec<PathBuf>,
-    /// Roots that certificates are held against: a PEM file of those the clients trust, or mozilla for the built-in ones,
-    /// which are the default
+    /// Root certificates to validate against: a PEM file of those the clients trust, or mozilla for the built-in ones, which are
+    /// the default
     #[arg(long, value_name = "FILE|mozilla")]
     pub(crate) roots: Option<Roots>,
 }
@@ -389,7 +389,7 @@ pub(crate) struct TlsArgs {
 /// Arguments of every command that reads captures.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CommonArgs {
-    /// Only packets this libpcap filter matches; frame and stream numbers stay those of the whole capture
+    /// Only analyse packets that match this BPF filter; frame and stream numbers stay those of the whole capture
     #[arg(short, long, value_name = "BPF")]
     pub(crate) filter: Option<String>,
     /// Write to this file instead of standard output
@@ -405,7 +405,8 @@ pub(crate) struct CommonArgs {
     /// No warnings on standard error, only errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// The measured values behind each sentence, and more of what to do next; on standard error what else is odd about a capture
+    /// Also print the measured values behind each sentence and more of what to do next, and on standard error what else is odd
+    /// about a capture
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
