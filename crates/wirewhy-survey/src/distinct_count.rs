@@ -6,6 +6,8 @@ use std::hash::Hash;
 use cardinality_estimator::CardinalityEstimator;
 
 /// 256 registers of 6 bits: 192 bytes for any number of values, with a standard error of 6.5 % (Flajolet et al. 2007).
+///
+/// The hash is the same in every process, so that an estimate is. Chosen values make it wrong and cost nothing: it is no table.
 type Estimator<T> = CardinalityEstimator<T, wyhash::WyHash, 8, 6>;
 
 /// Counts different values: up to 128 exactly, more as a HyperLogLog estimate. The same values give the same count, in any order.

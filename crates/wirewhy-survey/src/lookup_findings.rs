@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_detect::wording::{number, socket_of};
 use wirewhy_detect::{Facts, Finding, Judged, Limits, Outcome, Scope, Severity};
@@ -105,8 +105,8 @@ fn is_random(name: &str) -> bool {
 }
 
 /// When each client asked for such names.
-fn tests(lookups: &Lookups) -> IndexMap<IpAddr, Vec<Timestamp>, FixedState> {
-    let mut tests: IndexMap<IpAddr, Vec<Timestamp>, FixedState> = IndexMap::default();
+fn tests(lookups: &Lookups) -> IndexMap<IpAddr, Vec<Timestamp>, RandomState> {
+    let mut tests: IndexMap<IpAddr, Vec<Timestamp>, RandomState> = IndexMap::default();
     for alike in lookups
         .kept()
         .filter(|alike| is_random(alike.lookup.name()))
@@ -117,7 +117,7 @@ fn tests(lookups: &Lookups) -> IndexMap<IpAddr, Vec<Timestamp>, FixedState> {
     tests
 }
 
-fn is_test(lookup: &Lookup, tests: &IndexMap<IpAddr, Vec<Timestamp>, FixedState>) -> bool {
+fn is_test(lookup: &Lookup, tests: &IndexMap<IpAddr, Vec<Timestamp>, RandomState>) -> bool {
     const AT_ONCE: Interval = Interval::from_secs(2);
     const SEVERAL: usize = 3;
     let times = tests
@@ -131,7 +131,7 @@ fn is_test(lookup: &Lookup, tests: &IndexMap<IpAddr, Vec<Timestamp>, FixedState>
 
 /// A resolver that passes questions on passes failures back: the failure of the one it asked explains its own.
 fn link_forwarders(about: &mut [About<'_>]) {
-    let mut by_name: IndexMap<String, Vec<usize>, FixedState> = IndexMap::default();
+    let mut by_name: IndexMap<String, Vec<usize>, RandomState> = IndexMap::default();
     for (index, known) in about.iter().enumerate() {
         let name = known.found.name.to_ascii_lowercase();
         by_name.entry(name).or_default().push(index);
@@ -193,8 +193,8 @@ struct Names {
 
 /// Findings by name, the first ones of a kind; the others of it are one.
 fn fold(about: Vec<About<'_>>) -> Vec<GroupFinding> {
-    let mut kinds: IndexMap<Kind, Names, FixedState> = IndexMap::default();
-    let mut seen: IndexMap<(&'static str, String), (), FixedState> = IndexMap::default();
+    let mut kinds: IndexMap<Kind, Names, RandomState> = IndexMap::default();
+    let mut seen: IndexMap<(&'static str, String), (), RandomState> = IndexMap::default();
     let mut found: Vec<GroupFinding> = Vec::new();
     for About {
         found: one, count, ..

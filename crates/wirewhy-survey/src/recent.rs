@@ -2,13 +2,13 @@
 
 use std::hash::Hash;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_detect::Finding;
 use wirewhy_flow::Mark;
 
 /// A table that is kept small by [`make_room`].
-pub(crate) type RecentTable<K, V> = IndexMap<K, V, FixedState>;
+pub(crate) type RecentTable<K, V> = IndexMap<K, V, RandomState>;
 
 /// How many entries each table has.
 const REMEMBERED: usize = 16_384;

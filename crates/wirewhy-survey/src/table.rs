@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 /// The value of an entry of a [`Table`].
@@ -15,7 +15,7 @@ pub(crate) trait Worth {
 /// steps, the new entry is not kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<K, V> {
-    entries: IndexMap<K, V, FixedState>,
+    entries: IndexMap<K, V, RandomState>,
     /// Where the next search for an entry to evict begins.
     hand: usize,
 }

@@ -2,12 +2,13 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
 /// Counts members by hash: what [`Gate::may_hold`] denies is certainly not a member.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     members: usize,
+    hashes: RandomState,
     counts: Box<[u16; Gate::CELLS]>,
 }
 
@@ -15,6 +16,7 @@ impl Default for Gate {
     fn default() -> Self {
         Gate {
             members: 0,
+            hashes: RandomState::default(),
             counts: Box::new([0; Gate::CELLS]),
         }
     }
@@ -31,13 +33,14 @@ impl Gate {
     #[inline]
     pub(super) fn may_hold(&self, member: &impl Hash) -> bool {
         self.counts
-            .get(Self::cell(member))
+            .get(self.cell(member))
             .is_some_and(|count| *count > 0)
     }
 
     pub(super) fn add(&mut self, member: &impl Hash) {
         self.members += 1;
-        if let Some(count) = self.counts.get_mut(Self::cell(member)) {
+        let cell = self.cell(member);
+        if let Some(count) = self.counts.get_mut(cell) {
             // A cell that is full stays full: it says maybe, which is never wrong.
             *count = count.saturating_add(1);
         }
@@ -45,7 +48,8 @@ impl Gate {
 
     pub(super) fn remove(&mut self, member: &impl Hash) {
         self.members = self.members.saturating_sub(1);
-        if let Some(count) = self.counts.get_mut(Self::cell(member))
+        let cell = self.cell(member);
+        if let Some(count) = self.counts.get_mut(cell)
             && *count < u16::MAX
         {
             *count = count.saturating_sub(1);
@@ -53,8 +57,8 @@ impl Gate {
     }
 
     #[inline]
-    fn cell(member: &impl Hash) -> usize {
-        let hash = FixedState::with_seed(0).hash_one(member);
+    fn cell(&self, member: &impl Hash) -> usize {
+        let hash = self.hashes.hash_one(member);
         usize::try_from(hash >> 32).unwrap_or(0) % Self::CELLS
     }
 }

@@ -9,7 +9,8 @@ use domain::base::opt::ExtendedError as RawError;
 use domain::base::record::ParsedRecord;
 use domain::base::{Header, Message, ParsedName};
 use domain::rdata::{A, Aaaa, Cname, Dname, Https, Soa, Svcb, svcb::SvcParams};
-use foldhash::fast::FixedState;
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
 
 use super::name::text_of;
 use super::{
@@ -96,7 +97,8 @@ impl DnsMessage {
     }
 
     fn digest(&self) -> u64 {
-        let state = FixedState::with_seed(0);
+        // The same for all messages of a process, and not known before it runs.
+        let state = SeedableRandomState::with_seed(0, SharedSeed::global_random());
         let answers = self
             .answers
             .iter()
