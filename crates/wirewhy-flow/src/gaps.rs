@@ -4,7 +4,8 @@ use wirewhy_packet::{IpId, Seq};
 
 use crate::Mark;
 
-/// The holes below the furthest byte seen of one side, oldest first; the oldest is given up beyond [`Gaps::LIMIT`].
+/// The holes below the furthest byte seen of one side, oldest first, at most [`Gaps::LIMIT`] of them: a new one takes the place of
+/// the oldest, and of one that is split the larger part stays.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gaps {
     open: Vec<Gap>,
@@ -24,6 +25,12 @@ pub(crate) struct Skipper {
     pub(crate) mark: Mark,
     pub(crate) ip_id: Option<IpId>,
     pub(crate) clock: Option<u32>,
+}
+
+impl Gap {
+    fn len(&self) -> i32 {
+        self.to.distance_from(self.from)
+    }
 }
 
 impl Gaps {
@@ -53,6 +60,7 @@ impl Gaps {
         }
         let mut first = None;
         let mut rest = Vec::new();
+        let mut room = Self::LIMIT.saturating_sub(self.open.len());
         self.open.retain_mut(|gap| {
             let start = if gap.from.is_before(left) {
                 left
@@ -70,9 +78,18 @@ impl Gaps {
             first.get_or_insert(gap.skipped_by);
             let after = Gap { from: end, ..*gap };
             match (gap.from.is_before(start), end.is_before(gap.to)) {
-                (true, split) => {
+                (true, true) if room > 0 => {
+                    room -= 1;
                     gap.to = start;
-                    rest.extend(split.then_some(after));
+                    rest.push(after);
+                    true
+                }
+                (true, true) if after.len() > start.distance_from(gap.from) => {
+                    *gap = after;
+                    true
+                }
+                (true, _) => {
+                    gap.to = start;
                     true
                 }
                 (false, true) => {
@@ -104,10 +121,7 @@ impl Gaps {
     /// The hole that begins at `seq`: the segment that skipped it, and its length.
     pub(crate) fn at(&self, seq: Seq) -> Option<(Mark, u32)> {
         let gap = self.open.iter().find(|gap| gap.from == seq)?;
-        Some((
-            gap.skipped_by.mark,
-            u32::try_from(gap.to.distance_from(gap.from)).unwrap_or(0),
-        ))
+        Some((gap.skipped_by.mark, u32::try_from(gap.len()).unwrap_or(0)))
     }
 }
 
@@ -153,5 +167,21 @@ mod tests {
             gaps.skip(Seq(hole * 10), Seq(hole * 10 + 5), BY);
         }
         assert_eq!(gaps.open.len(), Gaps::LIMIT);
+    }
+
+    /// One-byte segments that split what is missing, from its end down and from its beginning up.
+    #[test]
+    fn a_hole_split_without_end_stays_bounded() {
+        for up in [false, true] {
+            let mut gaps = Gaps::default();
+            gaps.skip(Seq(0), Seq(40_000), BY);
+            for step in 0..20_000 {
+                let at = if up { 2 * step + 1 } else { 39_998 - 2 * step };
+                gaps.fill(Seq(at), Seq(at + 1));
+                assert!(gaps.open.len() <= Gaps::LIMIT);
+            }
+            let left: i32 = gaps.open.iter().map(Gap::len).sum();
+            assert_eq!(left, i32::try_from(Gaps::LIMIT).unwrap());
+        }
     }
 }
