@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::DnsSeen;
-use crate::certificate::{Cache, Certificate};
+use crate::certificate::{Allowance, Cache, Certificate};
 use crate::tls::KeyLog;
 
 /// So many certificates are kept twice over; larger captures read some again.
@@ -16,13 +16,14 @@ const MESSAGES: usize = 1 << 15;
 /// that connections carried until they are taken.
 ///
 /// One pointer, to be lent to each [`Conversation`](crate::Conversation) while it reads.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CaptureContext(Option<Box<Shared>>);
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 struct Shared {
     keys: KeyLog,
     certificates: Cache,
+    allowance: Allowance,
     dns: Vec<DnsSeen>,
 }
 
@@ -50,9 +51,27 @@ impl CaptureContext {
             .filter(|keys| !keys.is_empty())
     }
 
-    /// The certificate of this encoding.
-    pub(crate) fn certificate(&mut self, der: &[u8]) -> Arc<Certificate> {
-        self.shared().certificates.read(der)
+    /// The certificate of this encoding, seen in a frame of this number.
+    pub(crate) fn certificate(&mut self, der: &[u8], frame: u64) -> Arc<Certificate> {
+        let Shared {
+            certificates,
+            allowance,
+            ..
+        } = self.shared();
+        certificates.read(der, |key| allowance.checks(&key.algorithm, key.bits, frame))
+    }
+
+    /// Whether a chain seen in a frame of this number is to be followed: its signatures are within what is verified of a
+    /// capture of that size.
+    pub(crate) fn follows(&mut self, chain: &[Arc<Certificate>], frame: u64) -> bool {
+        self.shared().allowance.follows(chain, frame)
+    }
+
+    /// How many chains of certificates were presented whose signatures were too many to be verified.
+    #[must_use]
+    pub fn not_followed(&self) -> u64 {
+        let shared = self.0.as_ref();
+        shared.map_or(0, |shared| shared.allowance.refused)
     }
 
     /// Whether DNS messages were read since they were taken last.
@@ -83,6 +102,7 @@ impl CaptureContext {
             Box::new(Shared {
                 keys: KeyLog::new(),
                 certificates: Cache::new(CERTIFICATES),
+                allowance: Allowance::default(),
                 dns: Vec::new(),
             })
         })

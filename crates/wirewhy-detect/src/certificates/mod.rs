@@ -1,6 +1,7 @@
 //! The server's certificates, held against the time, the name asked for and a trust store, and how the client took them.
 
 mod authorities;
+mod checks;
 mod names;
 mod ocsp;
 mod path;
@@ -87,11 +88,15 @@ impl<'a> Presented<'a> {
         let tls = handshake.tls;
         let certificates = tls.server_certificates.as_ref()?;
         let leaf = certificates.chain.first()?.facts.as_ref()?;
-        let path = trust.path(&certificates.chain);
-        let public_path = if trust.is_given() {
-            TrustStore::mozilla().path(&certificates.chain)
+        let (path, public_path) = if certificates.is_followed {
+            let path = trust.path(&certificates.chain);
+            let public = trust
+                .is_given()
+                .then(|| TrustStore::mozilla().path(&certificates.chain));
+            (Arc::clone(&path), public.unwrap_or(path))
         } else {
-            Arc::clone(&path)
+            let path = Arc::new(Path::not_followed());
+            (Arc::clone(&path), path)
         };
         Some(Presented {
             certificates,
@@ -162,7 +167,9 @@ impl<'a> Presented<'a> {
         match &self.public_path.end {
             PathEnd::UnknownRoot(name) | PathEnd::UnknownIssuer(name) => Some(name),
             PathEnd::LeafIssuerMissing => Some(&self.leaf.issuer),
-            PathEnd::Trusted | PathEnd::SelfSigned | PathEnd::Unreadable => None,
+            PathEnd::Trusted | PathEnd::SelfSigned | PathEnd::Unreadable | PathEnd::NotFollowed => {
+                None
+            }
         }
     }
 

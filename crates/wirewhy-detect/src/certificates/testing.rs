@@ -24,7 +24,7 @@ fn params(name: &str, alternatives: &[&str], (from, until): (Date, Date)) -> Cer
     params
 }
 
-fn authority_params(name: &str, validity: (Date, Date)) -> CertificateParams {
+pub(super) fn authority_params(name: &str, validity: (Date, Date)) -> CertificateParams {
     let mut params = params(name, &[], validity);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params

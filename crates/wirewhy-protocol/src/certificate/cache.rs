@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 
-use super::Certificate;
+use super::{Certificate, PublicKey};
 
 /// Larger encodings are read each time: they are rare, and would spend the bound.
 const MAX_KEPT_LEN: usize = 16 * 1024;
@@ -19,8 +19,8 @@ const MAX_KEPT_LEN: usize = 16 * 1024;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Cache {
     generation: usize,
-    young: HashSet<Held, FixedState>,
-    old: HashSet<Held, FixedState>,
+    young: HashSet<Held, RandomState>,
+    old: HashSet<Held, RandomState>,
 }
 
 #[derive(Debug, Clone)]
@@ -57,14 +57,19 @@ impl Cache {
         }
     }
 
-    /// The certificate of this encoding, read only if it is not held.
-    pub fn read(&mut self, der: &[u8]) -> Arc<Certificate> {
+    /// The certificate of this encoding, read only if it is not held; then `verify` says whether a signature of its own may be
+    /// verified with its key.
+    pub fn read(
+        &mut self,
+        der: &[u8],
+        verify: impl FnOnce(&PublicKey) -> bool,
+    ) -> Arc<Certificate> {
         if let Some(held) = self.young.get(der) {
             return Arc::clone(&held.0);
         }
         let held = match self.old.take(der) {
             Some(held) => held,
-            None => Held(Arc::new(Certificate::read(der))),
+            None => Held(Arc::new(Certificate::read_and(der, verify))),
         };
         if der.len() <= MAX_KEPT_LEN && self.generation > 0 {
             if self.young.len() >= self.generation {
@@ -95,19 +100,22 @@ mod tests {
     #[test]
     fn same_bytes_are_read_once() {
         let mut cache = Cache::new(4);
-        let first = cache.read(b"no certificate");
+        let first = cache.read(b"no certificate", |_| true);
         assert_eq!(first.facts, None);
-        assert!(Arc::ptr_eq(&first, &cache.read(b"no certificate")));
+        assert!(Arc::ptr_eq(
+            &first,
+            &cache.read(b"no certificate", |_| true)
+        ));
         assert_eq!(cache.len(), 1);
     }
 
     #[test]
     fn what_is_in_use_outlives_a_flood() {
         let mut cache = Cache::new(4);
-        let used = cache.read(b"used");
+        let used = cache.read(b"used", |_| true);
         for n in 0..1000u32 {
-            cache.read(&n.to_be_bytes());
-            assert!(Arc::ptr_eq(&used, &cache.read(b"used")));
+            cache.read(&n.to_be_bytes(), |_| true);
+            assert!(Arc::ptr_eq(&used, &cache.read(b"used", |_| true)));
             assert!(cache.len() <= 8);
         }
     }
@@ -115,10 +123,10 @@ mod tests {
     #[test]
     fn huge_ones_and_a_bound_of_none_keep_nothing() {
         let mut cache = Cache::new(4);
-        cache.read(&vec![0; MAX_KEPT_LEN + 1]);
+        cache.read(&vec![0; MAX_KEPT_LEN + 1], |_| true);
         assert!(cache.is_empty());
         let mut none = Cache::new(0);
-        none.read(b"x");
+        none.read(b"x", |_| true);
         assert!(none.is_empty());
     }
 }

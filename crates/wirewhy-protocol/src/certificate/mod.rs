@@ -1,5 +1,6 @@
 //! X.509 certificates as facts (RFC 5280).
 
+mod allowance;
 mod cache;
 mod extensions;
 mod keys;
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 
 use wirewhy_packet::Timestamp;
 
+pub(crate) use allowance::Allowance;
 pub use cache::Cache;
 
 /// A certificate as it was sent, and what it says.

@@ -6,18 +6,23 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
-use super::{Certificate, CertificateFacts, KeyAlgorithm, extensions, keys, name};
+use super::{Certificate, CertificateFacts, KeyAlgorithm, PublicKey, extensions, keys, name};
 
 impl Certificate {
     /// Reads what one entry of a chain holds. What cannot be parsed has no facts; bytes after the certificate are counted.
     #[must_use]
     pub fn read(der: &[u8]) -> Certificate {
+        Certificate::read_and(der, |_| true)
+    }
+
+    /// Reads it, and verifies a signature that seems to be its own if `verify` says so of its key.
+    pub(super) fn read_and(der: &[u8], verify: impl FnOnce(&PublicKey) -> bool) -> Certificate {
         Certificate {
             der: der.into(),
             sha256: Sha256::digest(der).into(),
             facts: X509Certificate::from_der(der)
                 .ok()
-                .map(|(rest, parsed)| facts(&parsed, rest.len())),
+                .map(|(rest, parsed)| facts(&parsed, rest.len(), verify)),
         }
     }
 
@@ -31,7 +36,11 @@ impl Certificate {
     }
 }
 
-fn facts(parsed: &X509Certificate<'_>, trailing_bytes: usize) -> CertificateFacts {
+fn facts(
+    parsed: &X509Certificate<'_>,
+    trailing_bytes: usize,
+    verify: impl FnOnce(&PublicKey) -> bool,
+) -> CertificateFacts {
     let extensions = extensions::read(parsed);
     let mut serial = String::new();
     name::push_hex(&mut serial, parsed.raw_serial());
@@ -40,6 +49,13 @@ fn facts(parsed: &X509Certificate<'_>, trailing_bytes: usize) -> CertificateFact
         (Some(authority), Some(subject)) => authority == subject,
         _ => true,
     };
+    let key = keys::public_key(parsed.public_key());
+    // A signature by its own key needs its own name as the issuer too; anything else is a chain of another's making.
+    let is_self_signed = is_self_issued
+        && verify(&key)
+            .then(|| verified(parsed, parsed))
+            .flatten()
+            .unwrap_or(names_itself);
     CertificateFacts {
         version: parsed.version().0.saturating_add(1),
         serial: serial.into(),
@@ -53,7 +69,7 @@ fn facts(parsed: &X509Certificate<'_>, trailing_bytes: usize) -> CertificateFact
         not_before: timestamp(parsed.validity().not_before),
         not_after: timestamp(parsed.validity().not_after),
         names: extensions.names.unwrap_or_default(),
-        key: keys::public_key(parsed.public_key()),
+        key,
         signature: keys::signature(&parsed.signature_algorithm),
         is_authority: extensions.is_authority,
         key_usage: extensions.key_usage,
@@ -63,8 +79,7 @@ fn facts(parsed: &X509Certificate<'_>, trailing_bytes: usize) -> CertificateFact
         issuer_urls: extensions.issuer_urls,
         must_staple: extensions.must_staple,
         is_self_issued,
-        // A signature by its own key needs its own name as the issuer too; anything else is a chain of another's making.
-        is_self_signed: is_self_issued && verified(parsed, parsed).unwrap_or(names_itself),
+        is_self_signed,
     }
 }
 

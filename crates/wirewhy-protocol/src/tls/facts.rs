@@ -218,6 +218,8 @@ pub struct Certificates {
     pub count: u32,
     /// The length of the message in bytes.
     pub length: u32,
+    /// Whether its signatures are to be verified. The capture has an allowance of that, which grows with it.
+    pub is_followed: bool,
 }
 
 impl Certificates {

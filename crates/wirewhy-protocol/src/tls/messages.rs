@@ -60,6 +60,7 @@ fn read_chain<'a>(
             chain: Vec::new(),
             count: 0,
             length: u32::try_from(length.saturating_add(4)).unwrap_or(u32::MAX),
+            is_followed: false,
         },
         ocsp_response: None,
     };
@@ -72,7 +73,9 @@ fn read_chain<'a>(
         let certificates = &mut chain.certificates;
         certificates.count = certificates.count.saturating_add(1);
         if certificates.chain.len() < Certificates::MAX_CHAIN {
-            certificates.chain.push(context.certificate(der));
+            certificates
+                .chain
+                .push(context.certificate(der, mark.frame));
         }
         match status {
             Some(Some(status)) if certificates.count == 1 => {
@@ -82,6 +85,7 @@ fn read_chain<'a>(
             None => break,
         }
     }
+    chain.certificates.is_followed = context.follows(&chain.certificates.chain, mark.frame);
     // Bytes of which no certificate could be made are not the empty chain of somebody who has none.
     let unread = chain.certificates.count == 0 && !list.is_empty();
     (!unread).then_some(chain)

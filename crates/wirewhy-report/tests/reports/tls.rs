@@ -123,6 +123,7 @@ pub(crate) fn refused(text: &str) -> TlsFacts {
         client_hello: Some(Box::new(client_hello(text, text))),
         server_hello: Some(Box::new(server_hello())),
         server_certificates: Some(Certificates {
+            is_followed: true,
             mark: at(6),
             chain: vec![certificate(text).into(), unread.into()],
             count: 2,

@@ -112,7 +112,11 @@ fn by_address(
         // A program that checks the address leaves at once; who takes its time had another reason.
         Reaction::Unused { mark } => {
             left_at_once(presented, mark)
-                && (trusted || !presented.roots_given && presented.path.end != PathEnd::SelfSigned)
+                && match presented.path.end {
+                    PathEnd::Trusted => true,
+                    PathEnd::SelfSigned | PathEnd::NotFollowed => false,
+                    _ => !presented.roots_given,
+                }
         }
         Reaction::Unseen | Reaction::Accepted => false,
     };

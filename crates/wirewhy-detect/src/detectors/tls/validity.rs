@@ -94,13 +94,14 @@ fn first_beyond<'a>(
     edge: Edge,
 ) -> Option<(usize, &'a CertificateFacts, Interval)> {
     let refused = matches!(presented.reaction, Reaction::Refused { .. });
-    let trusted = presented.path.end == PathEnd::Trusted;
+    // Where it is not known which certificates lead to a root, only the leaf surely does.
+    let is_known = matches!(presented.path.end, PathEnd::Trusted | PathEnd::NotFollowed);
     presented
         .certificates
         .chain
         .iter()
         .enumerate()
-        .filter(|(place, _)| refused || !trusted || presented.path.used.contains(place))
+        .filter(|(place, _)| refused || !is_known || presented.path.used.contains(place))
         .find_map(|(place, certificate)| {
             let facts = certificate.facts.as_ref()?;
             match (edge, outside_validity(facts, presented.time)?) {
