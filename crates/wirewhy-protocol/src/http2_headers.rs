@@ -19,6 +19,9 @@ const MAX_TABLE: usize = 64 * 1024;
 const MAX_FIELDS: usize = 64;
 const MAX_VALUE: usize = 1024;
 
+/// No number that is read is longer.
+const MAX_DIGITS: usize = 24;
+
 /// The longest message of gRPC that is kept.
 const MAX_MESSAGE: usize = 200;
 
@@ -69,6 +72,14 @@ pub(crate) struct Fields {
 }
 
 impl HeaderBlocks {
+    /// Bytes of memory of the table, where it has the size that encoders use by default (RFC 9113 section 6.5.2).
+    pub(crate) fn kept(&self) -> usize {
+        match self {
+            HeaderBlocks::Open(_) => 4_096,
+            HeaderBlocks::Fresh | HeaderBlocks::Lost => 0,
+        }
+    }
+
     /// Nothing behind this can be decoded.
     pub(crate) fn lose(&mut self) {
         *self = HeaderBlocks::Lost;
@@ -111,15 +122,20 @@ impl HeaderBlocks {
 
 impl Fields {
     fn take(&mut self, name: &[u8], value: &[u8]) {
-        let text = || str::from_utf8(value).ok();
+        // A byte can stand for a field of the table's size: of a value that is long no more than its beginning is looked at,
+        // and of a field that comes twice, which is malformed (RFC 9113 section 8.3), the first.
+        let number = value.get(..MAX_DIGITS).unwrap_or(value);
+        let text = || str::from_utf8(number).ok();
         match name {
-            b":method" => self.method = Some(bounded(value)),
-            b":path" => self.path = Some(bounded(value)),
-            b":authority" => self.authority = Some(bounded(value)),
+            b":method" if self.method.is_none() => self.method = Some(bounded(value)),
+            b":path" if self.path.is_none() => self.path = Some(bounded(value)),
+            b":authority" if self.authority.is_none() => self.authority = Some(bounded(value)),
             b":status" => self.status = text().and_then(|digits| digits.parse().ok()),
             b"grpc-status" => self.grpc_status = text().and_then(|digits| digits.parse().ok()),
-            b"grpc-message" => self.grpc_message = Some(percent_decoded(value)),
-            b"grpc-timeout" => self.grpc_timeout = timeout(value),
+            b"grpc-message" if self.grpc_message.is_none() => {
+                self.grpc_message = Some(percent_decoded(value));
+            }
+            b"grpc-timeout" if value.len() <= MAX_DIGITS => self.grpc_timeout = timeout(value),
             _ => {}
         }
     }
