@@ -120,6 +120,13 @@ impl Brief {
         bytes.clear();
     }
 
+    /// Bytes of memory that it takes beyond what most do.
+    #[inline]
+    pub(crate) fn beyond_usual(&self) -> usize {
+        let segments = self.segments.capacity().saturating_sub(USUAL_SEGMENTS);
+        segments * size_of::<(Side, Segment)>() + self.bytes.capacity().saturating_sub(USUAL_BYTES)
+    }
+
     /// How far it is.
     pub(crate) fn stage(&self) -> Stage {
         self.stage

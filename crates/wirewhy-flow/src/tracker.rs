@@ -8,6 +8,7 @@ mod datagrams;
 mod icmp;
 mod interruption;
 mod lookups;
+mod memory;
 mod retire;
 mod spare;
 mod watch;
@@ -18,6 +19,7 @@ use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 use self::alone::{LoneSyn, LoneSyns};
 use self::brief::Kept;
 use self::lookups::ends_of;
+use self::memory::Accounts;
 use self::retire::{class_of, quiet_of};
 use self::spare::Spare;
 use self::watch::Watch;
@@ -36,6 +38,9 @@ use crate::{
 pub struct Bounds {
     /// Connections followed at once; beyond it the one that has been over, or open, longest is given up.
     pub max_connections: usize,
+    /// Bytes of memory in connections followed at once; beyond it what waits to be read of their payload is given up, then
+    /// connections as above.
+    pub max_memory: usize,
     /// How long a connection that closed is followed on, for late segments and the resets that answer them: round trips,
     /// not timers.
     pub closed_quiet: Interval,
@@ -57,6 +62,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Bounds {
             max_connections: 4_000_000,
+            max_memory: 1 << 30,
             closed_quiet: Interval::from_secs(2),
             reset_quiet: Interval::from_secs(15),
             unopened_quiet: Interval::from_secs(70),
@@ -114,6 +120,8 @@ pub struct Tally {
     pub stray_icmp_errors: u64,
     /// Connections given up because the table was full.
     pub given_up: u64,
+    /// Connections of which no more was read, because all together kept too much that waited to be read.
+    pub unread: u64,
     /// Frames recorded again.
     pub copies: Sample,
     /// Segments whose payload the snap length cut.
@@ -147,6 +155,7 @@ pub struct Tracker {
     watch: Option<Box<Watch>>,
     /// Whether nothing is kept in brief.
     follows_all: bool,
+    accounts: Accounts,
     /// Whether the recording has had a gap.
     interrupted: bool,
     /// The latest time before each pause of the recording; of the first ones.
@@ -205,6 +214,7 @@ impl Tracker {
             spare: Spare::default(),
             watch: None,
             follows_all: false,
+            accounts: Accounts::default(),
             interrupted: false,
             pauses: Vec::new(),
         }
@@ -213,6 +223,12 @@ impl Tracker {
     /// What the connections share, the secrets to decrypt with among it.
     pub fn context_mut(&mut self) -> &mut CaptureContext {
         &mut self.context
+    }
+
+    /// What the connections share.
+    #[must_use]
+    pub fn context(&self) -> &CaptureContext {
+        &self.context
     }
 
     /// What was counted so far.
@@ -439,7 +455,7 @@ impl Tracker {
 
     /// Makes room for one more.
     fn make_room(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
-        if self.following() >= self.bounds.max_connections {
+        if self.following() >= self.bounds.max_connections || self.is_over_memory() {
             self.give_up_one(sink);
         }
         self.tidy();
@@ -525,9 +541,10 @@ impl Tracker {
             return;
         };
         let generation = place.generation;
-        let Occupant::Connection(live) = &place.occupant else {
+        let Occupant::Connection(live) = &mut place.occupant else {
             return;
         };
+        let has_grown = live.has_grown();
         let class = class_of(live);
         let connection = &live.connection;
         let resent = connection.resent().saturating_sub(before.resent);
@@ -544,6 +561,9 @@ impl Tracker {
         self.tally.retransmissions += u64::from(resent);
         if let Some((watch, took)) = self.watch.as_mut().zip(handshake) {
             watch.handshake(took);
+        }
+        if has_grown {
+            self.account(slot);
         }
     }
 
@@ -609,8 +629,14 @@ impl Tracker {
                 let lone = self.alone.take(at)?;
                 Some(self.hand_over_syn(&lone, ended))
             }
-            Occupant::Brief(kept) => Some(self.hand_over_brief(kept, ended)),
-            Occupant::Connection(live) => Some(self.hand_over(live, ended)),
+            Occupant::Brief(kept) => {
+                self.accounts.close(kept.memory());
+                Some(self.hand_over_brief(kept, ended))
+            }
+            Occupant::Connection(live) => {
+                self.accounts.close(live.memory());
+                Some(self.hand_over(live, ended))
+            }
             Occupant::Datagrams(live) => Some(self.hand_over_datagrams(live.finish(), ended)),
             Occupant::None => None,
         }

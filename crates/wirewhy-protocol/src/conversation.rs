@@ -9,7 +9,7 @@ use crate::direction::Direction;
 use crate::facts::{AppFacts, SideFacts};
 use crate::http_facts::HttpFacts;
 use crate::shared_state::SharedState;
-use crate::types::{Framing, Mark, Role, Segment, What};
+use crate::types::{Framing, Mark, Role, Segment, Unreadable, What};
 
 /// Both directions of one connection's application bytes.
 ///
@@ -17,6 +17,15 @@ use crate::types::{Framing, Mark, Role, Segment, What};
 /// segments may arrive in any order, overlap and repeat; where copies differ, one of them counts.
 #[derive(Clone, Debug, Default)]
 pub struct Conversation(Stage);
+
+/// Bytes of memory that a conversation takes beside what every conversation does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Memory {
+    /// What waits to be read: segments out of order, messages that are not whole. [`Conversation::give_up`] frees it.
+    pub unread: usize,
+    /// What was read and belongs to the facts.
+    pub read: usize,
+}
 
 #[derive(Clone, Debug, Default)]
 enum Stage {
@@ -36,6 +45,9 @@ struct State {
 }
 
 impl Conversation {
+    /// Bytes of memory that a conversation takes from its first byte on, whatever is sent.
+    pub const BEGUN: usize = size_of::<State>();
+
     /// A conversation of which nothing was seen yet.
     #[must_use]
     pub fn new() -> Conversation {
@@ -125,6 +137,47 @@ impl Conversation {
             Stage::Open(mut state) => Some(state.finish()),
             Stage::Empty | Stage::Finished => None,
         }
+    }
+
+    /// Bytes of memory that grow with what was sent; `None` where nothing was, and once it is finished.
+    #[must_use]
+    pub fn memory(&self) -> Option<Memory> {
+        let Stage::Open(state) = &self.0 else {
+            return None;
+        };
+        let shared = &state.shared;
+        let tls = shared.tls.as_ref();
+        let inside = state.decrypted.memory().unwrap_or_default();
+        Some(Memory {
+            unread: state.client.kept()
+                + state.server.kept()
+                + tls.map_or(0, |tls| tls.kept())
+                + inside.unread,
+            read: shared.exchanges.retained()
+                + shared.streams.requests()
+                + tls.map_or(0, |tls| tls.recorded())
+                + inside.read,
+        })
+    }
+
+    /// Stops reading, and frees what waits to be read: what the rest of the connection says is not known
+    /// ([`Unreadable::TooMuch`]).
+    pub fn give_up(&mut self) {
+        let Stage::Open(state) = &mut self.0 else {
+            return;
+        };
+        let State {
+            client,
+            server,
+            shared,
+            decrypted,
+        } = &mut **state;
+        client.stop(Unreadable::TooMuch, shared);
+        server.stop(Unreadable::TooMuch, shared);
+        if let Some(tls) = &mut shared.tls {
+            tls.give_up();
+        }
+        decrypted.give_up();
     }
 
     /// Bytes of memory in use, within a few of the truth.

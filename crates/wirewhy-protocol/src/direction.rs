@@ -200,6 +200,12 @@ impl Direction {
         self.end.is_some_and(|end| self.need >= end)
     }
 
+    /// Bytes of payload kept until they can be read.
+    pub(crate) fn kept(&self) -> usize {
+        let parser = self.parser.as_ref().map_or(0, |parser| parser.kept());
+        self.pending.capacity() + self.out_of_order.kept() + parser
+    }
+
     #[cfg(test)]
     pub(crate) fn retained(&self) -> usize {
         self.pending.capacity() + self.out_of_order.retained()
@@ -425,7 +431,7 @@ impl Direction {
         }
     }
 
-    fn stop(&mut self, reason: Unreadable, shared: &mut SharedState) {
+    pub(crate) fn stop(&mut self, reason: Unreadable, shared: &mut SharedState) {
         let pending = std::mem::take(&mut self.pending);
         self.stop_at(reason, &pending, shared);
     }

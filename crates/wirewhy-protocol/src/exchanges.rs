@@ -296,7 +296,7 @@ impl Exchanges {
         })
     }
 
-    #[cfg(test)]
+    /// Bytes of memory of its own.
     pub(crate) fn retained(&self) -> usize {
         let waiting = self.waiting.first.iter().chain(&self.waiting.others);
         let requests = waiting.filter_map(|waiting| waiting.request.as_ref());

@@ -197,6 +197,11 @@ impl Parser for Reader {
         Some(frame.end)
     }
 
+    fn kept(&self) -> usize {
+        let block = self.block.as_ref();
+        block.map_or(0, |block| block.bytes.capacity()) + self.headers.kept()
+    }
+
     fn framing(&self, position: Position, shared: &SharedState) -> Framing {
         match self.in_frame(position.upto) {
             Framing::Boundary => shared.streams.framing(position.role),

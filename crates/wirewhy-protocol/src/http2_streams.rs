@@ -283,18 +283,21 @@ impl Streams {
         unfinished.map_or(Framing::Boundary, Framing::Inside)
     }
 
-    #[cfg(test)]
-    pub(crate) fn retained(&self) -> usize {
+    /// Bytes of memory of the streams that are open, with what was asked for on each.
+    pub(crate) fn requests(&self) -> usize {
         // A tree's nodes are at least half full.
         let nodes = self.open.len() * 2 * (size_of::<Stream>() + size_of::<u32>());
         let requests = self
             .open
             .values()
             .filter_map(|stream| stream.request.as_ref());
+        nodes + requests.map(|request| request.retained()).sum::<usize>()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn retained(&self) -> usize {
         let kinds = (Http2Facts::MAX_KINDS * 3 + Http2Facts::MAX_REFUSED) * 1_024;
-        nodes
-            + requests.map(|request| request.retained()).sum::<usize>()
-            + self.facts.as_ref().map_or(0, |_| kinds)
+        self.requests() + self.facts.as_ref().map_or(0, |_| kinds)
     }
 
     /// The oldest stream whose request is complete and whose answer has not begun.

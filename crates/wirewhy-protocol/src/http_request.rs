@@ -79,7 +79,7 @@ impl Request {
         self.target() == other.target() && self.host() == other.host()
     }
 
-    #[cfg(test)]
+    /// Bytes of memory in use.
     pub(crate) fn retained(&self) -> usize {
         let long = match &self.texts {
             Texts::Short(..) => 0,

@@ -308,7 +308,7 @@ impl HttpTrouble {
         }
     }
 
-    #[cfg(test)]
+    /// Bytes of memory of its own.
     pub(crate) fn retained(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
         let requests = |kind: &Refusals| {

@@ -58,7 +58,7 @@ pub use certificate::{
     Cache as CertificateCache, Certificate, CertificateFacts, ExtendedKeyUsage, KeyAlgorithm,
     PublicKey, SignatureAlgorithm, SubjectName,
 };
-pub use conversation::Conversation;
+pub use conversation::{Conversation, Memory};
 pub use datagrams::{DatagramProtocols, Datagrams};
 pub use dns::{
     DnsAnswer, DnsAuthority, DnsData, DnsFacts, DnsMessage, DnsQuestion, DnsSeen, Edns,

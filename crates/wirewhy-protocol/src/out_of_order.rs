@@ -50,6 +50,11 @@ impl OutOfOrder {
         self.0.as_mut()?.take(offset)
     }
 
+    /// Bytes kept, the bookkeeping included.
+    pub(crate) fn kept(&self) -> usize {
+        self.0.as_ref().map_or(0, |kept| kept.cost)
+    }
+
     #[cfg(test)]
     pub(crate) fn retained(&self) -> usize {
         self.0.as_ref().map_or(0, |kept| kept.retained())

@@ -56,6 +56,11 @@ pub(crate) trait Parser: CloneParser + Debug + Send + Sync {
         Resume::Wait
     }
 
+    /// Bytes of memory that the parser keeps beside itself to read on.
+    fn kept(&self) -> usize {
+        0
+    }
+
     /// The direction cannot be read any further; `unread` are the bytes where the parser stood.
     fn stop(&mut self, _role: Role, _unread: &[u8], _shared: &mut SharedState) {}
 

@@ -25,6 +25,10 @@ pub struct CaptureSummary {
     pub dropped_packets: Option<u64>,
     /// Connections that were no longer followed because there were too many; their findings may lack what came later.
     pub given_up: u64,
+    /// Connections whose payload was not read to its end because all together kept too much that waited to be read.
+    pub unread: u64,
+    /// Chains of certificates that were not verified because there were too many for a recording of its size.
+    pub not_followed: u64,
     /// Why reading ended early, in one line.
     pub problem: Option<String>,
     /// The filter, where only some of the frames were looked at.

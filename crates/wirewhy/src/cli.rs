@@ -9,7 +9,7 @@ use wirewhy_capture::Joining;
 use wirewhy_detect::Severity;
 use wirewhy_report::PacketChoice;
 
-use crate::measures::{Bytes, Frames, Span, at_least_one};
+use crate::measures::{Amount, Bytes, Frames, Span, at_least_one};
 use crate::roots::Roots;
 use crate::terminal::ColorChoice;
 
@@ -399,6 +399,10 @@ pub(crate) struct CommonArgs {
     /// ~/.config, where there is one
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Keep at most this much memory for the connections of a recording; beyond it payload that waits to be read is given up
+    /// first, then connections, and both are counted
+    #[arg(long, value_name = "BYTES", default_value = "1G")]
+    pub(crate) max_memory: Amount,
     /// When to use colour
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorChoice,

@@ -240,6 +240,7 @@ pub fn analyze(
         }),
         ..summarize(recording)
     };
+    let summary = analysis.following.given_up(summary);
     let (totals, group) = analysis.conclude(&summary);
     let shown = group.iter().filter(|found| view.counts(&found.finding));
     let Reported {
@@ -296,6 +297,8 @@ pub fn summarize(recording: &Recording) -> CaptureSummary {
             .filter_map(CaptureInfo::dropped_packets)
             .reduce(u64::saturating_add),
         given_up: 0,
+        unread: 0,
+        not_followed: 0,
         problem,
         filter: None,
         gaps: recording.gaps().to_vec(),

@@ -13,13 +13,17 @@ pub(crate) struct Span(pub(crate) Interval);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Bytes(pub(crate) u32);
 
+/// A number of bytes that may be large.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Amount(pub(crate) u64);
+
 /// Frame numbers from one to another.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Frames(pub(crate) RangeInclusive<u64>);
 
 const NO_FRAMES: &str = "frames are two numbers, the lower first, as in 120-180, or one";
 const NO_SPAN: &str = "a time is a number with s, m, h or d behind it, as in 90s";
-const NO_SIZE: &str = "a size is a number of bytes, or one with K, M or G behind it, as in 64M";
+const NO_SIZE: &str = "a size is a number of bytes, or one with K, M, G or T behind it, as in 64M";
 
 impl FromStr for Span {
     type Err = &'static str;
@@ -52,22 +56,38 @@ impl FromStr for Bytes {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Bytes, &'static str> {
-        let (number, unit) = split(text);
-        let unit: u64 = match unit.to_ascii_uppercase().trim_end_matches("IB") {
-            "" | "B" => 1,
-            "K" => 1 << 10,
-            "M" => 1 << 20,
-            "G" => 1 << 30,
-            _ => return Err(NO_SIZE),
-        };
-        let number: u64 = number.parse().map_err(|_| NO_SIZE)?;
-        let bytes = number.checked_mul(unit).filter(|bytes| *bytes > 0);
+        let bytes = u32::try_from(size(text)?).ok();
         bytes
-            .and_then(|bytes| u32::try_from(bytes).ok())
-            .filter(|bytes| i32::try_from(*bytes).is_ok())
+            .filter(|bytes| *bytes > 0 && i32::try_from(*bytes).is_ok())
             .map(Bytes)
             .ok_or("a size lies between one byte and just below 2G")
     }
+}
+
+impl FromStr for Amount {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Amount, &'static str> {
+        match size(text)? {
+            0 => Err("a size is at least one byte"),
+            bytes => Ok(Amount(bytes)),
+        }
+    }
+}
+
+/// A number of bytes; as many as can be counted where it is more than that.
+fn size(text: &str) -> Result<u64, &'static str> {
+    let (number, unit) = split(text);
+    let unit: u64 = match unit.to_ascii_uppercase().trim_end_matches("IB") {
+        "" | "B" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        "T" => 1 << 40,
+        _ => return Err(NO_SIZE),
+    };
+    let number: u64 = number.parse().map_err(|_| NO_SIZE)?;
+    Ok(number.saturating_mul(unit))
 }
 
 impl FromStr for Frames {
@@ -126,6 +146,16 @@ mod tests {
         assert_eq!(bytes("64M"), Ok(64 << 20));
         assert_eq!(bytes("1GiB"), Ok(1 << 30));
         for wrong in ["", "0", "M", "2G", "-1", "1.5M", "1T"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn amounts_may_be_large() {
+        let bytes = |text: &str| text.parse::<Amount>().map(|bytes| bytes.0);
+        assert_eq!(bytes("3T"), Ok(3 << 40));
+        assert_eq!(bytes("99999999T"), Ok(u64::MAX));
+        for wrong in ["", "0", "M", "-1", "1.5G", "1P"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
     }

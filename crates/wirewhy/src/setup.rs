@@ -10,6 +10,7 @@ use wirewhy_capture::{
 };
 use wirewhy_detect::Severity;
 use wirewhy_detect::wording::span;
+use wirewhy_flow::Bounds;
 use wirewhy_packet::Interval;
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{Names, View};
@@ -97,6 +98,10 @@ impl Setup {
         }
         Ok(Setup {
             options: EngineOptions {
+                bounds: Bounds {
+                    max_memory: usize::try_from(common.max_memory.0).unwrap_or(usize::MAX),
+                    ..Bounds::default()
+                },
                 limits: config.limits,
                 trust,
                 keys,

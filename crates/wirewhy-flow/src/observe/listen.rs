@@ -50,7 +50,11 @@ impl Live {
             }
             is_read = true;
         }
-        if is_read && !conversation.wants() {
+        if is_read {
+            self.notes.scale.add(len);
+        }
+        if is_read && !self.notes.conversation.wants() {
+            self.notes.scale.free();
             self.settle_app();
         }
     }

@@ -6,11 +6,13 @@ mod listen;
 mod opening;
 mod reset;
 mod stray;
+mod weigh;
 
 use wirewhy_packet::{Interval, Seq, TcpFlags};
 use wirewhy_protocol::{AppFacts, CaptureContext, Conversation, closing_notice, is_farewell};
 
 use self::stray::Stray;
+use self::weigh::Scale;
 use crate::copies::Recent;
 use crate::delivery::{Flight, Sent};
 use crate::resets::Pause;
@@ -42,6 +44,8 @@ pub(crate) struct Notes {
     strays: [Option<Stray>; 2],
     /// Whether both sides are open and nothing is out of order: see [`Live::observe_expected`].
     undisturbed: bool,
+    /// What it takes of the memory of all connections.
+    scale: Scale,
 }
 
 /// What the recording did to one segment.
@@ -53,7 +57,8 @@ pub(crate) struct Recorded {
     pub(crate) is_cut: bool,
     /// It is larger than the peer accepts on the wire: taken from the host before its network card cut it.
     pub(crate) is_offloaded: bool,
-    /// It was what an undisturbed connection expects next: nothing but its bytes and its acknowledgement moved.
+    /// It was what an undisturbed connection expects next: nothing but its bytes and its acknowledgement moved, and it
+    /// is not to be weighed.
     pub(crate) is_expected: bool,
 }
 
@@ -70,6 +75,7 @@ impl Notes {
             rival,
             strays,
             undisturbed,
+            scale,
         } = self;
         *low = client_is_low;
         *recent = Default::default();
@@ -81,6 +87,7 @@ impl Notes {
         *rival = None;
         *strays = [None, None];
         *undisturbed = false;
+        *scale = Scale::default();
     }
 }
 
@@ -326,6 +333,7 @@ impl Live {
                 rival: notes.rival.clone(),
                 strays: notes.strays,
                 undisturbed: notes.undisturbed,
+                scale: Scale::default(),
             }),
         }
     }

@@ -110,6 +110,7 @@ impl Tracker {
             }
             Occupant::Brief(_) => match std::mem::replace(&mut place.occupant, Occupant::None) {
                 Occupant::Brief(mut kept) => {
+                    self.accounts.close(kept.memory());
                     let live = self.followed(&mut kept);
                     self.spare.keep_brief(kept);
                     Some(live)

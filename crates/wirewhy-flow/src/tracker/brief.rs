@@ -1,6 +1,8 @@
 //! Connections that have shown no trouble ([`Brief`]): kept as they came while they go well, and followed from the first packet that
 //! is out of the ordinary.
 
+use wirewhy_protocol::Memory;
+
 use super::alone::LoneSyn;
 use super::retire::quiet_of;
 use super::{Occupant, Tracker};
@@ -15,6 +17,8 @@ use crate::{Connection, Ended, Interval, Roles};
 pub(super) struct Kept {
     pub(super) syn: LoneSyn,
     pub(super) brief: Brief,
+    /// Bytes of memory accounted for, beside what every connection takes.
+    pub(super) charged: usize,
 }
 
 impl Kept {
@@ -24,6 +28,14 @@ impl Kept {
             Stage::Asked | Stage::Answered => Class::Opening,
             Stage::Open => Class::Open,
             Stage::Over => Class::Over,
+        }
+    }
+
+    /// What is accounted for.
+    pub(super) fn memory(&self) -> Memory {
+        Memory {
+            unread: 0,
+            read: self.charged,
         }
     }
 
@@ -76,10 +88,20 @@ impl Tracker {
                 if !kept.brief.take(source_is_low, segment, payload) {
                     return false;
                 }
+                let now = kept.brief.beyond_usual();
+                let has_grown = now != kept.charged;
+                if has_grown {
+                    let before = kept.memory();
+                    kept.charged = now;
+                    self.accounts.replace(before, kept.memory());
+                }
                 if kept.brief.stage() != before {
                     let class = kept.class();
                     let due = segment.time.after(quiet_of(class, &self.bounds));
                     self.expiry.enter(class, due, handle);
+                }
+                if has_grown && self.is_over_memory() {
+                    self.free_memory();
                 }
                 true
             }

@@ -25,6 +25,13 @@ impl Tracker {
             }
         }
         self.expiry.settle();
+        while self.is_over_memory() && self.following() > 1 {
+            let before = self.tally.given_up;
+            self.give_up_one(sink);
+            if self.tally.given_up == before {
+                break;
+            }
+        }
     }
 
     fn expire_one(&mut self, class: Class, handle: Handle, sink: &mut impl FnMut(Box<Connection>)) {

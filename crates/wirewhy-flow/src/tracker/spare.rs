@@ -37,10 +37,15 @@ impl Spare {
     pub(super) fn brief(&mut self, syn: LoneSyn) -> Box<Kept> {
         if let Some(mut spare) = self.briefs.pop() {
             spare.syn = syn;
+            spare.charged = 0;
             return spare;
         }
         let brief = Brief::with_room();
-        Box::new(Kept { syn, brief })
+        Box::new(Kept {
+            syn,
+            brief,
+            charged: 0,
+        })
     }
 
     pub(super) fn keep_brief(&mut self, spent: Box<Kept>) {

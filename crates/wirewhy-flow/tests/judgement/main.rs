@@ -5,6 +5,7 @@
 mod copies;
 mod datagrams;
 mod forged;
+mod memory;
 mod opening;
 mod order;
 mod probes;

@@ -255,14 +255,41 @@ impl Follow {
         facts.secrets = self.opener.secrets();
     }
 
+    /// Bytes kept of messages and records that are not whole.
+    pub(crate) fn kept(&self) -> usize {
+        let side = |side: &Progress| {
+            side.transcript.kept() + side.sealed.as_ref().map_or(0, Vec::capacity)
+        };
+        side(&self.client) + side(&self.server)
+    }
+
+    /// Gives up the messages and records that are not whole.
+    pub(crate) fn give_up(&mut self) {
+        for side in [&mut self.client, &mut self.server] {
+            side.transcript.stop(Some(Unreadable::TooMuch));
+            side.sealed = None;
+        }
+    }
+
+    /// Bytes of the messages that the facts hold as they were sent.
+    pub(crate) fn recorded(&self) -> usize {
+        let facts = &self.facts;
+        let chain = |chain: &Option<super::Certificates>| {
+            let length = chain.as_ref().map_or(0, |chain| chain.length);
+            usize::try_from(length).unwrap_or(usize::MAX)
+        };
+        let hellos = [
+            facts.client_hello.as_ref().map(|hello| hello.raw.len()),
+            facts.server_hello.as_ref().map(|hello| hello.raw.len()),
+            facts.ocsp_response.as_ref().map(|response| response.len()),
+        ];
+        hellos.into_iter().flatten().sum::<usize>()
+            + chain(&facts.server_certificates)
+            + chain(&facts.client_certificates)
+    }
+
     #[cfg(test)]
     pub(crate) fn retained(&self) -> usize {
-        let hello = |raw: Option<&[u8]>| raw.map_or(0, <[u8]>::len);
-        let chain = |chain: &Option<super::Certificates>| {
-            chain
-                .as_ref()
-                .map_or(0, |chain| usize::try_from(chain.length).unwrap())
-        };
         let side = |side: &TlsSide| {
             side.messages.capacity() * size_of::<Message>()
                 + side.alerts.capacity() * size_of::<Alert>()
@@ -270,18 +297,11 @@ impl Follow {
         };
         let facts = &self.facts;
         size_of::<Follow>()
-            + hello(facts.client_hello.as_ref().map(|hello| &*hello.raw))
-            + hello(facts.server_hello.as_ref().map(|hello| &*hello.raw))
-            + hello(facts.ocsp_response.as_deref())
-            + chain(&facts.server_certificates)
-            + chain(&facts.client_certificates)
+            + self.recorded()
+            + self.kept()
             + side(&facts.client)
             + side(&facts.server)
-            + self.client.transcript.retained()
-            + self.server.transcript.retained()
             + self.opener.retained()
-            + self.client.sealed.as_ref().map_or(0, Vec::capacity)
-            + self.server.sealed.as_ref().map_or(0, Vec::capacity)
     }
 
     fn progress(&mut self, role: Role) -> &mut Progress {

@@ -87,8 +87,8 @@ impl Transcript {
         self.stopped = self.stopped.or(reason);
     }
 
-    #[cfg(test)]
-    pub(super) fn retained(&self) -> usize {
+    /// Bytes of a message that is not whole.
+    pub(super) fn kept(&self) -> usize {
         self.buffer.capacity()
     }
 

@@ -62,6 +62,10 @@ impl Parser for Wrapped {
         }
     }
 
+    fn kept(&self) -> usize {
+        self.kept.capacity()
+    }
+
     fn framing(&self, position: Position, shared: &SharedState) -> Framing {
         self.records.framing(self.inside(position), shared)
     }

@@ -73,6 +73,10 @@ pub(super) struct CaptureShape<'a> {
     dropped_packets: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     given_up_connections: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread_connections: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unverified_chains: Option<u64>,
     problem: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     files: Vec<FileShape<'a>>,
@@ -111,6 +115,8 @@ impl<'a> CaptureShape<'a> {
             duration_seconds: Seconds(capture.duration()),
             dropped_packets: capture.dropped_packets,
             given_up_connections: Some(capture.given_up).filter(|count| *count > 0),
+            unread_connections: Some(capture.unread).filter(|count| *count > 0),
+            unverified_chains: Some(capture.not_followed).filter(|count| *count > 0),
             problem: capture.problem.as_deref(),
             files: capture
                 .files

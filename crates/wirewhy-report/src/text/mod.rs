@@ -131,8 +131,20 @@ pub(crate) fn about(report: &Report<'_>) -> Vec<String> {
     }
     if capture.given_up > 0 {
         lines.push(format!(
-            "{} given up before the end because the table was full (--max-connections): what came later is not in this report.",
+            "{} given up before the end because the table was full (--max-connections, --max-memory): what came later is not in this report.",
             words::counted(capture.given_up, "connection")
+        ));
+    }
+    if capture.unread > 0 {
+        lines.push(format!(
+            "{} not read to the end because too much of all waited to be read (--max-memory): what they said later is not in this report.",
+            words::counted(capture.unread, "connection")
+        ));
+    }
+    if capture.not_followed > 0 {
+        lines.push(format!(
+            "{} of certificates not verified: there were too many for a recording of this size.",
+            words::counted(capture.not_followed, "chain")
         ));
     }
     lines

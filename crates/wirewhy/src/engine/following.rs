@@ -4,6 +4,7 @@ use wirewhy_capture::{Secrets, SecretsType};
 use wirewhy_flow::{Connection, Neighbours, Observed, Sample, Tracker};
 use wirewhy_packet::{Frame, Interval, Packet, RecordingGap, Timestamp};
 use wirewhy_protocol::{CaptureContext, KeyLog};
+use wirewhy_report::CaptureSummary;
 use wirewhy_survey::CaptureFaults;
 
 use super::EngineOptions;
@@ -118,6 +119,17 @@ impl Following {
             cut: tally.cut.clone(),
             offloaded: tally.offloaded.clone(),
             ..recording
+        }
+    }
+
+    /// What was given up because there was too much of it, added to what a report says of the recording.
+    pub(super) fn given_up(&self, summary: CaptureSummary) -> CaptureSummary {
+        let tally = self.tracker.tally();
+        CaptureSummary {
+            given_up: tally.given_up,
+            unread: tally.unread,
+            not_followed: self.tracker.context().not_followed(),
+            ..summary
         }
     }
 

@@ -1,0 +1,145 @@
+//! One bound on the memory of all connections together: what each takes by itself, what of its payload waits to be read, and
+//! what its facts hold of it.
+//!
+//! Where it is passed, payload that waits is given up first, of the connection that has kept some longest. One that keeps
+//! less than its share is passed over, so that those that keep a lot do not displace those that keep little. Where that does
+//! not suffice, connections are given up, as where there are too many.
+
+use std::collections::VecDeque;
+
+use wirewhy_protocol::{Conversation, Memory};
+
+use super::alone::LoneSyn;
+use super::{Occupant, Slot, Tracker};
+use crate::expiry::Handle;
+use crate::observe::Notes;
+use crate::{Connection, Event};
+
+/// What connections take beside what every one does.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    total: Memory,
+    /// Those with payload that waits, the one that has kept some longest first, and places that such ones left behind.
+    keepers: VecDeque<Handle>,
+}
+
+/// What a SYN alone takes.
+const LONE: usize = size_of::<LoneSyn>() + BOOKKEEPING;
+
+/// What a connection takes that has begun to speak, with the events of a usual one.
+const FOLLOWED: usize = size_of::<Connection>()
+    + size_of::<Notes>()
+    + Conversation::BEGUN
+    + 6 * size_of::<Event>()
+    + BOOKKEEPING;
+
+/// A slot, a place in a queue, and what the allocator needs.
+const BOOKKEEPING: usize = size_of::<Slot>() + 64;
+
+/// How many connections that keep less than their share are passed over in search of one that keeps more.
+const PASSED_OVER: u32 = 32;
+
+impl Accounts {
+    pub(super) fn replace(&mut self, before: Memory, now: Memory) {
+        let Memory { unread, read } = &mut self.total;
+        *unread = (*unread + now.unread).saturating_sub(before.unread);
+        *read = (*read + now.read).saturating_sub(before.read);
+    }
+
+    /// A connection is no longer followed.
+    pub(super) fn close(&mut self, memory: Memory) {
+        self.replace(memory, Memory::default());
+    }
+}
+
+impl Tracker {
+    /// Bytes of memory in the connections that are followed, within a few of the truth.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let alone = self.alone.count();
+        let followed = self.following().saturating_sub(alone);
+        let Memory { unread, read } = self.accounts.total;
+        alone * LONE + followed * FOLLOWED + unread + read
+    }
+
+    #[inline]
+    pub(super) fn is_over_memory(&self) -> bool {
+        self.memory() > self.bounds.max_memory
+    }
+
+    /// Finds out what the connection in a slot takes by now, and keeps all of them to the bound.
+    #[inline(never)]
+    pub(super) fn account(&mut self, slot: u32) {
+        let Some(Slot {
+            generation,
+            occupant: Occupant::Connection(live),
+        }) = self
+            .slots
+            .get_mut(usize::try_from(slot).unwrap_or(usize::MAX))
+        else {
+            return;
+        };
+        let (before, now) = live.weigh();
+        self.accounts.replace(before, now);
+        if now.unread > 0 && !live.is_keeper() {
+            live.set_keeper(true);
+            let generation = *generation;
+            self.accounts.keepers.push_back(Handle { slot, generation });
+            self.tidy_keepers();
+        }
+        if self.is_over_memory() {
+            self.free_memory();
+        }
+    }
+
+    /// Gives up what waits to be read until the bound is kept. Where that does not suffice, connections are given up before
+    /// the next packet.
+    #[cold]
+    pub(super) fn free_memory(&mut self) {
+        let mut chances = PASSED_OVER;
+        while self.is_over_memory()
+            && let Some(handle) = self.accounts.keepers.pop_front()
+        {
+            let share = self.accounts.total.unread / (self.accounts.keepers.len() + 1);
+            let at = usize::try_from(handle.slot).unwrap_or(usize::MAX);
+            let place = self.slots.get_mut(at);
+            let Some(place) = place.filter(|place| place.generation == handle.generation) else {
+                continue;
+            };
+            let Occupant::Connection(live) = &mut place.occupant else {
+                continue;
+            };
+            let (before, now) = live.weigh();
+            self.accounts.replace(before, now);
+            if now.unread == 0 {
+                live.set_keeper(false);
+                continue;
+            }
+            if now.unread < share && chances > 0 {
+                chances -= 1;
+                self.accounts.keepers.push_back(handle);
+                continue;
+            }
+            live.give_up_unread();
+            let (before, now) = live.weigh();
+            self.accounts.replace(before, now);
+            self.tally.unread += 1;
+        }
+        if self.is_over_memory() {
+            self.expiry.unsettle();
+        }
+    }
+
+    /// Forgets the places that connections have left behind, once they are most of those that keep payload.
+    fn tidy_keepers(&mut self) {
+        if self.accounts.keepers.len() > 2 * self.slots.len() + 1_024 {
+            let slots = &self.slots;
+            self.accounts.keepers.retain(|handle| {
+                let at = usize::try_from(handle.slot).unwrap_or(usize::MAX);
+                slots
+                    .get(at)
+                    .is_some_and(|place| place.generation == handle.generation)
+            });
+        }
+    }
+}
