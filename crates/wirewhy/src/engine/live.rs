@@ -203,6 +203,12 @@ impl Live {
         }
     }
 
+    /// What was given up because there was too much of it, added to what a report says of the recording.
+    #[must_use]
+    pub fn given_up(&self, summary: CaptureSummary) -> CaptureSummary {
+        self.analysis.following.given_up(summary)
+    }
+
     /// What was counted beside the connections.
     #[must_use]
     pub fn tally(&self) -> &Tally {

@@ -12,7 +12,7 @@ use wirewhy_capture::{InterfaceStatistics, now};
 use wirewhy_detect::Severity;
 use wirewhy_flow::Bounds;
 use wirewhy_packet::{Decoder, Interval, Timestamp};
-use wirewhy_report::{CaptureSummary, Look, Status, Sums};
+use wirewhy_report::{Look, Status, Sums};
 
 use super::ears::Ears;
 use super::feeder::{self, Feeder};
@@ -61,7 +61,7 @@ impl Plan {
                     max_connections: connections,
                     // As many again for packets that come late.
                     max_streams: connections.saturating_mul(2).max(LEAST_STREAMS),
-                    ..Bounds::default()
+                    ..setup.options.bounds
                 },
                 ..setup.options.clone()
             },
@@ -265,10 +265,8 @@ impl<'a> Session<'a> {
         self.look(time, came)?;
         self.plan.stop.store(true, Ordering::Relaxed);
         let interfaces = self.feeder.interfaces().to_vec();
-        let summary = CaptureSummary {
-            given_up: self.live.standing().given_up,
-            ..self.feeder.into_summary(&self.statistics)
-        };
+        let summary = self.feeder.into_summary(&self.statistics);
+        let summary = self.live.given_up(summary);
         let (totals, group) = self.live.finish(&summary, &mut self.ears)?;
         self.ears.write_last_evidence(time, &interfaces)?;
         self.ears.finish(&summary, &totals, &group, self.speaks)
