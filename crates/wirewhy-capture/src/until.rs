@@ -1,8 +1,9 @@
 //! Reading that a flag ends, also while it waits for bytes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -30,6 +31,11 @@ const PIECE: usize = 64 << 10;
 /// Where nothing can be read: see [`open`](crate::open).
 pub fn open_until(path: &Path, stop: &Arc<AtomicBool>) -> Result<Reader, OpenError> {
     let name = path.display().to_string();
+    if fs::metadata(path).is_ok_and(|data| data.file_type().is_fifo()) {
+        // Opening one waits for its writer.
+        let path = path.to_path_buf();
+        return piped(Fifo { path, file: None }, name, stop);
+    }
     let file = match File::open(path) {
         Ok(file) => file,
         // It finds the same error, and has words for it.
@@ -65,6 +71,21 @@ fn piped(
             source: name,
             kind: OpenErrorKind::Io(error),
         }),
+    }
+}
+
+/// A named pipe, opened with the first read.
+struct Fifo {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Read for Fifo {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.file.is_none() {
+            self.file = Some(File::open(&self.path)?);
+        }
+        self.file.as_mut().map_or(Ok(0), |file| file.read(out))
     }
 }
 

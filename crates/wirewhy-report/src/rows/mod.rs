@@ -59,12 +59,18 @@ impl<W: Write + Send> Parquet<W> {
         })
     }
 
-    /// Adds a row: a record of which the table knows the members, from so many bytes of JSON.
+    /// Adds a capture that cannot be read, and why, to a table of captures.
     ///
     /// # Errors
     ///
     /// What the writer returns.
-    pub fn row(&mut self, row: &Json, bytes: usize) -> io::Result<()> {
+    pub fn unreadable(&mut self, source: &str, problem: &str) -> io::Result<()> {
+        let row = serde_json::json!({"source": source, "readable": false, "problem": problem});
+        self.row(&row, source.len().saturating_add(problem.len()))
+    }
+
+    /// Adds a row: a record of which the table knows the members, from so many bytes of JSON.
+    fn row(&mut self, row: &Json, bytes: usize) -> io::Result<()> {
         let mut rest = self.columns.as_mut_slice();
         for field in self.table.fields() {
             rest = shred(field, row.get(field.name()), 0, 0, 0, rest);
@@ -122,6 +128,77 @@ impl<W: Write + Send> Parquet<W> {
         group.close().map_err(io_error)?;
         (self.kept, self.bytes) = (0, 0);
         Ok(())
+    }
+}
+
+/// All tables, filled from records.
+#[derive(Debug)]
+pub struct Tables<W: Write + Send> {
+    files: Vec<Parquet<W>>,
+    /// A capture whose totals have not come yet.
+    capture: Json,
+}
+
+impl<W: Write + Send> Tables<W> {
+    /// Without rows, each in what `create` gives for it.
+    ///
+    /// # Errors
+    ///
+    /// What `create` and its writers return.
+    pub fn new(create: impl Fn(Table) -> io::Result<W>) -> io::Result<Tables<W>> {
+        let tables = Table::ALL.into_iter();
+        let files = tables.map(|table| Parquet::new(table, create(table)?));
+        Ok(Tables {
+            files: files.collect::<io::Result<_>>()?,
+            capture: Json::Null,
+        })
+    }
+
+    /// Adds a record of NDJSON to the table it belongs to; a capture becomes a row with its totals.
+    ///
+    /// # Errors
+    ///
+    /// What the writer returns, and where the record is no JSON.
+    pub fn record(&mut self, record: &[u8]) -> io::Result<()> {
+        let mut row: Json = serde_json::from_slice(record)?;
+        let kind = row.get("type").and_then(Json::as_str);
+        let table = match kind {
+            Some("connection") => Table::Connections,
+            Some("finding") => Table::Findings,
+            Some("capture") => {
+                self.capture = row;
+                return Ok(());
+            }
+            Some("totals") => Table::Captures,
+            _ => return Ok(()),
+        };
+        if table == Table::Captures
+            && let Json::Object(totals) = row
+        {
+            row = std::mem::take(&mut self.capture);
+            if let Json::Object(capture) = &mut row {
+                capture.extend(totals);
+                capture.insert("readable".to_owned(), Json::Bool(true));
+            }
+        }
+        let mut files = self.files.iter_mut();
+        files
+            .find(|file| file.table == table)
+            .map_or(Ok(()), |file| file.row(&row, record.len()))
+    }
+
+    /// How many rows the longest table has.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(Parquet::rows).max().unwrap_or(0)
+    }
+
+    /// Writes what is left and the ends of the files. Returns what they were written to.
+    ///
+    /// # Errors
+    ///
+    /// What the writers return.
+    pub fn finish(self) -> io::Result<Vec<W>> {
+        self.files.into_iter().map(Parquet::finish).collect()
     }
 }
 

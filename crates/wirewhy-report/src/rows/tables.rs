@@ -1,7 +1,5 @@
 //! What the tables have for columns.
 
-use serde_json::Value as Json;
-
 use super::shred::{Field, Kind};
 
 /// A table. Each stands in a folder of its name.
@@ -26,17 +24,6 @@ impl Table {
             Table::Connections => "connections",
             Table::Findings => "findings",
             Table::Captures => "captures",
-        }
-    }
-
-    /// The table a record belongs to, by its type. None of a summary.
-    #[must_use]
-    pub fn of(record: &Json) -> Option<Table> {
-        match record.get("type").and_then(Json::as_str)? {
-            "connection" => Some(Table::Connections),
-            "finding" => Some(Table::Findings),
-            "capture" | "totals" | "error" => Some(Table::Captures),
-            _ => None,
         }
     }
 

@@ -7,8 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value as Json;
-use wirewhy_report::{Parquet, Table};
+use wirewhy_report::{Parquet, Table, Tables};
 
 /// A part is closed behind the capture with which it has so many rows, or so many bytes of captures: that much is done
 /// again by a scan that was killed.
@@ -18,8 +17,6 @@ const BYTES: u64 = 1 << 30;
 /// In it stands whose parts a folder holds. Readers of datasets pass it over.
 const MARK: &str = ".wirewhy-scan";
 
-type TableFile = (Table, Parquet<BufWriter<File>>);
-
 /// The parts of a scan, the last of them open.
 pub(crate) struct Parts {
     folder: PathBuf,
@@ -27,13 +24,11 @@ pub(crate) struct Parts {
     _lock: File,
     /// The number of the next part to be closed.
     number: u64,
-    open: Option<Vec<TableFile>>,
+    open: Option<Tables<BufWriter<File>>>,
     /// The beginning of a record whose rest has not come yet.
     begun: Vec<u8>,
-    /// A capture whose totals have not come yet.
-    capture: Json,
     /// Captures that cannot be read. They are tried again by each scan, and so are not in a part.
-    unreadable: Option<TableFile>,
+    unreadable: Option<Parquet<BufWriter<File>>>,
     bytes: u64,
     captures: u64,
 }
@@ -81,7 +76,6 @@ impl Parts {
             number,
             open: None,
             begun: Vec::new(),
-            capture: Json::Null,
             unreadable: None,
             bytes: 0,
             captures: 0,
@@ -109,7 +103,9 @@ impl Parts {
         while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, behind) = rest.split_at(at + 1);
             self.begun.extend_from_slice(line);
-            self.record()?;
+            let record = std::mem::take(&mut self.begun);
+            self.open()?.record(&record)?;
+            self.begun = record;
             self.begun.clear();
             rest = behind;
         }
@@ -117,51 +113,22 @@ impl Parts {
         Ok(())
     }
 
-    /// Takes the record that is whole now.
-    fn record(&mut self) -> io::Result<()> {
-        let len = self.begun.len();
-        let mut row: Json = serde_json::from_slice(&self.begun)?;
-        let kind = row.get("type").and_then(Json::as_str);
-        if kind == Some("capture") {
-            self.capture = row;
-            return Ok(());
-        }
-        if kind == Some("totals")
-            && let Json::Object(totals) = row
-        {
-            row = std::mem::take(&mut self.capture);
-            if let Json::Object(capture) = &mut row {
-                capture.extend(totals);
-                capture.insert("readable".to_owned(), Json::Bool(true));
-            }
-        }
-        let Some(table) = Table::of(&row) else {
-            return Ok(());
-        };
-        let mut open = self.open()?.iter_mut();
-        open.find(|(other, _)| *other == table)
-            .map_or(Ok(()), |(_, file)| file.row(&row, len))
-    }
-
     /// Takes a capture that cannot be read, and why.
     pub(crate) fn unreadable(&mut self, source: &str, problem: &str) -> io::Result<()> {
         if self.unreadable.is_none() {
             let file = File::create(self.unreadable_path(".new"))?;
-            let file = Parquet::new(Table::Captures, BufWriter::new(file))?;
-            self.unreadable = Some((Table::Captures, file));
+            self.unreadable = Some(Parquet::new(Table::Captures, BufWriter::new(file))?);
         }
-        let row = serde_json::json!({"source": source, "readable": false, "problem": problem});
-        let len = source.len().saturating_add(problem.len());
         self.unreadable
             .as_mut()
-            .map_or(Ok(()), |(_, file)| file.row(&row, len))
+            .map_or(Ok(()), |file| file.unreadable(source, problem))
     }
 
     /// Puts the captures that cannot be read in the place of those that an earlier scan could not read.
     pub(crate) fn end(&mut self) -> io::Result<()> {
         let path = self.unreadable_path("");
         if let Some(file) = self.unreadable.take() {
-            finish(file)?;
+            safe(file.finish()?)?;
             return fs::rename(self.unreadable_path(".new"), path);
         }
         match fs::remove_file(path) {
@@ -174,8 +141,8 @@ impl Parts {
     pub(crate) fn capture(&mut self, bytes: u64) -> bool {
         self.captures += 1;
         self.bytes = self.bytes.saturating_add(bytes);
-        let rows = self.open.iter().flatten().map(|(_, file)| file.rows());
-        rows.max() >= Some(ROWS) || self.bytes >= BYTES
+        let rows = self.open.as_ref().map_or(0, Tables::rows);
+        rows >= ROWS || self.bytes >= BYTES
     }
 
     /// Closes the part, and begins the next with the next record.
@@ -184,9 +151,8 @@ impl Parts {
         let Some(open) = self.open.take() else {
             return Ok(());
         };
-        let tables: Vec<Table> = open.iter().map(|(table, _)| *table).collect();
-        open.into_iter().try_for_each(finish)?;
-        for table in tables {
+        open.finish()?.into_iter().try_for_each(safe)?;
+        for table in Table::ALL {
             let path = part_path(&self.folder, table, self.number);
             fs::rename(self.unfinished(table), path)?;
         }
@@ -195,14 +161,10 @@ impl Parts {
         Ok(())
     }
 
-    fn open(&mut self) -> io::Result<&mut Vec<TableFile>> {
+    fn open(&mut self) -> io::Result<&mut Tables<BufWriter<File>>> {
         if self.open.is_none() {
-            let mut open = Vec::new();
-            for table in Table::ALL {
-                let file = File::create(self.unfinished(table))?;
-                open.push((table, Parquet::new(table, BufWriter::new(file))?));
-            }
-            self.open = Some(open);
+            let create = |table| File::create(self.unfinished(table)).map(BufWriter::new);
+            self.open = Some(Tables::new(create)?);
         }
         self.open
             .as_mut()
@@ -226,8 +188,10 @@ impl Parts {
 impl Drop for Parts {
     /// A scan that fails leaves no unfinished part. One that is killed does, and the next in the folder removes it.
     fn drop(&mut self) {
-        for (table, _) in self.open.take().into_iter().flatten() {
-            let _ = fs::remove_file(self.unfinished(table));
+        if self.open.take().is_some() {
+            for table in Table::ALL {
+                let _ = fs::remove_file(self.unfinished(table));
+            }
         }
         if self.unreadable.take().is_some() {
             let _ = fs::remove_file(self.unreadable_path(".new"));
@@ -235,10 +199,10 @@ impl Drop for Parts {
     }
 }
 
-/// Writes the end of a file, and waits until it is safe on disk.
-fn finish((_, file): TableFile) -> io::Result<()> {
-    let file = file.finish()?.into_inner();
-    file.map_err(io::IntoInnerError::into_error)?.sync_all()
+/// Waits until a file is safe on disk.
+fn safe(file: BufWriter<File>) -> io::Result<()> {
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()
 }
 
 /// Whether a part is there, in all tables.
