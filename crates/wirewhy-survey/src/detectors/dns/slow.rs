@@ -17,13 +17,16 @@ pub(crate) const RECORD: Record = Record {
     means: "The client got what it asked for after more than a second (slow_lookup_seconds), and every connection to that name waited as \
             long. Users see pages that hang before they start.",
     recognised: "The time in which a query was without its answer, over all queries of the lookup, is above the threshold. What was \
-                 waited for stands in the facts: a repeat, another resolver, the AAAA or A record, or the resolver itself.",
+                 waited for stands in the facts: a repeat, another resolver, the AAAA or A record, a query without EDNS, or the \
+                 resolver itself.",
     look_alikes: "A name that is resolved for the first time may take a resolver some hundred milliseconds. Time between the names of \
                   a search list in which nothing is asked is the client's own and does not count.",
     check_next: &[
         "A resolver that never answers costs its time-out at every lookup: take it out of /etc/resolv.conf, or put it last.",
         "Only AAAA (or A) unanswered: a name server or firewall drops that type; on old Linux kernels two queries from one port race \
          in connection tracking (options single-request-reopen helps).",
+        "Only queries without EDNS answered: dig +noedns @RESOLVER NAME against dig @RESOLVER NAME; look for the device that drops the \
+         one (DNS inspection in a firewall).",
         "Late answers: dig @RESOLVER NAME twice. Slow only the first time: the way from the resolver to the zone's servers; dig +trace.",
     ],
     explained_by: &[],
@@ -34,6 +37,17 @@ pub(crate) const DETECTOR: Detector = Detector {
     record: &RECORD,
     rule: Rule::Lookup(detect),
 };
+
+/// Whether a query without EDNS was answered by a resolver that left those before it, all of which had it, without an answer.
+fn drops_edns(silent: &[&Query], resolved: &[&Query]) -> bool {
+    let all = !silent.is_empty() && silent.iter().all(|query| query.edns.is_some());
+    all && resolved.iter().any(|answered| {
+        answered.edns.is_none()
+            && silent.iter().all(|query| {
+                query.resolver == answered.resolver && query.sent.time < answered.sent.time
+            })
+    })
+}
 
 fn detect(case: &LookupCase<'_>, limits: &Limits) -> Option<LookupFinding> {
     let lookup = case.lookup;
@@ -48,6 +62,7 @@ fn detect(case: &LookupCase<'_>, limits: &Limits) -> Option<LookupFinding> {
         .filter(|query| query.answer.is_none())
         .collect();
     let repeated: u64 = about.iter().map(|query| u64::from(query.repeats)).sum();
+    let sent = repeated + u64::try_from(silent.len()).unwrap_or(0);
     let first = *about.first()?;
     let resolved: Vec<&Query> = about
         .iter()
@@ -86,8 +101,13 @@ fn detect(case: &LookupCase<'_>, limits: &Limits) -> Option<LookupFinding> {
             ),
             Culprit::new(Role::Server, query.resolver.0).at_most(Confidence::Likely),
         )
-    } else if repeated > 0 || !silent.is_empty() {
-        let sent = repeated + u64::try_from(silent.len()).unwrap_or(0);
+    } else if sent > 1 && drops_edns(&silent, &resolved) {
+        (
+            "EDNS",
+            format!("{} with EDNS got no answer, one without did", queries(sent)),
+            Culprit::from(Role::Path).at_most(Confidence::Possible),
+        )
+    } else if sent > 0 {
         (
             "repeat",
             format!(

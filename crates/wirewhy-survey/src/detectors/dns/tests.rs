@@ -444,6 +444,32 @@ fn large_answers_never_come_and_small_ones_do() {
 }
 
 #[test]
+fn only_queries_without_edns_are_answered() {
+    let lines = |first: &str, second: &str, third: &str| {
+        format!(
+            "0 dns 192.0.2.1:5000 > 192.0.2.53 1 www.example.com A {first}
+             2 dns 192.0.2.1:5001 > 192.0.2.53 2 www.example.com A {second}
+             4 dns 192.0.2.1:5002 > 192.0.2.53 3 www.example.com A {third}
+             4.02 dns 192.0.2.1:5002 < 192.0.2.53 3 noerror www.example.com A 192.0.2.80"
+        )
+    };
+    let finding = only(&lines("edns 1232", "edns 1232", "")).finding;
+    assert_eq!(
+        (finding.code, finding.culprit.role),
+        ("dns.slow", Role::Path)
+    );
+    assert_eq!(finding.facts.value("waited_for"), Some(&"EDNS".into()));
+    // One of the same kind was lost too, or one of them was answered.
+    for other in [
+        lines("edns 1232", "", ""),
+        lines("edns 1232", "edns 1232", "edns 1232"),
+    ] {
+        let finding = only(&other).finding;
+        assert_eq!(finding.facts.value("waited_for"), Some(&"repeat".into()));
+    }
+}
+
+#[test]
 fn a_forged_answer_comes_first() {
     let lines = ask("0", "1 www.example.com A")
         + &answer("0.002", "1 noerror www.example.com A 203.0.113.9 ttl 120")
