@@ -26,9 +26,7 @@ impl Live {
             return;
         }
         let first = segment.seq.advance(u32::from(segment.is_syn()));
-        if from == Side::Client {
-            self.join_at_request(segment, payload);
-        }
+        self.join_at_request(from, segment, payload);
         let Some(at) = self.offset(from, first, payload) else {
             return;
         };
@@ -60,16 +58,22 @@ impl Live {
     }
 
     /// HTTP/1 that was joined in its middle begins anew with a request of a client that has acknowledged all that was seen of the
-    /// server: what the server sends next is the answer.
-    fn join_at_request(&mut self, segment: &Segment, payload: &[u8]) {
+    /// server, and was not speaking already: what the server sends next is the answer.
+    fn join_at_request(&mut self, from: Side, segment: &Segment, payload: &[u8]) {
         let [client, server] = &mut self.notes.places;
-        let tcp = [&self.connection.client.tcp, &self.connection.server.tcp];
-        let joined_late = tcp.iter().all(|side| side.isn.is_none());
-        if !joined_late || client.is_some() || server.is_some() || !segment.has_ack() {
+        if client.is_some() || server.is_some() || segment.payload_len == 0 {
             return;
         }
-        let [_, peer] = tcp;
-        if peer.next.is_none_or(|next| next == segment.ack) && begins_with_request(payload) {
+        let went_on = std::mem::replace(&mut self.notes.client_speaks, from == Side::Client);
+        let [own, peer] = [&self.connection.client.tcp, &self.connection.server.tcp];
+        let joined_late = own.isn.is_none() && peer.isn.is_none();
+        if joined_late
+            && from == Side::Client
+            && !went_on
+            && segment.has_ack()
+            && peer.next.is_none_or(|next| next == segment.ack)
+            && begins_with_request(payload)
+        {
             *client = Some((segment.seq, 0));
             *server = Some((segment.ack, 0));
         }

@@ -38,6 +38,8 @@ pub(crate) struct Notes {
     conversation: Conversation,
     /// Of each side, how far into its stream of bytes a sequence number is.
     places: [Option<(Seq, u64)>; 2],
+    /// Whether the client sent the last bytes seen; only while it is not known how far into their streams the sides are.
+    client_speaks: bool,
     pause: Option<Pause>,
     /// An acceptable SYN-ACK with another number than the one before it.
     rival: Option<Box<Segment>>,
@@ -71,6 +73,7 @@ impl Notes {
             flights: [client, server],
             conversation,
             places,
+            client_speaks,
             pause,
             rival,
             strays,
@@ -83,6 +86,7 @@ impl Notes {
         *server = Flight::default();
         *conversation = Conversation::new();
         *places = [None, None];
+        *client_speaks = false;
         *pause = None;
         *rival = None;
         *strays = [None, None];
@@ -329,6 +333,7 @@ impl Live {
                 flights: notes.flights.clone(),
                 conversation: Conversation::new(),
                 places: notes.places,
+                client_speaks: notes.client_speaks,
                 pause: notes.pause,
                 rival: notes.rival.clone(),
                 strays: notes.strays,

@@ -132,6 +132,13 @@ fn the_middle_of_a_body_is_no_request() {
          0.01 < PA 1:19(18) ack 27 \"HTTP/1.1 200 OK\\r\\n\\r\"",
     );
     assert!(late.app.is_none());
+    // Lines of an upload, each in a segment of its own.
+    let late = only(
+        "0.00 > A 1:7(6) ack 1 \"line\\r\\n\"
+         0.01 > A 7:24(17) ack 1 \"GET / HTTP/1.1\\r\\n\\n\"
+         0.02 < PA 1:18(17) ack 24 \"HTTP/1.1 200 OK\\r\\n\"",
+    );
+    assert!(late.app.is_none());
 }
 
 /// A whole ClientHello of TLS 1.2 for one cipher suite, and a ServerHello that takes it, as records.
