@@ -11,6 +11,8 @@ mod keylog;
 #[cfg(test)]
 mod manners;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod parquet;
 #[cfg(test)]
 mod recording;
