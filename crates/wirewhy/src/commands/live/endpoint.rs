@@ -5,8 +5,10 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use wirewhy_capture::now;
+use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_report::Metrics;
 
 use crate::exit::{Failure, in_words};
@@ -22,7 +24,7 @@ const LONGEST_HEAD: usize = 8 << 10;
 const MOST_FIELDS: usize = 64;
 
 /// How long a request and its answer may take together.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Interval = Interval::from_secs(5);
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -100,16 +102,17 @@ impl Open {
 /// A connection on which nothing is waited for beyond a moment.
 struct Timed {
     stream: TcpStream,
-    until: Instant,
+    until: Timestamp,
 }
 
 impl Timed {
     fn left(&self) -> io::Result<Duration> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+        // A clock that is set back makes nobody wait longer.
+        let left = self.until.since(now()).min(PATIENCE);
+        match u64::try_from(left.0) {
+            Ok(left) if left > 0 => Ok(Duration::from_nanos(left)),
+            _ => Err(io::ErrorKind::TimedOut.into()),
         }
-        Ok(left)
     }
 }
 
@@ -156,7 +159,7 @@ impl Response {
 }
 
 fn answer(stream: TcpStream, metrics: &Metrics) -> io::Result<()> {
-    let until = Instant::now() + PATIENCE;
+    let until = now().after(PATIENCE);
     let mut stream = Timed { stream, until };
     let mut head = Vec::new();
     let mut chunk = [0; 2048];
