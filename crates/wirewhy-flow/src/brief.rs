@@ -142,6 +142,11 @@ impl Brief {
         self.client_is_low
     }
 
+    /// Whether it is open, and neither side has said anything yet.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.stage == Stage::Open && self.bytes.is_empty()
+    }
+
     /// Whether a side has sent its FIN.
     pub(crate) fn is_closing(&self) -> bool {
         self.ends.iter().any(|end| end.has_closed)

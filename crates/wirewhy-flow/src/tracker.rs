@@ -17,7 +17,7 @@ use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
 use self::alone::{LoneSyn, LoneSyns};
-use self::brief::Kept;
+use self::brief::{Kept, Unbrief};
 use self::lookups::ends_of;
 use self::memory::Accounts;
 use self::retire::{class_of, quiet_of};
@@ -155,6 +155,7 @@ pub struct Tracker {
     watch: Option<Box<Watch>>,
     /// Whether nothing is kept in brief.
     follows_all: bool,
+    unbrief: Unbrief,
     accounts: Accounts,
     /// Whether the recording has had a gap.
     interrupted: bool,
@@ -214,6 +215,7 @@ impl Tracker {
             spare: Spare::default(),
             watch: None,
             follows_all: false,
+            unbrief: Unbrief::default(),
             accounts: Accounts::default(),
             interrupted: false,
             pauses: Vec::new(),
@@ -330,7 +332,7 @@ impl Tracker {
             match &place.occupant {
                 Occupant::None => {}
                 Occupant::Syn(at) => {
-                    let lone = self.alone.get(*at).map(|lone| (Tcp, lone.stream, slot));
+                    let lone = self.alone.what(*at).map(|(stream, _)| (Tcp, stream, slot));
                     left.extend(lone);
                 }
                 Occupant::Brief(kept) => left.push((Tcp, kept.syn.stream, slot)),
@@ -424,7 +426,7 @@ impl Tracker {
         }
         let alone = segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin();
         let occupant = if alone && segment.payload_len == 0 && collision.is_none() {
-            Occupant::Syn(self.alone.add(lone))
+            Occupant::Syn(self.alone.add(&lone))
         } else {
             let mut live = self.begin(&lone, payload);
             live.connection.collision = collision;

@@ -1,12 +1,18 @@
 //! SYNs that nothing followed yet: most of a scan or a flood. Each is kept in few bytes and without a pointer. It grows to a connection
 //! that is followed when a second packet comes; where none does, what is handed over is made from it at once.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use wirewhy_packet::{
+    Checksum, IpId, MacAddr, Seq, TcpFlags, TcpOptions, TcpTimestamps, Timestamp,
+};
+
 use super::Tracker;
 use crate::segment::Segment;
 use crate::{Connection, Ended, Pair, Roles};
 
 /// A SYN that nothing followed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct LoneSyn {
     pub(super) stream: u32,
     pub(super) earlier_stream: Option<u32>,
@@ -15,50 +21,294 @@ pub(super) struct LoneSyn {
     pub(super) interrupted: bool,
 }
 
-/// All of them, in places that are used again.
+/// All of them. Those that are as stacks send them take 80 bytes over IPv4, and 104 over IPv6.
 #[derive(Debug, Default)]
 pub(super) struct LoneSyns {
-    kept: Vec<LoneSyn>,
+    v4: Slab<Packed<Ipv4Addr>>,
+    v6: Slab<Packed<Ipv6Addr>>,
+    odd: Slab<LoneSyn>,
+}
+
+/// Things in places that are used again.
+#[derive(Debug)]
+struct Slab<T> {
+    kept: Vec<T>,
     free: Vec<u32>,
 }
 
-impl LoneSyns {
-    /// Keeps one more. Returns where.
-    pub(super) fn add(&mut self, lone: LoneSyn) -> u32 {
+impl<T> Default for Slab<T> {
+    fn default() -> Slab<T> {
+        Slab {
+            kept: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<T: Copy> Slab<T> {
+    fn add(&mut self, item: T) -> u32 {
         if let Some(at) = self.free.pop()
             && let Some(place) = usize::try_from(at)
                 .ok()
                 .and_then(|at| self.kept.get_mut(at))
         {
-            *place = lone;
+            *place = item;
             return at;
         }
         let at = u32::try_from(self.kept.len()).unwrap_or(u32::MAX);
-        self.kept.push(lone);
+        self.kept.push(item);
         at
     }
 
-    /// The one kept at a place.
-    pub(super) fn get(&self, at: u32) -> Option<&LoneSyn> {
+    fn get(&self, at: u32) -> Option<&T> {
         self.kept.get(usize::try_from(at).ok()?)
     }
 
+    fn count(&self) -> usize {
+        self.kept.len() - self.free.len()
+    }
+}
+
+/// What the two lowest bits of a place say: whose it is.
+const V4: u32 = 0;
+const V6: u32 = 1;
+const ODD: u32 = 2;
+
+impl LoneSyns {
+    /// Bytes of memory that each takes, at most, but for what is odd.
+    pub(super) const EACH: usize = size_of::<Packed<Ipv6Addr>>();
+
+    /// Keeps one more. Returns where.
+    pub(super) fn add(&mut self, lone: &LoneSyn) -> u32 {
+        let Pair {
+            source: (source, _),
+            destination: (destination, _),
+        } = lone.pair;
+        let (at, kind) = match (source, destination) {
+            _ if !is_packable(&lone.segment) => (self.odd.add(*lone), ODD),
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                (self.v4.add(Packed::of(lone, [source, destination])), V4)
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                (self.v6.add(Packed::of(lone, [source, destination])), V6)
+            }
+            _ => (self.odd.add(*lone), ODD),
+        };
+        at << 2 | kind
+    }
+
+    /// The one kept at a place.
+    pub(super) fn get(&self, place: u32) -> Option<LoneSyn> {
+        let at = place >> 2;
+        match place & 3 {
+            V4 => self.v4.get(at).map(|packed| packed.unpack(IpAddr::V4)),
+            V6 => self.v6.get(at).map(|packed| packed.unpack(IpAddr::V6)),
+            _ => self.odd.get(at).copied(),
+        }
+    }
+
+    /// Its stream, and when it came.
+    pub(super) fn what(&self, place: u32) -> Option<(u32, Timestamp)> {
+        let at = place >> 2;
+        match place & 3 {
+            V4 => self.v4.get(at).map(|packed| (packed.stream, packed.time)),
+            V6 => self.v6.get(at).map(|packed| (packed.stream, packed.time)),
+            _ => self
+                .odd
+                .get(at)
+                .map(|lone| (lone.stream, lone.segment.time)),
+        }
+    }
+
     /// Empties a place that one is kept at.
-    pub(super) fn take(&mut self, at: u32) -> Option<LoneSyn> {
-        let lone = *self.get(at)?;
-        self.free.push(at);
+    pub(super) fn take(&mut self, place: u32) -> Option<LoneSyn> {
+        let lone = self.get(place)?;
+        let free = match place & 3 {
+            V4 => &mut self.v4.free,
+            V6 => &mut self.v6.free,
+            _ => &mut self.odd.free,
+        };
+        free.push(place >> 2);
         Some(lone)
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.kept.len() - self.free.len()
+        self.v4.count() + self.v6.count() + self.odd.count()
     }
 
     /// Packets are missing behind all of them.
     pub(super) fn interrupt(&mut self) {
-        for lone in &mut self.kept {
+        let (v4, v6) = (self.v4.kept.iter_mut(), self.v6.kept.iter_mut());
+        v4.for_each(|packed| packed.marks |= INTERRUPTED);
+        v6.for_each(|packed| packed.marks |= INTERRUPTED);
+        for lone in &mut self.odd.kept {
             lone.interrupted = true;
+        }
+    }
+}
+
+/// A SYN as stacks send them, and what is known of its connection.
+#[derive(Clone, Copy, Debug)]
+struct Packed<A> {
+    frame: u64,
+    time: Timestamp,
+    addresses: [A; 2],
+    /// Value and echo of its timestamps option.
+    timestamps: [u32; 2],
+    stream: u32,
+    seq: Seq,
+    ack: Seq,
+    wire_len: u32,
+    ip_len: u32,
+    ports: [u16; 2],
+    flags: TcpFlags,
+    window: u16,
+    ip_id: u16,
+    mss: u16,
+    mptcp_subtypes: u16,
+    marks: u16,
+    mac: MacAddr,
+    ttl: u8,
+    window_scale: u8,
+}
+
+/// What it has, a bit for each.
+const TIMESTAMPS: u16 = 1;
+const MSS: u16 = 1 << 1;
+const WINDOW_SCALE: u16 = 1 << 2;
+const SACK_PERMITTED: u16 = 1 << 3;
+const FAST_OPEN: u16 = 1 << 4;
+const AUTHENTICATED: u16 = 1 << 5;
+const IP_ID: u16 = 1 << 6;
+const DONT_FRAGMENT: u16 = 1 << 7;
+const MAC: u16 = 1 << 8;
+const DIRECTION: u16 = 1 << 9;
+const OUTGOING: u16 = 1 << 10;
+const CHECKED: u16 = 1 << 11;
+const INTERRUPTED: u16 = 1 << 12;
+/// The stream before has the same addresses and ports.
+const REUSED: u16 = 1 << 13;
+
+/// Whether a segment has nothing beside what a [`Packed`] keeps.
+fn is_packable(segment: &Segment) -> bool {
+    let options = &segment.options;
+    segment.is_plain_syn()
+        && segment.captured_len == 0
+        && !segment.len_from_frame
+        && !segment.tunnel_damaged
+        && options.sack.as_slice().is_empty()
+        && !options.malformed
+        && options.misfit.is_none()
+        && !options.truncated
+}
+
+impl<A: Copy> Packed<A> {
+    fn of(lone: &LoneSyn, addresses: [A; 2]) -> Packed<A> {
+        let Segment {
+            frame,
+            time,
+            wire_len,
+            ip_len,
+            seq,
+            ack,
+            flags,
+            window,
+            ttl,
+            ip_id,
+            outgoing,
+            mac,
+            ref options,
+            checksum,
+            ..
+        } = lone.segment;
+        let mark = |mark: u16, is: bool| mark * u16::from(is);
+        let marks = mark(TIMESTAMPS, options.timestamps.is_some())
+            | mark(MSS, options.mss.is_some())
+            | mark(WINDOW_SCALE, options.window_scale.is_some())
+            | mark(SACK_PERMITTED, options.sack_permitted)
+            | mark(FAST_OPEN, options.fast_open)
+            | mark(AUTHENTICATED, options.authenticated)
+            | mark(IP_ID, ip_id.is_some())
+            | mark(DONT_FRAGMENT, ip_id.is_some_and(|id| id.dont_fragment))
+            | mark(MAC, mac.is_some())
+            | mark(DIRECTION, outgoing.is_some())
+            | mark(OUTGOING, outgoing == Some(true))
+            | mark(CHECKED, checksum == Checksum::Right)
+            | mark(INTERRUPTED, lone.interrupted)
+            | mark(REUSED, lone.earlier_stream.is_some());
+        let timestamps = options.timestamps;
+        Packed {
+            frame,
+            time,
+            addresses,
+            timestamps: timestamps.map_or([0; 2], |found| [found.value, found.echo]),
+            stream: lone.stream,
+            seq,
+            ack,
+            wire_len,
+            ip_len,
+            ports: [lone.pair.source.1, lone.pair.destination.1],
+            flags,
+            window,
+            ip_id: ip_id.map_or(0, |id| id.id),
+            mss: options.mss.unwrap_or(0),
+            mptcp_subtypes: options.mptcp_subtypes,
+            marks,
+            mac: mac.unwrap_or(MacAddr([0; 6])),
+            ttl,
+            window_scale: options.window_scale.unwrap_or(0),
+        }
+    }
+
+    fn unpack(&self, address: impl Fn(A) -> IpAddr) -> LoneSyn {
+        let has = |mark: u16| self.marks & mark != 0;
+        let [source, destination] = self.addresses.map(address);
+        let [from, to] = self.ports;
+        let [value, echo] = self.timestamps;
+        LoneSyn {
+            stream: self.stream,
+            earlier_stream: has(REUSED).then(|| self.stream.wrapping_sub(1)),
+            pair: Pair {
+                source: (source, from),
+                destination: (destination, to),
+            },
+            interrupted: has(INTERRUPTED),
+            segment: Segment {
+                frame: self.frame,
+                time: self.time,
+                wire_len: self.wire_len,
+                ip_len: self.ip_len,
+                payload_len: 0,
+                captured_len: 0,
+                seq: self.seq,
+                ack: self.ack,
+                flags: self.flags,
+                window: self.window,
+                ttl: self.ttl,
+                ip_id: has(IP_ID).then(|| IpId {
+                    id: self.ip_id,
+                    dont_fragment: has(DONT_FRAGMENT),
+                }),
+                outgoing: has(DIRECTION).then(|| has(OUTGOING)),
+                mac: has(MAC).then_some(self.mac),
+                len_from_frame: false,
+                options: TcpOptions {
+                    mss: has(MSS).then_some(self.mss),
+                    window_scale: has(WINDOW_SCALE).then_some(self.window_scale),
+                    sack_permitted: has(SACK_PERMITTED),
+                    timestamps: has(TIMESTAMPS).then_some(TcpTimestamps { value, echo }),
+                    mptcp_subtypes: self.mptcp_subtypes,
+                    fast_open: has(FAST_OPEN),
+                    authenticated: has(AUTHENTICATED),
+                    ..TcpOptions::default()
+                },
+                checksum: match has(CHECKED) {
+                    true => Checksum::Right,
+                    false => Checksum::Unknown,
+                },
+                tunnel_damaged: false,
+            },
         }
     }
 }
@@ -94,7 +344,7 @@ impl Tracker {
 
 #[cfg(test)]
 mod tests {
-    use wirewhy_packet::{Decoder, Interval, Timestamp};
+    use wirewhy_packet::{Decoder, Interval, Transport};
     use wirewhy_testkit::trace;
 
     use super::*;
@@ -145,6 +395,67 @@ mod tests {
             let followed = full.hand_over(live, ended);
             assert_eq!(quick.hand_over_syn(&lone, ended), followed, "{syn}");
             assert_eq!(followed.tcp.handshake.syns, 1);
+        }
+    }
+
+    /// The first segment of some lines, as a lone SYN.
+    fn lone(lines: &str) -> LoneSyn {
+        let frames = trace(lines);
+        let mut decoder = Decoder::new();
+        let packet = decoder.decode(&frames[0].as_frame());
+        let (Some(ip), Transport::Tcp(tcp)) = (packet.ip, &packet.transport) else {
+            panic!("a segment: {lines}");
+        };
+        LoneSyn {
+            stream: 7,
+            earlier_stream: Some(6),
+            pair: Pair {
+                source: (ip.source, tcp.source_port),
+                destination: (ip.destination, tcp.destination_port),
+            },
+            segment: Segment::new(&packet, &ip, tcp),
+            interrupted: false,
+        }
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked_again() {
+        assert_eq!(size_of::<Packed<Ipv4Addr>>(), 80);
+        assert_eq!(size_of::<Packed<Ipv6Addr>>(), 104);
+        let v6 = "client [2001:db8::7]:40000\n server [2001:db8::1]:443\n ";
+        let options = "1.0 > S 0:0(0) <mss 1460,sackOK,ts 12 5,wscale 9> ttl 9 id 77";
+        for (lines, kind) in [
+            ("1.0 > S 0:0(0)".to_owned(), V4),
+            (options.to_owned(), V4),
+            ("1.0 > SE 0:0(0) <mss 536> win 7".to_owned(), V4),
+            (format!("{v6}{options}"), V6),
+            ("1.0 > S 0:0(0) win 0".to_owned(), ODD),
+            ("1.0 > S 0:0(0) badsum".to_owned(), ODD),
+        ] {
+            let mut syns = LoneSyns::default();
+            syns.add(&lone("1.0 > S 0:0(0)"));
+            let mut syn = lone(&lines);
+            for segment in [
+                syn.segment,
+                Segment {
+                    outgoing: Some(true),
+                    mac: None,
+                    ip_id: None,
+                    ..syn.segment
+                },
+            ] {
+                syn.segment = segment;
+                let at = syns.add(&syn);
+                assert_eq!((syns.get(at), at & 3), (Some(syn), kind), "{lines}");
+                syns.interrupt();
+                let interrupted = LoneSyn {
+                    interrupted: true,
+                    ..syn
+                };
+                assert_eq!(syns.take(at), Some(interrupted));
+                assert_eq!((syns.add(&syn), syns.count()), (at, 2));
+                syns.take(at);
+            }
         }
     }
 }

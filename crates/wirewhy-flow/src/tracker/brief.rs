@@ -1,6 +1,8 @@
 //! Connections that have shown no trouble ([`Brief`]): kept as they came while they go well, and followed from the first packet that
 //! is out of the ordinary.
 
+use std::net::IpAddr;
+
 use wirewhy_protocol::Memory;
 
 use super::alone::LoneSyn;
@@ -41,6 +43,46 @@ impl Kept {
 
     pub(super) fn is_over(&self) -> bool {
         self.brief.stage() == Stage::Over
+    }
+}
+
+/// Services that speak what is not read at once, by a few bits of address and port: their connections are followed from the beginning.
+/// Where others have the same bits, theirs are followed, too, which comes to the same.
+#[derive(Debug)]
+pub(super) struct Unbrief([u64; 64]);
+
+impl Default for Unbrief {
+    fn default() -> Unbrief {
+        Unbrief([0; 64])
+    }
+}
+
+impl Unbrief {
+    fn add(&mut self, service: (IpAddr, u16)) {
+        let (word, bit) = Unbrief::place(service);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    fn has(&self, service: (IpAddr, u16)) -> bool {
+        let (word, bit) = Unbrief::place(service);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// A word, and a bit of it.
+    fn place((address, port): (IpAddr, u16)) -> (usize, u64) {
+        let last = match address {
+            IpAddr::V4(address) => u64::from(address.to_bits()),
+            IpAddr::V6(address) => {
+                let [.., high, low] = address.segments();
+                u64::from(high) << 16 | u64::from(low)
+            }
+        };
+        // The golden ratio mixes; the upper bits are the mixed ones.
+        let mixed = (last << 16 | u64::from(port)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let word = usize::try_from(mixed >> 58).unwrap_or(0);
+        (word, 1 << (mixed >> 52 & 63))
     }
 }
 
@@ -86,6 +128,9 @@ impl Tracker {
             Occupant::Brief(kept) => {
                 let before = kept.brief.stage();
                 if !kept.brief.take(source_is_low, segment, payload) {
+                    if kept.brief.is_silent() && segment.payload_len > 0 {
+                        self.unbrief.add(kept.syn.pair.destination);
+                    }
                     return false;
                 }
                 let now = kept.brief.beyond_usual();
@@ -127,12 +172,14 @@ impl Tracker {
         let Some(lone) = self.alone.get(at) else {
             return false;
         };
-        let plain =
-            lone.segment.is_plain_syn() && !lone.interrupted && lone.pair.destination.1 != DNS;
+        let plain = lone.segment.is_plain_syn()
+            && !lone.interrupted
+            && lone.pair.destination.1 != DNS
+            && !self.unbrief.has(lone.pair.destination);
         if !plain {
             return false;
         }
-        let mut kept = self.spare.brief(*lone);
+        let mut kept = self.spare.brief(lone);
         let client_is_low = kept.syn.pair.source_is_low();
         kept.brief.begin(&kept.syn.segment, client_is_low);
         if !kept.brief.take(source_is_low, segment, &[]) {

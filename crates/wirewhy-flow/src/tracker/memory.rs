@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use wirewhy_protocol::{Conversation, Memory};
 
-use super::alone::LoneSyn;
+use super::alone::LoneSyns;
 use super::{Occupant, Slot, Tracker};
 use crate::expiry::Handle;
 use crate::observe::Notes;
@@ -24,7 +24,7 @@ pub(super) struct Accounts {
 }
 
 /// What a SYN alone takes.
-const LONE: usize = size_of::<LoneSyn>() + BOOKKEEPING;
+const LONE: usize = LoneSyns::EACH + BOOKKEEPING;
 
 /// What a connection takes that has begun to speak, with the events of a usual one.
 const FOLLOWED: usize = size_of::<Connection>()

@@ -46,10 +46,10 @@ impl Tracker {
         let (active, quiet, stands_in) = match &place.occupant {
             Occupant::None => return,
             Occupant::Syn(at) => {
-                let Some(lone) = self.alone.get(*at) else {
+                let Some((_, time)) = self.alone.what(*at) else {
                     return;
                 };
-                (lone.segment.time, bounds.unopened_quiet, Class::Opening)
+                (time, bounds.unopened_quiet, Class::Opening)
             }
             Occupant::Brief(kept) => {
                 let class = kept.class();

@@ -233,7 +233,7 @@ impl Tracker {
         let live = match &place.occupant {
             Occupant::None | Occupant::Brief(_) => return None,
             Occupant::Syn(at) => {
-                let lone = *self.alone.get(*at)?;
+                let lone = self.alone.get(*at)?;
                 self.begin(&lone, &[])
             }
             Occupant::Connection(live) => live.as_it_stands(),
