@@ -204,6 +204,11 @@ pub enum ProblemKind {
         /// How it is compressed.
         compression: Compression,
     },
+    /// More was not to be read.
+    LimitReached {
+        /// How many bytes were, decompressed.
+        bytes: u64,
+    },
     /// Reading failed.
     Io {
         /// What the system says.
@@ -257,6 +262,9 @@ impl fmt::Display for ProblemKind {
             ),
             ProblemKind::TooMany { what, limit } => {
                 write!(f, "more {what} than the {limit} that are kept")
+            }
+            ProblemKind::LimitReached { bytes } => {
+                write!(f, "not read beyond the {bytes} bytes of --max-bytes")
             }
             ProblemKind::Damaged {
                 compression,

@@ -10,7 +10,7 @@ use crate::gzip::TrailingGarbage;
 use crate::pcap_file::PcapFile;
 use crate::pcapng::PcapNg;
 use crate::record::{Failure, Ledger, Record, Step};
-use crate::window::Window;
+use crate::window::{LimitReached, Window};
 use crate::{
     CaptureInfo, Compression, LooksLike, Oddities, OpenError, OpenErrorKind, Problem, ProblemKind,
 };
@@ -245,6 +245,17 @@ impl Reader {
         }
     }
 
+    /// Reads no further than to this byte of the stream, decompressed: [`Reader::problem`] says so then. To be called before
+    /// the first frame is read.
+    pub fn limit(&mut self, bytes: u64) {
+        self.window.limit(bytes);
+    }
+
+    /// How many bytes of the stream were read, decompressed.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.window.offset()
+    }
+
     /// How many frames were counted, those without a packet included.
     pub(crate) fn counted(&self) -> u64 {
         self.number
@@ -395,6 +406,12 @@ fn open_error(error: io::Error) -> OpenErrorKind {
 
 /// Sorts a failure of the stream: the system's, or the compressed data's.
 fn stream_failure(error: &io::Error, compression: Option<Compression>) -> ProblemKind {
+    let cause = error.get_ref();
+    if let Some(reached) = cause.and_then(|cause| cause.downcast_ref::<LimitReached>()) {
+        return ProblemKind::LimitReached {
+            bytes: reached.bytes,
+        };
+    }
     match compression {
         Some(compression) if error.raw_os_error().is_none() => {
             if error
@@ -416,6 +433,9 @@ fn stream_failure(error: &io::Error, compression: Option<Compression>) -> Proble
         },
     }
 }
+
+#[cfg(test)]
+mod bombs;
 
 #[cfg(test)]
 mod tests {

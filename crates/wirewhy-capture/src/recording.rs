@@ -33,6 +33,8 @@ pub struct Recording {
     interrupted: bool,
     gaps: Vec<RecordingGap>,
     reads_ahead: bool,
+    /// How many bytes are read of the files from this one on, where there is a limit.
+    left: Option<u64>,
     /// The longest time that a file of it spans.
     longest: Interval,
     largest_pause: Option<Interval>,
@@ -119,6 +121,7 @@ impl Recording {
             interrupted: false,
             gaps: Vec::new(),
             reads_ahead: false,
+            left: None,
             longest: Interval::ZERO,
             largest_pause: None,
             stopped: false,
@@ -207,6 +210,12 @@ impl Recording {
         };
         self.gaps.push(gap);
         Some(gap)
+    }
+
+    /// Reads no more than so many bytes of its files together, decompressed. To be called before the first frame is read.
+    pub fn limit(&mut self, bytes: u64) {
+        self.left = Some(bytes);
+        self.reader.limit(bytes);
     }
 
     /// Goes on to the next file that can be opened. Whether there is one.
@@ -304,6 +313,10 @@ impl Recording {
         }
         self.close_current();
         reader.set_last_time(self.reader.last_time());
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(self.reader.read_bytes());
+            reader.limit(*left);
+        }
         if self.reads_ahead {
             reader.read_ahead();
         }

@@ -1,5 +1,6 @@
 //! A sliding window over a byte stream.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
@@ -42,6 +43,27 @@ impl Window {
             ended: false,
             failure: None,
         }
+    }
+
+    /// How much room it has.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Ends the stream with a failure behind its first `bytes`, where it is longer. None of those behind may be consumed.
+    pub(crate) fn limit(&mut self, bytes: u64) {
+        let read = self.base.wrapping_add(self.end as u64);
+        let beyond = usize::try_from(read.saturating_sub(bytes)).unwrap_or(usize::MAX);
+        self.end = self.end.saturating_sub(beyond).max(self.start);
+        self.ended = false;
+        let source = std::mem::replace(&mut self.source, Box::new(io::empty()));
+        self.source = Box::new(Limited {
+            source,
+            left: bytes.saturating_sub(read),
+            bytes,
+            is_longer: beyond > 0,
+        });
     }
 
     /// Lets another thread read what comes next. Whether there is one.
@@ -196,6 +218,49 @@ impl Window {
         self.start = 0;
     }
 }
+
+/// A stream of which no more than so much is read.
+struct Limited {
+    source: Box<dyn Read + Send>,
+    left: u64,
+    bytes: u64,
+    /// More is known to follow.
+    is_longer: bool,
+}
+
+impl Read for Limited {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let most = out
+            .len()
+            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        if most == 0 && !out.is_empty() {
+            // A stream that ends here is whole.
+            self.is_longer = self.is_longer || self.source.read(&mut [0])? > 0;
+            return match self.is_longer {
+                true => Err(io::Error::other(LimitReached { bytes: self.bytes })),
+                false => Ok(0),
+            };
+        }
+        let count = self.source.read(out.get_mut(..most).unwrap_or_default())?;
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+}
+
+/// More of a recording was not to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LimitReached {
+    /// How much was.
+    pub(crate) bytes: u64,
+}
+
+impl fmt::Display for LimitReached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no more than {} bytes are read of it", self.bytes)
+    }
+}
+
+impl std::error::Error for LimitReached {}
 
 #[cfg(test)]
 mod tests {

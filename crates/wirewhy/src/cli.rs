@@ -104,6 +104,9 @@ pub(crate) struct JudgingArgs {
     /// Exit with status 1 if anything shown is this severe or worse
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) fail_on: Option<SeverityArg>,
+    /// Read at most this many bytes of each recording, decompressed, as in 20G
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_bytes: Option<Amount>,
 }
 
 /// Arguments of `wirewhy analyze`.
@@ -399,8 +402,8 @@ pub(crate) struct CommonArgs {
     /// ~/.config, where there is one
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Keep at most this much memory for the connections of a recording; beyond it payload that waits to be read is given up
-    /// first, then connections, and both are counted
+    /// Use at most this much memory for the connections of a recording, as in 512M; beyond it half-received messages are
+    /// dropped, then the oldest connections, and both are counted
     #[arg(long, value_name = "BYTES", default_value = "1G")]
     pub(crate) max_memory: Amount,
     /// When to use colour

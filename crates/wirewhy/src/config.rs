@@ -39,31 +39,33 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads the file named, or else the user's, where there is one.
-    pub(crate) fn load(named: Option<&Path>) -> Result<Config, Failure> {
+    /// Reads the file named, or else the user's, where there is one. Of the user's own that cannot be read the second value
+    /// says why.
+    pub(crate) fn load(named: Option<&Path>) -> Result<(Config, Option<String>), Failure> {
         let must_exist = named.is_some();
         let Some(path) = Config::path(named) else {
-            return Ok(Config::default());
+            return Ok((Config::default(), None));
         };
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound && !must_exist => {
-                return Ok(Config::default());
+                return Ok((Config::default(), None));
             }
             Err(error) => {
-                return Err(Failure::new(format!(
-                    "{}: {}",
-                    path.display(),
-                    in_words(&error)
-                )));
+                let problem = format!("{}: {}", path.display(), in_words(&error));
+                return match must_exist {
+                    true => Err(Failure::new(problem)),
+                    false => Ok((Config::default(), Some(problem))),
+                };
             }
         };
         let config = Config::parse(&text)
             .map_err(|message| Failure::new(format!("{}: {message}", path.display())))?;
-        Ok(Config {
+        let config = Config {
             roots: config.roots.beside(&path),
             ..config
-        })
+        };
+        Ok((config, None))
     }
 
     /// Where the configuration is: the file that is named, else that of the user; `None` where there is no place for one.

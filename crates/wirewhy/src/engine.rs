@@ -42,6 +42,8 @@ pub struct EngineOptions {
     pub follows_all: bool,
     /// Secrets to decrypt TLS with, besides those in the captures themselves.
     pub keys: KeyLog,
+    /// How many bytes of a recording are read at most, decompressed.
+    pub max_bytes: Option<u64>,
     /// Keeps the last packets, for who wants some of them when the analysis is done.
     pub recorder: Option<SharedRecorder>,
 }
@@ -55,6 +57,7 @@ impl Default for EngineOptions {
             held: 4_096,
             follows_all: false,
             keys: KeyLog::new(),
+            max_bytes: None,
             recorder: None,
         }
     }
@@ -223,6 +226,9 @@ pub fn analyze(
     crew: &Crew,
     reporter: &mut dyn Reporter,
 ) -> io::Result<Analyzed> {
+    if let Some(bytes) = options.max_bytes {
+        recording.limit(bytes);
+    }
     let mut analysis = Analysis::new(options.clone());
     let mut sink = Reported {
         reporter,

@@ -61,7 +61,10 @@ impl Setup {
             (false, false) => Chatter::Warnings,
             (false, true) => Chatter::Oddities,
         };
-        let config = Config::load(common.config.as_deref())?;
+        let (config, unreadable) = Config::load(common.config.as_deref())?;
+        if let Some(problem) = unreadable.filter(|_| chatter != Chatter::Errors) {
+            complain(&problem);
+        }
         for glob in select
             .only
             .iter()

@@ -137,7 +137,7 @@ pub(crate) fn about(report: &Report<'_>) -> Vec<String> {
     }
     if capture.unread > 0 {
         lines.push(format!(
-            "{} not read to the end because too much of all waited to be read (--max-memory): what they said later is not in this report.",
+            "{} not read to the end because half-received messages took too much memory (--max-memory): what came later in them is not in this report.",
             words::counted(capture.unread, "connection")
         ));
     }

@@ -27,7 +27,8 @@ const KEPT: usize = 64 << 20;
 
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
     let files = files(args);
-    let setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
+    let mut setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
+    setup.options.max_bytes = args.judging.max_bytes.map(|most| most.0);
     let mut left: VecDeque<FileSequence> = recordings(&files, args.joining.choice()).into();
     if args.format == Format::Html && left.len() > 1 {
         refuse_pages(left.len());

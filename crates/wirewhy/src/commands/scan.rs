@@ -39,7 +39,8 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             .error(ErrorKind::MissingRequiredArgument, message)
             .exit();
     }
-    let setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
+    let mut setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
+    setup.options.max_bytes = args.judging.max_bytes.map(|most| most.0);
     // Names that come by a pipe are not waited for: each file is analysed when it is named.
     let joining = match args.joining.choice() {
         Joining::Recognised if !Walk::is_repeatable(args) => Joining::Never,

@@ -427,6 +427,36 @@ fn the_users_own_configuration_is_found() {
 }
 
 #[test]
+fn a_configuration_of_the_users_that_cannot_be_read_is_a_warning() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    // A folder cannot be read as a file, not even by root.
+    std::fs::create_dir_all(bench.path("wirewhy/config.toml")).unwrap();
+    let ran = bench.run(&["a.pcap"]);
+    assert!(ran.out.contains("tcp.refused"), "{}", ran.out);
+    assert!(ran.err.contains("config.toml: "), "{}", ran.err);
+    assert!(bench.run(&["--quiet", "a.pcap"]).err.is_empty());
+    let named = bench.run(&["--config", "wirewhy/config.toml", "a.pcap"]);
+    assert!(named.out.is_empty() && named.err.contains("config.toml: "));
+}
+
+#[test]
+fn reading_ends_at_the_bytes_that_are_allowed() {
+    let bench = Bench::new();
+    bench.capture("a.pcap", MIXED);
+    let size = std::fs::metadata(bench.path("a.pcap")).unwrap().len();
+    let whole = bench.run(&["--max-bytes", &size.to_string(), "a.pcap"]);
+    assert_eq!(whole.out, bench.run(&["a.pcap"]).out);
+    let part = bench.run(&["--max-bytes", "200", "a.pcap"]);
+    let said = "not read beyond the 200 bytes of --max-bytes";
+    assert!(part.out.contains(said), "{}", part.out);
+    assert!(part.err.contains(said), "{}", part.err);
+    assert_eq!(part.status, Some(3));
+    let scanned = bench.run(&["scan", "--max-bytes", "200", "a.pcap"]);
+    assert!(scanned.out.contains(said) || scanned.err.contains(said));
+}
+
+#[test]
 fn roots_come_from_the_option_or_the_configuration() {
     let bench = Bench::new();
     bench.capture("a.pcap", MIXED);
