@@ -19,6 +19,12 @@ const MAX_TABLE: usize = 64 * 1024;
 const MAX_FIELDS: usize = 64;
 const MAX_VALUE: usize = 1024;
 
+/// How many fields the static table has (RFC 7541 appendix A).
+const STATIC_TABLE: usize = 61;
+
+/// How many bytes of names one block may have copied inside the table.
+const MAX_COPIED: usize = 256 * 1024;
+
 /// No number that is read is longer.
 const MAX_DIGITS: usize = 24;
 
@@ -31,9 +37,16 @@ pub(crate) enum HeaderBlocks {
     /// No block was seen yet.
     #[default]
     Fresh,
-    Open(Box<Decoder<'static>>),
+    Open(Box<Table>),
     /// A block was missing, or contradicts itself.
     Lost,
+}
+
+/// What was learnt of the blocks so far.
+pub(crate) struct Table {
+    decoder: Decoder<'static>,
+    /// The length of the longest name of a field.
+    longest_name: usize,
 }
 
 impl fmt::Debug for HeaderBlocks {
@@ -90,17 +103,40 @@ impl HeaderBlocks {
         if matches!(self, HeaderBlocks::Fresh) {
             let mut decoder = Decoder::new();
             decoder.set_max_allowed_table_size(MAX_TABLE);
-            *self = HeaderBlocks::Open(Box::new(decoder));
+            *self = HeaderBlocks::Open(Box::new(Table {
+                decoder,
+                longest_name: 0,
+            }));
         }
-        let HeaderBlocks::Open(decoder) = self else {
+        let HeaderBlocks::Open(table) = self else {
             return None;
         };
+        let Table {
+            decoder,
+            longest_name,
+        } = &mut **table;
+        // The Huffman code makes no text more than 8/5 as long (RFC 7541 appendix B).
+        let longest = block.len().saturating_mul(2).max(*longest_name);
+        let most = block.len() / 2;
+        if most.saturating_mul(longest) > MAX_COPIED
+            && names_copied(block).saturating_mul(longest) > MAX_COPIED
+        {
+            self.lose();
+            return None;
+        }
         let mut fields = Fields::default();
         let mut refusal: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut room = block.len().saturating_add(MAX_VALUE).saturating_mul(4);
         let decoded = decoder.decode_with_cb(block, |name, value| {
+            *longest_name = name.len().max(*longest_name);
             fields.take(&name, &value);
             let refuses = fields.status.is_some_and(|status| status >= 400);
-            if refuses && refusal.len() < MAX_FIELDS && value.len() <= MAX_VALUE {
+            let left = room.checked_sub(name.len() + value.len());
+            if let Some(left) = left.filter(|_| refuses)
+                && refusal.len() < MAX_FIELDS
+                && value.len() <= MAX_VALUE
+            {
+                room = left;
                 let name = String::from_utf8_lossy(&name).into_owned();
                 refusal.push((name, value.to_vec()));
             }
@@ -118,6 +154,59 @@ impl HeaderBlocks {
         }
         Some(fields)
     }
+}
+
+/// How many fields of a block have the name of another one in the dynamic table, which adding them to it copies (RFC 7541
+/// section 6.2.1).
+fn names_copied(block: &[u8]) -> usize {
+    let mut rest = block;
+    let mut count = 0;
+    while let Some(&first) = rest.first() {
+        let (prefix, is_literal) = match first {
+            0x80.. => (7, false),
+            0x40.. => (6, true),
+            0x20.. => (5, false),
+            _ => (4, true),
+        };
+        let Some(index) = integer(&mut rest, prefix) else {
+            return count;
+        };
+        count += usize::from(prefix == 6 && index > STATIC_TABLE);
+        let texts = match (is_literal, index) {
+            (false, _) => 0,
+            (true, 0) => 2,
+            (true, _) => 1,
+        };
+        for _ in 0..texts {
+            let length = integer(&mut rest, 7);
+            let Some(behind) = length.and_then(|length| rest.get(length..)) else {
+                return count;
+            };
+            rest = behind;
+        }
+    }
+    count
+}
+
+/// An integer (RFC 7541 section 5.1) whose first byte has so many bits of it.
+fn integer(rest: &mut &[u8], prefix: u32) -> Option<usize> {
+    let (&first, mut behind) = rest.split_first()?;
+    let most = (1_usize << prefix) - 1;
+    let mut value = usize::from(first) & most;
+    if value == most {
+        for shift in (0..28).step_by(7) {
+            let (&byte, more) = behind.split_first()?;
+            behind = more;
+            value = value.checked_add(usize::from(byte & 0x7f) << shift)?;
+            if byte & 0x80 == 0 {
+                *rest = behind;
+                return Some(value);
+            }
+        }
+        return None;
+    }
+    *rest = behind;
+    Some(value)
 }
 
 impl Fields {
@@ -227,6 +316,30 @@ mod tests {
         let mut late = HeaderBlocks::default();
         assert_eq!(late.decode(blocks[1]), None);
         assert_eq!(late.decode(blocks[0]), None);
+    }
+
+    /// A name of 30,000 bytes, which each of the fields behind it copies.
+    #[test]
+    fn long_names_are_copied_a_few_times_only() {
+        let long = [
+            &b"\x3f\xe1\xff\x03\x40\x7f\xb1\xe9\x01"[..],
+            &[b'n'; 30_000],
+            b"\0",
+        ]
+        .concat();
+        let copy = b"\x7e\0";
+        for (copies, is_decoded) in [(4, true), (500, false)] {
+            let mut headers = HeaderBlocks::default();
+            assert!(headers.decode(&long).is_some());
+            let block = copy.repeat(copies);
+            assert_eq!(names_copied(&block), copies);
+            assert_eq!(headers.decode(&block).is_some(), is_decoded);
+        }
+        // Fields whose names are in the static table, or not added to the other one.
+        assert_eq!(
+            names_copied(b"\x82\x41\x01a\x0f\x2f\x01b\x10\x01n\x01v\x3f\x01\xbe"),
+            0
+        );
     }
 
     #[test]
