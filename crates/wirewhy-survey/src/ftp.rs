@@ -54,7 +54,7 @@ struct Transfer {
     aborted: bool,
 }
 
-/// A control connection that cannot be read, or of which packets are missing.
+/// A control connection that cannot be read.
 #[derive(Clone, Debug)]
 struct SealedControl {
     stream: u32,
@@ -190,9 +190,7 @@ impl FtpConnections {
     /// Takes in a control connection, ongoing or not; false where it is none.
     pub(crate) fn note_control(&mut self, connection: &Connection) -> bool {
         let sealed = is_sealed_ftp(connection);
-        // What announced a data connection may be among its missing packets.
-        let has_gap = connection.interrupted && ftp_session(connection).is_some();
-        if sealed || has_gap {
+        if sealed {
             let hosts = (connection.client.address, connection.server.address);
             let known = entry(&mut self.sealed, hosts);
             known.retain(|other| other.stream != connection.stream);
@@ -203,13 +201,10 @@ impl FtpConnections {
                 stream: connection.stream,
                 first: connection.first.time,
                 last: connection.last.time,
-                replies: ftp_session(connection).filter(|_| !has_gap).map_or_else(
-                    Vec::new,
-                    |ftp| {
-                        let replies = ftp.sealed_replies.iter();
-                        replies.map(|reply| reply.mark.time).collect()
-                    },
-                ),
+                replies: ftp_session(connection).map_or_else(Vec::new, |ftp| {
+                    let replies = ftp.sealed_replies.iter();
+                    replies.map(|reply| reply.mark.time).collect()
+                }),
             });
         }
         let Some(ftp) = ftp_session(connection) else {
@@ -537,10 +532,9 @@ fn revise_data(judged: &mut Judged, tie: &Tie) {
     let transfer = tie.transfer.as_ref();
     let code = transfer.and_then(|transfer| transfer.code);
     let succeeded = code.is_some_and(|code| (200..300).contains(&code));
-    let is_harmful = |finding: &Finding| {
-        finding.code.starts_with("rst.") && finding.code != code::RST_AFTER_CLOSE
-    };
-    let ended_well = !judged.findings.iter().any(is_harmful);
+    let ended_well = [&judged.connection.client, &judged.connection.server]
+        .into_iter()
+        .all(|side| side.tcp.counts.resets == 0);
     judged.findings.retain(|finding| {
         !(opened && USUAL.contains(&finding.code) && (transfer.is_some() || ended_well))
     });

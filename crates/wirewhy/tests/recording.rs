@@ -229,6 +229,11 @@ mod recording {
                 assert_eq!(holed.gaps, 1, "{}", path.display());
                 let gap = ("capture 0".to_owned(), "capture.packets-missing");
                 assert!(holed.codes.remove(&gap), "{}", path.display());
+                // Where the missing file announced a data connection of FTP, its server waits as any server may.
+                let is_ftp = path.to_string_lossy().contains("/ftp-");
+                holed
+                    .codes
+                    .retain(|(_, code)| !(is_ftp && *code == "tcp.slow-response"));
                 for code in holed.codes.difference(&whole.codes) {
                     wrong.push(format!("{} in {files} files: {code:?}", path.display()));
                 }
