@@ -147,6 +147,38 @@ fn a_journal_that_is_not_as_it_was_written_is_refused() {
     }
 }
 
+#[test]
+fn no_damage_to_a_journal_is_followed_or_crashes() {
+    let bench = archive(6);
+    scan(&bench);
+    let expected = output(&bench);
+    let journal = fs::read(bench.path("state")).unwrap();
+    let mut number = 0_usize;
+    let mut next = |bound: usize| {
+        number = number
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (number >> 33) % bound
+    };
+    for round in 0..60 {
+        let mut damaged = journal.clone();
+        for _ in 0..=round % 4 {
+            let at = next(damaged.len());
+            match next(4) {
+                0 => damaged[at] ^= 1 << next(8),
+                1 => damaged.truncate(at.max(1)),
+                2 => damaged.insert(at, u8::try_from(next(256)).unwrap()),
+                _ => drop(damaged.remove(at)),
+            }
+        }
+        fs::write(bench.path("state"), &damaged).unwrap();
+        let ran = scan(&bench);
+        assert!(matches!(ran.status, Some(2 | 3)), "{round}: {ran:?}");
+        assert!(!ran.err.contains("panicked"), "{round}: {ran:?}");
+        assert!(output(&bench) == expected, "{round}: {ran:?}");
+    }
+}
+
 fn summary(bench: &Bench) -> Json {
     records(&output(bench)).pop().unwrap()
 }
