@@ -11,7 +11,7 @@ use crate::resets::Pause;
 use crate::segment::Segment;
 use crate::{AcceptedTimestamp, LookedUp, Side};
 
-/// See the module.
+/// The packets of a connection without trouble, and what tells whether the next one is in line.
 #[derive(Debug)]
 pub(crate) struct Brief {
     /// What the tracker knew of its hosts when the SYN was answered.

@@ -71,8 +71,11 @@ mod build;
 mod dns;
 mod options;
 mod parse;
+mod random;
 mod wire;
 mod words;
+
+pub use random::Random;
 
 use wirewhy_packet::{Frame, LinkType, Timestamp};
 

@@ -14,6 +14,7 @@ mod mutants {
 
     use wirewhy_capture::Reader;
     use wirewhy_packet::{Decoder, Transport};
+    use wirewhy_testkit::Random;
 
     use super::harness::TARGETS;
 
@@ -22,27 +23,6 @@ mod mutants {
 
     /// How much of a capture becomes seeds.
     const SEED: usize = 24 << 10;
-
-    /// xorshift64*: the same numbers on every machine.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, bound: usize) -> usize {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16;
-            usize::try_from(number).unwrap() % bound.max(1)
-        }
-
-        fn byte(&mut self) -> u8 {
-            const EDGES: [u8; 7] = [0x00, 0x01, 0x20, 0x7f, 0x80, 0xfe, 0xff];
-            match self.below(2) {
-                0 => EDGES[self.below(EDGES.len())],
-                _ => u8::try_from(self.below(256)).unwrap(),
-            }
-        }
-    }
 
     fn files() -> Vec<PathBuf> {
         let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/captures");
@@ -199,7 +179,7 @@ mod mutants {
             let own = seeds
                 .get(name)
                 .unwrap_or_else(|| panic!("{name} has no seeds"));
-            let mut random = Random(0x9e37_79b9_7f4a_7c15);
+            let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
             for number in 0..count {
                 let seed = &own[number % own.len()];
                 let other = &own[random.below(own.len())];

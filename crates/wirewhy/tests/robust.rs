@@ -15,6 +15,7 @@ mod robust {
     use wirewhy_packet::{Decoder, Frame, Interval, LinkType, Timestamp};
     use wirewhy_report::{CaptureSummary, Json, Look, Names, Ndjson, Reporter, Text, View};
     use wirewhy_survey::{GroupFinding, Totals};
+    use wirewhy_testkit::Random;
 
     /// Longer than any of these takes by far, on a machine that is busy with other things.
     const HANGS: Duration = Duration::from_secs(120);
@@ -24,38 +25,6 @@ mod robust {
     const DAMAGES: usize = 300;
     /// How much of a capture is damaged: enough for some hundred frames.
     const DAMAGED_PART: usize = 24 << 10;
-
-    /// xorshift64*: the same numbers on every machine.
-    struct Random(u64);
-
-    impl Random {
-        fn of(path: &Path) -> Random {
-            let name = path.to_string_lossy();
-            let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-            });
-            Random(seed | 1)
-        }
-
-        fn next(&mut self) -> u64 {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-        }
-
-        fn below(&mut self, bound: usize) -> usize {
-            usize::try_from(self.next()).unwrap() % bound.max(1)
-        }
-
-        fn byte(&mut self) -> u8 {
-            let extremes = [0x00, 0x01, 0x7f, 0x80, 0xff];
-            match self.below(3) {
-                0 => extremes[self.below(extremes.len())],
-                _ => self.next().to_le_bytes()[0],
-            }
-        }
-    }
 
     fn captures() -> Vec<PathBuf> {
         let mut folders =
@@ -193,7 +162,7 @@ mod robust {
     #[test]
     fn captures_cut_short_anywhere() {
         over_all(|path, bytes| {
-            let mut random = Random::of(path);
+            let mut random = Random::of(&path.to_string_lossy());
             let mut cuts: Vec<usize> = (0..64.min(bytes.len())).collect();
             let samples = (BYTES_EACH / bytes.len().max(1)).clamp(4, 64);
             cuts.extend((0..samples).map(|_| random.below(bytes.len())));
@@ -218,7 +187,7 @@ mod robust {
     fn captures_with_damaged_bytes() {
         over_all(|path, bytes| {
             let part = &bytes[..bytes.len().min(DAMAGED_PART)];
-            let mut random = Random::of(path);
+            let mut random = Random::of(&path.to_string_lossy());
             for number in 0..DAMAGES.min(BYTES_EACH / part.len().max(1)) {
                 let damaged = damage(part, &mut random);
                 analysed(&damaged, number, &mut Vec::new());
@@ -281,7 +250,7 @@ mod robust {
         over_all(|path, bytes| {
             let frames = frames(bytes);
             let size: usize = frames.iter().map(|frame| frame.data.len()).sum();
-            let mut random = Random::of(path);
+            let mut random = Random::of(&path.to_string_lossy());
             for _ in 0..DAMAGES.min(BYTES_EACH / size.max(1)) {
                 let mut decoder = Decoder::new();
                 let mut analysis = Analysis::new(EngineOptions::default());
@@ -302,7 +271,7 @@ mod robust {
                         let kept = &frames[at];
                         data = lie(&kept.data, &mut random);
                         let jump = match random.below(200) {
-                            0 => i64::try_from(random.next()).unwrap() << random.below(16),
+                            0 => i64::try_from(random.number(1 << 48)).unwrap() << random.below(16),
                             _ => 0,
                         };
                         Frame {
@@ -336,7 +305,7 @@ mod robust {
         over_all(|path, bytes| {
             let frames = frames(bytes);
             let size: usize = frames.iter().map(|frame| frame.data.len()).sum();
-            let mut random = Random::of(path);
+            let mut random = Random::of(&path.to_string_lossy());
             for round in 0..(DAMAGES / 30).min(BYTES_EACH / size.max(1)).max(1) {
                 let mut order: Vec<usize> = (0..frames.len()).collect();
                 // The first round is the capture as it is.

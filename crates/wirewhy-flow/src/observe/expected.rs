@@ -96,26 +96,14 @@ mod tests {
     use std::fmt::Write as _;
 
     use wirewhy_packet::{Decoder, Transport};
-    use wirewhy_testkit::trace;
+    use wirewhy_testkit::{Random, trace};
 
     use super::*;
     use crate::{Connection, Endpoint, Mark};
 
-    /// Numbers that look random, the same in every run (xorshift, G. Marsaglia 2003).
-    struct Dice(u64);
-
-    impl Dice {
-        fn below(&mut self, sides: u64) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            self.0 % sides
-        }
-    }
-
     /// A conversation that is mostly in order, with anything that may happen to one now and then.
     fn conversation(seed: u64) -> String {
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut dice = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut lines = String::from(
             "0.00 > S 0:0(0) <mss 1460,sackOK,ts 10 0,wscale 7>
              0.02 < SA 0:0(0) ack 1 <mss 1460,sackOK,ts 90 10,wscale 7>
@@ -124,17 +112,17 @@ mod tests {
         // Behind the furthest byte of client and server.
         let mut next = [1_u64, 1];
         for step in 0..60_u64 {
-            let pause = [3, 20, 300, 6_000][usize::try_from(dice.below(80) / 26).unwrap()];
-            let own = usize::try_from(dice.below(2)).unwrap();
+            let pause = [3, 20, 300, 6_000][usize::try_from(dice.number(80) / 26).unwrap()];
+            let own = usize::try_from(dice.number(2)).unwrap();
             let (from, peer) = ([">", "<"][own], 1 - own);
-            let (mut seq, mut ack, mut len) = (next[own], next[peer], dice.below(3) * 500);
+            let (mut seq, mut ack, mut len) = (next[own], next[peer], dice.number(3) * 500);
             let (mut flags, mut more) = ("PA", "");
-            match dice.below(60) {
-                0 => seq = seq.saturating_sub(dice.below(900)).max(1),
-                1 => seq += dice.below(1_500),
-                2 => ack = ack.saturating_sub(dice.below(900)).max(1),
-                3 => ack += dice.below(1_500),
-                4 => (seq, len) = (seq - 1, dice.below(2)),
+            match dice.number(60) {
+                0 => seq = seq.saturating_sub(dice.number(900)).max(1),
+                1 => seq += dice.number(1_500),
+                2 => ack = ack.saturating_sub(dice.number(900)).max(1),
+                3 => ack += dice.number(1_500),
+                4 => (seq, len) = (seq - 1, dice.number(2)),
                 5 => (seq, ack) = (seq + 9_000_000, ack + 7),
                 6 => flags = "FA",
                 7 => (flags, len) = ("RA", 0),
@@ -161,7 +149,7 @@ mod tests {
                 write!(lines, "{has_ts} {} {}>", 20 + step, 90 + step).unwrap();
             }
             writeln!(lines, "{more}").unwrap();
-            if dice.below(25) == 0 {
+            if dice.number(25) == 0 {
                 writeln!(lines, "+0.0001 dup").unwrap();
             }
             next[own] = next[own].max(end).min(100_000);

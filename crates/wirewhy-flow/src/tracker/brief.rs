@@ -266,22 +266,10 @@ mod tests {
     use std::fmt::Write as _;
 
     use wirewhy_packet::Decoder;
-    use wirewhy_testkit::{OwnedFrame, trace};
+    use wirewhy_testkit::{OwnedFrame, Random, trace};
 
     use super::*;
     use crate::{Bounds, Tally};
-
-    /// Numbers that look random, the same in every run (xorshift, G. Marsaglia 2003).
-    struct Dice(u64);
-
-    impl Dice {
-        fn below(&mut self, sides: usize) -> usize {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            usize::try_from(self.0 >> 16).unwrap() % sides.max(1)
-        }
-    }
 
     /// What the sides of a connection have sent and acknowledged.
     struct Talk {
@@ -313,7 +301,7 @@ mod tests {
     }
 
     /// A connection that goes well, mostly: requests that are answered, and an end.
-    fn talk(number: usize, dice: &mut Dice) -> Vec<(f64, String)> {
+    fn talk(number: usize, dice: &mut Random) -> Vec<(f64, String)> {
         let ports = ["80", "8080", "443", "53"];
         let mut lines = String::new();
         let start = 0.1 + f64::from(u32::try_from(dice.below(3_000)).unwrap()) / 1000.0;
@@ -396,7 +384,7 @@ mod tests {
 
     /// Some connections at once, and what the network and the recording do to them.
     fn frames(seed: u64) -> Vec<OwnedFrame> {
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut dice = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut lines: Vec<(f64, String)> = (1..=1 + dice.below(6))
             .flat_map(|number| talk(number, &mut dice))
             .collect();

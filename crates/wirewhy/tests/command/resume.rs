@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 
 use serde_json::Value as Json;
+use wirewhy_testkit::Random;
 
 use crate::run::{Bench, MIXED, Ran, WELL};
 use crate::scan::records;
@@ -153,21 +154,15 @@ fn no_damage_to_a_journal_is_followed_or_crashes() {
     scan(&bench);
     let expected = output(&bench);
     let journal = fs::read(bench.path("state")).unwrap();
-    let mut number = 0_usize;
-    let mut next = |bound: usize| {
-        number = number
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (number >> 33) % bound
-    };
+    let mut random = Random::new(6);
     for round in 0..60 {
         let mut damaged = journal.clone();
         for _ in 0..=round % 4 {
-            let at = next(damaged.len());
-            match next(4) {
-                0 => damaged[at] ^= 1 << next(8),
+            let at = random.below(damaged.len());
+            match random.below(4) {
+                0 => damaged[at] ^= 1 << random.below(8),
                 1 => damaged.truncate(at.max(1)),
-                2 => damaged.insert(at, u8::try_from(next(256)).unwrap()),
+                2 => damaged.insert(at, random.byte()),
                 _ => drop(damaged.remove(at)),
             }
         }
