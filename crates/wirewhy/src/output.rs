@@ -16,6 +16,8 @@ pub(crate) struct Output {
     writer: BufWriter<Box<dyn Write>>,
     name: String,
     target: Target,
+    /// Raised to open a file of this name anew with the next writing; nothing where the output is no file.
+    reopen: Option<Arc<AtomicBool>>,
 }
 
 impl Output {
@@ -29,51 +31,26 @@ impl Output {
                 writer: buffered(Box::new(io::stdout())),
                 name: "standard output".to_owned(),
                 target: Target::of_stdout(),
+                reopen: None,
             });
         };
         refuse_read(path, reads)?;
         refuse_capture(path, "")?;
         let name = path.display().to_string();
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(|error| Failure::writing(&name, &error))?;
-        let is_emptied = !file.metadata().is_ok_and(|data| data.is_file());
+        let file = append_to(path).map_err(|error| Failure::writing(&name, &error))?;
+        let is_file = file.metadata().is_ok_and(|data| data.is_file());
+        let reopen = is_file.then(|| Arc::new(AtomicBool::new(false)));
         Ok(Output {
-            writer: buffered(Box::new(Replaced { file, is_emptied })),
+            writer: buffered(Box::new(Replaced {
+                file,
+                path: path.to_path_buf(),
+                is_emptied: !is_file,
+                reopen: reopen.clone(),
+            })),
             name,
             target: Target::Elsewhere,
+            reopen,
         })
-    }
-
-    /// As [`open`](Output::open). Where the flag that comes with it is raised, the next writing opens the file of this name anew,
-    /// which is another one if the old one was renamed. No flag where the output is no regular file.
-    pub(crate) fn reopened(
-        path: Option<&Path>,
-        reads: &[PathBuf],
-    ) -> Result<(Output, Option<Arc<AtomicBool>>), Failure> {
-        let output = Output::open(path, reads)?;
-        let is_file = |path: &&Path| fs::metadata(path).is_ok_and(|data| data.is_file());
-        let Some(path) = path.filter(|path| *path != Path::new("-")).filter(is_file) else {
-            return Ok((output, None));
-        };
-        let due = Arc::new(AtomicBool::new(false));
-        let file = append_to(path)
-            .and_then(|file| file.set_len(0).map(|()| file))
-            .map_err(|error| output.failure(&error))?;
-        let path = path.to_path_buf();
-        let name = output.name;
-        let writer = buffered(Box::new(Reopened {
-            file,
-            path,
-            due: Arc::clone(&due),
-        }));
-        let target = Target::Elsewhere;
-        let output = Output {
-            writer,
-            name,
-            target,
-        };
-        Ok((output, Some(due)))
     }
 
     /// Output into a file that is open, from where it stands.
@@ -82,7 +59,14 @@ impl Output {
             writer: buffered(Box::new(file)),
             name: path.display().to_string(),
             target: Target::Elsewhere,
+            reopen: None,
         }
+    }
+
+    /// A flag that makes the next writing open the file anew, which is another one if the old one was renamed; nothing where the
+    /// output is no regular file.
+    pub(crate) fn reopen(&self) -> Option<Arc<AtomicBool>> {
+        self.reopen.clone()
     }
 
     pub(crate) fn target(&self) -> Target {
@@ -104,10 +88,12 @@ impl Output {
     }
 }
 
-/// A file whose earlier content goes when the new one comes.
+/// A file whose earlier content goes when the new one comes, and that is opened anew where that is due.
 struct Replaced {
     file: File,
+    path: PathBuf,
     is_emptied: bool,
+    reopen: Option<Arc<AtomicBool>>,
 }
 
 impl Write for Replaced {
@@ -116,24 +102,8 @@ impl Write for Replaced {
             self.file.set_len(0)?;
             self.is_emptied = true;
         }
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// A file that is opened anew where it is due.
-struct Reopened {
-    file: File,
-    path: PathBuf,
-    due: Arc<AtomicBool>,
-}
-
-impl Write for Reopened {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.due.swap(false, Ordering::Relaxed) {
+        let reopen = self.reopen.as_deref();
+        if reopen.is_some_and(|due| due.swap(false, Ordering::Relaxed)) {
             match append_to(&self.path) {
                 Ok(file) => self.file = file,
                 Err(error) => complain(&format!(

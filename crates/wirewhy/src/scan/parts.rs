@@ -17,10 +17,14 @@ const BYTES: u64 = 1 << 30;
 /// In it stands whose parts a folder holds. Readers of datasets pass it over.
 const MARK: &str = ".wirewhy-scan";
 
+/// The captures that could not be read, and the same while it is being written.
+const UNREADABLE: &str = "part-unreadable.parquet";
+const UNREADABLE_NEW: &str = ".part-unreadable.parquet.new";
+
 /// The parts of a scan, the last of them open.
 pub(crate) struct Parts {
     folder: PathBuf,
-    /// Held as long as parts are written, so that another scan that is told to write here notices.
+    /// Held as long as parts are written, so that another scan into the same folder notices.
     _lock: File,
     /// The number of the next part to be closed.
     number: u64,
@@ -116,7 +120,7 @@ impl Parts {
     /// Takes a capture that cannot be read, and why.
     pub(crate) fn unreadable(&mut self, source: &str, problem: &str) -> io::Result<()> {
         if self.unreadable.is_none() {
-            let file = File::create(self.unreadable_path(".new"))?;
+            let file = File::create(self.captures_path(UNREADABLE_NEW))?;
             self.unreadable = Some(Parquet::new(Table::Captures, BufWriter::new(file))?);
         }
         self.unreadable
@@ -126,10 +130,10 @@ impl Parts {
 
     /// Puts the captures that cannot be read in the place of those that an earlier scan could not read.
     pub(crate) fn end(&mut self) -> io::Result<()> {
-        let path = self.unreadable_path("");
+        let path = self.captures_path(UNREADABLE);
         if let Some(file) = self.unreadable.take() {
             safe(file.finish()?)?;
-            return fs::rename(self.unreadable_path(".new"), path);
+            return fs::rename(self.captures_path(UNREADABLE_NEW), path);
         }
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -177,11 +181,8 @@ impl Parts {
             .join(format!(".part-{:05}.parquet.new", self.number))
     }
 
-    fn unreadable_path(&self, behind: &str) -> PathBuf {
-        let before = if behind.is_empty() { "" } else { "." };
-        self.folder
-            .join(Table::Captures.name())
-            .join(format!("{before}part-unreadable.parquet{behind}"))
+    fn captures_path(&self, name: &str) -> PathBuf {
+        self.folder.join(Table::Captures.name()).join(name)
     }
 }
 
@@ -194,7 +195,7 @@ impl Drop for Parts {
             }
         }
         if self.unreadable.take().is_some() {
-            let _ = fs::remove_file(self.unreadable_path(".new"));
+            let _ = fs::remove_file(self.captures_path(UNREADABLE_NEW));
         }
     }
 }

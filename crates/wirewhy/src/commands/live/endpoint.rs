@@ -107,7 +107,7 @@ struct Timed {
 
 impl Timed {
     fn left(&self) -> io::Result<Duration> {
-        // A clock that is set back makes nobody wait longer.
+        // A clock that is set back does not make the wait longer.
         let left = self.until.since(now()).min(PATIENCE);
         match u64::try_from(left.0) {
             Ok(left) if left > 0 => Ok(Duration::from_nanos(left)),

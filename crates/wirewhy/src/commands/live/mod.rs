@@ -41,7 +41,7 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
         None => None,
     };
     let feeder = feeder(args, &setup, &stop)?;
-    let (mut output, reopen) = Output::reopened(
+    let mut output = Output::open(
         args.common.output.as_deref(),
         &setup.reads(args.follow.as_slice()),
     )?;
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
             }
         ));
     }
-    let plan = Plan::new(args, &setup, stop, (hangup, reopen));
+    let plan = Plan::new(args, &setup, stop, (hangup, output.reopen()));
     let screen = screen(output.target());
     let view = setup.view(args.all, args.min_severity);
     let mut reporter = reporter(args, &setup, &view, screen, &mut output);
