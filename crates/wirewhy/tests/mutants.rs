@@ -170,15 +170,31 @@ mod mutants {
         bytes
     }
 
+    /// Every target has seeds; with `WIREWHY_SEEDS` they are written there, a folder for each target, as libFuzzer takes them.
+    #[test]
+    fn every_target_has_seeds() {
+        let folder = std::env::var_os("WIREWHY_SEEDS").map(PathBuf::from);
+        let seeds = seeds();
+        for (name, _) in TARGETS {
+            let own = seeds.get(name).map_or(&[][..], Vec::as_slice);
+            assert!(!own.is_empty(), "{name} has no seeds");
+            let Some(folder) = folder.as_ref().map(|folder| folder.join(name)) else {
+                continue;
+            };
+            std::fs::create_dir_all(&folder).unwrap();
+            for (number, seed) in own.iter().enumerate() {
+                std::fs::write(folder.join(format!("seed-{number:05}")), seed).unwrap();
+            }
+        }
+    }
+
     #[test]
     fn no_mutant_of_a_fixture_panics() {
         let wanted = std::env::var("WIREWHY_MUTANTS").ok();
         let count = wanted.and_then(|count| count.parse().ok()).unwrap_or(USUAL);
         let seeds = seeds();
         for (name, target) in TARGETS {
-            let own = seeds
-                .get(name)
-                .unwrap_or_else(|| panic!("{name} has no seeds"));
+            let own = &seeds[name];
             let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
             for number in 0..count {
                 let seed = &own[number % own.len()];
