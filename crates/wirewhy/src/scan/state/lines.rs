@@ -104,3 +104,112 @@ pub(super) fn is_torn_header(journal: &File) -> bool {
         && text.last() != Some(&b'\n')
         && br#"{"type":"state""#.starts_with(text.get(..15).unwrap_or(&text))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use wirewhy_testkit::Random;
+
+    use super::*;
+    use crate::scan::state::Entry;
+
+    fn lines() -> Vec<Line> {
+        let entry = |path: &str, digest: &str| Entry {
+            path: path.to_owned(),
+            files: vec![path.to_owned(), format!("{path}1")],
+            source: path.to_owned(),
+            identity: None,
+            end: 7_000,
+            digest: serde_json::from_str(digest).unwrap(),
+            worst: Some("error".to_owned()),
+            whole: true,
+        };
+        let empty = serde_json::to_string(&wirewhy_report::Digest::default()).unwrap();
+        vec![
+            Line::State {
+                options: "--format text".to_owned(),
+                rewritten: 0,
+                name: "5f".to_owned(),
+            },
+            Line::Run { number: 1 },
+            Line::File(Box::new(entry("a.pcap", &empty))),
+            Line::File(Box::new(entry("b.pcap", "null"))),
+            Line::End,
+        ]
+    }
+
+    /// The lines that a journal of these bytes has, and whether it is refused behind them.
+    fn read(bytes: &[u8]) -> (Vec<String>, bool) {
+        let mut journal = tempfile::tempfile().unwrap();
+        journal.write_all(bytes).unwrap();
+        let mut found = Vec::new();
+        let ended = read_lines(&journal, &mut |line| {
+            found.push(serde_json::to_string(&line).unwrap());
+            Ok(())
+        });
+        let _ = is_torn_header(&journal);
+        (found, ended.is_err())
+    }
+
+    #[test]
+    fn what_is_read_from_a_damaged_journal_was_written() {
+        let mut journal = Vec::new();
+        let mut check = Check::default();
+        for line in lines() {
+            append(&mut journal, &line, &mut check).unwrap();
+        }
+        let (written, is_refused) = read(&journal);
+        assert!(written.len() == 5 && !is_refused);
+        let mut random = Random::new(17);
+        for round in 0..4_000 {
+            let mut damaged = journal.clone();
+            for _ in 0..=random.below(5) {
+                if damaged.is_empty() {
+                    break;
+                }
+                let at = random.below(damaged.len());
+                let end = (at + random.below(40)).min(damaged.len());
+                match random.below(5) {
+                    0 => damaged[at] ^= 1 << random.below(8),
+                    1 => damaged.truncate(at.max(1)),
+                    2 => damaged.insert(at, random.byte()),
+                    3 => {
+                        let again = damaged[at..end].to_vec();
+                        damaged.splice(at..at, again);
+                    }
+                    _ => drop(damaged.drain(at..end)),
+                }
+            }
+            let (found, is_refused) = read(&damaged);
+            assert!(written.starts_with(&found), "round {round}: {found:?}");
+            let is_all = found.len() == written.len();
+            let ends_whole = damaged.last() == Some(&b'\n');
+            assert!(is_all || is_refused || !ends_whole || damaged.len() < journal.len());
+        }
+    }
+
+    /// A line of any JSON with the right check is read as what it says, or refused.
+    #[test]
+    fn no_line_with_a_right_check_panics() {
+        let line = serde_json::to_vec(&lines()[2]).unwrap();
+        let mut random = Random::new(18);
+        for _ in 0..20_000 {
+            let mut damaged = line.clone();
+            for _ in 0..=random.below(3) {
+                let at = random.below(damaged.len());
+                match random.below(3) {
+                    0 => damaged[at] = random.byte(),
+                    1 => drop(damaged.remove(at)),
+                    _ => damaged.insert(at, b"0123456789-eE.\"[]{},:"[random.below(21)]),
+                }
+            }
+            let check = Check::default().behind(&damaged);
+            damaged.truncate(damaged.len() - 1);
+            damaged.extend_from_slice(BEFORE);
+            damaged.extend_from_slice(format!("{:08x}", check.0).as_bytes());
+            damaged.extend_from_slice(AFTER);
+            let _ = parsed(&damaged, Check::default());
+        }
+    }
+}
