@@ -20,9 +20,9 @@ pub struct Record {
     pub severity: Severity,
     /// What it means for the person whose connection it is.
     pub means: &'static str,
-    /// How it is recognised in the packets.
+    /// How it is detected in the packets.
     pub recognised: &'static str,
-    /// What else looks like it, and how it is told apart.
+    /// What can be mistaken for it, and how it is told apart.
     pub look_alikes: &'static str,
     /// What to check and run next, one step a line.
     pub check_next: &'static [&'static str],

@@ -13,8 +13,8 @@ pub fn explain(out: &mut dyn Write, look: Look, record: &Record) -> io::Result<(
     page.headline(record.severity, record.code, record.title)?;
     let sections = [
         ("What it means", record.means),
-        ("How it is recognised", record.recognised),
-        ("What else looks like it", record.look_alikes),
+        ("How it is detected", record.recognised),
+        ("What can be mistaken for it", record.look_alikes),
     ];
     for (heading, text) in sections {
         page.blank()?;
@@ -90,10 +90,10 @@ error    tcp.refused  Connection refused
 What it means
   Nothing listens there.
 
-How it is recognised
+How it is detected
   A reset answers the SYN.
 
-What else looks like it
+What can be mistaken for it
   A filter that answers in the host's name.
 
 What to check next

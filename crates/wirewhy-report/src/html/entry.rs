@@ -213,7 +213,7 @@ pub(crate) struct Story<'a> {
 
 /// Every label that an entry may have: each is the name of a class, too.
 const LABELS: [&str; 12] = [
-    "where", "when", "what", "as in", "lookup", "also", "why", "weighed", "culprit", "proof",
+    "where", "when", "what", "as in", "lookup", "also", "facts", "weighed", "culprit", "proof",
     "next", "cause",
 ];
 

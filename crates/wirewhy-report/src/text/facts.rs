@@ -7,7 +7,7 @@ use wirewhy_detect::{Finding, Value};
 use crate::look::Sheet;
 use crate::{Names, Safe, words};
 
-/// The measured values: why the finding is believed.
+/// The measured values behind the finding.
 pub(crate) fn write(page: &mut dyn Sheet, finding: &Finding, names: &Names) -> io::Result<()> {
     let known = finding
         .facts
@@ -23,7 +23,7 @@ pub(crate) fn write(page: &mut dyn Sheet, finding: &Finding, names: &Names) -> i
         }
     }
     if !facts.is_empty() {
-        page.labelled("why", &facts.join("; "))?;
+        page.labelled("facts", &facts.join("; "))?;
     }
     if rows.is_empty() {
         return Ok(());

@@ -468,7 +468,7 @@ fn facts_come_with_the_asking_and_never_below_zero() {
     };
     let shown = report(&all, &[], view);
     assert!(
-        shown.contains("\nwhy      round trip: 0 s; backs off: yes\n"),
+        shown.contains("\nfacts    round trip: 0 s; backs off: yes\n"),
         "{shown}"
     );
 }
