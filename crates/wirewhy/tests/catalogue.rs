@@ -1,4 +1,4 @@
-//! The catalogue of findings as a whole: its codes, its texts, its files, and the README's table of it.
+//! The catalogue of findings as a whole: its codes, its texts, and its files.
 
 #[cfg(test)]
 mod catalogue {
@@ -7,11 +7,6 @@ mod catalogue {
 
     use wirewhy_detect::{DETECTORS, Record};
     use wirewhy_survey::records;
-
-    /// Set to rewrite the README's table instead of comparing it.
-    const BLESS: &str = "WIREWHY_BLESS";
-    const BEGIN: &str = "<!-- findings: written by the catalogue's test -->\n";
-    const END: &str = "<!-- findings: end -->\n";
 
     fn root() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -221,32 +216,5 @@ mod catalogue {
         }
         assert!(named > 0, "no text refers to another code");
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-
-    fn table() -> String {
-        let mut table = "\n| code | worst | what happened |\n| --- | --- | --- |\n".to_owned();
-        for record in records() {
-            let row = format!(
-                "| `{}` | {} | {} |\n",
-                record.code,
-                record.severity.name(),
-                record.title
-            );
-            table.push_str(&row);
-        }
-        table + "\n"
-    }
-
-    #[test]
-    fn the_readme_lists_the_catalogue() {
-        let path = root().join("README.md");
-        let readme = std::fs::read_to_string(&path).unwrap();
-        let (before, rest) = readme.split_once(BEGIN).expect("the table's beginning");
-        let (found, after) = rest.split_once(END).expect("the table's end");
-        if std::env::var_os(BLESS).is_some() {
-            std::fs::write(&path, [before, BEGIN, &table(), END, after].concat()).unwrap();
-            return;
-        }
-        assert_eq!(found, table(), "set {BLESS}=1 to rewrite it");
     }
 }
