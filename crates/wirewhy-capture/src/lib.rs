@@ -11,7 +11,7 @@
 //! Lengths and counts in the file are claims, and nothing is allocated on the word of one.
 //!
 //! This crate refuses to know what is inside a frame, and it gives time as the file tells it, unsorted. It has
-//! the only clock: [`now`].
+//! the only clocks: [`now`] and [`monotonic_time`].
 
 mod ahead;
 mod bpf;
@@ -40,7 +40,7 @@ mod oracles;
 #[cfg(test)]
 mod testbytes;
 
-pub use clock::now;
+pub use clock::{monotonic_time, now};
 pub use compression::Compression;
 pub use filter::{Filter, FilterError, Filters};
 pub use follow::{Followed, Next};

@@ -25,7 +25,11 @@ SIGINT and SIGTERM end reading with the report on what was read; a second one en
 `wirewhy FILE...` is the same as `wirewhy analyze FILE...`.";
 
 const LIVE_HELP: &str = "\
-SIGINT and SIGTERM end it with the summary and every file whole; a second one ends it at once.
+SIGINT and SIGTERM end it with the summary and every file whole; a second one ends it at once. SIGHUP opens the file of -o anew, \
+and ends it where there is none.
+
+A service manager that has set NOTIFY_SOCKET is notified of start, reload, status, progress (WATCHDOG_USEC) and end. Lines that \
+go to the journal (JOURNAL_STREAM) begin with their priority.
 
 Exit status:
   0  done
@@ -180,7 +184,8 @@ pub(crate) struct LiveArgs {
     /// Ask the interface for packets that are not meant for this host
     #[arg(short, long)]
     pub(crate) promiscuous: bool,
-    /// Serve Prometheus metrics at http://ADDRESS:PORT/metrics
+    /// Serve Prometheus metrics at http://ADDRESS:PORT/metrics, and at /healthz whether the analysis makes progress: 200, or 503
+    /// after 30 s without
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics: Option<String>,
     /// Allow --metrics on an address that other hosts can reach

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::{Failure, in_words};
+use crate::journal::{self, Priority};
 use crate::terminal::Target;
 
 /// Buffered output with a name for error messages.
@@ -16,7 +17,7 @@ pub(crate) struct Output {
     writer: BufWriter<Box<dyn Write>>,
     name: String,
     target: Target,
-    /// Raised to open a file of this name anew with the next writing; nothing where the output is no file.
+    /// Raised to open a file of this name anew at the next write or flush; nothing where the output is no file.
     reopen: Option<Arc<AtomicBool>>,
 }
 
@@ -63,8 +64,8 @@ impl Output {
         }
     }
 
-    /// A flag that makes the next writing open the file anew, which is another one if the old one was renamed; nothing where the
-    /// output is no regular file.
+    /// A flag that makes the next write or flush open the file anew, which is another one if the old one was renamed; nothing
+    /// where the output is no regular file.
     pub(crate) fn reopen(&self) -> Option<Arc<AtomicBool>> {
         self.reopen.clone()
     }
@@ -96,12 +97,8 @@ struct Replaced {
     reopen: Option<Arc<AtomicBool>>,
 }
 
-impl Write for Replaced {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.is_emptied {
-            self.file.set_len(0)?;
-            self.is_emptied = true;
-        }
+impl Replaced {
+    fn reopen_if_due(&mut self) {
         let reopen = self.reopen.as_deref();
         if reopen.is_some_and(|due| due.swap(false, Ordering::Relaxed)) {
             match append_to(&self.path) {
@@ -113,10 +110,21 @@ impl Write for Replaced {
                 )),
             }
         }
+    }
+}
+
+impl Write for Replaced {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_emptied {
+            self.file.set_len(0)?;
+            self.is_emptied = true;
+        }
+        self.reopen_if_due();
         self.file.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.reopen_if_due();
         self.file.flush()
     }
 }
@@ -177,7 +185,19 @@ fn standard_input() -> io::Result<fs::Metadata> {
     File::from(input).metadata()
 }
 
-/// A line on standard error. What cannot be said there is said nowhere.
+/// A warning on standard error: see [`print_line`].
 pub(crate) fn complain(message: &str) {
-    let _ = writeln!(io::stderr(), "wirewhy: {}", wirewhy_report::Safe(message));
+    print_line(Priority::Warning, message);
+}
+
+/// A line on standard error, which has its priority in front where standard error is the journal. An error of writing is
+/// ignored: there is no other place for it.
+pub(crate) fn print_line(priority: Priority, message: &str) {
+    let prefix = if journal::is_stderr() {
+        priority.prefix()
+    } else {
+        ""
+    };
+    let line = format!("{prefix}wirewhy: {}\n", wirewhy_report::Safe(message));
+    let _ = io::stderr().write_all(line.as_bytes());
 }

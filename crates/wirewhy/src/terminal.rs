@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal as _};
 use clap::ValueEnum;
 use wirewhy_report::{Color, Look};
 
+use crate::journal;
+
 /// When colour is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub(crate) enum ColorChoice {
@@ -23,6 +25,8 @@ pub(crate) enum ColorChoice {
 pub(crate) enum Target {
     /// A terminal.
     Terminal,
+    /// The journal of systemd.
+    Journal,
     /// A file or a pipe.
     Elsewhere,
 }
@@ -32,6 +36,8 @@ impl Target {
     pub(crate) fn of_stdout() -> Target {
         if io::stdout().is_terminal() {
             Target::Terminal
+        } else if journal::is_stdout() {
+            Target::Journal
         } else {
             Target::Elsewhere
         }
@@ -43,7 +49,7 @@ pub(crate) fn look(target: Target, choice: ColorChoice) -> Look {
     let variable = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let columns = match target {
         Target::Terminal => terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
-        Target::Elsewhere => None,
+        Target::Journal | Target::Elsewhere => None,
     };
     Look::new(
         columns.unwrap_or(Look::MAX_WIDTH),

@@ -23,7 +23,7 @@ use order::Ordered;
 use shape::{CaptureShape, ConnectionShape, GroupShape, Tool};
 pub(crate) use shape::{Tagged, Time, TotalsShape};
 
-use crate::live::{LiveReporter, Status};
+use crate::live::{LiveReporter, Status, journal_prefix};
 use crate::model::shown;
 use crate::{CaptureSummary, Names, Reporter, View};
 
@@ -207,6 +207,8 @@ impl<W: Write> Reporter for Ndjson<W> {
 pub struct LiveNdjson<W> {
     records: Ndjson<W>,
     least: Severity,
+    /// Whether the record of a finding begins with the priority that the journal reads.
+    priorities: bool,
 }
 
 impl<W: Write> LiveNdjson<W> {
@@ -215,7 +217,27 @@ impl<W: Write> LiveNdjson<W> {
         LiveNdjson {
             least: view.least(),
             records: Ndjson::new(out, view, names),
+            priorities: false,
         }
+    }
+
+    /// For the journal of systemd: the record of a finding begins with its priority, as in sd-daemon(3), which the journal
+    /// removes.
+    #[must_use]
+    pub fn for_journal(self) -> LiveNdjson<W> {
+        LiveNdjson {
+            priorities: true,
+            ..self
+        }
+    }
+
+    fn write_priority(&mut self, severity: Severity) -> io::Result<()> {
+        let prefix = if self.priorities {
+            journal_prefix(severity)
+        } else {
+            ""
+        };
+        self.records.out.write_all(prefix.as_bytes())
     }
 }
 
@@ -229,6 +251,7 @@ impl<W: Write> LiveReporter for LiveNdjson<W> {
         if finding.severity < self.least {
             return Ok(());
         }
+        self.write_priority(finding.severity)?;
         let shape = ToldShape::new(at, connection, finding, &self.records.names);
         encode(&mut self.records.out, &Tagged::new("finding", &shape))?;
         self.records.out.write_all(b"\n")
@@ -238,6 +261,7 @@ impl<W: Write> LiveReporter for LiveNdjson<W> {
         if found.finding.severity < self.least {
             return Ok(());
         }
+        self.write_priority(found.finding.severity)?;
         self.records
             .record("finding", &TimedGroupShape::new(at, found))
     }

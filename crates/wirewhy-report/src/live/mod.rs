@@ -3,14 +3,15 @@
 mod fold;
 mod text;
 
+use std::fmt;
 use std::io;
 
-use wirewhy_detect::{Finding, Judged};
+use wirewhy_detect::{Finding, Judged, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{GroupFinding, Totals};
 
-use crate::CaptureSummary;
+use crate::{CaptureSummary, words};
 pub use text::{LiveText, Screen};
 
 /// Turns findings into words as they come.
@@ -70,6 +71,15 @@ pub trait LiveReporter {
     ) -> io::Result<()>;
 }
 
+/// What the journal of systemd reads at the beginning of a line and removes: the priority of sd-daemon(3).
+pub(crate) fn journal_prefix(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "<3>",
+        Severity::Warning => "<4>",
+        Severity::Note => "<5>",
+    }
+}
+
 /// How things stand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Status {
@@ -87,4 +97,25 @@ pub struct Status {
     pub memory: Option<u64>,
     /// Columns of the terminal now; it may have been resized.
     pub columns: usize,
+}
+
+/// In one line.
+impl fmt::Display for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{}, {}, {} failed, {} dropped",
+            words::counted(self.packets, "packet"),
+            words::counted(self.following, "connection"),
+            words::count(self.failed),
+            words::count(self.dropped),
+        )?;
+        if self.given_up > 0 {
+            write!(formatter, ", {} given up", words::count(self.given_up))?;
+        }
+        match self.memory {
+            Some(memory) => write!(formatter, ", {}", words::size(memory)),
+            None => Ok(()),
+        }
+    }
 }

@@ -9,7 +9,7 @@ use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use super::fold::{Due, Folds};
-use super::{LiveReporter, Status};
+use super::{LiveReporter, Status, journal_prefix};
 use crate::look::shortened;
 use crate::{CaptureSummary, Look, Names, Reporter, Safe, Text, View, words};
 
@@ -20,6 +20,9 @@ pub enum Screen {
     Terminal,
     /// A file, a pipe, or a terminal without a cursor to move.
     Lines,
+    /// The journal of systemd: a line about a finding begins with its priority, as in sd-daemon(3). The lines of the summary
+    /// have the default of the unit.
+    Journal,
 }
 
 /// One line a finding, repetitions counted, and the report of a saved capture at the end.
@@ -74,6 +77,10 @@ impl<W: Write> LiveText<W> {
         let (time, width) = match self.screen {
             Screen::Terminal => (words::time_of_day(at), self.look.width),
             Screen::Lines => (words::date_time(at), usize::MAX),
+            Screen::Journal => {
+                self.out.write_all(journal_prefix(severity).as_bytes())?;
+                (words::date_time(at), usize::MAX)
+            }
         };
         let lead = format!("{time} ");
         let label = format!("{:<7}", severity.name());
@@ -115,7 +122,7 @@ impl<W: Write> LiveText<W> {
         }
         self.drawn_at = now;
         // The last column stays free: a terminal that wraps there would scroll.
-        let line = shortened(&standing(status), status.columns.saturating_sub(1));
+        let line = shortened(&status.to_string(), status.columns.saturating_sub(1));
         if self.drawn.as_ref() == Some(&line) {
             return Ok(());
         }
@@ -220,22 +227,4 @@ fn possibly(finding: &Finding) -> &'static str {
         Confidence::Possible => "possibly: ",
         Confidence::Certain | Confidence::Likely => "",
     }
-}
-
-/// How things stand, in one line.
-fn standing(status: &Status) -> String {
-    let mut line = format!(
-        "{}, {}, {} failed, {} dropped",
-        words::counted(status.packets, "packet"),
-        words::counted(status.following, "connection"),
-        words::count(status.failed),
-        words::count(status.dropped),
-    );
-    if status.given_up > 0 {
-        line.push_str(&format!(", {} given up", words::count(status.given_up)));
-    }
-    if let Some(memory) = status.memory {
-        line.push_str(&format!(", {}", words::size(memory)));
-    }
-    line
 }

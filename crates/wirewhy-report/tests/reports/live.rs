@@ -1,6 +1,6 @@
 //! What is told while connections go on.
 
-use wirewhy_detect::Judged;
+use wirewhy_detect::{Finding, Judged, Severity};
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_report::{
     CaptureSummary, Color, LiveNdjson, LiveReporter, LiveText, Look, Names, Screen, Status, View,
@@ -176,6 +176,40 @@ fn text_from_the_wire_cannot_command_the_terminal() {
     });
     assert_eq!(written.matches('\x1b').count(), 0, "{written:?}");
     assert_eq!(written.lines().count(), 1);
+}
+
+#[test]
+fn lines_for_the_journal_begin_with_a_priority() {
+    let mut judged = refused(0, "10.0.0.1:40000", "10.0.0.9:443");
+    let finding = judged.findings[0].clone();
+    for (severity, priority) in [
+        (Severity::Error, "<3>"),
+        (Severity::Warning, "<4>"),
+        (Severity::Note, "<5>"),
+    ] {
+        judged.findings = vec![Finding {
+            severity,
+            ..finding.clone()
+        }];
+        let mut out = Vec::new();
+        let view = View {
+            min_severity: Some(severity),
+            ..View::default()
+        };
+        let (look, names) = (Look::default(), Names::default());
+        let mut text = LiveText::new(&mut out, Screen::Journal, look, view.clone(), names.clone());
+        tell(&mut text, at(0), &judged);
+        drop(text);
+        let mut records = LiveNdjson::new(&mut out, view, names).for_journal();
+        tell(&mut records, at(0), &judged);
+        drop(records);
+        let written = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = written.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with(&format!("{priority}2026-01-02 ")));
+        let record = lines[1].strip_prefix(priority).unwrap();
+        assert_valid(&serde_json::from_str(record).unwrap());
+    }
 }
 
 #[test]

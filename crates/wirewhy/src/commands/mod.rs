@@ -13,7 +13,8 @@ mod show;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};
-use crate::output::complain;
+use crate::journal::Priority;
+use crate::output::print_line;
 
 /// Does what the arguments say.
 pub(crate) fn run(cli: Cli) -> Exit {
@@ -34,7 +35,7 @@ pub(crate) fn run(cli: Cli) -> Exit {
         Ok(exit) => exit,
         Err(Failure::ClosedPipe) => Exit::Done,
         Err(Failure::Message(message)) => {
-            complain(&message);
+            print_line(Priority::Error, &message);
             Exit::Failed
         }
     }

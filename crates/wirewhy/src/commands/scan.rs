@@ -89,7 +89,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         look,
         lines: match output.target() {
             terminal::Target::Terminal => Lines::Fitting,
-            terminal::Target::Elsewhere => Lines::One,
+            terminal::Target::Journal | terminal::Target::Elsewhere => Lines::One,
         },
         spill: &spill,
         crew: &crew,

@@ -23,6 +23,8 @@ mod run;
 #[cfg(test)]
 mod scan;
 #[cfg(test)]
+mod systemd;
+#[cfg(test)]
 mod threads;
 #[cfg(test)]
 mod ties;

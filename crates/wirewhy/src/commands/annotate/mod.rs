@@ -106,7 +106,7 @@ fn check(path: &Path, args: &AnnotateArgs, setup: &Setup) -> Result<(), Failure>
             Target::Terminal => Err(Failure::new(
                 "a capture is not for a terminal: name a file with --output, or use a pipe",
             )),
-            Target::Elsewhere => Ok(()),
+            Target::Journal | Target::Elsewhere => Ok(()),
         };
     }
     refuse_read(path, &setup.reads(&args.files))?;

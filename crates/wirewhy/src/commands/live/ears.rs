@@ -13,7 +13,8 @@ use wirewhy_packet::{Frame, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, EvidenceSums, LiveReporter, Metrics, Status, View};
 use wirewhy_survey::{GroupFinding, Totals};
 
-use crate::output::complain;
+use crate::journal::Priority;
+use crate::output::print_line;
 
 /// Everyone who listens.
 pub(super) struct Ears<'a> {
@@ -90,15 +91,15 @@ impl<'a> Ears<'a> {
 
     fn complain_of(&mut self, errors: Option<Vec<EvidenceError>>) -> io::Result<()> {
         for error in errors.into_iter().flatten() {
-            self.say(&format!("evidence: {error}"))?;
+            self.say(Priority::Warning, &format!("evidence: {error}"))?;
         }
         Ok(())
     }
 
     /// A line on standard error.
-    pub(super) fn say(&mut self, message: &str) -> io::Result<()> {
+    pub(super) fn say(&mut self, priority: Priority, message: &str) -> io::Result<()> {
         self.reporter.make_room()?;
-        complain(message);
+        print_line(priority, message);
         Ok(())
     }
 
@@ -118,7 +119,7 @@ impl<'a> Ears<'a> {
         let kept = self.casebook.as_ref();
         let kept = kept.and_then(|casebook| in_words(casebook.counts()));
         if let Some(kept) = kept.filter(|_| speaks) {
-            self.say(&kept)?;
+            self.say(Priority::Info, &kept)?;
         }
         let shown = group
             .iter()

@@ -1,4 +1,4 @@
-//! Metrics over HTTP/1.1: one resource, read only.
+//! Metrics and health over HTTP/1.1, read only.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -12,6 +12,7 @@ use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_report::Metrics;
 
 use crate::exit::{Failure, in_words};
+use crate::service::Progress;
 
 /// How many requests are open at once. One more makes the oldest give way: who reads slowly or sends slowly keeps no other
 /// from an answer.
@@ -47,7 +48,11 @@ pub(super) fn bind(address: &str, remote: bool) -> Result<TcpListener, Failure> 
 }
 
 /// Answers from a thread of its own.
-pub(super) fn serve(listener: TcpListener, metrics: Arc<Metrics>) -> Result<(), Failure> {
+pub(super) fn serve(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    progress: Arc<Progress>,
+) -> Result<(), Failure> {
     let open = Arc::new(Open::default());
     let accept = move || {
         for (number, stream) in (0_u64..).zip(listener.incoming()) {
@@ -56,10 +61,11 @@ pub(super) fn serve(listener: TcpListener, metrics: Arc<Metrics>) -> Result<(), 
                 thread::sleep(Duration::from_millis(100));
                 continue;
             };
-            let (metrics, done) = (Arc::clone(&metrics), Arc::clone(&open));
+            let (metrics, progress) = (Arc::clone(&metrics), Arc::clone(&progress));
+            let done = Arc::clone(&open);
             let answer = move || {
                 // A failure concerns only the client, and it has left.
-                let _ = answer(stream, &metrics);
+                let _ = answer(stream, &metrics, &progress);
                 done.remove(number);
             };
             if thread::Builder::new().spawn(answer).is_err() {
@@ -147,6 +153,16 @@ struct Response {
 }
 
 impl Response {
+    fn plain(body: &str, head_only: bool) -> Response {
+        Response {
+            status: "200 OK",
+            content_type: PLAIN,
+            more: "",
+            body: body.to_owned(),
+            head_only,
+        }
+    }
+
     fn error(status: &'static str) -> Response {
         Response {
             status,
@@ -158,13 +174,13 @@ impl Response {
     }
 }
 
-fn answer(stream: TcpStream, metrics: &Metrics) -> io::Result<()> {
+fn answer(stream: TcpStream, metrics: &Metrics, progress: &Progress) -> io::Result<()> {
     let until = now().after(PATIENCE);
     let mut stream = Timed { stream, until };
     let mut head = Vec::new();
     let mut chunk = [0; 2048];
     let response = loop {
-        if let Some(response) = respond(&head, metrics) {
+        if let Some(response) = respond(&head, metrics, progress) {
             break response;
         }
         let read = stream.read(&mut chunk)?;
@@ -195,7 +211,7 @@ fn answer(stream: TcpStream, metrics: &Metrics) -> io::Result<()> {
 }
 
 /// The answer to a request, once enough of it has come.
-fn respond(head: &[u8], metrics: &Metrics) -> Option<Response> {
+fn respond(head: &[u8], metrics: &Metrics, progress: &Progress) -> Option<Response> {
     let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(head) {
@@ -240,13 +256,15 @@ fn respond(head: &[u8], metrics: &Metrics) -> Option<Response> {
                 head_only,
             }
         }
-        "/" => Response {
-            status: "200 OK",
-            content_type: PLAIN,
-            more: "",
-            body: "wirewhy: metrics are at /metrics\n".to_owned(),
+        "/healthz" if progress.is_stalled() => Response {
             head_only,
+            ..Response::error("503 Service Unavailable")
         },
+        "/healthz" => Response::plain("ok\n", head_only),
+        "/" => Response::plain(
+            "wirewhy: metrics are at /metrics, health at /healthz\n",
+            head_only,
+        ),
         _ => Response {
             head_only,
             ..Response::error("404 Not Found")
@@ -260,7 +278,7 @@ mod tests {
     use super::*;
 
     fn said(request: &str) -> Option<Response> {
-        respond(request.as_bytes(), &Metrics::new(10))
+        respond(request.as_bytes(), &Metrics::new(10), &Progress::default())
     }
 
     fn status(request: &str) -> &'static str {
@@ -286,6 +304,15 @@ mod tests {
         let open = said(&format!("GET /metrics HTTP/1.1\r\n{accept}\r\n\r\n")).unwrap();
         assert_eq!(open.content_type, OPENMETRICS);
         assert!(open.body.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn health_is_that_of_the_analysis() {
+        assert_eq!(status("GET /healthz HTTP/1.1\r\n\r\n"), "200 OK");
+        let stalled = Progress::ago(Interval::from_secs(60));
+        let request = b"GET /healthz HTTP/1.1\r\n\r\n";
+        let response = respond(request, &Metrics::new(10), &stalled).unwrap();
+        assert_eq!(response.status, "503 Service Unavailable");
     }
 
     #[test]

@@ -20,7 +20,9 @@ use wirewhy_report::{Html, LiveHtml, LiveNdjson, LiveReporter, LiveText, Metrics
 
 use crate::cli::{LiveArgs, LiveFormat};
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, complain};
+use crate::journal::Priority;
+use crate::output::{Output, complain, print_line};
+use crate::service::ServiceManager;
 use crate::setup::{Setup, spoken, unreadable};
 use crate::signals;
 use crate::terminal::{self, Target};
@@ -34,6 +36,8 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
         // What is drawn passed long ago.
         setup.options.recorder = Some(recorder(args, &setup));
     }
+    // Connected while this process has all its rights.
+    let manager = ServiceManager::from_environment();
     let stop = signals::watch().map_err(Failure::new)?;
     let hangup = signals::hangup().map_err(Failure::new)?;
     let listener = match &args.metrics {
@@ -51,24 +55,23 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
         None => None,
     };
     let metrics = match listener {
-        Some(listener) => Some(serve(args, listener)?),
+        Some(listener) => Some(serve(args, listener, &manager)?),
         None => None,
     };
     if setup.speaks() {
-        complain(&format!(
-            "{}; times are UTC; Ctrl-C ends with a summary",
-            match &args.follow {
-                Some(path) => format!("following {}", spoken(&path.display().to_string())),
-                None => format!("listening on {}", args.interface.join(", ")),
-            }
-        ));
+        let what = match &args.follow {
+            Some(path) => format!("following {}", spoken(&path.display().to_string())),
+            None => format!("listening on {}", args.interface.join(", ")),
+        };
+        let line = format!("{what}; times are UTC; Ctrl-C ends with a summary");
+        print_line(Priority::Info, &line);
     }
     let plan = Plan::new(args, &setup, stop, (hangup, output.reopen()));
     let screen = screen(output.target());
     let view = setup.view(args.all, args.min_severity);
     let mut reporter = reporter(args, &setup, &view, screen, &mut output);
     let ears = Ears::new(reporter.as_mut(), metrics, casebook, view.clone());
-    let ended = Session::new(plan, feeder, ears, setup.speaks()).run();
+    let ended = Session::new(plan, feeder, ears, setup.speaks(), manager).run();
     drop(reporter);
     let worst = ended.map_err(|error| output.failure(&error))?;
     output.close()?;
@@ -130,10 +133,14 @@ fn casebook(args: &LiveArgs, folder: &Path) -> Result<Casebook, Failure> {
     Ok(Casebook::new(Recorder::new(memory), evidence, filter))
 }
 
-fn serve(args: &LiveArgs, listener: TcpListener) -> Result<Arc<Metrics>, Failure> {
+fn serve(
+    args: &LiveArgs,
+    listener: TcpListener,
+    manager: &ServiceManager,
+) -> Result<Arc<Metrics>, Failure> {
     let limit = u64::try_from(args.max_connections).unwrap_or(u64::MAX);
     let metrics = Arc::new(Metrics::new(limit));
-    endpoint::serve(listener, Arc::clone(&metrics))?;
+    endpoint::serve(listener, Arc::clone(&metrics), manager.watched_progress())?;
     Ok(metrics)
 }
 
@@ -152,6 +159,7 @@ fn screen(target: Target) -> Screen {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     match target {
         Target::Terminal if !dumb => Screen::Terminal,
+        Target::Journal => Screen::Journal,
         _ => Screen::Lines,
     }
 }
@@ -168,7 +176,13 @@ fn reporter<'a>(
     let out: &mut BufWriter<Box<dyn Write>> = output.writer();
     match args.format {
         LiveFormat::Text => Box::new(LiveText::new(out, screen, look, view, names)),
-        LiveFormat::Ndjson => Box::new(LiveNdjson::new(out, view, names)),
+        LiveFormat::Ndjson => {
+            let records = LiveNdjson::new(out, view, names);
+            Box::new(match screen {
+                Screen::Journal => records.for_journal(),
+                Screen::Lines | Screen::Terminal => records,
+            })
+        }
         LiveFormat::Html => {
             let packets = Box::new(recorder(args, setup));
             Box::new(LiveHtml::new(Html::new(out, view, names, packets)))

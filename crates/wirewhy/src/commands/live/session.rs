@@ -18,6 +18,8 @@ use super::ears::Ears;
 use super::feeder::{self, Feeder};
 use super::memory;
 use crate::cli::LiveArgs;
+use crate::journal::Priority;
+use crate::service::ServiceManager;
 use crate::setup::Setup;
 
 /// How often the analysis looks around, and so how late a finding can be told.
@@ -90,10 +92,17 @@ pub(super) struct Session<'a> {
     statistics: InterfaceStatistics,
     memory: Option<u64>,
     speaks: bool,
+    manager: ServiceManager,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(plan: Plan, feeder: Feeder, ears: Ears<'a>, speaks: bool) -> Session<'a> {
+    pub(super) fn new(
+        plan: Plan,
+        feeder: Feeder,
+        ears: Ears<'a>,
+        speaks: bool,
+        manager: ServiceManager,
+    ) -> Session<'a> {
         let never = Timestamp(i64::MIN);
         Session {
             live: Live::new(plan.options.clone()),
@@ -107,11 +116,13 @@ impl<'a> Session<'a> {
             statistics: InterfaceStatistics::default(),
             memory: None,
             speaks,
+            manager,
         }
     }
 
     /// Listens until it is to stop, and tells the summary. Returns the worst severity found.
     pub(super) fn run(mut self) -> io::Result<Option<Severity>> {
+        self.manager.ready();
         let end = self.plan.duration.map(|duration| now().after(duration));
         let mut unlooked = 0;
         let mut counted = false;
@@ -137,6 +148,7 @@ impl<'a> Session<'a> {
                 break;
             }
         }
+        self.manager.stopping();
         if !counted && self.feeder.is_delayed() {
             self.drain()?;
         }
@@ -160,7 +172,7 @@ impl<'a> Session<'a> {
             feeder::Came::End => Ok(Came::End),
             feeder::Came::Change(change) => {
                 if self.speaks {
-                    self.ears.say(&in_words(&change))?;
+                    self.ears.say(priority(&change), &in_words(&change))?;
                 }
                 Ok(Came::Nothing)
             }
@@ -186,9 +198,17 @@ impl<'a> Session<'a> {
         self.ears.pulse(time, &status)?;
         // The pulse has written everything: what comes next begins a line.
         if self.plan.hangup.swap(false, Ordering::Relaxed) {
-            let end = self.plan.reopen.as_ref().unwrap_or(&self.plan.stop);
-            end.store(true, Ordering::Relaxed);
+            match &self.plan.reopen {
+                Some(reopen) => {
+                    self.manager.reloading();
+                    reopen.store(true, Ordering::Relaxed);
+                    self.ears.pulse(time, &status)?;
+                    self.manager.ready();
+                }
+                None => self.plan.stop.store(true, Ordering::Relaxed),
+            }
         }
+        self.manager.progress(|| status.to_string());
         Ok(())
     }
 
@@ -285,6 +305,13 @@ enum Came {
 /// Whether something that was done at `last` is to be done again. A clock that was set back holds up nothing.
 fn is_due(last: Timestamp, every: Interval, time: Timestamp) -> bool {
     time.since(last) >= every || last.since(time) > SET_BACK
+}
+
+fn priority(change: &Change) -> Priority {
+    match change.transition {
+        Transition::Back => Priority::Info,
+        Transition::Down | Transition::Lost(_) | Transition::Refused(_) => Priority::Warning,
+    }
 }
 
 fn in_words(change: &Change) -> String {
