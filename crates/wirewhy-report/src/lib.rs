@@ -12,6 +12,7 @@
 mod archive;
 mod capture;
 mod community_id;
+mod ecs;
 mod explain;
 mod html;
 mod json;
@@ -37,6 +38,7 @@ pub use archive::{
 };
 pub use capture::{CaptureSummary, FileSummary, FilterSummary};
 pub use community_id::community_id;
+pub use ecs::{Ecs, LiveEcs};
 pub use explain::{explain, list_codes};
 pub use html::{Html, LiveHtml};
 pub use json::{Json, LiveNdjson, Ndjson};

@@ -430,6 +430,9 @@ pub(crate) enum LiveFormat {
     Text,
     /// JSON, one record a line
     Ndjson,
+    /// JSON lines whose fields have the names of the Elastic Common Schema 9.3, which OpenTelemetry's converge with: each
+    /// finding, each connection and the totals are a document; what ECS has no field for is below wirewhy
+    Ecs,
     /// A page to look at and to send, written at the end
     Html,
 }
@@ -443,6 +446,9 @@ pub(crate) enum Format {
     Json,
     /// JSON, one record a line
     Ndjson,
+    /// JSON lines whose fields have the names of the Elastic Common Schema 9.3, which OpenTelemetry's converge with: each
+    /// finding, each connection and the totals are a document; what ECS has no field for is below wirewhy
+    Ecs,
     /// A page to look at and to send: one file, with drawings of some connections
     Html,
     /// For a ticket or a chat: a table and the worst entries, two pages at most

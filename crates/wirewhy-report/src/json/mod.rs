@@ -19,9 +19,10 @@ use wirewhy_survey::{GroupFinding, Totals};
 
 pub(crate) use encode::encode;
 use live::{TimedGroupShape, ToldShape};
-use order::Ordered;
+pub(crate) use order::Ordered;
 use shape::{CaptureShape, ConnectionShape, GroupShape, Tool};
-pub(crate) use shape::{Tagged, Time, TotalsShape};
+pub(crate) use shape::{Seconds, Tagged, Time, TotalsShape, ValueShape};
+pub(crate) use tls::hex;
 
 use crate::live::{LiveReporter, Status, journal_prefix};
 use crate::model::shown;

@@ -6,7 +6,7 @@ use wirewhy_flow::Connection;
 
 /// Records of connections that wait for those that began earlier.
 #[derive(Debug, Default)]
-pub(super) struct Ordered {
+pub(crate) struct Ordered {
     /// By first frame and stream, then by arrival.
     records: BTreeMap<(u64, u32, u64), Vec<u8>>,
     added: u64,
@@ -20,7 +20,7 @@ impl Ordered {
     const BYTES: usize = 8 << 20;
 
     /// Takes in the record of a connection. Returns those whose turn has come: the earliest, while there are too many.
-    pub(super) fn add(&mut self, connection: &Connection, record: Vec<u8>) -> Vec<Vec<u8>> {
+    pub(crate) fn add(&mut self, connection: &Connection, record: Vec<u8>) -> Vec<Vec<u8>> {
         self.bytes += record.len();
         self.added += 1;
         let key = (connection.first.frame, connection.stream, self.added);
@@ -37,7 +37,7 @@ impl Ordered {
     }
 
     /// All that are left.
-    pub(super) fn rest(&mut self) -> impl Iterator<Item = Vec<u8>> + use<> {
+    pub(crate) fn rest(&mut self) -> impl Iterator<Item = Vec<u8>> + use<> {
         self.bytes = 0;
         std::mem::take(&mut self.records).into_values()
     }

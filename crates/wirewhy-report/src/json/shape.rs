@@ -472,7 +472,8 @@ impl Serialize for FactsShape<'_> {
     }
 }
 
-struct ValueShape<'a>(&'a Value);
+/// One measured value.
+pub(crate) struct ValueShape<'a>(pub(crate) &'a Value);
 
 impl Serialize for ValueShape<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -521,7 +522,7 @@ impl Serialize for Time {
 }
 
 /// A span, as a number of seconds.
-struct Seconds(Interval);
+pub(crate) struct Seconds(pub(crate) Interval);
 
 impl Serialize for Seconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

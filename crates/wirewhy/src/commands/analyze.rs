@@ -13,7 +13,7 @@ use wirewhy::evidence::SharedRecorder;
 use wirewhy::packets::Saved;
 use wirewhy_capture::{FileSequence, Opener, from_stdin_until, open_until, recordings};
 use wirewhy_detect::Severity;
-use wirewhy_report::{Html, Json, Look, Markdown, Ndjson, PacketSource, Reporter, Text, View};
+use wirewhy_report::{Ecs, Html, Json, Look, Markdown, Ndjson, PacketSource, Reporter, Text, View};
 
 use crate::cli::{AnalyzeArgs, Cli, Format};
 use crate::exit::{Exit, Failure};
@@ -148,6 +148,7 @@ fn reporter<'a>(
         Format::Text => Box::new(Text::new(out, look, view, names)),
         Format::Json => Box::new(Json::new(out, view, names)),
         Format::Ndjson => Box::new(Ndjson::new(out, view, names)),
+        Format::Ecs => Box::new(Ecs::new(out, view, names)),
         Format::Markdown => Box::new(Markdown::new(out, view, names)),
         Format::Html => Box::new(Html::new(out, view, names, packets)),
     }

@@ -7,6 +7,8 @@ mod credentials;
 #[cfg(test)]
 mod drawings;
 #[cfg(test)]
+mod ecs;
+#[cfg(test)]
 mod keylog;
 #[cfg(test)]
 mod manners;

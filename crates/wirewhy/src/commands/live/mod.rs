@@ -16,7 +16,9 @@ use wirewhy::evidence::{Casebook, Evidence, Recorder, SharedRecorder};
 use wirewhy_capture::Followed;
 use wirewhy_capture::live::{Keep, Options, Source, is_root, lower_privileges};
 use wirewhy_detect::Severity;
-use wirewhy_report::{Html, LiveHtml, LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View};
+use wirewhy_report::{
+    Html, LiveEcs, LiveHtml, LiveNdjson, LiveReporter, LiveText, Metrics, Screen, View,
+};
 
 use crate::cli::{LiveArgs, LiveFormat};
 use crate::exit::{Exit, Failure};
@@ -181,6 +183,13 @@ fn reporter<'a>(
             Box::new(match screen {
                 Screen::Journal => records.for_journal(),
                 Screen::Lines | Screen::Terminal => records,
+            })
+        }
+        LiveFormat::Ecs => {
+            let documents = LiveEcs::new(out, view, names);
+            Box::new(match screen {
+                Screen::Journal => documents.for_journal(),
+                Screen::Lines | Screen::Terminal => documents,
             })
         }
         LiveFormat::Html => {
