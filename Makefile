@@ -8,7 +8,10 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: run test lint check bench fixtures setup tools
+.PHONY: run test lint check bench deb static fixtures setup tools
+
+# What `make static` builds for: x86_64-unknown-linux-musl, or x86_64-unknown-linux-gnu with the static C library of the system.
+TARGET ?= x86_64-unknown-linux-musl
 
 run: setup
 	cargo run --release --locked --package wirewhy -- $(CAPTURE)
@@ -28,6 +31,15 @@ check: lint test
 bench: setup
 	cargo build --release --locked --package wirewhy
 	benches/run
+
+# A Debian package in target/debian. Needs cargo-deb (cargo install --locked cargo-deb).
+deb: setup
+	CARGO_PROFILE_RELEASE_DEBUG=line-tables-only cargo build --release --locked --package wirewhy
+	packaging/debian/build
+
+# A binary without shared libraries in target/$(TARGET)/release: packaging/static/build says what it needs.
+static:
+	packaging/static/build $(TARGET)
 
 # Makes the captures of the lab again; fixtures/make names the tools it misses.
 fixtures:
