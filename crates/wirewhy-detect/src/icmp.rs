@@ -71,7 +71,7 @@ fn undeliverable_v4(kind: u8, code: u8) -> Option<Meaning> {
         ),
         (11, 1) => meaning(
             "fragment reassembly time exceeded",
-            "waited in vain for the other fragments",
+            "waited for the other fragments, which did not come",
         ),
         (12, _) => meaning("parameter problem", "could not read the IP header"),
         _ => return None,
@@ -116,7 +116,7 @@ fn undeliverable_v6(kind: u8, code: u8) -> Option<Meaning> {
         ),
         (3, 1) => meaning(
             "fragment reassembly time exceeded",
-            "waited in vain for the other fragments",
+            "waited for the other fragments, which did not come",
         ),
         (4, _) => meaning("parameter problem", "could not read the IPv6 header"),
         _ => return None,

@@ -136,7 +136,7 @@ impl Survey {
                 finding.confidence = Confidence::Possible;
                 finding
                     .summary
-                    .push_str("; but most of this recording shows one direction only");
+                    .push_str("; but most of this capture shows one direction only");
             }
             if probe.is_some() && finding.code.starts_with("tls.cert-") {
                 spare_checked(&judged.connection, finding);

@@ -49,7 +49,7 @@
 //! | `"text"`, `hex 160301` | payload; `\r \n \t \0 \\ \" \xNN`. What LEN needs beyond it is filler, the same at the same sequence number, so that a retransmission repeats its bytes |
 //! | `abs`, `abs-seq`, `abs-ack` | these numbers are not relative |
 //! | `ttl N`, `ttl-N`, `id N`, `df`, `nodf`, `tos N` | IP header fields |
-//! | `src M`, `dst M` | link addresses, `02:00:00:00:00:01` |
+//! | `src M`, `dst M` | MAC addresses, `02:00:00:00:00:01` |
 //! | `snap N` | bytes captured of this frame |
 //! | `iplen N`, `off N`, `badsum` | a wrong IP length, data offset (in words), TCP checksum |
 //!

@@ -446,7 +446,7 @@ fn setting(words: &mut Words) -> Result<Setting, String> {
             "isn" => setting.isn = Some(words.parsed("sequence number")?),
             "ttl" => setting.ttl = Some(words.parsed("ttl")?),
             "id" => setting.id = Some(words.parsed("identification")?),
-            "mac" => setting.mac = Some(mac(&words.plain("link address")?)?),
+            "mac" => setting.mac = Some(mac(&words.plain("MAC address")?)?),
             "df" => setting.dont_fragment = Some(true),
             "nodf" => setting.dont_fragment = Some(false),
             other => {
@@ -492,8 +492,8 @@ pub(crate) fn frame_change(changes: &mut FrameChanges, words: &mut Words) -> Res
         "ttl" => changes.ttl = Some(words.parsed("ttl")?),
         "id" => changes.id = Some(words.parsed("identification")?),
         "tos" => changes.tos = Some(words.parsed("type of service")?),
-        "src" => changes.source_mac = Some(mac(&words.plain("link address")?)?),
-        "dst" => changes.destination_mac = Some(mac(&words.plain("link address")?)?),
+        "src" => changes.source_mac = Some(mac(&words.plain("MAC address")?)?),
+        "dst" => changes.destination_mac = Some(mac(&words.plain("MAC address")?)?),
         "snap" => changes.snap = Some(words.parsed("length")?),
         "iplen" => changes.ip_len = Some(words.parsed("length")?),
         df => changes.dont_fragment = Some(df == "df"),
@@ -510,5 +510,5 @@ fn mac(word: &str) -> Result<MacAddr, String> {
         .ok()
         .and_then(|bytes| bytes.try_into().ok())
         .map(MacAddr)
-        .ok_or_else(|| format!("{word} is no link address"))
+        .ok_or_else(|| format!("{word} is no MAC address"))
 }

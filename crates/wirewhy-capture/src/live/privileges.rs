@@ -80,11 +80,11 @@ impl fmt::Display for PrivilegeError {
             PrivilegeError::Threads => {
                 write!(
                     f,
-                    "rights cannot be laid down after other threads have begun"
+                    "privileges cannot be dropped after other threads have started"
                 )
             }
             PrivilegeError::Refused { step, message } => write!(f, "{step}: {message}"),
-            PrivilegeError::Kept => write!(f, "rights were laid down and are still there"),
+            PrivilegeError::Kept => write!(f, "privileges were dropped and are still there"),
             PrivilegeError::Unsupported => write!(f, "this system knows no such rights"),
         }
     }

@@ -39,7 +39,7 @@ impl fmt::Display for MissingRight {
                  Podman), securityContext.capabilities.add [NET_RAW] (Kubernetes) or CapabilityBoundingSet=CAP_NET_RAW \
                  (systemd)"
             ),
-            Remedy::Restart => write!(f, "it was laid down after the start"),
+            Remedy::Restart => write!(f, "it was dropped after the start"),
             Remedy::NewPrivileges => write!(
                 f,
                 "nor can setcap grant it to a program started with no_new_privs: start it without, or with \
@@ -145,7 +145,7 @@ mod tests {
         for (remedy, expected) in [
             (Remedy::Command("sudo x".to_owned()), "`sudo x`"),
             (Remedy::Surroundings, "--cap-add NET_RAW"),
-            (Remedy::Restart, "laid down"),
+            (Remedy::Restart, "dropped"),
             (Remedy::NewPrivileges, "AmbientCapabilities=CAP_NET_RAW"),
         ] {
             let right = "CAP_NET_RAW";

@@ -415,7 +415,7 @@ fn header(origin: &mut Origin, connection: &Connection, event: &Event, reset: &R
     if before.other_mac {
         origin.add(
             12,
-            "link address",
+            "MAC address",
             event.frame,
             "another sender on the link".to_owned(),
             "that of its other packets".to_owned(),

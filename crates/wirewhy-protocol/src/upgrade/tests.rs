@@ -33,7 +33,7 @@ fn facts(turns: &[Turn]) -> AppFacts {
 }
 
 fn upgrade(turns: &[Turn]) -> Upgrade {
-    *facts(turns).upgrade.expect("somebody spoke of it")
+    *facts(turns).upgrade.expect("one side announced it")
 }
 
 /// A protocol's conversations.

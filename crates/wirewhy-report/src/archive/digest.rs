@@ -75,7 +75,7 @@ pub(super) struct BeyondCount {
 }
 
 impl Digest {
-    /// Whether a connection failed or limped for a cause that is shown, or the capture could not be read to its end.
+    /// Whether a connection failed or was degraded for a cause that is shown, or the capture could not be read to its end.
     #[must_use]
     pub fn has_trouble(&self, view: &View) -> bool {
         self.problem.is_some() || self.shown(view).next().is_some()

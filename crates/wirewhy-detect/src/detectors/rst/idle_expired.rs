@@ -19,7 +19,7 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "The connection was idle for a while; the first packet after it was answered by a reset, or it was reset out of the blue. A NAT, \
             firewall or balancer on the way, or a limit of the host itself, had dropped it.",
-    recognised: "At least 15 s of silence, then a packet and the bare reset of somebody who does not know the connection; or a reset with \
+    recognised: "At least 15 s of silence, then a packet and the bare reset of a device that does not know the connection; or a reset with \
                  nothing outstanding after such a silence.",
     look_alikes: "Without the silence the host itself lost the connection: rst.no-connection. A device that drops without a word: \
                   tcp.peer-vanished, with the idle time in its facts.",

@@ -19,7 +19,7 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "A receiver of the old school believes any reset inside its window: then the connection ends, and the reset has another \
                   reason.",
     check_next: &[
-        "Many of these against long-lived connections (BGP, SSH): somebody guesses, from anywhere.",
+        "Many of these against long-lived connections (BGP, SSH): an attacker anywhere guesses the numbers.",
         "A device that tracks the connection may believe what the hosts ignore.",
     ],
     explained_by: &[

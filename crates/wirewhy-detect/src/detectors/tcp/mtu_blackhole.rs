@@ -19,7 +19,7 @@ pub(crate) const RECORD: Record = Record {
             ICMP message that should say so does not reach the sender. Pages hang half-loaded, TLS handshakes time out.",
     recognised: "The same full-sized segment is sent three times or more and never acknowledged at that size, while the other side is \
                  heard and nothing as large ever got across. Seen behind the fault: large segments never come, smaller ones \
-                 behind them do, and the receiver asks for the hole in vain.",
+                 behind them do, and the receiver asks for the missing segment without effect.",
     look_alikes: "Ordinary loss hits segments of every size, and some large ones get across: tcp.packet-loss. Where nothing at all comes \
                   back, size is not the matter: tcp.peer-vanished. A hole that the receiver acknowledges all the same was only \
                   missed by the recording.",

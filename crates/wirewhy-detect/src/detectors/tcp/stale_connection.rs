@@ -12,7 +12,7 @@ use crate::{
 pub(crate) const RECORD: Record = Record {
     code: "tcp.stale-connection",
     group: Group::Tcp,
-    title: "The server still holds an older connection on these ports",
+    title: "The SYN got a challenge ACK: the server still has an older connection",
     severity: Severity::Error,
     means: "The client asks for a new connection from a port the server believes to be in an older one. The server answers with \
             the numbers of that one; the client has to reset it before it can open anew. Typical after a client restarts \

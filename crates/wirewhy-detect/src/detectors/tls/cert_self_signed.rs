@@ -11,7 +11,7 @@ pub(crate) const RECORD: Record = Record {
     group: Group::Tls,
     title: "The server's certificate is self-signed",
     severity: Severity::Error,
-    means: "The certificate is signed with its own key: nobody vouches for it. Clients trust it only if they were given that very \
+    means: "The certificate is signed with its own key: no authority vouches for it. Clients trust it only if they were given that very \
             certificate.",
     recognised: "The leaf's signature verifies with the leaf's own key, and it is not among the roots.",
     look_alikes: "A root of a private authority that is sent behind the leaf: tls.cert-untrusted.",

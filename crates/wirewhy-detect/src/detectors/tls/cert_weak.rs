@@ -16,7 +16,7 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "A certificate has an RSA key of fewer than 2048 bits, or is signed over MD5 or SHA-1. Present clients refuse such chains by \
             default; those that still take them can be deceived.",
-    recognised: "Size of the keys of the certificates sent, and the signature algorithm of each but a root, whose own signature nobody \
+    recognised: "Size of the keys of the certificates sent, and the signature algorithm of each but a root, whose own signature no client \
                  relies on.",
     look_alikes: "An old root signed over SHA-1 is no weakness.",
     check_next: &[

@@ -28,7 +28,7 @@ pub(crate) const RECORD: Record = Record {
     severity: Severity::Error,
     means: "A TLS client reached a plaintext service, or a plaintext client a TLS service: the wrong port, the wrong scheme, or a proxy in \
             between that answers itself.",
-    recognised: "The first bytes of one side are a TLS record, those of the other are plainly another protocol, and nobody had asked to \
+    recognised: "The first bytes of one side are a TLS record, those of the other are plainly another protocol, and neither had asked to \
                  change to TLS (STARTTLS, CONNECT); a PROXY header before is passed over. Or both had agreed to change to it, and one goes \
                  on in the clear. Or both wait for the other: a client that expects a greeting at a port for TLS. Where a side answers \
                  nothing at all, what the port speaks in other connections of the recording tells (likely).",

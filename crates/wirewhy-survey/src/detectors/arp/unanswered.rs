@@ -15,18 +15,18 @@ use wirewhy_detect::{
 pub(crate) const RECORD: Record = Record {
     code: "arp.unanswered",
     group: Group::Link,
-    title: "Nobody on the link answers for this address",
+    title: "No host on the link answers for this address",
     severity: Severity::Error,
-    means: "A host on this link keeps asking by ARP or neighbour discovery who has the address, and nobody says so. As long as that \
+    means: "A host on this link keeps asking by ARP or neighbour discovery who has the address, and no host answers. As long as that \
             lasts not one packet is sent to it: applications see \"no route to host\", and no SYN is ever captured.",
     recognised: "At least 5 requests of one host without a sign of life of the address between them or afterwards, or 3 where the \
                  address had been there before; or at least 10 that were answered in the end. Only where the capture would show \
                  the answers: it was taken at the host that asks, or shows what several others send to it.",
-    look_alikes: "On a switch every host's questions are seen and nobody's answers: such a capture proves nothing. A host that starts \
+    look_alikes: "On a switch the requests of every host are seen, and none of the answers: such a capture proves nothing. A host that starts \
                   asks whether its own address is free and wants no answer. A sweep (a scanner, monitoring, a router in front of unused \
                   addresses) asks for many addresses a few times each. A sleeping or slow host answers a second later.",
     check_next: &[
-        "Is the machine on, plugged in, and in this VLAN? Look for its link address in the switch's table.",
+        "Is the machine on, plugged in, and in this VLAN? Look for its MAC address in the switch's table.",
         "Is the address right (a typing error, an old entry in DNS or in a configuration)? Is the asker's network mask right?",
         "Does the target itself filter ARP or neighbour discovery (arptables, nft table arp, IPv6 filters that drop ICMPv6)?",
     ],
@@ -159,7 +159,7 @@ impl Unanswered<'_> {
             },
             culprit: Culprit::new(Role::Server, target),
             summary: format!(
-                "{}{others} asked {} times in {} by {protocol} who has {target}, and nobody answered{then}",
+                "{}{others} asked {} times in {} by {protocol} who has {target}, and no host answered{then}",
                 self.asking.asker,
                 run.frames.count,
                 span(took),

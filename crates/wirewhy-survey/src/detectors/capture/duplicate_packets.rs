@@ -10,7 +10,7 @@ use wirewhy_detect::{
 pub(crate) const RECORD: Record = Record {
     code: "capture.duplicate-packets",
     group: Group::Recording,
-    title: "Frames were recorded more than once",
+    title: "Frames were captured more than once",
     severity: Severity::Note,
     means: "The same packet stands in the file twice: a mirror port that copies both ways, the `any` interface, both sides of a router. \
             The copies count neither as retransmissions nor as evidence.",
@@ -35,7 +35,7 @@ fn find(faults: &CaptureFaults, limits: &Limits) -> Option<Finding> {
         confidence: Confidence::Likely,
         culprit: Role::Capture.into(),
         summary: format!(
-            "{} recorded more than once; the copies were left out of account",
+            "{} captured more than once; the copies were left out of account",
             count(faults.copies.count, "TCP frame")
         ),
         frames: faults.copies.frames.clone(),

@@ -10,7 +10,7 @@ use wirewhy_detect::{
 pub(crate) const RECORD: Record = Record {
     code: "capture.offload",
     group: Group::Recording,
-    title: "Packets were recorded before or after the network card's work",
+    title: "Packets were captured before or after the network card's work",
     severity: Severity::Note,
     means: "The capture was taken on a host whose network card cuts large segments (TSO) and merges received ones (GRO). What the file \
             shows is not what crossed the wire; checksums may not be filled in yet. Nothing is wrong with the traffic.",

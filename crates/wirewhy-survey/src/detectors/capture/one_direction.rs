@@ -9,7 +9,7 @@ use wirewhy_detect::{
 pub(crate) const RECORD: Record = Record {
     code: "capture.one-direction",
     group: Group::Recording,
-    title: "The recording shows one direction only",
+    title: "The capture shows one direction only",
     severity: Severity::Warning,
     means: "Most connections show packets of one side only, although that side plainly hears the other. Nothing can be said about \
             answers that are not in the file.",

@@ -11,7 +11,7 @@ use wirewhy_packet::{Interval, RecordingGap};
 pub(crate) const RECORD: Record = Record {
     code: "capture.packets-missing",
     group: Group::Recording,
-    title: "The recording has holes",
+    title: "Packets are missing from the capture",
     severity: Severity::Warning,
     means: "Packets crossed the wire that are not in the file. What looks lost or unanswered may only be unrecorded.",
     recognised: "Bytes acknowledged by their receiver that the capture never saw, drops counted by the kernel or in the file, or a file of the recording that is \

@@ -1,4 +1,4 @@
-//! `host.address-conflict`: two link addresses claim one IP address.
+//! `host.address-conflict`: two MAC addresses claim one IP address.
 
 use std::net::IpAddr;
 
@@ -15,20 +15,20 @@ use wirewhy_detect::{
 pub(crate) const RECORD: Record = Record {
     code: "host.address-conflict",
     group: Group::Host,
-    title: "Two link addresses claim one IP address",
+    title: "Two MAC addresses claim one IP address",
     severity: Severity::Warning,
     means: "Two network cards say that this IP address is theirs. Which of them a neighbour talks to changes with every ARP or neighbour \
             discovery answer, so connections hang, are reset or reach the wrong machine, now and then.",
-    recognised: "Two link addresses answer the same request; or claims pass from one to the other and back, and back again, within a \
-                 minute; or a host that asks whether the address is free (RFC 5227, RFC 4862) is told that it is not.",
-    look_alikes: "An address handed over (failover of VRRP or keepalived, DHCP, a container or a private link address) moves once and \
+    recognised: "Two MAC addresses answer the same request; or claims pass from one to the other and back, and back again, within a \
+                 minute; or a host that asks whether the address is free (RFC 5227, RFC 4862) receives the answer that it is not.",
+    look_alikes: "An address handed over (failover of VRRP or keepalived, DHCP, a container or a private MAC address) moves once and \
                   does not come back at once. Proxy ARP answers for many and claims nothing of its own. Virtual routers (VRRP, HSRP, \
-                  GLBP) share link addresses on purpose. One machine with two cards in one network, or a bond that balances by ARP, \
-                  shows two link addresses too: look whose they are.",
+                  GLBP) share MAC addresses on purpose. One machine with two cards in one network, or a bond that balances by ARP, \
+                  shows two MAC addresses too: look whose they are.",
     check_next: &[
-        "Whose are the two link addresses? The first three bytes name the maker; the switch's table (show mac address-table) the port.",
+        "Whose are the two MAC addresses? The first three bytes name the maker; the switch's table (show mac address-table) the port.",
         "A static address inside the DHCP range, a cloned virtual machine, a forgotten device: take one of them off the link.",
-        "If one of them answers for the gateway and is not the gateway, somebody may be listening in (ARP spoofing).",
+        "If one of them answers for the gateway and is not the gateway, it may be there to intercept traffic (ARP spoofing).",
     ],
     explained_by: &[],
     reportable: Reportable::Soon,
@@ -39,14 +39,14 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::Link(find),
 };
 
-/// Addresses one link address must dispute with others, or probe for, before it is taken for a proxy, or for a sweep.
+/// Addresses one MAC address must dispute with others, or probe for, before it is taken for a proxy, or for a sweep.
 const MANY: usize = 4;
 
-/// Addresses one link address must answer for, and never speak for of its own accord, before it is taken for a proxy: more
+/// Addresses one MAC address must answer for, and never speak for of its own accord, before it is taken for a proxy: more
 /// than a host has.
 const MORE_THAN_ITS_OWN: usize = 32;
 
-/// Two link addresses at one IP address, and what shows it.
+/// Two MAC addresses at one IP address, and what shows it.
 struct Conflict<'a> {
     pair: [MacAddr; 2],
     how: How<'a>,
@@ -83,7 +83,7 @@ fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// For how many addresses each link address speaks without being theirs, or asks whether they are free.
+/// For how many addresses each MAC address speaks without being theirs, or asks whether they are free.
 #[derive(Default)]
 struct Roles {
     answers_for: IndexMap<(Place, MacAddr), usize>,

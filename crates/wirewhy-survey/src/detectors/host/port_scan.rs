@@ -23,7 +23,7 @@ pub(crate) const RECORD: Record = Record {
                   down asks for the same again and again (service.down).",
     check_next: &[
         "Who is that address? An inventory or vulnerability scanner of your own is the usual answer.",
-        "If nobody knows it: look at what did answer it (streams from that address with payload).",
+        "If it is none of your own: look at what did answer it (streams from that address with payload).",
         "From inside: the machine may be infected. From outside: make sure that what answered is meant to be reachable.",
     ],
     explained_by: &[],

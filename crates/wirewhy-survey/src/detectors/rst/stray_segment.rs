@@ -16,8 +16,8 @@ pub(crate) const RECORD: Record = Record {
     group: Group::Reset,
     title: "A reset answered a segment that came from the wrong address",
     severity: Severity::Error,
-    means: "A segment of this connection reached the client from another address than the one it talks to: somebody forgot to translate it \
-            back. The client knows no connection with that address and resets it; the reset carries the right numbers and may end \
+    means: "A segment of this connection reached the client from another address than the one it talks to: a device on the path did not \
+            translate it back. The client knows no connection with that address and resets it; the reset carries the right numbers and may end \
             the real one.",
     recognised: "A segment that opens no connection, with the client's port and sequence numbers that belong to a connection the client keeps \
                  with another address, and the client's bare reset in answer; or a SYN-ACK that acknowledges the SYN of an attempt at \

@@ -13,14 +13,14 @@ pub(crate) const RECORD: Record = Record {
     group: Group::Service,
     title: "Every attempt at this service failed",
     severity: Severity::Error,
-    means: "Whoever tried this address and port in the capture got nothing, again and again in the same way: it is not one connection \
+    means: "Every client that tried this address and port in the capture failed, again and again in the same way: it is not one connection \
             that failed, the service cannot be reached from here.",
     recognised: "At least 3 attempts that came to nothing for one reason, none that came to anything, and none that the client \
                  itself gave up or was at fault for. What a port scanner finds closed does not count.",
     look_alikes: "A service that fails now and then is service.flaky. Where one client alone tried, that client's path may be at \
                   fault and the service well: then it is no more than `likely`. Scanners try every address of the Internet all \
-                  day: where all clients are strangers that tried about once each, it is `possible`. Under a flood of half-open \
-                  attempts (host.syn-flood) nobody gets through either; then the flood is named instead.",
+                  day: where all clients are addresses of the Internet that tried about once each, it is `possible`. Under a flood of half-open \
+                  attempts (host.syn-flood) no client gets through either; then the flood is named instead.",
     check_next: &[
         "Try it from another network: is it down for everyone, or from here only?",
         "On the server: is it running and listening on this address (ss -ltnp)? Follow the reason that the attempts share.",
@@ -68,7 +68,7 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
         String::new()
     };
     if background_scans {
-        rest.push_str("; but strangers of the Internet that try about once each may be scanners");
+        rest.push_str("; but addresses of the Internet that try about once each may be scanners");
     }
     Some(Finding {
         code: RECORD.code,
