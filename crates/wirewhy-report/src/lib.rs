@@ -34,7 +34,8 @@ mod view;
 mod words;
 
 pub use archive::{
-    Archive, Digest, Digester, Extent, Lines, Scanned, Shown, write_error_ndjson, write_error_text,
+    Archive, Digest, Digester, Digests, Extent, Lines, Scanned, Shown, write_error_ndjson,
+    write_error_text,
 };
 pub use capture::{CaptureSummary, FileSummary, FilterSummary};
 pub use community_id::community_id;

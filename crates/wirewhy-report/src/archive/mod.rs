@@ -5,6 +5,7 @@
 //! are added in the order of the results, so that equal input gives equal output whatever the number of workers.
 
 mod digest;
+mod digests;
 mod html;
 mod page;
 mod record;
@@ -19,6 +20,7 @@ use wirewhy_packet::Timestamp;
 
 use digest::{BeyondCount, CauseCount};
 pub use digest::{Digest, Digester};
+pub use digests::Digests;
 use top::{Tally, Top};
 
 use crate::json::TotalsShape;
