@@ -51,7 +51,7 @@ pub use metrics::{EvidenceSums, Metrics, Sums};
 pub use names::Names;
 pub use packets::{PacketRow, PacketSource, Packets, PacketsNdjson, PacketsText};
 pub use reporter::Reporter;
-pub use rows::{Parquet, Table, Tables};
+pub use rows::{Column, Field, Kind, Parquet, Rows, Sorter, Table, Tables, Texts, Values};
 pub use safe::Safe;
 pub use text::Text;
 pub use view::{Selection, View, glob_matches};

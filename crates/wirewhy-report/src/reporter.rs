@@ -30,3 +30,63 @@ pub trait Reporter {
         group: &[GroupFinding],
     ) -> io::Result<()>;
 }
+
+/// Two reporters of one capture.
+impl<A: Reporter, B: Reporter> Reporter for (A, B) {
+    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+        self.0.connection(judged)?;
+        self.1.connection(judged)
+    }
+
+    fn finish(
+        &mut self,
+        capture: &CaptureSummary,
+        totals: &Totals,
+        group: &[GroupFinding],
+    ) -> io::Result<()> {
+        self.0.finish(capture, totals, group)?;
+        self.1.finish(capture, totals, group)
+    }
+}
+
+/// One that is not always wanted.
+impl<A: Reporter> Reporter for Option<A> {
+    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+        self.as_mut()
+            .map_or(Ok(()), |reporter| reporter.connection(judged))
+    }
+
+    fn count(&mut self, judged: &Judged) -> bool {
+        self.as_mut().is_none_or(|reporter| reporter.count(judged))
+    }
+
+    fn finish(
+        &mut self,
+        capture: &CaptureSummary,
+        totals: &Totals,
+        group: &[GroupFinding],
+    ) -> io::Result<()> {
+        self.as_mut()
+            .map_or(Ok(()), |reporter| reporter.finish(capture, totals, group))
+    }
+}
+
+/// One that is used again afterwards.
+impl<A: Reporter> Reporter for &mut A {
+    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+        (**self).connection(judged)
+    }
+
+    fn count(&mut self, judged: &Judged) -> bool {
+        (**self).count(judged)
+    }
+
+    fn finish(
+        &mut self,
+        capture: &CaptureSummary,
+        totals: &Totals,
+        group: &[GroupFinding],
+    ) -> io::Result<()> {
+        (**self).finish(capture, totals, group)
+    }
+}

@@ -17,149 +17,107 @@ use serde_json::Value as Json;
 mod shred;
 mod tables;
 
-use shred::{Column, Values, columns, shred};
+pub use shred::{Column, Field, Kind, Texts, Values};
+use shred::{columns, shred};
 pub use tables::Table;
 
 /// A row group is written when it has so many rows, or so many bytes.
 const ROWS: usize = 1 << 16;
 const BYTES: usize = 32 << 20;
 
-/// A table in Parquet.
-pub struct Parquet<W: Write + Send> {
+/// Rows of a table as columns, for a writer of any columnar format.
+#[derive(Clone, Debug)]
+pub struct Rows {
     table: Table,
-    file: SerializedFileWriter<W>,
     columns: Vec<Column>,
-    /// Rows and bytes of the row group that is kept.
-    kept: usize,
+    rows: usize,
+    /// Of the JSON they came from.
     bytes: usize,
-    rows: u64,
 }
 
-impl<W: Write + Send> Parquet<W> {
-    /// A file without rows.
-    ///
-    /// # Errors
-    ///
-    /// What `out` returns.
-    pub fn new(table: Table, out: W) -> io::Result<Parquet<W>> {
-        let schema = parse_message_type(&table.declared()).map_err(io::Error::other)?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .set_created_by(concat!("wirewhy ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
-        let file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties))
-            .map_err(io_error)?;
-        Ok(Parquet {
+impl Rows {
+    /// No rows of this table.
+    #[must_use]
+    pub fn new(table: Table) -> Rows {
+        Rows {
             table,
-            file,
             columns: columns(table.fields()),
-            kept: 0,
-            bytes: 0,
             rows: 0,
-        })
+            bytes: 0,
+        }
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        self.table
+    }
+
+    /// One column for each value a row may have: the leaves of the table's fields, in their order.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// Whether there are more rows than these, or more bytes of JSON in them.
+    #[must_use]
+    pub fn are_beyond(&self, rows: usize, bytes: usize) -> bool {
+        self.rows >= rows || self.bytes >= bytes
     }
 
     /// Adds a capture that cannot be read, and why, to a table of captures.
-    ///
-    /// # Errors
-    ///
-    /// What the writer returns.
-    pub fn unreadable(&mut self, source: &str, problem: &str) -> io::Result<()> {
+    pub fn unreadable(&mut self, source: &str, problem: &str) {
         let row = serde_json::json!({"source": source, "readable": false, "problem": problem});
-        self.row(&row, source.len().saturating_add(problem.len()))
+        self.row(&row, source.len().saturating_add(problem.len()));
+    }
+
+    /// Takes all rows out.
+    pub fn clear(&mut self) {
+        self.columns.iter_mut().for_each(Column::clear);
+        (self.rows, self.bytes) = (0, 0);
     }
 
     /// Adds a row: a record of which the table knows the members, from so many bytes of JSON.
-    fn row(&mut self, row: &Json, bytes: usize) -> io::Result<()> {
+    fn row(&mut self, row: &Json, bytes: usize) {
         let mut rest = self.columns.as_mut_slice();
         for field in self.table.fields() {
             rest = shred(field, row.get(field.name()), 0, 0, 0, rest);
         }
-        self.kept += 1;
         self.rows += 1;
-        self.bytes += bytes;
-        if self.kept >= ROWS || self.bytes >= BYTES {
-            self.write_group()?;
-        }
-        Ok(())
-    }
-
-    /// How many rows there are so far.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// Writes what is left and the end of the file.
-    ///
-    /// # Errors
-    ///
-    /// What the writer returns.
-    pub fn finish(mut self) -> io::Result<W> {
-        if self.kept > 0 {
-            self.write_group()?;
-        }
-        self.file.into_inner().map_err(io_error)
-    }
-
-    fn write_group(&mut self) -> io::Result<()> {
-        let mut group = self.file.next_row_group().map_err(io_error)?;
-        for column in &mut self.columns {
-            let Some(mut writer) = group.next_column().map_err(io_error)? else {
-                break;
-            };
-            let (definitions, repetitions) = (&column.definitions, &column.repetitions);
-            let (def, rep) = (Some(definitions.as_slice()), Some(repetitions.as_slice()));
-            match &column.values {
-                Values::Bytes(values) => writer
-                    .typed::<ByteArrayType>()
-                    .write_batch(values, def, rep),
-                Values::Integers(values) => {
-                    writer.typed::<Int64Type>().write_batch(values, def, rep)
-                }
-                Values::Numbers(values) => {
-                    writer.typed::<DoubleType>().write_batch(values, def, rep)
-                }
-                Values::Flags(values) => writer.typed::<BoolType>().write_batch(values, def, rep),
-            }
-            .map_err(io_error)?;
-            writer.close().map_err(io_error)?;
-            column.clear();
-        }
-        group.close().map_err(io_error)?;
-        (self.kept, self.bytes) = (0, 0);
-        Ok(())
+        self.bytes = self.bytes.saturating_add(bytes);
     }
 }
 
-/// All tables, filled from records.
-#[derive(Debug)]
-pub struct Tables<W: Write + Send> {
-    files: Vec<Parquet<W>>,
-    /// A capture whose totals have not come yet.
+/// Records of NDJSON, each on its way to the table it belongs to. A capture waits for its totals.
+#[derive(Clone, Debug, Default)]
+pub struct Sorter {
     capture: Json,
 }
 
-impl<W: Write + Send> Tables<W> {
-    /// Without rows, each in what `create` gives for it.
+impl Sorter {
+    /// Adds a record to the rows that `rows_of` gives for its table, where it gives any; a capture becomes a row with its
+    /// totals.
     ///
     /// # Errors
     ///
-    /// What `create` and its writers return.
-    pub fn new(create: impl Fn(Table) -> io::Result<W>) -> io::Result<Tables<W>> {
-        let tables = Table::ALL.into_iter();
-        let files = tables.map(|table| Parquet::new(table, create(table)?));
-        Ok(Tables {
-            files: files.collect::<io::Result<_>>()?,
-            capture: Json::Null,
-        })
-    }
-
-    /// Adds a record of NDJSON to the table it belongs to; a capture becomes a row with its totals.
-    ///
-    /// # Errors
-    ///
-    /// What the writer returns, and where the record is no JSON.
-    pub fn record(&mut self, record: &[u8]) -> io::Result<()> {
+    /// Where the record is no JSON.
+    pub fn record<'a>(
+        &mut self,
+        record: &[u8],
+        rows_of: impl FnOnce(Table) -> Option<&'a mut Rows>,
+    ) -> io::Result<()> {
         let mut row: Json = serde_json::from_slice(record)?;
         let kind = row.get("type").and_then(Json::as_str);
         let table = match kind {
@@ -181,10 +139,156 @@ impl<W: Write + Send> Tables<W> {
                 capture.insert("readable".to_owned(), Json::Bool(true));
             }
         }
-        let mut files = self.files.iter_mut();
-        files
-            .find(|file| file.table == table)
-            .map_or(Ok(()), |file| file.row(&row, record.len()))
+        if let Some(rows) = rows_of(table) {
+            rows.row(&row, record.len());
+        }
+        Ok(())
+    }
+}
+
+/// A table in Parquet.
+pub struct Parquet<W: Write + Send> {
+    file: SerializedFileWriter<W>,
+    /// The row group that is kept.
+    kept: Rows,
+    /// In the row groups before it.
+    written: u64,
+}
+
+impl<W: Write + Send> Parquet<W> {
+    /// A file without rows.
+    ///
+    /// # Errors
+    ///
+    /// What `out` returns.
+    pub fn new(table: Table, out: W) -> io::Result<Parquet<W>> {
+        let schema = parse_message_type(&table.declared()).map_err(io::Error::other)?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_created_by(concat!("wirewhy ", env!("CARGO_PKG_VERSION")).to_owned())
+            .build();
+        let file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties))
+            .map_err(io_error)?;
+        Ok(Parquet {
+            file,
+            kept: Rows::new(table),
+            written: 0,
+        })
+    }
+
+    /// Adds a capture that cannot be read, and why, to a table of captures.
+    ///
+    /// # Errors
+    ///
+    /// What the writer returns.
+    pub fn unreadable(&mut self, source: &str, problem: &str) -> io::Result<()> {
+        self.kept.unreadable(source, problem);
+        self.write_full()
+    }
+
+    /// How many rows there are so far.
+    pub fn rows(&self) -> u64 {
+        self.written + self.kept.len() as u64
+    }
+
+    /// Writes what is left and the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// What the writer returns.
+    pub fn finish(mut self) -> io::Result<W> {
+        if !self.kept.is_empty() {
+            self.write_group()?;
+        }
+        self.file.into_inner().map_err(io_error)
+    }
+
+    fn write_full(&mut self) -> io::Result<()> {
+        if self.kept.are_beyond(ROWS, BYTES) {
+            self.write_group()?;
+        }
+        Ok(())
+    }
+
+    fn write_group(&mut self) -> io::Result<()> {
+        let mut group = self.file.next_row_group().map_err(io_error)?;
+        for column in self.kept.columns() {
+            let Some(mut writer) = group.next_column().map_err(io_error)? else {
+                break;
+            };
+            let (definitions, repetitions) = (&column.definitions, &column.repetitions);
+            let (def, rep) = (Some(definitions.as_slice()), Some(repetitions.as_slice()));
+            match &column.values {
+                Values::Texts(texts) => {
+                    writer
+                        .typed::<ByteArrayType>()
+                        .write_batch(&byte_arrays(texts), def, rep)
+                }
+                Values::Integers(values) => {
+                    writer.typed::<Int64Type>().write_batch(values, def, rep)
+                }
+                Values::Numbers(values) => {
+                    writer.typed::<DoubleType>().write_batch(values, def, rep)
+                }
+                Values::Flags(values) => writer.typed::<BoolType>().write_batch(values, def, rep),
+            }
+            .map_err(io_error)?;
+            writer.close().map_err(io_error)?;
+        }
+        group.close().map_err(io_error)?;
+        self.written += self.kept.len() as u64;
+        self.kept.clear();
+        Ok(())
+    }
+}
+
+/// The strings as the writer takes them: parts of one buffer.
+fn byte_arrays(texts: &Texts) -> Vec<ByteArray> {
+    let all = ByteArray::from(texts.text.as_bytes().to_vec());
+    let mut start = 0;
+    let slice = |end: &usize| {
+        let slice = all.slice(start, end - start);
+        start = *end;
+        slice
+    };
+    texts.ends.iter().map(slice).collect()
+}
+
+/// All tables, filled from records.
+#[derive(Debug)]
+pub struct Tables<W: Write + Send> {
+    files: Vec<Parquet<W>>,
+    sorter: Sorter,
+}
+
+impl<W: Write + Send> Tables<W> {
+    /// Without rows, each in what `create` gives for it.
+    ///
+    /// # Errors
+    ///
+    /// What `create` and its writers return.
+    pub fn new(create: impl Fn(Table) -> io::Result<W>) -> io::Result<Tables<W>> {
+        let tables = Table::ALL.into_iter();
+        let files = tables.map(|table| Parquet::new(table, create(table)?));
+        Ok(Tables {
+            files: files.collect::<io::Result<_>>()?,
+            sorter: Sorter::default(),
+        })
+    }
+
+    /// Adds a record of NDJSON to the table it belongs to; a capture becomes a row with its totals.
+    ///
+    /// # Errors
+    ///
+    /// What the writer returns, and where the record is no JSON.
+    pub fn record(&mut self, record: &[u8]) -> io::Result<()> {
+        let files = &mut self.files;
+        let is_of = |table| move |file: &&mut Parquet<W>| file.kept.table() == table;
+        self.sorter.record(record, |table| {
+            let file = files.iter_mut().find(is_of(table));
+            file.map(|file| &mut file.kept)
+        })?;
+        self.files.iter_mut().try_for_each(Parquet::write_full)
     }
 
     /// How many rows the longest table has.
@@ -205,7 +309,7 @@ impl<W: Write + Send> Tables<W> {
 impl<W: Write + Send> std::fmt::Debug for Parquet<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parquet")
-            .field("rows", &self.rows)
+            .field("rows", &self.rows())
             .finish_non_exhaustive()
     }
 }
@@ -219,11 +323,6 @@ fn io_error(error: parquet::errors::ParquetError) -> io::Error {
         },
         other => io::Error::other(other),
     }
-}
-
-/// A value of a column of bytes.
-fn bytes(text: impl Into<Vec<u8>>) -> ByteArray {
-    ByteArray::from(text.into())
 }
 
 #[cfg(test)]
@@ -268,7 +367,8 @@ mod tests {
                 1 => serde_json::json!([finding(&[1, 2])]),
                 _ => serde_json::json!([finding(&[]), finding(&[7])]),
             };
-            file.row(&record(row, &findings), 10_000).unwrap();
+            file.kept.row(&record(row, &findings), 10_000);
+            file.write_full().unwrap();
         }
         assert_eq!(file.rows(), number);
         let reader = SerializedFileReader::new(file.finish().unwrap()).unwrap();

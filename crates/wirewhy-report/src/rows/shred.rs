@@ -1,14 +1,13 @@
 //! Records to columns, by the levels of Dremel (Melnik and others, 2010).
 
-use jiff::Timestamp;
-use parquet::data_type::ByteArray;
-use serde_json::Value as Json;
+use std::fmt::Write as _;
 
-use super::bytes;
+use jiff::Timestamp;
+use serde_json::Value as Json;
 
 /// A member of a record.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Field {
+pub enum Field {
     /// Always there.
     Leaf(&'static str, Kind),
     /// Null at times.
@@ -20,18 +19,26 @@ pub(super) enum Field {
 }
 
 /// What a column holds.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A string.
     Text,
+    /// JSON, as a string.
     Json,
+    /// A whole number, up to the largest of 64 bits with a sign.
     Integer,
+    /// A number with a fraction.
     Number,
+    /// True or false.
     Flag,
+    /// Microseconds since 1970 in UTC.
     Time,
 }
 
 impl Field {
-    pub(super) const fn name(&self) -> &'static str {
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
         match self {
             Field::Leaf(name, _)
             | Field::Maybe(name, _)
@@ -78,21 +85,39 @@ impl Kind {
     }
 }
 
-/// The values of one column, and their places in the records.
-#[derive(Debug)]
-pub(super) struct Column {
+/// The values of one column, and their places in the records: a pair of levels for each value, and for each place where
+/// there is none.
+#[derive(Clone, Debug)]
+pub struct Column {
     kind: Kind,
-    pub(super) values: Values,
-    pub(super) definitions: Vec<i16>,
-    pub(super) repetitions: Vec<i16>,
+    /// The values that are there, in order.
+    pub values: Values,
+    /// How many of the optional and repeated fields on the way to the value are there.
+    pub definitions: Vec<i16>,
+    /// Which of the lists on the way goes on; 0 where a new record begins.
+    pub repetitions: Vec<i16>,
 }
 
-#[derive(Debug)]
-pub(super) enum Values {
-    Bytes(Vec<ByteArray>),
+/// The values of one column.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Strings.
+    Texts(Texts),
+    /// Whole numbers and times.
     Integers(Vec<i64>),
+    /// Numbers with fractions.
     Numbers(Vec<f64>),
+    /// True or false.
     Flags(Vec<bool>),
+}
+
+/// Strings, one behind the other.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    /// All of them.
+    pub text: String,
+    /// Where each of them ends.
+    pub ends: Vec<usize>,
 }
 
 impl Column {
@@ -100,7 +125,7 @@ impl Column {
         Column {
             kind,
             values: match kind {
-                Kind::Text | Kind::Json => Values::Bytes(Vec::new()),
+                Kind::Text | Kind::Json => Values::Texts(Texts::default()),
                 Kind::Integer | Kind::Time => Values::Integers(Vec::new()),
                 Kind::Number => Values::Numbers(Vec::new()),
                 Kind::Flag => Values::Flags(Vec::new()),
@@ -112,7 +137,10 @@ impl Column {
 
     pub(super) fn clear(&mut self) {
         match &mut self.values {
-            Values::Bytes(values) => values.clear(),
+            Values::Texts(values) => {
+                values.text.clear();
+                values.ends.clear();
+            }
             Values::Integers(values) => values.clear(),
             Values::Numbers(values) => values.clear(),
             Values::Flags(values) => values.clear(),
@@ -129,9 +157,14 @@ impl Column {
     fn present(&mut self, value: &Json, repetition: i16, definition: i16) {
         self.absent(repetition, definition);
         match (&mut self.values, self.kind) {
-            (Values::Bytes(values), Kind::Json) => values.push(bytes(value.to_string())),
-            (Values::Bytes(values), _) => {
-                values.push(bytes(value.as_str().unwrap_or_default()));
+            (Values::Texts(values), kind) => {
+                if kind == Kind::Json {
+                    // A string takes all that is written into it.
+                    let _ = write!(values.text, "{value}");
+                } else {
+                    values.text.push_str(value.as_str().unwrap_or_default());
+                }
+                values.ends.push(values.text.len());
             }
             (Values::Integers(values), Kind::Time) => values.push(microseconds(value)),
             (Values::Integers(values), _) => {

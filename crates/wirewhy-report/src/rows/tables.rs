@@ -27,7 +27,8 @@ impl Table {
         }
     }
 
-    pub(super) fn fields(self) -> impl Iterator<Item = &'static Field> {
+    /// What each of its rows has.
+    pub fn fields(self) -> impl Iterator<Item = &'static Field> {
         let parts: [&'static [Field]; 2] = match self {
             Table::Connections => [CONNECTION, &[]],
             Table::Findings => [BEYOND, FOUND],
