@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use wirewhy_packet::{Interval, LinkType, Timestamp};
 
-use crate::open;
 use crate::recording::{Continues, FileSequence, Part};
+use crate::{OpenError, Reader, open};
 
 /// Whether files are joined to recordings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,16 +30,42 @@ pub enum Joining {
 /// no regular file, standard input (`-`) for one, is a recording of its own.
 #[must_use]
 pub fn recordings(paths: &[PathBuf], joining: Joining) -> Vec<FileSequence> {
+    let open_file = &mut |path: &Path| {
+        let is_file = path.metadata().is_ok_and(|data| data.is_file());
+        is_file.then(|| open(path).ok()).flatten()
+    };
+    grouped(paths, joining, is_file_or_absent, open_file)
+}
+
+/// The same for files that `open` opens, wherever they are. Each can be opened more than once.
+#[must_use]
+pub fn recordings_with(
+    paths: &[PathBuf],
+    joining: Joining,
+    open: &mut dyn FnMut(&Path) -> Result<Reader, OpenError>,
+) -> Vec<FileSequence> {
+    grouped(paths, joining, |_| true, &mut |path| open(path).ok())
+}
+
+/// Opens a file to look at its beginning.
+type Heads<'a> = &'a mut dyn FnMut(&Path) -> Option<Reader>;
+
+fn grouped(
+    paths: &[PathBuf],
+    joining: Joining,
+    may_be_looked_at: fn(&Path) -> bool,
+    open: Heads<'_>,
+) -> Vec<FileSequence> {
     match joining {
         Joining::Never => paths.iter().cloned().map(FileSequence::of_one).collect(),
-        Joining::Always => vec![in_order(paths)],
-        Joining::Recognised => recognised(paths),
+        Joining::Always => vec![in_order(paths, open)],
+        Joining::Recognised => recognised(paths, may_be_looked_at, open),
     }
 }
 
 /// Where `dumpcap` or `editcap` counted the files, each with a number of its own, their order is known. Clocks may be set
 /// back in between.
-fn in_order(paths: &[PathBuf]) -> FileSequence {
+fn in_order(paths: &[PathBuf], open: Heads<'_>) -> FileSequence {
     let mut counted: Vec<(u128, &PathBuf)> = paths
         .iter()
         .filter_map(|path| Some((Name::of(path)?.counted()?, path)))
@@ -51,7 +77,7 @@ fn in_order(paths: &[PathBuf]) -> FileSequence {
     }
     let mut files: Vec<(Option<Timestamp>, &PathBuf)> = Vec::new();
     for path in paths {
-        let first = Head::read(path).and_then(|head| head.first_time);
+        let first = Head::read(path, open).and_then(|head| head.first_time);
         // A file without a time stays behind the one named before it.
         let first = first.or_else(|| files.last().and_then(|(time, _)| *time));
         files.push((first, path));
@@ -60,12 +86,16 @@ fn in_order(paths: &[PathBuf]) -> FileSequence {
     FileSequence::of(files.into_iter().map(|(_, path)| path.clone()))
 }
 
-fn recognised(paths: &[PathBuf]) -> Vec<FileSequence> {
+fn recognised(
+    paths: &[PathBuf],
+    may_be_looked_at: fn(&Path) -> bool,
+    open: Heads<'_>,
+) -> Vec<FileSequence> {
     let mut alike: BTreeMap<(PathBuf, String), Vec<Candidate<'_>>> = BTreeMap::new();
     let mut found: Vec<(usize, FileSequence)> = Vec::new();
     for (place, path) in paths.iter().enumerate() {
         match Name::of(path) {
-            Some(name) if is_file_or_absent(path) => {
+            Some(name) if may_be_looked_at(path) => {
                 let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
                 let files = alike.entry((folder, name.pattern.clone())).or_default();
                 files.push(Candidate { place, path, name });
@@ -74,7 +104,7 @@ fn recognised(paths: &[PathBuf]) -> Vec<FileSequence> {
         }
     }
     for files in alike.into_values() {
-        found.extend(group(files));
+        found.extend(group(files, open));
     }
     found.sort_by_key(|(place, _)| *place);
     found.into_iter().map(|(_, files)| files).collect()
@@ -113,11 +143,8 @@ struct Head {
 }
 
 impl Head {
-    fn read(path: &Path) -> Option<Head> {
-        if !path.metadata().is_ok_and(|data| data.is_file()) {
-            return None;
-        }
-        let mut reader = open(path).ok()?;
+    fn read(path: &Path, open: Heads<'_>) -> Option<Head> {
+        let mut reader = open(path)?;
         reader.next();
         let info = reader.info();
         Some(Head {
@@ -131,13 +158,13 @@ impl Head {
 }
 
 /// Sorts files with names alike into recordings, each with the place of its first mention.
-fn group(files: Vec<Candidate<'_>>) -> Vec<(usize, FileSequence)> {
+fn group(files: Vec<Candidate<'_>>, open: Heads<'_>) -> Vec<(usize, FileSequence)> {
     if let [one] = files.as_slice() {
         return vec![(one.place, FileSequence::of_one(one.path.clone()))];
     }
     let (mut readable, mut others) = (Vec::new(), Vec::new());
     for file in files {
-        let head = Head::read(file.path);
+        let head = Head::read(file.path, open);
         match head.and_then(|head| Some((head.first_time?, head.origin))) {
             Some((first_time, origin)) => readable.push(Read {
                 file,

@@ -44,7 +44,7 @@ pub use clock::{monotonic_time, now};
 pub use compression::Compression;
 pub use filter::{Filter, FilterError, Filters};
 pub use follow::{Followed, Next};
-pub use grouping::{Joining, recordings};
+pub use grouping::{Joining, recordings, recordings_with};
 pub use info::{
     ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, NameRecord, Secrets,
     SecretsType, Variant,
