@@ -230,9 +230,12 @@ pub(crate) struct InterfacesArgs {
 /// Arguments of `wirewhy scan`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ScanArgs {
-    /// Folders to walk, captures, and globs for the program to expand ('2026-*/*.pcap')
+    /// Folders to walk, captures, and globs for the program to expand ('2026-*/*.pcap'); - for standard input
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// What the results call the capture on standard input
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// Read more paths from this file, one a line; - for standard input. Files whose names come by a pipe are analysed one by
     /// one, unless --join is given
     #[arg(long, value_name = "FILE")]

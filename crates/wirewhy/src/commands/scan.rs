@@ -27,7 +27,7 @@ use crate::scan::recordings::Grouped;
 use crate::scan::spelled::spelled;
 use crate::scan::spill::Spill;
 use crate::scan::state::{Due, Entry, Identity, Known, Made, Place, Recordings, State};
-use crate::scan::walk::{Found, Walk};
+use crate::scan::walk::{Found, STDIN, Walk};
 use crate::setup::{Setup, threads};
 use crate::signals;
 use crate::terminal;
@@ -39,6 +39,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             .error(ErrorKind::MissingRequiredArgument, message)
             .exit();
     }
+    check_stdin(args)?;
     let mut setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
     setup.options.max_bytes = args.judging.max_bytes.map(|most| most.0);
     // Names that come by a pipe are not waited for: each file is analysed when it is named.
@@ -91,6 +92,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             terminal::Target::Terminal => Lines::Fitting,
             terminal::Target::Journal | terminal::Target::Elsewhere => Lines::One,
         },
+        stdin_name: args.name.as_deref().unwrap_or(STDIN),
         spill: &spill,
         crew: &crew,
         known: &known,
@@ -124,6 +126,20 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     })?;
     scan.sum_up(extent)?;
     Ok(scan.exit(args.judging.fail_on.map(Severity::from), extent))
+}
+
+/// Standard input can be read once, and it is nothing that a later scan finds again.
+fn check_stdin(args: &ScanArgs) -> Result<(), Failure> {
+    let is_named = |path: &PathBuf| path == Path::new(STDIN);
+    let times = args.paths.iter().filter(|path| is_named(path)).count();
+    let message = match times {
+        0 if args.name.is_some() => "--name is for a capture on standard input, and - is no PATH",
+        0 => return Ok(()),
+        _ if args.state.is_some() => "--state cannot remember standard input",
+        1 if !args.files_from.as_ref().is_some_and(is_named) => return Ok(()),
+        _ => "standard input can be read only once",
+    };
+    Err(Failure::new(message))
 }
 
 /// Where results go, and what is done already.

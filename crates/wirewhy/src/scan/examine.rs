@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use wirewhy::engine::{self, Crew};
 use wirewhy_capture::{FileSequence, OpenError, OpenErrorKind, Opener, Reader, Recording};
-use wirewhy_detect::{Judged, Severity};
-use wirewhy_report::{CaptureSummary, Digest, Digester, Lines, Look, Ndjson, Reporter, View};
-use wirewhy_survey::{GroupFinding, Totals};
+use wirewhy_detect::Severity;
+use wirewhy_report::{Digest, Digester, Lines, Look, Ndjson, View};
 
 use super::progress::Progress;
 use super::spill::{Spill, Spool, Spooled};
@@ -87,6 +86,8 @@ pub(crate) struct Examiner<'a> {
     pub(crate) format: ScanFormat,
     pub(crate) look: Look,
     pub(crate) lines: Lines,
+    /// What the capture on standard input is called in the results.
+    pub(crate) stdin_name: &'a str,
     pub(crate) spill: &'a Spill,
     /// Workers that find no captures any more.
     pub(crate) crew: &'a Crew,
@@ -103,6 +104,11 @@ impl<'a> Examiner<'a> {
         let (path, what) = match found {
             Found::Recording(sequence) => return self.recording(sequence),
             Found::Other => (PathBuf::new(), What::Other),
+            Found::Stdin => {
+                let what = self.stdin();
+                self.progress.file();
+                (PathBuf::from(self.stdin_name), what)
+            }
             Found::Unreadable { path, .. } if self.known.has(&path, None) => (path, What::Known),
             Found::Unreadable { path, message } => (path, What::Unreadable(message)),
             Found::File(path) => {
@@ -183,7 +189,7 @@ impl<'a> Examiner<'a> {
                 },
             })?;
             let watched = Watched {
-                file,
+                source: Box::new(file),
                 left: data.len(),
                 progress: progress.clone(),
                 stop: stop.clone(),
@@ -213,14 +219,35 @@ impl<'a> Examiner<'a> {
             Ok(opened) => opened,
             Err(error) => return What::Unreadable(message_of(&error)),
         };
+        let name = path.display().to_string();
+        let identity = Identity::from(&data);
+        self.stream(Box::new(file), name, identity, data.is_file())
+    }
+
+    fn stdin(&self) -> What<'a> {
+        if self.is_stopped() {
+            return What::Abandoned;
+        }
+        let name = self.stdin_name.to_owned();
+        let identity = Identity::of_all(&[]);
+        self.stream(Box::new(io::stdin()), name, identity, false)
+    }
+
+    fn stream(
+        &self,
+        source: Box<dyn Read + Send>,
+        name: String,
+        identity: Identity,
+        is_file: bool,
+    ) -> What<'a> {
         let source = Watched {
-            file,
-            left: data.len(),
+            source,
+            left: identity.size(),
             progress: self.progress.clone(),
             stop: self.stop.clone(),
         };
-        let what = match Reader::new(Box::new(source), path.display().to_string()) {
-            Ok(reader) => self.capture(&mut reader.into(), Identity::from(&data), data.is_file()),
+        let what = match Reader::new(Box::new(source), name) {
+            Ok(reader) => self.capture(&mut reader.into(), identity, is_file),
             Err(error) => refused(error.kind),
         };
         // Reading ended early because it was told to: what was found is not the whole.
@@ -254,10 +281,7 @@ impl<'a> Examiner<'a> {
                     .naming(source.clone()),
             ),
         };
-        let mut both = Both {
-            records,
-            digester: &mut digester,
-        };
+        let mut both = (&mut digester, records);
         let options = &self.setup.options;
         // What comes by a pipe may come slowly.
         let alone = Crew::default();
@@ -292,38 +316,9 @@ fn refused(kind: OpenErrorKind) -> What<'static> {
     }
 }
 
-/// Tells the records and the digest at once.
-struct Both<'a, W> {
-    records: Option<Ndjson<W>>,
-    digester: &'a mut Digester,
-}
-
-impl<W: io::Write> Reporter for Both<'_, W> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.digester.connection(judged)?;
-        match &mut self.records {
-            Some(records) => records.connection(judged),
-            None => Ok(()),
-        }
-    }
-
-    fn finish(
-        &mut self,
-        capture: &CaptureSummary,
-        totals: &Totals,
-        group: &[GroupFinding],
-    ) -> io::Result<()> {
-        self.digester.finish(capture, totals, group)?;
-        match &mut self.records {
-            Some(records) => records.finish(capture, totals, group),
-            None => Ok(()),
-        }
-    }
-}
-
 /// A file whose reading is seen in the progress bar, and ends when the scan is to stop.
 struct Watched {
-    file: File,
+    source: Box<dyn Read + Send>,
     /// Bytes of it that the bar does not show yet.
     left: u64,
     progress: Arc<Progress>,
@@ -335,7 +330,7 @@ impl Read for Watched {
         if self.stop.load(Ordering::Relaxed) {
             return Ok(0);
         }
-        let read = self.file.read(buffer)?;
+        let read = self.source.read(buffer)?;
         let shown = self.left.min(read as u64);
         self.left -= shown;
         self.progress.read(shown);

@@ -16,6 +16,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use wirewhy_detect::wording::{count, size};
 use wirewhy_report::Digest;
 
 use self::lines::{Check, NO_STATE, append, is_torn_header, read_lines};
@@ -214,6 +215,9 @@ struct Past {
     rewritten: u64,
     name: String,
     check: Check,
+    /// Captures that were read, and the bytes of their packets.
+    captures: u64,
+    bytes: u64,
 }
 
 impl State {
@@ -232,7 +236,9 @@ impl State {
         if past.options.as_ref().is_some_and(|past| past != options) {
             return Err(Failure::new(format!(
                 "{name}: is the state of a scan with other options or of another version; \
-                 remove it to scan everything anew"
+                 remove it to scan everything anew: {}, {} of packets",
+                count(past.captures, "capture"),
+                size(past.bytes)
             )));
         }
         journal.set_len(past.len).map_err(fail)?;
@@ -447,6 +453,8 @@ fn look_back(path: &Path, journal: &File) -> Result<Past, Failure> {
         rewritten: 0,
         name: String::new(),
         check: Check::default(),
+        captures: 0,
+        bytes: 0,
     };
     let (len, check) = read_lines(journal, &mut |line| {
         match line {
@@ -460,7 +468,12 @@ fn look_back(path: &Path, journal: &File) -> Result<Past, Failure> {
                 past.name = name;
             }
             Line::Run { number } => (past.run, past.ended) = (number, false),
-            Line::File(_) => {}
+            Line::File(entry) => {
+                if let Some(digest) = entry.digest {
+                    past.captures += 1;
+                    past.bytes = past.bytes.saturating_add(digest.bytes);
+                }
+            }
             Line::End => past.ended = true,
         }
         Ok(())

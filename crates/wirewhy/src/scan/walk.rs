@@ -15,11 +15,16 @@ use crate::exit::{Failure, in_words};
 /// No system takes a longer path; what is longer is no list of names.
 const MAX_NAME: u64 = 64 << 10;
 
+/// Standard input, as it is named on the command line.
+pub(crate) const STDIN: &str = "-";
+
 /// What the walk came by.
 #[derive(Debug)]
 pub(crate) enum Found {
     /// A file to look into.
     File(PathBuf),
+    /// Standard input.
+    Stdin,
     /// Several files that are one recording.
     Recording(FileSequence),
     /// Something named, or a folder on the way, that cannot be read.
@@ -36,6 +41,7 @@ pub(crate) enum Found {
 /// Where a walk begins.
 enum Root {
     Path(PathBuf),
+    Stdin,
     Unreadable { path: PathBuf, message: String },
 }
 
@@ -129,6 +135,7 @@ impl Iterator for Walk {
                 Ok(Root::Unreadable { path, message }) => {
                     return Some(Ok(Found::Unreadable { path, message }));
                 }
+                Ok(Root::Stdin) => return Some(Ok(Found::Stdin)),
                 Ok(Root::Path(path)) => {
                     let walk = WalkDir::new(path)
                         .follow_links(self.links == Links::Followed)
@@ -163,6 +170,9 @@ pub(crate) fn message_of(error: &io::Error) -> String {
 
 /// What a path on the command line stands for: itself where it is there, else what it matches as a glob.
 fn roots(path: PathBuf) -> Roots {
+    if path == Path::new(STDIN) {
+        return Box::new(std::iter::once(Ok(Root::Stdin)));
+    }
     let is_glob = |text: &&str| text.contains(['*', '?', '[']);
     let there = fs::symlink_metadata(&path).is_ok();
     match path.to_str().filter(is_glob).filter(|_| !there) {

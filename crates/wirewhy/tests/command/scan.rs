@@ -163,6 +163,45 @@ fn lists_and_globs_name_what_is_scanned() {
 }
 
 #[test]
+fn standard_input_is_a_capture_with_a_name_of_its_own() {
+    let bench = Bench::new();
+    let input = bench.capture("a.pcap", MIXED);
+    let args = ["scan", "-", "--format", "ndjson", "--all"];
+    let named = [&args[..], &["--name", "s3://bucket/a.pcap"]].concat();
+    let ran = bench.run_with_input(&named, &input);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let sources = |ran: &Ran| -> Vec<Json> {
+        let all = records(&ran.out).into_iter();
+        let mut sources: Vec<Json> = all
+            .filter_map(|mut record| record.get_mut("source").map(Json::take))
+            .collect();
+        sources.dedup();
+        sources
+    };
+    assert_eq!(sources(&ran), ["s3://bucket/a.pcap"]);
+    assert!(ran.out.contains("\"first_source\":\"s3://bucket/a.pcap\""));
+    assert_eq!(sources(&bench.run_with_input(&args, &input)), ["-"]);
+    let refused = |args: &[&str]| {
+        let ran = bench.run(&[&["scan"], args].concat());
+        assert_eq!(ran.status, Some(2), "{ran:?}");
+        ran.err
+    };
+    assert!(
+        refused(&["a.pcap", "--name", "b"]).contains("--name is for a capture on standard input")
+    );
+    assert!(refused(&["-", "-"]).contains("only once"));
+    assert!(refused(&["-", "--files-from", "-"]).contains("only once"));
+    assert!(refused(&["-", "--state", "s", "-o", "o"]).contains("cannot remember standard input"));
+    let empty = bench.file("empty", "");
+    let nothing = bench.run_with_input(&["scan", "-", "--name", "n"], &empty);
+    assert_eq!(nothing.status, Some(2));
+    let cut = bench.file("cut", &std::fs::read(&input).unwrap()[..100]);
+    let cut = bench.run_with_input(&["scan", "-", "--name", "n"], &cut);
+    assert_eq!(cut.status, Some(3), "{cut:?}");
+    assert!(cut.out.starts_with("n: "), "{cut:?}");
+}
+
+#[test]
 fn nothing_to_scan_is_said() {
     let bench = Bench::new();
     fs::create_dir(bench.path("in")).unwrap();
