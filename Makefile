@@ -22,6 +22,7 @@ test: setup
 lint: setup tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	cd crates/wirewhy-python && cargo fmt --check
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked
 
 # The gate, by hand and in CI.

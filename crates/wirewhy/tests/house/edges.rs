@@ -190,3 +190,16 @@ fn a_folder_is_a_package_and_versions_and_lints_are_the_workspaces() {
         }
     }
 }
+
+#[test]
+fn the_wheel_has_the_lints_and_the_version_of_the_workspace() {
+    let (ours, wheel) = (
+        manifest(Path::new("")),
+        manifest(Path::new("crates/wirewhy-python")),
+    );
+    for key in ["lints", "package"] {
+        assert_eq!(wheel["workspace"][key], ours["workspace"][key], "{key}");
+    }
+    let profile = |manifest: &Table| manifest["profile"]["release"].clone();
+    assert_eq!(profile(&wheel), profile(&ours));
+}

@@ -36,6 +36,7 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<PathBuf>) {
 fn is_built(folder: &Path) -> bool {
     folder.file_name().is_some_and(|name| name == "__pycache__")
         || folder == Path::new("target")
+        || folder == Path::new("crates/wirewhy-python/target")
         || (folder.starts_with("fuzz")
             && ["target", "corpus", "artifacts"]
                 .iter()
