@@ -22,7 +22,8 @@ test: setup
 lint: setup tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
-	cd crates/wirewhy-python && cargo fmt --check
+	cd crates/wirewhy-python && cargo fmt --check && \
+	    PYO3_NO_PYTHON=1 cargo clippy --locked --target-dir $(CURDIR)/target/python -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --locked
 
 # The gate, by hand and in CI.

@@ -1,12 +1,14 @@
 //! Some files analysed, one recording after the other.
 
 use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::RecordBatch;
 use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 use wirewhy::engine::{self, Crew, EngineOptions, Selection};
-use wirewhy_capture::{FileSequence, Filters, OpenError, OpenErrorKind, Opener, Recording, open};
+use wirewhy_capture::{FileSequence, Filters, OpenError, OpenErrorKind, Opener, Recording};
 use wirewhy_detect::{Judged, Severity, TrustStore};
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{
@@ -98,6 +100,8 @@ pub(crate) struct Job {
     options: EngineOptions,
     view: View,
     filters: Option<Filters>,
+    /// Set where nothing wants the results any more: reading ends then.
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
 /// Takes batches as they are full.
@@ -115,6 +119,7 @@ impl Job {
             options: options.engine()?,
             view: options.view(),
             filters,
+            stop: Arc::default(),
         };
         if strictness == Strictness::Raise
             && let Some(sequence) = job.sequences.next()
@@ -126,7 +131,7 @@ impl Job {
     }
 
     fn opener(&self) -> Opener {
-        self.source.opener().unwrap_or_else(|| Box::new(open))
+        self.source.opener(&self.stop)
     }
 
     /// Analyses all of them. Returns their digests.
@@ -139,7 +144,7 @@ impl Job {
             emit,
         };
         let mut left = None;
-        loop {
+        while !self.stop.load(Ordering::Relaxed) {
             let recording = match self.first.take() {
                 Some(recording) => recording,
                 None => {

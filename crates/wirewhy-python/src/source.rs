@@ -3,13 +3,15 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyFileNotFoundError, PyPermissionError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt};
 use wirewhy_capture::{
-    FileSequence, Joining, OpenError, OpenErrorKind, Opener, Reader, recordings, recordings_with,
+    FileSequence, Joining, OpenError, OpenErrorKind, Opener, Reader, open_until, recordings,
+    recordings_with,
 };
 
 /// The first read of a Python object asks for so much, each further one for twice as much up to the most: a look at the
@@ -44,21 +46,28 @@ impl Source {
             "always" => Joining::Always,
             _ => Joining::Recognised,
         };
-        match self.opener() {
-            None => recordings(&self.names, joining),
-            Some(mut open) => recordings_with(&self.names, joining, &mut *open),
-        }
+        let Some(open) = &self.open else {
+            return recordings(&self.names, joining);
+        };
+        let stop = Arc::default();
+        let mut opened = |path: &Path| opened(open, path, &stop);
+        recordings_with(&self.names, joining, &mut opened)
     }
 
-    /// Opens a file by Python; nothing where that is not wanted.
-    pub(crate) fn opener(&self) -> Option<Opener> {
-        let open = self.open.as_ref()?;
-        let open = Arc::new(Python::attach(|py| open.clone_ref(py)));
-        Some(Box::new(move |path| opened(&open, path)))
+    /// Opens a file, by Python where that is wanted. Once `stop` is set it ends.
+    pub(crate) fn opener(&self, stop: &Arc<AtomicBool>) -> Opener {
+        let stop = Arc::clone(stop);
+        match &self.open {
+            None => Box::new(move |path| open_until(path, &stop)),
+            Some(open) => {
+                let open = Python::attach(|py| open.clone_ref(py));
+                Box::new(move |path| opened(&open, path, &stop))
+            }
+        }
     }
 }
 
-fn opened(open: &Py<PyAny>, path: &Path) -> Result<Reader, OpenError> {
+fn opened(open: &Py<PyAny>, path: &Path, stop: &Arc<AtomicBool>) -> Result<Reader, OpenError> {
     let source = path.display().to_string();
     let object = Python::attach(|py| {
         let object = open.call1(py, (source.as_str(),));
@@ -67,7 +76,7 @@ fn opened(open: &Py<PyAny>, path: &Path) -> Result<Reader, OpenError> {
             kind: kind_of(py, &error),
         })
     })?;
-    Reader::new(Box::new(Object::new(object)), source)
+    Reader::new(Box::new(Object::new(object, Arc::clone(stop))), source)
 }
 
 fn kind_of(py: Python<'_>, error: &PyErr) -> OpenErrorKind {
@@ -87,12 +96,15 @@ struct Object {
     chunk: Vec<u8>,
     at: usize,
     next: usize,
+    /// Set when nothing is read any more.
+    stop: Arc<AtomicBool>,
 }
 
 impl Object {
-    fn new(object: Py<PyAny>) -> Object {
+    fn new(object: Py<PyAny>, stop: Arc<AtomicBool>) -> Object {
         Object {
             object,
+            stop,
             chunk: Vec::new(),
             at: 0,
             next: FIRST,
@@ -135,6 +147,9 @@ fn bytes_of<'py>(read: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
 
 impl Read for Object {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
         if self.at >= self.chunk.len() {
             self.fill()?;
         }

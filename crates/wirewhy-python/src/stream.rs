@@ -4,8 +4,9 @@
 //! memory does not grow with the capture.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use arrow_array::ffi::FFI_ArrowSchema;
@@ -91,6 +92,7 @@ pub(crate) fn of_batches(table: Table, batches: Vec<RecordBatch>) -> PyResult<St
 /// Begins the work in a thread of its own.
 pub(crate) fn spawn(mut job: Job, table: Table) -> PyResult<Stream> {
     let (sender, receiver) = sync_channel(WAITING);
+    let stop = Arc::clone(&job.stop);
     let work = move || {
         let send = |batch| send(&sender, Message::Batch(batch));
         let ended = job.run(&[table], &mut |_, batch| send(batch));
@@ -108,6 +110,7 @@ pub(crate) fn spawn(mut job: Job, table: Table) -> PyResult<Stream> {
     let reader = Incoming {
         schema: schema.clone(),
         messages: Some(receiver),
+        stop,
     };
     Ok(Stream {
         schema,
@@ -131,6 +134,13 @@ struct Incoming {
     schema: SchemaRef,
     /// Nothing once the last one came.
     messages: Option<Receiver<Message>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Incoming {

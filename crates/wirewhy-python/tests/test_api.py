@@ -151,6 +151,28 @@ class Api(unittest.TestCase):
         with self.assertRaisesRegex(OSError, "no route"):
             wirewhy.captures(self.one, open=lambda _: (_ for _ in ()).throw(RuntimeError("no route")))
 
+    def test_a_reader_that_leaves_ends_the_analysis(self):
+        closed = threading.Event()
+        content = Path(self.one).read_bytes()
+
+        class Endless:
+            def __init__(self):
+                self.first = True
+
+            def read(self, size):
+                if self.first:
+                    self.first = False
+                    return content
+                return content[24:]
+
+            def close(self):
+                closed.set()
+
+        stream = wirewhy.connections(["endless"], open=lambda _: Endless(), all=True)
+        reader = pyarrow.RecordBatchReader.from_stream(stream)
+        del reader, stream
+        self.assertTrue(closed.wait(60))
+
     def test_options_are_those_of_the_command(self):
         self.assertEqual(self.rows(wirewhy.connections(self.one, filter="port 1")), [])
         hidden = wirewhy.connections(self.one, ignore=["tcp.refused"])
