@@ -1,5 +1,6 @@
 //! Whether a certificate is for the name that was asked for (RFC 9525 section 6).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use wirewhy_protocol::{CertificateFacts, SubjectName};
@@ -61,12 +62,12 @@ pub(crate) fn names_of(facts: &CertificateFacts) -> Vec<String> {
     }
 }
 
-/// The name as it is compared: A-labels (RFC 5890), in lower case, without the root's dot.
-fn ascii(name: &str) -> String {
+/// The name as it is compared but for the case of its letters: A-labels (RFC 5890), without the root's dot.
+fn ascii(name: &str) -> Cow<'_, str> {
     let name = name.strip_suffix('.').unwrap_or(name);
     // A wildcard and an underscore are no host name to the library, and need no conversion.
     if name.is_ascii() {
-        return name.to_ascii_lowercase();
+        return name.into();
     }
     let (wildcard, rest) = match name.strip_prefix("*.") {
         Some(rest) => ("*.", rest),
@@ -74,15 +75,16 @@ fn ascii(name: &str) -> String {
     };
     idna::domain_to_ascii(rest)
         .map_or_else(|_| name.to_lowercase(), |rest| format!("{wildcard}{rest}"))
+        .into()
 }
 
 /// A wildcard stands for one whole label, the leftmost (RFC 9525 section 6.3).
 fn covers(pattern: &str, name: &str) -> bool {
     let Some(rest) = pattern.strip_prefix("*.") else {
-        return pattern == name;
+        return pattern.eq_ignore_ascii_case(name);
     };
     name.split_once('.')
-        .is_some_and(|(label, parent)| !label.is_empty() && parent == rest)
+        .is_some_and(|(label, parent)| !label.is_empty() && parent.eq_ignore_ascii_case(rest))
 }
 
 /// Whether a name is of the public name space: not of one that is reserved for private use, tests or documentation (RFC
@@ -110,7 +112,7 @@ pub(crate) fn is_public(name: &str) -> bool {
         "example.net",
         "example.org",
     ];
-    let name = ascii(name);
+    let name = ascii(name).to_ascii_lowercase();
     let is_under = |zone: &&str| {
         name.strip_suffix(*zone)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -138,7 +140,13 @@ mod tests {
     fn international_names_are_compared_as_a_labels() {
         assert_eq!(ascii("Bücher.example."), "xn--bcher-kva.example");
         assert_eq!(ascii("*.bücher.example"), "*.xn--bcher-kva.example");
-        assert_eq!(ascii("_dmarc.EXAMPLE"), "_dmarc.example");
+        assert!(covers(&ascii("_dmarc.EXAMPLE"), "_dmarc.example"));
+        assert!(covers(
+            &ascii("*.Bücher.Example"),
+            &ascii("a.bücher.example.")
+        ));
+        assert!(is_public("WWW.Wirewhy.ORG"));
+        assert!(!is_public("WWW.EXAMPLE.ORG"));
     }
 
     #[test]

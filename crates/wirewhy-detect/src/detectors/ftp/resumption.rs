@@ -26,11 +26,13 @@ const NEAR: wirewhy_flow::Interval = wirewhy_flow::Interval::from_secs(2);
 #[must_use]
 pub fn refused_unresumed(connection: &Connection) -> Option<Mark> {
     let tls = connection.app.as_deref()?.tls.as_deref()?;
-    let offered = tls.client_hello.as_deref()?.offers_resumption();
-    let whole = tls.is_established() && tls.resumed() == Some(false);
+    let hello = tls.client_hello.as_deref()?;
     let closed = connection.server.tcp.fin.is_some() || connection.server.tcp.counts.resets > 0;
     let unread = tls.secrets != wirewhy_protocol::Secrets::Used;
-    (!offered && whole && closed && unread && sent_nothing(tls)).then_some(connection.last)
+    let whole = || tls.is_established() && tls.resumed() == Some(false);
+    // What few connections show comes first.
+    let refused = closed && unread && sent_nothing(tls) && whole() && !hello.offers_resumption();
+    refused.then_some(connection.last)
 }
 
 /// Whether the server sent no data behind the handshake: of TLS 1.3 tickets, all of one length, and a close_notify at most.
@@ -45,6 +47,9 @@ fn sent_nothing(tls: &TlsFacts) -> bool {
         tls.server.sealed.iter().filter(|record| {
             record.mark.time >= finished.mark.time && record.length != CLOSE_NOTIFY
         });
+    if tls.server.application_data.count > 2 {
+        return false;
+    }
     let lengths: Vec<u16> = behind.map(|record| record.length).collect();
     let alike = lengths
         .windows(2)

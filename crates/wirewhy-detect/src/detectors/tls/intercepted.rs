@@ -103,6 +103,11 @@ pub(super) enum Signer {
 /// The signer of a certificate that by its issuer's name comes from a device that intercepts TLS.
 pub(super) fn signer(presented: &Presented<'_>) -> Option<Signer> {
     let name = presented.name.as_deref()?;
+    is_private(presented, name).then(|| signer_of(presented, name))?
+}
+
+/// The same of a certificate that a private authority signed.
+fn signer_of(presented: &Presented<'_>, name: &str) -> Option<Signer> {
     let issuer = presented.leaf.issuer.to_lowercase();
     let top = match &presented.public_path.end {
         PathEnd::UnknownRoot(name) | PathEnd::UnknownIssuer(name) => name.to_lowercase(),
@@ -110,11 +115,11 @@ pub(super) fn signer(presented: &Presented<'_>) -> Option<Signer> {
     };
     let is_named = |word: &str| issuer.contains(word) || top.contains(word);
     // A private authority's own words are enough for a name that is reserved for documentation, too.
-    let inspects = is_private(presented, name) && INSPECTS.iter().any(|word| is_named(word));
-    if inspects && name.contains('.') && !is_of_this_network(name) {
+    let elsewhere = name.contains('.') && !is_of_this_network(name);
+    if elsewhere && INSPECTS.iter().any(|word| is_named(word)) {
         return Some(Signer::Inspector);
     }
-    is_private_for_public(presented).then_some(())?;
+    is_for_public(presented, name).then_some(())?;
     let (_, product) = PRODUCTS.iter().find(|(word, _)| is_named(word))?;
     Some(Signer::Product(product))
 }
@@ -139,19 +144,21 @@ fn is_private(presented: &Presented<'_>, name: &str) -> bool {
         && match_name(presented.leaf, name) == NameMatch::Matches
 }
 
-/// The same for a name of the public name space, the owner's own authority and public ones of the past left out.
-fn is_private_for_public(presented: &Presented<'_>) -> bool {
-    presented.name.as_deref().is_some_and(|name| {
-        is_private(presented, name)
-            && is_public(name)
-            && !is_owners(&presented.leaf.issuer, name)
-            && !presented.is_of_public_authority()
-    })
+/// Whether the name that a private authority signed for is of the public name space, the owner's own authority and public ones
+/// of the past left out.
+fn is_for_public(presented: &Presented<'_>, name: &str) -> bool {
+    is_public(name)
+        && !is_owners(&presented.leaf.issuer, name)
+        && !presented.is_of_public_authority()
 }
 
 fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
-    let signer = signer(presented);
-    let unnamed = || is_private_for_public(presented) && !presented.may_have_been_public();
+    let name = presented.name.as_deref()?;
+    if !is_private(presented, name) {
+        return None;
+    }
+    let signer = signer_of(presented, name);
+    let unnamed = || is_for_public(presented, name) && !presented.may_have_been_public();
     if signer.is_none() && !unnamed() {
         return None;
     }
