@@ -5,9 +5,10 @@ use std::io::Cursor;
 
 use wirewhy_capture::Reader;
 use wirewhy_packet::{Decoder, Frame, LinkType, Timestamp};
+use wirewhy_protocol::quic_testing::TestTalk;
 use wirewhy_protocol::{
-    CaptureContext, Certificate, Conversation, Datagrams, KeyLog, Role, begins_with_dns,
-    begins_with_records, closing_notice, is_farewell, server_name,
+    CaptureContext, Certificate, Conversation, Datagrams, KeyLog, Mark, QuicTalk, QuicVersion,
+    Role, begins_with_dns, begins_with_records, closing_notice, is_farewell, server_name,
 };
 
 /// A target: its name, and what it runs.
@@ -20,6 +21,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("conversation", conversation),
     ("decryption", decryption),
     ("datagrams", datagrams),
+    ("quic", quic),
     ("certificate", certificate),
     ("keylog", keylog),
 ];
@@ -150,6 +152,53 @@ pub(crate) fn datagrams(data: &[u8]) {
         talk.observe(role, bytes, wire_len, frame, Timestamp(0), &mut context);
     }
     let _ = talk.facts();
+}
+
+/// Datagrams of a connection over QUIC: a byte of flags, one of length, and the bytes. What is in a packet is protected as its
+/// sender would, so that what is changed is read; some datagrams are as they are.
+pub(crate) fn quic(data: &[u8]) {
+    let version = match data.first() {
+        Some(0x80..) => QuicVersion::V2,
+        _ => QuicVersion::V1,
+    };
+    let mut packets = TestTalk::new(version, 1);
+    let begin = packets.initial(Role::Client, &[1], 1_200);
+    let mut context = CaptureContext::default();
+    let mut talk = QuicTalk::new(&begin).expect("an Initial packet");
+    let mut rest = data;
+    let mut frame = 0;
+    while let [flags, length, behind @ ..] = rest {
+        let length = (usize::from(*length) * 4).min(behind.len());
+        let (bytes, more) = behind.split_at(length);
+        rest = more;
+        frame += 1;
+        let role = if flags & 1 == 0 {
+            Role::Client
+        } else {
+            Role::Server
+        };
+        let datagram = match flags >> 1 & 7 {
+            0..=3 => packets.initial(role, bytes, 0),
+            4 => packets.retry(flags >> 4, bytes),
+            5 => [&packets.short(role, 9, 0), bytes].concat(),
+            _ => bytes.to_vec(),
+        };
+        let mark = Mark {
+            frame,
+            time: Timestamp(i64::try_from(frame).unwrap_or(0) * 1_000_000),
+        };
+        let wire_len = u32::try_from(datagram.len()).unwrap_or(0);
+        let _ = (
+            talk.sender(&datagram),
+            talk.is_beginning_of_other(&datagram),
+        );
+        talk.observe(role, &datagram, wire_len, mark, &mut context);
+        assert!(talk.kept() < 1 << 20 && talk.recorded() < 1 << 20);
+        assert!(talk.ids().len() <= 64);
+    }
+    let _ = (talk.facts(), talk.tls());
+    talk.give_up();
+    assert_eq!(talk.kept(), 0);
 }
 
 /// A certificate, and what looks at single payloads.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_packet::{Interval, Seq, Timestamp};
-use wirewhy_protocol::{AppFacts, Refusal, Transport};
+use wirewhy_protocol::{AppFacts, QuicFacts, Refusal, TlsStage, Transport};
 
 use crate::{
     Endpoint, EndpointState, EventKind, Events, Handshake, LookedUp, Mark, Side, Surroundings, Tcp,
@@ -349,6 +349,41 @@ impl Connection {
         Vantage::infer(self)
     }
 
+    /// What no other connection of the capture has: each transport counts its streams from 0, and several connections over
+    /// QUIC may share one.
+    #[must_use]
+    pub fn identity(&self) -> (Transport, u32, u64) {
+        (self.transport, self.stream, self.first.frame)
+    }
+
+    /// What was seen of QUIC; `None` where it is no connection over QUIC.
+    #[must_use]
+    pub fn quic(&self) -> Option<&QuicFacts> {
+        self.app.as_deref()?.quic.as_deref()
+    }
+
+    /// The word for what carries it: `tcp`, `quic`, or `udp` where something else than QUIC is read.
+    #[must_use]
+    pub fn transport_name(&self) -> &'static str {
+        match self.quic() {
+            Some(_) => "quic",
+            None => self.transport.name(),
+        }
+    }
+
+    fn quic_stage(&self) -> Option<Stage> {
+        let quic = self.quic()?;
+        let stage = self.app.as_deref()?.tls.as_deref()?.stage();
+        if stage < TlsStage::Established {
+            return Some(Stage::Handshake(stage));
+        }
+        Some(match quic.closes.is_empty() {
+            false => Stage::Closing,
+            true if quic.server.one_rtt.count > 0 => Stage::ResponseStarted,
+            true => Stage::RequestSent,
+        })
+    }
+
     /// How far the conversation got.
     #[must_use]
     pub fn stage(&self) -> Stage {
@@ -369,8 +404,10 @@ pub enum Stage {
     RequestSent,
     /// Both sides sent payload.
     ResponseStarted,
-    /// At least one FIN was sent.
+    /// At least one FIN was sent; over QUIC a CONNECTION_CLOSE behind the handshake.
     Closing,
+    /// Over QUIC, whose handshake is that of TLS: as far as that got.
+    Handshake(TlsStage),
 }
 
 impl Stage {
@@ -381,6 +418,9 @@ impl Stage {
             tcp: Tcp { handshake, .. },
             ..
         } = connection;
+        if let Some(stage) = connection.quic_stage() {
+            return stage;
+        }
         if client.tcp.fin.is_some() || server.tcp.fin.is_some() {
             return Stage::Closing;
         }
@@ -406,6 +446,7 @@ impl Stage {
             Stage::RequestSent => "request-sent",
             Stage::ResponseStarted => "response-started",
             Stage::Closing => "closing",
+            Stage::Handshake(stage) => stage.name(),
         }
     }
 }

@@ -80,6 +80,15 @@ pub enum EventKind {
     Reset(Box<Reset>),
     /// An ICMP error that quotes this connection.
     Icmp(Box<Icmp>),
+    /// Over QUIC: the first packet of a side from another address or port (RFC 9000 section 9).
+    Moved {
+        /// Where it is now.
+        address: IpAddr,
+        /// Its port there.
+        port: u16,
+        /// Whether only the port has changed, as a NAT does that forgot it.
+        only_port: bool,
+    },
     /// The peer acknowledged bytes the capture never saw.
     Unseen {
         /// How many.

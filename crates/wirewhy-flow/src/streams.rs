@@ -208,6 +208,14 @@ impl Streams {
         }
     }
 
+    /// Marks a pair as released whose stream has this value attached.
+    pub(crate) fn release(&mut self, pair: &Pair, value: u32) {
+        let attached = self.find(pair).and_then(|located| located.attached);
+        if attached == Some(value) {
+            self.attach(pair, Some(RELEASED));
+        }
+    }
+
     /// The same for the stream just found, as long as nothing was forgotten since.
     pub(crate) fn attach_located(&mut self, located: &Located, value: Option<u32>) {
         let entry = match located.place {

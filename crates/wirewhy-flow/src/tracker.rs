@@ -18,6 +18,7 @@ use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
 use self::alone::{LoneSyn, LoneSyns};
 use self::brief::{Kept, Unbrief};
+use self::datagrams::QuicIds;
 use self::lookups::ends_of;
 use self::memory::Accounts;
 use self::retire::{class_of, quiet_of};
@@ -75,6 +76,8 @@ impl Default for Bounds {
 /// What became of one packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Observed {
+    /// What carries the stream.
+    pub transport: wirewhy_protocol::Transport,
     /// The stream it belongs to.
     pub stream: u32,
     /// Whether it is a copy of a frame recorded before.
@@ -140,6 +143,8 @@ pub struct Tracker {
     datagram_streams: Streams,
     /// What is read over UDP, if anything is.
     datagram_protocols: Option<DatagramProtocols>,
+    /// The connection ids of connections over QUIC.
+    quic_ids: QuicIds,
     slots: Vec<Slot>,
     free: Vec<u32>,
     expiry: Expiry,
@@ -203,6 +208,7 @@ impl Tracker {
             datagram_streams: Streams::new(),
             datagram_protocols: Some(DatagramProtocols::default())
                 .filter(|protocols| !protocols.is_empty()),
+            quic_ids: QuicIds::default(),
             slots: Vec::new(),
             free: Vec::new(),
             expiry: Expiry::default(),
@@ -251,7 +257,8 @@ impl Tracker {
         self.streams.remembered() + self.datagram_streams.remembered()
     }
 
-    /// Takes in one packet; hands connections that are over to `sink`. Returns what became of it if it was TCP.
+    /// Takes in one packet; hands connections that are over to `sink`. Returns what became of it if it was TCP, or of a
+    /// conversation over UDP that is followed.
     pub fn observe(
         &mut self,
         packet: &Packet<'_>,
@@ -275,8 +282,7 @@ impl Tracker {
             }
             Transport::Udp(udp) => {
                 self.lookups.observe(packet, ip, udp, self.now);
-                self.observe_datagram(packet, ip, udp, sink);
-                None
+                self.observe_datagram(packet, ip, udp, sink)
             }
             Transport::Fragment(piece) => {
                 self.lookups.observe_fragment(packet, ip, piece);
@@ -405,7 +411,11 @@ impl Tracker {
                 false
             }
         };
-        Observed { stream, is_copy }
+        Observed {
+            transport: wirewhy_protocol::Transport::Tcp,
+            stream,
+            is_copy,
+        }
     }
 
     fn open(
@@ -604,15 +614,13 @@ impl Tracker {
         let Some(connection) = self.vacate(slot, ended) else {
             return;
         };
-        let pair = Pair {
-            source: (connection.client.address, connection.client.port),
-            destination: (connection.server.address, connection.server.port),
-        };
-        let streams = match connection.transport {
-            wirewhy_protocol::Transport::Tcp => &mut self.streams,
-            wirewhy_protocol::Transport::Udp => &mut self.datagram_streams,
-        };
-        streams.attach(&pair, Some(RELEASED));
+        if connection.transport == wirewhy_protocol::Transport::Tcp {
+            let pair = Pair {
+                source: (connection.client.address, connection.client.port),
+                destination: (connection.server.address, connection.server.port),
+            };
+            self.streams.attach(&pair, Some(RELEASED));
+        }
         sink(connection);
     }
 
@@ -639,7 +647,11 @@ impl Tracker {
                 self.accounts.close(live.memory());
                 Some(self.hand_over(live, ended))
             }
-            Occupant::Datagrams(live) => Some(self.hand_over_datagrams(live.finish(), ended)),
+            Occupant::Datagrams(live) => {
+                self.accounts.close(live.memory());
+                self.forget_datagrams(&live, slot);
+                Some(self.hand_over_datagrams(live.finish(), ended))
+            }
             Occupant::None => None,
         }
     }

@@ -6,7 +6,8 @@ use crate::CaptureContext;
 use crate::facts::AppFacts;
 use crate::parser::{Parser, Position};
 use crate::protocol::{Protocol, Reading};
-use crate::registry::{PROTOCOLS, Recognised, recognise};
+use crate::quic::QuicTalk;
+use crate::registry::{OVER_UDP, Recognised, recognise};
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Input, Mark, Opening, Role, Step, Transport, Unreadable};
 
@@ -18,7 +19,14 @@ use crate::types::{AppProtocol, Input, Mark, Opening, Role, Step, Transport, Unr
 pub struct Datagrams {
     protocols: DatagramProtocols,
     ends: [End; 2],
-    reading: Option<Box<State>>,
+    reading: Option<Reader>,
+}
+
+/// What reads the datagrams.
+#[derive(Clone, Debug)]
+enum Reader {
+    Parser(Box<State>),
+    Quic(Box<QuicTalk>),
 }
 
 /// One end.
@@ -44,7 +52,7 @@ pub struct DatagramProtocols(&'static [&'static Protocol]);
 impl Default for DatagramProtocols {
     /// All that are registered.
     fn default() -> DatagramProtocols {
-        DatagramProtocols(&PROTOCOLS)
+        DatagramProtocols(&OVER_UDP)
     }
 }
 
@@ -121,28 +129,49 @@ impl Datagrams {
             end.protocol = found.id();
             if self.reading.is_none()
                 && let Recognised::As(protocol) = found
-                && let Reading::Parser(parser) = protocol.reading
             {
-                self.reading = Some(Box::new(State {
-                    parser: parser(),
-                    shared: SharedState::default(),
-                    unreadable: None,
-                }));
+                self.reading = match protocol.reading {
+                    Reading::Parser(parser) => Some(Reader::Parser(Box::new(State {
+                        parser: parser(),
+                        shared: SharedState::default(),
+                        unreadable: None,
+                    }))),
+                    Reading::Quic => QuicTalk::new(bytes).map(Box::new).map(Reader::Quic),
+                    _ => None,
+                };
             }
         }
-        if let Some(state) = self.reading.as_deref_mut()
-            && state.unreadable.is_none()
-            && length > 0
-        {
-            let input = Input {
-                at,
-                bytes,
-                mark,
-                role: from,
-            };
-            state.shared.lend(context);
-            state.read(input, length > captured);
-            state.shared.lend(context);
+        match &mut self.reading {
+            Some(Reader::Quic(talk)) => talk.observe(from, bytes, wire_len, mark, context),
+            Some(Reader::Parser(state)) if state.unreadable.is_none() && length > 0 => {
+                let input = Input {
+                    at,
+                    bytes,
+                    mark,
+                    role: from,
+                };
+                state.shared.lend(context);
+                state.read(input, length > captured);
+                state.shared.lend(context);
+            }
+            _ => {}
+        }
+    }
+
+    /// The connection over QUIC that it is; `None` where it is none.
+    #[must_use]
+    pub fn quic(&self) -> Option<&QuicTalk> {
+        match &self.reading {
+            Some(Reader::Quic(talk)) => Some(talk),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn quic_mut(&mut self) -> Option<&mut QuicTalk> {
+        match &mut self.reading {
+            Some(Reader::Quic(talk)) => Some(talk),
+            _ => None,
         }
     }
 
@@ -150,7 +179,8 @@ impl Datagrams {
     #[must_use]
     pub fn wants(&self) -> bool {
         match &self.reading {
-            Some(state) => state.unreadable.is_none(),
+            Some(Reader::Parser(state)) => state.unreadable.is_none(),
+            Some(Reader::Quic(_)) => true,
             None => self.ends.iter().any(|end| end.protocol.is_none()),
         }
     }
@@ -167,7 +197,7 @@ impl Datagrams {
             };
             side.begins_with_text = end.opening.is_text();
             side.protocol = end.protocol;
-            if let Some(state) = self.reading.as_deref() {
+            if let Some(Reader::Parser(state)) = &self.reading {
                 let position = Position {
                     role,
                     upto: end.sent,
@@ -179,6 +209,13 @@ impl Datagrams {
                 side.framing = state.parser.framing(position, &state.shared);
                 state.parser.report(position, &mut facts);
             }
+        }
+        if let Some(Reader::Quic(talk)) = &self.reading {
+            let of_quic = |sent: u64| (sent > 0).then_some(AppProtocol::Quic);
+            facts.client.protocol = of_quic(client.sent);
+            facts.server.protocol = of_quic(server.sent);
+            facts.quic = Some(Box::new(talk.facts()));
+            facts.tls = Some(Box::new(talk.tls()));
         }
         facts
     }

@@ -39,6 +39,7 @@ mod http_trouble;
 mod out_of_order;
 mod parser;
 mod protocol;
+mod quic;
 #[cfg(any(test, feature = "testing"))]
 mod quiz;
 mod reader;
@@ -81,6 +82,13 @@ pub use http_trouble::{
 pub use http1::{Said, begins_with_request, plain_talk};
 pub use http2_facts::{
     GoAway, GrpcErrors, GrpcStatus, Http2Error, Http2Facts, Refused, StreamResets,
+};
+#[cfg(any(test, feature = "testing"))]
+pub use quic::testing as quic_testing;
+pub use quic::{
+    Amplification, CloseCode, ConnectionId, HelloSent, Negotiated, PacketKind, PacketTally,
+    QuicClose, QuicDestination, QuicFacts, QuicSide, QuicTalk, QuicVersion, Sent, SincePause,
+    SpinRoundTrip, StatelessReset, TransportParameters, Unanswered,
 };
 pub use records::{begins_with_records, hello_of};
 pub use session::{Refusal, closing_notice};

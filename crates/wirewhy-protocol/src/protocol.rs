@@ -20,7 +20,8 @@ pub(crate) struct Protocol {
 impl Protocol {
     /// Whether a parser reads it over UDP.
     pub(crate) fn reads_datagrams(&self) -> bool {
-        self.transports.contains(&Transport::Udp) && matches!(self.reading, Reading::Parser(_))
+        self.transports.contains(&Transport::Udp)
+            && matches!(self.reading, Reading::Parser(_) | Reading::Quic)
     }
 }
 
@@ -38,6 +39,8 @@ pub(crate) enum Reading {
     Http1,
     /// By the parser of TLS records, over TCP alone.
     Tls,
+    /// As connections over QUIC, over UDP alone.
+    Quic,
     /// As plaintext that may change to TLS.
     StartTls(Dialect),
 }

@@ -21,7 +21,7 @@ impl Reader {
             Reading::Http1 => Some(Reader::Http1(http1::Reader::default())),
             Reading::Tls => Some(Reader::Tls(records::Reader::default())),
             Reading::Parser(parser) => Some(Reader::Other(parser())),
-            Reading::StartTls(_) => None,
+            Reading::StartTls(_) | Reading::Quic => None,
         }
     }
 }

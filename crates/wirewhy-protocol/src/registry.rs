@@ -4,6 +4,7 @@ use crate::dns::DNS;
 use crate::http1::{HTTP1_REQUEST, HTTP1_RESPONSE};
 use crate::http2::{HTTP2_PREFACE, HTTP2_SETTINGS};
 use crate::protocol::Protocol;
+use crate::quic::QUIC;
 use crate::records::TLS;
 use crate::session::amqp::AMQP;
 use crate::session::mqtt::MQTT;
@@ -23,7 +24,7 @@ use crate::upgrade::tds_tls::TLS_IN_TDS;
 use crate::upgrade::xmpp::XMPP;
 
 /// All protocols. Where first bytes fit several, the first one counts, so what proves less comes later.
-pub(crate) static PROTOCOLS: [&Protocol; 28] = [
+pub(crate) static PROTOCOLS: [&Protocol; 29] = [
     &TLS,
     &HTTP1_REQUEST,
     &HTTP1_RESPONSE,
@@ -51,9 +52,13 @@ pub(crate) static PROTOCOLS: [&Protocol; 28] = [
     &AMQP,
     &MQTT,
     &DNS,
+    &QUIC,
     // The first byte of its greeting is the lowest of a length: any.
     &MYSQL,
 ];
+
+/// Those of them that are read over UDP.
+pub(crate) static OVER_UDP: [&Protocol; 1] = [&QUIC];
 
 /// What first bytes are.
 #[derive(Clone, Copy, Debug)]

@@ -110,6 +110,8 @@ pub enum AppProtocol {
     ProxyProtocol,
     /// A DNS message behind its length.
     Dns,
+    /// A client's first Initial packet of QUIC.
+    Quic,
     /// None of these.
     Unknown,
 }

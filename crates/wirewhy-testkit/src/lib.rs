@@ -68,6 +68,7 @@
 //! for the number of bytes quoted from its IP header on, and the IP header fields.
 
 mod build;
+mod datagram;
 mod dns;
 mod options;
 mod parse;
@@ -75,6 +76,7 @@ mod random;
 mod wire;
 mod words;
 
+pub use datagram::{at_millis, icmp_frame, udp_frame};
 pub use random::Random;
 
 use wirewhy_packet::{Frame, LinkType, Timestamp};

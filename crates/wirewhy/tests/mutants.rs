@@ -118,6 +118,7 @@ mod mutants {
             talks.sort();
             for ((_, is_udp), talk) in talks.into_iter().take(40) {
                 if is_udp {
+                    seeds.entry("quic").or_default().push(talk.clone());
                     seeds.entry("datagrams").or_default().push(talk);
                     continue;
                 }

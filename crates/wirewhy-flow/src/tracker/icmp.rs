@@ -64,9 +64,8 @@ impl Tracker {
             .located
             .and_then(|located| located.attached)
             .filter(|slot| *slot != RELEASED);
-        let low = quote.pair.source_is_low();
         let Some((slot, (from, connection))) =
-            slot.and_then(|slot| Some((slot, self.sender_in(slot, low)?)))
+            slot.and_then(|slot| Some((slot, self.sender_in(slot, &quote.pair)?)))
         else {
             let is_tcp = quote.transport == Transport::Tcp;
             self.tally.stray_icmp_errors += u64::from(is_tcp);
@@ -99,12 +98,14 @@ impl Tracker {
         self.touch(slot);
     }
 
-    /// The connection in a slot, and the side of it that sends where the source of a packet is the lower end.
-    fn sender_in(&mut self, slot: u32, source_is_low: bool) -> Option<(Side, &mut Connection)> {
+    /// The connection in a slot, and the side of it that sends between these ends.
+    fn sender_in(&mut self, slot: u32, pair: &Pair) -> Option<(Side, &mut Connection)> {
         self.grow(slot);
         match &mut self.occupant(slot)?.occupant {
-            Occupant::Connection(live) => Some((live.sender(source_is_low), &mut live.connection)),
-            Occupant::Datagrams(live) => Some((live.sender(source_is_low), &mut live.connection)),
+            Occupant::Connection(live) => {
+                Some((live.sender(pair.source_is_low()), &mut live.connection))
+            }
+            Occupant::Datagrams(live) => Some((live.sender(pair), &mut live.connection)),
             Occupant::Syn(_) | Occupant::Brief(_) | Occupant::None => None,
         }
     }

@@ -52,6 +52,43 @@ impl Accounts {
     }
 }
 
+impl Occupant {
+    /// What it was found to take before, and takes now; `None` of what takes no more than every one does.
+    fn weigh(&mut self) -> Option<(Memory, Memory)> {
+        match self {
+            Occupant::Connection(live) => Some(live.weigh()),
+            Occupant::Datagrams(live) => Some(live.weigh()),
+            Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => None,
+        }
+    }
+
+    /// Notes that it keeps payload that waits; false where that was known.
+    fn begins_to_keep(&mut self) -> bool {
+        match self {
+            Occupant::Connection(live) if !live.is_keeper() => live.set_keeper(true),
+            Occupant::Datagrams(live) if !live.is_keeper() => live.set_keeper(true),
+            _ => return false,
+        }
+        true
+    }
+
+    fn ends_to_keep(&mut self) {
+        match self {
+            Occupant::Connection(live) => live.set_keeper(false),
+            Occupant::Datagrams(live) => live.set_keeper(false),
+            Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => {}
+        }
+    }
+
+    fn give_up_unread(&mut self) {
+        match self {
+            Occupant::Connection(live) => live.give_up_unread(),
+            Occupant::Datagrams(live) => live.give_up_unread(),
+            Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => {}
+        }
+    }
+}
+
 impl Tracker {
     /// Bytes of memory in the connections that are followed, within a few of the truth.
     #[must_use]
@@ -70,19 +107,21 @@ impl Tracker {
     /// Finds out what the connection in a slot takes by now, and keeps all of them to the bound.
     #[inline(never)]
     pub(super) fn account(&mut self, slot: u32) {
+        let place = self
+            .slots
+            .get_mut(usize::try_from(slot).unwrap_or(usize::MAX));
         let Some(Slot {
             generation,
-            occupant: Occupant::Connection(live),
-        }) = self
-            .slots
-            .get_mut(usize::try_from(slot).unwrap_or(usize::MAX))
+            occupant,
+        }) = place
         else {
             return;
         };
-        let (before, now) = live.weigh();
+        let Some((before, now)) = occupant.weigh() else {
+            return;
+        };
         self.accounts.replace(before, now);
-        if now.unread > 0 && !live.is_keeper() {
-            live.set_keeper(true);
+        if now.unread > 0 && occupant.begins_to_keep() {
             let generation = *generation;
             self.accounts.keepers.push_back(Handle { slot, generation });
             self.tidy_keepers();
@@ -106,13 +145,12 @@ impl Tracker {
             let Some(place) = place.filter(|place| place.generation == handle.generation) else {
                 continue;
             };
-            let Occupant::Connection(live) = &mut place.occupant else {
+            let Some((before, now)) = place.occupant.weigh() else {
                 continue;
             };
-            let (before, now) = live.weigh();
             self.accounts.replace(before, now);
             if now.unread == 0 {
-                live.set_keeper(false);
+                place.occupant.ends_to_keep();
                 continue;
             }
             if now.unread < share && chances > 0 {
@@ -120,9 +158,10 @@ impl Tracker {
                 self.accounts.keepers.push_back(handle);
                 continue;
             }
-            live.give_up_unread();
-            let (before, now) = live.weigh();
-            self.accounts.replace(before, now);
+            place.occupant.give_up_unread();
+            if let Some((before, now)) = place.occupant.weigh() {
+                self.accounts.replace(before, now);
+            }
             self.tally.unread += 1;
         }
         if self.is_over_memory() {

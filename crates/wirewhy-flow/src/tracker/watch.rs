@@ -7,6 +7,8 @@ use std::collections::BinaryHeap;
 
 use wirewhy_packet::{Interval, Timestamp};
 
+use wirewhy_protocol::QuicTalk;
+
 use super::{Occupant, Tracker};
 use crate::expiry::Handle;
 use crate::{Connection, Ended, Endpoint, EndpointState};
@@ -194,7 +196,10 @@ impl Tracker {
             Occupant::None | Occupant::Brief(_) => return false,
             Occupant::Syn(_) => 0,
             Occupant::Connection(live) => telling(&live.connection, live.listens()),
-            Occupant::Datagrams(live) => telling(&live.connection, live.listens()),
+            Occupant::Datagrams(live) => {
+                let of_quic = live.quic().map_or(0, QuicTalk::telling);
+                telling(&live.connection, live.listens()) ^ of_quic
+            }
         };
         let watch = self.watch.as_mut();
         let Some(seen) = watch.and_then(|watch| watch.seen(handle.slot)) else {

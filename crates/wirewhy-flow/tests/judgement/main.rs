@@ -9,6 +9,7 @@ mod memory;
 mod opening;
 mod order;
 mod probes;
+mod quic;
 mod traces;
 mod tracker;
 mod vantage;

@@ -326,13 +326,19 @@ impl TlsFacts {
         let (client, server) = (&self.client, &self.server);
         let mut carried = client.application_data.count + server.application_data.count > 0;
         let mut both = client.finished.is_some() && server.finished.is_some();
-        if self.is_1_3() {
+        let is_quic = self.is_quic();
+        if self.is_1_3() && !is_quic {
             if self.secrets != Secrets::Used || client.likely_finished.is_some() {
                 return self.stage_by_size();
             }
             // The client's comes last, and a server may send data before it.
             both = client.finished.is_some();
             carried &= both || client.application_data.count > 0;
+        }
+        if is_quic {
+            // Nothing follows the server's flight before the client has verified it.
+            both = client.finished.is_some();
+            carried &= both;
         }
         if carried {
             return TlsStage::ApplicationData;
@@ -347,8 +353,10 @@ impl TlsFacts {
         let changed = self.server.change_cipher_spec.is_some()
             && self.server_hello.is_some()
             && !self.is_1_3();
-        let flight =
-            self.server.finished.is_some() || changed || self.server.sent(SERVER_HELLO_DONE);
+        let flight = self.server.finished.is_some()
+            || changed
+            || self.server.sent(SERVER_HELLO_DONE)
+            || is_quic && self.server.sealed_count > 0;
         match flight {
             true => TlsStage::ServerFlight,
             false => self.stage_of_hellos(),
@@ -377,6 +385,14 @@ impl TlsFacts {
         } else {
             TlsStage::Begun
         }
+    }
+
+    /// Whether QUIC carries it.
+    #[must_use]
+    pub fn is_quic(&self) -> bool {
+        self.client_hello
+            .as_ref()
+            .is_some_and(|hello| hello.is_quic)
     }
 
     /// Whether both sides have finished their handshake, by the same rules.

@@ -55,7 +55,8 @@ pub(super) fn ja4(hello: &ClientHello) -> String {
         third.push_str(&schemes);
     }
     format!(
-        "t{}{}{:02}{:02}{}_{}_{}",
+        "{}{}{}{:02}{:02}{}_{}_{}",
+        if hello.is_quic { 'q' } else { 't' },
         version(hello),
         if named { 'd' } else { 'i' },
         suites.len().min(99),

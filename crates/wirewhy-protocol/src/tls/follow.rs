@@ -22,6 +22,9 @@ const HEARTBEAT: ContentType = ContentType(24);
 
 const COOKIE: ExtensionType = ExtensionType(44);
 
+/// The level of an alert that ends a connection.
+const FATAL: u8 = 2;
+
 /// An alert is two bytes, and with its protection always more.
 const ALERT_LENGTH: u16 = 2;
 
@@ -77,6 +80,10 @@ pub(crate) struct Follow {
     opener: Opener,
     /// Application data that were decrypted and not yet taken.
     decrypted: Vec<Decrypted>,
+    /// QUIC carries the messages.
+    is_quic: bool,
+    /// The transport parameters of a server over QUIC.
+    quic_parameters: Option<Box<[u8]>>,
 }
 
 /// Where one direction stands.
@@ -222,6 +229,43 @@ impl Follow {
             }
             _ => self.sealed(role, record, mark),
         }
+    }
+
+    /// The next bytes of the handshake messages of a side, where no records carry them (RFC 9001 section 4.1.3).
+    pub(crate) fn crypto(
+        &mut self,
+        role: Role,
+        bytes: &[u8],
+        mark: Mark,
+        context: &mut CaptureContext,
+    ) {
+        self.is_quic = true;
+        let progress = self.progress(role);
+        progress.begun = true;
+        progress.transcript.record(ProtocolVersion::TLS1_2.0);
+        self.handshake(role, bytes, mark, context);
+    }
+
+    /// A fatal alert that a connection over QUIC was closed with (RFC 9001 section 4.8).
+    pub(crate) fn close_with(
+        &mut self,
+        role: Role,
+        description: AlertDescription,
+        seen: AlertSeen,
+        mark: Mark,
+    ) {
+        self.alert(role, mark, seen, Some(FATAL), Some(description));
+    }
+
+    /// The first hellos of both sides.
+    pub(crate) fn hellos(&self) -> Option<(&ClientHello, Option<&ServerHello>)> {
+        let client = self.facts.client_hello.as_deref()?;
+        Some((client, self.facts.server_hello.as_deref()))
+    }
+
+    /// The transport parameters of a server over QUIC, where they could be read.
+    pub(crate) fn quic_parameters(&self) -> Option<&[u8]> {
+        self.quic_parameters.as_deref()
     }
 
     /// Whether there are application data that were decrypted and not yet taken.
@@ -485,9 +529,10 @@ impl Follow {
                 self.facts.certificate_request = request.or(self.facts.certificate_request.take());
             }
             (Role::Server, kind::ENCRYPTED_EXTENSIONS) => {
-                if let Some((alpn, early_data)) = messages::encrypted_extensions(body) {
-                    self.facts.alpn = alpn;
-                    self.facts.early_data_accepted = Some(early_data);
+                if let Some(found) = messages::encrypted_extensions(body) {
+                    self.facts.alpn = found.alpn;
+                    self.facts.early_data_accepted = Some(found.takes_early_data);
+                    self.quic_parameters = found.quic_parameters;
                 }
             }
             // In the clear only where nothing is encrypted, or decrypted.
@@ -525,6 +570,7 @@ impl Follow {
             is_ssl2,
             records: whole.records,
             raw: whole.body.into(),
+            is_quic: self.is_quic,
         };
         if self.facts.client_hello.is_none() {
             self.facts.client_hello = Some(Box::new(hello));

@@ -22,6 +22,8 @@ pub struct ClientHello {
     /// The message as it was on the wire, handshake header left out. In the format of SSL 2.0 it begins after the message
     /// type, with the version: neither the record's length nor the type's byte is in it.
     pub raw: Box<[u8]>,
+    /// It came in CRYPTO frames of QUIC (RFC 9001 section 4): there were no records.
+    pub is_quic: bool,
 }
 
 /// A ServerHello (RFC 8446 section 4.1.3).

@@ -20,6 +20,8 @@ const SIGNATURE_ALGORITHMS: ExtensionType = ExtensionType(13);
 const STATUS_REQUEST: ExtensionType = ExtensionType(5);
 const ALPN: ExtensionType = ExtensionType(16);
 const EARLY_DATA: ExtensionType = ExtensionType(42);
+/// RFC 9001 section 8.2, and the drafts before it.
+const QUIC_PARAMETERS: [ExtensionType; 2] = [ExtensionType(0x39), ExtensionType(0xffa5)];
 const CERTIFICATE_AUTHORITIES: ExtensionType = ExtensionType(47);
 
 /// A chain, and the OCSP response stapled to its first certificate.
@@ -181,13 +183,28 @@ pub(super) fn prime_bits(mut body: &[u8], suite: CipherSuite) -> Option<u32> {
     Some(whole + u8::BITS - first.leading_zeros())
 }
 
-/// What EncryptedExtensions (RFC 8446 section 4.3.1) say: the application protocol, and whether early data was taken.
-pub(super) fn encrypted_extensions(mut body: &[u8]) -> Option<(Option<Box<[u8]>>, bool)> {
+/// What EncryptedExtensions (RFC 8446 section 4.3.1) say.
+pub(super) struct EncryptedExtensions {
+    /// The application protocol that was chosen.
+    pub(super) alpn: Option<Box<[u8]>>,
+    pub(super) takes_early_data: bool,
+    pub(super) quic_parameters: Option<Box<[u8]>>,
+}
+
+/// Reads EncryptedExtensions; `None` where they are not whole.
+pub(super) fn encrypted_extensions(mut body: &[u8]) -> Option<EncryptedExtensions> {
     let extensions = extensions(&mut body)?;
     let protocol = extensions
         .find(ALPN)
         .and_then(|mut list| wire::vector8(&mut wire::vector16(&mut list)?).map(Box::from));
-    Some((protocol, extensions.find(EARLY_DATA).is_some()))
+    let parameters = QUIC_PARAMETERS
+        .into_iter()
+        .find_map(|kind| extensions.find(kind));
+    Some(EncryptedExtensions {
+        alpn: protocol,
+        takes_early_data: extensions.find(EARLY_DATA).is_some(),
+        quic_parameters: parameters.map(Box::from),
+    })
 }
 
 /// Splits a vector of extensions off.

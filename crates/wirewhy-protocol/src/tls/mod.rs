@@ -12,6 +12,7 @@ mod open;
 mod secrets;
 mod wire;
 
+pub(crate) use decrypt::{Aead, Cipher, Hash, Suite};
 pub use decrypt::{Decryptor, Opened, Sender, Settled};
 pub use facts::{
     Alert, AlertSeen, CertificateRequest, Certificates, Incomplete, Message, MessageKind,

@@ -49,6 +49,7 @@ fn client_hello(name: &str, alpn: &str) -> ClientHello {
         mark: at(4),
         record_version: ProtocolVersion::TLS1_0,
         is_ssl2: false,
+        is_quic: false,
         records: 1,
         raw: [head, with_len(&extensions.concat())].concat().into(),
     }

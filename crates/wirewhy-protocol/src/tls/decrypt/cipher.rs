@@ -31,7 +31,7 @@ impl Aead {
     }
 
     /// The plaintext; `None` where the tag is not right.
-    pub(super) fn open(
+    pub(crate) fn open(
         self,
         key: &[u8],
         nonce: &[u8; 12],

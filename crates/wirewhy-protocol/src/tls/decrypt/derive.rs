@@ -9,7 +9,7 @@ use sha2::{Sha256, Sha384};
 
 /// A hash of the key derivation, or of a MAC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Hash {
+pub(crate) enum Hash {
     Md5,
     Sha1,
     Sha256,
@@ -18,7 +18,7 @@ pub(super) enum Hash {
 
 impl Hash {
     /// Its output in bytes.
-    pub(super) fn length(self) -> usize {
+    pub(crate) fn length(self) -> usize {
         match self {
             Hash::Md5 => 16,
             Hash::Sha1 => 20,
@@ -38,7 +38,7 @@ impl Hash {
     }
 
     /// HKDF-Expand-Label with an empty context.
-    pub(super) fn expand_label(
+    pub(crate) fn expand_label(
         self,
         secret: &[u8],
         label: &[u8],

@@ -7,8 +7,9 @@ mod suite;
 use std::fmt;
 
 use self::cipher::BLOCK;
-use self::derive::{Hash, Prf};
-use self::suite::{Aead, Cipher, Suite};
+pub(crate) use self::derive::Hash;
+use self::derive::Prf;
+pub(crate) use self::suite::{Aead, Cipher, Suite};
 use super::{CipherSuite, ContentType, ProtocolVersion};
 
 /// Opens the protected records of one direction, in order.

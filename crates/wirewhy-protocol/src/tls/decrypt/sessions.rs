@@ -53,6 +53,7 @@ impl Session {
             mark: Mark::default(),
             record_version: ProtocolVersion::TLS1_0,
             is_ssl2: false,
+            is_quic: false,
             records: 1,
             raw: self.client[0].body[4..].into(),
         }

@@ -9,18 +9,18 @@ use crate::tls::{CipherSuite, ProtocolVersion};
 
 /// What protects the records of a cipher suite.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Suite {
-    pub(super) cipher: Cipher,
+pub(crate) struct Suite {
+    pub(crate) cipher: Cipher,
     /// Of the key derivation of TLS 1.2 and 1.3.
-    pub(super) hash: Hash,
-    pub(super) key_length: usize,
+    pub(crate) hash: Hash,
+    pub(crate) key_length: usize,
     /// It is one of TLS 1.3, and of no version before.
-    pub(super) tls13: bool,
+    pub(crate) tls13: bool,
 }
 
 /// An algorithm that protects records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Cipher {
+pub(crate) enum Cipher {
     Aead(Aead),
     /// AES-CBC with a MAC of this hash.
     Cbc(Hash),
@@ -30,7 +30,7 @@ pub(super) enum Cipher {
 
 /// An authenticated cipher.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Aead {
+pub(crate) enum Aead {
     Gcm,
     /// CCM with a tag of 16 bytes.
     Ccm,
@@ -41,7 +41,7 @@ pub(super) enum Aead {
 
 impl Suite {
     /// `None` where the suite is not known, or its cipher is not supported, or it is not one of the version.
-    pub(super) fn new(version: ProtocolVersion, suite: CipherSuite) -> Option<Suite> {
+    pub(crate) fn new(version: ProtocolVersion, suite: CipherSuite) -> Option<Suite> {
         let suite = Suite::of(suite)?;
         let aead = matches!(suite.cipher, Cipher::Aead(_));
         let fits = match version {

@@ -42,6 +42,7 @@ fn of(raw: Vec<u8>, is_ssl2: bool) -> ClientHello {
         mark: mark(),
         record_version: ProtocolVersion::TLS1_0,
         is_ssl2,
+        is_quic: false,
         records: 1,
         raw: raw.into(),
     }
