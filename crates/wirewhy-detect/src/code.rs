@@ -1,7 +1,7 @@
 //! The codes that the rules over many connections refer to, so that a reference to a code that does not exist does not
 //! compile.
 
-use crate::detectors::{http, http2, proxy, rst, tcp, tls};
+use crate::detectors::{http, http2, proxy, quic, rst, tcp, tls};
 
 /// `rst.abort`.
 pub const RST_ABORT: &str = rst::abort::RECORD.code;
@@ -37,6 +37,16 @@ pub const TCP_SYN_UNANSWERED: &str = tcp::syn_unanswered::RECORD.code;
 pub const TCP_SYNACK_UNANSWERED: &str = tcp::synack_unanswered::RECORD.code;
 /// `tcp.unreachable`.
 pub const TCP_UNREACHABLE: &str = tcp::unreachable::RECORD.code;
+/// `quic.closed`.
+pub const QUIC_CLOSED: &str = quic::closed::RECORD.code;
+/// `quic.peer-vanished`.
+pub const QUIC_PEER_VANISHED: &str = quic::peer_vanished::RECORD.code;
+/// `quic.stateless-reset`.
+pub const QUIC_STATELESS_RESET: &str = quic::stateless_reset::RECORD.code;
+/// `quic.unanswered`.
+pub const QUIC_UNANSWERED: &str = quic::unanswered::RECORD.code;
+/// `quic.version-mismatch`.
+pub const QUIC_VERSION_MISMATCH: &str = quic::version_mismatch::RECORD.code;
 /// `tls.cert-chain-incomplete`.
 pub const TLS_CERT_CHAIN_INCOMPLETE: &str = tls::cert_chain_incomplete::RECORD.code;
 /// `tls.cert-untrusted`.

@@ -1,5 +1,6 @@
 //! How a connection ended, whatever transport it used.
 
+use crate::detectors::quic::side_of;
 use wirewhy_flow::{Connection, EventKind, Interval, Mark, Side, Transport};
 
 /// The end of a connection as detectors of the protocols above the transport read it.
@@ -36,8 +37,8 @@ impl Ending {
     pub(crate) fn of(connection: &Connection) -> Ending {
         let (closed, reset) = match connection.transport {
             Transport::Tcp => (first_fin(connection), first_reset(connection)),
-            // UDP itself ends no conversation.
-            Transport::Udp => (None, None),
+            // UDP itself ends no conversation; QUIC ends a handshake by a CONNECTION_CLOSE.
+            Transport::Udp => (broken_off(connection), None),
         };
         let (reset, crossed_reset) = match reset {
             Some((from, mark, crossed)) => (Some((from, mark)), crossed),
@@ -108,6 +109,21 @@ impl Delivered {
                     .is_some_and(|trouble| trouble.hole.is_some()),
         }
     }
+}
+
+/// The first CONNECTION_CLOSE with an error of the transport, where it came before the handshake was done. An alert of TLS is
+/// found among the alerts.
+fn broken_off(connection: &Connection) -> Option<(Side, Mark)> {
+    let quic = connection.quic()?;
+    let close = quic.failure()?;
+    let is_over = quic.is_established() || close.code.alert().is_some();
+    (!is_over).then(|| {
+        let mark = Mark {
+            frame: close.mark.frame,
+            time: close.mark.time,
+        };
+        (side_of(close.from), mark)
+    })
 }
 
 fn first_fin(connection: &Connection) -> Option<(Side, Mark)> {

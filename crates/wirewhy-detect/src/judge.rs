@@ -4,6 +4,7 @@ use wirewhy_flow::{Connection, Ended, EndpointState, Event, EventKind, Position,
 use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
+use crate::detectors::quic;
 use crate::detectors::tcp::{paws_drop, refused, syn_unanswered};
 use crate::record::Readings;
 use crate::{
@@ -244,6 +245,9 @@ impl Judged {
         let connection = &self.connection;
         if connection.interrupted {
             return true;
+        }
+        if let Some(reading) = quic::Reading::of(connection) {
+            return !reading.is_established();
         }
         if connection.transport == Transport::Udp {
             let both_seen = connection.client.was_seen() && connection.server.was_seen();

@@ -31,8 +31,8 @@ pub use detectors::tcp::backend_unreachable::{reset_again, reset_behind_handshak
 pub use detectors::tcp::mtu_blackhole::{LargeUnanswered, large_unanswered, while_others_pass};
 pub use detectors::{
     DETECTORS, Spoken, demands_resumption, ftp_session, header_missing, header_not_expected,
-    hello_was_refused, is_sealed_ftp, neighbours_speak_otherwise, neighbours_speak_tls, record_of,
-    refused_unresumed, spoken, unresumed_finding,
+    hello_was_refused, is_sealed_ftp, lost_state, neighbours_speak_otherwise, neighbours_speak_tls,
+    record_of, refused_unresumed, spoken, unresumed_finding,
 };
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use idle::{FatalIdle, idle_before_end};

@@ -3,6 +3,7 @@
 use wirewhy_flow::{Connection, Transport};
 
 use crate::certificates::Presented;
+use crate::detectors::quic;
 use crate::handshake::Handshake;
 use crate::resets::Resets;
 use crate::{Cause, DETECTORS, Finding, Limits, Reportable, Severity, Signs};
@@ -41,6 +42,8 @@ pub enum Group {
     Reset,
     /// TLS and the way to it.
     Tls,
+    /// Connections over QUIC.
+    Quic,
     /// The header of a proxy before the connection proper.
     Proxy,
     /// Looking up names in the DNS.
@@ -69,10 +72,11 @@ pub enum Group {
 
 impl Group {
     /// Every group, in the order in which they are listed.
-    pub const ALL: [Group; 15] = [
+    pub const ALL: [Group; 16] = [
         Group::Tcp,
         Group::Reset,
         Group::Tls,
+        Group::Quic,
         Group::Proxy,
         Group::Lookup,
         Group::Http,
@@ -94,6 +98,7 @@ impl Group {
             Group::Tcp => "tcp",
             Group::Reset => "rst",
             Group::Tls => "tls",
+            Group::Quic => "quic",
             Group::Proxy => "proxy",
             Group::Lookup => "dns",
             Group::Http => "http",
@@ -125,6 +130,8 @@ pub(crate) enum Rule {
     Connection(Signs, fn(&Connection, &Limits) -> Option<Finding>),
     /// Over a connection that uses TCP.
     Tcp(Signs, fn(&Connection, &Limits) -> Option<Finding>),
+    /// Over a connection that uses QUIC.
+    Quic(fn(&quic::Reading<'_>, &Limits) -> Option<Finding>),
     /// Asked where there are resets.
     Resets(fn(&Resets<'_>, &Limits) -> Option<Finding>),
     /// Asked where the beginning of a TLS handshake was seen.
@@ -144,6 +151,7 @@ pub(crate) struct Readings<'a> {
     signs: Signs,
     resets: Option<Resets<'a>>,
     handshake: Option<Handshake<'a>>,
+    quic: Option<quic::Reading<'a>>,
 }
 
 impl<'a> Readings<'a> {
@@ -177,6 +185,10 @@ impl<'a> Readings<'a> {
             signs: signs.without(Signs::TLS) | of_tls,
             resets,
             handshake,
+            quic: match signs.any_of(Signs::QUIC) {
+                true => quic::Reading::of(connection),
+                false => None,
+            },
         }
     }
 
@@ -185,6 +197,7 @@ impl<'a> Readings<'a> {
         Readings {
             resets: Resets::of(connection, limits),
             handshake: Handshake::of(connection),
+            quic: quic::Reading::of(connection),
             ..Readings::of(connection, limits)
         }
     }
@@ -211,6 +224,7 @@ impl Detector {
     pub(crate) fn signs(&self) -> Signs {
         match self.rule {
             Rule::Connection(signs, _) | Rule::Tcp(signs, _) => signs,
+            Rule::Quic(_) => Signs::QUIC,
             Rule::Resets(_) => Signs::RESET,
             Rule::Handshake(_) | Rule::Certificate(_) => Signs::TLS,
             Rule::FailedHandshake(_) => Signs::FAILED_TLS,
@@ -226,6 +240,7 @@ impl Detector {
                 detect(readings.connection, limits)
             }
             Rule::Tcp(..) | Rule::Certificate(_) => None,
+            Rule::Quic(detect) => detect(readings.quic.as_ref()?, limits),
             Rule::Resets(detect) => detect(readings.resets.as_ref()?, limits),
             Rule::Handshake(detect) => detect(handshake?, limits),
             Rule::FailedHandshake(detect) => {

@@ -76,6 +76,9 @@ impl Signs {
     /// A TLS handshake that was not completed.
     pub(crate) const FAILED_TLS: Signs = Signs(1 << 27);
 
+    /// QUIC.
+    pub(crate) const QUIC: Signs = Signs(1 << 28);
+
     /// Whether any of these is among them.
     pub(crate) fn any_of(self, signs: Signs) -> bool {
         self.0 & signs.0 != 0
@@ -205,6 +208,7 @@ impl Signs {
             }
         }
         self.add(Signs::TLS, app.tls.is_some());
+        self.add(Signs::QUIC, app.quic.is_some());
     }
 
     /// The rules that rest on any of these, in the order of [`DETECTORS`].

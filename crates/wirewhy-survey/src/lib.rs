@@ -24,6 +24,7 @@ mod lookups;
 mod openings;
 mod options;
 mod probes;
+mod quic;
 mod recent;
 mod recording;
 mod rule;

@@ -85,6 +85,59 @@ impl OpenedConnections {
         opened.min_by_key(|opening| opening.start).copied()
     }
 
+    /// The connection over TCP that the client of an attempt over QUIC opened in its place: to the same port of the same
+    /// address, or of another one of the name that it had looked up; the first one beside the attempt or behind it.
+    fn in_place_of(&self, connection: &Connection, limits: &Limits) -> Option<Opening> {
+        let (client, server) = (&connection.client, &connection.server);
+        let by_address = Some(OpenedBy::Address(client.address, server.port));
+        let (first, last) = (connection.first.time, connection.last.time);
+        let of = |key: Option<OpenedBy>, same_address: bool| {
+            key.and_then(|key| self.opened.get(&key))
+                .into_iter()
+                .flat_map(Latest::iter)
+                .filter(move |opening| {
+                    (!same_address || opening.server == server.address)
+                        && first.since(opening.start) <= limits.parallel_attempts
+                        && opening.start.since(last) <= FALLBACK
+                })
+        };
+        of(by_address, true)
+            .chain(of(by_name(connection), false))
+            .min_by_key(|opening| opening.start)
+            .copied()
+    }
+
+    /// Adds to a finding about an attempt over QUIC that failed which connection over TCP took its place.
+    pub(crate) fn tie_to_fallback(
+        &self,
+        connection: &Connection,
+        finding: &mut Finding,
+        limits: &Limits,
+    ) {
+        let Some(opening) = self.in_place_of(connection, limits) else {
+            return;
+        };
+        let after = opening.start.since(connection.first.time);
+        if finding.code == code::QUIC_UNANSWERED {
+            finding.severity = Severity::Warning;
+        }
+        let name = connection.looked_up.as_deref().map(|found| &*found.name);
+        finding.facts.0.extend([
+            ("name", name.into()),
+            ("fallback_address", opening.server.into()),
+            ("fallback_stream", opening.stream.into()),
+            ("fallback_after_seconds", after.into()),
+        ]);
+        let when = match after {
+            Interval(1..) => format!("{} after this attempt began", span(after)),
+            Interval(_) => "beside this attempt".to_owned(),
+        };
+        finding.summary.push_str(&format!(
+            "; {when} the client connected to {} over TCP (tcp.stream {})",
+            opening.server, opening.stream
+        ));
+    }
+
     /// Whether the client of an attempt got to another address of the name that it had looked up.
     pub(crate) fn has_reached_instead(&self, connection: &Connection, limits: &Limits) -> bool {
         self.reached_instead(connection, limits).is_some()
@@ -135,6 +188,10 @@ impl OpenedConnections {
         ));
     }
 }
+
+/// How long behind the latest datagram of an attempt over QUIC a client may fall back to TCP: browsers and curl begin within
+/// a second, and no later than when the attempt fails.
+const FALLBACK: Interval = Interval::from_secs(5);
 
 /// How long behind the latest packet of an attempt a client may try the next address: Linux waits for 64 s after its last SYN.
 const NEXT_ADDRESS: Interval = Interval::from_secs(70);

@@ -7,7 +7,7 @@ use wirewhy_detect::{
     Confidence, Finding, Judged, Limits, Scope, Severity, code, idle_before_end, large_unanswered,
     link_causes, while_others_pass,
 };
-use wirewhy_flow::{Connection, Lookups, Neighbours};
+use wirewhy_flow::{Connection, Lookups, Neighbours, Transport};
 
 use crate::alive::Alive;
 use crate::attempts::Attempts;
@@ -25,6 +25,7 @@ use crate::lookup_findings::{Unanswering, about_lookups};
 use crate::openings::OpenedConnections;
 use crate::options::SynOptions;
 use crate::probes::{HealthChecks, is_probe_like, is_unused_tls};
+use crate::quic::QuicConnections;
 use crate::recent::{RecentTable, entry};
 use crate::recording::CaptureFaults;
 use crate::rule::{IdleEnd, IdleTimes, Rule};
@@ -50,6 +51,7 @@ pub struct Survey {
     unanswering: Unanswering,
     upstreams: Upstreams,
     faults: CaptureFaults,
+    quic: QuicConnections,
 }
 
 /// How many idle times are remembered of one server.
@@ -64,6 +66,10 @@ impl Survey {
             return;
         }
         let outcome = judged.outcome();
+        if connection.transport == Transport::Udp {
+            self.quic.note(judged);
+            return;
+        }
         self.faults.note(connection);
         self.alive.note(connection);
         self.hellos.note(connection);
@@ -85,6 +91,10 @@ impl Survey {
 
     /// Takes in what an ongoing connection shows about attempts that race it. It is to be noted again when it is over.
     pub fn note_ongoing(&mut self, judged: &Judged) {
+        if judged.connection.transport == Transport::Udp {
+            self.quic.note(judged);
+            return;
+        }
         self.attempts.note_ongoing(judged);
         self.ftp.note(judged);
         if opened(judged) {
@@ -95,6 +105,9 @@ impl Survey {
     /// Whether what other connections show may bear on this one.
     #[must_use]
     pub fn may_revise(judged: &Judged, limits: &Limits) -> bool {
+        if judged.connection.transport == Transport::Udp {
+            return !judged.findings.is_empty() || QuicConnections::may_concern(judged);
+        }
         !judged.findings.is_empty()
             || is_probe_like(&judged.connection, limits)
             || Services::may_concern(&judged.connection)
@@ -103,6 +116,10 @@ impl Survey {
 
     /// Revises the findings of a connection by what the others show.
     pub fn revise(&self, judged: &mut Judged, limits: &Limits) {
+        if judged.connection.transport == Transport::Udp {
+            self.revise_quic(judged, limits);
+            return;
+        }
         let has_findings = !judged.findings.is_empty();
         if !has_findings && is_lone(&judged.connection) {
             let connection = &judged.connection;
@@ -163,6 +180,28 @@ impl Survey {
         judged.findings.extend(probe);
         link_causes(&mut judged.findings, record_of);
         self.upstreams.revise(judged);
+    }
+
+    /// Over QUIC: what took the place of an attempt that failed.
+    fn revise_quic(&self, judged: &mut Judged, limits: &Limits) {
+        if judged.findings.is_empty() {
+            judged.findings.extend(self.quic.lost_state(judged));
+            return;
+        }
+        let connection = &judged.connection;
+        for finding in &mut judged.findings {
+            let of_attempt = finding.severity == Severity::Error
+                && ![
+                    code::QUIC_CLOSED,
+                    code::QUIC_PEER_VANISHED,
+                    code::QUIC_STATELESS_RESET,
+                ]
+                .contains(&finding.code);
+            if of_attempt {
+                self.quic.tie(connection, finding);
+                self.opened.tie_to_fallback(connection, finding, limits);
+            }
+        }
     }
 
     /// Whether other connections bear on an attempt that was refused or not answered, and shows nothing else: it never opened,

@@ -6,18 +6,23 @@ use indexmap::IndexMap;
 use wirewhy_detect::{Finding, Judged, Limits, TrustStore, judge_briefly};
 use wirewhy_flow::{Bounds, Connection, Lookups, Neighbours, Tracker};
 use wirewhy_packet::{Arp, Decoder, Ip, MacAddr, NeighborDiscovery, Packet, Timestamp, Transport};
-use wirewhy_testkit::trace;
+use wirewhy_testkit::{OwnedFrame, trace};
 
 use crate::{CaptureFaults, GroupFinding, Survey};
 
 /// Every connection of a trace with its revised findings, by stream number; and the findings beyond them.
 fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
+    run_frames(&trace(lines))
+}
+
+/// The same of frames.
+fn run_frames(frames: &[OwnedFrame]) -> (Vec<Judged>, Vec<GroupFinding>) {
     let limits = Limits::default();
     let trust = TrustStore::mozilla();
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
     let mut connections: Vec<Box<Connection>> = Vec::new();
-    for frame in &trace(lines) {
+    for frame in frames {
         let packet = decoder.decode(&frame.as_frame());
         tracker.observe(&packet, &mut |connection| connections.push(connection));
     }
@@ -56,6 +61,17 @@ fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
 /// Every connection of a trace, diagnosed.
 pub(crate) fn judge_all(lines: &str) -> Vec<Judged> {
     run(lines).0
+}
+
+/// Every connection of a trace and of other frames, which are put in the order of time, diagnosed.
+pub(crate) fn judge_with(lines: &str, others: Vec<OwnedFrame>) -> Vec<Judged> {
+    let mut frames = trace(lines);
+    frames.extend(others);
+    frames.sort_by_key(|frame| frame.time);
+    for (number, frame) in (1..).zip(&mut frames) {
+        frame.number = number;
+    }
+    run_frames(&frames).0
 }
 
 /// Every finding of every connection.

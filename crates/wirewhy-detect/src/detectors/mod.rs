@@ -6,6 +6,7 @@ pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod http2;
 pub(crate) mod proxy;
+pub(crate) mod quic;
 pub(crate) mod rst;
 pub(crate) mod ssh;
 pub(crate) mod tcp;
@@ -37,6 +38,16 @@ pub const DETECTORS: &[Detector] = &[
     tcp::closed_without_data::DETECTOR,
     tcp::truncated_response::DETECTOR,
     tcp::half_closed::DETECTOR,
+    quic::unanswered::DETECTOR,
+    quic::version_mismatch::DETECTOR,
+    quic::retry_loop::DETECTOR,
+    quic::stateless_reset::DETECTOR,
+    quic::mtu_blackhole::DETECTOR,
+    quic::client_hello_dropped::DETECTOR,
+    quic::handshake_failed::DETECTOR,
+    quic::handshake_timeout::DETECTOR,
+    quic::peer_vanished::DETECTOR,
+    quic::closed::DETECTOR,
     proxy::header_mismatch::DETECTOR,
     ftp::error_reply::DETECTOR,
     tls::starttls_refused::DETECTOR,
@@ -107,6 +118,7 @@ pub use ftp::{
     demands_resumption, ftp_session, is_sealed_ftp, refused_unresumed, unresumed_finding,
 };
 pub use proxy::header_mismatch::{header_missing, header_not_expected};
+pub use quic::stateless_reset::lost_state;
 pub(crate) use tls::certificate;
 pub use tls::not_tls::{
     Spoken, hello_was_refused, neighbours_speak_otherwise, neighbours_speak_tls, spoken,

@@ -41,6 +41,10 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
+    // Over QUIC what is sent again and acknowledged is seen otherwise: quic.client-hello-dropped.
+    if handshake.tls.is_quic() {
+        return None;
+    }
     let connection = handshake.connection;
     let tls = handshake.tls;
     let answered = connection.server.first_payload.is_some() || tls.retry.is_some();

@@ -43,6 +43,10 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
+    // Over QUIC a close says why: quic.handshake-failed.
+    if handshake.tls.is_quic() {
+        return None;
+    }
     let connection = handshake.connection;
     let End::Closed { from, mark } = handshake.end else {
         return None;

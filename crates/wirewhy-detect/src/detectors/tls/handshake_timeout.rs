@@ -40,6 +40,10 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
+    // Over QUIC what is sent again and acknowledged is seen otherwise: quic.handshake-timeout.
+    if handshake.tls.is_quic() {
+        return None;
+    }
     let connection = handshake.connection;
     let (owed_by, since, waited) = handshake.silence()?;
     let asking = owed_by.other();

@@ -1,0 +1,204 @@
+//! `quic.peer-vanished`: one side falls silent, and the other sends again and again.
+
+use wirewhy_flow::{Interval, Side};
+
+use super::{Reading, blame_for_silence, flow_marks, frames, gaps, over, role_of};
+use crate::handshake::culprit as culprit_of;
+use crate::wording::{count, socket, span};
+use crate::{
+    Cause, Confidence, Culprit, Detector, Finding, Group, Limits, Record, Reportable, Role, Rule,
+    Severity,
+};
+
+pub(crate) const RECORD: Record = Record {
+    code: "quic.peer-vanished",
+    group: Group::Quic,
+    title: "The other side of a connection over QUIC vanished",
+    severity: Severity::Error,
+    means: "The connection worked, then one side's datagrams went unanswered: it sends again and again, and nothing comes back. A NAT or \
+            firewall forgot the connection, the path or the host is gone, or a balancer sends its packets elsewhere.",
+    recognised: "Behind a completed handshake, datagrams of one side, three times or more over a second, or at least ten over 3 s, and none \
+                 of the other side after them for 3 s of the recording. What asks for an acknowledgement gets one at once.",
+    look_alikes: "A side that closes sends CONNECTION_CLOSE, which cannot be read without secrets: one or two datagrams without an \
+                  answer are that. Which datagrams were lost cannot be told without secrets.",
+    check_next: &[
+        "After an idle time: NATs and firewalls forget UDP after 30 to 180 s. Let the application send keep-alives more often.",
+        "Did the client's address or port change just before? The server, or its balancer, may not know the connection there.",
+        "Is the other host up, and was it, or a firewall on the path, restarted at that time?",
+    ],
+    explained_by: &[Cause::IfAsSevere("quic.stateless-reset")],
+    reportable: Reportable::Unanswered,
+};
+
+pub(crate) const DETECTOR: Detector = Detector {
+    record: &RECORD,
+    rule: Rule::Quic(detect),
+};
+
+/// So many times a side sends before the silence of the other counts.
+const REPEATS: usize = 3;
+
+/// So many datagrams without one of the other side are no farewell.
+const MANY: u64 = 10;
+
+fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
+    let connection = reading.connection;
+    if !reading.is_established() {
+        return None;
+    }
+    let from = [Side::Client, Side::Server]
+        .into_iter()
+        .find(|side| insists(reading, *side, limits))?;
+    let run = &reading.sent(from).unanswered;
+    let gaps = gaps(&run.first);
+    let peer = connection.side(from.other());
+    let first = run.first.first()?;
+    let idle = peer.last.map_or(Interval::ZERO, |last| {
+        first.time.since(last.time).max(Interval::ZERO)
+    });
+    let silent = peer.last.map(|last| connection.heard_after(last.time))?;
+    let refused = reading
+        .undelivered()
+        .into_iter()
+        .find(|(event, ..)| event.from == from && event.time >= first.time);
+    let culprit = match &refused {
+        Some((_, icmp, _)) if icmp.reporter == peer.address => culprit_of(connection, from.other()),
+        Some((_, icmp, _)) => Culprit::new(Role::Path, icmp.reporter),
+        None => blame_for_silence(connection, from.other()),
+    };
+    let moved = connection
+        .events
+        .iter()
+        .rev()
+        .find(|event| matches!(event.kind, wirewhy_flow::EventKind::Moved { .. }));
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence: match refused {
+            Some(_) => Confidence::Certain,
+            None => Confidence::Likely,
+        },
+        culprit,
+        summary: format!(
+            "{} fell silent: {} of {}{} went unanswered{}{}{}",
+            socket(peer),
+            count(run.count, "datagram"),
+            socket(connection.side(from)),
+            over(&gaps),
+            match idle >= limits.idle {
+                true => format!(", the first after {} without traffic", span(idle)),
+                false => String::new(),
+            },
+            match moved {
+                Some(_) => ", after the connection had moved to another address or port",
+                None => "",
+            },
+            match &refused {
+                Some((_, icmp, meaning)) => format!(
+                    "; {} answered with ICMP \"{}\"",
+                    icmp.reporter, meaning.name
+                ),
+                None if culprit.address.is_some() =>
+                    "; they reached its side, so it is the host that keeps silent".to_owned(),
+                None => "; the path or the host is gone, which look the same from here".to_owned(),
+            },
+        ),
+        frames: frames(
+            refused
+                .iter()
+                .map(|(event, ..)| event.mark())
+                .chain(flow_marks(&run.first)),
+        ),
+        facts: reading
+            .facts()
+            .with("silent", from.other().name())
+            .with("datagrams", run.count)
+            .with("gap_seconds", gaps)
+            .with("idle_seconds", idle)
+            .with("silent_seconds", silent)
+            .with("moved", moved.is_some()),
+        consequence_of: None,
+    })
+}
+
+/// Whether a side sends on although nothing comes.
+fn insists(reading: &Reading<'_>, from: Side, limits: &Limits) -> bool {
+    let run = &reading.sent(from).unanswered;
+    let (Some(first), Some(last)) = (run.first.first(), run.last) else {
+        return false;
+    };
+    let spread = last.time.since(first.time);
+    if reading.sent(from.other()).datagrams == 0 {
+        return false;
+    }
+    let closed_by_peer = |from: Side| {
+        let mut closes = reading.quic.closes.iter();
+        closes.any(|close| close.from == role_of(from.other()))
+    };
+    if closed_by_peer(from) {
+        return false;
+    }
+    // What asks for an acknowledgement gets one at once (RFC 9000 section 13.2.1), and what asks for none is not sent again.
+    let probes = run.first.len() >= REPEATS && spread >= limits.unanswered_span;
+    let told = reading
+        .undelivered()
+        .iter()
+        .filter(|(event, ..)| event.from == from && event.time >= first.time)
+        .count();
+    let refused = told >= 2 && run.first.len() >= 3;
+    let goes_on = run.count >= MANY && spread >= limits.silence;
+    (probes || goes_on || refused) && reading.connection.heard_after(first.time) >= limits.silence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::traces::Talk;
+    use crate::Role;
+
+    #[test]
+    fn probes_that_nothing_answers() {
+        let found = Talk::new()
+            .client_hello(0)
+            .handshake(20)
+            .client_short(40_000, 60)
+            .client_short(40_300, 60)
+            .client_short(40_900, 60)
+            .client_short(42_100, 60)
+            .until(50_000)
+            .only();
+        assert_eq!(
+            (found.code, found.culprit.role),
+            ("quic.peer-vanished", Role::Unknown)
+        );
+        assert!(
+            found.summary.contains("without traffic"),
+            "{}",
+            found.summary
+        );
+    }
+
+    #[test]
+    fn a_farewell_needs_no_answer() {
+        let talk = Talk::new()
+            .client_hello(0)
+            .handshake(20)
+            .client_short(1_000, 60)
+            .client_short(1_300, 40)
+            .until(60_000);
+        assert_eq!(talk.codes(), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_answered_in_the_end_is_none() {
+        let talk = Talk::new()
+            .client_hello(0)
+            .handshake(20)
+            .client_short(1_000, 60)
+            .client_short(1_300, 60)
+            .client_short(1_900, 60)
+            .client_short(3_100, 60)
+            .server_short(3_120, 60)
+            .until(60_000);
+        assert_eq!(talk.codes(), [""; 0]);
+    }
+}
