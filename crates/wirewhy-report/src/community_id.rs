@@ -4,13 +4,24 @@ use std::net::{IpAddr, SocketAddr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha1::{Digest as _, Sha1};
+use wirewhy_flow::Transport;
 
 const TCP: u8 = 6;
+const UDP: u8 = 17;
 
 /// Community ID, version 1 with seed 0, of a TCP connection; the same whichever side is named first.
 #[must_use]
 pub fn community_id(one: SocketAddr, other: SocketAddr) -> String {
     flow_id(TCP, one, other)
+}
+
+/// The same of a connection over this transport.
+pub(crate) fn community_id_of(transport: Transport, one: SocketAddr, other: SocketAddr) -> String {
+    let protocol = match transport {
+        Transport::Tcp => TCP,
+        Transport::Udp => UDP,
+    };
+    flow_id(protocol, one, other)
 }
 
 fn flow_id(protocol: u8, one: SocketAddr, other: SocketAddr) -> String {

@@ -8,9 +8,10 @@ use wirewhy_flow::{Connection, Endpoint};
 use wirewhy_packet::Interval;
 use wirewhy_protocol::{AppFacts, AppProtocol, Transport};
 
+use crate::community_id::community_id_of;
 use crate::json::Seconds;
 use crate::names::server_name;
-use crate::{Names, View, community_id};
+use crate::{Names, View};
 
 /// `source`, `destination`, `client` or `server`.
 #[derive(Clone, Serialize)]
@@ -91,7 +92,7 @@ impl NetworkFields {
         let (client, server) = (&connection.client, &connection.server);
         let socket = |end: &Endpoint| SocketAddr::new(end.address, end.port);
         NetworkFields {
-            community_id: community_id(socket(client), socket(server)),
+            community_id: community_id_of(connection.transport, socket(client), socket(server)),
             transport: connection.transport.name(),
             iana_number: match connection.transport {
                 Transport::Tcp => "6",
@@ -148,6 +149,7 @@ fn name_of(protocol: AppProtocol) -> Option<&'static str> {
         AppProtocol::Amqp => "amqp",
         AppProtocol::Mqtt => "mqtt",
         AppProtocol::Dns => "dns",
+        AppProtocol::Quic => "quic",
         _ => return None,
     })
 }

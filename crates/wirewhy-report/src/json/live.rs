@@ -9,7 +9,8 @@ use wirewhy_packet::Timestamp;
 use wirewhy_survey::GroupFinding;
 
 use super::shape::{EndpointShape, FindingShape, GroupShape, Time};
-use crate::{Names, community_id};
+use crate::Names;
+use crate::community_id::community_id_of;
 
 /// A finding about one connection, told before the connection is.
 #[derive(Serialize)]
@@ -17,6 +18,8 @@ pub(super) struct ToldShape<'a> {
     time: Time,
     scope: &'static str,
     subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport: Option<&'static str>,
     stream: u32,
     community_id: String,
     client: EndpointShape<'a>,
@@ -38,8 +41,13 @@ impl<'a> ToldShape<'a> {
             time: Time(at),
             scope: "connection",
             subject: service.to_string(),
+            transport: connection.quic().map(|_| "quic"),
             stream: connection.stream,
-            community_id: community_id(SocketAddr::new(client.address, client.port), service),
+            community_id: community_id_of(
+                connection.transport,
+                SocketAddr::new(client.address, client.port),
+                service,
+            ),
             client: EndpointShape::new(client, names),
             server: EndpointShape::new(server, names),
             finding: FindingShape::new(finding),

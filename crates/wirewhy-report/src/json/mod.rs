@@ -7,6 +7,7 @@
 mod encode;
 mod live;
 mod order;
+mod quic;
 mod shape;
 mod tls;
 

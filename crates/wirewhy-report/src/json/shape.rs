@@ -12,10 +12,12 @@ use wirewhy_protocol::{dns_rcode_name, dns_type_name};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use super::SCHEMA;
+use super::quic::QuicShape;
 use super::tls::{TlsShape, UpgradeShape};
+use crate::community_id::community_id_of;
 use crate::names::server_name;
 use crate::view::View;
-use crate::{CaptureSummary, Names, community_id, lookup, words};
+use crate::{CaptureSummary, Names, lookup, words};
 
 /// The program that wrote it.
 #[derive(Serialize)]
@@ -206,6 +208,8 @@ pub(super) struct ConnectionShape<'a> {
     client_to_server: DirectionShape,
     server_to_client: DirectionShape,
     tls: Option<TlsShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quic: Option<QuicShape<'a>>,
     upgrade: Option<UpgradeShape<'a>>,
     lookup: Option<LookupShape<'a>>,
     findings: Vec<FindingShape<'a>>,
@@ -218,9 +222,9 @@ impl<'a> ConnectionShape<'a> {
         let app = connection.app.as_deref();
         let socket = |end: &Endpoint| SocketAddr::new(end.address, end.port);
         ConnectionShape {
-            transport: connection.transport.name(),
+            transport: connection.transport_name(),
             stream: connection.stream,
-            community_id: community_id(socket(client), socket(server)),
+            community_id: community_id_of(connection.transport, socket(client), socket(server)),
             client: EndpointShape::new(client, names),
             server: EndpointShape {
                 name: names
@@ -245,6 +249,7 @@ impl<'a> ConnectionShape<'a> {
             client_to_server: DirectionShape::new(client),
             server_to_client: DirectionShape::new(server),
             tls: app.and_then(|app| Some(TlsShape::new(app.tls.as_deref()?))),
+            quic: QuicShape::of(connection),
             upgrade: app.and_then(|app| Some(UpgradeShape::new(app.upgrade.as_deref()?))),
             lookup: connection.looked_up.as_deref().map(LookupShape::new),
             findings: view

@@ -11,6 +11,7 @@ mod entry;
 mod explained;
 mod few;
 mod healthy;
+mod stream;
 mod tally;
 
 use std::cmp::Reverse;
@@ -25,6 +26,7 @@ pub(crate) use causes::Service;
 pub(crate) use detail::{Blame, Detail, behind};
 pub(crate) use entry::{Beyond, Entry};
 pub(crate) use healthy::{Healthy, HealthyService};
+pub(crate) use stream::StreamId;
 pub(crate) use tally::{Tally, Waited};
 
 /// Everything a report about one recording shows.

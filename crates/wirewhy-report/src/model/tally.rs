@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use wirewhy_flow::Connection;
+use wirewhy_flow::{Connection, Transport};
 use wirewhy_packet::Timestamp;
 
 use super::few::Few;
+use super::stream::StreamId;
 use crate::lookup;
 use crate::names::server_name;
 
@@ -26,7 +27,7 @@ const MAX_NAME: usize = 255;
 pub(crate) struct Tally {
     pub(crate) connections: u64,
     /// The first of them, each with its place among all connections of the recording.
-    streams: Few<(u64, u32), MAX_STREAMS>,
+    streams: Few<(u64, StreamId), MAX_STREAMS>,
     /// When the first of them began.
     pub(crate) first: Timestamp,
     /// When the last of them began.
@@ -49,7 +50,7 @@ pub(crate) struct Waited {
     /// How many.
     pub(crate) connections: u64,
     /// The stream of the first of them, and its place among all connections of the recording.
-    pub(crate) first: (u64, u32),
+    pub(crate) first: (u64, StreamId),
     /// What it lost. Has text from the wire.
     pub(crate) sentence: String,
 }
@@ -57,7 +58,7 @@ pub(crate) struct Waited {
 impl Tally {
     /// Counts one connection, the `place`th of the recording.
     pub(super) fn count(&mut self, connection: &Connection, place: u64) {
-        self.streams.add((place, connection.stream));
+        self.streams.add((place, StreamId::of(connection)));
         self.spread(connection.first.time, connection.first.time);
         self.connections += 1;
         if let Some(name) = server_name(connection).filter(|_| !self.more_names) {
@@ -69,7 +70,7 @@ impl Tally {
         if let Some(sentence) = looked_up.and_then(lookup::sentence) {
             self.add_waited(&Waited {
                 connections: 1,
-                first: (place, connection.stream),
+                first: (place, StreamId::of(connection)),
                 sentence,
             });
         }
@@ -160,14 +161,21 @@ impl Tally {
     }
 
     /// The streams that are named, in ascending order.
-    pub(crate) fn streams(&self) -> Vec<u32> {
-        let mut streams: Vec<u32> = self.streams.iter().map(|(_, stream)| stream).collect();
+    pub(crate) fn streams(&self) -> Vec<StreamId> {
+        let mut streams: Vec<StreamId> = self.streams.iter().map(|(_, stream)| stream).collect();
         streams.sort_unstable();
         streams
     }
 
     /// The stream of the first connection counted, which is the one the example is about.
-    pub(crate) fn first_stream(&self) -> u32 {
-        self.streams.iter().next().map_or(0, |(_, stream)| stream)
+    pub(crate) fn first_stream(&self) -> StreamId {
+        let none = StreamId {
+            transport: Transport::Tcp,
+            number: 0,
+        };
+        self.streams
+            .iter()
+            .next()
+            .map_or(none, |(_, stream)| stream)
     }
 }

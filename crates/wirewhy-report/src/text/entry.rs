@@ -9,7 +9,7 @@ use wirewhy_survey::{GroupFinding, record_of};
 use super::blame::in_brackets;
 use super::{blame, facts, proof};
 use crate::look::Sheet;
-use crate::model::{Beyond, Blame, Detail, Entry, Place, Problem, Tally, Waited};
+use crate::model::{Beyond, Blame, Detail, Entry, Place, Problem, StreamId, Tally, Waited};
 use crate::{Names, Safe, words};
 
 /// How many services of one cause are listed.
@@ -256,7 +256,7 @@ pub(crate) fn when(tally: &Tally) -> String {
 
 /// A display filter over the streams of an entry, as far as they are named.
 fn filter(tallies: &[&Tally]) -> String {
-    let mut streams: Vec<u32> = tallies.iter().flat_map(|tally| tally.streams()).collect();
+    let mut streams: Vec<StreamId> = tallies.iter().flat_map(|tally| tally.streams()).collect();
     streams.sort_unstable();
     streams.truncate(MAX_STREAMS);
     let filter = proof::filter(&streams);

@@ -1,6 +1,9 @@
 //! Where the proof of a finding lies: frames, streams, display filters.
 
+use wirewhy_flow::Transport;
+
 use crate::look::JOINED;
+use crate::model::StreamId;
 use crate::{FileSummary, Safe};
 
 /// How many frames are named without being asked for more.
@@ -61,11 +64,22 @@ pub(crate) fn base_name(source: &str) -> &str {
 }
 
 /// A display filter for Wireshark, kept on one line so that it can be copied.
-pub(super) fn filter(streams: &[u32]) -> String {
-    let numbers: Vec<String> = streams.iter().map(u32::to_string).collect();
-    let filter = match numbers.as_slice() {
-        [one] => format!("tcp.stream == {one}"),
-        many => format!("tcp.stream in {{{}}}", many.join(",")),
-    };
+pub(super) fn filter(streams: &[StreamId]) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for (transport, field) in [
+        (Transport::Tcp, "tcp.stream"),
+        (Transport::Udp, "udp.stream"),
+    ] {
+        let of_it = streams
+            .iter()
+            .filter(|stream| stream.transport == transport);
+        let numbers: Vec<String> = of_it.map(|stream| stream.number.to_string()).collect();
+        match numbers.as_slice() {
+            [] => {}
+            [one] => parts.push(format!("{field} == {one}")),
+            many => parts.push(format!("{field} in {{{}}}", many.join(","))),
+        }
+    }
+    let filter = parts.join(" || ");
     filter.replace(' ', &JOINED.to_string())
 }

@@ -8,13 +8,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use wirewhy_detect::{Finding, Judged, Scope, Severity, judge, next_deadline, reportable_at};
-use wirewhy_flow::{Connection, Observed, Tally, Tracker};
+use wirewhy_flow::{Connection, Observed, Tally, Tracker, Transport};
 use wirewhy_packet::{Interval, Packet, Timestamp};
 use wirewhy_report::CaptureSummary;
 use wirewhy_survey::{CaptureFaults, GroupFinding, Survey, Totals, record_of};
 
 use super::judging::{Held, Judging};
 use super::{Analysis, EngineOptions, Fed};
+
+/// See [`Connection::identity`].
+type Identity = (Transport, u32, u64);
 
 /// How long a connection that is over waits for what others may tell about it.
 const HELD_FOR: Interval = Interval::from_secs(10);
@@ -72,7 +75,7 @@ pub struct Standing {
 #[derive(Debug)]
 pub struct Live {
     analysis: Analysis,
-    cases: HashMap<u32, Case>,
+    cases: HashMap<Identity, Case>,
     told_beyond: BTreeSet<(&'static str, String, &'static str)>,
     looked_beyond: Timestamp,
     /// Messages of ARP and neighbour discovery until then.
@@ -265,7 +268,10 @@ impl Live {
         let now = connection.observed_until;
         self.ended = self.ended.saturating_add(1);
         self.ended_since = self.ended_since.saturating_add(1);
-        let mut case = self.cases.remove(&connection.stream).unwrap_or_default();
+        let mut case = self
+            .cases
+            .remove(&connection.identity())
+            .unwrap_or_default();
         let limits = &self.analysis.judging.options.limits;
         let judged = judge(connection, limits, &self.analysis.judging.options.trust);
         self.analysis.judging.survey.note(&judged, limits);
@@ -402,7 +408,7 @@ impl Case {
 struct Look<'a> {
     survey: &'a mut Survey,
     options: &'a EngineOptions,
-    cases: &'a mut HashMap<u32, Case>,
+    cases: &'a mut HashMap<Identity, Case>,
     failed: &'a mut u64,
 }
 
@@ -415,11 +421,11 @@ impl Look<'_> {
     ) -> io::Result<Option<Timestamp>> {
         let limits = &self.options.limits;
         let now = connection.observed_until;
-        let stream = connection.stream;
+        let identity = connection.identity();
         let mut judged = judge(connection, limits, &self.options.trust);
         self.survey.note_ongoing(&judged);
         self.survey.revise(&mut judged, limits);
-        let mut case = self.cases.remove(&stream).unwrap_or_default();
+        let mut case = self.cases.remove(&identity).unwrap_or_default();
         let mut known: Vec<&'static str> = judged.findings.iter().map(|found| found.code).collect();
         case.held.retain(|(code, _)| known.contains(code));
         let mut again: Option<Timestamp> = None;
@@ -442,7 +448,7 @@ impl Look<'_> {
         known.extend(&case.told);
         let coming = next_deadline(&mut judged.connection, &known, limits);
         if !case.is_empty() {
-            self.cases.insert(stream, case);
+            self.cases.insert(identity, case);
         }
         Ok([again, coming].into_iter().flatten().min())
     }

@@ -7,6 +7,7 @@ use wirewhy_detect::{Finding, Judged, Outcome, Severity};
 use wirewhy_packet::{Frame, Interval, Timestamp};
 
 use super::file::Case;
+use super::ring::stream_key;
 use super::{Concerns, Counts, Evidence, EvidenceError, Recorder};
 
 /// How long a failure waits for what follows it: the answer to it, and findings that explain it.
@@ -56,7 +57,7 @@ impl Casebook {
 
     /// Takes note of a finding about a connection that may go on; `judged` is how it stands.
     pub fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) {
-        let stream = judged.connection.stream;
+        let stream = stream_key(&judged.connection);
         if let Some((_, waiting)) = self.waiting.get_mut(&stream) {
             waiting.clone_from(judged);
             return;
@@ -74,7 +75,7 @@ impl Casebook {
 
     /// Takes note of a connection that is over.
     pub fn connection(&mut self, judged: &Judged) {
-        let stream = judged.connection.stream;
+        let stream = stream_key(&judged.connection);
         let is_settled = self.settled.remove(&stream);
         if judged.outcome() != Outcome::Failed {
             // What it was taken for has been taken back.

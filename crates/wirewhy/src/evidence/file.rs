@@ -12,7 +12,7 @@ use wirewhy_packet::{Frame, LinkType};
 
 use super::Recorder;
 use super::comments::{APPLICATION, Comments, in_full};
-use super::ring::Record;
+use super::ring::{Record, stream_key};
 
 /// A connection of which a file is to be written.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +116,7 @@ fn choose(case: &Case<'_>) -> Chosen {
     let mut records = Vec::new();
     let mut older = VecDeque::with_capacity(OPENING);
     let (mut seen, mut left_out, mut bytes) = (0_u64, 0_u64, 0_u64);
-    for record in case.recorder.stream(connection.stream) {
+    for record in case.recorder.stream(stream_key(connection)) {
         seen = seen.saturating_add(1);
         bytes = bytes.saturating_add(u64::from(record.captured_len));
         if bytes <= MOST_BYTES || is_cited(&record) {

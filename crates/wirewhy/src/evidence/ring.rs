@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wirewhy_flow::Observed;
+use wirewhy_flow::{Connection, Observed, Transport as Carrier};
 use wirewhy_packet::{Frame, LinkType, Packet, Timestamp, Transport};
 
 /// What a frame bears on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Concerns {
-    /// A connection, by its stream number.
+    /// A connection, by its [`stream_key`].
     Stream(u32),
     /// None by itself, and perhaps one that a finding cites it for: an ICMP error, a DNS answer, an ARP request.
     Any,
@@ -20,7 +20,7 @@ impl Concerns {
     #[must_use]
     pub fn of(packet: &Packet<'_>, observed: Option<Observed>) -> Option<Concerns> {
         if let Some(observed) = observed {
-            return Some(Concerns::Stream(observed.stream));
+            return Some(Concerns::Stream(key(observed.transport, observed.stream)));
         }
         let cited = match &packet.transport {
             Transport::IcmpError(_) | Transport::Arp(_) | Transport::NeighborDiscovery(_) => true,
@@ -32,6 +32,22 @@ impl Concerns {
 }
 
 const DNS: u16 = 53;
+
+/// The number of a connection among those of all transports: each counts its streams from 0.
+#[must_use]
+pub(crate) fn stream_key(connection: &Connection) -> u32 {
+    key(connection.transport, connection.stream)
+}
+
+fn key(transport: Carrier, stream: u32) -> u32 {
+    match transport {
+        Carrier::Tcp => stream,
+        Carrier::Udp => stream | OVER_UDP,
+    }
+}
+
+/// Set in the number of a connection over UDP: no capture has so many streams.
+const OVER_UDP: u32 = 1 << 31;
 
 /// The last frames that were seen, as many as find room.
 ///

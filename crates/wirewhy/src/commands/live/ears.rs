@@ -8,7 +8,7 @@ use wirewhy::engine::Listener;
 use wirewhy::evidence::{Casebook, Concerns, Counts, EvidenceError};
 use wirewhy_capture::Interface;
 use wirewhy_detect::{Finding, Judged, Outcome, Severity};
-use wirewhy_flow::Connection;
+use wirewhy_flow::{Connection, Transport};
 use wirewhy_packet::{Frame, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, EvidenceSums, LiveReporter, Metrics, Status, View};
 use wirewhy_survey::{GroupFinding, Totals};
@@ -23,8 +23,8 @@ pub(super) struct Ears<'a> {
     casebook: Option<Casebook>,
     /// What is shown, kept as evidence and heeded by `--fail-on`. Metrics count everything.
     view: View,
-    /// Streams that were counted as failed before they were over.
-    failed: HashSet<u32>,
+    /// Connections that were counted as failed before they were over.
+    failed: HashSet<(Transport, u32, u64)>,
     worst: Option<Severity>,
 }
 
@@ -134,8 +134,8 @@ impl Listener for Ears<'_> {
         if let Some(metrics) = &self.metrics {
             metrics.finding(finding);
             // The operator is not to wait until the connection is over.
-            let stream = judged.connection.stream;
-            if finding.severity == Severity::Error && self.failed.insert(stream) {
+            let identity = judged.connection.identity();
+            if finding.severity == Severity::Error && self.failed.insert(identity) {
                 metrics.connection(Outcome::Failed);
             }
         }
@@ -161,7 +161,7 @@ impl Listener for Ears<'_> {
 
     fn connection(&mut self, judged: &Judged) -> io::Result<()> {
         if let Some(metrics) = &self.metrics {
-            if !self.failed.remove(&judged.connection.stream) {
+            if !self.failed.remove(&judged.connection.identity()) {
                 metrics.connection(judged.outcome());
             }
             if let Some(took) = tls_handshake(&judged.connection) {
