@@ -1,11 +1,12 @@
 //! Messages of TLS and HTTP by the frames they were seen in, as the ladder names them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
-use wirewhy_flow::{Connection, Side};
+use wirewhy_flow::{Connection, EventKind, Side};
 use wirewhy_protocol::{
-    AppFacts, ClientHello, ContentType, HandshakeType, Incomplete, Mark, Message, MessageKind,
-    ProtocolVersion, Request, TlsFacts,
+    AlertDescription, AppFacts, ClientHello, ContentType, HandshakeType, Incomplete, Mark, Message,
+    MessageKind, ProtocolVersion, QuicClose, QuicFacts, Request, Role, TlsFacts,
 };
 
 use crate::{Safe, words};
@@ -25,7 +26,59 @@ impl Messages {
         if let Some(app) = app {
             messages.add_http(app);
         }
+        if let Some(quic) = connection.quic() {
+            messages.add_quic(quic);
+            messages.add_moves(connection);
+        }
         messages
+    }
+
+    /// What can be read of QUIC beside its hellos.
+    fn add_quic(&mut self, quic: &QuicFacts) {
+        if let Some(negotiation) = &quic.negotiation {
+            let versions: Vec<String> = negotiation
+                .versions
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            let text = format!("versions {}", versions.join(", "));
+            self.say_once(Side::Server, negotiation.mark, text);
+        }
+        for close in &quic.closes {
+            let from = side_of(close.from);
+            self.say_once(from, close.mark, closed(close));
+        }
+        if let Some(reset) = &quic.reset {
+            let from = side_of(reset.from);
+            self.say_once(from, reset.mark, "stateless reset".to_owned());
+            if let Some(again) = reset.again {
+                self.say_once(from, again, "stateless reset again".to_owned());
+            }
+        }
+        if let Some(confirmed) = quic.confirmed {
+            self.say_once(Side::Server, confirmed, "HANDSHAKE_DONE".to_owned());
+        }
+    }
+
+    fn add_moves(&mut self, connection: &Connection) {
+        for event in connection.events.iter() {
+            if let EventKind::Moved {
+                address,
+                port,
+                only_port,
+            } = event.kind
+            {
+                let at = Mark {
+                    frame: event.frame,
+                    time: event.time,
+                };
+                let from = match only_port {
+                    true => format!("from port {port}"),
+                    false => format!("from {}", SocketAddr::new(address, port)),
+                };
+                self.say_once(event.from, at, from);
+            }
+        }
     }
 
     fn add_tls(&mut self, tls: &TlsFacts) {
@@ -91,6 +144,25 @@ impl Messages {
     fn say(&mut self, from: Side, at: Mark, text: String) {
         let names = self.0.entry((at.frame, from == Side::Server)).or_default();
         names.push(text);
+    }
+}
+
+/// A CONNECTION_CLOSE frame, its reason phrase quoted. Has text from the wire, cleaned.
+pub(crate) fn closed(close: &QuicClose) -> String {
+    let mut text = format!("CONNECTION_CLOSE {}", close.code);
+    if let Some(alert) = close.code.alert() {
+        text.push_str(&format!(" {}", AlertDescription(alert)));
+    }
+    if !close.reason.is_empty() {
+        text.push_str(&format!(": \"{}\"", Safe(&close.reason)));
+    }
+    text
+}
+
+fn side_of(role: Role) -> Side {
+    match role {
+        Role::Client => Side::Client,
+        Role::Server => Side::Server,
     }
 }
 

@@ -9,7 +9,7 @@ use wirewhy_capture::Joining;
 use wirewhy_detect::Severity;
 use wirewhy_report::PacketChoice;
 
-use crate::measures::{Amount, Bytes, Frames, Span, at_least_one};
+use crate::measures::{Amount, Bytes, Frames, Span, StreamNumber, at_least_one};
 use crate::roots::Roots;
 use crate::terminal::ColorChoice;
 
@@ -310,9 +310,9 @@ pub(crate) struct ShowArgs {
     /// The capture to read, or the files of one recording; - for standard input
     #[arg(value_name = "FILE", required = true, num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
-    /// The connection, by the number Wireshark and the reports give it (tcp.stream)
+    /// The connection, by the number Wireshark and the reports give it (tcp.stream); over QUIC udp:7, where 7 is udp.stream
     #[arg(value_name = "STREAM")]
-    pub(crate) stream: u32,
+    pub(crate) stream: StreamNumber,
     /// Draw every packet; otherwise bulk transfer is folded in a long connection
     #[arg(long, alias = "all-packets")]
     pub(crate) all: bool,

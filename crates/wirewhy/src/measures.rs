@@ -1,8 +1,10 @@
 //! Times and sizes on the command line.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use wirewhy_flow::Transport;
 use wirewhy_packet::Interval;
 
 /// A span of time: a number of seconds, or one with a unit.
@@ -21,6 +23,7 @@ pub(crate) struct Amount(pub(crate) u64);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Frames(pub(crate) RangeInclusive<u64>);
 
+const NO_STREAM: &str = "a stream is a number, as in 7, or one over UDP, as in udp:7";
 const NO_FRAMES: &str = "frames are two numbers, the lower first, as in 120-180, or one";
 const NO_SPAN: &str = "a time is a number with s, m, h or d behind it, as in 90s";
 const NO_SIZE: &str = "a size is a number of bytes, or one with K, M, G or T behind it, as in 64M";
@@ -90,6 +93,36 @@ fn size(text: &str) -> Result<u64, &'static str> {
     Ok(number.saturating_mul(unit))
 }
 
+/// A connection by its number: `7` is one over TCP, `udp:7` one over UDP, which Wireshark counts apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StreamNumber {
+    pub(crate) transport: Transport,
+    pub(crate) number: u32,
+}
+
+impl FromStr for StreamNumber {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<StreamNumber, &'static str> {
+        let (transport, number) = match text.split_once(':') {
+            Some(("udp", number)) => (Transport::Udp, number),
+            Some(("tcp", number)) => (Transport::Tcp, number),
+            _ => (Transport::Tcp, text),
+        };
+        let number = number.parse().map_err(|_| NO_STREAM)?;
+        Ok(StreamNumber { transport, number })
+    }
+}
+
+impl fmt::Display for StreamNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.transport {
+            Transport::Tcp => write!(f, "{}", self.number),
+            Transport::Udp => write!(f, "udp:{}", self.number),
+        }
+    }
+}
+
 impl FromStr for Frames {
     type Err = &'static str;
 
@@ -136,6 +169,20 @@ mod tests {
         assert_eq!(seconds("2h"), Ok(7_200.0));
         for wrong in ["", "0", "-1", "s", "5 m", "1w", "1e99", "99999999999d"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn streams_are_counted_by_transport() {
+        let shown = |text: &str| {
+            text.parse::<StreamNumber>()
+                .map(|stream| stream.to_string())
+        };
+        assert_eq!(shown("7"), Ok("7".to_owned()));
+        assert_eq!(shown("tcp:7"), Ok("7".to_owned()));
+        assert_eq!(shown("udp:7"), Ok("udp:7".to_owned()));
+        for wrong in ["", "udp", "udp:", "quic:1", "-1", "1:udp"] {
+            assert!(shown(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -3,22 +3,22 @@
 //! A saved recording is read once more for them ([`reread`]). What cannot be read twice is looked up among the last packets
 //! that a [`Recorder`] keeps ([`recall`]). [`Saved`] and [`SharedRecorder`] give a reporter the one or the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use wirewhy_capture::{FileSequence, Filters, Recording};
 use wirewhy_detect::Judged;
 use wirewhy_flow::wireshark::Analysis;
-use wirewhy_flow::{Bounds, Connection, Tracker, Transport};
+use wirewhy_flow::{Bounds, Connection, EventKind, Side, Tracker, Transport};
 use wirewhy_packet::{Decoder, Packet, Transport as Carried};
 use wirewhy_report::{PacketSource, Packets};
 
 use crate::engine::Feed;
 use crate::evidence::{Recorder, SharedRecorder};
 
-/// The packets of connections, by a second reading of their recording. They come in the order of `wanted`; a connection over
-/// another transport than TCP has none.
+/// The packets of connections, by a second reading of their recording. They come in the order of `wanted`; a conversation over UDP
+/// that is not QUIC has none.
 ///
 /// Frames count in a second reading as in the first, so those of a connection are known by its ends and by its first and last
 /// frame. Reading ends behind the last frame that is wanted.
@@ -52,6 +52,7 @@ pub fn recall(recorder: &Recorder, wanted: &[&Judged]) -> Vec<Option<Packets>> {
     let found = wanted.iter().map(|judged| {
         let mut follower = Follower::new(&[judged]);
         let connection = &judged.connection;
+        // A recorder keeps records by streams of TCP.
         if connection.transport != Transport::Tcp {
             return None;
         }
@@ -124,6 +125,8 @@ struct Follower {
 
 struct Wanted {
     frames: RangeInclusive<u64>,
+    /// Its transport, and its stream.
+    stream: (Transport, u32),
     server: SocketAddr,
     packets: Packets,
 }
@@ -134,14 +137,17 @@ impl Follower {
         let mut last = 0;
         let wanted = wanted.iter().enumerate().map(|(index, judged)| {
             let connection = &*judged.connection;
-            if connection.transport != Transport::Tcp {
+            if connection.transport != Transport::Tcp && connection.quic().is_none() {
                 return None;
             }
-            between.entry(ends(connection)).or_default().push(index);
+            for ends in all_ends(connection) {
+                between.entry(ends).or_default().push(index);
+            }
             last = last.max(connection.last.frame);
             let frames = judged.findings.iter().flat_map(|finding| &finding.frames);
             Some(Wanted {
                 frames: connection.first.frame..=connection.last.frame,
+                stream: (connection.transport, connection.stream),
                 server: SocketAddr::new(connection.server.address, connection.server.port),
                 packets: Packets::with_cited(Packets::MOST, frames.copied().collect()),
             })
@@ -162,13 +168,24 @@ impl Follower {
         };
         let marked = self.marks.observe(packet);
         let observed = self.tracker.observe(packet, &mut |_| {});
-        let Some(marked) = marked else { return };
         let is_copy = observed.is_some_and(|observed| observed.is_copy);
         for index in indices {
             if let Some(Some(wanted)) = self.wanted.get_mut(*index)
                 && wanted.frames.contains(&packet.frame)
             {
-                wanted.packets.add(packet, &marked, is_copy);
+                match (wanted.stream, &marked) {
+                    ((Transport::Tcp, _), Some(marked)) => {
+                        wanted.packets.add(packet, marked, is_copy);
+                    }
+                    ((Transport::Udp, stream), _) => {
+                        let from = match source(packet) == Some(wanted.server) {
+                            true => Side::Server,
+                            false => Side::Client,
+                        };
+                        wanted.packets.add_datagram(packet, stream, from, is_copy);
+                    }
+                    _ => {}
+                }
             }
         }
     }
@@ -195,7 +212,7 @@ impl Follower {
     }
 }
 
-/// The ends of a packet's TCP header, be it quoted.
+/// The ends of a packet's TCP or UDP header, be it quoted.
 fn pair(packet: &Packet<'_>) -> Option<Pair> {
     let ends = match &packet.transport {
         Carried::Tcp(segment) => {
@@ -203,6 +220,13 @@ fn pair(packet: &Packet<'_>) -> Option<Pair> {
             [
                 (ip.source, segment.source_port),
                 (ip.destination, segment.destination_port),
+            ]
+        }
+        Carried::Udp(udp) => {
+            let ip = packet.ip?;
+            [
+                (ip.source, udp.source_port),
+                (ip.destination, udp.destination_port),
             ]
         }
         Carried::IcmpError(error) => {
@@ -215,8 +239,29 @@ fn pair(packet: &Packet<'_>) -> Option<Pair> {
     Some(in_order(ends))
 }
 
-fn ends(connection: &Connection) -> Pair {
-    in_order([&connection.client, &connection.server].map(|end| (end.address, end.port)))
+/// Who sent a datagram.
+fn source(packet: &Packet<'_>) -> Option<SocketAddr> {
+    match (&packet.transport, &packet.ip) {
+        (Carried::Udp(udp), Some(ip)) => Some(SocketAddr::new(ip.source, udp.source_port)),
+        _ => None,
+    }
+}
+
+/// The ends of a connection, and over QUIC those that it moved to (RFC 9000 section 9).
+fn all_ends(connection: &Connection) -> BTreeSet<Pair> {
+    let mut now = [&connection.client, &connection.server].map(|end| (end.address, end.port));
+    let mut all = BTreeSet::from([in_order(now)]);
+    for event in connection.events.iter() {
+        if let EventKind::Moved { address, port, .. } = event.kind {
+            let [client, server] = &mut now;
+            match event.from {
+                Side::Client => *client = (address, port),
+                Side::Server => *server = (address, port),
+            }
+            all.insert(in_order(now));
+        }
+    }
+    all
 }
 
 fn in_order([one, other]: Pair) -> Pair {

@@ -10,6 +10,7 @@ mod frames;
 mod hello;
 mod ids;
 mod keys;
+mod kinds;
 mod later;
 mod packet;
 mod parameters;

@@ -4,13 +4,12 @@ use std::io;
 
 use maud::{Markup, PreEscaped, html};
 use wirewhy_detect::{Finding, Severity};
-use wirewhy_flow::Transport;
 
 use super::members::Member;
 use super::table::{severity_badge, tally};
 use super::{clean, pictures};
 use crate::look::{JOINED, Sheet};
-use crate::model::Entry;
+use crate::model::{Entry, StreamId};
 use crate::text::{entry, shell_word};
 use crate::{CaptureSummary, FileSummary, Names, words};
 
@@ -25,8 +24,7 @@ pub(crate) const FILTER: &str = "Wireshark filter ";
 
 /// A connection and what was drawn of it.
 pub(super) struct Drawn {
-    pub(super) stream: u32,
-    pub(super) transport: Transport,
+    pub(super) stream: StreamId,
     pub(super) client: String,
     pub(super) server: String,
     pub(super) drawing: String,
@@ -160,10 +158,7 @@ fn listed(members: &[&Member], connections: u64, names: &Names) -> Markup {
                     tbody {
                         @for member in shown {
                             tr {
-                                td.n {
-                                    @if member.transport != Transport::Tcp { (member.transport.name()) " " }
-                                    (member.stream)
-                                }
+                                td.n { (member.stream) }
                                 td.wire { (clean(&names.socket(member.client.ip(), member.client.port()))) }
                                 td.wire { (clean(&names.socket(member.server.ip(), member.server.port()))) }
                                 td.time { (words::date_time(member.begun)) }
@@ -196,7 +191,6 @@ fn drawing(drawn: &Drawn) -> Markup {
     html! {
         details.drawn {
             summary {
-                @if drawn.transport != Transport::Tcp { (drawn.transport.name()) " " }
                 "Stream " (drawn.stream) " drawn: " (drawn.client) " → " (drawn.server)
             }
             (PreEscaped(&drawn.drawing))

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use wirewhy_detect::{Judged, Outcome, Severity};
-use wirewhy_flow::Transport;
 use wirewhy_packet::{Interval, Timestamp};
 
 use crate::View;
-use crate::model::{Entry, Place, Problem, Service, behind};
+use crate::model::{Entry, Place, Problem, Service, StreamId, behind};
 
 /// How many connections with one cause at one service are kept as a line, and how many in all.
 const LINES_OF_A_KIND: usize = 64;
@@ -22,8 +21,7 @@ const MAX_WHOLE: usize = 200;
 /// A connection in a line.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
-    pub(super) transport: Transport,
-    pub(super) stream: u32,
+    pub(super) stream: StreamId,
     pub(super) client: SocketAddr,
     pub(super) server: SocketAddr,
     pub(super) begun: Timestamp,
@@ -40,8 +38,7 @@ impl Member {
         let end = |end: &wirewhy_flow::Endpoint| SocketAddr::new(end.address, end.port);
         let took = connection.last.time.since(connection.first.time);
         Some(Member {
-            transport: connection.transport,
-            stream: connection.stream,
+            stream: StreamId::of(connection),
             client: end(&connection.client),
             server: end(&connection.server),
             begun: connection.first.time,

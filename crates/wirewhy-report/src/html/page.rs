@@ -10,7 +10,7 @@ use super::members::Members;
 use super::policy::policy;
 use super::table::{self, MAX_ROWS, severity_badge};
 use super::{MAX_DRAWINGS, MAX_DRAWN, Seen, clean, pictures, strips, timeline};
-use crate::model::Report;
+use crate::model::{Report, StreamId};
 use crate::text::entry::title;
 use crate::text::{self, UNDECIDED};
 use crate::{Names, PacketSource, View, words};
@@ -53,8 +53,7 @@ pub(super) fn draw(
         drawn.push((
             entry,
             Drawn {
-                stream: connection.stream,
-                transport: connection.transport,
+                stream: StreamId::of(connection),
                 client: clean(&names.socket(client.address, client.port)),
                 server: clean(&names.socket(server.address, server.port)),
                 drawing,

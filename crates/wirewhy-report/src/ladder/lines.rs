@@ -155,8 +155,11 @@ pub(crate) fn lines<'a, E>(
     Ok(())
 }
 
-/// Whether silence is what is expected of it: it was reset, or both sides closed.
+/// Whether silence is what is expected of it: it was reset, or both sides closed; over QUIC one side did (RFC 9000 section 10.2).
 fn is_over(connection: &Connection) -> bool {
+    if let Some(quic) = connection.quic() {
+        return quic.reset.is_some() || !quic.closes.is_empty();
+    }
     let ends = [&connection.client.tcp, &connection.server.tcp];
     ends.iter().any(|end| end.counts.resets > 0) || ends.iter().all(|end| end.fin.is_some())
 }

@@ -1,6 +1,7 @@
 //! One connection in full: every packet between two columns, then its numbers and its findings.
 
 mod lines;
+mod quic;
 mod window;
 
 use std::io::{self, Write};
@@ -12,6 +13,7 @@ use wirewhy_packet::Timestamp;
 
 use crate::look::{Page, Sheet, wrap};
 use crate::messages;
+use crate::model::StreamId;
 use crate::text::entry;
 use crate::{Look, Names, PacketRow, Packets, Safe, View, lookup, words};
 pub(crate) use lines::{Line, icmp_rows, lines};
@@ -143,6 +145,14 @@ impl<W: Write> Ladder<W> {
         )
     }
 
+    /// Keeps what is drawn apart from what stands before it, where something does.
+    pub fn apart(&mut self, is_behind_another: bool) -> io::Result<()> {
+        match is_behind_another {
+            true => writeln!(self.out),
+            false => Ok(()),
+        }
+    }
+
     /// The packets of a connection and the ICMP errors about it. `shown` is which packets are
     /// drawn; what is left out is counted.
     pub fn draw(
@@ -176,8 +186,13 @@ impl<W: Write> Ladder<W> {
             .try_for_each(|line| self.in_the_middle(line))
     }
 
-    /// One TCP packet.
+    /// One TCP packet, or one datagram of QUIC.
     fn packet(&mut self, row: &PacketRow, carries: &str) -> io::Result<()> {
+        if let Some(kinds) = row.quic_packets() {
+            let label = format!("{kinds}  len {}", row.len);
+            self.rung(row.frame, row.time, &arrow(&label, row.from, self.lane()))?;
+            return self.remarks(carries, row.from);
+        }
         let mut label = format!("{}  seq {}", row.flags, row.seq);
         if let Some(ack) = row.ack {
             label.push_str(&format!("  ack {ack}"));
@@ -298,7 +313,7 @@ fn numbers(page: &mut Page<'_>, judged: &Judged, names: &Names) -> io::Result<()
         Some(cause) => format!(", root cause {}", cause.code),
         None => String::new(),
     };
-    let stream = format!("Stream {}: {outcome}{cause}", connection.stream);
+    let stream = format!("Stream {}: {outcome}{cause}", StreamId::of(connection));
     page.line(&stream)?;
     page.labelled("when", &when(connection))?;
     let place = names.socket(client.address, client.port);
@@ -308,6 +323,10 @@ fn numbers(page: &mut Page<'_>, judged: &Judged, names: &Names) -> io::Result<()
         page.labelled("lookup", &looked_up(found))?;
     }
     page.labelled("state", &state(connection))?;
+    if let Some(quic) = connection.quic() {
+        page.labelled("quic", &quic::summary(quic))?;
+        page.labelled("ids", &quic::ids(quic))?;
+    }
     if let Some(tls) = connection.app.as_deref().and_then(|app| app.tls.as_deref()) {
         page.labelled("tls", &messages::summary(tls))?;
     }
@@ -384,6 +403,10 @@ fn side(endpoint: &Endpoint, place: &str) -> String {
 }
 
 fn state(connection: &Connection) -> String {
+    if let Some(quic) = connection.quic() {
+        let stage = connection.stage().name();
+        return format!("reached {stage}; Zeek's history {}", quic.history);
+    }
     format!(
         "reached {}; Zeek {} {}",
         connection.stage().name(),

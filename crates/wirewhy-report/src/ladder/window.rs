@@ -92,6 +92,7 @@ impl Window {
             let is_plain = TcpFlags::ACK.with(TcpFlags::PSH).has(row.flags)
                 && folded.has(row.marks)
                 && !row.is_copy
+                && row.is_one_rtt()
                 && !cited.contains(&row.frame);
             if is_late || !is_plain || carries(kept) {
                 shown.extend(at.saturating_sub(1)..(at + 2).min(end));
@@ -183,6 +184,7 @@ mod tests {
                     sack: Box::default(),
                     marks: Marks::none(),
                     is_copy: false,
+                    datagram: Box::default(),
                 },
             })
             .collect()

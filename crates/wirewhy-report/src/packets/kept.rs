@@ -78,12 +78,23 @@ impl Packets {
         }
     }
 
+    /// Adds the next datagram of a connection over QUIC, and which side sent it.
+    pub fn add_datagram(&mut self, packet: &Packet<'_>, stream: u32, from: Side, is_copy: bool) {
+        if let Some(row) = PacketRow::of_datagram(packet, stream, from, is_copy) {
+            self.keep(row);
+        }
+    }
+
     fn add_row(&mut self, source: SocketAddr, mut row: PacketRow) {
         let first = *self.source.get_or_insert(source);
         row.from = match source == first {
             true => Side::Client,
             false => Side::Server,
         };
+        self.keep(row);
+    }
+
+    fn keep(&mut self, row: PacketRow) {
         let kept = Kept {
             place: self.count,
             row,
@@ -163,7 +174,7 @@ impl Packets {
         if self.cited.contains(&row.frame) {
             // A finding cites few frames.
             self.first.push(kept);
-        } else if row.flags.any(controls) || !COMMON.has(row.marks) {
+        } else if row.flags.any(controls) || !COMMON.has(row.marks) || !row.is_one_rtt() {
             self.urgent.add(kept);
         } else if !row.marks.is_empty() || !row.sack.is_empty() {
             self.marked.add(kept);
@@ -229,6 +240,7 @@ mod tests {
             sack: Box::default(),
             marks: Marks::none(),
             is_copy: false,
+            datagram: Box::default(),
         }
     }
 

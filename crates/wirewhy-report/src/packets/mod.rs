@@ -9,6 +9,7 @@ use wirewhy_detect::Judged;
 use wirewhy_flow::Side;
 use wirewhy_flow::wireshark::{Marked, Marks};
 use wirewhy_packet::{Packet, SackBlocks, Seq, TcpFlags, TcpHeader, Timestamp, Transport};
+use wirewhy_protocol::PacketKind;
 
 use crate::json::{Time, encode};
 pub(crate) use kept::Kept;
@@ -17,7 +18,7 @@ pub use kept::Packets;
 /// The mark of a frame that was recorded before; Wireshark has no such mark.
 const DUPLICATE: &str = "capture_duplicate";
 
-/// One TCP frame.
+/// One TCP frame, or one datagram of a connection over QUIC.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PacketRow {
     /// The frame number.
@@ -44,6 +45,8 @@ pub struct PacketRow {
     pub marks: Marks,
     /// Whether it is a copy of a frame that was recorded before.
     pub is_copy: bool,
+    /// The QUIC packets of a datagram; empty of a TCP frame. Of a datagram flags, numbers, window and marks mean nothing.
+    pub datagram: Box<[PacketKind]>,
 }
 
 impl PacketRow {
@@ -76,7 +79,50 @@ impl PacketRow {
                 .collect(),
             marks: marked.marks,
             is_copy,
+            datagram: Box::default(),
         })
+    }
+
+    /// A datagram of a connection over QUIC as a row; `None` where it is no datagram.
+    fn of_datagram(
+        packet: &Packet<'_>,
+        stream: u32,
+        from: Side,
+        is_copy: bool,
+    ) -> Option<PacketRow> {
+        let Transport::Udp(udp) = &packet.transport else {
+            return None;
+        };
+        Some(PacketRow {
+            frame: packet.frame,
+            time: packet.time,
+            stream,
+            from,
+            flags: TcpFlags::default(),
+            seq: 0,
+            ack: None,
+            len: udp.payload_len,
+            window: 0,
+            sack: Box::default(),
+            marks: Marks::none(),
+            is_copy,
+            datagram: PacketKind::all_in(udp.payload).into_boxed_slice(),
+        })
+    }
+
+    /// Whether it is a packet of bulk transfer as far as QUIC tells: nothing but 1-RTT. True of every TCP frame.
+    pub(crate) fn is_one_rtt(&self) -> bool {
+        let mut kinds = self.datagram.iter();
+        kinds.all(|kind| *kind == PacketKind::OneRtt)
+    }
+
+    /// The QUIC packets of a datagram: `Initial + Handshake + 1-RTT`; `None` of a TCP frame.
+    pub(crate) fn quic_packets(&self) -> Option<String> {
+        if self.datagram.is_empty() {
+            return None;
+        }
+        let names: Vec<&str> = self.datagram.iter().map(|kind| kind.name()).collect();
+        Some(names.join(" + "))
     }
 
     /// The names of its marks, Wireshark's first.
@@ -210,6 +256,7 @@ mod tests {
             sack: Box::default(),
             marks: Marks::none(),
             is_copy: false,
+            datagram: Box::default(),
         };
         let answer = PacketRow {
             frame: 3,

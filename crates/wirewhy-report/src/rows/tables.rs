@@ -107,6 +107,7 @@ const CONNECTION: &[Field] = &[
     Field::Group("client_to_server", DIRECTION),
     Field::Group("server_to_client", DIRECTION),
     Field::Maybe("tls", Kind::Json),
+    Field::Maybe("quic", Kind::Json),
     Field::Maybe("upgrade", Kind::Json),
     Field::Maybe("lookup", Kind::Json),
     Field::List("findings", &Field::Group("element", FOUND)),

@@ -1,15 +1,18 @@
 //! `wirewhy show`: one connection in full.
 
 use std::io;
+use std::path::Path;
 
 use wirewhy::engine::{self, Analysis, Feed};
+use wirewhy::packets::reread;
 use wirewhy_capture::{Filters, Recording};
 use wirewhy_detect::Judged;
-use wirewhy_flow::wireshark;
+use wirewhy_flow::{Transport, wireshark};
 use wirewhy_report::{Ladder, PacketChoice, Packets};
 
 use crate::cli::ShowArgs;
 use crate::exit::{Exit, Failure};
+use crate::measures::StreamNumber;
 use crate::output::Output;
 use crate::setup::{Completeness, Setup, open, spoken};
 use crate::terminal;
@@ -21,43 +24,41 @@ pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     let setup = Setup::new(&args.common, &args.select, &args.tls)?;
     let mut recording = open(&args.files)?;
     let mut filters = setup.filters.clone();
-    let found = find(&mut recording, filters.as_mut(), &setup, args).map_err(Failure::new)?;
+    let mut found = find(&mut recording, filters.as_mut(), &setup, args).map_err(Failure::new)?;
     let whole = setup.wrap_up(&recording, filters.as_ref());
-    let Some(judged) = found.judged else {
+    if found.all.is_empty() {
         let source = spoken(&engine::summarize(&recording).source).to_owned();
-        return Err(Failure::new(match found.last_stream {
-            Some(last) if last >= args.stream => {
-                format!(
-                    "{source}: nothing of stream {} is left to show",
-                    args.stream
-                )
-            }
-            Some(last) => {
-                format!(
-                    "{source}: has no stream {}; its streams are 0 to {last}",
-                    args.stream
-                )
-            }
-            None => format!("{source}: has no TCP connection"),
-        }));
-    };
+        return Err(Failure::new(missing(&source, args.stream, &found)));
+    }
+    if args.stream.transport == Transport::Udp {
+        read_datagrams(args, &setup, &mut found)?;
+    }
     let shown = args.shown();
     if let PacketChoice::Frames(range) = &shown
-        && !found.packets.iter().any(|row| range.contains(&row.frame))
+        && let [(first, _), ..] = found.all.as_slice()
+        && let Some((last, _)) = found.all.last()
     {
-        let (first, last) = (judged.connection.first, judged.connection.last);
-        return Err(Failure::new(format!(
-            "--frames: none of these frames is of stream {}, which has frames {} to {}",
-            args.stream, first.frame, last.frame
-        )));
+        let mut rows = found.all.iter().flat_map(|(_, packets)| packets.iter());
+        if !rows.any(|row| range.contains(&row.frame)) {
+            return Err(Failure::new(format!(
+                "--frames: none of these frames is of stream {}, which has frames {} to {}",
+                args.stream, first.connection.first.frame, last.connection.last.frame
+            )));
+        }
     }
     let mut output = Output::open(args.common.output.as_deref(), &setup.reads(&args.files))?;
     let look = terminal::look(output.target(), args.common.color);
-    let mut ladder = Ladder::new(output.writer(), look, setup.names.clone());
-    let drawn = ladder
-        .draw(&judged, &found.packets, &shown)
-        .and_then(|()| ladder.finish(&judged, &setup.view(true, None)));
-    drop(ladder);
+    let mut drawn = Ok(());
+    for (at, (judged, packets)) in found.all.iter().enumerate() {
+        let mut ladder = Ladder::new(output.writer(), look, setup.names.clone());
+        drawn = ladder
+            .apart(at > 0)
+            .and_then(|()| ladder.draw(judged, packets, &shown))
+            .and_then(|()| ladder.finish(judged, &setup.view(true, None)));
+        if drawn.is_err() {
+            break;
+        }
+    }
     drawn.map_err(|error| output.failure(&error))?;
     output.close()?;
     match whole {
@@ -66,11 +67,36 @@ pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     }
 }
 
+/// Why there is nothing to show.
+fn missing(source: &str, wanted: StreamNumber, found: &Found) -> String {
+    let Some(last) = found.last_stream else {
+        return match wanted.transport {
+            Transport::Tcp => format!("{source}: has no TCP connection"),
+            Transport::Udp => format!("{source}: has no connection over QUIC"),
+        };
+    };
+    match wanted.transport {
+        Transport::Tcp if last >= wanted.number => {
+            format!("{source}: nothing of stream {wanted} is left to show")
+        }
+        Transport::Tcp => format!("{source}: has no stream {wanted}; its streams are 0 to {last}"),
+        Transport::Udp => format!("{source}: stream {wanted} is no connection over QUIC"),
+    }
+}
+
 /// What the capture holds of one stream.
 struct Found {
-    judged: Option<Judged>,
-    packets: Packets,
+    /// The connections, in the order of their first frames, and their packets: one over TCP; over QUIC several may follow each
+    /// other between the same ends.
+    all: Vec<(Judged, Packets)>,
     last_stream: Option<u32>,
+}
+
+fn room(args: &ShowArgs) -> usize {
+    match args.shown() {
+        PacketChoice::Folded => KEPT,
+        PacketChoice::All | PacketChoice::Frames(_) => usize::MAX,
+    }
 }
 
 fn find(
@@ -80,17 +106,26 @@ fn find(
     args: &ShowArgs,
 ) -> io::Result<Found> {
     let wanted = args.stream;
+    let is_tcp = wanted.transport == Transport::Tcp;
     let mut marks = wireshark::Analysis::new();
     let mut analysis = Analysis::new(setup.options.clone());
-    let mut packets = Packets::new(match args.shown() {
-        PacketChoice::Folded => KEPT,
-        PacketChoice::All | PacketChoice::Frames(_) => usize::MAX,
-    });
+    let mut packets = Packets::new(room(args));
     let mut last_stream = None;
-    let mut judged = None;
+    let mut last_quic = None;
+    let mut judged: Vec<Judged> = Vec::new();
     let mut sink = |one: &Judged| {
-        if one.connection.stream == wanted {
-            judged.get_or_insert_with(|| one.clone());
+        let connection = &one.connection;
+        let is_it = connection.transport == wanted.transport && connection.stream == wanted.number;
+        if connection.quic().is_some() {
+            last_quic = last_quic.max(Some(connection.stream));
+        }
+        // Only the first of a stream of TCP.
+        let shown = match is_tcp {
+            true => judged.is_empty(),
+            false => connection.quic().is_some(),
+        };
+        if is_it && shown {
+            judged.push(one.clone());
         }
         Ok(())
     };
@@ -100,7 +135,8 @@ fn find(
         last_stream = last_stream.max(marked.map(|marked| marked.stream));
         let observed = analysis.take(fed, &mut sink)?;
         let is_copy = observed.is_some_and(|observed| observed.is_copy);
-        let of_wanted = marked.filter(|marked| fed.passes && marked.stream == wanted);
+        let of_wanted =
+            marked.filter(|marked| is_tcp && fed.passes && marked.stream == wanted.number);
         if let Some(marked) = of_wanted {
             packets.add(fed.packet, &marked, is_copy);
         }
@@ -109,13 +145,33 @@ fn find(
         taken?;
     }
     analysis.finish(&engine::summarize(recording), &mut sink)?;
-    if let Some(judged) = &judged {
-        let server = &judged.connection.server;
-        packets.name_sides((server.address, server.port).into());
+    judged.sort_by_key(|one| one.connection.first.frame);
+    let mut all: Vec<(Judged, Packets)> = Vec::new();
+    for one in judged {
+        let mut own = std::mem::replace(&mut packets, Packets::new(0));
+        let server = &one.connection.server;
+        own.name_sides((server.address, server.port).into());
+        all.push((one, own));
     }
     Ok(Found {
-        judged,
-        packets,
-        last_stream,
+        all,
+        last_stream: if is_tcp { last_stream } else { last_quic },
     })
+}
+
+/// Reads the files again for the datagrams of connections over QUIC: which are theirs is known once they are judged, as a connection
+/// may move to other addresses and ports. What cannot be read twice has none to be drawn.
+fn read_datagrams(args: &ShowArgs, setup: &Setup, found: &mut Found) -> Result<(), Failure> {
+    if args.files.iter().any(|file| file == Path::new("-")) {
+        return Ok(());
+    }
+    let mut recording = open(&args.files)?;
+    let wanted: Vec<&Judged> = found.all.iter().map(|(judged, _)| judged).collect();
+    let again = reread(&mut recording, setup.filters.clone().as_mut(), &wanted);
+    for ((_, packets), read) in found.all.iter_mut().zip(again) {
+        if let Some(read) = read {
+            *packets = read;
+        }
+    }
+    Ok(())
 }

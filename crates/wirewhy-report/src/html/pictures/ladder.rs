@@ -11,6 +11,7 @@ use wirewhy_packet::{TcpFlags, Timestamp};
 
 use super::{Cited, Key};
 use crate::ladder::{IcmpRow, Line, PacketChoice, lines};
+use crate::model::StreamId;
 use crate::words::{count, counted, span};
 use crate::{Names, PacketRow, Packets};
 
@@ -62,7 +63,7 @@ fn table(connection: &Connection, packets: &Packets, names: &Names, rows: &[Mark
     html! {
         figure.ladder {
             table {
-                caption { "The packets of the connection: stream " (connection.stream) ", " (counted(packets.count(), "packet")) }
+                caption { "The packets of the connection: stream " (StreamId::of(connection)) ", " (counted(packets.count(), "packet")) }
                 thead {
                     tr {
                         th.n scope="col" { "Frame" }
@@ -113,9 +114,13 @@ impl Ladder<'_> {
                 td.n { (row.frame) }
                 td.n { (self.seconds(row.time)) }
                 td.lane { (arrow(row)) }
-                td.n { (row.seq) }
-                td.n { @if let Some(ack) = row.ack { (ack) } }
-                td.n { (row.window) }
+                @if row.datagram.is_empty() {
+                    td.n { (row.seq) }
+                    td.n { @if let Some(ack) = row.ack { (ack) } }
+                    td.n { (row.window) }
+                } @else {
+                    td {} td {} td {}
+                }
                 td {
                     (self.cited.links(row.frame, self.key))
                     (carries)
@@ -215,7 +220,7 @@ fn arrow(row: &PacketRow) -> Markup {
     } else {
         format!("{x}{end}{head}")
     };
-    let mut label = flags(row.flags);
+    let mut label = row.quic_packets().unwrap_or_else(|| flags(row.flags));
     if row.len > 0 {
         label.push_str(&format!(" {}", count(u64::from(row.len))));
     }

@@ -44,12 +44,12 @@ pub(crate) fn of(judged: &Judged, packets: Option<&Packets>, names: &Names, view
                 (lookup::of(connection, found, &key))
             }
             (idle::of(judged, packets, &key))
-            @if let Some(packets) = packets {
+            @if let Some(packets) = packets.filter(|_| connection.transport == Transport::Tcp) {
                 @if let Some(plot) = plot::of(judged, packets, names, &cited, &key) { (plot) }
             }
             @if let Some(ladder) = &ladder {
                 (ladder.table)
-            } @else if connection.transport == Transport::Tcp {
+            } @else if connection.transport == Transport::Tcp || connection.quic().is_some() {
                 p.note { "Its packets are not to be had any more: neither ladder nor plot can be drawn." }
             }
             @if let Some(tls) = tls {
