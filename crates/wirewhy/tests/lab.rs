@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use wirewhy::engine::{Crew, EngineOptions, analyze};
 use wirewhy_detect::{Judged, Severity, TrustStore};
+use wirewhy_flow::{Connection, Transport};
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
 use wirewhy_survey::{GroupFinding, Totals, records};
@@ -77,11 +78,10 @@ struct Collected {
 
 impl Reporter for Collected {
     fn connection(&mut self, judged: &Judged) -> std::io::Result<()> {
-        let server = &judged.connection.server;
         let root = judged.root_cause();
         self.connections.push(Said {
             stream: judged.connection.stream,
-            server: std::net::SocketAddr::new(server.address, server.port).to_string(),
+            server: endpoint(&judged.connection),
             outcome: judged.outcome().name(),
             root_cause: root.map_or("-", |root| root.code),
             culprit: root.map_or("-", |root| root.culprit.role.name()),
@@ -107,6 +107,16 @@ impl Reporter for Collected {
     ) -> std::io::Result<()> {
         self.group = group.iter().map(|found| found.finding.code).collect();
         Ok(())
+    }
+}
+
+/// The server's end as the tables write it.
+fn endpoint(connection: &Connection) -> String {
+    let server = &connection.server;
+    let socket = std::net::SocketAddr::new(server.address, server.port);
+    match connection.transport {
+        Transport::Tcp => socket.to_string(),
+        Transport::Udp => format!("{socket}/udp"),
     }
 }
 

@@ -17,6 +17,8 @@ mod monitoring;
 #[cfg(test)]
 mod parquet;
 #[cfg(test)]
+mod quic;
+#[cfg(test)]
 mod recording;
 #[cfg(test)]
 mod resume;
