@@ -5,10 +5,11 @@ use std::io::Cursor;
 
 use wirewhy_capture::Reader;
 use wirewhy_packet::{Decoder, Frame, LinkType, Timestamp};
-use wirewhy_protocol::quic_testing::TestTalk;
+use wirewhy_protocol::quic_testing::TestConversation;
 use wirewhy_protocol::{
-    CaptureContext, Certificate, Conversation, Datagrams, KeyLog, Mark, QuicTalk, QuicVersion,
-    Role, begins_with_dns, begins_with_records, closing_notice, is_farewell, server_name,
+    CaptureContext, Certificate, Conversation, Datagrams, KeyLog, Mark, QuicConversation,
+    QuicVersion, Role, begins_with_dns, begins_with_records, closing_notice, is_farewell,
+    server_name,
 };
 
 /// A target: its name, and what it runs.
@@ -82,7 +83,7 @@ pub(crate) fn packet(data: &[u8]) {
 /// Segments of a connection in any order: a byte of flags, two of where the segment begins beside where its side's last one ended, two of length, and
 /// the bytes. Every reader of a protocol is behind this, certificates and TLS among them.
 pub(crate) fn conversation(data: &[u8]) {
-    talk(data, CaptureContext::default());
+    followed(data, CaptureContext::default());
 }
 
 /// The same with a key log in front of a line of zeros, so that records are decrypted.
@@ -91,11 +92,11 @@ pub(crate) fn decryption(data: &[u8]) {
     let (log, rest) = data.split_at(at.unwrap_or(0));
     let mut keys = KeyLog::new();
     keys.add(log);
-    talk(rest.get(2..).unwrap_or(rest), CaptureContext::new(keys));
+    followed(rest.get(2..).unwrap_or(rest), CaptureContext::new(keys));
 }
 
-fn talk(data: &[u8], mut context: CaptureContext) {
-    let mut talk = Conversation::new();
+fn followed(data: &[u8], mut context: CaptureContext) {
+    let mut followed = Conversation::new();
     let mut ends = [0_u64; 2];
     let mut rest = data;
     let mut frame = 0;
@@ -113,29 +114,29 @@ fn talk(data: &[u8], mut context: CaptureContext) {
         let frame = u64::try_from(frame).unwrap_or(0);
         match (flags & 1, flags & 2) {
             (0, 0) => {
-                talk.client_data(at, bytes, wire_len, frame, time, &mut context);
+                followed.client_data(at, bytes, wire_len, frame, time, &mut context);
             }
             (_, 0) => {
-                talk.server_data(at, bytes, wire_len, frame, time, &mut context);
+                followed.server_data(at, bytes, wire_len, frame, time, &mut context);
             }
-            (0, _) => talk.client_closed(end, &mut context),
-            _ => talk.server_closed(end, &mut context),
+            (0, _) => followed.client_closed(end, &mut context),
+            _ => followed.server_closed(end, &mut context),
         }
-        let memory = talk.memory().unwrap_or_default();
+        let memory = followed.memory().unwrap_or_default();
         assert!(
             memory.unread < 2 << 20 && memory.read < 2 << 20,
             "{memory:?}"
         );
     }
-    let known = talk.facts();
-    talk.give_up();
-    let _ = (talk.facts(), talk.finish(), known);
+    let known = followed.facts();
+    followed.evict();
+    let _ = (followed.facts(), followed.finish(), known);
 }
 
 /// Datagrams of a conversation: a byte of flags, one of length, and the bytes.
 pub(crate) fn datagrams(data: &[u8]) {
     let mut context = CaptureContext::default();
-    let mut talk = Datagrams::new();
+    let mut followed = Datagrams::new();
     let mut rest = data;
     let mut frame = 0;
     while let [flags, length, behind @ ..] = rest {
@@ -149,9 +150,9 @@ pub(crate) fn datagrams(data: &[u8]) {
             Role::Server
         };
         let wire_len = u32::try_from(length).unwrap_or(0) + u32::from(flags >> 5);
-        talk.observe(role, bytes, wire_len, frame, Timestamp(0), &mut context);
+        followed.observe(role, bytes, wire_len, frame, Timestamp(0), &mut context);
     }
-    let _ = talk.facts();
+    let _ = followed.facts();
 }
 
 /// Datagrams of a connection over QUIC: a byte of flags, one of length, and the bytes. What is in a packet is protected as its
@@ -161,10 +162,10 @@ pub(crate) fn quic(data: &[u8]) {
         Some(0x80..) => QuicVersion::V2,
         _ => QuicVersion::V1,
     };
-    let mut packets = TestTalk::new(version, 1);
+    let mut packets = TestConversation::new(version, 1);
     let begin = packets.initial(Role::Client, &[1], 1_200);
     let mut context = CaptureContext::default();
-    let mut talk = QuicTalk::new(&begin).expect("an Initial packet");
+    let mut followed = QuicConversation::new(&begin).expect("an Initial packet");
     let mut rest = data;
     let mut frame = 0;
     while let [flags, length, behind @ ..] = rest {
@@ -189,16 +190,16 @@ pub(crate) fn quic(data: &[u8]) {
         };
         let wire_len = u32::try_from(datagram.len()).unwrap_or(0);
         let _ = (
-            talk.sender(&datagram),
-            talk.is_beginning_of_other(&datagram),
+            followed.sender(&datagram),
+            followed.is_beginning_of_other(&datagram),
         );
-        talk.observe(role, &datagram, wire_len, mark, &mut context);
-        assert!(talk.kept() < 1 << 20 && talk.recorded() < 1 << 20);
-        assert!(talk.ids().len() <= 64);
+        followed.observe(role, &datagram, wire_len, mark, &mut context);
+        assert!(followed.kept() < 1 << 20 && followed.recorded() < 1 << 20);
+        assert!(followed.ids().len() <= 64);
     }
-    let _ = (talk.facts(), talk.tls());
-    talk.give_up();
-    assert_eq!(talk.kept(), 0);
+    let _ = (followed.facts(), followed.tls());
+    followed.evict();
+    assert_eq!(followed.kept(), 0);
 }
 
 /// A certificate, and what looks at single payloads.

@@ -1,20 +1,20 @@
 //! `cargo bench -p wirewhy-benches`: nanoseconds per packet and per byte, one stage on top of the other.
 //!
 //! Each figure is the median of several passes over captures that are in memory. Stages are whole: `track` decodes too, and
-//! `pipeline` reads, decodes, tracks, judges and reports, as `wirewhy FILE` does. An argument selects captures by name.
+//! `pipeline` reads, decodes, tracks, diagnoses and reports, as `wirewhy FILE` does. An argument selects captures by name.
 
 use std::hint::black_box;
 use std::io::{self, Cursor, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use wirewhy::engine::{Analysis, Crew, EngineOptions, analyze};
+use wirewhy::engine::{Analysis, EngineOptions, ThreadPool, analyze};
 use wirewhy_benches::{Mix, Workload, frames};
 use wirewhy_capture::{Reader, Recording};
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_flow::{Bounds, Tracker};
 use wirewhy_packet::Decoder;
-use wirewhy_report::{CaptureSummary, Look, Names, Ndjson, Reporter, Text, View};
+use wirewhy_report::{CaptureSummary, Names, Ndjson, Reporter, Text, TextStyle, View};
 
 /// Passes measured of each stage, after one that is not.
 const PASSES: usize = 9;
@@ -25,7 +25,7 @@ const STAGES: &[(&str, Stage)] = &[
     ("read", read),
     ("decode", decode),
     ("track", track),
-    ("judge", judge),
+    ("judge", diagnose),
     ("pipeline, text", pipeline_text),
     ("pipeline, ndjson of all", pipeline_ndjson),
 ];
@@ -138,12 +138,12 @@ fn track(workload: &Workload) -> io::Result<()> {
     Ok(())
 }
 
-fn judge(workload: &Workload) -> io::Result<()> {
+fn diagnose(workload: &Workload) -> io::Result<()> {
     for file in &workload.files {
         let mut decoder = Decoder::new();
         let mut analysis = Analysis::new(EngineOptions::default());
-        let mut sink = |judged: &Judged| {
-            black_box(judged);
+        let mut sink = |diagnosis: &Diagnosis| {
+            black_box(diagnosis);
             Ok(())
         };
         for frame in frames(file) {
@@ -159,7 +159,7 @@ fn pipeline_text(workload: &Workload) -> io::Result<()> {
     pipeline(workload, &view, || {
         Box::new(Text::new(
             io::sink(),
-            Look::default(),
+            TextStyle::default(),
             view.clone(),
             Names::default(),
         ))
@@ -186,7 +186,7 @@ fn pipeline(
             None,
             &options,
             view,
-            &Crew::default(),
+            &ThreadPool::default(),
             reporter().as_mut(),
         )?);
     }

@@ -16,7 +16,7 @@ pub enum Mix {
     Web,
     /// A short question and a short answer; some failures.
     Small,
-    /// SYNs that nobody answers.
+    /// SYNs without an answer.
     Scan,
 }
 
@@ -410,7 +410,7 @@ fn line(text: &mut String, micros: u32, segment: &str) {
 mod tests {
     use std::io::Cursor;
 
-    use wirewhy::engine::{Analyzed, Crew, EngineOptions, analyze, summarize};
+    use wirewhy::engine::{Analyzed, EngineOptions, ThreadPool, analyze, summarize};
     use wirewhy_capture::{Reader, Recording};
     use wirewhy_packet::{Checksum, Decoder, Transport};
     use wirewhy_report::{Names, Ndjson, View};
@@ -430,7 +430,7 @@ mod tests {
             None,
             &options,
             &View::default(),
-            &Crew::default(),
+            &ThreadPool::default(),
             &mut reporter,
         )
         .unwrap();

@@ -11,7 +11,7 @@ fn main() -> io::Result<()> {
         writeln!(cargo, "cargo::rerun-if-env-changed={variable}")?;
     }
     writeln!(cargo, "cargo::rerun-if-changed=build.rs")?;
-    if !can_be_judged() || found_by_pkg_config() || found_by_linker() {
+    if !can_be_checked() || found_by_pkg_config() || found_by_linker() {
         return Ok(());
     }
     writeln!(
@@ -22,7 +22,7 @@ fn main() -> io::Result<()> {
 }
 
 /// Whether this build links in the usual way, so that what is found here is what the linker will find.
-fn can_be_judged() -> bool {
+fn can_be_checked() -> bool {
     let own_directories =
         env::var("CARGO_ENCODED_RUSTFLAGS").is_ok_and(|flags| flags.contains("-L"));
     let cross = env::var_os("HOST") != env::var_os("TARGET");

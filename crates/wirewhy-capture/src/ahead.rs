@@ -1,4 +1,4 @@
-//! Reading ahead of whoever asks, in a thread of its own.
+//! Reading ahead of the consumer, in a thread of its own.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -61,18 +61,18 @@ impl Ahead {
 
     /// The next piece. Without bytes of the stream it is the last.
     pub(crate) fn next(&mut self) -> io::Result<Piece> {
-        // Behind the last piece nobody is there any more.
+        // Behind the last piece there is no reader any more.
         self.pieces.recv().unwrap_or_else(|_| Ok(Piece::default()))
     }
 
     /// Gives a piece back to be filled again.
     pub(crate) fn give_back(&mut self, spent: Piece) {
-        // Nobody fills it again where the stream has ended.
+        // It is not filled again where the stream has ended.
         let _ = self.spent.send(spent);
     }
 }
 
-/// Reads until the end, a failure, or until nobody takes the pieces any more.
+/// Reads until the end, a failure, or until there is no consumer any more.
 fn read_all(mut source: Source, pieces: &SyncSender<io::Result<Piece>>, room: &Receiver<Piece>) {
     loop {
         let mut piece = room.try_recv().unwrap_or_default();
@@ -84,7 +84,7 @@ fn read_all(mut source: Source, pieces: &SyncSender<io::Result<Piece>>, room: &R
             return;
         }
         if let Some(failure) = failure {
-            // Whoever is gone needs not know.
+            // A consumer that has ended needs no notice.
             let _ = pieces.send(Err(failure));
         }
         if is_last {

@@ -80,12 +80,12 @@ impl CaptureInfo {
     /// as the packet records tell; `None` where the file says nothing.
     #[must_use]
     pub fn dropped_packets(&self) -> Option<u64> {
-        let told = self
+        let stated = self
             .interfaces
             .iter()
             .filter_map(|interface| interface.statistics.dropped())
             .reduce(u64::saturating_add);
-        told.or(self.dropped_between)
+        stated.or(self.dropped_between)
     }
 
     /// The same without what can be large: names and secrets.

@@ -27,9 +27,9 @@ mod pcap_file;
 pub mod pcapng;
 mod problem;
 mod reader;
-mod record;
 mod recording;
 mod sniff;
+mod step;
 mod until;
 mod window;
 

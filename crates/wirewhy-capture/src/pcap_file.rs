@@ -4,7 +4,7 @@ use wirewhy_packet::{LinkType, Timestamp};
 
 use crate::info::{ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, Variant};
 use crate::problem::{OpenErrorKind, ProblemKind};
-use crate::record::{Failure, Ledger, Record, Step};
+use crate::step::{Failure, ReadStats, Step, WindowFrame};
 use crate::window::Window;
 
 const HEADER_LEN: usize = 24;
@@ -127,8 +127,8 @@ impl PcapFile {
     }
 
     /// Notes what the file header holds that is unusual.
-    pub(crate) fn note_oddities(&self, ledger: &mut Ledger) {
-        ledger.check_link_type(self.link_type, 0, 0);
+    pub(crate) fn note_oddities(&self, stats: &mut ReadStats) {
+        stats.check_link_type(self.link_type, 0, 0);
         if let Some((major, minor)) = self.unknown_version {
             let format = Format::Pcap.name();
             let kind = ProblemKind::UnknownVersion {
@@ -136,7 +136,7 @@ impl PcapFile {
                 major,
                 minor,
             };
-            ledger.note(kind, 0, 0);
+            stats.note(kind, 0, 0);
         }
     }
 
@@ -157,16 +157,16 @@ impl PcapFile {
 
     /// The next record.
     #[inline]
-    pub(crate) fn next(&mut self, window: &mut Window, ledger: &mut Ledger) -> Step {
+    pub(crate) fn next(&mut self, window: &mut Window, stats: &mut ReadStats) -> Step {
         match self.next_ready(window) {
             Some(record) => Step::Frame(record),
-            None => self.next_slow(window, ledger),
+            None => self.next_slow(window, stats),
         }
     }
 
     /// The next record if it is in the window already.
     #[inline]
-    pub(crate) fn next_ready(&self, window: &mut Window) -> Option<Record> {
+    pub(crate) fn next_ready(&self, window: &mut Window) -> Option<WindowFrame> {
         let header = window.available().first_chunk::<RECORD_HEADER_LEN>()?;
         let [secs, fraction, first, second] = self.words(header);
         let (captured, original) = self.sort_lengths(first, second);
@@ -182,7 +182,7 @@ impl PcapFile {
         };
         // At most 2^32 seconds and 2^32 milliseconds: no overflow.
         let nanos = i64::from(secs) * 1_000_000_000 + i64::from(fraction) * nanos_per_fraction;
-        Some(Record {
+        Some(WindowFrame {
             place,
             time: Some(Timestamp(nanos)),
             link_type: self.link_type,
@@ -194,14 +194,14 @@ impl PcapFile {
 
     /// Reads what is missing of the next record.
     #[cold]
-    fn next_slow(&mut self, window: &mut Window, ledger: &mut Ledger) -> Step {
+    fn next_slow(&mut self, window: &mut Window, stats: &mut ReadStats) -> Step {
         if !window.fill(self.record_header_len) {
             return ended_in_header(window);
         }
         if self.at_first {
             self.at_first = false;
             self.guess_header_len(window.available());
-            ledger.info.variant = self.variant;
+            stats.info.variant = self.variant;
         }
         let Some(header) = window.available().first_chunk::<RECORD_HEADER_LEN>() else {
             return ended_in_header(window);

@@ -52,7 +52,7 @@ pub enum OpenErrorKind {
         /// What the decompressor says.
         message: String,
     },
-    /// It is a capture of a version of the format that nobody ever wrote.
+    /// It is a capture of a version of the format that no program writes.
     UnsupportedVersion {
         /// `pcap` or `pcapng`.
         format: &'static str,

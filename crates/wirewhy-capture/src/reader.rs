@@ -9,7 +9,7 @@ use wirewhy_packet::{Frame, Timestamp};
 use crate::gzip::TrailingGarbage;
 use crate::pcap_file::PcapFile;
 use crate::pcapng::PcapNg;
-use crate::record::{Failure, Ledger, Record, Step};
+use crate::step::{Failure, ReadStats, Step, WindowFrame};
 use crate::window::{LimitReached, Window};
 use crate::{
     CaptureInfo, Compression, LooksLike, Oddities, OpenError, OpenErrorKind, Problem, ProblemKind,
@@ -49,7 +49,7 @@ pub fn from_stdin() -> Result<Reader, OpenError> {
 pub struct Reader {
     window: Window,
     format: FormatReader,
-    ledger: Ledger,
+    stats: ReadStats,
     /// Number of the last frame counted, delivered or not.
     number: u64,
     /// Given to frames that have no time of their own.
@@ -103,7 +103,7 @@ impl Reader {
             }
         });
 
-        // A failure here is found again by whoever needs the bytes.
+        // A failure here is found again when the bytes are read.
         window.fill(4);
         let (format, info) = match FormatReader::recognise(&mut window) {
             Some(Ok(recognised)) => recognised,
@@ -115,7 +115,7 @@ impl Reader {
             }
             None => return Err(not_a_capture(&mut window, compression)),
         };
-        let mut ledger = Ledger {
+        let mut stats = ReadStats {
             info: CaptureInfo {
                 source: source_name.to_owned(),
                 compression,
@@ -124,12 +124,12 @@ impl Reader {
             oddities: Oddities::default(),
         };
         if let FormatReader::Pcap(file) = &format {
-            file.note_oddities(&mut ledger);
+            file.note_oddities(&mut stats);
         }
         Ok(Reader {
             window,
             format,
-            ledger,
+            stats,
             number: 0,
             last_time: Timestamp::default(),
             problem: None,
@@ -153,12 +153,12 @@ impl Reader {
     #[inline]
     pub fn next_with_info(&mut self) -> Option<(Frame<'_>, &CaptureInfo)> {
         let record = self.next_record()?;
-        Some((self.lend(&record), &self.ledger.info))
+        Some((self.lend(&record), &self.stats.info))
     }
 
     /// Reads the next frame; [`lend`](Reader::lend) gives it until the next one is read.
     #[inline]
-    pub(crate) fn next_record(&mut self) -> Option<Record> {
+    pub(crate) fn next_record(&mut self) -> Option<WindowFrame> {
         match self.next_ready() {
             Some(record) => Some(record),
             None => self.next_slow(),
@@ -167,14 +167,14 @@ impl Reader {
 
     /// The same if the frame has arrived, and nothing but frames before it: those before it can be lent still.
     #[inline]
-    pub(crate) fn next_ready(&mut self) -> Option<Record> {
+    pub(crate) fn next_ready(&mut self) -> Option<WindowFrame> {
         if self.ended {
             return None;
         }
         let record = match &mut self.format {
             FormatReader::Pcap(file) => file.next_ready(&mut self.window)?,
             FormatReader::PcapNg(file) if file.is_ready(&self.window) => {
-                match file.next(&mut self.window, &mut self.ledger, self.number) {
+                match file.next(&mut self.window, &mut self.stats, self.number) {
                     Step::Frame(record) => record,
                     other => return self.without_frame(other),
                 }
@@ -185,12 +185,12 @@ impl Reader {
     }
 
     #[inline(never)]
-    fn next_slow(&mut self) -> Option<Record> {
+    fn next_slow(&mut self) -> Option<WindowFrame> {
         while !self.ended {
             let step = match &mut self.format {
-                FormatReader::Pcap(file) => file.next(&mut self.window, &mut self.ledger),
+                FormatReader::Pcap(file) => file.next(&mut self.window, &mut self.stats),
                 FormatReader::PcapNg(file) => {
-                    file.next(&mut self.window, &mut self.ledger, self.number)
+                    file.next(&mut self.window, &mut self.stats, self.number)
                 }
             };
             match step {
@@ -214,16 +214,16 @@ impl Reader {
     }
 
     #[inline]
-    fn count(&mut self, record: Record) -> Record {
+    fn count(&mut self, record: WindowFrame) -> WindowFrame {
         self.number += 1;
-        let time = self.ledger.count(&record).unwrap_or(self.last_time);
+        let time = self.stats.count(&record).unwrap_or(self.last_time);
         self.last_time = time;
         record
     }
 
     /// The frame read last.
     #[inline]
-    pub(crate) fn lend(&self, record: &Record) -> Frame<'_> {
+    pub(crate) fn lend(&self, record: &WindowFrame) -> Frame<'_> {
         Frame {
             number: self.number,
             time: self.last_time,
@@ -279,7 +279,7 @@ impl Reader {
     /// What is known of the capture so far.
     #[must_use]
     pub fn info(&self) -> &CaptureInfo {
-        &self.ledger.info
+        &self.stats.info
     }
 
     /// Why reading ended before the end of the file, once it has.
@@ -291,7 +291,7 @@ impl Reader {
     /// What was wrong so far without ending the reading.
     #[must_use]
     pub fn oddities(&self) -> &Oddities {
-        &self.ledger.oddities
+        &self.stats.oddities
     }
 
     /// How many bytes of the decompressed stream have been read, frame headers included.
@@ -316,11 +316,11 @@ impl Reader {
                 let garbage = error
                     .get_ref()
                     .is_some_and(|cause| cause.is::<TrailingGarbage>());
-                let problem = at(stream_failure(&error, self.ledger.info.compression), offset);
+                let problem = at(stream_failure(&error, self.stats.info.compression), offset);
                 match cut {
-                    None if garbage => self.ledger.oddities.add(problem),
+                    None if garbage => self.stats.oddities.add(problem),
                     Some(cut) if garbage => {
-                        self.ledger.oddities.add(problem);
+                        self.stats.oddities.add(problem);
                         self.problem = Some(at(cut.kind, cut.offset));
                     }
                     _ => self.problem = Some(problem),
@@ -335,7 +335,7 @@ impl Reader {
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reader")
-            .field("info", &self.ledger.info)
+            .field("info", &self.stats.info)
             .field("number", &self.number)
             .field("problem", &self.problem)
             .finish_non_exhaustive()
@@ -375,7 +375,7 @@ fn not_a_capture(window: &mut Window, compression: Option<Compression>) -> OpenE
         return OpenErrorKind::Empty { compression };
     }
     OpenErrorKind::NotACapture {
-        looks_like: LooksLike::judge(head),
+        looks_like: LooksLike::sniff(head),
         compression,
     }
 }
@@ -631,9 +631,9 @@ mod tests {
         let mut damaged = whole;
         let at = damaged.len() - 8;
         damaged[at] ^= 0xff;
-        let mut told = reader(&damaged).unwrap();
-        assert_eq!(drain(&mut told).len(), 5000);
-        let shown = told.problem().unwrap().to_string();
+        let mut stated = reader(&damaged).unwrap();
+        assert_eq!(drain(&mut stated).len(), 5000);
+        let shown = stated.problem().unwrap().to_string();
         assert!(shown.starts_with("damaged gzip stream: "), "{shown}");
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use wirewhy_packet::{Frame, Interval, RecordingGap, Timestamp};
 
-use crate::record::Record;
+use crate::step::WindowFrame;
 use crate::{CaptureInfo, NameRecord, Oddities, OpenError, Reader, Secrets, open};
 
 /// Opens a file of a recording when its turn comes.
@@ -184,7 +184,7 @@ impl Recording {
 
     /// Reads the next frame, in this file or in one behind it.
     #[inline(never)]
-    fn next_record(&mut self) -> Option<Record> {
+    fn next_record(&mut self) -> Option<WindowFrame> {
         loop {
             if let Some(record) = self.reader.next_record() {
                 return Some(record);

@@ -20,8 +20,8 @@ pub enum LooksLike {
 }
 
 impl LooksLike {
-    /// Judges by the first bytes of a file; more of them judge better, 512 are plenty.
-    pub(crate) fn judge(head: &[u8]) -> LooksLike {
+    /// Recognises a file by its first bytes; with more of them it is more certain, 512 are plenty.
+    pub(crate) fn sniff(head: &[u8]) -> LooksLike {
         if let Some(known) = by_magic(head) {
             return LooksLike::Known(known);
         }
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     fn shown(head: &[u8]) -> String {
-        LooksLike::judge(head).to_string()
+        LooksLike::sniff(head).to_string()
     }
 
     #[test]
@@ -282,14 +282,14 @@ mod tests {
 
     #[test]
     fn text_is_told_from_bytes() {
-        assert_eq!(LooksLike::judge(b"10:00:01 IP a > b"), LooksLike::Text);
-        assert_eq!(LooksLike::judge("gr\u{fc}n".as_bytes()), LooksLike::Text);
-        assert_eq!(LooksLike::judge(b"gr\xc3"), LooksLike::Text);
-        assert_eq!(LooksLike::judge(&[0; 40]), LooksLike::Zeros);
+        assert_eq!(LooksLike::sniff(b"10:00:01 IP a > b"), LooksLike::Text);
+        assert_eq!(LooksLike::sniff("gr\u{fc}n".as_bytes()), LooksLike::Text);
+        assert_eq!(LooksLike::sniff(b"gr\xc3"), LooksLike::Text);
+        assert_eq!(LooksLike::sniff(&[0; 40]), LooksLike::Zeros);
         let noise = LooksLike::Unknown {
             first: [1, 2, 0x80, 0xff],
         };
-        assert_eq!(LooksLike::judge(&[1, 2, 0x80, 0xff, 9]), noise);
+        assert_eq!(LooksLike::sniff(&[1, 2, 0x80, 0xff, 9]), noise);
         assert!(noise.to_string().contains("01 02 80 ff"));
     }
 

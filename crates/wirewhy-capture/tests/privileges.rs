@@ -1,7 +1,7 @@
 //! Laying down rights, for real: each case is this program once more, alone in a network namespace.
 //!
 //! The parent has all rights and plays the administrator; the child captures, gives up its rights, and says what it can
-//! and cannot do any more. They talk in lines over the child's standard input and output.
+//! and cannot do any more. They exchange lines over the child's standard input and output.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -158,7 +158,7 @@ impl Namespace {
     }
 
     /// Starts the child inside, through a program that may change who it is.
-    fn child(&self, program: &Path, through: &[&str]) -> Talk {
+    fn child(&self, program: &Path, through: &[&str]) -> ChildPipe {
         let mut child = Command::new("ip")
             .args(["netns", "exec", &self.name])
             .args(through)
@@ -168,14 +168,14 @@ impl Namespace {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        Talk {
+        ChildPipe {
             to: child.stdin.take(),
             from: BufReader::new(child.stdout.take().unwrap()).lines(),
             child,
         }
     }
 
-    fn same_program(&self) -> Talk {
+    fn same_program(&self) -> ChildPipe {
         self.child(&std::env::current_exe().unwrap(), &[])
     }
 }
@@ -186,14 +186,14 @@ impl Drop for Namespace {
     }
 }
 
-/// The parent's end of the talk.
-struct Talk {
+/// The parent's end of the pipes to the child.
+struct ChildPipe {
     child: Child,
     to: Option<ChildStdin>,
     from: Lines<BufReader<ChildStdout>>,
 }
 
-impl Talk {
+impl ChildPipe {
     fn hear(&mut self) -> String {
         self.from.next().expect("the child says something").unwrap()
     }
@@ -397,7 +397,7 @@ fn child_granted() {
     }
 }
 
-/// An ordinary user is told a command; an administrator types it; the user captures.
+/// An ordinary user is shown a command; an administrator runs it; the user captures.
 fn parent_grants(namespace: &Namespace) {
     let folder = tempfile::tempdir().unwrap();
     run("chmod", &["755", folder.path().to_str().unwrap()]);

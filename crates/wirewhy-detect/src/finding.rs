@@ -18,7 +18,7 @@ pub struct Finding {
     /// Who caused it.
     pub culprit: Culprit,
     /// One sentence with the numbers in it. May hold text from the wire: reporters make it safe. Empty where the finding was not
-    /// put into words ([`judge_briefly`](crate::judge_briefly)).
+    /// put into words ([`diagnose_briefly`](crate::diagnose_briefly)).
     pub summary: String,
     /// Frames that prove it, the decisive one first; at most [`Finding::MAX_FRAMES`].
     pub frames: Vec<u64>,
@@ -245,7 +245,7 @@ pub enum Value {
     /// Several values.
     List(Vec<Value>),
     /// Values by name.
-    Record(Vec<(&'static str, Value)>),
+    Object(Vec<(&'static str, Value)>),
 }
 
 impl From<bool> for Value {

@@ -87,21 +87,21 @@ impl<'a> Handshake<'a> {
     pub(crate) fn of(connection: &'a Connection) -> Option<Handshake<'a>> {
         let app = connection.app.as_deref()?;
         let tls = app.tls.as_deref()?;
-        // Some clients begin although the change to TLS was refused: nobody meant to answer them.
+        // Some clients begin although the change to TLS was refused: no answer is due to them.
         let refused = app
             .upgrade
             .as_deref()
             .is_some_and(|upgrade| upgrade.verdict == UpgradeVerdict::Refused);
         let begun = tls.client_hello.is_some() || tls.client.incomplete.is_some();
         // An alert in the clear says how it ended, whatever came before; to a client that said nothing it is no answer.
-        let told = connection.client.first_payload.is_some()
+        let stated = connection.client.first_payload.is_some()
             && [Side::Client, Side::Server].into_iter().any(|side| {
                 records(tls, side)
                     .alerts
                     .iter()
                     .any(|alert| alert.seen == AlertSeen::Clear && is_fatal(alert, tls.version()))
             });
-        if refused || !told && (tls.joined_late || !begun) {
+        if refused || !stated && (tls.joined_late || !begun) {
             return None;
         }
         let stage = tls.stage();
@@ -183,7 +183,7 @@ impl<'a> Handshake<'a> {
     }
 }
 
-/// Whether a TLS handshake is under way and nobody has left.
+/// Whether a TLS handshake is under way and neither side has left.
 pub(crate) fn is_pending(connection: &Connection) -> bool {
     Handshake::of(connection).is_some_and(|handshake| matches!(handshake.end, End::Silence { .. }))
 }
@@ -290,7 +290,7 @@ fn left(tls: &TlsFacts, stage: TlsStage, ending: &Ending) -> End {
 
 /// Whose turn it is.
 fn owed_by(tls: &TlsFacts, stage: TlsStage) -> Side {
-    // Whoever stopped in the middle of a record.
+    // The side that stopped in the middle of a record.
     if tls.server.incomplete.is_some() {
         return Side::Server;
     }

@@ -6,7 +6,7 @@ use wirewhy_packet::Interval;
 use crate::detectors::rst::idle_expired;
 use crate::detectors::tcp::peer_vanished;
 use crate::resets::Resets;
-use crate::{Judged, Limits, Role, Severity, Value, code};
+use crate::{Diagnosis, Limits, Role, Severity, Value, code};
 
 /// An idle time that a connection did not survive.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -21,9 +21,9 @@ pub struct FatalIdle {
 /// The idle time that a connection did not survive: it was reset after it (`rst.idle-expired`), or its peer had vanished
 /// (`tcp.peer-vanished`). `None` where it ended otherwise.
 #[must_use]
-pub fn idle_before_end(judged: &Judged, limits: &Limits) -> Option<FatalIdle> {
-    let connection = &judged.connection;
-    judged.findings.iter().find_map(|finding| {
+pub fn idle_before_end(diagnosis: &Diagnosis, limits: &Limits) -> Option<FatalIdle> {
+    let connection = &diagnosis.connection;
+    diagnosis.findings.iter().find_map(|finding| {
         let idle = match finding.code {
             code::RST_IDLE_EXPIRED => idle_expired::idle(&Resets::of(connection, limits)?),
             code::TCP_PEER_VANISHED => peer_vanished::idle(connection, limits),

@@ -1,18 +1,18 @@
 //! Connections to findings: the rules.
 //!
-//! [`judge()`] runs over one finished connection those detectors of [`DETECTORS`] that it shows a sign for. Detectors are pure functions over finished facts: they keep no state, see no bytes and write nothing.
+//! [`diagnose()`] runs over one finished connection those detectors of [`DETECTORS`] that it shows a sign for. Detectors are pure functions over finished facts: they keep no state, see no bytes and write nothing.
 //! Every word a user reads about a finding stands in its [`Record`].
 
 mod causes;
 mod certificates;
 pub mod code;
 mod detectors;
+mod diagnose;
 mod ending;
 mod finding;
 mod handshake;
 mod icmp;
 mod idle;
-mod judge;
 mod limits;
 mod live;
 mod record;
@@ -34,9 +34,9 @@ pub use detectors::{
     hello_was_refused, is_sealed_ftp, lost_state, neighbours_speak_otherwise, neighbours_speak_tls,
     record_of, refused_unresumed, spoken, unresumed_finding,
 };
+pub use diagnose::{Diagnosis, Outcome, diagnose, diagnose_briefly};
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use idle::{FatalIdle, idle_before_end};
-pub use judge::{Judged, Outcome, judge, judge_briefly};
 pub use limits::{Change, Limits, Setting, Threshold};
 pub use live::{Reportable, next_deadline, reportable_at};
 pub(crate) use record::Rule;

@@ -150,10 +150,10 @@ fn first_unanswered(connection: &Connection) -> Option<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::judged;
+    use crate::testing::diagnosis;
 
     fn connection(lines: &str) -> Connection {
-        *judged(lines).connection
+        *diagnosis(lines).connection
     }
 
     fn seconds_until(lines: &str, known: &[&str]) -> Option<f64> {

@@ -217,7 +217,7 @@ impl Detector {
     /// Its verdict on a connection.
     #[must_use]
     pub fn detect(&self, connection: &Connection, limits: &Limits) -> Option<Finding> {
-        self.judge(&Readings::whole(connection, limits))
+        self.diagnose(&Readings::whole(connection, limits))
     }
 
     /// What it rests on.
@@ -231,7 +231,7 @@ impl Detector {
         }
     }
 
-    pub(crate) fn judge(&self, readings: &Readings<'_>) -> Option<Finding> {
+    pub(crate) fn diagnose(&self, readings: &Readings<'_>) -> Option<Finding> {
         let limits = readings.limits;
         let handshake = readings.handshake.as_ref();
         match self.rule {
@@ -259,7 +259,7 @@ pub fn found_without_sign(connection: &Connection, limits: &Limits) -> Vec<&'sta
         .iter()
         .filter(|detector| !readings.signs.any_of(detector.signs()));
     unasked
-        .filter(|detector| detector.judge(&readings).is_some())
+        .filter(|detector| detector.diagnose(&readings).is_some())
         .map(|detector| detector.record.code)
         .collect()
 }

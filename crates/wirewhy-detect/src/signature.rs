@@ -68,10 +68,10 @@ fn form(resets: &[&Reset]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::judged;
+    use crate::testing::diagnosis;
 
     fn of(lines: &str) -> Option<String> {
-        signature(&judged(lines).connection)
+        signature(&diagnosis(lines).connection)
     }
 
     const OPEN: &str = "0.00 > S 0:0(0)\n 0.02 < SA 0:0(0) ack 1\n 0.03 > A 1:1(0) ack 1\n";

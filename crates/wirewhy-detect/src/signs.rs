@@ -197,7 +197,11 @@ impl Signs {
         self.add(Signs::REFUSAL, app.refusal.is_some());
         self.add(Signs::HTTP_TROUBLE, app.http.trouble.is_some());
         self.add(Signs::HTTP2_TROUBLE, app.http.http2.is_some());
-        for spoken in [client.speaks(), server.protocol, server.speaks()] {
+        for spoken in [
+            client.app_protocol(),
+            server.protocol,
+            server.app_protocol(),
+        ] {
             match spoken {
                 Some(AppProtocol::Tls) => self.add(Signs::NOT_TLS, !went_on_in_tls(app)),
                 Some(AppProtocol::Ssh) => self.add(Signs::SSH, true),

@@ -4,10 +4,10 @@ use wirewhy_flow::{Bounds, Connection, Tcp, TcpEndpoint, Tracker, Transport};
 use wirewhy_packet::Decoder;
 use wirewhy_testkit::trace;
 
-use crate::{Finding, Judged, Limits, TrustStore, judge};
+use crate::{Diagnosis, Finding, Limits, TrustStore, diagnose};
 
 /// Every connection of a trace, diagnosed, by stream number.
-fn run(lines: &str, trust: &TrustStore) -> Vec<Judged> {
+fn run(lines: &str, trust: &TrustStore) -> Vec<Diagnosis> {
     let limits = Limits::default();
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
@@ -20,12 +20,12 @@ fn run(lines: &str, trust: &TrustStore) -> Vec<Judged> {
     connections.sort_by_key(|connection| connection.stream);
     connections
         .into_iter()
-        .map(|connection| judge(connection, &limits, trust))
+        .map(|connection| diagnose(connection, &limits, trust))
         .collect()
 }
 
-/// Every connection of a trace, judged.
-pub(crate) fn judge_all(lines: &str) -> Vec<Judged> {
+/// Every connection of a trace, diagnosed.
+pub(crate) fn diagnose_all(lines: &str) -> Vec<Diagnosis> {
     run(lines, &TrustStore::mozilla())
 }
 
@@ -33,21 +33,21 @@ pub(crate) fn judge_all(lines: &str) -> Vec<Judged> {
 pub(crate) fn findings_with(lines: &str, trust: &TrustStore) -> Vec<Finding> {
     run(lines, trust)
         .into_iter()
-        .flat_map(|judged| judged.findings)
+        .flat_map(|diagnosis| diagnosis.findings)
         .collect()
 }
 
-/// The only connection of a trace, judged.
-pub(crate) fn judged(lines: &str) -> Judged {
-    let mut judged = judge_all(lines);
-    assert_eq!(judged.len(), 1, "the trace holds one connection");
-    judged.remove(0)
+/// The only connection of a trace, diagnosed.
+pub(crate) fn diagnosis(lines: &str) -> Diagnosis {
+    let mut diagnosis = diagnose_all(lines);
+    assert_eq!(diagnosis.len(), 1, "the trace holds one connection");
+    diagnosis.remove(0)
 }
 
 /// The only connection of a trace as UDP would have carried it.
-pub(crate) fn without_tcp(lines: &str) -> Judged {
-    let connection = as_datagrams(judged(lines).connection);
-    judge(connection, &Limits::default(), &TrustStore::mozilla())
+pub(crate) fn without_tcp(lines: &str) -> Diagnosis {
+    let connection = as_datagrams(diagnosis(lines).connection);
+    diagnose(connection, &Limits::default(), &TrustStore::mozilla())
 }
 
 /// A connection as UDP would have carried it: nothing that only TCP has is left.
@@ -61,9 +61,9 @@ pub(crate) fn as_datagrams(mut connection: Box<Connection>) -> Box<Connection> {
 
 /// Every finding of every connection.
 pub(crate) fn findings(lines: &str) -> Vec<Finding> {
-    judge_all(lines)
+    diagnose_all(lines)
         .into_iter()
-        .flat_map(|judged| judged.findings)
+        .flat_map(|diagnosis| diagnosis.findings)
         .collect()
 }
 

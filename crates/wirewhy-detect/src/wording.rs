@@ -144,7 +144,7 @@ pub fn trigger(connection: &Connection) -> Option<String> {
     {
         return Some(format!("HTTP host {host}"));
     }
-    let protocol = app?.client.speaks()?;
+    let protocol = app?.client.app_protocol()?;
     (protocol != AppProtocol::Unknown).then(|| format!("protocol {}", protocol.name()))
 }
 

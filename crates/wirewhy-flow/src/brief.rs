@@ -5,7 +5,7 @@
 //! kept are followed one by one, and all that come after them.
 
 use wirewhy_packet::{Checksum, Seq, TcpFlags, Timestamp};
-use wirewhy_protocol::{AppFacts, Role, Said, plain_talk};
+use wirewhy_protocol::{AppFacts, PayloadSegment, Role, whole_http1};
 
 use crate::resets::Pause;
 use crate::segment::Segment;
@@ -19,7 +19,7 @@ pub(crate) struct Brief {
     /// The same of the name of its server.
     pub(crate) looked_up: Option<Box<LookedUp>>,
     client_is_low: bool,
-    stage: Stage,
+    stage: BriefStage,
     /// Client and server.
     ends: [End; 2],
     latest: Timestamp,
@@ -31,7 +31,7 @@ pub(crate) struct Brief {
 
 /// How far a connection is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Stage {
+pub(crate) enum BriefStage {
     /// The SYN was sent.
     Asked,
     /// The SYN-ACK was sent.
@@ -84,7 +84,7 @@ impl Brief {
             accepted: None,
             looked_up: None,
             client_is_low: false,
-            stage: Stage::Asked,
+            stage: BriefStage::Asked,
             ends: [NOTHING; 2],
             latest: Timestamp(0),
             segments: Vec::with_capacity(USUAL_SEGMENTS),
@@ -108,7 +108,7 @@ impl Brief {
         *accepted = None;
         *looked_up = None;
         *low = client_is_low;
-        *stage = Stage::Asked;
+        *stage = BriefStage::Asked;
         let client = End {
             next: syn.seq_end(),
             mss: syn.options.mss.map_or(u32::MAX, u32::from),
@@ -128,7 +128,7 @@ impl Brief {
     }
 
     /// How far it is.
-    pub(crate) fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> BriefStage {
         self.stage
     }
 
@@ -144,7 +144,7 @@ impl Brief {
 
     /// Whether it is open, and neither side has said anything yet.
     pub(crate) fn is_silent(&self) -> bool {
-        self.stage == Stage::Open && self.bytes.is_empty()
+        self.stage == BriefStage::Open && self.bytes.is_empty()
     }
 
     /// Whether a side has sent its FIN.
@@ -188,7 +188,7 @@ impl Brief {
         let [client, server] = ends;
         let flags = segment.flags.0 & DECISIVE;
         match (*stage, from) {
-            (Stage::Asked, Side::Server) => {
+            (BriefStage::Asked, Side::Server) => {
                 if flags != SYN_ACK || segment.payload_len > 0 || segment.ack != client.next {
                     return false;
                 }
@@ -198,20 +198,20 @@ impl Brief {
                     mss: segment.options.mss.map_or(u32::MAX, u32::from),
                     has_closed: false,
                 };
-                *stage = Stage::Answered;
+                *stage = BriefStage::Answered;
                 true
             }
-            (Stage::Answered, Side::Client) => {
+            (BriefStage::Answered, Side::Client) => {
                 let accepts = flags == ACK
                     && segment.payload_len == 0
                     && (segment.seq, segment.ack) == (client.next, server.next);
                 if accepts {
                     client.acknowledged = segment.ack;
-                    *stage = Stage::Open;
+                    *stage = BriefStage::Open;
                 }
                 accepts
             }
-            (Stage::Open, _) => {
+            (BriefStage::Open, _) => {
                 let (own, peer) = match from {
                     Side::Client => (client, server),
                     Side::Server => (server, client),
@@ -245,11 +245,11 @@ impl Brief {
                     && own.acknowledged == peer.next
                     && peer.acknowledged == own.next;
                 if over {
-                    *stage = Stage::Over;
+                    *stage = BriefStage::Over;
                 }
                 true
             }
-            (Stage::Asked | Stage::Answered | Stage::Over, _) => false,
+            (BriefStage::Asked | BriefStage::Answered | BriefStage::Over, _) => false,
         }
     }
 
@@ -266,13 +266,13 @@ impl Brief {
 
     /// What its bytes show, where it is over and they can be read at once.
     pub(crate) fn app(&self) -> Option<Box<AppFacts>> {
-        if self.stage != Stage::Over {
+        if self.stage != BriefStage::Over {
             return None;
         }
-        let said = self
+        let payloads = self
             .kept()
             .filter(|(_, segment, _)| segment.payload_len > 0);
-        plain_talk(said.map(|(from, segment, bytes)| Said {
+        whole_http1(payloads.map(|(from, segment, bytes)| PayloadSegment {
             role: match from {
                 Side::Client => Role::Client,
                 Side::Server => Role::Server,

@@ -6,7 +6,7 @@ use wirewhy_packet::{Interval, Seq, Timestamp};
 use wirewhy_protocol::{AppFacts, QuicFacts, Refusal, TlsStage, Transport};
 
 use crate::{
-    Endpoint, EndpointState, EventKind, Events, Handshake, LookedUp, Mark, Side, Surroundings, Tcp,
+    Endpoint, EndpointState, EventKind, Events, Handshake, HostContext, LookedUp, Mark, Side, Tcp,
     TcpEndpoint, TtlSeen, Vantage, Zeek,
 };
 
@@ -45,10 +45,10 @@ pub struct Connection {
     /// Whether packets of it may be missing because a file of the recording is: it was followed when a gap began, or its
     /// first packet after a gap is not its SYN. Absence, loss and silence prove nothing then.
     pub interrupted: bool,
-    /// The latest packet time of the whole capture when it ended: silence is only as long as somebody listened.
+    /// The latest packet time of the whole capture when it ended: silence is only as long as the capture ran.
     pub observed_until: Timestamp,
     /// What other connections tell about its two hosts.
-    pub surroundings: Surroundings,
+    pub host_context: HostContext,
     /// The connection on the same addresses and ports that a SYN cut into while it was open: this one or the other.
     pub collision: Option<Box<Collision>>,
     /// Which packets the capturing host itself sent, where the capture tells.
@@ -77,7 +77,7 @@ pub struct Collision {
     /// Sequence number behind the earlier client's furthest byte.
     pub earlier_next: Option<Seq>,
     /// The first packet of the earlier client behind the SYN.
-    pub goes_on: Option<Mark>,
+    pub continues: Option<Mark>,
 }
 
 /// How it is known which side is the client.
@@ -166,7 +166,7 @@ impl Connection {
             ended: Ended::EndOfCapture,
             interrupted: false,
             observed_until: first.time,
-            surroundings: Surroundings::default(),
+            host_context: HostContext::default(),
             collision: None,
             outgoing: [None, None],
             tcp: Tcp::default(),
@@ -199,7 +199,7 @@ impl Connection {
             ended,
             interrupted,
             observed_until,
-            surroundings,
+            host_context,
             collision,
             outgoing,
             tcp,
@@ -219,7 +219,7 @@ impl Connection {
         *ended = Ended::EndOfCapture;
         *interrupted = false;
         *observed_until = first.time;
-        *surroundings = Surroundings::default();
+        *host_context = HostContext::default();
         *collision = None;
         *outgoing = [None, None];
         *tcp = Tcp::default();
@@ -269,7 +269,7 @@ impl Connection {
 
     /// Whether it is not over: shown as it stands.
     #[must_use]
-    pub fn goes_on(&self) -> bool {
+    pub fn is_ongoing(&self) -> bool {
         self.ended == Ended::Followed
     }
 
@@ -484,7 +484,7 @@ mod tests {
         used.server_name = Some("name".into());
         (used.ended, used.interrupted) = (Ended::Closed, true);
         (used.last, used.observed_until) = (mark(8), Timestamp(11));
-        used.surroundings.earlier_stream = Some(4);
+        used.host_context.earlier_stream = Some(4);
         used.outgoing = [Some(true), Some(false)];
         used.tcp.handshake.syns = 3;
         used.zeek.flip();

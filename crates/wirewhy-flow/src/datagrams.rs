@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use wirewhy_packet::{Ip, Packet, UdpDatagram};
-use wirewhy_protocol::{AppFacts, CaptureContext, ConnectionId, Datagrams, Memory, QuicTalk, Role};
+use wirewhy_protocol::{
+    AppFacts, CaptureContext, ConnectionId, Datagrams, Memory, QuicConversation, Role,
+};
 
 use crate::{Connection, Event, EventKind, Mark, Pair, Side};
 
@@ -98,19 +100,19 @@ impl LiveDatagrams {
     }
 
     /// The connection over QUIC that it is.
-    pub(crate) fn quic(&self) -> Option<&QuicTalk> {
+    pub(crate) fn quic(&self) -> Option<&QuicConversation> {
         self.datagrams.quic()
     }
 
     /// The same, to be changed.
-    pub(crate) fn quic_mut(&mut self) -> Option<&mut QuicTalk> {
+    pub(crate) fn quic_mut(&mut self) -> Option<&mut QuicConversation> {
         self.datagrams.quic_mut()
     }
 
     /// The connection ids that the tracker does not know yet, by who receives packets with them.
     pub(crate) fn new_ids(&mut self) -> &[(Role, ConnectionId)] {
         let known = self.known_ids;
-        let ids = self.datagrams.quic().map_or(&[][..], QuicTalk::ids);
+        let ids = self.datagrams.quic().map_or(&[][..], QuicConversation::ids);
         self.known_ids = ids.len();
         ids.get(known..).unwrap_or_default()
     }
@@ -190,7 +192,10 @@ impl LiveDatagrams {
     fn note_name(&mut self) {
         if self.connection.server_name.is_none()
             && self.connection.client.counts.packets < 64
-            && let Some(name) = self.datagrams.quic().and_then(QuicTalk::server_name)
+            && let Some(name) = self
+                .datagrams
+                .quic()
+                .and_then(QuicConversation::server_name)
         {
             self.connection.server_name = Some(name.into());
         }
@@ -238,13 +243,13 @@ impl LiveDatagrams {
     /// Frees what waits to be read.
     pub(crate) fn give_up_unread(&mut self) {
         if let Some(quic) = self.quic_mut() {
-            quic.give_up();
+            quic.evict();
         }
         self.is_keeper = false;
     }
 
     /// The conversation as it stands.
-    pub(crate) fn as_it_stands(&self) -> Box<Connection> {
+    pub(crate) fn snapshot(&self) -> Box<Connection> {
         let mut connection = self.connection.clone();
         connection.app = Some(self.app());
         connection

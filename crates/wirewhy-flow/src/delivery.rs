@@ -1,6 +1,6 @@
 //! How one side's bytes got across: what was sent again and why, what stood still, how long it took.
 //!
-//! This is the judgement layer: it uses what Wireshark's marks leave aside (SACK, D-SACK, timestamps, IP identification,
+//! This layer interprets: it uses what Wireshark's marks leave aside (SACK, D-SACK, timestamps, IP identification,
 //! the measured round trip, copies by the recording).
 
 use wirewhy_packet::{Interval, SackBlocks, Seq, Timestamp};
@@ -9,7 +9,7 @@ use crate::damage::Inspection;
 use crate::gaps::{Gaps, Skipper};
 use crate::segment::Segment;
 use crate::signs::{Distances, Watch};
-use crate::{Damage, Mark, Signs, TcpEndpoint};
+use crate::{Damage, Mark, SendingSigns, TcpEndpoint};
 
 /// How the bytes one side sent got across.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -22,7 +22,7 @@ pub struct Delivery {
     /// What went wrong; `None` while nothing did.
     pub trouble: Option<Box<Trouble>>,
     /// What is odd about it; `None` where nothing is.
-    pub signs: Option<Box<Signs>>,
+    pub signs: Option<Box<SendingSigns>>,
     /// What arrived damaged; `None` where nothing did.
     pub damage: Option<Box<Damage>>,
 }
@@ -158,7 +158,7 @@ const SHORTEST_TIMEOUT: Interval = Interval::from_millis(190);
 /// How many example frames are kept.
 const FRAMES: usize = 16;
 
-/// What is needed to judge one direction and is no fact by itself.
+/// What is needed to interpret one direction and is no fact by itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flight {
     pub(crate) gaps: Gaps,

@@ -27,7 +27,7 @@ pub struct Endpoint {
     pub ttl: TtlSeen,
     /// IPv4 identification of its latest packet, resets not counted.
     pub ip_id: Option<IpId>,
-    /// Link address its first packet came from.
+    /// MAC address its first packet came from.
     pub mac: Option<MacAddr>,
     /// How many of what it sent.
     pub counts: Counts,

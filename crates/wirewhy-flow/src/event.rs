@@ -7,13 +7,7 @@ use wirewhy_packet::{Interval, IpId, Seq, Timestamp};
 use crate::{Side, TtlSeen};
 
 /// A frame and its time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mark {
-    /// The frame number.
-    pub frame: u64,
-    /// When it was captured.
-    pub time: Timestamp,
-}
+pub use wirewhy_protocol::Mark;
 
 /// One thing that happened.
 #[derive(Clone, PartialEq, Debug)]
@@ -170,7 +164,7 @@ pub struct BeforeReset {
     pub own_ip_id: Option<IpId>,
     /// The own side's latest timestamp.
     pub own_timestamp: Option<u32>,
-    /// Whether the frame came from another link address than the own side's first one.
+    /// Whether the frame came from another MAC address than the own side's first one.
     pub other_mac: bool,
     /// How long the connection had been quiet before the packets the reset follows, where that was 5 s or more and the own
     /// side has said nothing since.
@@ -196,9 +190,9 @@ pub enum Position {
     InWindow,
     /// Outside the receive window.
     Outside,
-    /// The answer to a SYN, judged by its acknowledgement number: acceptable.
+    /// The answer to a SYN, checked by its acknowledgement number: acceptable.
     AnswersSyn,
-    /// The answer to a SYN, judged by its acknowledgement number: not acceptable, so the SYN's sender ignores it.
+    /// The answer to a SYN, checked by its acknowledgement number: not acceptable, so the SYN's sender ignores it.
     IgnoredInSynSent,
     /// The receiver's state was never seen.
     Unknown,

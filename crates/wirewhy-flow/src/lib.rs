@@ -17,6 +17,7 @@ mod event;
 mod exchange;
 mod expiry;
 mod gaps;
+mod host_context;
 mod lookups;
 mod neighbours;
 mod observe;
@@ -24,8 +25,7 @@ mod resets;
 mod segment;
 mod side;
 mod signs;
-mod streams;
-mod surroundings;
+mod stream_table;
 mod tcp;
 mod tracker;
 mod vantage;
@@ -38,19 +38,19 @@ pub use delivery::{Delivery, Hole, Run, Smoothed, Stuck, Trouble, WindowStall};
 pub use endpoint::{Counts, Endpoint, TtlSeen};
 pub use event::{Asked, BeforeReset, Event, EventKind, Events, Icmp, Mark, Position, Reset};
 pub use exchange::{Answer, Exchange};
+pub use host_context::{AcceptedTimestamp, HostContext};
 pub use lookups::{
     Alike, Answered, Dependent, LookedUp, Lookup, LookupTally, LookupTrouble, Lookups, Missed,
     Missing, Query, QueryError, Resolver, Socket,
 };
 pub use neighbours::{
-    Asking, Claimant, Contest, Hearing, Neighbour, Neighbours, Place, Requests, Return,
+    Asking, Claimant, Contest, Hearing, LinkId, Neighbour, Neighbours, Requests, Return,
 };
 pub use side::Side;
-pub use signs::{AckStalls, MangledSack, Signs, WrittenWindow};
-pub use streams::{Located, Opened, Pair, Streams};
-pub use surroundings::{AcceptedTimestamp, Surroundings};
+pub use signs::{AckStalls, MangledSack, SendingSigns, WrittenWindow};
+pub use stream_table::{Located, Opened, Pair, StreamTable};
 pub use tcp::{AfterReset, EndpointState, Handshake, Offer, Tcp, TcpCounts, TcpEndpoint};
-pub use tracker::{Bounds, Left, Observed, Sample, Tally, Tracker};
+pub use tracker::{Bounds, Left, Observed, Sample, Tracker, TrackerCounts};
 pub use vantage::Vantage;
 pub use wirewhy_packet::Interval;
 pub use wirewhy_protocol::Transport;

@@ -1,4 +1,4 @@
-//! Who is on the link: what ARP (RFC 826) and neighbour discovery (RFC 4861) say of addresses, and who asks in vain.
+//! Who is on the link: what ARP (RFC 826) and neighbour discovery (RFC 4861) say of addresses, and which requests have no answer.
 //!
 //! Of packets that are neither, it looks at no more than the addresses, and at those only while something depends on them.
 
@@ -15,7 +15,7 @@ mod gate;
 
 /// A link, as far as a capture tells links apart. The same address may well be used on two of them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Place {
+pub struct LinkId {
     /// The outermost VLAN.
     pub vlan: Option<u16>,
     /// The capture interface.
@@ -25,13 +25,13 @@ pub struct Place {
 /// What was seen of one IP address on one link.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Neighbour {
-    /// The link addresses that claimed it, in order of their first claim; at most [`Neighbour::CLAIMANTS`].
+    /// The MAC addresses that claimed it, in order of their first claim; at most [`Neighbour::CLAIMANTS`].
     pub claimants: Vec<Claimant>,
-    /// Claims that passed from one link address back to another which had claimed it before; the first ones.
+    /// Claims that passed from one MAC address back to another which had claimed it before; the first ones.
     pub returns: Vec<Return>,
-    /// Requests that two link addresses answered.
+    /// Requests that two MAC addresses answered.
     pub answered_twice: Sample,
-    /// Probes for the address (RFC 5227, RFC 4862 section 5.4) by one link address that another answered.
+    /// Probes for the address (RFC 5227, RFC 4862 section 5.4) by one MAC address that another answered.
     pub contested: Option<Contest>,
     /// Its latest sign of life: a claim, or a packet with it as the source.
     pub alive: Option<Mark>,
@@ -41,10 +41,10 @@ pub struct Neighbour {
     is_wanted: bool,
 }
 
-/// A link address that claimed an IP address.
+/// A MAC address that claimed an IP address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Claimant {
-    /// The link address.
+    /// The MAC address.
     pub mac: MacAddr,
     /// Its first claim.
     pub first: Mark,
@@ -56,14 +56,14 @@ pub struct Claimant {
     pub own: u32,
 }
 
-/// A claim by a link address that another had taken over from.
+/// A claim by a MAC address that another had taken over from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Return {
     /// The claim.
     pub mark: Mark,
-    /// How long ago the same link address had claimed it before.
+    /// How long ago the same MAC address had claimed it before.
     pub after: Interval,
-    /// Whether it is nobody's answer: a claim of its own accord.
+    /// Whether it answers no request: an unsolicited claim.
     pub own: bool,
 }
 
@@ -127,8 +127,8 @@ struct Asker {
 /// Follows the addresses of a link, in bounded tables: first come first kept.
 #[derive(Debug, Default)]
 pub struct Neighbours {
-    hosts: IndexMap<(Place, IpAddr), Neighbour, RandomState>,
-    askings: IndexMap<(Place, IpAddr, MacAddr), Asking, RandomState>,
+    hosts: IndexMap<(LinkId, IpAddr), Neighbour, RandomState>,
+    askings: IndexMap<(LinkId, IpAddr, MacAddr), Asking, RandomState>,
     askers: IndexMap<MacAddr, Asker, RandomState>,
     /// Hosts that took part in every unicast frame so far; `None` before the first.
     everywhere: Option<[Option<MacAddr>; 2]>,
@@ -203,7 +203,7 @@ impl Neighbours {
     }
 
     /// What was seen of each address that ARP or neighbour discovery named.
-    pub fn hosts(&self) -> impl Iterator<Item = (Place, IpAddr, &Neighbour)> {
+    pub fn hosts(&self) -> impl Iterator<Item = (LinkId, IpAddr, &Neighbour)> {
         self.hosts
             .iter()
             .map(|((place, address), host)| (*place, *address, host))
@@ -211,12 +211,12 @@ impl Neighbours {
 
     /// What was seen of one of them.
     #[must_use]
-    pub fn host(&self, place: Place, address: IpAddr) -> Option<&Neighbour> {
+    pub fn host(&self, place: LinkId, address: IpAddr) -> Option<&Neighbour> {
         self.hosts.get(&(place, address))
     }
 
-    /// Who asked for what: link, address asked for, link address of the asker.
-    pub fn askings(&self) -> impl Iterator<Item = (Place, IpAddr, MacAddr, &Asking)> {
+    /// Who asked for what: link, address asked for, MAC address of the asker.
+    pub fn askings(&self) -> impl Iterator<Item = (LinkId, IpAddr, MacAddr, &Asking)> {
         self.askings
             .iter()
             .map(|((place, target, asker), asking)| (*place, *target, *asker, asking))
@@ -316,7 +316,7 @@ impl Neighbours {
         let (sender, target) = (IpAddr::V4(arp.sender_ip), IpAddr::V4(arp.target_ip));
         let is_request = arp.operation == 1;
         let is_probe = arp.sender_ip.is_unspecified();
-        // Damaged, or said by somebody on another's behalf.
+        // Damaged, or sent by a proxy on another's behalf.
         let own_words = packet
             .link
             .source
@@ -389,7 +389,7 @@ impl Neighbours {
     }
 
     fn probe(&mut self, packet: &Packet<'_>, address: IpAddr, mac: MacAddr) {
-        // What is sent to one host alone asks that host whether it is there, in nobody's name.
+        // What is sent to one host alone asks that host whether it is there, for no other host.
         let to_all = packet
             .link
             .destination
@@ -514,8 +514,8 @@ fn mark_of(packet: &Packet<'_>) -> Mark {
     }
 }
 
-fn place_of(packet: &Packet<'_>) -> Place {
-    Place {
+fn place_of(packet: &Packet<'_>) -> LinkId {
+    LinkId {
         vlan: packet.link.vlan,
         interface: packet.link.interface,
     }
@@ -557,7 +557,7 @@ mod tests {
     #[test]
     fn who_asks_claims_its_own_address() {
         let neighbours = seen("0.0 arp client asks 192.0.2.77");
-        let own = neighbours.host(Place::default(), IpAddr::from([192, 0, 2, 1]));
+        let own = neighbours.host(LinkId::default(), IpAddr::from([192, 0, 2, 1]));
         assert_eq!(own.unwrap().claimants[0].own, 1);
     }
 

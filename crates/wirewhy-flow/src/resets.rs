@@ -91,7 +91,7 @@ impl Pause {
     pub(crate) const SHORTEST: Interval = Interval::from_secs(5);
 }
 
-/// Judges the numbers as the receiver would: RFC 9293 section 3.10.7.3 in SYN-SENT, RFC 5961 section 3 afterwards, with
+/// Checks the numbers as the receiver would: RFC 9293 section 3.10.7.3 in SYN-SENT, RFC 5961 section 3 afterwards, with
 /// Linux's allowance for a FIN's own number (macOS).
 fn position(own: &Endpoint, peer: &Endpoint, segment: &Segment) -> Position {
     let said_nothing_else = own.counts.packets == u64::from(own.tcp.counts.resets);

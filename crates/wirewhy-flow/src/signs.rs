@@ -8,7 +8,7 @@ use crate::segment::Segment;
 
 /// What is odd about how one side's bytes were sent and acknowledged. Kept only where something is.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Signs {
+pub struct SendingSigns {
     /// How its segments lie in the window the other side wrote, not scaled.
     pub window: WrittenWindow,
     /// Selective acknowledgements of bytes it never sent.
@@ -96,7 +96,7 @@ pub(crate) struct Watch {
     exceeded: bool,
     passed: bool,
     does_not_wait: bool,
-    signs: Option<Box<Signs>>,
+    signs: Option<Box<SendingSigns>>,
 }
 
 /// A small segment with nothing else on the way.
@@ -296,7 +296,7 @@ impl Watch {
     }
 
     /// The signs, where there are any.
-    pub(crate) fn finish(&mut self) -> Option<Box<Signs>> {
+    pub(crate) fn finish(&mut self) -> Option<Box<SendingSigns>> {
         let mut signs = self.signs.take()?;
         signs.window.exceeded = self.exceeded;
         signs.window.passed = self.passed;
@@ -305,7 +305,7 @@ impl Watch {
         Some(signs)
     }
 
-    fn signs_mut(&mut self) -> &mut Signs {
+    fn signs_mut(&mut self) -> &mut SendingSigns {
         self.signs.get_or_insert_default()
     }
 }

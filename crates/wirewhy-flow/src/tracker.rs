@@ -26,12 +26,12 @@ use self::spare::Spare;
 use self::watch::Watch;
 use crate::datagrams::LiveDatagrams;
 use crate::expiry::{Class, Expiry, Handle};
-use crate::observe::{Live, Recorded};
+use crate::host_context::Hosts;
+use crate::observe::{Recorded, Tracked};
 use crate::segment::Segment;
-use crate::streams::RELEASED;
-use crate::surroundings::Hosts;
+use crate::stream_table::RELEASED;
 use crate::{
-    Collision, Connection, Ended, Located, Lookups, Opened, Pair, Roles, Streams, Surroundings,
+    Collision, Connection, Ended, HostContext, Located, Lookups, Opened, Pair, Roles, StreamTable,
 };
 
 /// How much a tracker holds, and for how long.
@@ -108,7 +108,7 @@ impl Sample {
 
 /// What a tracker counted beside its connections.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Tally {
+pub struct TrackerCounts {
     /// TCP packets, copies included.
     pub tcp_packets: u64,
     /// Resets among them.
@@ -138,9 +138,9 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Tracker {
     bounds: Bounds,
-    streams: Streams,
+    streams: StreamTable,
     /// The same of conversations over UDP.
-    datagram_streams: Streams,
+    datagram_streams: StreamTable,
     /// What is read over UDP, if anything is.
     datagram_protocols: Option<DatagramProtocols>,
     /// The connection ids of connections over QUIC.
@@ -150,7 +150,7 @@ pub struct Tracker {
     expiry: Expiry,
     hosts: Hosts,
     now: Timestamp,
-    tally: Tally,
+    tally: TrackerCounts,
     context: CaptureContext,
     lookups: Lookups,
     /// The SYNs with nothing behind them.
@@ -185,7 +185,7 @@ enum Occupant {
     Syn(u32),
     /// A connection that shows no trouble.
     Brief(Box<Kept>),
-    Connection(Live),
+    Connection(Tracked),
     /// In a place of its own: there are few, and the slot of a SYN is small.
     Datagrams(Box<LiveDatagrams>),
 }
@@ -204,8 +204,8 @@ impl Tracker {
     pub fn new(bounds: Bounds) -> Tracker {
         Tracker {
             bounds,
-            streams: Streams::new(),
-            datagram_streams: Streams::new(),
+            streams: StreamTable::new(),
+            datagram_streams: StreamTable::new(),
             datagram_protocols: Some(DatagramProtocols::default())
                 .filter(|protocols| !protocols.is_empty()),
             quic_ids: QuicIds::default(),
@@ -214,7 +214,7 @@ impl Tracker {
             expiry: Expiry::default(),
             hosts: Hosts::default(),
             now: Timestamp(i64::MIN),
-            tally: Tally::default(),
+            tally: TrackerCounts::default(),
             context: CaptureContext::default(),
             lookups: Lookups::default(),
             alone: LoneSyns::default(),
@@ -241,7 +241,7 @@ impl Tracker {
 
     /// What was counted so far.
     #[must_use]
-    pub fn tally(&self) -> &Tally {
+    pub fn tally(&self) -> &TrackerCounts {
         &self.tally
     }
 
@@ -342,8 +342,8 @@ impl Tracker {
                     left.extend(lone);
                 }
                 Occupant::Brief(kept) => left.push((Tcp, kept.syn.stream, slot)),
-                Occupant::Connection(live) => left.push((Tcp, live.connection.stream, slot)),
-                Occupant::Datagrams(live) => left.push((Udp, live.connection.stream, slot)),
+                Occupant::Connection(tracked) => left.push((Tcp, tracked.connection.stream, slot)),
+                Occupant::Datagrams(tracked) => left.push((Udp, tracked.connection.stream, slot)),
             }
         }
         left.sort_unstable();
@@ -438,13 +438,13 @@ impl Tracker {
         let occupant = if alone && segment.payload_len == 0 && collision.is_none() {
             Occupant::Syn(self.alone.add(&lone))
         } else {
-            let mut live = self.begin(&lone, payload);
-            live.connection.collision = collision;
-            Occupant::Connection(live)
+            let mut tracked = self.begin(&lone, payload);
+            tracked.connection.collision = collision;
+            Occupant::Connection(tracked)
         };
         let (class, quiet) = match &occupant {
-            Occupant::Connection(live) => {
-                let class = class_of(live);
+            Occupant::Connection(tracked) => {
+                let class = class_of(tracked);
                 (class, quiet_of(class, &self.bounds))
             }
             _ => (Class::Opening, self.bounds.unopened_quiet),
@@ -500,11 +500,11 @@ impl Tracker {
         self.slots.get_mut(usize::try_from(slot).ok()?)
     }
 
-    fn around(&self, connection: &Connection) -> Surroundings {
+    fn around(&self, connection: &Connection) -> HostContext {
         let client = connection.client.address;
         let server = (connection.server.address, connection.server.port);
-        Surroundings {
-            earlier_stream: connection.surroundings.earlier_stream,
+        HostContext {
+            earlier_stream: connection.host_context.earlier_stream,
             ..self.hosts.around(client, server, connection.first)
         }
     }
@@ -519,23 +519,23 @@ impl Tracker {
         if self.keep_in_brief(slot, source_is_low, segment, payload) {
             return false;
         }
-        let Some((live, context)) = self.grow(slot) else {
+        let Some((tracked, context)) = self.promote(slot) else {
             return false;
         };
-        let from = live.sender(source_is_low);
+        let from = tracked.sender(source_is_low);
         let before = Before {
-            class: if live.is_undisturbed() {
+            class: if tracked.is_undisturbed() {
                 Class::Open
             } else {
-                class_of(live)
+                class_of(tracked)
             },
-            is_open: live.connection.tcp.handshake.ack.is_some(),
-            resent: live.connection.resent(),
+            is_open: tracked.connection.tcp.handshake.ack.is_some(),
+            resent: tracked.connection.resent(),
         };
-        let recorded = live.observe(from, segment, payload, context);
+        let recorded = tracked.observe(from, segment, payload, context);
         let names = context
             .has_dns()
-            .then(|| (ends_of(&live.connection), context.take_dns()));
+            .then(|| (ends_of(&tracked.connection), context.take_dns()));
         if !recorded.is_expected {
             self.note_changes(slot, segment, before, recorded);
         }
@@ -553,12 +553,12 @@ impl Tracker {
             return;
         };
         let generation = place.generation;
-        let Occupant::Connection(live) = &mut place.occupant else {
+        let Occupant::Connection(tracked) = &mut place.occupant else {
             return;
         };
-        let has_grown = live.has_grown();
-        let class = class_of(live);
-        let connection = &live.connection;
+        let has_grown = tracked.has_grown();
+        let class = class_of(tracked);
+        let connection = &tracked.connection;
         let resent = connection.resent().saturating_sub(before.resent);
         let opens = !before.is_open && connection.tcp.handshake.ack.is_some();
         let handshake = opens.then(|| connection.round_trip().handshake).flatten();
@@ -595,10 +595,10 @@ impl Tracker {
         let Some(place) = usize::try_from(slot).ok().and_then(|at| self.slots.get(at)) else {
             return;
         };
-        let Occupant::Connection(live) = &place.occupant else {
+        let Occupant::Connection(tracked) = &place.occupant else {
             return;
         };
-        let connection = &live.connection;
+        let connection = &tracked.connection;
         let (client, server) = (&connection.client, &connection.server);
         let round_trip = connection.round_trip().to_server;
         let service = (server.address, server.port);
@@ -643,24 +643,24 @@ impl Tracker {
                 self.accounts.close(kept.memory());
                 Some(self.hand_over_brief(kept, ended))
             }
-            Occupant::Connection(live) => {
-                self.accounts.close(live.memory());
-                Some(self.hand_over(live, ended))
+            Occupant::Connection(tracked) => {
+                self.accounts.close(tracked.memory());
+                Some(self.hand_over(tracked, ended))
             }
-            Occupant::Datagrams(live) => {
-                self.accounts.close(live.memory());
-                self.forget_datagrams(&live, slot);
-                Some(self.hand_over_datagrams(live.finish(), ended))
+            Occupant::Datagrams(tracked) => {
+                self.accounts.close(tracked.memory());
+                self.forget_datagrams(&tracked, slot);
+                Some(self.hand_over_datagrams(tracked.finish(), ended))
             }
             Occupant::None => None,
         }
     }
 
     /// The facts of a connection as they stand, with what the rest of the capture tells.
-    fn hand_over(&mut self, mut live: Live, ended: Ended) -> Box<Connection> {
-        self.mend_guess(&mut live);
-        let (mut connection, notes) = live.finish();
-        self.spare.keep_notes(notes);
+    fn hand_over(&mut self, mut tracked: Tracked, ended: Ended) -> Box<Connection> {
+        self.correct_roles(&mut tracked);
+        let (mut connection, scratch) = tracked.finish();
+        self.spare.keep_notes(scratch);
         connection.ended = ended;
         connection.observed_until = self.observed_until(connection.last.time);
         if connection.looked_up.is_none() {
@@ -668,31 +668,31 @@ impl Tracker {
             connection.looked_up = self.looked_up(&connection);
         }
         self.lookups.tie_to_failed(&mut connection);
-        let then = connection.surroundings.accepted;
-        connection.surroundings = self.around(&connection);
+        let then = connection.host_context.accepted;
+        connection.host_context = self.around(&connection);
         // What was accepted before this connection began, with all that is known by now of that clock.
-        if let (Some(now), Some(then)) = (&mut connection.surroundings.accepted, then) {
+        if let (Some(now), Some(then)) = (&mut connection.host_context.accepted, then) {
             (now.value, now.mark) = (then.value, then.mark);
         } else {
-            connection.surroundings.accepted = connection.surroundings.accepted.or(then);
+            connection.host_context.accepted = connection.host_context.accepted.or(then);
         }
         connection
     }
 
     /// A guess about who is who is mended by what became known later.
-    fn mend_guess(&self, live: &mut Live) {
-        if live.connection.roles != Roles::Guessed {
+    fn correct_roles(&self, tracked: &mut Tracked) {
+        if tracked.connection.roles != Roles::Guessed {
             return;
         }
-        let Connection { client, server, .. } = &*live.connection;
+        let Connection { client, server, .. } = &*tracked.connection;
         let client_serves = self.hosts.is_service((client.address, client.port));
         let server_serves = self.hosts.is_service((server.address, server.port));
         if client_serves == server_serves {
             return;
         }
-        live.connection.roles = Roles::KnownService;
+        tracked.connection.roles = Roles::KnownService;
         if client_serves {
-            live.flip();
+            tracked.flip();
         }
     }
 }

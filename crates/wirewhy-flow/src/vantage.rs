@@ -62,7 +62,7 @@ fn by_direction(connection: &Connection) -> Option<Vantage> {
 fn by_hops(connection: &Connection) -> Option<Vantage> {
     let server_ttl = Some(connection.server.ttl)
         .filter(|seen| seen.first.is_some())
-        .or(connection.surroundings.server_ttl);
+        .or(connection.host_context.server_ttl);
     let client = untouched(Some(connection.client.ttl))?;
     let server = untouched(server_ttl)?;
     match (client, server) {

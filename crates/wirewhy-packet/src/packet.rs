@@ -32,9 +32,9 @@ pub struct Packet<'a> {
 /// What the link layer told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Link {
-    /// The sender's link address.
+    /// The sender's MAC address.
     pub source: Option<MacAddr>,
-    /// The receiver's link address; cooked captures do not record it.
+    /// The receiver's MAC address; cooked captures do not record it.
     pub destination: Option<MacAddr>,
     /// The identifier of the outermost VLAN tag (12 bits).
     pub vlan: Option<u16>,
@@ -190,11 +190,11 @@ pub struct QuotedTcp {
 pub struct Arp {
     /// Operation: 1 request, 2 reply.
     pub operation: u16,
-    /// Sender's link address.
+    /// Sender's MAC address.
     pub sender_mac: MacAddr,
     /// Sender's IP address.
     pub sender_ip: std::net::Ipv4Addr,
-    /// Target's link address.
+    /// Target's MAC address.
     pub target_mac: MacAddr,
     /// Target's IP address.
     pub target_ip: std::net::Ipv4Addr,
@@ -211,7 +211,7 @@ pub struct NeighborDiscovery {
     pub override_flag: bool,
     /// The address asked for or advertised.
     pub target: std::net::Ipv6Addr,
-    /// The link address in the source or target link-layer address option.
+    /// The MAC address in the source or target link-layer address option.
     pub mac: Option<MacAddr>,
 }
 

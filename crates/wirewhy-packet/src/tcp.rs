@@ -232,7 +232,7 @@ pub struct TcpOptions {
     pub mptcp_subtypes: u16,
     /// Fast Open, with or without a cookie (kind 34, RFC 7413).
     pub fast_open: bool,
-    /// MD5 signature or TCP-AO (kinds 19 and 29): nobody without the key can forge or check the segment.
+    /// MD5 signature or TCP-AO (kinds 19 and 29): without the key no one can forge or check the segment.
     pub authenticated: bool,
     /// The option list contradicts itself; options behind the fault were not read.
     pub malformed: bool,

@@ -9,26 +9,26 @@ use crate::direction::Direction;
 use crate::facts::{AppFacts, SideFacts};
 use crate::http_facts::HttpFacts;
 use crate::shared_state::SharedState;
-use crate::types::{Framing, Mark, Role, Segment, Unreadable, What};
+use crate::types::{Framing, Mark, Role, StreamSegment, Unreadable, What};
 
 /// Both directions of one connection's application bytes.
 ///
 /// Nothing is allocated until the first byte arrives, and once it is finished. Offsets count from the first byte after the SYN;
 /// segments may arrive in any order, overlap and repeat; where copies differ, one of them counts.
 #[derive(Clone, Debug, Default)]
-pub struct Conversation(Stage);
+pub struct Conversation(Phase);
 
 /// Bytes of memory that a conversation takes beside what every conversation does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Memory {
-    /// What waits to be read: segments out of order, messages that are not whole. [`Conversation::give_up`] frees it.
+    /// What waits to be read: segments out of order, messages that are not whole. [`Conversation::evict`] frees it.
     pub unread: usize,
     /// What was read and belongs to the facts.
     pub read: usize,
 }
 
 #[derive(Clone, Debug, Default)]
-enum Stage {
+enum Phase {
     #[default]
     Empty,
     Open(Box<State>),
@@ -68,7 +68,7 @@ impl Conversation {
         time: Timestamp,
         context: &mut CaptureContext,
     ) -> bool {
-        let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
+        let segment = StreamSegment::new(at, bytes, wire_len, Mark { frame, time });
         self.segment(Role::Client, segment, context)
     }
 
@@ -82,7 +82,7 @@ impl Conversation {
         time: Timestamp,
         context: &mut CaptureContext,
     ) -> bool {
-        let segment = Segment::new(at, bytes, wire_len, Mark { frame, time });
+        let segment = StreamSegment::new(at, bytes, wire_len, Mark { frame, time });
         self.segment(Role::Server, segment, context)
     }
 
@@ -105,16 +105,16 @@ impl Conversation {
     /// Whether any byte or the end of a direction was seen, or the conversation was finished.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        !matches!(self.0, Stage::Empty)
+        !matches!(self.0, Phase::Empty)
     }
 
     /// Whether more bytes can still change the facts.
     #[must_use]
     pub fn wants(&self) -> bool {
         match &self.0 {
-            Stage::Empty => true,
-            Stage::Open(state) => state.client.wants() || state.server.wants(),
-            Stage::Finished => false,
+            Phase::Empty => true,
+            Phase::Open(state) => state.client.wants() || state.server.wants(),
+            Phase::Finished => false,
         }
     }
 
@@ -123,26 +123,26 @@ impl Conversation {
     pub fn facts(&self) -> AppFacts {
         match &self.0 {
             // What is missing may still come, so only a copy continues without it.
-            Stage::Open(state) if state.client.can_skip() || state.server.can_skip() => {
+            Phase::Open(state) if state.client.can_skip() || state.server.can_skip() => {
                 *state.clone().finish()
             }
-            Stage::Open(state) => state.facts(),
-            Stage::Empty | Stage::Finished => AppFacts::default(),
+            Phase::Open(state) => state.facts(),
+            Phase::Empty | Phase::Finished => AppFacts::default(),
         }
     }
 
     /// Ends it: what is known, where anything was sent. What was kept to read on is freed, and more bytes change nothing.
     pub fn finish(&mut self) -> Option<Box<AppFacts>> {
-        match std::mem::replace(&mut self.0, Stage::Finished) {
-            Stage::Open(mut state) => Some(state.finish()),
-            Stage::Empty | Stage::Finished => None,
+        match std::mem::replace(&mut self.0, Phase::Finished) {
+            Phase::Open(mut state) => Some(state.finish()),
+            Phase::Empty | Phase::Finished => None,
         }
     }
 
     /// Bytes of memory that grow with what was sent; `None` where nothing was, and once it is finished.
     #[must_use]
     pub fn memory(&self) -> Option<Memory> {
-        let Stage::Open(state) = &self.0 else {
+        let Phase::Open(state) = &self.0 else {
             return None;
         };
         let shared = &state.shared;
@@ -162,8 +162,8 @@ impl Conversation {
 
     /// Stops reading, and frees what waits to be read: what the rest of the connection says is not known
     /// ([`Unreadable::TooMuch`]).
-    pub fn give_up(&mut self) {
-        let Stage::Open(state) = &mut self.0 else {
+    pub fn evict(&mut self) {
+        let Phase::Open(state) = &mut self.0 else {
             return;
         };
         let State {
@@ -175,15 +175,15 @@ impl Conversation {
         client.stop(Unreadable::TooMuch, shared);
         server.stop(Unreadable::TooMuch, shared);
         if let Some(tls) = &mut shared.tls {
-            tls.give_up();
+            tls.evict();
         }
-        decrypted.give_up();
+        decrypted.evict();
     }
 
     /// Bytes of memory in use, within a few of the truth.
     #[cfg(test)]
     pub(crate) fn retained(&self) -> usize {
-        let Stage::Open(state) = &self.0 else {
+        let Phase::Open(state) = &self.0 else {
             return 0;
         };
         size_of::<State>()
@@ -198,8 +198,13 @@ impl Conversation {
             + state.shared.tls.as_ref().map_or(0, |tls| tls.retained())
     }
 
-    fn segment(&mut self, role: Role, segment: Segment<'_>, context: &mut CaptureContext) -> bool {
-        if let Stage::Open(state) = &mut self.0
+    fn segment(
+        &mut self,
+        role: Role,
+        segment: StreamSegment<'_>,
+        context: &mut CaptureContext,
+    ) -> bool {
+        if let Phase::Open(state) = &mut self.0
             && state.side(role).passes_over(segment)
         {
             return false;
@@ -218,15 +223,15 @@ impl Conversation {
 
     /// Lets both directions read; the context is lent to them for as long.
     fn read_with(&mut self, context: &mut CaptureContext, read: impl FnOnce(&mut State)) {
-        if matches!(self.0, Stage::Empty) {
-            self.0 = Stage::Open(Box::new(State {
+        if matches!(self.0, Phase::Empty) {
+            self.0 = Phase::Open(Box::new(State {
                 client: Direction::new(Role::Client),
                 server: Direction::new(Role::Server),
                 shared: SharedState::default(),
                 decrypted: Conversation::new(),
             }));
         }
-        let Stage::Open(state) = &mut self.0 else {
+        let Phase::Open(state) = &mut self.0 else {
             return;
         };
         state.shared.lend(context);
@@ -305,14 +310,14 @@ impl State {
         };
         for data in tls.take_decrypted() {
             if !self.decrypted.has_begun() {
-                self.decrypted = self.shared.goes_on();
+                self.decrypted = self.shared.continues();
             }
             if !self.decrypted.wants() {
                 return;
             }
             // TLS inside of TLS is not decrypted again, so that nothing can nest without end.
             let mut none = CaptureContext::default();
-            let segment = Segment::new(data.at, &data.bytes, 0, data.mark);
+            let segment = StreamSegment::new(data.at, &data.bytes, 0, data.mark);
             self.decrypted.segment(data.role, segment, &mut none);
         }
     }

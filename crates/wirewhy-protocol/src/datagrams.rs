@@ -4,9 +4,9 @@ use wirewhy_packet::Timestamp;
 
 use crate::CaptureContext;
 use crate::facts::AppFacts;
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading};
-use crate::quic::QuicTalk;
+use crate::quic::QuicConversation;
 use crate::registry::{OVER_UDP, Recognised, recognise};
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Input, Mark, Opening, Role, Step, Transport, Unreadable};
@@ -26,7 +26,7 @@ pub struct Datagrams {
 #[derive(Clone, Debug)]
 enum Reader {
     Parser(Box<State>),
-    Quic(Box<QuicTalk>),
+    Quic(Box<QuicConversation>),
 }
 
 /// One end.
@@ -136,7 +136,7 @@ impl Datagrams {
                         shared: SharedState::default(),
                         unreadable: None,
                     }))),
-                    Reading::Quic => QuicTalk::new(bytes).map(Box::new).map(Reader::Quic),
+                    Reading::Quic => QuicConversation::new(bytes).map(Box::new).map(Reader::Quic),
                     _ => None,
                 };
             }
@@ -160,7 +160,7 @@ impl Datagrams {
 
     /// The connection over QUIC that it is; `None` where it is none.
     #[must_use]
-    pub fn quic(&self) -> Option<&QuicTalk> {
+    pub fn quic(&self) -> Option<&QuicConversation> {
         match &self.reading {
             Some(Reader::Quic(talk)) => Some(talk),
             _ => None,
@@ -168,7 +168,7 @@ impl Datagrams {
     }
 
     /// The same, to be changed.
-    pub fn quic_mut(&mut self) -> Option<&mut QuicTalk> {
+    pub fn quic_mut(&mut self) -> Option<&mut QuicConversation> {
         match &mut self.reading {
             Some(Reader::Quic(talk)) => Some(talk),
             _ => None,
@@ -198,7 +198,7 @@ impl Datagrams {
             side.begins_with_text = end.opening.is_text();
             side.protocol = end.protocol;
             if let Some(Reader::Parser(state)) = &self.reading {
-                let position = Position {
+                let position = ReaderPosition {
                     role,
                     upto: end.sent,
                     need: end.sent,

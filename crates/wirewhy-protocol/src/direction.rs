@@ -2,13 +2,13 @@
 
 use crate::facts::{AppFacts, SideFacts};
 use crate::out_of_order::OutOfOrder;
-use crate::parser::{Position, Progress, Resume, Stage};
+use crate::parser::{Progress, ReaderPosition, ReaderStage, Resume};
 use crate::protocol::{Protocol, Reading};
 use crate::reader::Reader;
 use crate::registry::{PROTOCOLS, Recognised, find, recognise};
 use crate::shared_state::SharedState;
 use crate::types::{
-    AppProtocol, Framing, Input, Mark, Opening, Role, Segment, Step, Transport, Unreadable,
+    AppProtocol, Framing, Input, Mark, Opening, Role, Step, StreamSegment, Transport, Unreadable,
 };
 use crate::upgrade::plaintext::Plaintext;
 
@@ -71,7 +71,7 @@ impl Direction {
     /// Whether a segment lies inside a body or a record, of which only the end is of interest, or in a direction of none. Then
     /// nothing else is to be done about it.
     #[inline]
-    pub(crate) fn passes_over(&mut self, segment: Segment<'_>) -> bool {
+    pub(crate) fn passes_over(&mut self, segment: StreamSegment<'_>) -> bool {
         let passes = segment.end < self.need && segment.at >= Opening::CAPACITY as u64;
         if passes {
             self.seen = self.seen.max(segment.end);
@@ -80,7 +80,7 @@ impl Direction {
     }
 
     /// Reads a segment; true where the parser continued, so that the other direction may too.
-    pub(crate) fn observe(&mut self, segment: Segment<'_>, shared: &mut SharedState) -> bool {
+    pub(crate) fn observe(&mut self, segment: StreamSegment<'_>, shared: &mut SharedState) -> bool {
         self.seen = self.seen.max(segment.end);
         if segment.at < Opening::CAPACITY as u64 {
             self.opening.record(segment.at, segment.bytes);
@@ -178,9 +178,9 @@ impl Direction {
     /// How far it has been read.
     fn progress(&self) -> Progress {
         let stage = match &self.parser {
-            None => Stage::Opening,
-            Some(parser) if parser.reads_framing() => Stage::Framed,
-            Some(_) => Stage::Unframed,
+            None => ReaderStage::Opening,
+            Some(parser) if parser.reads_framing() => ReaderStage::Framed,
+            Some(_) => ReaderStage::Unframed,
         };
         Progress {
             role: self.role,
@@ -244,8 +244,8 @@ impl Direction {
         recognise(&PROTOCOLS, Transport::Tcp, self.role, bytes, all).id()
     }
 
-    fn position(&self) -> Position {
-        Position {
+    fn position(&self) -> ReaderPosition {
+        ReaderPosition {
             role: self.role,
             upto: self.end.unwrap_or(self.seen),
             need: self.need,
@@ -271,7 +271,7 @@ impl Direction {
     }
 
     /// Gives the parser a segment that begins at or before the byte it needs.
-    fn deliver(&mut self, segment: Segment<'_>, shared: &mut SharedState) -> bool {
+    fn deliver(&mut self, segment: StreamSegment<'_>, shared: &mut SharedState) -> bool {
         if segment.at < self.need
             && segment.end >= self.need
             && self.pending.is_empty()

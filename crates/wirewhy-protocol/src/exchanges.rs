@@ -21,7 +21,7 @@ pub(crate) struct Exchanges {
     overflowed: bool,
     /// The last request to a proxy for a tunnel.
     connect: Option<Box<Upgrade>>,
-    pub(crate) tally: Tally,
+    pub(crate) tally: ExchangeCounts,
 }
 
 /// What a request's method makes of its response (RFC 9112 section 6.3).
@@ -52,7 +52,7 @@ struct Queue {
 
 #[derive(Clone, PartialEq, Debug)]
 struct Waiting {
-    /// `None` for a response nobody asked for.
+    /// `None` for a response without a request.
     request: Option<Arc<Request>>,
     method: Method,
     purpose: Purpose,
@@ -81,7 +81,7 @@ pub(crate) enum Match {
 
 /// The counts and times.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct ExchangeCounts {
     pub(crate) requests: u64,
     responses: u64,
     interim: u64,
@@ -95,7 +95,7 @@ pub(crate) struct Tally {
 
 impl Exchanges {
     /// A server complained of TLS.
-    pub(crate) fn complain(&mut self, complaint: TlsComplaint) {
+    pub(crate) fn note_complaint(&mut self, complaint: TlsComplaint) {
         self.tally.complaint.get_or_insert(complaint);
     }
 
@@ -194,7 +194,7 @@ impl Exchanges {
         !self.waiting.is_empty()
     }
 
-    /// Lets a response through that nobody asked for.
+    /// Lets a response through that no request asked for.
     pub(crate) fn answer_unasked(&mut self) {
         self.waiting.push(Waiting {
             request: None,
@@ -357,7 +357,7 @@ pub(crate) enum HandsOver {
     No,
 }
 
-impl Tally {
+impl ExchangeCounts {
     pub(crate) fn facts(self) -> HttpFacts {
         HttpFacts {
             requests: self.requests,

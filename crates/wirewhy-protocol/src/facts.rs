@@ -49,7 +49,7 @@ pub struct SideFacts {
 impl SideFacts {
     /// What the side speaks once a PROXY prefix, which only names the client, is passed over; `None` while it is not known.
     #[must_use]
-    pub fn speaks(&self) -> Option<AppProtocol> {
+    pub fn app_protocol(&self) -> Option<AppProtocol> {
         match self.protocol {
             Some(AppProtocol::ProxyProtocol) => self.inner,
             protocol => protocol,
@@ -58,7 +58,7 @@ impl SideFacts {
 
     /// Whether the side came to speak TLS, from the beginning or inside another protocol.
     #[must_use]
-    pub fn speaks_tls(&self) -> bool {
+    pub fn uses_tls(&self) -> bool {
         let last = self.inner.or(self.protocol);
         matches!(last, Some(AppProtocol::Tls | AppProtocol::TlsInTds))
     }

@@ -2,7 +2,7 @@
 
 use crate::http2_facts::{GoAway, Http2Error};
 use crate::http2_headers::{Fields, HeaderBlocks};
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading, begins_with};
 use crate::shared_state::SharedState;
 use crate::types::{
@@ -66,7 +66,7 @@ pub(crate) static HTTP2_SETTINGS: Protocol = Protocol {
 struct Reader {
     preface: bool,
     begun: Option<Mark>,
-    frame: Option<Frame>,
+    frame: Option<FrameHeader>,
     headers: HeaderBlocks,
     /// A header block that goes on in CONTINUATION frames.
     block: Option<Box<Block>>,
@@ -76,12 +76,12 @@ struct Reader {
 #[derive(Clone, Debug)]
 struct Block {
     bytes: Vec<u8>,
-    frame: Frame,
+    frame: FrameHeader,
 }
 
 /// A frame whose header was read.
 #[derive(Clone, Copy, PartialEq, Debug)]
-struct Frame {
+struct FrameHeader {
     kind: u8,
     flags: u8,
     stream: u32,
@@ -91,7 +91,7 @@ struct Frame {
     role: Role,
 }
 
-impl Frame {
+impl FrameHeader {
     fn has(self, flag: u8) -> bool {
         self.flags & flag != 0
     }
@@ -145,7 +145,7 @@ impl Parser for Reader {
         }
         let start = input.after(HEADER);
         let end = start.saturating_add(u64::from(length));
-        let frame = Frame {
+        let frame = FrameHeader {
             kind,
             flags,
             stream,
@@ -182,7 +182,7 @@ impl Parser for Reader {
 
     /// A frame that is not seen whole is passed over.
     fn tolerates_gaps(&self) -> bool {
-        self.frame.is_some_and(Frame::is_read)
+        self.frame.is_some_and(FrameHeader::is_read)
     }
 
     fn skip(
@@ -202,7 +202,7 @@ impl Parser for Reader {
         block.map_or(0, |block| block.bytes.capacity()) + self.headers.kept()
     }
 
-    fn framing(&self, position: Position, shared: &SharedState) -> Framing {
+    fn framing(&self, position: ReaderPosition, shared: &SharedState) -> Framing {
         match self.in_frame(position.upto) {
             Framing::Boundary => shared.streams.framing(position.role),
             framing => framing,
@@ -253,7 +253,12 @@ impl Reader {
     }
 
     /// Waits for all of a frame that is read.
-    fn read_payload(&mut self, frame: Frame, input: Input<'_>, shared: &mut SharedState) -> Step {
+    fn read_payload(
+        &mut self,
+        frame: FrameHeader,
+        input: Input<'_>,
+        shared: &mut SharedState,
+    ) -> Step {
         if input.end() < frame.end {
             return Step::More;
         }
@@ -265,7 +270,7 @@ impl Reader {
     /// The frame is complete; `payload` where it was read.
     fn finish(
         &mut self,
-        frame: Frame,
+        frame: FrameHeader,
         payload: Option<&[u8]>,
         mark: Mark,
         shared: &mut SharedState,
@@ -299,7 +304,7 @@ impl Reader {
 
     fn begin_block(
         &mut self,
-        frame: Frame,
+        frame: FrameHeader,
         payload: Option<&[u8]>,
         mark: Mark,
         shared: &mut SharedState,
@@ -322,7 +327,7 @@ impl Reader {
 
     fn continue_block(
         &mut self,
-        frame: Frame,
+        frame: FrameHeader,
         payload: Option<&[u8]>,
         mark: Mark,
         shared: &mut SharedState,
@@ -352,7 +357,7 @@ impl Reader {
     /// A header block is complete; `frame` is the one it began in.
     fn end_block(
         &mut self,
-        frame: Frame,
+        frame: FrameHeader,
         fields: Option<Fields>,
         mark: Mark,
         shared: &mut SharedState,
@@ -370,7 +375,7 @@ impl Reader {
 
 /// The part of a header block in a HEADERS or PUSH_PROMISE frame (RFC 9113 sections 6.2 and 6.6); `None` where it contradicts
 /// itself.
-fn block(frame: Frame, payload: &[u8]) -> Option<&[u8]> {
+fn block(frame: FrameHeader, payload: &[u8]) -> Option<&[u8]> {
     let (padding, rest) = match payload.split_first() {
         Some((padding, rest)) if frame.has(PADDED) => (usize::from(*padding), rest),
         _ => (0, payload),
@@ -385,7 +390,7 @@ fn block(frame: Frame, payload: &[u8]) -> Option<&[u8]> {
 }
 
 /// A GOAWAY frame (RFC 9113 section 6.8).
-fn go_away(frame: Frame, payload: &[u8]) -> Option<GoAway> {
+fn go_away(frame: FrameHeader, payload: &[u8]) -> Option<GoAway> {
     let (last, rest) = payload.split_first_chunk::<4>()?;
     let (code, debug) = rest.split_first_chunk::<4>()?;
     let debug = String::from_utf8_lossy(debug.get(..MAX_DEBUG).unwrap_or(debug));

@@ -39,7 +39,7 @@ pub(crate) enum HeaderBlocks {
     Fresh,
     Open(Box<Table>),
     /// A block was missing, or contradicts itself.
-    Lost,
+    Unreadable,
 }
 
 /// What was learnt of the blocks so far.
@@ -54,7 +54,7 @@ impl fmt::Debug for HeaderBlocks {
         formatter.write_str(match self {
             HeaderBlocks::Fresh => "Fresh",
             HeaderBlocks::Open(_) => "Open",
-            HeaderBlocks::Lost => "Lost",
+            HeaderBlocks::Unreadable => "Unreadable",
         })
     }
 }
@@ -65,7 +65,7 @@ impl Clone for HeaderBlocks {
     fn clone(&self) -> HeaderBlocks {
         match self {
             HeaderBlocks::Fresh => HeaderBlocks::Fresh,
-            HeaderBlocks::Open(_) | HeaderBlocks::Lost => HeaderBlocks::Lost,
+            HeaderBlocks::Open(_) | HeaderBlocks::Unreadable => HeaderBlocks::Unreadable,
         }
     }
 }
@@ -89,13 +89,13 @@ impl HeaderBlocks {
     pub(crate) fn kept(&self) -> usize {
         match self {
             HeaderBlocks::Open(_) => 4_096,
-            HeaderBlocks::Fresh | HeaderBlocks::Lost => 0,
+            HeaderBlocks::Fresh | HeaderBlocks::Unreadable => 0,
         }
     }
 
     /// Nothing behind this can be decoded.
     pub(crate) fn lose(&mut self) {
-        *self = HeaderBlocks::Lost;
+        *self = HeaderBlocks::Unreadable;
     }
 
     /// Decodes the next block; `None` where it cannot be.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wirewhy_packet::Interval;
 
-use crate::exchanges::Tally;
+use crate::exchanges::ExchangeCounts;
 use crate::http_facts::Awaiting;
 use crate::http_request::Request;
 use crate::http2_facts::{GoAway, GrpcErrors, GrpcStatus, Http2Error, Http2Facts, StreamResets};
@@ -17,7 +17,7 @@ const MAX_OPEN: usize = 1024;
 
 /// The streams that are open.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Streams {
+pub(crate) struct Http2Streams {
     open: BTreeMap<u32, Stream>,
     /// The highest stream the client has begun: lower ones that are not open are over.
     highest: u32,
@@ -57,7 +57,7 @@ impl Half {
     }
 }
 
-impl Streams {
+impl Http2Streams {
     /// A complete header block; what it says where it could be decoded.
     pub(crate) fn headers(
         &mut self,
@@ -65,7 +65,7 @@ impl Streams {
         id: u32,
         begun: Mark,
         fields: Option<Fields>,
-        tally: &mut Tally,
+        tally: &mut ExchangeCounts,
     ) {
         if self.unreadable.is_some() || (id <= self.highest && !self.open.contains_key(&id)) {
             return;

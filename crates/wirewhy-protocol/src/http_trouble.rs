@@ -17,7 +17,7 @@ pub struct HttpTrouble {
     /// Answers that refuse in more kinds than are kept.
     pub further: u64,
     /// Bodies that a client held back for a "100 Continue" which did not come, and sent after all.
-    pub held: Option<Held>,
+    pub held: Option<HeldBodies>,
 }
 
 impl HttpTrouble {
@@ -195,7 +195,7 @@ impl Gateway {
 
 /// Bodies held back behind `Expect: 100-continue` (RFC 9110 section 10.1.1) that no answer released.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Held {
+pub struct HeldBodies {
     /// How many.
     pub count: u64,
     /// How long the longest was held.
@@ -353,7 +353,7 @@ pub(crate) fn held(
         return;
     }
     let held = &mut trouble.get_or_insert_default().held;
-    let held = held.get_or_insert_with(|| Held {
+    let held = held.get_or_insert_with(|| HeldBodies {
         count: 0,
         longest: waited,
         total: Interval::ZERO,

@@ -77,9 +77,10 @@ pub use hello::server_name;
 pub use http_facts::{Awaiting, Exchange, HttpFacts, TlsComplaint};
 pub use http_request::Request;
 pub use http_trouble::{
-    Author, Challenge, Detail, Gateway, Held, HttpTrouble, Purpose, Reason, Refusals, RetryAfter,
+    Author, Challenge, Detail, Gateway, HeldBodies, HttpTrouble, Purpose, Reason, Refusals,
+    RetryAfter,
 };
-pub use http1::{Said, begins_with_request, plain_talk};
+pub use http1::{PayloadSegment, begins_with_request, whole_http1};
 pub use http2_facts::{
     GoAway, GrpcErrors, GrpcStatus, Http2Error, Http2Facts, Refused, StreamResets,
 };
@@ -87,8 +88,8 @@ pub use http2_facts::{
 pub use quic::testing as quic_testing;
 pub use quic::{
     Amplification, CloseCode, ConnectionId, HelloSent, Negotiated, PacketKind, PacketTally,
-    QuicClose, QuicDestination, QuicFacts, QuicSide, QuicTalk, QuicVersion, Sent, SincePause,
-    SpinRoundTrip, StatelessReset, TransportParameters, Unanswered,
+    QuicClose, QuicConversation, QuicDestination, QuicFacts, QuicSide, QuicVersion, Sent,
+    SincePause, SpinRoundTrip, StatelessReset, TransportParameters, Unanswered,
 };
 pub use records::{begins_with_records, hello_of};
 pub use session::{Refusal, closing_notice};

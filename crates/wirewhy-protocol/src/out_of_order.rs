@@ -1,6 +1,6 @@
 //! Segments that arrived before the bytes in front of them (RFC 9293 section 3.10.7.4).
 
-use crate::types::{Mark, Segment};
+use crate::types::{Mark, StreamSegment};
 
 /// The most a direction keeps out of order, in bytes, its own bookkeeping included.
 const LIMIT: usize = 64 * 1024;
@@ -28,8 +28,8 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    pub(crate) fn segment(&self) -> Segment<'_> {
-        Segment {
+    pub(crate) fn segment(&self) -> StreamSegment<'_> {
+        StreamSegment {
             at: self.at,
             end: self.end,
             bytes: &self.bytes,
@@ -40,7 +40,7 @@ impl Piece {
 
 impl OutOfOrder {
     /// Keeps a segment; false where that passed the bound.
-    pub(crate) fn keep(&mut self, segment: Segment<'_>) -> bool {
+    pub(crate) fn keep(&mut self, segment: StreamSegment<'_>) -> bool {
         self.0.get_or_insert_default().keep(segment)
     }
 
@@ -66,7 +66,7 @@ impl OutOfOrder {
 }
 
 impl Pieces {
-    fn keep(&mut self, segment: Segment<'_>) -> bool {
+    fn keep(&mut self, segment: StreamSegment<'_>) -> bool {
         let index = self.pieces.partition_point(|piece| piece.at > segment.at);
         let nearest = self.pieces.get(index);
         let repeated = nearest.is_some_and(|piece| piece.at == segment.at && piece.covers(segment));
@@ -104,7 +104,7 @@ impl Pieces {
 }
 
 impl Piece {
-    fn covers(&self, segment: Segment<'_>) -> bool {
+    fn covers(&self, segment: StreamSegment<'_>) -> bool {
         self.end >= segment.end && self.bytes.len() >= segment.bytes.len()
     }
 }

@@ -49,7 +49,7 @@ pub(crate) trait Parser: CloneParser + Debug + Send + Sync {
     }
 
     /// Where the direction stands in the protocol's framing.
-    fn framing(&self, position: Position, shared: &SharedState) -> Framing;
+    fn framing(&self, position: ReaderPosition, shared: &SharedState) -> Framing;
 
     /// Whether a direction that waits since [`Step::Stall`] for the other one, `peer`, can continue.
     fn resume(&mut self, _own: Progress, _peer: Progress, _shared: &mut SharedState) -> Resume {
@@ -65,12 +65,12 @@ pub(crate) trait Parser: CloneParser + Debug + Send + Sync {
     fn stop(&mut self, _role: Role, _unread: &[u8], _shared: &mut SharedState) {}
 
     /// Adds to the facts what this parser alone knows. Called once per direction that it reads.
-    fn report(&self, _position: Position, _facts: &mut AppFacts) {}
+    fn report(&self, _position: ReaderPosition, _facts: &mut AppFacts) {}
 }
 
 /// Where a direction stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Position {
+pub(crate) struct ReaderPosition {
     pub(crate) role: Role,
     /// The end of the direction: where it closed, else one past the last byte seen.
     pub(crate) upto: u64,
@@ -87,7 +87,7 @@ pub(crate) struct Position {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Progress {
     pub(crate) role: Role,
-    pub(crate) stage: Stage,
+    pub(crate) stage: ReaderStage,
     /// Why it is not read any further.
     pub(crate) unreadable: Option<Unreadable>,
     /// Whether every byte up to the end of the direction was seen.
@@ -96,7 +96,7 @@ pub(crate) struct Progress {
 
 /// What reads a direction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Stage {
+pub(crate) enum ReaderStage {
     /// Nothing yet: its protocol is not recognised.
     Opening,
     /// A parser that does not read the protocol's framing.

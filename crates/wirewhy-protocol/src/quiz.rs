@@ -2,7 +2,7 @@
 
 use crate::facts::AppFacts;
 use crate::http_facts::Awaiting;
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading, begins_with};
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Framing, Input, Mark, Role, Step, Transport, Unreadable};
@@ -57,13 +57,13 @@ impl Parser for Quiz {
         (role == Role::Server).then_some(0)
     }
 
-    fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
+    fn framing(&self, position: ReaderPosition, _shared: &SharedState) -> Framing {
         position
             .unreadable
             .map_or(Framing::Boundary, Framing::Unknown)
     }
 
-    fn report(&self, position: Position, facts: &mut AppFacts) {
+    fn report(&self, position: ReaderPosition, facts: &mut AppFacts) {
         match position.role {
             Role::Client => {
                 facts.awaiting = self.open.first().map(|&(_, sent)| Awaiting {

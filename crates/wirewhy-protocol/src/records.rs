@@ -1,10 +1,10 @@
 //! TLS records (RFC 8446 section 5.1): where each begins and ends; the bytes of those in the clear go on to the follower.
 
 use crate::facts::AppFacts;
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading};
 use crate::shared_state::SharedState;
-use crate::tls::{ContentType, HandshakeType, Incomplete, Record, Tls};
+use crate::tls::{ContentType, HandshakeType, Incomplete, RecordHeader, Tls};
 use crate::types::{
     AppProtocol, Framing, Input, Mark, Role, Step, Transport, Unfinished, Unreadable, What,
 };
@@ -104,7 +104,7 @@ pub(crate) struct Reader {
 /// A record whose header was read.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Open {
-    record: Record,
+    record: RecordHeader,
     /// Where its body begins and ends.
     start: u64,
     end: u64,
@@ -142,7 +142,7 @@ impl Parser for Reader {
             return Step::Unreadable(Unreadable::Malformed);
         };
         let [kind, major, minor, ..] = *header;
-        let record = Record {
+        let record = RecordHeader {
             kind: ContentType(kind),
             version: u16::from_be_bytes([major, minor]),
             length,
@@ -211,7 +211,7 @@ impl Parser for Reader {
         }
     }
 
-    fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
+    fn framing(&self, position: ReaderPosition, _shared: &SharedState) -> Framing {
         let upto = position.upto;
         let Some(begun) = self.begun else {
             return Framing::Boundary;
@@ -228,7 +228,7 @@ impl Parser for Reader {
     }
 
     /// Where the side's TLS cannot be followed any further, and the record it stops in.
-    fn report(&self, position: Position, facts: &mut AppFacts) {
+    fn report(&self, position: ReaderPosition, facts: &mut AppFacts) {
         let Some(tls) = &mut facts.tls else {
             return;
         };
@@ -264,7 +264,7 @@ impl Reader {
         Step::To(after)
     }
 
-    fn finish(&mut self, record: Record, role: Role, mark: Mark, tls: &mut Tls<'_>) {
+    fn finish(&mut self, record: RecordHeader, role: Role, mark: Mark, tls: &mut Tls<'_>) {
         tls.end(role, record, mark);
         *self = Reader::default();
     }

@@ -4,7 +4,7 @@ use crate::CaptureContext;
 use crate::dns::Open;
 use crate::exchanges::Exchanges;
 use crate::ftp::FtpSession;
-use crate::http2_streams::Streams;
+use crate::http2_streams::Http2Streams;
 use crate::session::Refusal;
 use crate::ssh::SshState;
 use crate::tls::{Follow, Tls};
@@ -14,7 +14,7 @@ use crate::upgrade::UpgradeState;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SharedState {
     pub(crate) exchanges: Exchanges,
-    pub(crate) streams: Streams,
+    pub(crate) streams: Http2Streams,
     pub(crate) upgrade: UpgradeState,
     /// What a service said when it refused the session.
     pub(crate) refusal: Option<Box<Refusal>>,

@@ -56,19 +56,23 @@ pub(crate) fn segments(turns: &[Turn], size: usize) -> Vec<Piece> {
     pieces(turns).into_iter().flat_map(cut).collect()
 }
 
-pub(crate) fn feed(talk: &mut Conversation, piece: &Piece) {
-    feed_with(talk, piece, &mut CaptureContext::default());
+pub(crate) fn feed(conversation: &mut Conversation, piece: &Piece) {
+    feed_with(conversation, piece, &mut CaptureContext::default());
 }
 
-pub(crate) fn feed_with(talk: &mut Conversation, piece: &Piece, context: &mut CaptureContext) {
+pub(crate) fn feed_with(
+    conversation: &mut Conversation,
+    piece: &Piece,
+    context: &mut CaptureContext,
+) {
     let time = Timestamp::from_secs_nanos(i64::try_from(piece.turn).unwrap(), 0);
     match piece.role {
-        Client => talk.client_data(piece.at, &piece.bytes, 0, piece.turn, time, context),
-        Server => talk.server_data(piece.at, &piece.bytes, 0, piece.turn, time, context),
+        Client => conversation.client_data(piece.at, &piece.bytes, 0, piece.turn, time, context),
+        Server => conversation.server_data(piece.at, &piece.bytes, 0, piece.turn, time, context),
     };
 }
 
-pub(crate) fn close(talk: &mut Conversation, turns: &[Turn]) {
+pub(crate) fn close(conversation: &mut Conversation, turns: &[Turn]) {
     let total = |wanted: Role| {
         turns
             .iter()
@@ -76,17 +80,17 @@ pub(crate) fn close(talk: &mut Conversation, turns: &[Turn]) {
             .map(|(_, bytes)| bytes.len() as u64)
             .sum()
     };
-    talk.server_closed(total(Server), &mut CaptureContext::default());
-    talk.client_closed(total(Client), &mut CaptureContext::default());
+    conversation.server_closed(total(Server), &mut CaptureContext::default());
+    conversation.client_closed(total(Client), &mut CaptureContext::default());
 }
 
 /// The facts while the connection is open.
 pub(crate) fn open_facts(turns: &[Turn]) -> AppFacts {
-    let mut talk = Conversation::new();
+    let mut conversation = Conversation::new();
     for piece in pieces(turns) {
-        feed(&mut talk, &piece);
+        feed(&mut conversation, &piece);
     }
-    talk.facts()
+    conversation.facts()
 }
 
 /// The facts once both sides have closed.
@@ -96,10 +100,10 @@ pub(crate) fn closed_facts(turns: &[Turn]) -> AppFacts {
 
 /// The facts of `turns` that arrived as `pieces`, once both sides have closed.
 pub(crate) fn facts_of(pieces: &[Piece], turns: &[Turn]) -> AppFacts {
-    let mut talk = Conversation::new();
+    let mut conversation = Conversation::new();
     for piece in pieces {
-        feed(&mut talk, piece);
+        feed(&mut conversation, piece);
     }
-    close(&mut talk, turns);
-    talk.facts()
+    close(&mut conversation, turns);
+    conversation.facts()
 }

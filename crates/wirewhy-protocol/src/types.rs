@@ -118,17 +118,17 @@ pub enum AppProtocol {
 
 /// A stretch of a stream: `bytes` from `at` on, and unseen ones up to `end` where the snap length cut them.
 #[derive(Clone, Copy)]
-pub(crate) struct Segment<'a> {
+pub(crate) struct StreamSegment<'a> {
     pub(crate) at: u64,
     pub(crate) end: u64,
     pub(crate) bytes: &'a [u8],
     pub(crate) mark: Mark,
 }
 
-impl<'a> Segment<'a> {
-    pub(crate) fn new(at: u64, bytes: &'a [u8], wire_len: u32, mark: Mark) -> Segment<'a> {
+impl<'a> StreamSegment<'a> {
+    pub(crate) fn new(at: u64, bytes: &'a [u8], wire_len: u32, mark: Mark) -> StreamSegment<'a> {
         let captured = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        Segment {
+        StreamSegment {
             at,
             end: at.saturating_add(captured.max(u64::from(wire_len))),
             bytes,

@@ -4,7 +4,7 @@ use std::io;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use wirewhy_report::{Archive, Color, Digests, Extent, Look, Names, Shown, View};
+use wirewhy_report::{Archive, Color, Digests, Extent, TextStyle, Names, Shown, View};
 
 /// What many recordings show: the summary that `wirewhy scan` prints.
 #[pyclass(module = "wirewhy", frozen)]
@@ -52,9 +52,9 @@ impl Summary {
     }
 
     /// The summary for a person.
-    #[pyo3(signature = (width = Look::MAX_WIDTH))]
+    #[pyo3(signature = (width = TextStyle::MAX_WIDTH))]
     fn text(&self, width: usize) -> PyResult<String> {
-        let look = Look::new(width, Color::Never);
+        let look = TextStyle::new(width, Color::Never);
         self.written(Archive::default(), |archive, text, shown| {
             archive.write_text(text, look, shown, Extent::Whole)
         })
@@ -75,6 +75,6 @@ impl Summary {
     }
 
     fn __str__(&self) -> PyResult<String> {
-        self.text(Look::MAX_WIDTH)
+        self.text(TextStyle::MAX_WIDTH)
     }
 }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow_array::RecordBatch;
 use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
-use wirewhy::engine::{self, Crew, EngineOptions, Selection};
+use wirewhy::engine::{self, ThreadPool, EngineOptions, Selection};
 use wirewhy_capture::{FileSequence, Filters, OpenError, OpenErrorKind, Opener, Recording};
-use wirewhy_detect::{Judged, Severity, TrustStore};
+use wirewhy_detect::{Diagnosis, Severity, TrustStore};
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{
     CaptureSummary, Digester, Digests, Names, Ndjson, Reporter, Rows, Sorter, Table, View,
@@ -190,13 +190,13 @@ impl Job {
         };
         let mut both = (&mut digester, records);
         let (options, view) = (&self.options, &self.view);
-        let crew = Crew::default();
+        let pool = ThreadPool::default();
         engine::analyze(
             &mut recording,
             filters.as_mut(),
             options,
             view,
-            &crew,
+            &pool,
             &mut both,
         )?;
         digests.add(&source, digester.into_digest());
@@ -225,9 +225,9 @@ struct Records<W> {
 }
 
 impl<W: Write> Reporter for Records<W> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         if self.has_connections {
-            self.records.connection(judged)?;
+            self.records.connection(diagnosis)?;
         }
         Ok(())
     }

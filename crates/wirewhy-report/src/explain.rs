@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use wirewhy_detect::Record;
 
-use crate::Look;
-use crate::look::{Page, Sheet};
+use crate::TextStyle;
+use crate::style::{Page, Sheet};
 
 /// Writes everything there is to say about one code.
-pub fn explain(out: &mut dyn Write, look: Look, record: &Record) -> io::Result<()> {
+pub fn explain(out: &mut dyn Write, look: TextStyle, record: &Record) -> io::Result<()> {
     let mut page = Page::new(out, look);
     page.headline(record.severity, record.code, record.title)?;
     let sections = [
@@ -37,7 +37,7 @@ pub fn explain(out: &mut dyn Write, look: Look, record: &Record) -> io::Result<(
 /// Writes one line a code, in the order given.
 pub fn list_codes(
     out: &mut dyn Write,
-    look: Look,
+    look: TextStyle,
     records: impl Iterator<Item = &'static Record> + Clone,
 ) -> io::Result<()> {
     let widest = records
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn an_explanation_has_every_part() {
         let mut out = Vec::new();
-        explain(&mut out, Look::default(), &RECORD).unwrap();
+        explain(&mut out, TextStyle::default(), &RECORD).unwrap();
         let expected = "\
 error    tcp.refused  Connection refused
 
@@ -106,7 +106,12 @@ What to check next
     #[test]
     fn the_list_is_aligned() {
         let mut out = Vec::new();
-        list_codes(&mut out, Look::default(), [&RECORD, &OTHER].into_iter()).unwrap();
+        list_codes(
+            &mut out,
+            TextStyle::default(),
+            [&RECORD, &OTHER].into_iter(),
+        )
+        .unwrap();
         let expected = "\
 tcp.refused      error    Connection refused
 tcp.unreachable  warning  Unreachable

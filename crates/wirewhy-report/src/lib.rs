@@ -1,24 +1,24 @@
 //! Findings to words: text for a person, JSON for a program.
 //!
-//! A reporter is fed one judged connection after another and writes to the writer it was given, and to nothing else.
+//! A reporter is fed one diagnosed connection after another and writes to the writer it was given, and to nothing else.
 //! What it keeps is bounded: a capture with three million failed connections needs no more memory than one with three
 //! thousand. Equal input gives equal output, byte for byte.
 //!
 //! Names and texts that come from the wire are hostile. They reach a terminal only through [`Safe`], and JSON with
 //! every invisible character escaped.
 //!
-//! This crate refuses to judge: of packets it has only rows to draw, and it adds no conclusion of its own.
+//! This crate draws no conclusions: of packets it has only rows to draw, and it adds no conclusion of its own.
 
 mod archive;
 mod capture;
 mod community_id;
 mod ecs;
 mod explain;
+mod format;
 mod html;
 mod json;
 mod ladder;
 mod live;
-mod look;
 mod lookup;
 mod markdown;
 mod messages;
@@ -29,9 +29,9 @@ mod packets;
 mod reporter;
 mod rows;
 mod safe;
+mod style;
 mod text;
 mod view;
-mod words;
 
 pub use archive::{
     Archive, Digest, Digester, Digests, Extent, Lines, Scanned, Shown, write_error_ndjson,
@@ -41,11 +41,11 @@ pub use capture::{CaptureSummary, FileSummary, FilterSummary};
 pub use community_id::community_id;
 pub use ecs::{Ecs, LiveEcs};
 pub use explain::{explain, list_codes};
+pub use format::rfc3339;
 pub use html::{Html, LiveHtml};
 pub use json::{Json, LiveNdjson, Ndjson};
 pub use ladder::{Ladder, PacketChoice};
 pub use live::{LiveReporter, LiveText, Screen, Status};
-pub use look::{Color, Look};
 pub use markdown::Markdown;
 pub use metrics::{EvidenceSums, Metrics, Sums};
 pub use names::Names;
@@ -53,6 +53,6 @@ pub use packets::{PacketRow, PacketSource, Packets, PacketsNdjson, PacketsText};
 pub use reporter::Reporter;
 pub use rows::{Column, Field, Kind, Parquet, Rows, Sorter, Table, Tables, Texts, Values};
 pub use safe::Safe;
+pub use style::{Color, TextStyle};
 pub use text::Text;
 pub use view::{Selection, View, glob_matches};
-pub use words::rfc3339;

@@ -3,12 +3,12 @@
 use wirewhy_flow::{LookedUp, LookupTrouble, Missed, Missing};
 use wirewhy_protocol::{dns_rcode_name, dns_type_name};
 
-use crate::words;
+use crate::format;
 
 /// The sentence about a connection whose lookup was late or failed; `None` where it was neither. Has text from the wire.
 pub(crate) fn sentence(found: &LookedUp) -> Option<String> {
     let trouble = found.trouble.as_deref()?;
-    let delay = words::span(trouble.delay);
+    let delay = format::span(trouble.delay);
     let name = &found.name;
     let mut text = format!("it began {delay} after the first query for {name}");
     if !trouble.is_resolved {
@@ -31,15 +31,15 @@ pub(crate) fn sentence(found: &LookedUp) -> Option<String> {
 
 /// The failures by resolver: `192.0.2.53 did not answer A and AAAA`.
 fn failures(trouble: &LookupTrouble) -> Vec<String> {
-    let mut told: Vec<&Missed> = Vec::new();
+    let mut reported: Vec<&Missed> = Vec::new();
     let alike =
         |one: &Missed, other: &Missed| (one.resolver, one.how) == (other.resolver, other.how);
     for missed in &trouble.missed {
-        if !told.iter().any(|known| alike(known, missed)) {
-            told.push(missed);
+        if !reported.iter().any(|known| alike(known, missed)) {
+            reported.push(missed);
         }
     }
-    let failures = told.into_iter().map(|missed| {
+    let failures = reported.into_iter().map(|missed| {
         let mut kinds: Vec<String> = Vec::new();
         for other in trouble.missed.iter().filter(|other| alike(other, missed)) {
             kinds.push(dns_type_name(other.kind));

@@ -6,13 +6,13 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::html::{FILTER, Story};
 use crate::model::{Entry, Gathering, Report};
 use crate::text::{self, entry, table};
-use crate::{CaptureSummary, Names, Reporter, Safe, View, words};
+use crate::{CaptureSummary, Names, Reporter, Safe, View, format};
 
 /// How many entries have a row, and how many are written out: two pages at most.
 const MAX_ROWS: usize = 20;
@@ -43,13 +43,13 @@ impl<W: Write> Markdown<W> {
 }
 
 impl<W: Write> Reporter for Markdown<W> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.gathering.add(judged);
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.gathering.add(diagnosis);
         Ok(())
     }
 
-    fn count(&mut self, judged: &Judged) -> bool {
-        self.gathering.count(judged)
+    fn count(&mut self, diagnosis: &Diagnosis) -> bool {
+        self.gathering.count(diagnosis)
     }
 
     fn finish(
@@ -66,7 +66,7 @@ impl<W: Write> Reporter for Markdown<W> {
         }
         lines.extend(counts(&report));
         if report.hidden > 0 {
-            let hidden = words::counted(report.hidden, "finding");
+            let hidden = format::counted(report.hidden, "finding");
             let by = escaped(&self.view.hidden_by());
             lines.extend([String::new(), format!("Hidden by {by}: {hidden}.")]);
         }
@@ -89,11 +89,11 @@ fn counts(report: &Report<'_>) -> Vec<String> {
     }
     let mut lines = vec![format!(
         "**{}: {} failed, {} degraded**, {} ok, {} undecided",
-        words::counted(totals.connections, "connection"),
-        words::count(totals.failed),
-        words::count(totals.degraded),
-        words::count(totals.ok),
-        words::count(totals.undecided)
+        format::counted(totals.connections, "connection"),
+        format::count(totals.failed),
+        format::count(totals.degraded),
+        format::count(totals.ok),
+        format::count(totals.undecided)
     )];
     if totals.undecided > 0 {
         lines.extend([String::new(), text::UNDECIDED.to_owned()]);
@@ -144,7 +144,7 @@ fn rows(entries: &[Entry<'_>]) -> Vec<String> {
     if rest > 0 {
         lines.extend([
             String::new(),
-            format!("and {} more", words::count(rest as u64)),
+            format!("and {} more", format::count(rest as u64)),
         ]);
     }
     lines

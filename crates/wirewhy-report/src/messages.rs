@@ -9,7 +9,7 @@ use wirewhy_protocol::{
     MessageKind, ProtocolVersion, QuicClose, QuicFacts, Request, Role, TlsFacts,
 };
 
-use crate::{Safe, words};
+use crate::{Safe, format};
 
 /// What each side's frames carry of TLS and HTTP. Bounded, as the messages kept of a connection are.
 #[derive(Clone, Debug, Default)]
@@ -204,14 +204,14 @@ pub(crate) fn of_message(tls: &TlsFacts, from: Side, message: &Message) -> Strin
                 .iter()
                 .find(|alert| alert.mark == message.mark && alert.description == Some(description));
             let level = alert.and_then(|alert| alert.level);
-            let level = level.map(|level| format!("{} ", words::alert_level(level)));
+            let level = level.map(|level| format!("{} ", format::alert_level(level)));
             return format!("{plain}: {}{description}", level.unwrap_or_default());
         }
         MessageKind::Sealed(content) => {
             let what = sealed(tls.version(), content);
-            return format!("{what}, {}", words::size(u64::from(message.length)));
+            return format!("{what}, {}", format::size(u64::from(message.length)));
         }
-        MessageKind::ApplicationData => vec![words::size(u64::from(message.length))],
+        MessageKind::ApplicationData => vec![format::size(u64::from(message.length))],
         _ => Vec::new(),
     };
     if details.is_empty() {
@@ -306,8 +306,8 @@ pub(crate) fn unfinished(incomplete: &Incomplete) -> String {
         Some(kind) => format!(
             "unfinished {} record, {} of {}",
             kind.to_string().replace('_', " "),
-            words::count(u64::from(received)),
-            words::counted(u64::from(announced), "byte"),
+            format::count(u64::from(received)),
+            format::counted(u64::from(announced), "byte"),
         ),
         None => "unfinished record".to_owned(),
     }

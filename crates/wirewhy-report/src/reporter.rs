@@ -2,23 +2,23 @@
 
 use std::io;
 
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::CaptureSummary;
 
 /// Turns findings into words.
 ///
-/// Connections are told in the order they ended, then the end of the capture is told once. An error is that of the
+/// Connections are reported in the order they ended, then the end of the capture once. An error is that of the
 /// writer, and ends the report.
 pub trait Reporter {
     /// One connection with what was concluded about it.
-    fn connection(&mut self, judged: &Judged) -> io::Result<()>;
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()>;
 
     /// Counts a connection with findings that were not put into words, where this reporter needs none of them. Where it returns
     /// false it counted nothing: the connection comes with words then.
-    fn count(&mut self, judged: &Judged) -> bool {
-        let _ = judged;
+    fn count(&mut self, diagnosis: &Diagnosis) -> bool {
+        let _ = diagnosis;
         false
     }
 
@@ -33,9 +33,9 @@ pub trait Reporter {
 
 /// Two reporters of one capture.
 impl<A: Reporter, B: Reporter> Reporter for (A, B) {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.0.connection(judged)?;
-        self.1.connection(judged)
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.0.connection(diagnosis)?;
+        self.1.connection(diagnosis)
     }
 
     fn finish(
@@ -51,13 +51,14 @@ impl<A: Reporter, B: Reporter> Reporter for (A, B) {
 
 /// One that is not always wanted.
 impl<A: Reporter> Reporter for Option<A> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         self.as_mut()
-            .map_or(Ok(()), |reporter| reporter.connection(judged))
+            .map_or(Ok(()), |reporter| reporter.connection(diagnosis))
     }
 
-    fn count(&mut self, judged: &Judged) -> bool {
-        self.as_mut().is_none_or(|reporter| reporter.count(judged))
+    fn count(&mut self, diagnosis: &Diagnosis) -> bool {
+        self.as_mut()
+            .is_none_or(|reporter| reporter.count(diagnosis))
     }
 
     fn finish(
@@ -73,12 +74,12 @@ impl<A: Reporter> Reporter for Option<A> {
 
 /// One that is used again afterwards.
 impl<A: Reporter> Reporter for &mut A {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        (**self).connection(judged)
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        (**self).connection(diagnosis)
     }
 
-    fn count(&mut self, judged: &Judged) -> bool {
-        (**self).count(judged)
+    fn count(&mut self, diagnosis: &Diagnosis) -> bool {
+        (**self).count(diagnosis)
     }
 
     fn finish(

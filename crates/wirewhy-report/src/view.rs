@@ -1,6 +1,6 @@
 //! Which connections and findings a report shows.
 
-use wirewhy_detect::{Finding, Judged, Outcome, Severity};
+use wirewhy_detect::{Diagnosis, Finding, Outcome, Severity};
 
 /// What the reader asked to see. It chooses what is shown, never what is concluded: outcomes, root causes and totals are the
 /// same whatever the view.
@@ -28,16 +28,20 @@ impl View {
 
     /// Whether a connection is shown.
     #[must_use]
-    pub fn shows(&self, judged: &Judged) -> bool {
+    pub fn shows(&self, diagnosis: &Diagnosis) -> bool {
         if self.all {
             return true;
         }
-        if judged.findings.is_empty() {
+        if diagnosis.findings.is_empty() {
             let asks_for_findings = self.min_severity.is_some() || !self.selection.only.is_empty();
-            return judged.outcome() != Outcome::Ok && !asks_for_findings;
+            return diagnosis.outcome() != Outcome::Ok && !asks_for_findings;
         }
-        let is_due = self.min_severity.is_some() || judged.outcome() != Outcome::Ok;
-        is_due && judged.findings.iter().any(|finding| self.counts(finding))
+        let is_due = self.min_severity.is_some() || diagnosis.outcome() != Outcome::Ok;
+        is_due
+            && diagnosis
+                .findings
+                .iter()
+                .any(|finding| self.counts(finding))
     }
 
     /// Whether a finding is severe enough and selected.

@@ -77,12 +77,12 @@ impl Alive {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
 
     /// The root cause of a connection whose full segments go unanswered, beside another one that carries `bytes`.
     fn root_beside(bytes: u32, at: u32) -> &'static str {
         let end = 1 + bytes;
-        let judged = judge_all(&format!(
+        let diagnosis = diagnose_all(&format!(
             "0.000 #1 > S 0:0(0) <mss 1460>
              0.020 #1 < SA 0:0(0) ack 1 <mss 1460>
              0.021 #1 > A 1:1(0) ack 1
@@ -104,9 +104,9 @@ mod tests {
             end + 1,
             end + 1
         ));
-        let silent = judged
+        let silent = diagnosis
             .iter()
-            .find(|judged| judged.connection.stream == 0)
+            .find(|diagnosis| diagnosis.connection.stream == 0)
             .unwrap();
         silent.root_cause().unwrap().code
     }

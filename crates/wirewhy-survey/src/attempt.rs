@@ -7,7 +7,7 @@ use wirewhy_packet::Interval;
 
 use crate::features::Shown;
 use wirewhy_detect::{
-    Confidence, Culprit, Finding, Group, Judged, Limits, Outcome, Role, Severity, code,
+    Confidence, Culprit, Diagnosis, Finding, Group, Limits, Outcome, Role, Severity, code,
 };
 
 /// The outcome of an attempt, as the service sees it.
@@ -98,30 +98,30 @@ pub(crate) enum FailedProbe {
 }
 
 /// The outcome of an attempt; `None` where the capture does not show one, or not enough of it.
-pub(crate) fn outcome(judged: &Judged, outcome: Outcome) -> Option<AttemptOutcome> {
-    judged.connection.tcp.handshake.first_syn?;
+pub(crate) fn outcome(diagnosis: &Diagnosis, outcome: Outcome) -> Option<AttemptOutcome> {
+    diagnosis.connection.tcp.handshake.first_syn?;
     match outcome {
         Outcome::Undecided => None,
-        Outcome::Ok | Outcome::Degraded => judged
+        Outcome::Ok | Outcome::Degraded => diagnosis
             .connection
             .tcp
             .handshake
             .ack
             .is_some()
             .then_some(AttemptOutcome::Worked),
-        Outcome::Failed => Some(failed(judged)),
+        Outcome::Failed => Some(failed(diagnosis)),
     }
 }
 
-fn failed(judged: &Judged) -> AttemptOutcome {
-    let Some(root) = judged.root_cause() else {
+fn failed(diagnosis: &Diagnosis) -> AttemptOutcome {
+    let Some(root) = diagnosis.root_cause() else {
         return AttemptOutcome::Left;
     };
     if matches!(root.culprit.role, Role::Client | Role::Capture) {
         return AttemptOutcome::Left;
     }
-    let connection = &judged.connection;
-    let in_tls = judged
+    let connection = &diagnosis.connection;
+    let in_tls = diagnosis
         .findings
         .iter()
         .any(|found| found.severity == Severity::Error && is_about_tls(found));
@@ -190,9 +190,9 @@ fn is_icmp(event: &wirewhy_flow::Event) -> bool {
 
 /// How an attempt failed that may be one of a scan: refused, unreachable, aborted half-way, or unanswered and not repeated for
 /// long. A TCP stack that really connects repeats its SYN for minutes.
-pub(crate) fn failed_probe(judged: &Judged, limits: &Limits) -> Option<FailedProbe> {
-    let connection = &judged.connection;
-    judged.findings.iter().find_map(|found| {
+pub(crate) fn failed_probe(diagnosis: &Diagnosis, limits: &Limits) -> Option<FailedProbe> {
+    let connection = &diagnosis.connection;
+    diagnosis.findings.iter().find_map(|found| {
         if found.code == code::TCP_REFUSED {
             return Some(FailedProbe::Refused);
         }

@@ -13,7 +13,7 @@ use crate::service::{Known, ServiceTally};
 use crate::source::SourceTally;
 use crate::table::Table;
 use wirewhy_detect::wording::socket_of;
-use wirewhy_detect::{Confidence, Finding, Judged, Limits, Outcome, Scope};
+use wirewhy_detect::{Confidence, Diagnosis, Finding, Limits, Outcome, Scope};
 
 /// Gathers attempts by service and by source.
 #[derive(Debug, Default)]
@@ -25,8 +25,8 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     /// Takes in one connection.
-    pub(crate) fn note(&mut self, judged: &Judged, outcome: Outcome, limits: &Limits) {
-        let connection = &judged.connection;
+    pub(crate) fn note(&mut self, diagnosis: &Diagnosis, outcome: Outcome, limits: &Limits) {
+        let connection = &diagnosis.connection;
         let handshake = &connection.tcp.handshake;
         self.recorded.syn_acks |= handshake.syn_acks > 0;
         let (client, server) = (&connection.client.counts, &connection.server.counts);
@@ -36,7 +36,7 @@ impl Attempts {
         if handshake.first_syn.is_none() || connection.is_one_sided() {
             return;
         }
-        let outcome = attempt::outcome(judged, outcome);
+        let outcome = attempt::outcome(diagnosis, outcome);
         if let Some(service) = self.services.entry(address) {
             let silent = attempt::silent(connection);
             match outcome.is_some() || silent.is_some() {
@@ -47,17 +47,17 @@ impl Attempts {
         if outcome.is_some()
             && let Some(source) = self.sources.entry(connection.client.address)
         {
-            source.add(connection, attempt::failed_probe(judged, limits), limits);
+            source.add(connection, attempt::failed_probe(diagnosis, limits), limits);
         }
     }
 
     /// Takes in a connection that opened, is ongoing and has not failed: until it ends, its service is not down.
-    pub(crate) fn note_ongoing(&mut self, judged: &Judged) {
-        let connection = &judged.connection;
+    pub(crate) fn note_ongoing(&mut self, diagnosis: &Diagnosis) {
+        let connection = &diagnosis.connection;
         let handshake = &connection.tcp.handshake;
         if handshake.first_syn.is_none()
             || handshake.ack.is_none()
-            || judged.outcome() == Outcome::Failed
+            || diagnosis.outcome() == Outcome::Failed
         {
             return;
         }

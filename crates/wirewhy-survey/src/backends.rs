@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::{
-    Finding, Judged, Limits, Severity, code, reset_again, reset_behind_handshake,
+    Diagnosis, Finding, Limits, Severity, code, reset_again, reset_behind_handshake,
 };
 use wirewhy_flow::{Connection, Ended};
 use wirewhy_packet::Timestamp;
@@ -57,10 +57,10 @@ impl Backends {
     /// The finding about a connection that is one of several to be reset right behind the handshake, since the service served
     /// one last or before it served one first. Where others are kept without a byte meanwhile, it is the application that takes
     /// no more.
-    pub(crate) fn finding_for(&self, judged: &Judged, limits: &Limits) -> Option<Finding> {
-        let connection = &judged.connection;
+    pub(crate) fn finding_for(&self, diagnosis: &Diagnosis, limits: &Limits) -> Option<Finding> {
+        let connection = &diagnosis.connection;
         let reset = reset_behind_handshake(connection)?;
-        if judged.findings.iter().any(is_better_reason) {
+        if diagnosis.findings.iter().any(is_better_reason) {
             return None;
         }
         let key = (connection.server.address, connection.server.port);
@@ -108,7 +108,7 @@ fn is_better_reason(finding: &Finding) -> bool {
 mod tests {
     use wirewhy_detect::Outcome;
 
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
 
     const RESET: &str = "@.05 #@ < RA 1:1(0) ack 1\n";
 
@@ -131,19 +131,19 @@ mod tests {
     }
 
     fn roots(lines: &str) -> Vec<Option<&'static str>> {
-        let judged = judge_all(lines);
-        judged
+        let diagnosis = diagnose_all(lines);
+        diagnosis
             .iter()
-            .map(|judged| judged.root_cause().map(|root| root.code))
+            .map(|diagnosis| diagnosis.root_cause().map(|root| root.code))
             .collect()
     }
 
     #[test]
     fn three_resets_with_and_without_the_ack_flag() {
         for reset in [RESET, "@.05 #@ < R 1:1(0)\n"] {
-            let judged = judge_all(&connections(3, &[], reset));
-            assert_eq!(judged.len(), 3);
-            for one in judged {
+            let diagnosis = diagnose_all(&connections(3, &[], reset));
+            assert_eq!(diagnosis.len(), 3);
+            for one in diagnosis {
                 assert_eq!(one.outcome(), Outcome::Failed);
                 assert_eq!(one.root_cause().unwrap().code, "tcp.backend-unreachable");
             }

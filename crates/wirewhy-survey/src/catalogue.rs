@@ -3,10 +3,10 @@
 use wirewhy_detect::{DETECTORS, Group, Record};
 
 use crate::detectors::{arp, capture, dns, ftp, host, rst, service, tcp};
-use crate::rule::Detector;
+use crate::rule::SurveyDetector;
 
 /// The rules over many connections, one line each. Where several apply to one thing, the order decides.
-pub(crate) const SURVEY: &[Detector] = &[
+pub(crate) const SURVEY: &[SurveyDetector] = &[
     tcp::option_blackhole::DETECTOR,
     tcp::probe::DETECTOR,
     rst::stray_segment::DETECTOR,

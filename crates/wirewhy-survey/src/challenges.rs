@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wirewhy_detect::{Finding, Judged, Severity, Value, code};
+use wirewhy_detect::{Diagnosis, Finding, Severity, Value, code};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Interval;
 use wirewhy_protocol::{Http2Error, Mark, Purpose, Refusals, Refused, Request};
@@ -56,9 +56,9 @@ impl Challenges {
     }
 
     /// Makes a note of a challenge that the client met in another connection.
-    pub(crate) fn revise(&self, judged: &mut Judged) {
-        let connection = &judged.connection;
-        for finding in &mut judged.findings {
+    pub(crate) fn revise(&self, diagnosis: &mut Diagnosis) {
+        let connection = &diagnosis.connection;
+        for finding in &mut diagnosis.findings {
             if finding.severity <= Severity::Note {
                 continue;
             }
@@ -138,7 +138,7 @@ fn challenge<'a>(connection: &'a Connection, finding: &Finding) -> Option<&'a Re
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
     use wirewhy_detect::Severity;
 
     /// A request at this time of this connection, and its answer.
@@ -159,8 +159,8 @@ mod tests {
     }
 
     fn severity(second: &str) -> Option<Severity> {
-        let judged = judge_all(&format!("{}{second}", exchange(1, 0, "401 Unauthorized")));
-        judged[0].findings.first().map(|found| found.severity)
+        let diagnosis = diagnose_all(&format!("{}{second}", exchange(1, 0, "401 Unauthorized")));
+        diagnosis[0].findings.first().map(|found| found.severity)
     }
 
     #[test]
@@ -172,18 +172,18 @@ mod tests {
     fn a_request_that_is_repeated_in_a_connection_of_its_own() {
         for status in ["421 Misdirected Request", "425 Too Early"] {
             let severity = |second: &str| {
-                let judged = judge_all(&format!("{}{second}", exchange(1, 0, status)));
-                judged[0].findings.first().map(|found| found.severity)
+                let diagnosis = diagnose_all(&format!("{}{second}", exchange(1, 0, status)));
+                diagnosis[0].findings.first().map(|found| found.severity)
             };
             assert_eq!(severity(&exchange(2, 1, "200 OK")), Some(Severity::Note));
             assert_eq!(severity(&exchange(2, 1, status)), Some(Severity::Warning));
         }
-        let judged = judge_all(&format!(
+        let diagnosis = diagnose_all(&format!(
             "{}{}",
             exchange(1, 0, "403 Forbidden"),
             exchange(2, 1, "200 OK")
         ));
-        assert_eq!(judged[0].findings[0].severity, Severity::Warning);
+        assert_eq!(diagnosis[0].findings[0].severity, Severity::Warning);
     }
 
     /// A connection of HTTP/2 at this time, with a request and this frame for an answer to it.
@@ -210,8 +210,8 @@ mod tests {
         let refusal = r"\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x07";
         let fine = r"\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88";
         let severity = |second: &str| {
-            let judged = judge_all(&format!("{}{second}", stream(1, 0, refusal)));
-            let mut found = judged[0].findings.iter();
+            let diagnosis = diagnose_all(&format!("{}{second}", stream(1, 0, refusal)));
+            let mut found = diagnosis[0].findings.iter();
             let found = found.find(|found| found.code == "http2.stream-reset");
             found.unwrap().severity
         };

@@ -11,9 +11,9 @@ const FEATURES: [Feature; 8] = [
     ("fast-open", "used TCP Fast Open", |connection| {
         opened(connection).then_some(connection.client.tcp.offer.fast_open)
     }),
-    ("tls", "spoke TLS", |connection| speaks_tls(connection)),
+    ("tls", "spoke TLS", |connection| uses_tls(connection)),
     ("no-tls", "did not speak TLS", |connection| {
-        speaks_tls(connection).map(|tls| !tls)
+        uses_tls(connection).map(|tls| !tls)
     }),
     (
         "long-hello",
@@ -127,7 +127,7 @@ fn opened(connection: &Connection) -> bool {
     connection.client.tcp.isn.is_some()
 }
 
-fn speaks_tls(connection: &Connection) -> Option<bool> {
+fn uses_tls(connection: &Connection) -> Option<bool> {
     let spoken = connection.app.as_deref()?.client.protocol?;
     Some(spoken == AppProtocol::Tls)
 }

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::{
-    Confidence, Culprit, Finding, Judged, Limits, Role, Severity, code, ftp_session, is_sealed_ftp,
-    refused_unresumed, unresumed_finding,
+    Confidence, Culprit, Diagnosis, Finding, Limits, Role, Severity, code, ftp_session,
+    is_sealed_ftp, refused_unresumed, unresumed_finding,
 };
 use wirewhy_flow::{Connection, Interval, Mark, Side};
 use wirewhy_packet::Timestamp;
@@ -177,11 +177,11 @@ pub(crate) const BROKEN: [u16; 4] = [421, 425, 426, 451];
 
 impl FtpConnections {
     /// Takes in one connection.
-    pub(crate) fn note(&mut self, judged: &Judged) {
-        if self.note_control(&judged.connection) {
+    pub(crate) fn note(&mut self, diagnosis: &Diagnosis) {
+        if self.note_control(&diagnosis.connection) {
             return;
         }
-        let Some(candidate) = Candidate::of(judged) else {
+        let Some(candidate) = Candidate::of(diagnosis) else {
             return;
         };
         entry(&mut self.candidates, candidate.server).add(candidate);
@@ -232,8 +232,8 @@ impl FtpConnections {
     }
 
     /// Adds and changes what the connections of a session show about one another.
-    pub(crate) fn revise(&self, judged: &mut Judged, limits: &Limits) {
-        let connection = &judged.connection;
+    pub(crate) fn revise(&self, diagnosis: &mut Diagnosis, limits: &Limits) {
+        let connection = &diagnosis.connection;
         if let Some(ftp) = ftp_session(connection) {
             let failed = data_connection_failed::finding(connection, ftp, self);
             let unresumed = self.unresumed(connection);
@@ -241,24 +241,24 @@ impl FtpConnections {
                 true => data_connection_failed::sealed(connection, ftp, self),
                 false => None,
             };
-            judged.findings.extend(failed);
+            diagnosis.findings.extend(failed);
             // A code is reported once: what is certain of it stays.
             if let Some(unresumed) = unresumed {
                 let known = |finding: &Finding| finding.code == unresumed.code;
-                judged
+                diagnosis
                     .findings
                     .retain(|finding| !known(finding) || finding.severity == Severity::Error);
-                if !judged.findings.iter().any(known) {
-                    judged.findings.push(unresumed);
+                if !diagnosis.findings.iter().any(known) {
+                    diagnosis.findings.push(unresumed);
                 }
             }
-            judged.findings.extend(sealed);
-            let lost = control_lost::finding(judged, self, limits);
-            judged.findings.extend(lost);
-        } else if !judged.findings.is_empty()
+            diagnosis.findings.extend(sealed);
+            let lost = control_lost::finding(diagnosis, self, limits);
+            diagnosis.findings.extend(lost);
+        } else if !diagnosis.findings.is_empty()
             && let Some(tie) = self.tie(connection)
         {
-            revise_data(judged, &tie);
+            revise_data(diagnosis, &tie);
         }
     }
 
@@ -465,8 +465,8 @@ impl Announced {
 }
 
 impl Candidate {
-    fn of(judged: &Judged) -> Option<Candidate> {
-        let connection = &judged.connection;
+    fn of(diagnosis: &Diagnosis) -> Option<Candidate> {
+        let connection = &diagnosis.connection;
         let (client, server) = (&connection.client, &connection.server);
         let is_data_port = server.port >= UNPRIVILEGED || server.port == DATA;
         let may_be = is_data_port && connection.tcp.handshake.syns > 0;
@@ -478,7 +478,7 @@ impl Candidate {
             return None;
         }
         let is_usual = |finding: &&Finding| USUAL.contains(&finding.code);
-        let failed = judged
+        let failed = diagnosis
             .root_cause()
             .filter(|root| root.severity == Severity::Error && !is_usual(root));
         let failure = |finding: &Finding| Failure {
@@ -486,7 +486,7 @@ impl Candidate {
             culprit: finding.culprit,
             confidence: finding.confidence,
         };
-        let mut findings = judged.findings.iter();
+        let mut findings = diagnosis.findings.iter();
         let reset = findings.find(|finding| RESETS.contains(&finding.code));
         let closed_first = match (client.tcp.fin, server.tcp.fin) {
             (Some(own), Some(other)) if other.frame < own.frame => Some(Side::Server),
@@ -527,21 +527,21 @@ fn sent(side: &wirewhy_flow::Endpoint) -> u64 {
 }
 
 /// What the session of a data connection shows about its findings.
-fn revise_data(judged: &mut Judged, tie: &Tie) {
-    let opened = judged.connection.tcp.handshake.ack.is_some();
+fn revise_data(diagnosis: &mut Diagnosis, tie: &Tie) {
+    let opened = diagnosis.connection.tcp.handshake.ack.is_some();
     let transfer = tie.transfer.as_ref();
     let code = transfer.and_then(|transfer| transfer.code);
     let succeeded = code.is_some_and(|code| (200..300).contains(&code));
-    let ended_well = [&judged.connection.client, &judged.connection.server]
+    let ended_well = [&diagnosis.connection.client, &diagnosis.connection.server]
         .into_iter()
         .all(|side| side.tcp.counts.resets == 0);
-    judged.findings.retain(|finding| {
+    diagnosis.findings.retain(|finding| {
         !(opened && USUAL.contains(&finding.code) && (transfer.is_some() || ended_well))
     });
-    let mut findings = judged.findings.iter();
+    let mut findings = diagnosis.findings.iter();
     let has_failed = findings.any(|finding| finding.severity == Severity::Error);
     let broken = code.is_some_and(|code| BROKEN.contains(&code)) && !has_failed;
-    for finding in &mut judged.findings {
+    for finding in &mut diagnosis.findings {
         let is_reset = RESETS.contains(&finding.code);
         let words = match transfer {
             Some(transfer) if opened && is_reset && transfer.aborted => {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_detect::wording::{number, socket_of};
-use wirewhy_detect::{Facts, Finding, Judged, Limits, Outcome, Scope, Severity};
+use wirewhy_detect::{Diagnosis, Facts, Finding, Limits, Outcome, Scope, Severity};
 use wirewhy_flow::{Lookup, Lookups, Socket};
 use wirewhy_packet::{Interval, Timestamp};
 
@@ -14,7 +14,7 @@ use crate::detectors::dns::conflicting_answers;
 use crate::group::GroupFinding;
 use crate::lookups::{Blocked, LookupCase, LookupFinding};
 use crate::recent::{RecentTable, make_room};
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 
 /// So many names that one resolver failed on in the same way are findings of their own; the others are one together.
 const NAMES: usize = 10;
@@ -28,12 +28,12 @@ pub(crate) struct Unanswering(RecentTable<u32, &'static str>);
 
 impl Unanswering {
     /// Takes in a connection that is over.
-    pub(crate) fn note(&mut self, judged: &Judged, outcome: Outcome) {
-        let connection = &judged.connection;
+    pub(crate) fn note(&mut self, diagnosis: &Diagnosis, outcome: Outcome) {
+        let connection = &diagnosis.connection;
         if outcome != Outcome::Failed || connection.server.counts.payload_packets > 0 {
             return;
         }
-        let Some(cause) = judged.root_cause() else {
+        let Some(cause) = diagnosis.root_cause() else {
             return;
         };
         make_room(&mut self.0, &connection.stream);
@@ -91,7 +91,7 @@ type LookupRule = fn(&LookupCase<'_>, &Limits) -> Option<LookupFinding>;
 fn rules(lookup: &Lookup) -> impl Iterator<Item = LookupRule> {
     let iterates = lookup.queries.iter().all(|query| !query.recursion_desired);
     SURVEY.iter().filter_map(move |detector| match *detector {
-        Detector {
+        SurveyDetector {
             record,
             rule: Rule::Lookup(rule),
         } if !iterates || record.code == conflicting_answers::RECORD.code => Some(rule),

@@ -18,7 +18,7 @@ pub(crate) struct LookupCase<'a> {
     one_direction: bool,
     /// The root cause of a connection that never opened, by its stream.
     pub(crate) blocked: Option<Blocked>,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: LookupOutcome,
     /// Whether it is one of several names of one label that were asked for at once: a browser tests whether the network
     /// answers for names that do not exist.
     pub(crate) is_test: bool,
@@ -34,7 +34,7 @@ pub(crate) struct Blocked {
 
 /// What became of a lookup, all its queries taken together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum LookupOutcome {
     /// There is what was asked for.
     Resolved,
     /// The name exists and has no records of the type (RFC 2308 section 2.2).
@@ -89,7 +89,7 @@ impl<'a> LookupCase<'a> {
             lookups,
             one_direction,
             blocked,
-            outcome: Outcome::Undecided,
+            outcome: LookupOutcome::Undecided,
             is_test,
         };
         case.outcome = case.read(limits);
@@ -181,9 +181,9 @@ impl<'a> LookupCase<'a> {
         until.since(query.latest.time).max(Interval::ZERO)
     }
 
-    fn read(&self, limits: &Limits) -> Outcome {
+    fn read(&self, limits: &Limits) -> LookupOutcome {
         if self.main().any(Query::is_resolved) {
-            return Outcome::Resolved;
+            return LookupOutcome::Resolved;
         }
         let queries = self.last();
         let answered = |test: &dyn Fn(&Answered) -> bool| {
@@ -191,7 +191,7 @@ impl<'a> LookupCase<'a> {
             answers.any(test)
         };
         if answered(&|answer| answer.rcode == rcode::NXDOMAIN) {
-            return Outcome::NoName;
+            return LookupOutcome::NoName;
         }
         let over_tcp = queries
             .iter()
@@ -199,12 +199,12 @@ impl<'a> LookupCase<'a> {
         if answered(&|answer| answer.truncated) && !over_tcp {
             // A client that does not try TCP takes what there is.
             return match self.blocked {
-                Some(_) => Outcome::TcpBlocked,
-                None => Outcome::Undecided,
+                Some(_) => LookupOutcome::TcpBlocked,
+                None => LookupOutcome::Undecided,
             };
         }
         if answered(&|answer| answer.rcode == rcode::SERVFAIL) {
-            return Outcome::Failed;
+            return LookupOutcome::Failed;
         }
         let refused =
             |answer: &Answered| !matches!(answer.rcode, 0 | rcode::SERVFAIL | rcode::BADCOOKIE);
@@ -212,7 +212,7 @@ impl<'a> LookupCase<'a> {
             .iter()
             .any(|query| query.answer.is_none() && query.icmp.is_some());
         if answered(&refused) || by_icmp {
-            return Outcome::Refused;
+            return LookupOutcome::Refused;
         }
         let mut silent = queries
             .iter()
@@ -220,13 +220,13 @@ impl<'a> LookupCase<'a> {
             .peekable();
         if silent.peek().is_some() {
             return match silent.any(|query| query.fragment.is_some()) {
-                true => Outcome::FragmentsLost,
-                false => Outcome::Unanswered,
+                true => LookupOutcome::FragmentsLost,
+                false => LookupOutcome::Unanswered,
             };
         }
         match queries.iter().all(|query| query.answer.is_some()) {
-            true if answered(&|answer| answer.rcode == 0) => Outcome::NoData,
-            _ => Outcome::Undecided,
+            true if answered(&|answer| answer.rcode == 0) => LookupOutcome::NoData,
+            _ => LookupOutcome::Undecided,
         }
     }
 

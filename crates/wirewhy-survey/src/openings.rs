@@ -52,7 +52,7 @@ impl OpenedConnections {
     }
 
     /// The stream of a connection the same client opened at about the same time to the same port of another address. Over
-    /// two address families the link address shows that it is the same client.
+    /// two address families the MAC address shows that it is the same client.
     fn winner_over(&self, connection: &Connection, limits: &Limits) -> Option<u32> {
         let (client, port) = (&connection.client, connection.server.port);
         let other_family = client.mac.map(|mac| OpenedBy::Link {
@@ -206,7 +206,7 @@ fn by_name(connection: &Connection) -> Option<OpenedBy> {
     })
 }
 
-/// What shows that two attempts are of one client: its address, or, over two address families, its link address, or the name
+/// What shows that two attempts are of one client: its address, or, over two address families, its MAC address, or the name
 /// that it had looked up.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum OpenedBy {

@@ -40,11 +40,11 @@ impl Ask {
 
 /// What became of the SYNs to each service.
 #[derive(Debug, Default)]
-pub(crate) struct SynOptions(RecentTable<(IpAddr, u16), [Tally; 3]>);
+pub(crate) struct SynOptions(RecentTable<(IpAddr, u16), [OptionCounts; 3]>);
 
 /// Connections to one service, by one option.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct OptionCounts {
     /// Those whose SYNs with it were not answered.
     pub(crate) dropped: u32,
     /// Those whose SYN with it was refused.

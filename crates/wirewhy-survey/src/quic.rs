@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_detect::{Finding, Judged, Severity, code, lost_state};
+use wirewhy_detect::{Diagnosis, Finding, Severity, code, lost_state};
 use wirewhy_flow::Connection;
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::QuicVersion;
@@ -31,8 +31,8 @@ const NEXT: Interval = Interval::from_secs(5);
 
 impl QuicConnections {
     /// Takes in a connection over QUIC.
-    pub(crate) fn note(&mut self, judged: &Judged) {
-        let connection = &judged.connection;
+    pub(crate) fn note(&mut self, diagnosis: &Diagnosis) {
+        let connection = &diagnosis.connection;
         let Some(quic) = connection.quic() else {
             return;
         };
@@ -51,8 +51,8 @@ impl QuicConnections {
     }
 
     /// Whether other connections may show that this one ended in a stateless reset.
-    pub(crate) fn may_concern(judged: &Judged) -> bool {
-        let quic = judged.connection.quic();
+    pub(crate) fn may_concern(diagnosis: &Diagnosis) -> bool {
+        let quic = diagnosis.connection.quic();
         quic.is_some_and(|quic| {
             quic.since_pause.pause > Interval::ZERO && quic.since_pause.server == 1
         })
@@ -85,8 +85,8 @@ impl QuicConnections {
     /// A stateless reset that was sent once, by what follows it: behind a pause the server answers the client with one small
     /// packet alone, which the client does not acknowledge, and the client begins another connection at once (RFC 9000 section
     /// 10.3).
-    pub(crate) fn lost_state(&self, judged: &Judged) -> Option<Finding> {
-        let connection = &judged.connection;
+    pub(crate) fn lost_state(&self, diagnosis: &Diagnosis) -> Option<Finding> {
+        let connection = &diagnosis.connection;
         let quic = connection.quic()?;
         let since = &quic.since_pause;
         let (asked, answered) = (connection.client.last?, connection.server.last?);
@@ -133,7 +133,9 @@ mod tests {
     use std::net::SocketAddr;
 
     use wirewhy_detect::{Finding, Severity};
-    use wirewhy_protocol::quic_testing::{TestTalk, ack, client_hello, crypto, server_hello};
+    use wirewhy_protocol::quic_testing::{
+        TestConversation, ack, client_hello, crypto, server_hello,
+    };
     use wirewhy_protocol::{QuicVersion, Role};
     use wirewhy_testkit::{OwnedFrame, at_millis, udp_frame};
 
@@ -150,22 +152,22 @@ mod tests {
         udp_frame(0, at_millis(at), from, to, payload)
     }
 
-    fn attempts(talk: &mut TestTalk, port: u16, times: &[u32]) -> Vec<OwnedFrame> {
+    fn attempts(conversation: &mut TestConversation, port: u16, times: &[u32]) -> Vec<OwnedFrame> {
         let hello = crypto(0, &client_hello("shop.example", 0));
         times
             .iter()
             .map(|&at| {
-                let packet = talk.initial(Role::Client, &hello, 1_200);
+                let packet = conversation.initial(Role::Client, &hello, 1_200);
                 datagram(at, port, Role::Client, &packet)
             })
             .collect()
     }
 
     fn about_quic(lines: &str, frames: Vec<OwnedFrame>) -> Finding {
-        let judged = judge_with(lines, frames);
-        let mut found: Vec<Finding> = judged
+        let diagnosis = judge_with(lines, frames);
+        let mut found: Vec<Finding> = diagnosis
             .into_iter()
-            .flat_map(|judged| judged.findings)
+            .flat_map(|diagnosis| diagnosis.findings)
             .filter(|found| found.code.starts_with("quic."))
             .collect();
         assert_eq!(found.len(), 1, "{found:#?}");
@@ -182,8 +184,8 @@ mod tests {
 
     #[test]
     fn an_attempt_that_tcp_replaced_is_a_warning_and_names_it() {
-        let mut talk = TestTalk::new(QuicVersion::V1, 1);
-        let frames = attempts(&mut talk, 50_000, &[0, 250, 700]);
+        let mut conversation = TestConversation::new(QuicVersion::V1, 1);
+        let frames = attempts(&mut conversation, 50_000, &[0, 250, 700]);
         let found = about_quic(OVER_TCP, frames);
         assert_eq!(
             (found.code, found.severity),
@@ -199,8 +201,8 @@ mod tests {
 
     #[test]
     fn an_attempt_that_nothing_replaced_is_an_error() {
-        let mut talk = TestTalk::new(QuicVersion::V1, 1);
-        let frames = attempts(&mut talk, 50_000, &[0, 250, 700]);
+        let mut conversation = TestConversation::new(QuicVersion::V1, 1);
+        let frames = attempts(&mut conversation, 50_000, &[0, 250, 700]);
         let refused = "server 198.51.100.1:443\n0.30 > S 0:0(0)\n0.35 < RA 0:0(0) ack 1\n9.00 end";
         let found = about_quic(refused, frames);
         assert_eq!(
@@ -211,8 +213,8 @@ mod tests {
 
     #[test]
     fn a_connection_over_tcp_to_another_server_replaces_nothing() {
-        let mut talk = TestTalk::new(QuicVersion::V1, 1);
-        let frames = attempts(&mut talk, 50_000, &[0, 250, 700]);
+        let mut conversation = TestConversation::new(QuicVersion::V1, 1);
+        let frames = attempts(&mut conversation, 50_000, &[0, 250, 700]);
         let other = OVER_TCP.replace("198.51.100.1", "198.51.100.9");
         let found = about_quic(&other, frames);
         assert_eq!(found.severity, Severity::Error);
@@ -220,11 +222,11 @@ mod tests {
 
     #[test]
     fn a_client_that_begins_again_in_another_version_lost_a_round_trip() {
-        let mut talk = TestTalk::new(QuicVersion::V2, 1);
-        let mut frames = attempts(&mut talk, 50_000, &[0]);
-        let negotiation = talk.negotiation(&[QuicVersion::V1]);
+        let mut conversation = TestConversation::new(QuicVersion::V2, 1);
+        let mut frames = attempts(&mut conversation, 50_000, &[0]);
+        let negotiation = conversation.negotiation(&[QuicVersion::V1]);
         frames.push(datagram(20, 50_000, Role::Server, &negotiation));
-        let mut next = TestTalk::new(QuicVersion::V1, 0x21);
+        let mut next = TestConversation::new(QuicVersion::V1, 0x21);
         frames.extend(attempts(&mut next, 50_001, &[40]));
         let answer = [ack(0), crypto(0, &server_hello())].concat();
         let answer = next.initial(Role::Server, &answer, 1_200);

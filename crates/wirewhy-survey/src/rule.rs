@@ -14,7 +14,7 @@ use crate::source::SourceTally;
 
 /// A rule with its text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Detector {
+pub(crate) struct SurveyDetector {
     /// Its text.
     pub(crate) record: &'static Record,
     /// What it reads.

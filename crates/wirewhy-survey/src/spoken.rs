@@ -7,7 +7,7 @@ use wirewhy_flow::Connection;
 
 use crate::recent::{RecentTable, entry};
 use wirewhy_detect::{
-    Confidence, Finding, Judged, Limits, Outcome, Severity, code, header_missing,
+    Confidence, Diagnosis, Finding, Limits, Outcome, Severity, code, header_missing,
     header_not_expected, neighbours_speak_otherwise, neighbours_speak_tls, spoken,
 };
 
@@ -57,11 +57,11 @@ const TRUST: [&str; 2] = [code::TLS_CERT_UNTRUSTED, code::TLS_CERT_CHAIN_INCOMPL
 
 impl Services {
     /// Takes in one connection.
-    pub(crate) fn note(&mut self, judged: &Judged, outcome: Outcome) {
-        let connection = &judged.connection;
+    pub(crate) fn note(&mut self, diagnosis: &Diagnosis, outcome: Outcome) {
+        let connection = &diagnosis.connection;
         let stream = connection.stream;
         let key = key(connection);
-        let mut refusals = judged
+        let mut refusals = diagnosis
             .findings
             .iter()
             .filter(|found| TRUST.contains(&found.code));
@@ -72,7 +72,7 @@ impl Services {
                 .refused
                 .get_or_insert((leaf, stream));
         }
-        if judged.findings.iter().any(is_left_without_tls) {
+        if diagnosis.findings.iter().any(is_left_without_tls) {
             entry(&mut self.0, key).note_left(connection.client.address);
         }
         let Some(spoken) = spoken(connection) else {
@@ -100,13 +100,13 @@ impl Services {
     }
 
     /// Adds and changes what other connections to the service show.
-    pub(crate) fn revise(&self, judged: &mut Judged, limits: &Limits) {
-        let Some(seen) = self.0.get(&key(&judged.connection)) else {
+    pub(crate) fn revise(&self, diagnosis: &mut Diagnosis, limits: &Limits) {
+        let Some(seen) = self.0.get(&key(&diagnosis.connection)) else {
             return;
         };
-        for finding in &mut judged.findings {
-            believe_refusal(&judged.connection, finding, seen);
-            let times = seen.times_left(judged.connection.client.address);
+        for finding in &mut diagnosis.findings {
+            believe_refusal(&diagnosis.connection, finding, seen);
+            let times = seen.times_left(diagnosis.connection.client.address);
             if times >= limits.probe_count && is_left_without_tls(finding) {
                 finding.severity = Severity::Note;
                 finding.facts.0.push(("times_left", times.into()));
@@ -115,7 +115,7 @@ impl Services {
                 ));
             }
         }
-        let connection = &judged.connection;
+        let connection = &diagnosis.connection;
         let mismatch = match (seen.proxied, seen.bare) {
             (Some(stream), None) => header_missing(connection, stream),
             (None, Some(stream)) => header_not_expected(connection, stream),
@@ -129,14 +129,14 @@ impl Services {
             _ => None,
         };
         for found in [mismatch, otherwise].into_iter().flatten() {
-            let by_itself = judged
+            let by_itself = diagnosis
                 .findings
                 .iter_mut()
                 .find(|known| known.code == found.code);
             match by_itself {
                 Some(known) if known.confidence < found.confidence => *known = found,
                 Some(_) => {}
-                None => judged.findings.push(found),
+                None => diagnosis.findings.push(found),
             }
         }
     }
@@ -185,7 +185,7 @@ fn key(connection: &Connection) -> (IpAddr, u16) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
 
     /// A ClientHello of TLS 1.2 with one suite.
     fn hello() -> String {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     /// Connection `number` to one port: what the client says first, and the server's answer or its FIN.
-    fn talk(number: u32, says: &str, answer: Option<&str>) -> String {
+    fn conversation(number: u32, says: &str, answer: Option<&str>) -> String {
         let len = says.len() / 2;
         let (end, at) = (1 + len, 10 * number);
         let mut lines = format!(
@@ -231,8 +231,8 @@ mod tests {
     }
 
     fn root(lines: &[String], stream: usize) -> Option<(&'static str, Confidence)> {
-        let judged = judge_all(&lines.concat());
-        let root = judged[stream].root_cause()?;
+        let diagnosis = diagnose_all(&lines.concat());
+        let root = diagnosis[stream].root_cause()?;
         Some((root.code, root.confidence))
     }
 
@@ -246,19 +246,23 @@ mod tests {
 
     #[test]
     fn what_a_port_speaks_tells_who_speaks_otherwise() {
-        let plain = talk(1, PING, Some(PONG));
-        let tls = talk(1, &hello(), Some(&answer()));
-        let mistaken = talk(2, &hello(), None);
+        let plain = conversation(1, PING, Some(PONG));
+        let tls = conversation(1, &hello(), Some(&answer()));
+        let mistaken = conversation(2, &hello(), None);
         assert_eq!(
             root(&[plain.clone(), mistaken.clone()], 1),
             Some((code::TLS_NOT_TLS, Confidence::Likely))
         );
         assert_eq!(
-            root(&[tls.clone(), talk(2, PING, None)], 1),
+            root(&[tls.clone(), conversation(2, PING, None)], 1),
             Some((code::TLS_NOT_TLS, Confidence::Likely))
         );
         // Alone, or where the port speaks both, nothing tells.
-        let both = [plain, mistaken.clone(), talk(3, &hello(), Some(&answer()))];
+        let both = [
+            plain,
+            mistaken.clone(),
+            conversation(3, &hello(), Some(&answer())),
+        ];
         for (talks, stream) in [(&both[..], 1), (&[mistaken][..], 0)] {
             let root = root(talks, stream).map(|(code, _)| code);
             assert_ne!(root, Some(code::TLS_NOT_TLS));
@@ -267,8 +271,8 @@ mod tests {
 
     #[test]
     fn what_a_port_answers_tells_whether_it_wants_a_header() {
-        let with = |number, answer| talk(number, &[HEADER, REQUEST].concat(), answer);
-        let without = |number, answer| talk(number, REQUEST, answer);
+        let with = |number, answer| conversation(number, &[HEADER, REQUEST].concat(), answer);
+        let without = |number, answer| conversation(number, REQUEST, answer);
         assert_eq!(
             root(&[with(1, Some(OK)), without(2, None)], 1),
             Some((code::PROXY_HEADER_MISMATCH, Confidence::Likely))
@@ -283,8 +287,8 @@ mod tests {
         );
         // A port that takes both refuses this one for another reason.
         let both = [with(1, Some(OK)), without(2, None), without(3, Some(OK))];
-        let judged = judge_all(&both.concat());
-        let codes = judged.iter().flat_map(|judged| &judged.findings);
+        let diagnosis = diagnose_all(&both.concat());
+        let codes = diagnosis.iter().flat_map(|diagnosis| &diagnosis.findings);
         assert!(
             codes
                 .clone()
@@ -311,12 +315,12 @@ mod tests {
 
     #[test]
     fn two_that_wait_for_each_other_at_a_port_of_tls() {
-        let tls = talk(1, &hello(), Some(&answer()));
+        let tls = conversation(1, &hello(), Some(&answer()));
         assert_eq!(
             root(&[tls, silent(2)], 1),
             Some((code::TLS_NOT_TLS, Confidence::Likely))
         );
-        let plain = talk(1, PING, Some(PONG));
+        let plain = conversation(1, PING, Some(PONG));
         assert_ne!(
             root(&[plain, silent(2)], 1).map(|root| root.0),
             Some(code::TLS_NOT_TLS)
@@ -346,8 +350,8 @@ mod tests {
         };
         let severity = |visits: u32| {
             let lines: String = (1..=visits).map(visit).collect();
-            let judged = judge_all(&lines);
-            let found = judged[0].root_cause().unwrap();
+            let diagnosis = diagnose_all(&lines);
+            let found = diagnosis[0].root_cause().unwrap();
             assert_eq!(found.code, code::TLS_STARTTLS_NOT_OFFERED);
             found.severity
         };
@@ -375,8 +379,8 @@ mod tests {
                 end + 1,
             )
         };
-        let plain = talk(1, PING, Some(PONG));
-        let tls = talk(1, &hello(), Some(&answer()));
+        let plain = conversation(1, PING, Some(PONG));
+        let tls = conversation(1, &hello(), Some(&answer()));
         for (known, asked) in [(plain, hello()), (tls, PING.to_owned())] {
             assert_eq!(
                 root(&[known, waiting(&asked)], 1),

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use wirewhy_detect::wording::socket_of;
 use wirewhy_detect::{
-    Confidence, Finding, Judged, Limits, Scope, Severity, code, idle_before_end, large_unanswered,
-    link_causes, while_others_pass,
+    Confidence, Diagnosis, Finding, Limits, Scope, Severity, code, idle_before_end,
+    large_unanswered, link_causes, while_others_pass,
 };
 use wirewhy_flow::{Connection, Lookups, Neighbours, Transport};
 
@@ -59,70 +59,70 @@ const IDLE_ENDS: usize = 1_024;
 
 impl Survey {
     /// Takes in one connection that is over.
-    pub fn note(&mut self, judged: &Judged, limits: &Limits) {
-        let connection = &judged.connection;
+    pub fn note(&mut self, diagnosis: &Diagnosis, limits: &Limits) {
+        let connection = &diagnosis.connection;
         // What a connection of which packets are missing shows is not certain.
         if connection.interrupted {
             return;
         }
-        let outcome = judged.outcome();
+        let outcome = diagnosis.outcome();
         if connection.transport == Transport::Udp {
-            self.quic.note(judged);
+            self.quic.note(diagnosis);
             return;
         }
         self.faults.note(connection);
         self.alive.note(connection);
         self.hellos.note(connection);
-        self.services.note(judged, outcome);
+        self.services.note(diagnosis, outcome);
         self.backends.note(connection);
         self.challenges.note(connection);
         self.options.note(connection, limits);
-        self.attempts.note(judged, outcome, limits);
-        self.ftp.note(judged);
-        self.unanswering.note(judged, outcome);
-        self.upstreams.note(judged);
+        self.attempts.note(diagnosis, outcome, limits);
+        self.ftp.note(diagnosis);
+        self.unanswering.note(diagnosis, outcome);
+        self.upstreams.note(diagnosis);
         self.probes.note(connection, limits);
-        self.note_idle_end(judged, limits);
-        if opened(judged) {
+        self.note_idle_end(diagnosis, limits);
+        if opened(diagnosis) {
             self.opened.note(connection);
         }
         self.strays.note(connection);
     }
 
     /// Takes in what an ongoing connection shows about attempts that race it. It is to be noted again when it is over.
-    pub fn note_ongoing(&mut self, judged: &Judged) {
-        if judged.connection.transport == Transport::Udp {
-            self.quic.note(judged);
+    pub fn note_ongoing(&mut self, diagnosis: &Diagnosis) {
+        if diagnosis.connection.transport == Transport::Udp {
+            self.quic.note(diagnosis);
             return;
         }
-        self.attempts.note_ongoing(judged);
-        self.ftp.note(judged);
-        if opened(judged) {
-            self.opened.note_ongoing(&judged.connection);
+        self.attempts.note_ongoing(diagnosis);
+        self.ftp.note(diagnosis);
+        if opened(diagnosis) {
+            self.opened.note_ongoing(&diagnosis.connection);
         }
     }
 
     /// Whether what other connections show may bear on this one.
     #[must_use]
-    pub fn may_revise(judged: &Judged, limits: &Limits) -> bool {
-        if judged.connection.transport == Transport::Udp {
-            return !judged.findings.is_empty() || QuicConnections::may_concern(judged);
+    pub fn may_revise(diagnosis: &Diagnosis, limits: &Limits) -> bool {
+        if diagnosis.connection.transport == Transport::Udp {
+            return !diagnosis.findings.is_empty() || QuicConnections::may_concern(diagnosis);
         }
-        !judged.findings.is_empty()
-            || is_probe_like(&judged.connection, limits)
-            || Services::may_concern(&judged.connection)
-            || FtpConnections::may_concern(&judged.connection)
+        !diagnosis.findings.is_empty()
+            || is_probe_like(&diagnosis.connection, limits)
+            || Services::may_concern(&diagnosis.connection)
+            || FtpConnections::may_concern(&diagnosis.connection)
     }
 
     /// Revises the findings of a connection by what the others show.
-    pub fn revise(&self, judged: &mut Judged, limits: &Limits) {
-        if judged.connection.transport == Transport::Udp {
-            self.revise_quic(judged, limits);
+    pub fn revise(&self, diagnosis: &mut Diagnosis, limits: &Limits) {
+        if diagnosis.connection.transport == Transport::Udp {
+            self.revise_quic(diagnosis, limits);
             return;
         }
-        let has_findings = !judged.findings.is_empty();
-        if !has_findings && is_lone(&judged.connection) {
-            let connection = &judged.connection;
+        let has_findings = !diagnosis.findings.is_empty();
+        if !has_findings && is_lone(&diagnosis.connection) {
+            let connection = &diagnosis.connection;
             if self.strays.answer_for(connection).is_none()
                 && self.options.finding_for(connection, limits).is_none()
             {
@@ -130,23 +130,23 @@ impl Survey {
             }
         }
         let one_direction = has_findings && one_direction::applies(&self.faults, limits);
-        if judged.is_wordless() {
-            if !one_direction && !self.bears_on_plain(&judged.connection, limits) {
+        if diagnosis.is_wordless() {
+            if !one_direction && !self.bears_on_plain(&diagnosis.connection, limits) {
                 return;
             }
-            judged.put_into_words(limits);
+            diagnosis.put_into_words(limits);
         }
-        let probe = self.probes.finding_for(&judged.connection, limits);
-        if has_findings && self.hellos.refuting(&judged.connection).is_some() {
+        let probe = self.probes.finding_for(&diagnosis.connection, limits);
+        if has_findings && self.hellos.refuting(&diagnosis.connection).is_some() {
             let refuted = code::TLS_CLIENT_HELLO_DROPPED;
-            judged.findings.retain(|finding| finding.code != refuted);
+            diagnosis.findings.retain(|finding| finding.code != refuted);
         }
-        self.services.revise(judged, limits);
-        self.ftp.revise(judged, limits);
-        self.challenges.revise(judged);
-        for finding in &mut judged.findings {
+        self.services.revise(diagnosis, limits);
+        self.ftp.revise(diagnosis, limits);
+        self.challenges.revise(diagnosis);
+        for finding in &mut diagnosis.findings {
             if finding.code == code::TLS_CLIENT_HELLO_DROPPED {
-                self.hellos.amend(&judged.connection, finding);
+                self.hellos.amend(&diagnosis.connection, finding);
             }
             let silence = [code::TCP_SYN_UNANSWERED, code::TCP_SYNACK_UNANSWERED];
             if one_direction && silence.contains(&finding.code) {
@@ -156,40 +156,42 @@ impl Survey {
                     .push_str("; but most of this capture shows one direction only");
             }
             if probe.is_some() && finding.code.starts_with("tls.cert-") {
-                spare_checked(&judged.connection, finding);
+                spare_checked(&diagnosis.connection, finding);
             }
             if finding.code == code::TCP_HANDSHAKE_ABORTED && probe.is_some() {
                 finding.severity = Severity::Note;
                 continue;
             }
-            self.opened.tie(&judged.connection, finding, limits);
+            self.opened.tie(&diagnosis.connection, finding, limits);
         }
-        if let Some(stray) = self.strays.of(&judged.connection) {
-            judged
+        if let Some(stray) = self.strays.of(&diagnosis.connection) {
+            diagnosis
                 .findings
-                .push(stray_segment::finding(&judged.connection, stray));
+                .push(stray_segment::finding(&diagnosis.connection, stray));
         }
-        let backend = self.backends.finding_for(judged, limits);
-        judged.findings.extend(backend);
-        let option = self.options.finding_for(&judged.connection, limits);
-        judged.findings.extend(option);
-        judged
+        let backend = self.backends.finding_for(diagnosis, limits);
+        diagnosis.findings.extend(backend);
+        let option = self.options.finding_for(&diagnosis.connection, limits);
+        diagnosis.findings.extend(option);
+        diagnosis
             .findings
-            .extend(self.strays.answer_for(&judged.connection));
-        judged.findings.extend(self.black_hole(judged, limits));
-        judged.findings.extend(probe);
-        link_causes(&mut judged.findings, record_of);
-        self.upstreams.revise(judged);
+            .extend(self.strays.answer_for(&diagnosis.connection));
+        diagnosis
+            .findings
+            .extend(self.black_hole(diagnosis, limits));
+        diagnosis.findings.extend(probe);
+        link_causes(&mut diagnosis.findings, record_of);
+        self.upstreams.revise(diagnosis);
     }
 
     /// Over QUIC: what took the place of an attempt that failed.
-    fn revise_quic(&self, judged: &mut Judged, limits: &Limits) {
-        if judged.findings.is_empty() {
-            judged.findings.extend(self.quic.lost_state(judged));
+    fn revise_quic(&self, diagnosis: &mut Diagnosis, limits: &Limits) {
+        if diagnosis.findings.is_empty() {
+            diagnosis.findings.extend(self.quic.lost_state(diagnosis));
             return;
         }
-        let connection = &judged.connection;
-        for finding in &mut judged.findings {
+        let connection = &diagnosis.connection;
+        for finding in &mut diagnosis.findings {
             let of_attempt = finding.severity == Severity::Error
                 && ![
                     code::QUIC_CLOSED,
@@ -216,12 +218,12 @@ impl Survey {
     }
 
     /// Full-sized segments that nothing answers, while smaller ones pass in another connection between the same hosts.
-    fn black_hole(&self, judged: &Judged, limits: &Limits) -> Option<Finding> {
+    fn black_hole(&self, diagnosis: &Diagnosis, limits: &Limits) -> Option<Finding> {
         let silent = |finding: &Finding| finding.code == code::TCP_PEER_VANISHED;
-        if !judged.findings.iter().any(silent) {
+        if !diagnosis.findings.iter().any(silent) {
             return None;
         }
-        let connection = &judged.connection;
+        let connection = &diagnosis.connection;
         let lost = large_unanswered(connection, limits)?;
         let alive = self.alive.beside(connection, lost)?;
         Some(while_others_pass(connection, lost, alive))
@@ -287,20 +289,20 @@ impl Survey {
     }
 
     /// A connection that did not survive an idle time: reset after it, or silent for good.
-    fn note_idle_end(&mut self, judged: &Judged, limits: &Limits) {
-        let idle = idle_before_end(judged, limits).filter(|end| end.idle >= limits.idle);
-        let survived = judged.connection.tcp.survived_idle;
+    fn note_idle_end(&mut self, diagnosis: &Diagnosis, limits: &Limits) {
+        let idle = idle_before_end(diagnosis, limits).filter(|end| end.idle >= limits.idle);
+        let survived = diagnosis.connection.tcp.survived_idle;
         if idle.is_none() && survived < limits.idle {
             return;
         }
-        let times = entry(&mut self.idle, judged.connection.server.address);
+        let times = entry(&mut self.idle, diagnosis.connection.server.address);
         times.survived = times.survived.max(survived);
         if let Some(end) = idle
             && times.ends.len() < IDLE_ENDS
         {
             times.ends.push(IdleEnd {
                 end,
-                frame: judged.connection.last.frame,
+                frame: diagnosis.connection.last.frame,
             });
         }
     }
@@ -356,10 +358,10 @@ fn is_lone(connection: &Connection) -> bool {
 }
 
 /// Whether it opened, and the client did not abort it at once.
-fn opened(judged: &Judged) -> bool {
-    let aborted = judged
+fn opened(diagnosis: &Diagnosis) -> bool {
+    let aborted = diagnosis
         .findings
         .iter()
         .any(|found| found.code == code::TCP_HANDSHAKE_ABORTED);
-    judged.connection.tcp.handshake.ack.is_some() && !aborted
+    diagnosis.connection.tcp.handshake.ack.is_some() && !aborted
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use indexmap::IndexMap;
-use wirewhy_detect::{Finding, Judged, Limits, TrustStore, judge_briefly};
+use wirewhy_detect::{Diagnosis, Finding, Limits, TrustStore, diagnose_briefly};
 use wirewhy_flow::{Bounds, Connection, Lookups, Neighbours, Tracker};
 use wirewhy_packet::{Arp, Decoder, Ip, MacAddr, NeighborDiscovery, Packet, Timestamp, Transport};
 use wirewhy_testkit::{OwnedFrame, trace};
@@ -11,12 +11,12 @@ use wirewhy_testkit::{OwnedFrame, trace};
 use crate::{CaptureFaults, GroupFinding, Survey};
 
 /// Every connection of a trace with its revised findings, by stream number; and the findings beyond them.
-fn run(lines: &str) -> (Vec<Judged>, Vec<GroupFinding>) {
+fn run(lines: &str) -> (Vec<Diagnosis>, Vec<GroupFinding>) {
     run_frames(&trace(lines))
 }
 
 /// The same of frames.
-fn run_frames(frames: &[OwnedFrame]) -> (Vec<Judged>, Vec<GroupFinding>) {
+fn run_frames(frames: &[OwnedFrame]) -> (Vec<Diagnosis>, Vec<GroupFinding>) {
     let limits = Limits::default();
     let trust = TrustStore::mozilla();
     let mut decoder = Decoder::new();
@@ -29,16 +29,16 @@ fn run_frames(frames: &[OwnedFrame]) -> (Vec<Judged>, Vec<GroupFinding>) {
     tracker.finish(&mut |connection| connections.push(connection));
     connections.sort_by_key(|connection| connection.stream);
     let mut survey = Survey::default();
-    let mut judged: Vec<Judged> = connections
+    let mut diagnosis: Vec<Diagnosis> = connections
         .into_iter()
-        .map(|connection| judge_briefly(connection, &limits, &trust))
+        .map(|connection| diagnose_briefly(connection, &limits, &trust))
         .collect();
-    for judged in &judged {
-        survey.note(judged, &limits);
+    for diagnosis in &diagnosis {
+        survey.note(diagnosis, &limits);
     }
-    for judged in &mut judged {
-        survey.revise(judged, &limits);
-        judged.put_into_words(&limits);
+    for diagnosis in &mut diagnosis {
+        survey.revise(diagnosis, &limits);
+        diagnosis.put_into_words(&limits);
     }
     let tally = tracker.tally();
     let recording = CaptureFaults {
@@ -55,16 +55,16 @@ fn run_frames(frames: &[OwnedFrame]) -> (Vec<Judged>, Vec<GroupFinding>) {
         tracker.lookups(),
         &limits,
     );
-    (judged, found)
+    (diagnosis, found)
 }
 
 /// Every connection of a trace, diagnosed.
-pub(crate) fn judge_all(lines: &str) -> Vec<Judged> {
+pub(crate) fn diagnose_all(lines: &str) -> Vec<Diagnosis> {
     run(lines).0
 }
 
 /// Every connection of a trace and of other frames, which are put in the order of time, diagnosed.
-pub(crate) fn judge_with(lines: &str, others: Vec<OwnedFrame>) -> Vec<Judged> {
+pub(crate) fn judge_with(lines: &str, others: Vec<OwnedFrame>) -> Vec<Diagnosis> {
     let mut frames = trace(lines);
     frames.extend(others);
     frames.sort_by_key(|frame| frame.time);
@@ -76,9 +76,9 @@ pub(crate) fn judge_with(lines: &str, others: Vec<OwnedFrame>) -> Vec<Judged> {
 
 /// Every finding of every connection.
 pub(crate) fn findings(lines: &str) -> Vec<Finding> {
-    judge_all(lines)
+    diagnose_all(lines)
         .into_iter()
-        .flat_map(|judged| judged.findings)
+        .flat_map(|diagnosis| diagnosis.findings)
         .collect()
 }
 
@@ -113,7 +113,7 @@ impl Link {
         }
     }
 
-    /// Gives a host another link address.
+    /// Gives a host another MAC address.
     pub(crate) fn mac(&mut self, host: u8, mac: [u8; 6]) {
         self.macs.insert(host, MacAddr(mac));
     }

@@ -1,6 +1,6 @@
 //! Sums over the connections of one capture.
 
-use wirewhy_detect::{Judged, Outcome};
+use wirewhy_detect::{Diagnosis, Outcome};
 
 /// Sums over the connections of one capture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -25,10 +25,10 @@ pub struct Totals {
 
 impl Totals {
     /// Counts one diagnosed connection; `tcp_packets` is set by the reader.
-    pub fn add(&mut self, judged: &Judged) {
-        let connection = &judged.connection;
+    pub fn add(&mut self, diagnosis: &Diagnosis) {
+        let connection = &diagnosis.connection;
         self.connections += 1;
-        *match judged.outcome() {
+        *match diagnosis.outcome() {
             Outcome::Failed => &mut self.failed,
             Outcome::Degraded => &mut self.degraded,
             Outcome::Ok => &mut self.ok,

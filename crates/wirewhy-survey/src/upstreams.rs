@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use wirewhy_detect::wording::{count, socket_of};
-use wirewhy_detect::{Confidence, Culprit, Finding, Judged, Role, Severity, Value, code};
+use wirewhy_detect::{Confidence, Culprit, Diagnosis, Finding, Role, Severity, Value, code};
 use wirewhy_flow::{Connection, EventKind};
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{Refusals, Request};
@@ -93,15 +93,15 @@ impl<T> Recent<T> {
 
 impl Upstreams {
     /// Takes in one connection that is over.
-    pub(crate) fn note(&mut self, judged: &Judged) {
-        let connection = &judged.connection;
-        let mut findings = judged.findings.iter();
+    pub(crate) fn note(&mut self, diagnosis: &Diagnosis) {
+        let connection = &diagnosis.connection;
+        let mut findings = diagnosis.findings.iter();
         if let Some(answer) = findings.find_map(|finding| Answer::of(connection, finding)) {
             for host in hosts(connection.server.address, answer.is_own) {
                 entry(&mut self.answers, host).add(answer.clone());
             }
         }
-        let root = judged.root_cause();
+        let root = diagnosis.root_cause();
         let Some(root) = root.filter(|root| root.severity == Severity::Error) else {
             return;
         };
@@ -112,12 +112,12 @@ impl Upstreams {
     }
 
     /// Adds to the answer of a gateway which connection made it answer so, and to that one what came of it.
-    pub(crate) fn revise(&self, judged: &mut Judged) {
+    pub(crate) fn revise(&self, diagnosis: &mut Diagnosis) {
         if self.answers.is_empty() || self.failed.is_empty() {
             return;
         }
-        let connection = &judged.connection;
-        for finding in &mut judged.findings {
+        let connection = &diagnosis.connection;
+        for finding in &mut diagnosis.findings {
             if let Some(answer) = Answer::of(connection, finding) {
                 let attempts = self.behind(&answer);
                 if let Some((first, others)) = attempts.split_first() {
@@ -128,8 +128,8 @@ impl Upstreams {
         let Some(answer) = self.answered_for(connection) else {
             return;
         };
-        let root = judged.root_cause().map(|root| root.code);
-        let mut findings = judged.findings.iter_mut();
+        let root = diagnosis.root_cause().map(|root| root.code);
+        let mut findings = diagnosis.findings.iter_mut();
         let Some(root) = findings.find(|finding| Some(finding.code) == root) else {
             return;
         };
@@ -316,7 +316,7 @@ fn explain(finding: &mut Finding, first: &Upstream, others: &[&Upstream]) {
 mod tests {
     use wirewhy_detect::{Finding, Role};
 
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
 
     /// A client, connection `stream`, that asks a gateway at `at` and is answered `took` seconds later.
     fn asked(stream: u32, at: f64, took: f64, status: &str) -> String {
@@ -415,8 +415,10 @@ mod tests {
         }
         lines.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         settings.extend(lines.into_iter().map(|(_, line)| line));
-        let judged = judge_all(&settings.join("\n"));
-        let root = judged.iter().map(|judged| judged.root_cause().cloned());
+        let diagnosis = diagnose_all(&settings.join("\n"));
+        let root = diagnosis
+            .iter()
+            .map(|diagnosis| diagnosis.root_cause().cloned());
         root.collect()
     }
 

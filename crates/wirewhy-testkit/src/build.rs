@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use wirewhy_packet::{Interval, LinkType, MacAddr, Timestamp};
 
 use crate::OwnedFrame;
-use crate::dns::{self, Dns, Said, make_first_fragment};
+use crate::dns::{self, Dns, DnsMessage, make_first_fragment};
 use crate::options;
 use crate::parse::{
-    End, Event, FrameChanges, Icmp, Line, Message, Route, Segment, Setting, SocketOrEnd,
+    End, FrameChanges, Icmp, Line, Message, Route, Setting, SocketOrEnd, TraceEvent, TraceSegment,
     Unreachable, When,
 };
 use crate::wire::{self, ETHERNET_LEN, IpHeader, TcpHeader};
@@ -27,14 +27,14 @@ const BROADCAST: MacAddr = MacAddr([0xff; 6]);
 pub(crate) struct Builder {
     clock: i64,
     snap: Option<usize>,
-    connections: Vec<Connection>,
+    connections: Vec<TraceConnection>,
     frames: Vec<OwnedFrame>,
     /// Every frame's bytes before the snap length cut them.
     whole: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
-struct Connection {
+struct TraceConnection {
     /// `None` for one that is known by its addresses only.
     number: Option<u32>,
     client: Party,
@@ -50,7 +50,7 @@ struct Party {
     mac: MacAddr,
     dont_fragment: bool,
     /// The payload text given so far, so that a retransmission without text repeats it.
-    said: BTreeMap<u32, u8>,
+    content: BTreeMap<u32, u8>,
     /// Index of the frame with the latest segment.
     last_frame: Option<usize>,
 }
@@ -64,7 +64,7 @@ impl Builder {
                 let index = self.numbered(number)?;
                 self.connection(index)?.party(end).set(&setting);
             }
-            Line::Event(when, event) => {
+            Line::TraceEvent(when, event) => {
                 self.clock = match when {
                     When::At(nanos) => nanos,
                     When::After(nanos) => self.clock.saturating_add(nanos),
@@ -79,19 +79,19 @@ impl Builder {
         self.frames
     }
 
-    fn event(&mut self, event: Event) -> Result<(), String> {
+    fn event(&mut self, event: TraceEvent) -> Result<(), String> {
         match event {
-            Event::Segment(segment) => self.segment(&segment),
-            Event::Duplicate(changes) => self.duplicate(&changes),
-            Event::Icmp(icmp) => self.icmp(&icmp),
-            Event::Dns(dns) => self.dns(*dns),
-            Event::ArpRequest(who, whom) => self.arp(1, who, whom),
-            Event::ArpReply(who, whom) => self.arp(2, who, whom),
-            Event::End => self.end(),
+            TraceEvent::Segment(segment) => self.segment(&segment),
+            TraceEvent::Duplicate(changes) => self.duplicate(&changes),
+            TraceEvent::Icmp(icmp) => self.icmp(&icmp),
+            TraceEvent::Dns(dns) => self.dns(*dns),
+            TraceEvent::ArpRequest(who, whom) => self.arp(1, who, whom),
+            TraceEvent::ArpReply(who, whom) => self.arp(2, who, whom),
+            TraceEvent::End => self.end(),
         }
     }
 
-    fn segment(&mut self, segment: &Segment) -> Result<(), String> {
+    fn segment(&mut self, segment: &TraceSegment) -> Result<(), String> {
         let (index, from) = self.routed(segment.route)?;
         let connection = self.connection(index)?;
         let receiver = connection.party(from.other());
@@ -219,17 +219,17 @@ impl Builder {
         let Dns {
             client,
             resolver,
-            said,
+            content,
             frame: changes,
         } = dns;
-        let (payload, from, to, is_fragment) = match said {
-            Said::Query(payload) => (payload, client, resolver, false),
-            Said::Response(payload, sender) => (payload, sender, client, false),
-            Said::Fragment(mut payload) => {
+        let (payload, from, to, is_fragment) = match content {
+            DnsMessage::Query(payload) => (payload, client, resolver, false),
+            DnsMessage::Response(payload, sender) => (payload, sender, client, false),
+            DnsMessage::Fragment(mut payload) => {
                 payload.resize(payload.len().next_multiple_of(8), 0);
                 (payload, resolver, client, true)
             }
-            Said::Refusal => return self.refuse(resolver.ip(), client.ip(), &changes),
+            DnsMessage::Refusal => return self.refuse(resolver.ip(), client.ip(), &changes),
         };
         let ip = self.udp_header(from.ip(), to.ip(), wire::PROTOCOL_UDP, &changes);
         let mut body = wire::udp((from.port(), to.port()), &payload, &ip);
@@ -283,7 +283,7 @@ impl Builder {
         }
     }
 
-    /// The link address of a host: of the party of a connection, where it is one.
+    /// The MAC address of a host: of the party of a connection, where it is one.
     fn mac_of(&self, address: IpAddr) -> MacAddr {
         let parties = self.connections.iter();
         let mut known = parties.filter_map(|connection| connection_mac(connection, address));
@@ -351,7 +351,7 @@ impl Builder {
         index
     }
 
-    fn connection(&mut self, index: usize) -> Result<&mut Connection, String> {
+    fn connection(&mut self, index: usize) -> Result<&mut TraceConnection, String> {
         let found = self.connections.get_mut(index);
         found.ok_or_else(|| "no such connection".to_owned())
     }
@@ -375,12 +375,13 @@ impl Builder {
         } else {
             (receiver, sender, End::Server)
         };
-        self.connections.push(Connection::new(None, client, server));
+        self.connections
+            .push(TraceConnection::new(None, client, server));
         Ok((self.connections.len() - 1, from))
     }
 
     fn numbered(&mut self, number: u32) -> Result<usize, String> {
-        let known = |connection: &Connection| connection.number == Some(number);
+        let known = |connection: &TraceConnection| connection.number == Some(number);
         if let Some(index) = self.connections.iter().position(known) {
             return Ok(index);
         }
@@ -390,14 +391,14 @@ impl Builder {
             .ok_or("no port left for so many connections")?;
         let client = SocketAddr::new(CLIENT.ip(), port);
         self.connections
-            .push(Connection::new(Some(number), client, SERVER));
+            .push(TraceConnection::new(Some(number), client, SERVER));
         Ok(self.connections.len() - 1)
     }
 }
 
-impl Connection {
-    fn new(number: Option<u32>, client: SocketAddr, server: SocketAddr) -> Connection {
-        Connection {
+impl TraceConnection {
+    fn new(number: Option<u32>, client: SocketAddr, server: SocketAddr) -> TraceConnection {
+        TraceConnection {
             number,
             client: Party::new(client, 1000, 64, 1, CLIENT_MAC),
             server: Party::new(server, 5000, 57, 30_000, SERVER_MAC),
@@ -421,7 +422,7 @@ impl Party {
             next_id,
             mac,
             dont_fragment: true,
-            said: BTreeMap::new(),
+            content: BTreeMap::new(),
             last_frame: None,
         }
     }
@@ -451,20 +452,20 @@ impl Party {
     }
 
     /// The payload given, continued with what was said before at these numbers, else with letters.
-    fn payload(&mut self, seq: u32, segment: &Segment) -> Vec<u8> {
+    fn payload(&mut self, seq: u32, segment: &TraceSegment) -> Vec<u8> {
         let numbers = std::iter::successors(Some(seq), |number| Some(number.wrapping_add(1)));
         for (number, &byte) in numbers.clone().zip(&segment.payload) {
-            self.said.insert(number, byte);
+            self.content.insert(number, byte);
         }
-        let said = |number: u32| {
+        let content = |number: u32| {
             let letter = u8::try_from(number % 26).map_or(b'a', |letter| b'a' + letter);
-            self.said.get(&number).copied().unwrap_or(letter)
+            self.content.get(&number).copied().unwrap_or(letter)
         };
-        numbers.take(segment.len).map(said).collect()
+        numbers.take(segment.len).map(content).collect()
     }
 }
 
-fn connection_mac(connection: &Connection, address: IpAddr) -> Option<MacAddr> {
+fn connection_mac(connection: &TraceConnection, address: IpAddr) -> Option<MacAddr> {
     let parties = [&connection.client, &connection.server];
     parties
         .into_iter()

@@ -73,7 +73,7 @@ fn header(source: IpAddr, destination: IpAddr, protocol: u8) -> IpHeader {
     reason = "called by tests, which must fail on a datagram that cannot be made"
 )]
 fn frame(number: u64, time: Timestamp, ip: &IpHeader, body: &[u8]) -> OwnedFrame {
-    // The link address of an end follows from its address.
+    // The MAC address of an end follows from its address.
     let mac = |address: IpAddr| {
         let last = match address {
             IpAddr::V4(address) => address.octets()[3],

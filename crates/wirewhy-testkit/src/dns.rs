@@ -13,12 +13,12 @@ use crate::words::{Word, Words};
 pub(crate) struct Dns {
     pub(crate) client: SocketAddr,
     pub(crate) resolver: SocketAddr,
-    pub(crate) said: Said,
+    pub(crate) content: DnsMessage,
     pub(crate) frame: FrameChanges,
 }
 
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum DnsMessage {
     Query(Vec<u8>),
     /// A response, and who sends it.
     Response(Vec<u8>, SocketAddr),
@@ -41,16 +41,16 @@ pub(crate) fn dns(words: &mut Words) -> Result<Dns, String> {
     let arrow = words.plain("> or <")?;
     let resolver = socket(&words.plain("resolver")?, 53)?;
     let mut frame = FrameChanges::default();
-    let said = match arrow.as_str() {
-        ">" => Said::Query(query(words, &mut frame)?),
+    let content = match arrow.as_str() {
+        ">" => DnsMessage::Query(query(words, &mut frame)?),
         "<" => response(words, &mut frame, resolver)?,
-        "refused" => Said::Refusal,
+        "refused" => DnsMessage::Refusal,
         other => return Err(format!("{other} is no direction")),
     };
     Ok(Dns {
         client,
         resolver,
-        said,
+        content,
         frame,
     })
 }
@@ -87,7 +87,7 @@ fn response(
     words: &mut Words,
     frame: &mut FrameChanges,
     resolver: SocketAddr,
-) -> Result<Said, String> {
+) -> Result<DnsMessage, String> {
     let id = words.parsed("number")?;
     let rcode = words.plain("response code")?;
     let mut message = Message::about(id, 0x8180 | code(&rcode)?);
@@ -147,9 +147,9 @@ fn response(
     }
     let bytes = message.bytes();
     Ok(if is_fragment {
-        Said::Fragment(bytes)
+        DnsMessage::Fragment(bytes)
     } else {
-        Said::Response(bytes, sender)
+        DnsMessage::Response(bytes, sender)
     })
 }
 
@@ -293,7 +293,7 @@ pub(crate) fn make_first_fragment(frame: &mut [u8], ethernet: usize) {
     }
 }
 
-/// The link address of a host that takes part in no connection.
+/// The MAC address of a host that takes part in no connection.
 pub(crate) fn mac_of(address: IpAddr) -> MacAddr {
     let last = match address {
         IpAddr::V4(address) => address.octets()[3],

@@ -33,7 +33,7 @@ pub(crate) enum Line {
     /// `[#2] client 10.0.0.1:4000 isn 7 …`
     Setting(u32, End, Setting),
     /// A line that starts with a time.
-    Event(When, Event),
+    TraceEvent(When, TraceEvent),
 }
 
 /// Nanoseconds since the start of the trace, or since the event before.
@@ -44,15 +44,15 @@ pub(crate) enum When {
 }
 
 #[derive(Debug)]
-pub(crate) enum Event {
-    Segment(Box<Segment>),
+pub(crate) enum TraceEvent {
+    Segment(Box<TraceSegment>),
     /// The frame before, recorded again.
     Duplicate(FrameChanges),
     Icmp(Icmp),
     Dns(Box<Dns>),
     /// Who asks for whom.
     ArpRequest(SocketOrEnd, SocketOrEnd),
-    /// Who tells whom its link address.
+    /// Who tells whom its MAC address.
     ArpReply(SocketOrEnd, SocketOrEnd),
     End,
 }
@@ -85,7 +85,7 @@ pub(crate) enum Route {
 }
 
 #[derive(Debug)]
-pub(crate) struct Segment {
+pub(crate) struct TraceSegment {
     pub(crate) route: Route,
     pub(crate) flags: TcpFlags,
     pub(crate) seq: i64,
@@ -154,7 +154,7 @@ pub(crate) fn line(text: &str) -> Result<Line, String> {
     };
     let line = if let Some(when) = when(first)? {
         words.next();
-        Line::Event(when, event(&mut words)?)
+        Line::TraceEvent(when, event(&mut words)?)
     } else if words.take("snap") {
         Line::Snap(words.parsed("length")?)
     } else {
@@ -190,25 +190,25 @@ fn when(word: &str) -> Result<Option<When>, String> {
     }))
 }
 
-fn event(words: &mut Words) -> Result<Event, String> {
+fn event(words: &mut Words) -> Result<TraceEvent, String> {
     if words.take("end") {
-        return Ok(Event::End);
+        return Ok(TraceEvent::End);
     }
     if words.take("dup") {
-        return Ok(Event::Duplicate(frame_changes(words)?));
+        return Ok(TraceEvent::Duplicate(frame_changes(words)?));
     }
     if words.take("arp") {
         return arp(words);
     }
     if words.take("dns") {
-        return dns(words).map(|dns| Event::Dns(Box::new(dns)));
+        return dns(words).map(|dns| TraceEvent::Dns(Box::new(dns)));
     }
     let number = connection(words)?;
     if words.take("icmp") {
         return icmp(number.unwrap_or(1), words);
     }
     let route = route(number, words)?;
-    segment(route, words).map(|segment| Event::Segment(Box::new(segment)))
+    segment(route, words).map(|segment| TraceEvent::Segment(Box::new(segment)))
 }
 
 fn connection(words: &mut Words) -> Result<Option<u32>, String> {
@@ -270,10 +270,10 @@ fn route(number: Option<u32>, words: &mut Words) -> Result<Route, String> {
     })
 }
 
-fn segment(route: Route, words: &mut Words) -> Result<Segment, String> {
+fn segment(route: Route, words: &mut Words) -> Result<TraceSegment, String> {
     let flags = flags(&words.plain("flags")?)?;
     let (seq, len) = range(&words.plain("seq:end(length)")?)?;
-    let mut segment = Segment {
+    let mut segment = TraceSegment {
         route,
         flags,
         seq,
@@ -374,7 +374,7 @@ fn range(word: &str) -> Result<(i64, usize), String> {
     Ok((seq, usize::try_from(len).map_err(|_| wrong())?))
 }
 
-fn icmp(connection: u32, words: &mut Words) -> Result<Event, String> {
+fn icmp(connection: u32, words: &mut Words) -> Result<TraceEvent, String> {
     let from = socket_or_end(words)?;
     if !words.take(">") {
         return Err("> expected behind the reporter".to_owned());
@@ -400,7 +400,7 @@ fn icmp(connection: u32, words: &mut Words) -> Result<Event, String> {
             words.finish()?;
         }
     }
-    Ok(Event::Icmp(icmp))
+    Ok(TraceEvent::Icmp(icmp))
 }
 
 fn message(words: &mut Words) -> Result<Message, String> {
@@ -429,11 +429,11 @@ fn message(words: &mut Words) -> Result<Message, String> {
     })
 }
 
-fn arp(words: &mut Words) -> Result<Event, String> {
+fn arp(words: &mut Words) -> Result<TraceEvent, String> {
     let who = socket_or_end(words)?;
     match words.plain("asks or tells")?.as_str() {
-        "asks" => Ok(Event::ArpRequest(who, socket_or_end(words)?)),
-        "tells" => Ok(Event::ArpReply(who, socket_or_end(words)?)),
+        "asks" => Ok(TraceEvent::ArpRequest(who, socket_or_end(words)?)),
+        "tells" => Ok(TraceEvent::ArpReply(who, socket_or_end(words)?)),
         other => Err(format!("{other} where asks or tells is expected")),
     }
 }

@@ -95,9 +95,9 @@ pub(crate) enum Command {
     },
 }
 
-/// What counts, and how captures are judged.
+/// What counts, and how captures are diagnosed.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct JudgingArgs {
+pub(crate) struct DiagnosisArgs {
     /// Show only findings at least this severe
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) min_severity: Option<SeverityArg>,
@@ -126,7 +126,7 @@ pub(crate) struct AnalyzeArgs {
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]
-    pub(crate) judging: JudgingArgs,
+    pub(crate) diagnosing: DiagnosisArgs,
     #[command(flatten)]
     pub(crate) joining: JoiningArgs,
     /// How many threads work on a large capture; as many as there are processors by default
@@ -261,7 +261,7 @@ pub(crate) struct ScanArgs {
     #[arg(long)]
     pub(crate) all: bool,
     #[command(flatten)]
-    pub(crate) judging: JudgingArgs,
+    pub(crate) diagnosing: DiagnosisArgs,
     #[command(flatten)]
     pub(crate) joining: JoiningArgs,
     #[command(flatten)]
@@ -527,7 +527,7 @@ mod tests {
     fn roots_are_a_file_or_those_built_in() {
         let roots = |text: &str| {
             let cli = Cli::try_parse_from(["wirewhy", "--roots", text, "a.pcap"]).unwrap();
-            cli.analyze.judging.tls.roots
+            cli.analyze.diagnosing.tls.roots
         };
         assert_eq!(roots("mozilla"), Some(Roots::Mozilla));
         assert_eq!(roots("ca.pem"), Some(Roots::File("ca.pem".into())));
@@ -548,7 +548,7 @@ mod tests {
             panic!("not analyze");
         };
         assert_eq!(
-            analyze.judging.select.ignore,
+            analyze.diagnosing.select.ignore,
             ["tls.*", "tcp.probe", "rst.*"]
         );
     }

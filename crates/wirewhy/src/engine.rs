@@ -2,29 +2,29 @@
 //!
 //! Modes differ in where frames come from and who listens; what happens in between is here and only here.
 
-mod crew;
+mod diagnosing;
 mod feed;
 mod following;
-mod judging;
 mod live;
+mod pool;
 
 use std::io;
 
 use crate::evidence::SharedRecorder;
-pub use crew::Crew;
+use diagnosing::{Diagnosing, Sink};
 pub use feed::Feed;
 pub use following::Fed;
 use following::Following;
-use judging::{Judging, Sink};
+pub use pool::ThreadPool;
 use wirewhy_capture::{CaptureInfo, Filters, Recording};
-use wirewhy_detect::{Judged, Limits, Severity, TrustStore};
+use wirewhy_detect::{Diagnosis, Limits, Severity, TrustStore};
 use wirewhy_flow::{Bounds, Observed};
 use wirewhy_packet::Packet;
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, FileSummary, FilterSummary, Reporter, View};
 use wirewhy_survey::{CaptureFaults, GroupFinding, Totals};
 
-pub use live::{Listener, Live, Standing};
+pub use live::{Listener, Live, LiveCounts};
 pub use wirewhy_report::{Selection, glob_matches};
 
 /// What an analysis is to do.
@@ -63,12 +63,12 @@ impl Default for EngineOptions {
     }
 }
 
-/// An analysis under way. Packets go in; judged connections come out to `sink`, failed ones a little later than they
+/// An analysis under way. Packets go in; diagnosed connections come out to `sink`, failed ones a little later than they
 /// ended, so that others of the capture can bear on them.
 #[derive(Debug)]
 pub struct Analysis {
     following: Following,
-    judging: Judging,
+    diagnosing: Diagnosing,
 }
 
 impl Analysis {
@@ -79,7 +79,7 @@ impl Analysis {
         let keys = std::mem::take(&mut options.keys);
         Analysis {
             following: Following::new(&options, keys),
-            judging: Judging::new(options),
+            diagnosing: Diagnosing::new(options),
         }
     }
 
@@ -91,14 +91,14 @@ impl Analysis {
     pub fn observe(
         &mut self,
         packet: &Packet<'_>,
-        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
+        sink: &mut dyn FnMut(&Diagnosis) -> io::Result<()>,
     ) -> io::Result<Option<Observed>> {
         let mut sink = sink;
         let observed = self.following.observe(packet);
         if !self.following.ended.is_empty() {
             let ended = &mut self.following.ended;
-            self.judging.take_all(ended, &mut sink)?;
-            let spent = self.judging.spent.drain(..);
+            self.diagnosing.take_all(ended, &mut sink)?;
+            let spent = self.diagnosing.spent.drain(..);
             self.following.tracker.take_back(spent);
         }
         Ok(observed)
@@ -113,14 +113,14 @@ impl Analysis {
     pub fn take(
         &mut self,
         fed: &Fed<'_, '_>,
-        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
+        sink: &mut dyn FnMut(&Diagnosis) -> io::Result<()>,
     ) -> io::Result<Option<Observed>> {
         let mut sink = sink;
         let observed = self.following.take(fed);
         if !self.following.ended.is_empty() {
             let ended = &mut self.following.ended;
-            self.judging.take_all(ended, &mut sink)?;
-            let spent = self.judging.spent.drain(..);
+            self.diagnosing.take_all(ended, &mut sink)?;
+            let spent = self.diagnosing.spent.drain(..);
             self.following.tracker.take_back(spent);
         }
         Ok(observed)
@@ -135,11 +135,14 @@ impl Analysis {
     pub fn finish(
         mut self,
         summary: &CaptureSummary,
-        sink: &mut dyn FnMut(&Judged) -> io::Result<()>,
+        sink: &mut dyn FnMut(&Diagnosis) -> io::Result<()>,
     ) -> io::Result<(Totals, Vec<GroupFinding>)> {
         let mut sink = sink;
-        let Analysis { following, judging } = &mut self;
-        judging.take_rest(following, &mut sink)?;
+        let Analysis {
+            following,
+            diagnosing,
+        } = &mut self;
+        diagnosing.take_rest(following, &mut sink)?;
         Ok(self.conclude(summary))
     }
 
@@ -154,23 +157,23 @@ impl Analysis {
         });
         let totals = Totals {
             tcp_packets: self.following.tracker.tally().tcp_packets,
-            ..self.judging.totals
+            ..self.diagnosing.totals
         };
         (totals, found)
     }
 
     /// The findings beyond single connections, as far as the connections that are over show them.
     fn beyond(&self, recording: CaptureFaults) -> Vec<GroupFinding> {
-        let options = &self.judging.options;
+        let options = &self.diagnosing.options;
         let faults = self.following.faults(recording);
         let neighbours = &self.following.neighbours;
-        let survey = &self.judging.survey;
+        let survey = &self.diagnosing.survey;
         let lookups = self.following.tracker.lookups();
         survey.findings(faults, neighbours, lookups, &options.limits)
     }
 }
 
-/// A reporter, and what it was told.
+/// A reporter, and what was reported to it.
 struct Reported<'a> {
     reporter: &'a mut dyn Reporter,
     view: &'a View,
@@ -179,23 +182,23 @@ struct Reported<'a> {
 }
 
 impl Reported<'_> {
-    fn note(&mut self, judged: &Judged) {
-        let shown = judged.findings.iter();
+    fn note(&mut self, diagnosis: &Diagnosis) {
+        let shown = diagnosis.findings.iter();
         let shown = shown.filter(|found| self.view.counts(found));
         self.worst = self.worst.max(shown.map(|found| found.severity).max());
     }
 }
 
 impl Sink for Reported<'_> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.note(judged);
-        self.reporter.connection(judged)
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.note(diagnosis);
+        self.reporter.connection(diagnosis)
     }
 
-    fn count(&mut self, judged: &Judged) -> bool {
-        let is_counted = self.reporter.count(judged);
+    fn count(&mut self, diagnosis: &Diagnosis) -> bool {
+        let is_counted = self.reporter.count(diagnosis);
         if is_counted {
-            self.note(judged);
+            self.note(diagnosis);
         }
         is_counted
     }
@@ -213,7 +216,7 @@ pub struct Analyzed {
 }
 
 /// Reads a recording to its end, analyses it, and reports everything to `reporter`; `view` says what counts for
-/// [`Analyzed::worst`]. Idle threads of `crew` help with a large one; the report does not depend on it.
+/// [`Analyzed::worst`]. Idle threads of `pool` help with a large one; the report does not depend on it.
 ///
 /// # Errors
 ///
@@ -223,7 +226,7 @@ pub fn analyze(
     filters: Option<&mut Filters>,
     options: &EngineOptions,
     view: &View,
-    crew: &Crew,
+    pool: &ThreadPool,
     reporter: &mut dyn Reporter,
 ) -> io::Result<Analyzed> {
     if let Some(bytes) = options.max_bytes {
@@ -235,10 +238,13 @@ pub fn analyze(
         view,
         worst: None,
     };
-    let Analysis { following, judging } = &mut analysis;
+    let Analysis {
+        following,
+        diagnosing,
+    } = &mut analysis;
     let mut filters = filters;
-    let halves = (following, judging);
-    feed::run(recording, filters.as_deref_mut(), crew, halves, &mut sink)?;
+    let halves = (following, diagnosing);
+    feed::run(recording, filters.as_deref_mut(), pool, halves, &mut sink)?;
     let summary = CaptureSummary {
         filter: filters.map(|filters| FilterSummary {
             expression: filters.expression().to_owned(),

@@ -35,7 +35,7 @@ impl From<Exit> for ExitCode {
 /// Why the command cannot go on.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Nobody reads the output any more: the end, but no error.
+    /// The reader of the output is gone: the end, but no error.
     ClosedPipe,
     /// What to tell the user, in one line.
     Message(String),

@@ -4,11 +4,11 @@ use std::io;
 use std::path::Path;
 
 use wirewhy_capture::{OpenError, Recording};
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_report::{CaptureSummary, Reporter, View};
 use wirewhy_survey::{GroupFinding, Totals};
 
-use crate::engine::{self, Crew, EngineOptions};
+use crate::engine::{self, EngineOptions, ThreadPool};
 
 /// What an analysis found.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Found {
     /// The sums over its connections.
     pub totals: Totals,
     /// The connections that have findings, or of which the capture shows too little, in the order in which they ended.
-    pub connections: Vec<Judged>,
+    pub connections: Vec<Diagnosis>,
     /// Findings about services, hosts, links and the capture.
     pub beyond: Vec<GroupFinding>,
 }
@@ -32,9 +32,9 @@ pub struct Found {
 /// ```
 /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/captures/stale-connection/client.pcap");
 /// let found = wirewhy::analyze(path)?;
-/// for judged in &found.connections {
-///     if let Some(cause) = judged.root_cause() {
-///         println!("stream {}: {}", judged.connection.stream, cause.summary);
+/// for diagnosis in &found.connections {
+///     if let Some(cause) = diagnosis.root_cause() {
+///         println!("stream {}: {}", diagnosis.connection.stream, cause.summary);
 ///     }
 /// }
 /// assert!(found.totals.failed > 0);
@@ -43,9 +43,9 @@ pub struct Found {
 pub fn analyze(path: impl AsRef<Path>) -> Result<Found, OpenError> {
     let reader = wirewhy_capture::open(path.as_ref())?;
     let mut connections = Vec::new();
-    let mut found = analyze_each(&mut reader.into(), &EngineOptions::default(), |judged| {
-        if View::default().shows(judged) {
-            connections.push(judged.clone());
+    let mut found = analyze_each(&mut reader.into(), &EngineOptions::default(), |diagnosis| {
+        if View::default().shows(diagnosis) {
+            connections.push(diagnosis.clone());
         }
     });
     found.connections = connections;
@@ -62,8 +62,8 @@ pub fn analyze(path: impl AsRef<Path>) -> Result<Found, OpenError> {
 ///
 /// let mut recording = Recording::from(wirewhy_capture::open(path.as_ref())?);
 /// let mut failed = 0;
-/// let found = wirewhy::analyze_each(&mut recording, &EngineOptions::default(), |judged| {
-///     failed += u64::from(judged.outcome() == wirewhy_detect::Outcome::Failed);
+/// let found = wirewhy::analyze_each(&mut recording, &EngineOptions::default(), |diagnosis| {
+///     failed += u64::from(diagnosis.outcome() == wirewhy_detect::Outcome::Failed);
 /// });
 /// assert_eq!(failed, found.totals.failed);
 /// # Ok::<(), wirewhy_capture::OpenError>(())
@@ -71,7 +71,7 @@ pub fn analyze(path: impl AsRef<Path>) -> Result<Found, OpenError> {
 pub fn analyze_each(
     recording: &mut Recording,
     options: &EngineOptions,
-    each: impl FnMut(&Judged),
+    each: impl FnMut(&Diagnosis),
 ) -> Found {
     let mut collector = Collector { each, end: None };
     let view = View::everything();
@@ -81,7 +81,7 @@ pub fn analyze_each(
         None,
         options,
         &view,
-        &Crew::default(),
+        &ThreadPool::default(),
         &mut collector,
     );
     let (capture, beyond) = collector.end.unwrap_or_default();
@@ -98,9 +98,9 @@ struct Collector<F> {
     end: Option<(CaptureSummary, Vec<GroupFinding>)>,
 }
 
-impl<F: FnMut(&Judged)> Reporter for Collector<F> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        (self.each)(judged);
+impl<F: FnMut(&Diagnosis)> Reporter for Collector<F> {
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        (self.each)(diagnosis);
         Ok(())
     }
 

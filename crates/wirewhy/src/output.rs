@@ -103,7 +103,7 @@ impl Replaced {
         if reopen.is_some_and(|due| due.swap(false, Ordering::Relaxed)) {
             match append_to(&self.path) {
                 Ok(file) => self.file = file,
-                Err(error) => complain(&format!(
+                Err(error) => warn(&format!(
                     "{}: cannot be opened anew, and the old file is written on: {}",
                     self.path.display(),
                     in_words(&error)
@@ -186,7 +186,7 @@ fn standard_input() -> io::Result<fs::Metadata> {
 }
 
 /// A warning on standard error: see [`print_line`].
-pub(crate) fn complain(message: &str) {
+pub(crate) fn warn(message: &str) {
     print_line(Priority::Warning, message);
 }
 

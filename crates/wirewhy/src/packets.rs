@@ -1,4 +1,4 @@
-//! The packets of single connections, to be drawn: once all are judged, and it is known which of them are wanted.
+//! The packets of single connections, to be drawn: once all are diagnosed, and it is known which of them are wanted.
 //!
 //! A saved recording is read once more for them ([`reread`]). What cannot be read twice is looked up among the last packets
 //! that a [`Recorder`] keeps ([`recall`]). [`Saved`] and [`SharedRecorder`] give a reporter the one or the other.
@@ -8,8 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use wirewhy_capture::{FileSequence, Filters, Recording};
-use wirewhy_detect::Judged;
-use wirewhy_flow::wireshark::Analysis;
+use wirewhy_detect::Diagnosis;
+use wirewhy_flow::wireshark::WiresharkAnalysis;
 use wirewhy_flow::{Bounds, Connection, EventKind, Side, Tracker, Transport};
 use wirewhy_packet::{Decoder, Packet, Transport as Carried};
 use wirewhy_report::{PacketSource, Packets};
@@ -25,11 +25,11 @@ use crate::evidence::{Recorder, SharedRecorder};
 pub fn reread(
     recording: &mut Recording,
     filters: Option<&mut Filters>,
-    wanted: &[&Judged],
+    wanted: &[&Diagnosis],
 ) -> Vec<Option<Packets>> {
     let mut follower = Follower::new(wanted);
     let mut feed = Feed::new(recording, filters);
-    while let Some(goes_on) = feed.next(|fed| {
+    while let Some(continues) = feed.next(|fed| {
         if fed.passes {
             follower.take(fed.packet);
         } else {
@@ -37,7 +37,7 @@ pub fn reread(
         }
         fed.packet.frame < follower.last
     }) {
-        if !goes_on {
+        if !continues {
             break;
         }
     }
@@ -47,11 +47,11 @@ pub fn reread(
 /// The packets of connections, as far as a recorder still has them, in the order of `wanted`. How many it no longer has is counted
 /// among those left out.
 #[must_use]
-pub fn recall(recorder: &Recorder, wanted: &[&Judged]) -> Vec<Option<Packets>> {
+pub fn recall(recorder: &Recorder, wanted: &[&Diagnosis]) -> Vec<Option<Packets>> {
     let mut buffer = Vec::new();
-    let found = wanted.iter().map(|judged| {
-        let mut follower = Follower::new(&[judged]);
-        let connection = &judged.connection;
+    let found = wanted.iter().map(|diagnosis| {
+        let mut follower = Follower::new(&[diagnosis]);
+        let connection = &diagnosis.connection;
         // A recorder keeps records by streams of TCP.
         if connection.transport != Transport::Tcp {
             return None;
@@ -93,7 +93,7 @@ impl Saved {
 
 impl PacketSource for Saved {
     /// None of them where the files cannot be opened any more.
-    fn packets(&mut self, wanted: &[&Judged]) -> Vec<Option<Packets>> {
+    fn packets(&mut self, wanted: &[&Diagnosis]) -> Vec<Option<Packets>> {
         match self.files.clone().open() {
             Ok(mut recording) => reread(&mut recording, self.filters.clone().as_mut(), wanted),
             Err(_) => wanted.iter().map(|_| None).collect(),
@@ -102,7 +102,7 @@ impl PacketSource for Saved {
 }
 
 impl PacketSource for SharedRecorder {
-    fn packets(&mut self, wanted: &[&Judged]) -> Vec<Option<Packets>> {
+    fn packets(&mut self, wanted: &[&Diagnosis]) -> Vec<Option<Packets>> {
         recall(&self.lock(), wanted)
     }
 }
@@ -116,7 +116,7 @@ struct Follower {
     /// Which of them are between two ends.
     between: BTreeMap<Pair, Vec<usize>>,
     /// Wireshark's view of the packets between these ends.
-    marks: Analysis,
+    marks: WiresharkAnalysis,
     /// Knows which frames were recorded twice.
     tracker: Tracker,
     /// The last frame that is wanted.
@@ -132,11 +132,11 @@ struct Wanted {
 }
 
 impl Follower {
-    fn new(wanted: &[&Judged]) -> Follower {
+    fn new(wanted: &[&Diagnosis]) -> Follower {
         let mut between: BTreeMap<Pair, Vec<usize>> = BTreeMap::new();
         let mut last = 0;
-        let wanted = wanted.iter().enumerate().map(|(index, judged)| {
-            let connection = &*judged.connection;
+        let wanted = wanted.iter().enumerate().map(|(index, diagnosis)| {
+            let connection = &*diagnosis.connection;
             if connection.transport != Transport::Tcp && connection.quic().is_none() {
                 return None;
             }
@@ -144,7 +144,10 @@ impl Follower {
                 between.entry(ends).or_default().push(index);
             }
             last = last.max(connection.last.frame);
-            let frames = judged.findings.iter().flat_map(|finding| &finding.frames);
+            let frames = diagnosis
+                .findings
+                .iter()
+                .flat_map(|finding| &finding.frames);
             Some(Wanted {
                 frames: connection.first.frame..=connection.last.frame,
                 stream: (connection.transport, connection.stream),
@@ -155,7 +158,7 @@ impl Follower {
         Follower {
             wanted: wanted.collect(),
             between,
-            marks: Analysis::new(),
+            marks: WiresharkAnalysis::new(),
             tracker: Tracker::new(Bounds::default()),
             last,
         }
@@ -281,8 +284,8 @@ mod tests {
     use wirewhy_testkit::{to_pcap, trace};
 
     use super::*;
-    use crate::engine::{Analysis as Judging, EngineOptions};
-    use crate::evidence::Concerns;
+    use crate::engine::{Analysis, EngineOptions};
+    use crate::evidence::FrameScope;
 
     fn recording(text: &str) -> Recording {
         let source = Cursor::new(to_pcap(&trace(text)));
@@ -291,22 +294,27 @@ mod tests {
             .into()
     }
 
-    fn judged(text: &str, mut filters: Option<Filters>) -> Vec<Judged> {
+    fn diagnosis(text: &str, mut filters: Option<Filters>) -> Vec<Diagnosis> {
         let (mut recording, mut found) = (recording(text), Vec::new());
-        let mut judging = Judging::new(EngineOptions::default());
-        let mut sink = |judged: &Judged| {
-            found.push(judged.clone());
+        let mut diagnosing = Analysis::new(EngineOptions::default());
+        let mut sink = |diagnosis: &Diagnosis| {
+            found.push(diagnosis.clone());
             Ok(())
         };
         let mut feed = Feed::new(&mut recording, filters.as_mut());
         while feed
-            .next(|fed| judging.take(fed, &mut sink).unwrap())
+            .next(|fed| diagnosing.take(fed, &mut sink).unwrap())
             .is_some()
         {}
-        judging
+        diagnosing
             .finish(&wirewhy_report::CaptureSummary::default(), &mut sink)
             .unwrap();
-        found.sort_by_key(|judged| (judged.connection.stream, judged.connection.first.frame));
+        found.sort_by_key(|diagnosis| {
+            (
+                diagnosis.connection.stream,
+                diagnosis.connection.first.frame,
+            )
+        });
         found
     }
 
@@ -342,8 +350,8 @@ mod tests {
 
     #[test]
     fn a_second_reading_finds_the_packets_of_each() {
-        let all = judged(TEXT, None);
-        let wanted: Vec<&Judged> = all.iter().collect();
+        let all = diagnosis(TEXT, None);
+        let wanted: Vec<&Diagnosis> = all.iter().collect();
         assert_eq!(all.len(), 3);
         let found = reread(&mut recording(TEXT), None, &wanted);
         let expected = [
@@ -353,7 +361,7 @@ mod tests {
         ];
         assert_eq!(shown(&found), expected);
         // Another order of the wanted ones is another order of what comes.
-        let turned: Vec<&Judged> = all.iter().rev().collect();
+        let turned: Vec<&Diagnosis> = all.iter().rev().collect();
         let found = reread(&mut recording(TEXT), None, &turned);
         assert_eq!(shown(&found)[2], expected[0]);
         assert!(reread(&mut recording(TEXT), None, &[]).is_empty());
@@ -362,8 +370,8 @@ mod tests {
     #[test]
     fn what_a_filter_leaves_out_is_not_drawn() {
         let filter = || Filters::new("tcp[tcpflags] & tcp-push == 0").unwrap();
-        let all = judged(TEXT, Some(filter()));
-        let wanted: Vec<&Judged> = all.iter().collect();
+        let all = diagnosis(TEXT, Some(filter()));
+        let wanted: Vec<&Diagnosis> = all.iter().collect();
         let found = reread(&mut recording(TEXT), Some(&mut filter()), &wanted);
         assert_eq!(shown(&found)[0], ["1>", "2<", "4>", "7<"]);
     }
@@ -383,8 +391,8 @@ mod tests {
         // Cut in the middle of its last packet.
         let rest = [&bytes[..header], &bytes[three..bytes.len() - 10]].concat();
         std::fs::write(&end, rest).unwrap();
-        let all = judged(TEXT, None);
-        let wanted: Vec<&Judged> = all.iter().collect();
+        let all = diagnosis(TEXT, None);
+        let wanted: Vec<&Diagnosis> = all.iter().collect();
         let mut saved = Saved::new(FileSequence::of([begin.clone(), end]), None);
         let found = shown(&saved.packets(&wanted));
         assert_eq!(found[0], ["1>", "2<", "4>", "5>", "6>retransmission", "7<"]);
@@ -401,35 +409,35 @@ mod tests {
     #[test]
     fn an_analysis_fills_its_recorder() {
         let recorder = SharedRecorder::new(1 << 20);
-        let mut judging = Judging::new(EngineOptions {
+        let mut diagnosing = Analysis::new(EngineOptions {
             recorder: Some(recorder.clone()),
             ..EngineOptions::default()
         });
         let (mut recording, mut found) = (recording(TEXT), Vec::new());
-        let mut sink = |judged: &Judged| {
-            found.push(judged.clone());
+        let mut sink = |diagnosis: &Diagnosis| {
+            found.push(diagnosis.clone());
             Ok(())
         };
         let mut feed = Feed::new(&mut recording, None);
         while feed
-            .next(|fed| judging.take(fed, &mut sink).unwrap())
+            .next(|fed| diagnosing.take(fed, &mut sink).unwrap())
             .is_some()
         {}
-        judging
+        diagnosing
             .finish(&wirewhy_report::CaptureSummary::default(), &mut sink)
             .unwrap();
         let mut recorder = recorder;
         let refused = found
             .iter()
-            .find(|judged| judged.connection.stream == 2)
+            .find(|diagnosis| diagnosis.connection.stream == 2)
             .unwrap();
         assert_eq!(shown(&recorder.packets(&[refused])), [["8>", "9<"]]);
     }
 
     #[test]
     fn a_recorder_has_what_came_last() {
-        let all = judged(TEXT, None);
-        let wanted: Vec<&Judged> = all.iter().collect();
+        let all = diagnosis(TEXT, None);
+        let wanted: Vec<&Diagnosis> = all.iter().collect();
         let record = |bytes: usize| {
             let mut recorder = Recorder::new(bytes);
             let mut tracker = Tracker::new(Bounds::default());
@@ -438,8 +446,8 @@ mod tests {
                 let frame = frame.as_frame();
                 let packet = decoder.decode(&frame);
                 let observed = tracker.observe(&packet, &mut |_| {});
-                if let Some(concerns) = Concerns::of(&packet, observed) {
-                    recorder.record(&frame, concerns);
+                if let Some(frame_scope) = FrameScope::of(&packet, observed) {
+                    recorder.record(&frame, frame_scope);
                 }
             }
             recall(&recorder, &wanted)

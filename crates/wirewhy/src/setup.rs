@@ -20,7 +20,7 @@ use crate::cli::{CommonArgs, SelectArgs, SeverityArg, TlsArgs};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::keylog;
-use crate::output::complain;
+use crate::output::warn;
 use crate::roots::Roots;
 use crate::spelling::hint;
 
@@ -39,12 +39,12 @@ pub(crate) struct Setup {
     pub(crate) filters: Option<Filters>,
     /// The files that were read: configuration, secrets, roots.
     reads: Vec<PathBuf>,
-    chatter: Chatter,
+    verbosity: Verbosity,
 }
 
 /// How much is said on standard error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Chatter {
+enum Verbosity {
     Errors,
     Warnings,
     Oddities,
@@ -56,14 +56,14 @@ impl Setup {
         select: &SelectArgs,
         tls: &TlsArgs,
     ) -> Result<Setup, Failure> {
-        let chatter = match (common.quiet, common.verbose) {
-            (true, _) => Chatter::Errors,
-            (false, false) => Chatter::Warnings,
-            (false, true) => Chatter::Oddities,
+        let verbosity = match (common.quiet, common.verbose) {
+            (true, _) => Verbosity::Errors,
+            (false, false) => Verbosity::Warnings,
+            (false, true) => Verbosity::Oddities,
         };
         let (config, unreadable) = Config::load(common.config.as_deref())?;
-        if let Some(problem) = unreadable.filter(|_| chatter != Chatter::Errors) {
-            complain(&problem);
+        if let Some(problem) = unreadable.filter(|_| verbosity != Verbosity::Errors) {
+            warn(&problem);
         }
         for glob in select
             .only
@@ -80,8 +80,8 @@ impl Setup {
         let mut keys = KeyLog::new();
         for path in &tls.keylog {
             let warning = keylog::read(path, &mut keys)?;
-            if let Some(warning) = warning.filter(|_| chatter != Chatter::Errors) {
-                complain(&warning);
+            if let Some(warning) = warning.filter(|_| verbosity != Verbosity::Errors) {
+                warn(&warning);
             }
         }
         let selection = Selection {
@@ -96,8 +96,8 @@ impl Setup {
         if let Roots::File(path) = &roots {
             reads.push(path.clone());
         }
-        if chatter != Chatter::Errors {
-            unusable.iter().for_each(|root| complain(root));
+        if verbosity != Verbosity::Errors {
+            unusable.iter().for_each(|root| warn(root));
         }
         Ok(Setup {
             options: EngineOptions {
@@ -116,7 +116,7 @@ impl Setup {
             names: config.names.into_iter().collect(),
             filters,
             reads,
-            chatter,
+            verbosity,
         })
     }
 
@@ -136,15 +136,15 @@ impl Setup {
     }
 
     /// Whether anything but errors is said on standard error.
-    pub(crate) fn speaks(&self) -> bool {
-        self.chatter != Chatter::Errors
+    pub(crate) fn warns(&self) -> bool {
+        self.verbosity != Verbosity::Errors
     }
 
     /// Says what was wrong with a recording that was read to where it could be read. Returns whether all of it was.
     pub(crate) fn wrap_up(&self, recording: &Recording, filters: Option<&Filters>) -> Completeness {
         let remarks = self.remarks(recording, filters);
         for remark in remarks.problems.iter().chain(&remarks.others) {
-            complain(remark);
+            warn(remark);
         }
         remarks.completeness
     }
@@ -170,17 +170,17 @@ impl Setup {
         } else {
             Completeness::Partial
         };
-        if self.chatter == Chatter::Oddities {
+        if self.verbosity == Verbosity::Oddities {
             others.extend(files.iter().flat_map(oddities));
         }
         if files.len() > 1 {
             others.push(joined(&files, recording.largest_pause()));
         }
-        let is_told = self.chatter != Chatter::Errors;
-        others.retain(|_| is_told);
+        let is_reported = self.verbosity != Verbosity::Errors;
+        others.retain(|_| is_reported);
         Remarks {
             completeness,
-            problems: if is_told { problems } else { Vec::new() },
+            problems: if is_reported { problems } else { Vec::new() },
             others,
         }
     }
@@ -189,22 +189,22 @@ impl Setup {
 fn oddities(file: &RecordedFile) -> Vec<String> {
     let source = spoken(&file.source);
     let oddities = &file.oddities;
-    let mut told: Vec<String> = oddities
+    let mut reported: Vec<String> = oddities
         .listed
         .iter()
         .map(|oddity| format!("{source}: {oddity}"))
         .collect();
     let unlisted = oddities.count.saturating_sub(oddities.listed.len() as u64);
     if unlisted > 0 {
-        told.push(format!("{source}: and {unlisted} more of the kind"));
+        reported.push(format!("{source}: and {unlisted} more of the kind"));
     }
     if let Some(info) = &file.info {
-        told.push(format!(
+        reported.push(format!(
             "{source}: read {} packets, {} bytes",
             info.packets, info.bytes
         ));
     }
-    told
+    reported
 }
 
 /// What should be said of a capture.

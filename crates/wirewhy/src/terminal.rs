@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, IsTerminal as _};
 
 use clap::ValueEnum;
-use wirewhy_report::{Color, Look};
+use wirewhy_report::{Color, TextStyle};
 
 use crate::journal;
 
@@ -45,14 +45,14 @@ impl Target {
 }
 
 /// How text for this target looks.
-pub(crate) fn look(target: Target, choice: ColorChoice) -> Look {
+pub(crate) fn style(target: Target, choice: ColorChoice) -> TextStyle {
     let variable = |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let columns = match target {
         Target::Terminal => terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
         Target::Journal | Target::Elsewhere => None,
     };
-    Look::new(
-        columns.unwrap_or(Look::MAX_WIDTH),
+    TextStyle::new(
+        columns.unwrap_or(TextStyle::MAX_WIDTH),
         color(target, choice, variable),
     )
 }

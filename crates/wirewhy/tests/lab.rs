@@ -11,8 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use wirewhy::engine::{Crew, EngineOptions, analyze};
-use wirewhy_detect::{Judged, Severity, TrustStore};
+use wirewhy::engine::{EngineOptions, ThreadPool, analyze};
+use wirewhy_detect::{Diagnosis, Severity, TrustStore};
 use wirewhy_flow::{Connection, Transport};
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, Reporter, View};
@@ -58,7 +58,7 @@ struct Expected {
 
 /// What wirewhy said of one connection; the stream is there to be printed.
 #[derive(Clone, Debug)]
-struct Said {
+struct Reported {
     stream: u32,
     server: String,
     outcome: &'static str,
@@ -72,22 +72,26 @@ struct Said {
 
 #[derive(Default)]
 struct Collected {
-    connections: Vec<Said>,
+    connections: Vec<Reported>,
     group: Vec<&'static str>,
 }
 
 impl Reporter for Collected {
-    fn connection(&mut self, judged: &Judged) -> std::io::Result<()> {
-        let root = judged.root_cause();
-        self.connections.push(Said {
-            stream: judged.connection.stream,
-            server: endpoint(&judged.connection),
-            outcome: judged.outcome().name(),
+    fn connection(&mut self, diagnosis: &Diagnosis) -> std::io::Result<()> {
+        let root = diagnosis.root_cause();
+        self.connections.push(Reported {
+            stream: diagnosis.connection.stream,
+            server: endpoint(&diagnosis.connection),
+            outcome: diagnosis.outcome().name(),
             root_cause: root.map_or("-", |root| root.code),
             culprit: root.map_or("-", |root| root.culprit.role.name()),
             confidence: root.map_or("-", |root| root.confidence.name()),
-            codes: judged.findings.iter().map(|finding| finding.code).collect(),
-            unexplained: judged
+            codes: diagnosis
+                .findings
+                .iter()
+                .map(|finding| finding.code)
+                .collect(),
+            unexplained: diagnosis
                 .findings
                 .iter()
                 .filter(|finding| {
@@ -204,7 +208,7 @@ fn said_of(folder: &Path, capture: &str) -> Collected {
         None,
         &options,
         &everything,
-        &Crew::default(),
+        &ThreadPool::default(),
         &mut collected,
     )
     .expect("collecting does not fail");
@@ -222,19 +226,20 @@ fn keys(folder: &Path, capture: &str) -> KeyLog {
 }
 
 impl Expected {
-    fn allows(&self, said: &Said) -> bool {
+    fn allows(&self, reported: &Reported) -> bool {
         let has = |list: &[String], word: &str| list.iter().any(|known| known == word);
         // In a row that allows no cause beside others, the other columns allow none with it.
-        let none = said.root_cause == "-";
-        has(&self.outcome, said.outcome)
-            && has(&self.root_cause, said.root_cause)
+        let none = reported.root_cause == "-";
+        has(&self.outcome, reported.outcome)
+            && has(&self.root_cause, reported.root_cause)
             && (none
-                || (has(&self.culprit, said.culprit) && has(&self.confidence, said.confidence)))
+                || (has(&self.culprit, reported.culprit)
+                    && has(&self.confidence, reported.confidence)))
     }
 }
 
 /// Gives every connection a place in a row that allows it; returns those left without one.
-fn unplaced<'a>(connections: &[&'a Said], rows: &[(usize, &Expected)]) -> Vec<&'a Said> {
+fn unplaced<'a>(connections: &[&'a Reported], rows: &[(usize, &Expected)]) -> Vec<&'a Reported> {
     let mut places: Vec<Vec<usize>> = vec![Vec::new(); rows.len()];
     let mut left = Vec::new();
     for index in 0..connections.len() {
@@ -249,7 +254,7 @@ fn unplaced<'a>(connections: &[&'a Said], rows: &[(usize, &Expected)]) -> Vec<&'
 /// Kuhn's augmenting paths: moves connections between rows until `index` has a place.
 fn place(
     index: usize,
-    connections: &[&Said],
+    connections: &[&Reported],
     rows: &[(usize, &Expected)],
     places: &mut Vec<Vec<usize>>,
     tried: &mut BTreeSet<usize>,
@@ -275,12 +280,12 @@ fn place(
 
 /// A failed connection has exactly one error that no other finding explains. Only a warning may stand in its place: an ICMP
 /// "fragmentation needed" that the sender ignored explains the black hole, a refusal in HTTP the reset behind it.
-fn has_one_root(said: &Said) -> bool {
-    match said.unexplained.as_slice() {
-        [_] => said.outcome == "failed",
-        [] if said.outcome != "failed" => true,
+fn has_one_root(reported: &Reported) -> bool {
+    match reported.unexplained.as_slice() {
+        [_] => reported.outcome == "failed",
+        [] if reported.outcome != "failed" => true,
         [] => matches!(
-            said.root_cause,
+            reported.root_cause,
             "tcp.fragmentation-needed" | "http.error-status"
         ),
         _ => false,
@@ -328,23 +333,23 @@ fn complaints(folder: &Path) -> Vec<String> {
                 }
             }
         }
-        let mut connections: BTreeMap<&str, Vec<&Said>> = BTreeMap::new();
-        for said in &collected.connections {
-            if !has_one_root(said) {
+        let mut connections: BTreeMap<&str, Vec<&Reported>> = BTreeMap::new();
+        for reported in &collected.connections {
+            if !has_one_root(reported) {
                 wrong.push(format!(
                     "{name}/{capture}: stream {} has not one root cause but {:?}",
-                    said.stream, said.unexplained
+                    reported.stream, reported.unexplained
                 ));
             }
-            let named = by_endpoint.contains_key(said.server.as_str());
-            let port = said.server.rsplit(':').next().unwrap();
+            let named = by_endpoint.contains_key(reported.server.as_str());
+            let port = reported.server.rsplit(':').next().unwrap();
             let any = by_endpoint.keys().find(|key| **key == format!("*:{port}"));
             let key = if named {
-                said.server.as_str()
+                reported.server.as_str()
             } else {
-                any.copied().unwrap_or(&said.server)
+                any.copied().unwrap_or(&reported.server)
             };
-            connections.entry(key).or_default().push(said);
+            connections.entry(key).or_default().push(reported);
         }
         for (endpoint, rows) in &by_endpoint {
             let found = connections.remove(endpoint).unwrap_or_default();
@@ -355,15 +360,15 @@ fn complaints(folder: &Path) -> Vec<String> {
                     found.len()
                 ));
             }
-            for said in unplaced(&found, rows) {
+            for reported in unplaced(&found, rows) {
                 wrong.push(format!(
-                    "{name}/{capture}: stream {}: unexpected {said:?}",
-                    said.stream
+                    "{name}/{capture}: stream {}: unexpected {reported:?}",
+                    reported.stream
                 ));
             }
         }
-        for said in connections.into_values().flatten() {
-            wrong.push(format!("{name}/{capture}: in no row: {said:?}"));
+        for reported in connections.into_values().flatten() {
+            wrong.push(format!("{name}/{capture}: in no row: {reported:?}"));
         }
     }
     wrong
@@ -394,7 +399,12 @@ fn every_code_is_found_in_some_real_capture() {
             let capture = row.capture();
             let collected = said_of(&folder, capture);
             found.extend(collected.group);
-            found.extend(collected.connections.iter().flat_map(|said| &said.codes));
+            found.extend(
+                collected
+                    .connections
+                    .iter()
+                    .flat_map(|reported| &reported.codes),
+            );
         }
     }
     let missing: Vec<&str> = records()

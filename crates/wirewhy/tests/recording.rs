@@ -6,12 +6,12 @@ mod recording {
     use std::io::{self, Cursor};
     use std::path::{Path, PathBuf};
 
-    use wirewhy::engine::{Crew, EngineOptions, analyze, summarize};
+    use wirewhy::engine::{EngineOptions, ThreadPool, analyze, summarize};
     use wirewhy_capture::pcapng::{Notes, Section, Writer};
     use wirewhy_capture::{
         FileSequence, Interface, InterfaceStatistics, OpenError, OpenErrorKind, Reader, Recording,
     };
-    use wirewhy_detect::Judged;
+    use wirewhy_detect::Diagnosis;
     use wirewhy_packet::{Frame, LinkType, Timestamp};
     use wirewhy_report::{CaptureSummary, Names, Ndjson, Reporter, View};
     use wirewhy_survey::{GroupFinding, Totals};
@@ -130,7 +130,7 @@ mod recording {
             None,
             &EngineOptions::default(),
             &view,
-            &Crew::default(),
+            &ThreadPool::default(),
             &mut reporter,
         )
         .unwrap();
@@ -151,12 +151,12 @@ mod recording {
     }
 
     impl Reporter for Found {
-        fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-            let connection = &judged.connection;
+        fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+            let connection = &diagnosis.connection;
             let (client, server) = (&connection.client, &connection.server);
             let ends =
                 BTreeSet::from([(client.address, client.port), (server.address, server.port)]);
-            for finding in &judged.findings {
+            for finding in &diagnosis.findings {
                 self.codes.insert((format!("{ends:?}"), finding.code));
             }
             Ok(())
@@ -184,7 +184,7 @@ mod recording {
             None,
             &EngineOptions::default(),
             &View::default(),
-            &Crew::default(),
+            &ThreadPool::default(),
             &mut found,
         )
         .unwrap();

@@ -9,11 +9,11 @@ mod robust {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use wirewhy::engine::{Analysis, Analyzed, Crew, EngineOptions, analyze, summarize};
+    use wirewhy::engine::{Analysis, Analyzed, EngineOptions, ThreadPool, analyze, summarize};
     use wirewhy_capture::{Reader, Recording};
-    use wirewhy_detect::{Judged, Limits, found_without_sign};
+    use wirewhy_detect::{Diagnosis, Limits, found_without_sign};
     use wirewhy_packet::{Decoder, Frame, Interval, LinkType, Timestamp};
-    use wirewhy_report::{CaptureSummary, Json, Look, Names, Ndjson, Reporter, Text, View};
+    use wirewhy_report::{CaptureSummary, Json, Names, Ndjson, Reporter, Text, TextStyle, View};
     use wirewhy_survey::{GroupFinding, Totals};
     use wirewhy_testkit::Random;
 
@@ -72,7 +72,7 @@ mod robust {
             let work = std::thread::spawn(move || {
                 let bytes = std::fs::read(&path).unwrap();
                 case(&path, &bytes);
-                // Nobody listens any more if this took too long, which is a failure already.
+                // There is no listener any more if this took too long, which is a failure already.
                 let _ = done.send(());
             });
             if ended.recv_timeout(HANGS) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -97,9 +97,9 @@ mod robust {
     struct Checked<'a>(Box<dyn Reporter + 'a>);
 
     impl Reporter for Checked<'_> {
-        fn connection(&mut self, judged: &Judged) -> std::io::Result<()> {
-            check(judged);
-            self.0.connection(judged)
+        fn connection(&mut self, diagnosis: &Diagnosis) -> std::io::Result<()> {
+            check(diagnosis);
+            self.0.connection(diagnosis)
         }
 
         fn finish(
@@ -113,8 +113,8 @@ mod robust {
     }
 
     /// No rule finds anything without a sign, so that it does not matter that rules without one are not asked.
-    fn check(judged: &Judged) {
-        let connection = &judged.connection;
+    fn check(diagnosis: &Diagnosis) {
+        let connection = &diagnosis.connection;
         let unasked = found_without_sign(connection, &Limits::default());
         assert!(unasked.is_empty(), "{}: {unasked:?}", connection.stream);
     }
@@ -126,7 +126,7 @@ mod robust {
             ..View::default()
         };
         match number % 3 {
-            0 => Box::new(Text::new(out, Look::default(), view, Names::default())),
+            0 => Box::new(Text::new(out, TextStyle::default(), view, Names::default())),
             1 => Box::new(Json::new(out, view, Names::default())),
             _ => Box::new(Ndjson::new(out, view, Names::default())),
         }
@@ -146,7 +146,7 @@ mod robust {
             None,
             &EngineOptions::default(),
             &view,
-            &Crew::default(),
+            &ThreadPool::default(),
             reporter,
         )
         .unwrap();
@@ -254,10 +254,10 @@ mod robust {
             for _ in 0..DAMAGES.min(BYTES_EACH / size.max(1)) {
                 let mut decoder = Decoder::new();
                 let mut analysis = Analysis::new(EngineOptions::default());
-                let mut judged = 0_u64;
-                let mut sink = |found: &Judged| {
+                let mut diagnosis = 0_u64;
+                let mut sink = |found: &Diagnosis| {
                     check(found);
-                    judged += 1;
+                    diagnosis += 1;
                     Ok(())
                 };
                 for number in 1..=frames.len() {
@@ -291,7 +291,7 @@ mod robust {
                     .finish(&CaptureSummary::default(), &mut sink)
                     .unwrap();
                 assert_eq!(
-                    totals.connections, judged,
+                    totals.connections, diagnosis,
                     "every connection is handed over once"
                 );
             }
@@ -329,9 +329,9 @@ mod robust {
                     };
                     let mut analysis = Analysis::new(options);
                     let mut decoder = Decoder::new();
-                    let mut judged = Vec::new();
-                    let mut sink = |found: &Judged| {
-                        judged.push(found.clone());
+                    let mut diagnosis = Vec::new();
+                    let mut sink = |found: &Diagnosis| {
+                        diagnosis.push(found.clone());
                         Ok(())
                     };
                     for (number, at) in (1..).zip(&order) {
@@ -353,7 +353,7 @@ mod robust {
                             .unwrap();
                     }
                     let beyond = analysis.finish(&CaptureSummary::default(), &mut sink);
-                    (judged, format!("{:?}", beyond.unwrap()))
+                    (diagnosis, format!("{:?}", beyond.unwrap()))
                 });
                 let [brief, followed] = concluded;
                 assert!(

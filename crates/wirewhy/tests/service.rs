@@ -44,9 +44,9 @@ mod tests {
         let Some(output) = analyze(&["verify", "--man=no"]) else {
             return;
         };
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        let about_ours: Vec<&str> = said
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{printed}");
+        let about_ours: Vec<&str> = printed
             .lines()
             .filter(|line| line.contains("wirewhy.service"))
             .collect();
@@ -60,8 +60,8 @@ mod tests {
         else {
             return;
         };
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{said}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{printed}");
     }
 
     /// What stands behind each `WIREWHY_OPTIONS=`, those in comments included.
@@ -102,10 +102,10 @@ mod tests {
             last = option;
         }
         let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
+        let printed = String::from_utf8_lossy(&output.stderr);
         assert!(
-            said.contains("no-such-name: no such interface"),
-            "{options:?}: {said}"
+            printed.contains("no-such-name: no such interface"),
+            "{options:?}: {printed}"
         );
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use pcap::{Active, Capture, Linktype, Precision};
 use wirewhy_packet::{LinkType, Timestamp};
 
-use crate::live::interface::{ANY, Standing, names, standing, words};
+use crate::live::interface::{ANY, InterfaceState, interface_state, names, words};
 use crate::live::{BLOCK_TIMEOUT, LiveErrorKind, Options, missing_right, rights};
 use crate::{FilterError, InterfaceStatistics};
 
@@ -54,8 +54,8 @@ impl Handle {
         }
         Ok(Handle {
             capture,
-            index: match standing(name) {
-                Some(Standing::Up(index) | Standing::Down(index)) => index,
+            index: match interface_state(name) {
+                Some(InterfaceState::Up(index) | InterfaceState::Down(index)) => index,
                 _ => 0,
             },
             link_type,
@@ -135,10 +135,10 @@ fn refused_filter(filter: &str, link_type: LinkType, error: &pcap::Error) -> Liv
 
 /// Why libpcap did not open an interface. The binding hides libpcap's code, so the facts are asked for.
 fn refusal(name: &str, error: &pcap::Error) -> LiveErrorKind {
-    match (standing(name), missing_right()) {
-        (Some(Standing::Absent), _) => LiveErrorKind::NoSuchInterface { known: names() },
+    match (interface_state(name), missing_right()) {
+        (Some(InterfaceState::Absent), _) => LiveErrorKind::NoSuchInterface { known: names() },
         (_, Some(right)) => LiveErrorKind::NoPermission(right),
-        (Some(Standing::Down(_)), None) => LiveErrorKind::Down,
+        (Some(InterfaceState::Down(_)), None) => LiveErrorKind::Down,
         _ => LiveErrorKind::Other(words(error)),
     }
 }

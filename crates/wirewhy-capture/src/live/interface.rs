@@ -119,26 +119,26 @@ pub(super) fn words(error: &pcap::Error) -> String {
 
 /// What the system says of an interface, and the number it has for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Standing {
+pub(super) enum InterfaceState {
     Absent,
     Down(u32),
     Up(u32),
 }
 
 /// Asks the system for an interface's standing; `None` where it does not know such names, as of `any`.
-pub(super) fn standing(name: &str) -> Option<Standing> {
+pub(super) fn interface_state(name: &str) -> Option<InterfaceState> {
     if name == ANY || name.contains(':') || name.starts_with("nf") {
         return None;
     }
     let Ok(index) = if_nametoindex(name) else {
-        return Some(Standing::Absent);
+        return Some(InterfaceState::Absent);
     };
     let mut entries = nix::ifaddrs::getifaddrs().ok()?;
     let entry = entries.find(|entry| entry.interface_name == name)?;
     Some(if entry.flags.contains(InterfaceFlags::IFF_UP) {
-        Standing::Up(index)
+        InterfaceState::Up(index)
     } else {
-        Standing::Down(index)
+        InterfaceState::Down(index)
     })
 }
 
@@ -164,13 +164,16 @@ mod tests {
         let listed = devices().unwrap();
         let loopback = listed.iter().find(|device| device.loopback).unwrap();
         assert!(!loopback.wireless);
-        let up = matches!(standing(&loopback.name), Some(Standing::Up(_)));
+        let up = matches!(interface_state(&loopback.name), Some(InterfaceState::Up(_)));
         assert_eq!(up, loopback.up);
     }
 
     #[test]
     fn an_interface_that_is_not_there_is_absent() {
-        assert_eq!(standing("no-such-name0"), Some(Standing::Absent));
-        assert_eq!(standing(ANY), None);
+        assert_eq!(
+            interface_state("no-such-name0"),
+            Some(InterfaceState::Absent)
+        );
+        assert_eq!(interface_state(ANY), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Frames from network interfaces, as they pass.
 //!
 //! [`Source::open`] opens one interface or several through libpcap and merges their frames into one stream in the order
-//! of their times. [`Source::next`] waits as long as it is told and gives the next frame, or says that none came, or that
+//! of their times. [`Source::next`] waits as long as its argument says and gives the next frame, or says that none came, or that
 //! an interface went or came back.
 //!
 //! Guaranteed: a frame is lent within [`MOST_DELAY`] of its passing, unless the caller itself is late; an interface that
@@ -10,7 +10,7 @@
 mod error;
 mod handle;
 mod interface;
-mod lane;
+mod interface_queue;
 mod privileges;
 mod rights;
 mod source;

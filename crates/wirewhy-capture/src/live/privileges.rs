@@ -43,7 +43,7 @@ pub struct Lowered {
     pub can_reopen: bool,
 }
 
-/// Why rights could not be laid down.
+/// Why privileges could not be dropped.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum PrivilegeError {
@@ -122,7 +122,7 @@ mod linux {
     use nix::unistd::{Uid, User, getresuid, initgroups, setresgid, setresuid, setuid};
 
     use super::{Keep, Lowered, PrivilegeError};
-    use crate::live::rights::LAID_DOWN;
+    use crate::live::rights::PRIVILEGES_DROPPED;
 
     /// Becomes another user, for good, without more rights than are to be kept. Without a user only the rights go.
     ///
@@ -149,7 +149,7 @@ mod linux {
         }
         step("leaving rights", caps::set(None, CapSet::Effective, &awake))?;
         step("leaving rights", caps::set(None, CapSet::Permitted, &kept))?;
-        LAID_DOWN.store(!can_reopen, Ordering::Relaxed);
+        PRIVILEGES_DROPPED.store(!can_reopen, Ordering::Relaxed);
         step("no_new_privs", prctl::set_no_new_privs())?;
         if !is_lowered(user.as_ref(), &kept, &awake) {
             return Err(PrivilegeError::Kept);
@@ -193,7 +193,7 @@ mod linux {
         rights.into_iter().filter(has).collect()
     }
 
-    /// Lays down what could be passed on to other programs.
+    /// Drops what could be passed on to other programs.
     fn lay_down_sets() -> Result<(), PrivilegeError> {
         step("leaving ambient rights", caps::clear(None, CapSet::Ambient))?;
         if has(Capability::CAP_SETPCAP) {

@@ -20,8 +20,8 @@ pub enum Remedy {
     /// A command line.
     Command(String),
     /// Another start of the container or service: nothing inside it can have the right.
-    Surroundings,
-    /// Another start: it was laid down on purpose.
+    Container,
+    /// Another start: it was dropped on purpose.
     Restart,
     /// A start without the `no_new_privs` flag, or by a service manager that gives the right itself.
     NewPrivileges,
@@ -33,7 +33,7 @@ impl fmt::Display for MissingRight {
         write!(f, "capturing needs {right}, which this program lacks; ")?;
         match &self.remedy {
             Remedy::Command(command) => write!(f, "`{command}` grants it"),
-            Remedy::Surroundings => write!(
+            Remedy::Container => write!(
                 f,
                 "nor can it be granted inside this container or service: start that with --cap-add NET_RAW (Docker, \
                  Podman), securityContext.capabilities.add [NET_RAW] (Kubernetes) or CapabilityBoundingSet=CAP_NET_RAW \
@@ -51,7 +51,7 @@ impl fmt::Display for MissingRight {
 
 /// Whether this program gave up the right itself, so that no advice how to get it is in place.
 #[cfg(target_os = "linux")]
-pub(super) static LAID_DOWN: AtomicBool = AtomicBool::new(false);
+pub(super) static PRIVILEGES_DROPPED: AtomicBool = AtomicBool::new(false);
 
 /// The right this program lacks to capture; `None` where it has all it needs.
 #[must_use]
@@ -63,10 +63,10 @@ pub fn missing_right() -> Option<MissingRight> {
     if has(CapSet::Effective) || has(CapSet::Permitted) {
         return None;
     }
-    let remedy = if LAID_DOWN.load(Ordering::Relaxed) {
+    let remedy = if PRIVILEGES_DROPPED.load(Ordering::Relaxed) {
         Remedy::Restart
     } else if !has(CapSet::Bounding) {
-        Remedy::Surroundings
+        Remedy::Container
     } else if nix::sys::prctl::get_no_new_privs().unwrap_or(false) {
         Remedy::NewPrivileges
     } else {
@@ -144,7 +144,7 @@ mod tests {
     fn every_remedy_names_the_right_and_what_to_type() {
         for (remedy, expected) in [
             (Remedy::Command("sudo x".to_owned()), "`sudo x`"),
-            (Remedy::Surroundings, "--cap-add NET_RAW"),
+            (Remedy::Container, "--cap-add NET_RAW"),
             (Remedy::Restart, "dropped"),
             (Remedy::NewPrivileges, "AmbientCapabilities=CAP_NET_RAW"),
         ] {

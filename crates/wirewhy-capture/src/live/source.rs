@@ -10,7 +10,7 @@ use wirewhy_packet::{Frame, Timestamp};
 
 use crate::clock;
 use crate::live::interface::ANY;
-use crate::live::lane::{CHECK_EVERY, Lane, Record};
+use crate::live::interface_queue::{CHECK_EVERY, InterfaceQueue, QueuedFrame};
 use crate::live::{LiveError, LiveErrorKind, Options};
 use crate::{Interface, InterfaceStatistics};
 
@@ -20,7 +20,7 @@ const LENT_BETWEEN_FILLS: u32 = 256;
 /// Open interfaces, and the frames that pass them.
 pub struct Source {
     options: Options,
-    lanes: Vec<Lane>,
+    queues: Vec<InterfaceQueue>,
     /// What frames are numbered with; an interface that returns with another link type has one more.
     interfaces: Vec<Interface>,
     traffic: Traffic,
@@ -79,7 +79,7 @@ pub enum Transition {
 }
 
 impl Traffic {
-    fn count(&mut self, record: &Record) {
+    fn count(&mut self, record: &QueuedFrame) {
         self.packets = self.packets.saturating_add(1);
         self.bytes = self.bytes.saturating_add(record.captured_len());
         self.wire_bytes = self
@@ -116,22 +116,22 @@ impl Source {
         if names.len() > 1 && names.iter().any(|name| *name == ANY) {
             return refuse(ANY, LiveErrorKind::AnyBesideOthers);
         }
-        let lanes: Vec<Lane> = names
+        let queues: Vec<InterfaceQueue> = names
             .into_iter()
-            .map(|name| Lane::open(name, &options))
+            .map(|name| InterfaceQueue::open(name, &options))
             .collect::<Result<_, _>>()?;
         let mut source = Source {
             options,
-            lanes: Vec::with_capacity(lanes.len()),
+            queues: Vec::with_capacity(queues.len()),
             interfaces: Vec::new(),
             traffic: Traffic::default(),
             changes: VecDeque::new(),
             lending: None,
             lent_since_fill: 0,
         };
-        for mut lane in lanes {
-            number(&mut source.interfaces, &mut lane, &source.options);
-            source.lanes.push(lane);
+        for mut queue in queues {
+            number(&mut source.interfaces, &mut queue, &source.options);
+            source.queues.push(queue);
         }
         Ok(source)
     }
@@ -140,15 +140,15 @@ impl Source {
     ///
     /// Frames of several interfaces come in the order of their times, as far as the kernel hands them over in time.
     pub fn next(&mut self, wait: Duration) -> Pulled<'_> {
-        if let Some(lane) = self
+        if let Some(queue) = self
             .lending
             .take()
-            .and_then(|index| self.lanes.get_mut(index))
+            .and_then(|index| self.queues.get_mut(index))
         {
-            lane.settle();
+            queue.settle();
         }
         match self.wait(wait) {
-            Found::Frame(lane, record) => self.lend(lane, record),
+            Found::Frame(queue, record) => self.lend(queue, record),
             Found::Change(change) => Pulled::Change(change),
             Found::Nothing => Pulled::Idle,
         }
@@ -178,13 +178,13 @@ impl Source {
                 *sum = Some(sum.unwrap_or(0).saturating_add(more));
             }
         };
-        for lane in &mut self.lanes {
-            let counted = lane.statistics();
+        for queue in &mut self.queues {
+            let counted = queue.statistics();
             add(&mut sums.received, counted.received);
             add(&mut sums.dropped_by_interface, counted.dropped_by_interface);
             add(&mut sums.dropped_by_system, counted.dropped_by_system);
             add(&mut sums.delivered, counted.delivered);
-            let name = Some(lane.name.as_str());
+            let name = Some(queue.name.as_str());
             let mut known = self.interfaces.iter_mut();
             if let Some(known) = known.find(|known| known.name.as_deref() == name) {
                 known.statistics = counted;
@@ -194,8 +194,8 @@ impl Source {
     }
 
     fn wait(&mut self, wait: Duration) -> Found {
-        if let [lane] = self.lanes.as_slice()
-            && let Some(record) = lane.head()
+        if let [queue] = self.queues.as_slice()
+            && let Some(record) = queue.head()
         {
             return Found::Frame(0, record);
         }
@@ -213,7 +213,7 @@ impl Source {
             if now >= deadline {
                 return Found::Nothing;
             }
-            let due = self.lanes.iter().filter_map(Lane::due).min();
+            let due = self.queues.iter().filter_map(InterfaceQueue::due).min();
             let until = due.map_or(deadline, |due| due.min(deadline));
             let until = until.min(now + CHECK_EVERY);
             if self.sleep(until.saturating_duration_since(now)) == Err(Errno::EINTR) {
@@ -228,18 +228,18 @@ impl Source {
         if let Some(change) = self.changes.pop_front() {
             return Some(Found::Change(change));
         }
-        if let [lane] = self.lanes.as_slice() {
-            return lane.head().map(|record| Found::Frame(0, record));
+        if let [queue] = self.queues.as_slice() {
+            return queue.head().map(|record| Found::Frame(0, record));
         }
         if self.lent_since_fill >= LENT_BETWEEN_FILLS {
             return None;
         }
-        let heads = self.lanes.iter().enumerate();
+        let heads = self.queues.iter().enumerate();
         let earliest = heads
-            .filter_map(|(index, lane)| Some((index, lane.head()?)))
+            .filter_map(|(index, queue)| Some((index, queue.head()?)))
             .min_by_key(|(_, record)| record.time)?;
-        if self.lanes.iter().any(Lane::is_silent)
-            && !self.lanes.iter().any(|lane| lane.is_overdue(now))
+        if self.queues.iter().any(InterfaceQueue::is_silent)
+            && !self.queues.iter().any(|queue| queue.is_overdue(now))
         {
             return None;
         }
@@ -250,24 +250,28 @@ impl Source {
     /// Takes what the kernel has, and looks after interfaces that are quiet or gone.
     fn fill(&mut self, now: Instant) {
         // One interface needs no frames in store: nothing comes before its next one.
-        let batches = if self.lanes.len() == 1 { 1 } else { usize::MAX };
-        for index in 0..self.lanes.len() {
-            let Some(lane) = self.lanes.get_mut(index) else {
+        let batches = if self.queues.len() == 1 {
+            1
+        } else {
+            usize::MAX
+        };
+        for index in 0..self.queues.len() {
+            let Some(queue) = self.queues.get_mut(index) else {
                 continue;
             };
-            let transition = match lane.fill(now, batches) {
+            let transition = match queue.fill(now, batches) {
                 Err(kind) => Some(Transition::Lost(kind)),
-                Ok(()) if lane.is_due(now) => lane.look_after(&self.options),
+                Ok(()) if queue.is_due(now) => queue.look_after(&self.options),
                 Ok(()) => None,
             };
             let Some(transition) = transition else {
                 continue;
             };
             if transition == Transition::Back {
-                number(&mut self.interfaces, lane, &self.options);
+                number(&mut self.interfaces, queue, &self.options);
             }
             self.changes.push_back(Change {
-                interface: lane.name.clone(),
+                interface: queue.name.clone(),
                 transition,
             });
         }
@@ -276,9 +280,9 @@ impl Source {
     /// Sleeps until an interface has something, or the time is over.
     fn sleep(&self, most: Duration) -> nix::Result<()> {
         let mut fds: Vec<PollFd<'_>> = self
-            .lanes
+            .queues
             .iter()
-            .filter_map(Lane::fd)
+            .filter_map(InterfaceQueue::fd)
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
             .collect();
         // Rounded up: a wait rounded down to nothing would spin.
@@ -287,14 +291,14 @@ impl Source {
         poll(&mut fds, timeout).map(drop)
     }
 
-    fn lend(&mut self, index: usize, record: Record) -> Pulled<'_> {
+    fn lend(&mut self, index: usize, record: QueuedFrame) -> Pulled<'_> {
         self.lending = Some(index);
         self.lent_since_fill = self.lent_since_fill.saturating_add(1);
         self.traffic.count(&record);
-        if let Some(lane) = self.lanes.get_mut(index) {
-            lane.advance();
+        if let Some(queue) = self.queues.get_mut(index) {
+            queue.advance();
         }
-        match self.lanes.get(index).and_then(|lane| lane.lend(record)) {
+        match self.queues.get(index).and_then(|queue| queue.lend(record)) {
             Some((interface, link_type, data)) => Pulled::Frame(Frame {
                 number: self.traffic.packets,
                 time: record.time,
@@ -320,27 +324,27 @@ impl fmt::Debug for Source {
 
 /// What waiting came to.
 enum Found {
-    Frame(usize, Record),
+    Frame(usize, QueuedFrame),
     Change(Change),
     Nothing,
 }
 
 /// Gives an open lane the number of its interface. One that returns with another link type becomes another.
-fn number(interfaces: &mut Vec<Interface>, lane: &mut Lane, options: &Options) {
-    let Some(link_type) = lane.link_type() else {
+fn number(interfaces: &mut Vec<Interface>, queue: &mut InterfaceQueue, options: &Options) {
+    let Some(link_type) = queue.link_type() else {
         return;
     };
     let known = |known: &Interface| {
-        known.name.as_deref() == Some(lane.name.as_str()) && known.link_type == link_type
+        known.name.as_deref() == Some(queue.name.as_str()) && known.link_type == link_type
     };
     let index = interfaces.iter().position(known).unwrap_or_else(|| {
         interfaces.push(Interface {
             link_type,
             snap_len: options.snap_len,
-            name: Some(lane.name.clone()),
+            name: Some(queue.name.clone()),
             statistics: InterfaceStatistics::default(),
         });
         interfaces.len().saturating_sub(1)
     });
-    lane.interface = u32::try_from(index).unwrap_or(u32::MAX);
+    queue.interface = u32::try_from(index).unwrap_or(u32::MAX);
 }

@@ -50,7 +50,7 @@ fn options(interfaces: &[&str]) -> Options {
 fn send(port: u16, payload: &[u8]) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to: SocketAddr = ([127, 0, 0, 1], port).into();
-    // Nobody listens there, and the answer to an earlier one may say so.
+    // There is no listener, and the answer to an earlier one may say so.
     let _ = socket.send_to(payload, to);
 }
 
@@ -105,8 +105,8 @@ fn send_through(network: u8, payload: &[u8]) {
 
 /// How long the calling thread ran.
 fn processor_time() -> Duration {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    let nanoseconds = told.split(' ').next().unwrap().parse().unwrap();
+    let stated = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    let nanoseconds = stated.split(' ').next().unwrap().parse().unwrap();
     Duration::from_nanos(nanoseconds)
 }
 

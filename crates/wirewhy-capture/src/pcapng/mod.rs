@@ -16,12 +16,12 @@ pub use self::writer::{Notes, Section, Writer};
 
 use self::clock::Clock;
 use self::options::Options;
-use self::packets::{Packet, SectionInterface, enhanced, obsolete, simple};
+use self::packets::{PacketBlock, SectionInterface, enhanced, obsolete, simple};
 use crate::info::{
     ByteOrder, CaptureInfo, Format, Interface, InterfaceStatistics, Secrets, Variant,
 };
 use crate::problem::{BlockType, OpenErrorKind, ProblemKind};
-use crate::record::{Failure, Ledger, Record, Step};
+use crate::step::{Failure, ReadStats, Step, WindowFrame};
 use crate::window::Window;
 
 /// Type, total length, and the total length again at the end.
@@ -126,17 +126,17 @@ impl PcapNg {
 
     /// Reads blocks up to the next frame.
     #[inline]
-    pub(crate) fn next(&mut self, window: &mut Window, ledger: &mut Ledger, number: u64) -> Step {
+    pub(crate) fn next(&mut self, window: &mut Window, stats: &mut ReadStats, number: u64) -> Step {
         loop {
             let block = match self.block_header(window, number) {
                 Ok(block) => block,
                 Err(step) => return step,
             };
             let step = match block.kind {
-                BlockType::ENHANCED_PACKET => self.packet(window, ledger, block, enhanced),
-                BlockType::SIMPLE_PACKET => self.packet(window, ledger, block, simple),
-                BlockType::PACKET => self.packet(window, ledger, block, obsolete),
-                _ => self.other(window, ledger, block),
+                BlockType::ENHANCED_PACKET => self.packet(window, stats, block, enhanced),
+                BlockType::SIMPLE_PACKET => self.packet(window, stats, block, simple),
+                BlockType::PACKET => self.packet(window, stats, block, obsolete),
+                _ => self.other(window, stats, block),
             };
             match step {
                 Ok(Some(record)) => return Step::Frame(record),
@@ -206,20 +206,20 @@ impl PcapNg {
     fn packet(
         &mut self,
         window: &mut Window,
-        ledger: &mut Ledger,
+        stats: &mut ReadStats,
         block: Block,
-        read: impl Fn(&[u8], &PcapNg, &mut Ledger) -> Result<Packet, &'static str>,
-    ) -> Result<Option<Record>, Failure> {
-        let bytes = self.whole(window, ledger, block)?;
-        let packet = match read(bytes, self, ledger) {
+        read: impl Fn(&[u8], &PcapNg, &mut ReadStats) -> Result<PacketBlock, &'static str>,
+    ) -> Result<Option<WindowFrame>, Failure> {
+        let bytes = self.whole(window, stats, block)?;
+        let packet = match read(bytes, self, stats) {
             Ok(packet) => packet,
             Err(reason) => {
-                block.note_corrupt(ledger, reason);
+                block.note_corrupt(stats, reason);
                 consume(window, block.len);
                 return Ok(None);
             }
         };
-        let record = Record {
+        let record = WindowFrame {
             place: window.place(packet.start, packet.len),
             time: packet.ticks.map(|ticks| packet.interface.clock.time(ticks)),
             link_type: packet.interface.link_type,
@@ -238,26 +238,26 @@ impl PcapNg {
     fn other(
         &mut self,
         window: &mut Window,
-        ledger: &mut Ledger,
+        stats: &mut ReadStats,
         block: Block,
-    ) -> Result<Option<Record>, Failure> {
+    ) -> Result<Option<WindowFrame>, Failure> {
         let read = match block.kind {
-            BlockType::SECTION => return self.section(window, ledger, block).map(|()| None),
+            BlockType::SECTION => return self.section(window, stats, block).map(|()| None),
             BlockType::INTERFACE => Self::declare_interface,
             BlockType::STATISTICS => Self::statistics,
             BlockType::NAMES => Self::names,
             BlockType::SECRETS => Self::secrets,
-            _ => return self.pass(window, ledger, block).map(|()| None),
+            _ => return self.pass(window, stats, block).map(|()| None),
         };
         if block.len > MAX_BLOCK_LEN {
-            block.note_corrupt(ledger, "too long to be read");
-            return self.pass(window, ledger, block).map(|()| None);
+            block.note_corrupt(stats, "too long to be read");
+            return self.pass(window, stats, block).map(|()| None);
         }
-        let bytes = self.whole(window, ledger, block)?;
+        let bytes = self.whole(window, stats, block)?;
         let body = bytes
             .get(8..bytes.len().saturating_sub(TRAILER_LEN))
             .unwrap_or_default();
-        read(self, body, ledger, block);
+        read(self, body, stats, block);
         consume(window, block.len);
         Ok(None)
     }
@@ -266,7 +266,7 @@ impl PcapNg {
     fn section(
         &mut self,
         window: &mut Window,
-        ledger: &mut Ledger,
+        stats: &mut ReadStats,
         block: Block,
     ) -> Result<(), Failure> {
         let offset = block.offset;
@@ -287,18 +287,18 @@ impl PcapNg {
             };
             return Err(Failure { kind, offset });
         }
-        self.pass(window, ledger, block)?;
+        self.pass(window, stats, block)?;
         self.earlier_interfaces = self.earlier_interfaces.saturating_add(self.declared);
         self.declared = 0;
         self.interfaces.clear();
-        ledger.info.sections = ledger.info.sections.saturating_add(1);
+        stats.info.sections = stats.info.sections.saturating_add(1);
         Ok(())
     }
 
-    fn declare_interface(&mut self, body: &[u8], ledger: &mut Ledger, block: Block) {
+    fn declare_interface(&mut self, body: &[u8], stats: &mut ReadStats, block: Block) {
         let parsed = blocks::interface(body, self.order);
         if parsed.is_none() {
-            block.note_corrupt(ledger, "shorter than its fixed fields");
+            block.note_corrupt(stats, "shorter than its fixed fields");
         }
         // A damaged description still takes a number, else the packets would go to the wrong interfaces.
         let parsed = parsed.unwrap_or(blocks::InterfaceBlock {
@@ -310,7 +310,7 @@ impl PcapNg {
         let number = self.earlier_interfaces.saturating_add(self.declared);
         self.declared = self.declared.saturating_add(1);
         if self.interfaces.len() >= CaptureInfo::MAX_INTERFACES {
-            block.note_limit(ledger, "interfaces", CaptureInfo::MAX_INTERFACES);
+            block.note_limit(stats, "interfaces", CaptureInfo::MAX_INTERFACES);
             return;
         }
         self.interfaces.push(SectionInterface {
@@ -318,12 +318,12 @@ impl PcapNg {
             snap_len: parsed.snap_len,
             clock: parsed.clock,
         });
-        ledger.check_link_type(parsed.link_type, number, block.offset);
-        if ledger.info.link_types.len() < MAX_LINK_TYPES {
-            ledger.info.declare_link_type(parsed.link_type);
+        stats.check_link_type(parsed.link_type, number, block.offset);
+        if stats.info.link_types.len() < MAX_LINK_TYPES {
+            stats.info.declare_link_type(parsed.link_type);
         }
-        if ledger.info.interfaces.len() < CaptureInfo::MAX_INTERFACES {
-            ledger.info.interfaces.push(Interface {
+        if stats.info.interfaces.len() < CaptureInfo::MAX_INTERFACES {
+            stats.info.interfaces.push(Interface {
                 link_type: parsed.link_type,
                 snap_len: parsed.snap_len,
                 name: parsed.name,
@@ -332,24 +332,24 @@ impl PcapNg {
         }
     }
 
-    fn statistics(&mut self, body: &[u8], ledger: &mut Ledger, block: Block) {
+    fn statistics(&mut self, body: &[u8], stats: &mut ReadStats, block: Block) {
         let Some((id, statistics)) = blocks::statistics(body, self.order) else {
-            block.note_corrupt(ledger, "shorter than its fixed fields");
+            block.note_corrupt(stats, "shorter than its fixed fields");
             return;
         };
         if id >= self.declared {
-            block.note_corrupt(ledger, "its interface was not declared");
+            block.note_corrupt(stats, "its interface was not declared");
             return;
         }
         let number = usize::try_from(self.earlier_interfaces.saturating_add(id)).ok();
-        if let Some(at) = number.and_then(|number| ledger.info.interfaces.get_mut(number)) {
+        if let Some(at) = number.and_then(|number| stats.info.interfaces.get_mut(number)) {
             at.statistics = statistics;
         }
     }
 
-    fn names(&mut self, body: &[u8], ledger: &mut Ledger, block: Block) {
+    fn names(&mut self, body: &[u8], stats: &mut ReadStats, block: Block) {
         let mut full = false;
-        let names = &mut ledger.info.names;
+        let names = &mut stats.info.names;
         blocks::names(body, self.order, |record| {
             full = names.len() >= CaptureInfo::MAX_NAMES;
             if !full {
@@ -358,28 +358,28 @@ impl PcapNg {
             !full
         });
         if full {
-            block.note_limit(ledger, "names", CaptureInfo::MAX_NAMES);
+            block.note_limit(stats, "names", CaptureInfo::MAX_NAMES);
         }
     }
 
-    fn secrets(&mut self, body: &[u8], ledger: &mut Ledger, block: Block) {
+    fn secrets(&mut self, body: &[u8], stats: &mut ReadStats, block: Block) {
         let Some((kind, data)) = blocks::secrets(body, self.order) else {
-            block.note_corrupt(ledger, "longer inside than outside");
+            block.note_corrupt(stats, "longer inside than outside");
             return;
         };
         // Each block costs its own record, so that a flood of empty ones is bounded as well.
         let record_len = size_of::<Secrets>();
-        let used = ledger.info.secrets.iter().fold(0_usize, |sum, secrets| {
+        let used = stats.info.secrets.iter().fold(0_usize, |sum, secrets| {
             sum.saturating_add(secrets.data.len())
                 .saturating_add(record_len)
         });
         let needed = data.len().saturating_add(record_len);
         if used.saturating_add(needed) > CaptureInfo::MAX_SECRETS_BYTES {
-            block.note_limit(ledger, "bytes of secrets", CaptureInfo::MAX_SECRETS_BYTES);
+            block.note_limit(stats, "bytes of secrets", CaptureInfo::MAX_SECRETS_BYTES);
             return;
         }
         let data = data.to_vec();
-        ledger.info.secrets.push(Secrets { kind, data });
+        stats.info.secrets.push(Secrets { kind, data });
     }
 
     /// Has the whole block available, and compares the lengths at its two ends.
@@ -387,7 +387,7 @@ impl PcapNg {
     fn whole<'w>(
         &self,
         window: &'w mut Window,
-        ledger: &mut Ledger,
+        stats: &mut ReadStats,
         block: Block,
     ) -> Result<&'w [u8], Failure> {
         let len = block.len as usize;
@@ -404,7 +404,7 @@ impl PcapNg {
         let trailer = window.available().get(len - TRAILER_LEN..len);
         let trailer = trailer.and_then(|trailer| trailer.first_chunk().copied());
         if trailer.map(|trailer| self.order.u32(trailer)) != Some(block.claimed) {
-            self.trailer_differs(window, ledger, block)?;
+            self.trailer_differs(window, stats, block)?;
         }
         Ok(window.available().get(..len).unwrap_or_default())
     }
@@ -414,7 +414,7 @@ impl PcapNg {
     fn trailer_differs(
         &self,
         window: &mut Window,
-        ledger: &mut Ledger,
+        stats: &mut ReadStats,
         block: Block,
     ) -> Result<(), Failure> {
         let len = block.len as usize;
@@ -429,16 +429,21 @@ impl PcapNg {
                 && next_len.is_multiple_of(4)
         });
         if plausible || following.is_empty() {
-            block.note_corrupt(ledger, LENGTHS_DIFFER);
+            block.note_corrupt(stats, LENGTHS_DIFFER);
             return Ok(());
         }
         Err(block.lengths_differ())
     }
 
     /// Passes over a block of any length.
-    fn pass(&self, window: &mut Window, ledger: &mut Ledger, block: Block) -> Result<(), Failure> {
+    fn pass(
+        &self,
+        window: &mut Window,
+        stats: &mut ReadStats,
+        block: Block,
+    ) -> Result<(), Failure> {
         if block.len <= MAX_BLOCK_LEN {
-            self.whole(window, ledger, block)?;
+            self.whole(window, stats, block)?;
             consume(window, block.len);
             return Ok(());
         }
@@ -469,17 +474,17 @@ impl Block {
     }
 
     #[cold]
-    fn note_corrupt(self, ledger: &mut Ledger, reason: &'static str) {
+    fn note_corrupt(self, stats: &mut ReadStats, reason: &'static str) {
         let block = self.kind;
         let kind = ProblemKind::CorruptBlock { block, reason };
-        ledger.note(kind, self.offset, self.frames_before);
+        stats.note(kind, self.offset, self.frames_before);
     }
 
     #[cold]
-    fn note_limit(self, ledger: &mut Ledger, what: &'static str, limit: usize) {
+    fn note_limit(self, stats: &mut ReadStats, what: &'static str, limit: usize) {
         let limit = limit as u64;
         let kind = ProblemKind::TooMany { what, limit };
-        ledger.note(kind, self.offset, self.frames_before);
+        stats.note(kind, self.offset, self.frames_before);
     }
 }
 

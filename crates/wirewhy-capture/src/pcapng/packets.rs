@@ -4,7 +4,7 @@ use wirewhy_packet::LinkType;
 
 use super::clock::Clock;
 use super::{PcapNg, TRAILER_LEN, blocks};
-use crate::record::Ledger;
+use crate::step::ReadStats;
 
 /// Type and total length.
 const BLOCK_HEADER_LEN: usize = 8;
@@ -12,7 +12,7 @@ const ENHANCED_HEADER_LEN: usize = 28;
 const SIMPLE_HEADER_LEN: usize = 12;
 
 /// A packet block, read.
-pub(super) struct Packet {
+pub(super) struct PacketBlock {
     /// Where in the block its bytes begin.
     pub(super) start: usize,
     pub(super) len: usize,
@@ -35,8 +35,8 @@ pub(super) struct SectionInterface {
 pub(super) fn enhanced(
     block: &[u8],
     section: &PcapNg,
-    ledger: &mut Ledger,
-) -> Result<Packet, &'static str> {
+    stats: &mut ReadStats,
+) -> Result<PacketBlock, &'static str> {
     let (&[interface, high, low, captured, original], rest) = fields(block)?;
     let order = section.order;
     let captured = order.u32(captured);
@@ -44,10 +44,10 @@ pub(super) fn enhanced(
     if !after.is_empty()
         && let Some(count) = blocks::drop_count(after, order)
     {
-        ledger.info.add_dropped(count);
+        stats.info.add_dropped(count);
     }
     let interface_id = order.u32(interface);
-    Ok(Packet {
+    Ok(PacketBlock {
         start: ENHANCED_HEADER_LEN,
         len,
         ticks: Some(ticks(order.u32(high), order.u32(low))),
@@ -61,8 +61,8 @@ pub(super) fn enhanced(
 pub(super) fn obsolete(
     block: &[u8],
     section: &PcapNg,
-    ledger: &mut Ledger,
-) -> Result<Packet, &'static str> {
+    stats: &mut ReadStats,
+) -> Result<PacketBlock, &'static str> {
     let (&[interface, high, low, captured, original], rest) = fields(block)?;
     let order = section.order;
     let captured = order.u32(captured);
@@ -73,9 +73,9 @@ pub(super) fn obsolete(
     // All ones means that the writer did not know.
     match order.u16([d0, d1]) {
         u16::MAX => {}
-        count => ledger.info.add_dropped(u64::from(count)),
+        count => stats.info.add_dropped(u64::from(count)),
     }
-    Ok(Packet {
+    Ok(PacketBlock {
         start: ENHANCED_HEADER_LEN,
         len,
         ticks: Some(ticks(order.u32(high), order.u32(low))),
@@ -89,8 +89,8 @@ pub(super) fn obsolete(
 pub(super) fn simple(
     block: &[u8],
     section: &PcapNg,
-    _: &mut Ledger,
-) -> Result<Packet, &'static str> {
+    _: &mut ReadStats,
+) -> Result<PacketBlock, &'static str> {
     let (&[original], rest) = fields(block)?;
     let original_len = section.order.u32(original);
     let interface = section.interface(0)?;
@@ -99,7 +99,7 @@ pub(super) fn simple(
         snap_len => original_len.min(snap_len),
     };
     let (len, _) = split_body(rest, captured)?;
-    Ok(Packet {
+    Ok(PacketBlock {
         start: SIMPLE_HEADER_LEN,
         len,
         ticks: None,

@@ -122,11 +122,12 @@ fn drops_are_counted_where_the_file_tells() {
         let (_, reader) = read_all(&plain);
         assert_eq!(reader.info().dropped_packets(), Some(7));
 
-        let mut told = plain.body();
-        told.u32(0)
+        let mut stated = plain.body();
+        stated
+            .u32(0)
             .u64(0)
             .options(&[(4, &five), (5, &two), (7, &five)]);
-        plain.block(5, &told);
+        plain.block(5, &stated);
         let (_, reader) = read_all(&plain);
         let statistics = reader.info().interfaces[0].statistics;
         assert_eq!(statistics.received, Some(5));

@@ -68,7 +68,7 @@ pub(crate) enum Fault {
     Validity,
     /// For another name.
     Name,
-    /// Trusted by nobody, as far as the store says.
+    /// Not trusted, as far as the store says.
     Trust,
     /// Its own issuer.
     SelfSigned,
@@ -153,7 +153,7 @@ impl<'a> Presented<'a> {
         upgrade.is_some_and(|upgrade| upgrade.protocol == UpgradeProtocol::Tds)
     }
 
-    /// How sure a missing trust is where nobody said whom the client trusts: an alert that can be read says more than an end
+    /// How sure a missing trust is where it was not configured which authorities the client trusts: an alert that can be read says more than an end
     /// without a word.
     pub(crate) fn doubted(&self, confidence: Confidence) -> Confidence {
         confidence.min(match self.reaction {
@@ -203,7 +203,7 @@ impl<'a> Presented<'a> {
 
     /// Whether a missing trust is worth a finding: without roots from the user a private authority that the client went on
     /// with is taken to be known to it.
-    pub(crate) fn judges_trust(&self, severity: Severity) -> bool {
+    pub(crate) fn checks_trust(&self, severity: Severity) -> bool {
         let left = matches!(self.reaction, Reaction::Unused { .. });
         self.roots_given || severity == Severity::Error || left && !self.may_have_been_public()
     }

@@ -14,7 +14,7 @@ pub(crate) struct Revocation {
     pub(crate) reason: Option<&'static str>,
 }
 
-/// The revocation of the leaf, if the response tells of one. The response's signature is not verified: who forges one can
+/// The revocation of the leaf, if the response contains one. The response's signature is not verified: who forges one can
 /// refuse the connection as well.
 pub(crate) fn revocation(response: &[u8], leaf: &CertificateFacts) -> Option<Revocation> {
     let response = OcspResponse::from_der(response).ok()?;

@@ -57,7 +57,7 @@ impl TrustStore {
         MOZILLA.clone()
     }
 
-    /// The certificates of a PEM file (RFC 7468). Other sections are passed over; what cannot be used is told beside the
+    /// The certificates of a PEM file (RFC 7468). Other sections are passed over; what cannot be used is reported beside the
     /// store, which may be empty.
     #[must_use]
     pub fn from_pem(text: &[u8]) -> (TrustStore, Vec<UnusableRoot>) {

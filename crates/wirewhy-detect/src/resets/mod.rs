@@ -17,7 +17,7 @@ pub(crate) enum Reason {
     Opening,
     /// The receiver had to ignore it.
     OutOfWindow,
-    /// Somebody else sent it.
+    /// A third party sent it.
     Injected,
     /// The sender's own packets had gone unanswered.
     GaveUp,
@@ -39,7 +39,7 @@ pub(crate) enum Reason {
 
 /// A reset with its reason.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Judged<'a> {
+pub(crate) struct ExplainedReset<'a> {
     pub(crate) event: &'a Event,
     pub(crate) reset: &'a Reset,
     pub(crate) reason: Reason,
@@ -61,30 +61,33 @@ const LONGEST_ANSWER: Interval = Interval::from_secs(1);
 const SENT_AGAIN: Interval = Interval::from_secs(1);
 
 /// Every reset of a connection with its reason, in order.
-pub(crate) fn judged<'a>(connection: &'a Connection, limits: &Limits) -> Vec<Judged<'a>> {
-    let mut judged: Vec<Judged<'a>> = Vec::new();
+pub(crate) fn explained<'a>(
+    connection: &'a Connection,
+    limits: &Limits,
+) -> Vec<ExplainedReset<'a>> {
+    let mut explained: Vec<ExplainedReset<'a>> = Vec::new();
     for event in connection.events.iter() {
         let EventKind::Reset(reset) = &event.kind else {
             continue;
         };
-        let earlier = judged.iter().rfind(|earlier| {
+        let earlier = explained.iter().rfind(|earlier| {
             earlier.event.from == event.from && earlier.reason != Reason::OutOfWindow
         });
         let reason = reason(connection, event, reset, earlier, limits);
-        judged.push(Judged {
+        explained.push(ExplainedReset {
             event,
             reset,
             reason,
         });
     }
-    judged
+    explained
 }
 
-/// The resets of a connection, judged once for all detectors.
+/// The resets of a connection with their reasons, found once for all detectors.
 #[derive(Debug)]
 pub(crate) struct Resets<'a> {
     pub(crate) connection: &'a Connection,
-    judged: Vec<Judged<'a>>,
+    explained: Vec<ExplainedReset<'a>>,
 }
 
 impl<'a> Resets<'a> {
@@ -93,16 +96,19 @@ impl<'a> Resets<'a> {
         let any = connection.client.tcp.counts.resets + connection.server.tcp.counts.resets > 0;
         any.then(|| Resets {
             connection,
-            judged: judged(connection, limits),
+            explained: explained(connection, limits),
         })
     }
 
     /// The resets of one reason, if there are any: the first, and all of them.
-    pub(crate) fn because_of(&self, reason: Reason) -> Option<(Judged<'a>, Vec<Judged<'a>>)> {
+    pub(crate) fn because_of(
+        &self,
+        reason: Reason,
+    ) -> Option<(ExplainedReset<'a>, Vec<ExplainedReset<'a>>)> {
         let all: Vec<_> = self
-            .judged
+            .explained
             .iter()
-            .filter(|judged| judged.reason == reason)
+            .filter(|explained| explained.reason == reason)
             .copied()
             .collect();
         Some((*all.first()?, all))
@@ -113,7 +119,7 @@ fn reason(
     connection: &Connection,
     event: &Event,
     reset: &Reset,
-    earlier: Option<&Judged<'_>>,
+    earlier: Option<&ExplainedReset<'_>>,
     limits: &Limits,
 ) -> Reason {
     if let Some(reason) = while_opening(connection, event, reset) {
@@ -248,7 +254,7 @@ fn is_unprompted(reset: &Reset) -> bool {
 
 /// The receiver had to ignore it: outside the window, or inside and plainly without effect.
 fn is_ignored(connection: &Connection, event: &Event, reset: &Reset) -> bool {
-    let goes_on = [&connection.client, &connection.server]
+    let continues = [&connection.client, &connection.server]
         .into_iter()
         .all(|side| {
             side.last_payload
@@ -257,7 +263,7 @@ fn is_ignored(connection: &Connection, event: &Event, reset: &Reset) -> bool {
         });
     match reset.position {
         Position::Outside => !answers_late_packet(reset),
-        Position::InWindow => goes_on,
+        Position::InWindow => continues,
         _ => false,
     }
 }
@@ -305,7 +311,7 @@ fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reaso
     };
     let late = before
         .peer_payload
-        .filter(|said| unheard || (!both_closed && said.time >= own_fin.time));
+        .filter(|payload| unheard || (!both_closed && payload.time >= own_fin.time));
     let Some(late) = late else {
         return Reason::AfterClose;
     };
@@ -320,7 +326,7 @@ fn while_closing(connection: &Connection, event: &Event, reset: &Reset) -> Reaso
     // A side that says something and then closes ends the conversation; it does not tire of an idle one.
     let spoke = before
         .own_payload
-        .is_some_and(|said| own_fin.time.since(said.time) < rested);
+        .is_some_and(|payload| own_fin.time.since(payload.time) < rested);
     if crossed && !spoke && quiet.is_some_and(|quiet| quiet >= rested) {
         Reason::CloseRace
     } else {
@@ -353,10 +359,10 @@ fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
         return false;
     }
     // Behind STARTTLS, a proxy's answer or its prefix TLS is what is spoken inside.
-    speaker.speaks_tls() && heard > 1 && reset.before.peer_payload_len <= longest
+    speaker.uses_tls() && heard > 1 && reset.before.peer_payload_len <= longest
 }
 
-/// Both sides have said `close_notify`: what is still on the way is no more than that, and nobody waits for it.
+/// Both sides have said `close_notify`: what is still on the way is no more than that, and neither side waits for it.
 fn both_said_farewell(connection: &Connection, reset: &Reset) -> bool {
     let app = connection.app.as_deref();
     let Some(tls) = app.and_then(|app| app.tls.as_deref()) else {
@@ -419,7 +425,7 @@ pub(crate) fn loses_work(connection: &Connection, event: &Event, reset: &Reset) 
 }
 
 /// Closed with unread input: the kernel had acknowledged it, nothing was said since, and the reset comes at once; or an
-/// answer went out before the request was complete. Of a client that has its answer nobody can see whether it read it.
+/// answer went out before the request was complete. Of a client that has its answer an observer cannot see whether it read it.
 fn left_unread(connection: &Connection, event: &Event, reset: &Reset) -> bool {
     let before = &reset.before;
     let (Some(input), Some(ack)) = (before.peer_payload, reset.ack) else {

@@ -62,7 +62,7 @@ impl Origin {
             items
                 .into_iter()
                 .map(|item| {
-                    Value::Record(vec![
+                    Value::Object(vec![
                         ("what", item.what.into()),
                         ("seen", item.seen.as_str().into()),
                         ("expected", item.expected.as_str().into()),
@@ -157,7 +157,7 @@ fn carries_on(origin: &mut Origin, connection: &Connection, event: &Event) {
     );
 }
 
-/// Several resets with sequence numbers that run ahead of everything sent: hedging against a race nobody honest runs.
+/// Several resets with sequence numbers that run ahead of everything sent: a guess ahead of the window, which no stack needs.
 fn guesses(origin: &mut Origin, event: &Event, burst: &[(&Event, &Reset)]) {
     let Some((_, first)) = burst.first() else {
         return;
@@ -236,10 +236,10 @@ fn too_fast(
     .into_iter()
     .flatten()
     .min();
-    let (Some(shortest), Some(said)) = (shortest, reset.before.peer_payload) else {
+    let (Some(shortest), Some(payload)) = (shortest, reset.before.peer_payload) else {
         return;
     };
-    let age = event.time.since(said.time);
+    let age = event.time.since(payload.time);
     // A bare reset can only answer the latest segment if that is the only one on the way; behind an earlier reset of the same
     // side it answers what was on the way before.
     let outstanding = reset.unacknowledged_peer;

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{as_datagrams, codes, judge_all};
-use crate::{Judged, TrustStore, found_without_sign, judge_briefly};
+use crate::testing::{as_datagrams, codes, diagnose_all};
+use crate::{Diagnosis, TrustStore, diagnose_briefly, found_without_sign};
 
 const HELLO: &str = "16030100330100002f030307070707070707070707070707070707070707070707070707070707070707000002c02f01000004000a0000";
 const ANSWER: &str = "160303002a020000260303090909090909090909090909090909090909090909090909090909090909090900c02f00";
@@ -81,9 +81,9 @@ fn lines(port: u8, steps: &[Step]) -> String {
     format!("{lines}{:.3} end\n", time + 30.0)
 }
 
-fn without_sign(judged: &Judged) -> Vec<&'static str> {
-    let mut wrong = found_without_sign(&judged.connection, &Limits::default());
-    let datagrams = as_datagrams(judged.connection.clone());
+fn without_sign(diagnosis: &Diagnosis) -> Vec<&'static str> {
+    let mut wrong = found_without_sign(&diagnosis.connection, &Limits::default());
+    let datagrams = as_datagrams(diagnosis.connection.clone());
     wrong.extend(found_without_sign(&datagrams, &Limits::default()));
     wrong
 }
@@ -102,20 +102,20 @@ proptest! {
             all.extend([(0, true, 0, 7), (1, false, 1, 7), (0, true, 2, 7)]);
         }
         all.extend(steps);
-        for judged in judge_all(&lines(port, &all)) {
-            prop_assert_eq!(without_sign(&judged), Vec::<&str>::new());
+        for diagnosis in diagnose_all(&lines(port, &all)) {
+            prop_assert_eq!(without_sign(&diagnosis), Vec::<&str>::new());
             let limits = Limits::default();
-            let connection = judged.connection.clone();
-            let mut brief = judge_briefly(connection, &limits, &TrustStore::mozilla());
+            let connection = diagnosis.connection.clone();
+            let mut brief = diagnose_briefly(connection, &limits, &TrustStore::mozilla());
             brief.put_into_words(&limits);
-            prop_assert_eq!(brief, judged);
+            prop_assert_eq!(brief, diagnosis);
         }
     }
 }
 
 #[test]
 fn a_connection_that_went_well_asks_no_rule() {
-    let judged = judge_all(
+    let diagnosis = diagnose_all(
         "0.00 > S 0:0(0)
          0.02 < SA 0:0(0) ack 1
          0.03 > A 1:1(0) ack 1
@@ -125,7 +125,7 @@ fn a_connection_that_went_well_asks_no_rule() {
          0.09 < FA 41:41(0) ack 31
          0.10 > A 31:31(0) ack 42",
     );
-    let signs = Signs::of(&judged[0].connection, &Limits::default());
+    let signs = Signs::of(&diagnosis[0].connection, &Limits::default());
     assert_eq!(signs, Signs::default());
     assert_eq!(signs.rules().count(), 0);
 }
@@ -133,8 +133,8 @@ fn a_connection_that_went_well_asks_no_rule() {
 #[test]
 fn a_syn_without_an_answer_asks_two_rules() {
     let lines = "0.0 > S 0:0(0)\n 10 end";
-    let judged = judge_all(lines);
-    let rules = Signs::of(&judged[0].connection, &Limits::default()).rules();
+    let diagnosis = diagnose_all(lines);
+    let rules = Signs::of(&diagnosis[0].connection, &Limits::default()).rules();
     let asked: Vec<&str> = rules.map(|detector| detector.record.code).collect();
     assert_eq!(asked, ["tcp.paws-drop", "tcp.syn-unanswered"]);
     assert_eq!(codes(lines), ["tcp.syn-unanswered"]);

@@ -286,12 +286,12 @@ impl Groups {
             }
             let Some(open) = self.at(slot) else { continue };
             let lookup = &mut open.lookup;
-            let told = lookup.queries.iter().any(|query| {
+            let reported = lookup.queries.iter().any(|query| {
                 let answer = query.answer.as_ref();
                 let truncated = answer.is_some_and(|answer| answer.truncated);
                 truncated && query.stream.is_none() && query.resolver == resolver
             });
-            if told && lookup.attempts.len() < Lookup::ATTEMPTS {
+            if reported && lookup.attempts.len() < Lookup::ATTEMPTS {
                 lookup.attempts.push((stream, mark));
                 lookup.last = mark;
             }
@@ -354,8 +354,8 @@ impl Groups {
         if let Some((slot, generation)) = self.by_name.get(&key).copied()
             && let Some(open) = self.current(slot, generation)
         {
-            let goes_on = open.takes_more(folded, query);
-            return goes_on.then_some(slot);
+            let continues = open.takes_more(folded, query);
+            return continues.then_some(slot);
         }
         // Names for addresses are complete.
         if query.kind == PTR {

@@ -84,7 +84,7 @@ struct Seen<'a> {
     destination: Socket,
     stream: Option<u32>,
     ttl: u8,
-    /// The link address of the client.
+    /// The MAC address of the client.
     link: Option<MacAddr>,
     message: &'a DnsMessage,
 }

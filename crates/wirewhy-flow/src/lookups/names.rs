@@ -31,7 +31,7 @@ pub(super) struct Named {
 pub(super) enum Whom {
     /// A host by its address.
     Host(IpAddr),
-    /// A host by its link address: it may ask over one version of IP and connect over the other.
+    /// A host by its MAC address: it may ask over one version of IP and connect over the other.
     Link(MacAddr),
     /// The capturing host itself, which asks a resolver on its loopback interface.
     Own,

@@ -50,7 +50,7 @@ impl Outstanding {
         Some((entry.asked, entry.latest))
     }
 
-    /// The link address that a query came from.
+    /// The MAC address that a query came from.
     pub(super) fn link_of(&self, waiting: &Waiting) -> Option<MacAddr> {
         self.entries.get(waiting)?.link
     }

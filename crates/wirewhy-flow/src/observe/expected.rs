@@ -4,7 +4,7 @@
 use wirewhy_packet::{Checksum, TcpFlags};
 use wirewhy_protocol::CaptureContext;
 
-use super::{Live, Recorded, count};
+use super::{Recorded, Tracked, count};
 use crate::delivery::Sent;
 use crate::segment::Segment;
 use crate::{EndpointState, Roles, Side, TcpEndpoint};
@@ -12,16 +12,16 @@ use crate::{EndpointState, Roles, Side, TcpEndpoint};
 /// The flags that decide what a segment does; PSH, URG and those of congestion notification do not.
 const DECISIVE: u16 = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0;
 
-impl Live {
+impl Tracked {
     /// Whether both sides are open, and nothing has been lost, repeated, reordered, closed or reset, so that a segment that
-    /// is next in line changes nothing but what [`Live::observe_expected`] changes.
+    /// is next in line changes nothing but what [`Tracked::observe_expected`] changes.
     pub(crate) fn is_undisturbed(&self) -> bool {
-        self.notes.undisturbed
+        self.scratch.undisturbed
     }
 
-    /// See [`Live::is_undisturbed`], which this decides after every segment that is not the next in line.
+    /// See [`Tracked::is_undisturbed`], which this decides after every segment that is not the next in line.
     pub(super) fn disturbed_by_nothing(&self) -> bool {
-        let (connection, notes) = (&*self.connection, &*self.notes);
+        let (connection, scratch) = (&*self.connection, &*self.scratch);
         let handshake = &connection.tcp.handshake;
         let is_quiet = |tcp: &TcpEndpoint| {
             tcp.state == EndpointState::Established
@@ -38,9 +38,9 @@ impl Live {
             && handshake.syn_acks_after_ack == 0
             && (connection.roles.are_known() || connection.roles == Roles::Hello)
             && connection.collision.is_none()
-            && notes.rival.is_none()
-            && notes.strays == [None, None]
-            && notes.flights.iter().all(|flight| flight.is_undisturbed())
+            && scratch.other_syn_ack.is_none()
+            && scratch.strays == [None, None]
+            && scratch.flights.iter().all(|flight| flight.is_undisturbed())
             && connection
                 .zeek
                 .agrees([connection.client.tcp.next, connection.server.tcp.next])
@@ -50,7 +50,7 @@ impl Live {
     pub(super) fn is_expected(&self, from: Side, segment: &Segment) -> bool {
         let own = &self.connection.side(from).tcp;
         let peer = &self.connection.side(from.other()).tcp;
-        self.notes.undisturbed
+        self.scratch.undisturbed
             && segment.flags.0 & DECISIVE == TcpFlags::ACK.0
             && segment.window > 0
             && own.next == Some(segment.seq)
@@ -62,7 +62,7 @@ impl Live {
             && segment.options.sack.as_slice().is_empty()
     }
 
-    /// Takes in a segment that is next in line, as [`Live::observe_any`] would.
+    /// Takes in a segment that is next in line, as [`Tracked::observe_any`] would.
     pub(super) fn observe_expected(
         &mut self,
         from: Side,
@@ -85,7 +85,7 @@ impl Live {
         self.observe_window(from, segment);
         let recorded = self.conclude(from, segment, payload, context);
         Recorded {
-            is_expected: !self.notes.scale.is_due(),
+            is_expected: !self.scratch.scale.is_due(),
             ..recorded
         }
     }
@@ -157,7 +157,7 @@ mod tests {
         lines
     }
 
-    fn new_live(pair: [(std::net::IpAddr, u16); 2], mark: Mark) -> Live {
+    fn new_live(pair: [(std::net::IpAddr, u16); 2], mark: Mark) -> Tracked {
         let connection = Connection::new(
             wirewhy_protocol::Transport::Tcp,
             0,
@@ -165,7 +165,7 @@ mod tests {
             Roles::Syn,
             mark,
         );
-        Live::new(Box::new(connection), Box::default(), true)
+        Tracked::new(Box::new(connection), Box::default(), true)
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         let mut expected = 0;
         for seed in 1..=300 {
             let lines = conversation(seed);
-            let mut both: Option<[Live; 2]> = None;
+            let mut both: Option<[Tracked; 2]> = None;
             let mut contexts = [CaptureContext::default(), CaptureContext::default()];
             let mut decoder = Decoder::new();
             let mut client = None;
@@ -194,7 +194,7 @@ mod tests {
                 let [context, other] = &mut contexts;
                 let recorded = quick.observe(from, &segment, tcp.payload, context);
                 expected += u32::from(recorded.is_expected);
-                full.notes.undisturbed = false;
+                full.scratch.undisturbed = false;
                 let in_full = full.observe(from, &segment, tcp.payload, other);
                 assert_eq!(
                     Recorded {
@@ -204,9 +204,9 @@ mod tests {
                     in_full
                 );
                 assert_eq!(quick.connection, full.connection, "{lines}");
-                full.notes.undisturbed = quick.notes.undisturbed;
-                let notes = [&quick.notes, &full.notes].map(|notes| format!("{notes:?}"));
-                assert_eq!(notes[0], notes[1], "{lines}");
+                full.scratch.undisturbed = quick.scratch.undisturbed;
+                let scratch = [&quick.scratch, &full.scratch].map(|scratch| format!("{scratch:?}"));
+                assert_eq!(scratch[0], scratch[1], "{lines}");
                 assert_eq!(quick.weigh(), full.weigh());
             }
         }

@@ -1,12 +1,12 @@
 //! The segments of a connection that went well to its end, which are known to be in line when its facts are gathered.
 
-use super::{Live, count};
+use super::{Tracked, count};
 use crate::Side;
 use crate::delivery::Sent;
 use crate::segment::Segment;
 
-impl Live {
-    /// Takes in a segment behind the SYN as [`Live::observe`] would, but for its bytes, which are read elsewhere. It is no copy, came
+impl Tracked {
+    /// Takes in a segment behind the SYN as [`Tracked::observe`] would, but for its bytes, which are read elsewhere. It is no copy, came
     /// undamaged and without a pause, and is the next in line: a SYN-ACK, an ACK of it, bytes or an acknowledgement in order, a FIN
     /// without payload.
     pub(crate) fn observe_in_line(&mut self, from: Side, segment: &Segment, payload: &[u8]) {

@@ -5,14 +5,14 @@ use wirewhy_protocol::{
     CaptureContext, Role, begins_with_dns, begins_with_records, begins_with_request, server_name,
 };
 
-use super::Live;
+use super::Tracked;
 use crate::Side;
 use crate::segment::Segment;
 
 /// The port of DNS.
 const DNS: u16 = 53;
 
-impl Live {
+impl Tracked {
     /// Hands payload and ends of streams to the conversation, as offsets in the bytes a side sends.
     pub(super) fn listen(
         &mut self,
@@ -21,8 +21,8 @@ impl Live {
         payload: &[u8],
         context: &mut CaptureContext,
     ) {
-        let speaks = segment.payload_len > 0 || segment.is_fin();
-        if segment.is_rst() || !speaks || !self.notes.conversation.wants() {
+        let carries = segment.payload_len > 0 || segment.is_fin();
+        if segment.is_rst() || !carries || !self.scratch.conversation.wants() {
             return;
         }
         let first = segment.seq.advance(u32::from(segment.is_syn()));
@@ -35,7 +35,7 @@ impl Live {
             self.connection.server_name = server_name(payload);
         }
         let end = at.saturating_add(u64::from(len));
-        let conversation = &mut self.notes.conversation;
+        let conversation = &mut self.scratch.conversation;
         let mut is_read = match from {
             _ if len == 0 => false,
             Side::Client => conversation.client_data(at, payload, len, frame, time, context),
@@ -49,10 +49,10 @@ impl Live {
             is_read = true;
         }
         if is_read {
-            self.notes.scale.add(len);
+            self.scratch.scale.add(len);
         }
-        if is_read && !self.notes.conversation.wants() {
-            self.notes.scale.free();
+        if is_read && !self.scratch.conversation.wants() {
+            self.scratch.scale.free();
             self.settle_app();
         }
     }
@@ -60,11 +60,11 @@ impl Live {
     /// HTTP/1 that was joined in its middle begins anew with a request of a client that has acknowledged all that was seen of the
     /// server, and was not speaking already: what the server sends next is the answer.
     fn join_at_request(&mut self, from: Side, segment: &Segment, payload: &[u8]) {
-        let [client, server] = &mut self.notes.places;
+        let [client, server] = &mut self.scratch.stream_offsets;
         if client.is_some() || server.is_some() || segment.payload_len == 0 {
             return;
         }
-        let went_on = std::mem::replace(&mut self.notes.client_speaks, from == Side::Client);
+        let went_on = std::mem::replace(&mut self.scratch.client_speaks, from == Side::Client);
         let [own, peer] = [&self.connection.client.tcp, &self.connection.server.tcp];
         let joined_late = own.isn.is_none() && peer.isn.is_none();
         if joined_late
@@ -82,7 +82,7 @@ impl Live {
     /// How many bytes of a side's stream come before a sequence number; `None` where its beginning was not seen.
     ///
     /// Of a stream joined in its middle TLS and DNS can be read: it begins with the first segment that begins with a
-    /// record, or that is whole messages. HTTP/1 can, too: see [`Live::join_at_request`].
+    /// record, or that is whole messages. HTTP/1 can, too: see [`Tracked::join_at_request`].
     fn offset(&mut self, side: Side, seq: Seq, payload: &[u8]) -> Option<u64> {
         let own = self.connection.side(side);
         let (isn, next) = (own.tcp.isn, own.tcp.next?);
@@ -91,7 +91,7 @@ impl Live {
             Side::Server => Role::Server,
         };
         let is_dns = || self.connection.server.port == DNS && begins_with_dns(role, payload);
-        let [client, server] = &mut self.notes.places;
+        let [client, server] = &mut self.scratch.stream_offsets;
         let place = if side == Side::Client { client } else { server };
         let (at, offset) = match (place, isn) {
             (Some(place), _) => place,

@@ -24,27 +24,27 @@ use crate::{
 /// A connection being followed: the facts, and what is only needed to gather them. The facts have a place of their own,
 /// which is handed over as it is once the connection is over.
 #[derive(Clone, Debug)]
-pub(crate) struct Live {
+pub(crate) struct Tracked {
     pub(crate) connection: Box<Connection>,
-    notes: Box<Notes>,
+    scratch: Box<Scratch>,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notes {
+pub(crate) struct Scratch {
     /// Whether the client is the lower end of the pair (see [`crate::Pair::source_is_low`]).
     client_is_low: bool,
     recent: [Recent; 2],
     flights: [Flight; 2],
     conversation: Conversation,
     /// Of each side, how far into its stream of bytes a sequence number is.
-    places: [Option<(Seq, u64)>; 2],
+    stream_offsets: [Option<(Seq, u64)>; 2],
     /// Whether the client sent the last bytes seen; only while it is not known how far into their streams the sides are.
     client_speaks: bool,
     pause: Option<Pause>,
     /// An acceptable SYN-ACK with another number than the one before it.
-    rival: Option<Box<Segment>>,
+    other_syn_ack: Option<Box<Segment>>,
     strays: [Option<Stray>; 2],
-    /// Whether both sides are open and nothing is out of order: see [`Live::observe_expected`].
+    /// Whether both sides are open and nothing is out of order: see [`Tracked::observe_expected`].
     undisturbed: bool,
     /// What it takes of the memory of all connections.
     scale: Scale,
@@ -64,18 +64,18 @@ pub(crate) struct Recorded {
     pub(crate) is_expected: bool,
 }
 
-impl Notes {
+impl Scratch {
     /// As before the first segment, in place.
     fn begin_anew(&mut self, client_is_low: bool) {
-        let Notes {
+        let Scratch {
             client_is_low: low,
             recent,
             flights: [client, server],
             conversation,
-            places,
+            stream_offsets,
             client_speaks,
             pause,
-            rival,
+            other_syn_ack,
             strays,
             undisturbed,
             scale,
@@ -85,30 +85,33 @@ impl Notes {
         *client = Flight::default();
         *server = Flight::default();
         *conversation = Conversation::new();
-        *places = [None, None];
+        *stream_offsets = [None, None];
         *client_speaks = false;
         *pause = None;
-        *rival = None;
+        *other_syn_ack = None;
         *strays = [None, None];
         *undisturbed = false;
         *scale = Scale::default();
     }
 }
 
-impl Live {
-    /// A connection of which no segment was taken in. `notes` need not be new.
+impl Tracked {
+    /// A connection of which no segment was taken in. `scratch` need not be new.
     pub(crate) fn new(
         connection: Box<Connection>,
-        mut notes: Box<Notes>,
+        mut scratch: Box<Scratch>,
         client_is_low: bool,
-    ) -> Live {
-        notes.begin_anew(client_is_low);
-        Live { connection, notes }
+    ) -> Tracked {
+        scratch.begin_anew(client_is_low);
+        Tracked {
+            connection,
+            scratch,
+        }
     }
 
     /// The side that sends, where the source of a packet is the lower end of its pair (see [`crate::Pair::source_is_low`]).
     pub(crate) fn sender(&self, source_is_low: bool) -> Side {
-        if source_is_low == self.notes.client_is_low {
+        if source_is_low == self.scratch.client_is_low {
             Side::Client
         } else {
             Side::Server
@@ -148,14 +151,14 @@ impl Live {
             };
         }
         if quiet >= Pause::SHORTEST && !segment.is_rst() {
-            self.notes.pause = Some(Pause {
+            self.scratch.pause = Some(Pause {
                 length: quiet,
                 ended: segment.time,
                 by: from,
             });
         }
         // An answer to the packet behind a pause shows that nothing on the way had forgotten the connection.
-        if let Some(pause) = self.notes.pause.filter(|pause| pause.by != from)
+        if let Some(pause) = self.scratch.pause.filter(|pause| pause.by != from)
             && !segment.is_rst()
         {
             let survived = &mut self.connection.tcp.survived_idle;
@@ -165,7 +168,7 @@ impl Live {
             return self.observe_expected(from, segment, payload, context);
         }
         let recorded = self.observe_any(from, segment, payload, context, quiet);
-        self.notes.undisturbed = self.disturbed_by_nothing();
+        self.scratch.undisturbed = self.disturbed_by_nothing();
         recorded
     }
 
@@ -185,7 +188,7 @@ impl Live {
                 by: from,
             })
         } else {
-            self.notes.pause
+            self.scratch.pause
         };
         let reset = segment
             .is_rst()
@@ -275,7 +278,7 @@ impl Live {
     }
 
     fn is_copy(&mut self, from: Side, segment: &Segment) -> bool {
-        let [client, server] = &mut self.notes.recent;
+        let [client, server] = &mut self.scratch.recent;
         let (own, peer) = match from {
             Side::Client => (client, server),
             Side::Server => (server, client),
@@ -287,9 +290,9 @@ impl Live {
         copy
     }
 
-    /// What is needed to judge the bytes of one side.
+    /// What is needed to interpret the bytes of one side.
     fn flight(&mut self, side: Side) -> (&mut Flight, &mut TcpEndpoint, &mut TcpEndpoint) {
-        let [client, server] = &mut self.notes.flights;
+        let [client, server] = &mut self.scratch.flights;
         let flight = if side == Side::Client { client } else { server };
         let (own, peer) = self.connection.tcp_mut(side);
         (flight, own, peer)
@@ -315,36 +318,36 @@ impl Live {
 
     /// Whether the bytes still to come can change the application facts.
     pub(crate) fn listens(&self) -> bool {
-        let conversation = &self.notes.conversation;
+        let conversation = &self.scratch.conversation;
         conversation.has_begun() && conversation.wants()
     }
 
     /// A copy to be handed over while this one continues. The application facts are in it already; the conversation they
     /// are read from is not copied, and may be large.
-    pub(crate) fn as_it_stands(&self) -> Live {
+    pub(crate) fn snapshot(&self) -> Tracked {
         let mut connection = self.connection.clone();
         connection.app = self.app();
-        let notes = &self.notes;
-        Live {
+        let scratch = &self.scratch;
+        Tracked {
             connection,
-            notes: Box::new(Notes {
-                client_is_low: notes.client_is_low,
-                recent: notes.recent,
-                flights: notes.flights.clone(),
+            scratch: Box::new(Scratch {
+                client_is_low: scratch.client_is_low,
+                recent: scratch.recent,
+                flights: scratch.flights.clone(),
                 conversation: Conversation::new(),
-                places: notes.places,
-                client_speaks: notes.client_speaks,
-                pause: notes.pause,
-                rival: notes.rival.clone(),
-                strays: notes.strays,
-                undisturbed: notes.undisturbed,
+                stream_offsets: scratch.stream_offsets,
+                client_speaks: scratch.client_speaks,
+                pause: scratch.pause,
+                other_syn_ack: scratch.other_syn_ack.clone(),
+                strays: scratch.strays,
+                undisturbed: scratch.undisturbed,
                 scale: Scale::default(),
             }),
         }
     }
 
     fn app(&self) -> Option<Box<AppFacts>> {
-        let conversation = &self.notes.conversation;
+        let conversation = &self.scratch.conversation;
         if !conversation.wants() {
             return self.connection.app.clone();
         }
@@ -353,33 +356,33 @@ impl Live {
     }
 
     /// The connection is over: what is still open is settled.
-    pub(crate) fn finish(mut self) -> (Box<Connection>, Box<Notes>) {
+    pub(crate) fn finish(mut self) -> (Box<Connection>, Box<Scratch>) {
         for side in [Side::Client, Side::Server] {
             let (flight, own, _) = self.flight(side);
             flight.finish(own);
         }
         self.settle_app();
-        (self.connection, self.notes)
+        (self.connection, self.scratch)
     }
 
     /// No more application bytes follow, or can change anything: takes the facts, and frees what they were read from.
     fn settle_app(&mut self) {
-        if let Some(app) = self.notes.conversation.finish() {
+        if let Some(app) = self.scratch.conversation.finish() {
             self.connection.app = Some(app);
         }
     }
 
     /// Swaps the sides: who was taken for the client is the server.
     pub(crate) fn flip(&mut self) {
-        let notes = &mut self.notes;
-        notes.client_is_low = !notes.client_is_low;
-        notes.recent.reverse();
-        notes.flights.reverse();
+        let scratch = &mut self.scratch;
+        scratch.client_is_low = !scratch.client_is_low;
+        scratch.recent.reverse();
+        scratch.flights.reverse();
         // What was read so far was read as the other side's.
-        notes.places = [None, None];
-        notes.conversation = Conversation::new();
+        scratch.stream_offsets = [None, None];
+        scratch.conversation = Conversation::new();
         self.connection.app = None;
-        notes.strays.reverse();
+        scratch.strays.reverse();
         self.connection.flip();
     }
 
@@ -450,7 +453,7 @@ impl Live {
                 self.connection.tcp.handshake.ack = Some(segment.mark());
                 let round_trip = self.connection.round_trip();
                 let far = [round_trip.to_server, round_trip.to_client];
-                for (flight, far) in self.notes.flights.iter_mut().zip(far) {
+                for (flight, far) in self.scratch.flights.iter_mut().zip(far) {
                     flight.whole_round_trip = round_trip.handshake;
                     flight.far_round_trip = far.unwrap_or(Interval::ZERO);
                 }
@@ -464,7 +467,7 @@ impl Live {
     }
 
     fn observe_sequence(&mut self, from: Side, segment: &Segment) {
-        let [client, server] = &mut self.notes.flights;
+        let [client, server] = &mut self.scratch.flights;
         let flight = if from == Side::Client { client } else { server };
         let (sender, receiver) = self.connection.split_mut(from);
         let latest = [sender.last.as_ref(), receiver.last.as_ref()];
@@ -564,7 +567,7 @@ impl Live {
         let (own, peer) = self.connection.tcp_mut(from);
         own.window = u32::from(segment.window) << scale(own, peer);
         own.max_window = own.max_window.max(own.window);
-        // After its FIN, or the peer's, a window limits nobody any more.
+        // After its FIN, or the peer's, a window limits neither side any more.
         let limits = own.fin.is_none() && peer.fin.is_none() && !segment.is_fin();
         let closed = segment.window == 0;
         if closed {

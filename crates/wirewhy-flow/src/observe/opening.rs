@@ -3,7 +3,7 @@
 use wirewhy_packet::{Seq, TcpFlags};
 use wirewhy_protocol::{HandshakeType, hello_of};
 
-use super::{Live, answers_syn, count, offer};
+use super::{Tracked, answers_syn, count, offer};
 use crate::segment::Segment;
 use crate::{Asked, Connection, EndpointState, EventKind, Roles, Side, TcpEndpoint};
 
@@ -18,7 +18,7 @@ impl TcpEndpoint {
 }
 
 impl Connection {
-    /// Takes in the SYN that begins it, as [`Live::observe`] would, where it is plain ([`Segment::is_plain_syn`]).
+    /// Takes in the SYN that begins it, as [`Tracked::observe`] would, where it is plain ([`Segment::is_plain_syn`]).
     pub(crate) fn begin_with_syn(&mut self, segment: &Segment) {
         let from = Side::Client;
         self.zeek.observe(from, segment, false);
@@ -64,7 +64,7 @@ impl Connection {
     }
 }
 
-impl Live {
+impl Tracked {
     pub(super) fn observe_syn(&mut self, from: Side, segment: &Segment) {
         let acknowledges = segment.has_ack();
         let (own, peer) = self.connection.tcp_mut(from);
@@ -72,12 +72,12 @@ impl Live {
             && peer
                 .next
                 .is_none_or(|next| answers_syn(peer, next, segment));
-        // Whoever opens takes the first SYN-ACK that answers it; one with another number comes from elsewhere, unless the
+        // The client takes the first SYN-ACK that answers it; one with another number comes from elsewhere, unless the
         // next ACK says otherwise.
         let answered = own.isn.is_some_and(|isn| isn != segment.seq) && own.acknowledged.is_some();
         if acknowledges && answered {
             if acceptable && self.connection.tcp.handshake.ack.is_none() {
-                self.notes.rival = Some(Box::new(*segment));
+                self.scratch.other_syn_ack = Some(Box::new(*segment));
             }
             self.observe_syn_ack(from, segment, acceptable);
             return;
@@ -120,7 +120,7 @@ impl Live {
 
     /// Two SYN-ACKs with different numbers answered the SYN: the client's first ACK says which one it took.
     pub(super) fn settle_rival(&mut self, segment: &Segment) {
-        let Some(rival) = self.notes.rival.take() else {
+        let Some(other_syn_ack) = self.scratch.other_syn_ack.take() else {
             return;
         };
         let server = &mut self.connection.server;
@@ -128,11 +128,11 @@ impl Live {
         if server
             .tcp
             .isn
-            .is_none_or(|isn| beyond(rival.seq) < beyond(isn))
+            .is_none_or(|isn| beyond(other_syn_ack.seq) < beyond(isn))
         {
-            server.tcp.open(&rival);
-            server.tcp.acknowledged = Some(rival.ack);
-            server.tcp.window = u32::from(rival.window);
+            server.tcp.open(&other_syn_ack);
+            server.tcp.acknowledged = Some(other_syn_ack.ack);
+            server.tcp.window = u32::from(other_syn_ack.window);
             server.tcp.max_window = server.tcp.window;
         }
     }

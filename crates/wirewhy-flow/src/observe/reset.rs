@@ -2,11 +2,11 @@
 
 use wirewhy_packet::{Interval, Seq};
 
-use super::Live;
+use super::Tracked;
 use crate::segment::Segment;
 use crate::{AfterReset, EndpointState, EventKind, Position, Side};
 
-impl Live {
+impl Tracked {
     /// A side in whose name a reset was seen goes on: remembered once, the first time.
     pub(super) fn note_after_reset(&mut self, from: Side, segment: &Segment) {
         let side = self.connection.side(from);

@@ -5,7 +5,7 @@
 
 use wirewhy_packet::Seq;
 
-use super::{Live, Recorded};
+use super::{Recorded, Tracked};
 use crate::segment::Segment;
 use crate::{Connection, EventKind, Side};
 
@@ -27,7 +27,7 @@ struct Misfit {
     ack: bool,
 }
 
-impl Live {
+impl Tracked {
     /// Whether a segment must not move the state. Where it proves that the capture missed a part, the state is moved to
     /// where the connection goes on, and the segment belongs to it.
     pub(super) fn is_stray(&mut self, from: Side, segment: &Segment) -> bool {
@@ -38,7 +38,7 @@ impl Live {
         if misfit.seq && self.is_of_earlier(from, segment) {
             return true;
         }
-        let [client, server] = &mut self.notes.strays;
+        let [client, server] = &mut self.scratch.strays;
         let (own, peer) = match from {
             Side::Client => (client, server),
             Side::Server => (server, client),
@@ -47,9 +47,9 @@ impl Live {
             *own = None;
             return false;
         }
-        let goes_on = own.is_some_and(|stray| stray.goes_on(segment, misfit));
+        let continues = own.is_some_and(|stray| stray.continues(segment, misfit));
         let fits = peer.is_some_and(|stray| stray.fits(segment));
-        if goes_on || fits {
+        if continues || fits {
             let strays = (own.take(), peer.take());
             self.rejoin(from, segment, misfit, strays);
             return false;
@@ -68,7 +68,7 @@ impl Live {
         let Some(collision) = collision.filter(|found| found.is_of_earlier(from, segment)) else {
             return false;
         };
-        collision.goes_on.get_or_insert(segment.mark());
+        collision.continues.get_or_insert(segment.mark());
         true
     }
 
@@ -126,7 +126,7 @@ impl Live {
 
 impl Stray {
     /// Whether a segment of the same side goes on where this one ended, in bytes or in what it acknowledges.
-    fn goes_on(&self, segment: &Segment, misfit: Misfit) -> bool {
+    fn continues(&self, segment: &Segment, misfit: Misfit) -> bool {
         let sent = self.end != self.seq && segment.seq == self.end && segment.payload_len > 0;
         let acknowledged = self.ack.is_some_and(|ack| {
             let further = segment.ack.distance_from(ack);

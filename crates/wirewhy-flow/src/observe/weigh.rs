@@ -2,8 +2,8 @@
 
 use wirewhy_protocol::Memory;
 
-use super::Live;
-use crate::{Damage, Signs, Trouble};
+use super::Tracked;
+use crate::{Damage, SendingSigns, Trouble};
 
 /// A connection that may have grown by so many bytes is weighed again.
 const STEP: u32 = 2_048;
@@ -43,7 +43,7 @@ impl Scale {
     }
 }
 
-impl Live {
+impl Tracked {
     /// Finds out what it takes beside what every connection does. Returns what it was found to take before, and takes now.
     pub(crate) fn weigh(&mut self) -> (Memory, Memory) {
         let own = &self.connection;
@@ -55,17 +55,20 @@ impl Live {
                     size_of::<Trouble>() + frames * size_of::<u64>()
                 });
                 trouble
-                    + delivery.signs.as_ref().map_or(0, |_| size_of::<Signs>())
+                    + delivery
+                        .signs
+                        .as_ref()
+                        .map_or(0, |_| size_of::<SendingSigns>())
                     + delivery.damage.as_ref().map_or(0, |_| size_of::<Damage>())
             })
             .sum();
         let events = size_of_val(own.events.as_slice());
-        let talk = self.notes.conversation.memory();
-        let scale = &mut self.notes.scale;
+        let buffers = self.scratch.conversation.memory();
+        let scale = &mut self.scratch.scale;
         // Once it is finished, what it had read is in the connection's facts.
-        scale.facts = talk.map_or(scale.facts, |talk| talk.read);
+        scale.facts = buffers.map_or(scale.facts, |buffers| buffers.read);
         let now = Memory {
-            unread: talk.map_or(0, |talk| talk.unread),
+            unread: buffers.map_or(0, |buffers| buffers.unread),
             read: scale.facts + trouble + events,
         };
         scale.growth = 0;
@@ -74,28 +77,28 @@ impl Live {
 
     /// What it was found to take last.
     pub(crate) fn memory(&self) -> Memory {
-        self.notes.scale.memory
+        self.scratch.scale.memory
     }
 
     /// Whether it is known to keep payload that waits to be read.
     pub(crate) fn is_keeper(&self) -> bool {
-        self.notes.scale.is_keeper
+        self.scratch.scale.is_keeper
     }
 
     pub(crate) fn set_keeper(&mut self, is_keeper: bool) {
-        self.notes.scale.is_keeper = is_keeper;
+        self.scratch.scale.is_keeper = is_keeper;
     }
 
     /// Stops reading, and frees what waits to be read.
     pub(crate) fn give_up_unread(&mut self) {
-        self.notes.conversation.give_up();
+        self.scratch.conversation.evict();
         self.settle_app();
-        self.notes.scale.is_keeper = false;
+        self.scratch.scale.is_keeper = false;
     }
 
     /// Whether it may have grown so much that it is to be weighed, now that a segment came that was not the next in line.
     pub(crate) fn has_grown(&mut self) -> bool {
-        self.notes.scale.add(TRACE);
-        self.notes.scale.is_due()
+        self.scratch.scale.add(TRACE);
+        self.scratch.scale.is_due()
     }
 }

@@ -317,8 +317,8 @@ impl Tracker {
     /// The connection of a SYN that nothing followed, now that it is over: what following it would have come to.
     pub(super) fn hand_over_syn(&mut self, lone: &LoneSyn, ended: Ended) -> Box<Connection> {
         if !lone.segment.is_plain_syn() {
-            let live = self.grown(lone);
-            return self.hand_over(live, ended);
+            let tracked = self.promoted(lone);
+            return self.hand_over(tracked, ended);
         }
         let LoneSyn {
             stream,
@@ -330,14 +330,14 @@ impl Tracker {
         let ends = [pair.source, pair.destination];
         let mut connection = self.fresh(*stream, ends, Roles::Syn, segment.mark());
         connection.interrupted = *interrupted;
-        connection.surroundings.earlier_stream = *earlier_stream;
+        connection.host_context.earlier_stream = *earlier_stream;
         connection.begin_with_syn(segment);
         let (asker, server) = ((pair.source.0, segment.mac), pair.destination.0);
         connection.looked_up = self.waited_for(*stream, asker, server, segment.time);
         connection.ended = ended;
         connection.observed_until = self.observed_until(segment.time);
         self.lookups.tie_to_failed(&mut connection);
-        connection.surroundings = self.around(&connection);
+        connection.host_context = self.around(&connection);
         connection
     }
 }
@@ -391,8 +391,8 @@ mod tests {
             let lone = quick.alone.take(at.unwrap()).unwrap();
             assert_eq!(lone.segment.is_plain_syn(), plain, "{syn}");
             let ended = Ended::NeverOpened;
-            let live = full.grown(&lone);
-            let followed = full.hand_over(live, ended);
+            let tracked = full.promoted(&lone);
+            let followed = full.hand_over(tracked, ended);
             assert_eq!(quick.hand_over_syn(&lone, ended), followed, "{syn}");
             assert_eq!(followed.tcp.handshake.syns, 1);
         }

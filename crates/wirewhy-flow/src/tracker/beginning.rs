@@ -7,7 +7,7 @@ use wirewhy_protocol::CaptureContext;
 use super::alone::LoneSyn;
 use super::lookups::ends_of;
 use super::{Occupant, Tracker};
-use crate::observe::Live;
+use crate::observe::Tracked;
 use crate::segment::Segment;
 use crate::{Connection, Endpoint, Events, Mark, Pair, Roles, Side};
 
@@ -16,7 +16,7 @@ const USUAL_EVENTS: usize = 6;
 
 impl Tracker {
     /// A connection from its first packet.
-    pub(super) fn begin(&mut self, lone: &LoneSyn, payload: &[u8]) -> Live {
+    pub(super) fn begin(&mut self, lone: &LoneSyn, payload: &[u8]) -> Tracked {
         let LoneSyn {
             stream,
             earlier_stream,
@@ -31,21 +31,22 @@ impl Tracker {
         };
         let mut connection = self.fresh(*stream, [client, server], roles, segment.mark());
         connection.interrupted = *interrupted;
-        connection.surroundings.earlier_stream = *earlier_stream;
+        connection.host_context.earlier_stream = *earlier_stream;
         let client_is_low = pair.source_is_low() == (from == Side::Client);
-        let mut live = Live::new(connection, self.spare.notes(), client_is_low);
+        let mut tracked = Tracked::new(connection, self.spare.scratch(), client_is_low);
         if from == Side::Server {
-            live.connection.zeek.flip();
+            tracked.connection.zeek.flip();
         }
-        live.observe(from, segment, payload, &mut self.context);
-        let Connection { client, server, .. } = &*live.connection;
+        tracked.observe(from, segment, payload, &mut self.context);
+        let Connection { client, server, .. } = &*tracked.connection;
         let asker = (client.address, client.mac);
-        live.connection.looked_up = self.waited_for(*stream, asker, server.address, segment.time);
+        tracked.connection.looked_up =
+            self.waited_for(*stream, asker, server.address, segment.time);
         if self.context.has_dns() {
             let messages = self.context.take_dns();
-            self.note_messages(ends_of(&live.connection), segment.ttl, &messages);
+            self.note_messages(ends_of(&tracked.connection), segment.ttl, &messages);
         }
-        live
+        tracked
     }
 
     /// A connection of which no packet was taken in, in memory that was used before where there is any.
@@ -100,45 +101,45 @@ impl Tracker {
     }
 
     /// The connection in a slot, followed from now on if it was not.
-    pub(super) fn grow(&mut self, slot: u32) -> Option<(&mut Live, &mut CaptureContext)> {
+    pub(super) fn promote(&mut self, slot: u32) -> Option<(&mut Tracked, &mut CaptureContext)> {
         let place = self.occupant(slot)?;
-        let live = match &place.occupant {
+        let tracked = match &place.occupant {
             Occupant::Syn(at) => {
                 let at = *at;
                 let lone = self.alone.take(at)?;
-                Some(self.grown(&lone))
+                Some(self.promoted(&lone))
             }
             Occupant::Brief(_) => match std::mem::replace(&mut place.occupant, Occupant::None) {
                 Occupant::Brief(mut kept) => {
                     self.accounts.close(kept.memory());
-                    let live = self.followed(&mut kept);
+                    let tracked = self.followed(&mut kept);
                     self.spare.keep_brief(kept);
-                    Some(live)
+                    Some(tracked)
                 }
                 _ => None,
             },
             Occupant::Connection(_) | Occupant::Datagrams(_) | Occupant::None => None,
         };
-        if let Some(live) = live {
+        if let Some(tracked) = tracked {
             self.forget_looks(slot);
             let place = self.occupant(slot)?;
-            place.occupant = Occupant::Connection(live);
+            place.occupant = Occupant::Connection(tracked);
         }
         let place = self.slots.get_mut(usize::try_from(slot).ok()?)?;
         match &mut place.occupant {
-            Occupant::Connection(live) => Some((live, &mut self.context)),
+            Occupant::Connection(tracked) => Some((tracked, &mut self.context)),
             _ => None,
         }
     }
     /// The connection that began with a lone SYN.
-    pub(super) fn grown(&mut self, lone: &LoneSyn) -> Live {
-        let mut live = self.begin(lone, &[]);
-        let connection = &mut live.connection;
+    pub(super) fn promoted(&mut self, lone: &LoneSyn) -> Tracked {
+        let mut tracked = self.begin(lone, &[]);
+        let connection = &mut tracked.connection;
         let service = (connection.server.address, connection.server.port);
         let client = connection.client.address;
-        connection.surroundings.accepted =
+        connection.host_context.accepted =
             self.hosts
                 .accepted_before(client, service, connection.first);
-        live
+        tracked
     }
 }

@@ -8,9 +8,9 @@ use wirewhy_protocol::Memory;
 use super::alone::LoneSyn;
 use super::retire::quiet_of;
 use super::{Occupant, Tracker};
-use crate::brief::{Brief, Stage};
+use crate::brief::{Brief, BriefStage};
 use crate::expiry::{Class, Handle};
-use crate::observe::Live;
+use crate::observe::Tracked;
 use crate::segment::Segment;
 use crate::{Connection, Ended, Interval, Roles};
 
@@ -27,9 +27,9 @@ impl Kept {
     /// The queue it stands in.
     pub(super) fn class(&self) -> Class {
         match self.brief.stage() {
-            Stage::Asked | Stage::Answered => Class::Opening,
-            Stage::Open => Class::Open,
-            Stage::Over => Class::Over,
+            BriefStage::Asked | BriefStage::Answered => Class::Opening,
+            BriefStage::Open => Class::Open,
+            BriefStage::Over => Class::Over,
         }
     }
 
@@ -42,7 +42,7 @@ impl Kept {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.brief.stage() == Stage::Over
+        self.brief.stage() == BriefStage::Over
     }
 }
 
@@ -95,16 +95,16 @@ impl Tracker {
     pub fn follow_all(&mut self) {
         self.follows_all = true;
         let brief = |occupant: &Occupant| matches!(occupant, Occupant::Brief(_));
-        self.grow_where(brief);
+        self.promote_where(brief);
     }
 
     /// Follows the connections in these slots, if they were not.
-    pub(super) fn grow_where(&mut self, applies: impl Fn(&Occupant) -> bool) {
+    pub(super) fn promote_where(&mut self, applies: impl Fn(&Occupant) -> bool) {
         let slots = (0_u32..).zip(&self.slots);
         let slots = slots.filter(|(_, place)| applies(&place.occupant));
         let slots: Vec<u32> = slots.map(|(slot, _)| slot).collect();
         for slot in slots {
-            self.grow(slot);
+            self.promote(slot);
         }
     }
 
@@ -214,9 +214,9 @@ impl Tracker {
     }
 
     /// The connection kept in brief, followed.
-    pub(super) fn followed(&mut self, kept: &mut Kept) -> Live {
+    pub(super) fn followed(&mut self, kept: &mut Kept) -> Tracked {
         let mut live = self.begin(&kept.syn, &[]);
-        live.connection.surroundings.accepted = kept.brief.accepted;
+        live.connection.host_context.accepted = kept.brief.accepted;
         live.connection.looked_up = kept.brief.looked_up.take();
         for (from, segment, payload) in kept.brief.kept() {
             live.observe(from, segment, payload, &mut self.context);
@@ -239,7 +239,7 @@ impl Tracker {
     }
 
     /// The facts of a connection that went well to its end, but for what its bytes show.
-    fn gathered(&mut self, kept: &mut Kept) -> Live {
+    fn gathered(&mut self, kept: &mut Kept) -> Tracked {
         let LoneSyn {
             stream,
             earlier_stream,
@@ -249,11 +249,11 @@ impl Tracker {
         } = &kept.syn;
         let ends = [pair.source, pair.destination];
         let mut connection = self.fresh(*stream, ends, Roles::Syn, segment.mark());
-        connection.surroundings.earlier_stream = *earlier_stream;
-        connection.surroundings.accepted = kept.brief.accepted;
+        connection.host_context.earlier_stream = *earlier_stream;
+        connection.host_context.accepted = kept.brief.accepted;
         connection.looked_up = kept.brief.looked_up.take();
         connection.begin_with_syn(segment);
-        let mut live = Live::new(connection, self.spare.notes(), kept.brief.client_is_low());
+        let mut live = Tracked::new(connection, self.spare.scratch(), kept.brief.client_is_low());
         for (from, segment, payload) in kept.brief.kept() {
             live.observe_in_line(from, segment, payload);
         }
@@ -269,10 +269,10 @@ mod tests {
     use wirewhy_testkit::{OwnedFrame, Random, trace};
 
     use super::*;
-    use crate::{Bounds, Tally};
+    use crate::{Bounds, TrackerCounts};
 
     /// What the sides of a connection have sent and acknowledged.
-    struct Talk {
+    struct ScriptedExchange {
         number: usize,
         /// Behind the furthest byte of client and server.
         next: [usize; 2],
@@ -280,7 +280,7 @@ mod tests {
         time: f64,
     }
 
-    impl Talk {
+    impl ScriptedExchange {
         fn send(&mut self, from: usize, flags: &str, words: &str) {
             let arrow = [">", "<"][from];
             let (seq, ack) = (self.next[from], self.next[1 - from]);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     /// A connection that goes well, mostly: requests that are answered, and an end.
-    fn talk(number: usize, dice: &mut Random) -> Vec<(f64, String)> {
+    fn exchange(number: usize, dice: &mut Random) -> Vec<(f64, String)> {
         let ports = ["80", "8080", "443", "53"];
         let mut lines = String::new();
         let start = 0.1 + f64::from(u32::try_from(dice.below(3_000)).unwrap()) / 1000.0;
@@ -317,7 +317,7 @@ mod tests {
         )
         .unwrap();
         writeln!(lines, "{:.4} #{number} > A 1:1(0) ack 1", start + 0.02).unwrap();
-        let mut talk = Talk {
+        let mut exchange = ScriptedExchange {
             number,
             next: [1, 1],
             lines,
@@ -325,57 +325,57 @@ mod tests {
         };
         for turn in 0..1 + dice.below(4) {
             let pauses = [0.0004, 0.02, 0.05, 0.3, 1.5, 6.0];
-            talk.time += pauses[dice.below(60) / 11 % 6];
+            exchange.time += pauses[dice.below(60) / 11 % 6];
             let get = format!("GET /{turn} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n");
             let odd = ["POST / HTTP/1.1\\r\\n\\r\\n", "QUIT\\r\\n"];
             let asked = match dice.below(20) {
                 kind @ (0 | 1) => odd[kind],
                 _ => get.as_str(),
             };
-            talk.send(0, "PA", asked);
-            talk.time += 0.002;
+            exchange.send(0, "PA", asked);
+            exchange.time += 0.002;
             if dice.below(2) == 0 {
-                talk.send(1, "A", "");
+                exchange.send(1, "A", "");
             }
-            talk.time += pauses[dice.below(24) / 5];
+            exchange.time += pauses[dice.below(24) / 5];
             let ok = "HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\n";
             match dice.below(12) {
-                0 => talk.send(
+                0 => exchange.send(
                     1,
                     "PA",
                     "HTTP/1.1 503 No\\r\\nContent-Length: 0\\r\\n\\r\\n",
                 ),
-                1 => talk.send(1, "PA", "HTTP/1.1 200 OK\\r\\n\\r\\n"),
+                1 => exchange.send(1, "PA", "HTTP/1.1 200 OK\\r\\n\\r\\n"),
                 2..=5 => {
-                    talk.send(1, "A", ok);
-                    talk.time += 0.001;
-                    talk.send(1, "PA", "abcd");
+                    exchange.send(1, "A", ok);
+                    exchange.time += 0.001;
+                    exchange.send(1, "PA", "abcd");
                 }
-                _ => talk.send(1, "PA", &format!("{ok}abcd")),
+                _ => exchange.send(1, "PA", &format!("{ok}abcd")),
             }
-            talk.time += [0.001, 0.04, 0.15][dice.below(3)];
-            talk.send(0, "A", "");
+            exchange.time += [0.001, 0.04, 0.15][dice.below(3)];
+            exchange.send(0, "A", "");
         }
         let first = dice.below(2);
         match dice.below(12) {
             0 => {}
-            1 => talk.send(first, "RA", ""),
+            1 => exchange.send(first, "RA", ""),
             _ => {
-                talk.time += 0.003;
-                talk.send(first, "FA", "");
-                talk.time += 0.003;
+                exchange.time += 0.003;
+                exchange.send(first, "FA", "");
+                exchange.time += 0.003;
                 if dice.below(2) == 0 {
-                    talk.send(1 - first, "A", "");
+                    exchange.send(1 - first, "A", "");
                 }
-                talk.time += 0.003;
-                talk.send(1 - first, "FA", "");
-                talk.time += 0.003;
-                talk.send(first, "A", "");
+                exchange.time += 0.003;
+                exchange.send(1 - first, "FA", "");
+                exchange.time += 0.003;
+                exchange.send(first, "A", "");
             }
         }
         let port = ports[dice.below(40) / 13];
         let setting = format!("#{number} server 198.51.100.{}:{port}\n", 1 + dice.below(3));
-        let timed = talk.lines.lines().map(|line| {
+        let timed = exchange.lines.lines().map(|line| {
             let (time, _) = line.split_once(' ').unwrap();
             (time.parse().unwrap(), format!("{line}\n"))
         });
@@ -386,7 +386,7 @@ mod tests {
     fn frames(seed: u64) -> Vec<OwnedFrame> {
         let mut dice = Random::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut lines: Vec<(f64, String)> = (1..=1 + dice.below(6))
-            .flat_map(|number| talk(number, &mut dice))
+            .flat_map(|number| exchange(number, &mut dice))
             .collect();
         lines.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         let lines: String = lines.into_iter().map(|(_, line)| line).collect();
@@ -441,7 +441,7 @@ mod tests {
         frames: &[OwnedFrame],
         bounds: Bounds,
         all: bool,
-    ) -> (Vec<Connection>, Tally, usize) {
+    ) -> (Vec<Connection>, TrackerCounts, usize) {
         let mut tracker = Tracker::new(bounds);
         if all {
             tracker.follow_all();

@@ -26,12 +26,12 @@ impl Tracker {
             return None;
         }
         if matches!(&self.occupant(slot)?.occupant, Occupant::Brief(kept) if !kept.is_over()) {
-            self.grow(slot);
+            self.promote(slot);
         }
-        let Occupant::Connection(live) = &mut self.occupant(slot)?.occupant else {
+        let Occupant::Connection(tracked) = &mut self.occupant(slot)?.occupant else {
             return None;
         };
-        let earlier = &mut live.connection;
+        let earlier = &mut tracked.connection;
         let same_client = pair.source == (earlier.client.address, earlier.client.port);
         if !same_client || !is_in_use(earlier) {
             return None;
@@ -50,7 +50,7 @@ impl Tracker {
                 .unacknowledged_by(&server.tcp)
                 .saturating_add(server.tcp.unacknowledged_by(&client.tcp)),
             earlier_next: client.tcp.next,
-            goes_on: None,
+            continues: None,
         };
         earlier.collision = Some(Box::new(Collision {
             stream,

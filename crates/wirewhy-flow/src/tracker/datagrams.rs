@@ -10,13 +10,13 @@ use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use wirewhy_packet::{Ip, Packet, UdpDatagram};
 use wirewhy_protocol::{
-    ConnectionId, DatagramProtocols, Datagrams, QuicDestination, QuicTalk, Role, Transport,
+    ConnectionId, DatagramProtocols, Datagrams, QuicConversation, QuicDestination, Role, Transport,
 };
 
 use super::{Bounds, Observed, Occupant, Tracker};
 use crate::datagrams::LiveDatagrams;
 use crate::expiry::Class;
-use crate::streams::RELEASED;
+use crate::stream_table::RELEASED;
 use crate::{Connection, Ended, Endpoint, Mark, Pair, Roles, Side};
 
 /// The connection ids of the connections over QUIC that are followed.
@@ -35,14 +35,14 @@ const SHORTEST_ID: usize = 4;
 
 impl QuicIds {
     /// Takes in the ids of a connection that are not known yet, and gives a new connection its number.
-    fn take(&mut self, live: &mut LiveDatagrams, slot: u32) {
-        if live.known_ids == 0
-            && let Some(quic) = live.quic_mut()
+    fn take(&mut self, tracked: &mut LiveDatagrams, slot: u32) {
+        if tracked.known_ids == 0
+            && let Some(quic) = tracked.quic_mut()
         {
             quic.number(self.connections);
             self.connections = self.connections.saturating_add(1);
         }
-        for &(_, id) in live.new_ids() {
+        for &(_, id) in tracked.new_ids() {
             self.add(id, slot);
         }
     }
@@ -122,13 +122,13 @@ impl Tracker {
         let place = usize::try_from(slot)
             .ok()
             .and_then(|at| self.slots.get_mut(at));
-        let Some(Occupant::Datagrams(live)) = place.map(|place| &mut place.occupant) else {
+        let Some(Occupant::Datagrams(tracked)) = place.map(|place| &mut place.occupant) else {
             return None;
         };
-        live.observe(&pair, packet, ip, udp, &mut self.context);
-        self.quic_ids.take(live, slot);
-        let stream = live.connection.stream;
-        if live.has_grown() {
+        tracked.observe(&pair, packet, ip, udp, &mut self.context);
+        self.quic_ids.take(tracked, slot);
+        let stream = tracked.connection.stream;
+        if tracked.has_grown() {
             self.account(slot);
         }
         self.touch(slot);
@@ -149,7 +149,7 @@ impl Tracker {
     /// Which of the conversations between the same ends a datagram is of; `slot` has the latest. `None` where it begins
     /// another.
     fn among_those_of(&self, slot: u32, pair: &Pair, payload: &[u8]) -> Option<u32> {
-        let Some((live, quic)) = self.quic_in(slot) else {
+        let Some((tracked, quic)) = self.quic_in(slot) else {
             return Some(slot);
         };
         if quic.sender(payload).is_some() {
@@ -158,11 +158,12 @@ impl Tracker {
         if let Some(found) = self.quic_ids.find(payload)
             && self
                 .quic_in(found)
-                .is_some_and(|(live, _)| live.is_between(pair))
+                .is_some_and(|(tracked, _)| tracked.is_between(pair))
         {
             return Some(found);
         }
-        let begins_other = live.sender(pair) == Side::Client && quic.is_beginning_of_other(payload);
+        let begins_other =
+            tracked.sender(pair) == Side::Client && quic.is_beginning_of_other(payload);
         (!begins_other).then_some(slot)
     }
 
@@ -172,22 +173,22 @@ impl Tracker {
         let place = usize::try_from(slot)
             .ok()
             .and_then(|at| self.slots.get_mut(at));
-        let Some(Occupant::Datagrams(live)) = place.map(|place| &mut place.occupant) else {
+        let Some(Occupant::Datagrams(tracked)) = place.map(|place| &mut place.occupant) else {
             return None;
         };
         // What begins a connection elsewhere is a copy of it, as of a hello that a client sends to two addresses.
-        if !live.shares_end(pair) || QuicTalk::begins(payload) {
+        if !tracked.shares_end(pair) || QuicConversation::begins(payload) {
             return None;
         }
-        if live.add_pair(*pair) {
+        if tracked.add_pair(*pair) {
             self.datagram_streams.attach(pair, Some(slot));
         }
         Some(slot)
     }
 
-    fn quic_in(&self, slot: u32) -> Option<(&LiveDatagrams, &QuicTalk)> {
+    fn quic_in(&self, slot: u32) -> Option<(&LiveDatagrams, &QuicConversation)> {
         match &self.slots.get(usize::try_from(slot).ok()?)?.occupant {
-            Occupant::Datagrams(live) => live.quic().map(|quic| (&**live, quic)),
+            Occupant::Datagrams(tracked) => tracked.quic().map(|quic| (&**tracked, quic)),
             _ => None,
         }
     }
@@ -222,8 +223,8 @@ impl Tracker {
         connection.interrupted = self.interrupted && from == Side::Server;
         let datagrams = Datagrams::of(self.datagram_protocols.unwrap_or_default());
         connection.looked_up = self.looked_up(&connection);
-        let live = LiveDatagrams::new(connection, datagrams);
-        let handle = self.place(Occupant::Datagrams(Box::new(live)));
+        let tracked = LiveDatagrams::new(connection, datagrams);
+        let handle = self.place(Occupant::Datagrams(Box::new(tracked)));
         let due = packet.time.after(self.bounds.datagrams_quiet);
         self.expiry.enter(Class::Datagrams, due, handle);
         self.datagram_streams.attach(&pair, Some(handle.slot));
@@ -231,11 +232,11 @@ impl Tracker {
     }
 
     /// Forgets the ends and the connection ids of a conversation that leaves a slot.
-    pub(super) fn forget_datagrams(&mut self, live: &LiveDatagrams, slot: u32) {
-        for pair in live.pairs() {
+    pub(super) fn forget_datagrams(&mut self, tracked: &LiveDatagrams, slot: u32) {
+        for pair in tracked.pairs() {
             self.datagram_streams.release(pair, slot);
         }
-        for (_, id) in live.quic().map_or(&[][..], QuicTalk::ids) {
+        for (_, id) in tracked.quic().map_or(&[][..], QuicConversation::ids) {
             self.quic_ids.remove(id, slot);
         }
     }
@@ -248,7 +249,7 @@ impl Tracker {
     ) -> Box<Connection> {
         connection.ended = ended;
         connection.observed_until = self.observed_until(connection.last.time);
-        connection.surroundings = self.around(&connection);
+        connection.host_context = self.around(&connection);
         connection
     }
 }

@@ -6,7 +6,7 @@ use wirewhy_packet::{IcmpError, Packet, Seq};
 use wirewhy_protocol::Transport;
 
 use super::{Occupant, Tracker};
-use crate::streams::RELEASED;
+use crate::stream_table::RELEASED;
 use crate::{Connection, Event, EventKind, Icmp, Located, Mark, Pair, Side};
 
 /// The ends of a quoted packet, and the stream they have.
@@ -100,12 +100,13 @@ impl Tracker {
 
     /// The connection in a slot, and the side of it that sends between these ends.
     fn sender_in(&mut self, slot: u32, pair: &Pair) -> Option<(Side, &mut Connection)> {
-        self.grow(slot);
+        self.promote(slot);
         match &mut self.occupant(slot)?.occupant {
-            Occupant::Connection(live) => {
-                Some((live.sender(pair.source_is_low()), &mut live.connection))
-            }
-            Occupant::Datagrams(live) => Some((live.sender(pair), &mut live.connection)),
+            Occupant::Connection(tracked) => Some((
+                tracked.sender(pair.source_is_low()),
+                &mut tracked.connection,
+            )),
+            Occupant::Datagrams(tracked) => Some((tracked.sender(pair), &mut tracked.connection)),
             Occupant::Syn(_) | Occupant::Brief(_) | Occupant::None => None,
         }
     }

@@ -18,24 +18,24 @@ impl Tracker {
         self.interrupted = true;
         self.lookups.interrupt();
         self.alone.interrupt();
-        let goes_on =
+        let continues =
             |occupant: &Occupant| matches!(occupant, Occupant::Brief(kept) if !kept.is_over());
-        self.grow_where(goes_on);
+        self.promote_where(continues);
         for slot in &mut self.slots {
             match &mut slot.occupant {
                 Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => {}
-                Occupant::Connection(live) => {
+                Occupant::Connection(tracked) => {
                     let closed = |side: &Endpoint| {
                         matches!(
                             side.tcp.state,
                             EndpointState::Closing { acknowledged: true }
                         )
                     };
-                    let connection = &mut live.connection;
+                    let connection = &mut tracked.connection;
                     let is_closed = closed(&connection.client) && closed(&connection.server);
                     connection.interrupted |= !is_closed;
                 }
-                Occupant::Datagrams(live) => live.connection.interrupted = true,
+                Occupant::Datagrams(tracked) => tracked.connection.interrupted = true,
             }
         }
     }

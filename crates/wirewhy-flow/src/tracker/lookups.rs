@@ -28,7 +28,7 @@ impl Tracker {
         found.map(Box::new)
     }
 
-    /// The name that a client, with its link address, had looked up for a server's address when it began a stream, and what the
+    /// The name that a client, with its MAC address, had looked up for a server's address when it began a stream, and what the
     /// lookup lost that.
     pub(super) fn waited_for(
         &mut self,
@@ -56,7 +56,7 @@ impl Tracker {
     }
 }
 
-/// A client, and its link address.
+/// A client, and its MAC address.
 pub(super) type Asker = (Socket, Option<MacAddr>);
 
 /// The stream of a connection and its ends.

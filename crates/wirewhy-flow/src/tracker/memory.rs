@@ -12,7 +12,7 @@ use wirewhy_protocol::{Conversation, Memory};
 use super::alone::LoneSyns;
 use super::{Occupant, Slot, Tracker};
 use crate::expiry::Handle;
-use crate::observe::Notes;
+use crate::observe::Scratch;
 use crate::{Connection, Event};
 
 /// What connections take beside what every one does.
@@ -28,7 +28,7 @@ const LONE: usize = LoneSyns::EACH + BOOKKEEPING;
 
 /// What a connection takes that has begun to speak, with the events of a usual one.
 const FOLLOWED: usize = size_of::<Connection>()
-    + size_of::<Notes>()
+    + size_of::<Scratch>()
     + Conversation::BEGUN
     + 6 * size_of::<Event>()
     + BOOKKEEPING;
@@ -56,8 +56,8 @@ impl Occupant {
     /// What it was found to take before, and takes now; `None` of what takes no more than every one does.
     fn weigh(&mut self) -> Option<(Memory, Memory)> {
         match self {
-            Occupant::Connection(live) => Some(live.weigh()),
-            Occupant::Datagrams(live) => Some(live.weigh()),
+            Occupant::Connection(tracked) => Some(tracked.weigh()),
+            Occupant::Datagrams(tracked) => Some(tracked.weigh()),
             Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => None,
         }
     }
@@ -65,8 +65,8 @@ impl Occupant {
     /// Notes that it keeps payload that waits; false where that was known.
     fn begins_to_keep(&mut self) -> bool {
         match self {
-            Occupant::Connection(live) if !live.is_keeper() => live.set_keeper(true),
-            Occupant::Datagrams(live) if !live.is_keeper() => live.set_keeper(true),
+            Occupant::Connection(tracked) if !tracked.is_keeper() => tracked.set_keeper(true),
+            Occupant::Datagrams(tracked) if !tracked.is_keeper() => tracked.set_keeper(true),
             _ => return false,
         }
         true
@@ -74,16 +74,16 @@ impl Occupant {
 
     fn ends_to_keep(&mut self) {
         match self {
-            Occupant::Connection(live) => live.set_keeper(false),
-            Occupant::Datagrams(live) => live.set_keeper(false),
+            Occupant::Connection(tracked) => tracked.set_keeper(false),
+            Occupant::Datagrams(tracked) => tracked.set_keeper(false),
             Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => {}
         }
     }
 
     fn give_up_unread(&mut self) {
         match self {
-            Occupant::Connection(live) => live.give_up_unread(),
-            Occupant::Datagrams(live) => live.give_up_unread(),
+            Occupant::Connection(tracked) => tracked.give_up_unread(),
+            Occupant::Datagrams(tracked) => tracked.give_up_unread(),
             Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => {}
         }
     }

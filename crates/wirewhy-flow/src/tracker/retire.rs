@@ -4,7 +4,7 @@ use wirewhy_packet::{Interval, Timestamp};
 
 use super::{Bounds, Occupant, Tracker};
 use crate::expiry::{Class, Handle};
-use crate::observe::Live;
+use crate::observe::Tracked;
 use crate::{Connection, Ended, EndpointState, Tcp};
 
 impl Tracker {
@@ -55,12 +55,16 @@ impl Tracker {
                 let class = kept.class();
                 (kept.brief.latest(), quiet_of(class, &bounds), class)
             }
-            Occupant::Connection(live) => {
-                let class = class_of(live);
-                (live.connection.last.time, quiet_of(class, &bounds), class)
+            Occupant::Connection(tracked) => {
+                let class = class_of(tracked);
+                (
+                    tracked.connection.last.time,
+                    quiet_of(class, &bounds),
+                    class,
+                )
             }
-            Occupant::Datagrams(live) => (
-                live.connection.last.time,
+            Occupant::Datagrams(tracked) => (
+                tracked.connection.last.time,
                 bounds.datagrams_quiet,
                 Class::Datagrams,
             ),
@@ -138,7 +142,7 @@ impl Tracker {
                     Occupant::None => false,
                     Occupant::Syn(_) => class == Class::Opening,
                     Occupant::Brief(kept) => kept.class() == class,
-                    Occupant::Connection(live) => class_of(live) == class,
+                    Occupant::Connection(tracked) => class_of(tracked) == class,
                     Occupant::Datagrams(_) => class == Class::Datagrams,
                 }
         })
@@ -153,12 +157,12 @@ impl Tracker {
             (connection.last.time, troubled)
         };
         let ((latest, troubled), quiet) = match &self.occupant(handle.slot)?.occupant {
-            Occupant::Connection(live) => (of(&live.connection), bounds.unopened_quiet),
+            Occupant::Connection(tracked) => (of(&tracked.connection), bounds.unopened_quiet),
             Occupant::Brief(kept) => {
                 let of_it = (kept.brief.latest(), kept.brief.is_closing());
                 (of_it, bounds.unopened_quiet)
             }
-            Occupant::Datagrams(live) => (of(&live.connection), bounds.datagrams_quiet),
+            Occupant::Datagrams(tracked) => (of(&tracked.connection), bounds.datagrams_quiet),
             Occupant::Syn(_) | Occupant::None => return None,
         };
         let active = latest.after(quiet);
@@ -172,19 +176,19 @@ const SECOND_CHANCES: u32 = 32;
 
 /// A reset behind a FIN, or with nothing on the way, is the end; any other may be forged or missed, and its connection go
 /// on.
-pub(super) fn class_of(live: &Live) -> Class {
+pub(super) fn class_of(tracked: &Tracked) -> Class {
     let Connection {
         client,
         server,
         tcp: Tcp { handshake, .. },
         ..
-    } = &*live.connection;
-    if live.is_over() {
+    } = &*tracked.connection;
+    if tracked.is_over() {
         let closing = client.tcp.fin.is_some() || server.tcp.fin.is_some();
         let outstanding =
             client.tcp.unacknowledged_by(&server.tcp) + server.tcp.unacknowledged_by(&client.tcp);
-        let goes_on = handshake.ack.is_some() && !closing && outstanding > 0;
-        return if goes_on { Class::Cut } else { Class::Over };
+        let continues = handshake.ack.is_some() && !closing && outstanding > 0;
+        return if continues { Class::Cut } else { Class::Over };
     }
     let opening = |state| {
         matches!(

@@ -5,7 +5,7 @@ use super::alone::LoneSyn;
 use super::brief::Kept;
 use crate::Connection;
 use crate::brief::Brief;
-use crate::observe::Notes;
+use crate::observe::Scratch;
 
 /// A few of each.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ use crate::observe::Notes;
 )]
 pub(super) struct Spare {
     connections: Vec<Box<Connection>>,
-    notes: Vec<Box<Notes>>,
+    scratch: Vec<Box<Scratch>>,
     briefs: Vec<Box<Kept>>,
 }
 
@@ -29,8 +29,8 @@ impl Spare {
     }
 
     /// Notes that need not be new.
-    pub(super) fn notes(&mut self) -> Box<Notes> {
-        self.notes.pop().unwrap_or_default()
+    pub(super) fn scratch(&mut self) -> Box<Scratch> {
+        self.scratch.pop().unwrap_or_default()
     }
 
     /// Room for the packets of a connection that begins with this SYN.
@@ -59,9 +59,9 @@ impl Spare {
         self.connections.extend(spent.take(room));
     }
 
-    pub(super) fn keep_notes(&mut self, spent: Box<Notes>) {
-        if self.notes.len() < KEPT {
-            self.notes.push(spent);
+    pub(super) fn keep_notes(&mut self, spent: Box<Scratch>) {
+        if self.scratch.len() < KEPT {
+            self.scratch.push(spent);
         }
     }
 }

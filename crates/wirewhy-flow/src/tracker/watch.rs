@@ -1,4 +1,4 @@
-//! What is new since somebody last looked, for those who cannot wait until a connection is over.
+//! What is new since the last query, for callers that cannot wait until a connection is over.
 //!
 //! A look costs as much as there is news: connections at rest are not visited, and cost nothing.
 
@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 
 use wirewhy_packet::{Interval, Timestamp};
 
-use wirewhy_protocol::QuicTalk;
+use wirewhy_protocol::QuicConversation;
 
 use super::{Occupant, Tracker};
 use crate::expiry::Handle;
@@ -22,7 +22,7 @@ pub(super) struct Watch {
     seen: Vec<Seen>,
     touched: Vec<Handle>,
     alarms: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
-    /// How long handshakes took that were completed since somebody asked.
+    /// How long handshakes took that were completed since the last query.
     handshakes: Vec<Interval>,
 }
 
@@ -46,7 +46,7 @@ impl Watch {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     touched: bool,
-    told: u64,
+    reported: u64,
     alarm: Timestamp,
 }
 
@@ -54,7 +54,7 @@ impl Default for Seen {
     fn default() -> Seen {
         Seen {
             touched: false,
-            told: 0,
+            reported: 0,
             alarm: NEVER,
         }
     }
@@ -62,7 +62,7 @@ impl Default for Seen {
 
 const NEVER: Timestamp = Timestamp(i64::MAX);
 
-/// How many times of handshakes are kept for somebody to ask for.
+/// How many times of handshakes are kept until the next query.
 const MOST_HANDSHAKES: usize = 65_536;
 
 /// Room kept for news between two looks.
@@ -195,10 +195,10 @@ impl Tracker {
         let telling = match &place.occupant {
             Occupant::None | Occupant::Brief(_) => return false,
             Occupant::Syn(_) => 0,
-            Occupant::Connection(live) => telling(&live.connection, live.listens()),
-            Occupant::Datagrams(live) => {
-                let of_quic = live.quic().map_or(0, QuicTalk::telling);
-                telling(&live.connection, live.listens()) ^ of_quic
+            Occupant::Connection(tracked) => telling(&tracked.connection, tracked.listens()),
+            Occupant::Datagrams(tracked) => {
+                let of_quic = tracked.quic().map_or(0, QuicConversation::telling);
+                telling(&tracked.connection, tracked.listens()) ^ of_quic
             }
         };
         let watch = self.watch.as_mut();
@@ -206,7 +206,7 @@ impl Tracker {
             return false;
         };
         seen.touched = false;
-        std::mem::replace(&mut seen.told, telling) != telling
+        std::mem::replace(&mut seen.reported, telling) != telling
     }
 
     /// A slot holds something else now, of which nothing was seen yet.
@@ -235,29 +235,29 @@ impl Tracker {
         if place.generation != handle.generation {
             return None;
         }
-        let live = match &place.occupant {
+        let tracked = match &place.occupant {
             Occupant::None | Occupant::Brief(_) => return None,
             Occupant::Syn(at) => {
                 let lone = self.alone.get(*at)?;
                 self.begin(&lone, &[])
             }
-            Occupant::Connection(live) => live.as_it_stands(),
-            Occupant::Datagrams(live) => {
-                let connection = live.as_it_stands();
+            Occupant::Connection(tracked) => tracked.snapshot(),
+            Occupant::Datagrams(tracked) => {
+                let connection = tracked.snapshot();
                 return Some(self.hand_over_datagrams(connection, Ended::Followed));
             }
         };
-        Some(self.hand_over(live, Ended::Followed))
+        Some(self.hand_over(tracked, Ended::Followed))
     }
 }
 
-/// Everything about a connection that a judgement could rest on, besides how much has been sent and when: two looks that
+/// Everything about a connection that a finding could rest on, besides how much has been sent and when: two looks that
 /// find the same number see the same story.
 /// `listens` where more bytes can change the application facts.
 fn telling(connection: &Connection, listens: bool) -> u64 {
     let handshake = &connection.tcp.handshake;
     let exchange = &connection.tcp.exchange;
-    let mut digest = Digest(0xcbf2_9ce4_8422_2325);
+    let mut digest = Fnv1a(0xcbf2_9ce4_8422_2325);
     digest.add(handshake.syns);
     digest.add(handshake.syn_acks);
     digest.add(handshake.syn_acks_after_ack);
@@ -287,7 +287,7 @@ fn read_closely(packets: u64) -> u64 {
     }
 }
 
-fn endpoint(digest: &mut Digest, side: &Endpoint) {
+fn endpoint(digest: &mut Fnv1a, side: &Endpoint) {
     let (state, acknowledged) = match side.tcp.state {
         EndpointState::Silent => (0_u32, false),
         EndpointState::SynSent => (1, false),
@@ -336,9 +336,9 @@ fn endpoint(digest: &mut Digest, side: &Endpoint) {
 }
 
 /// FNV-1a over words: what collides is looked at a packet later.
-struct Digest(u64);
+struct Fnv1a(u64);
 
-impl Digest {
+impl Fnv1a {
     fn add(&mut self, word: impl Into<u64>) {
         self.0 = (self.0 ^ word.into()).wrapping_mul(0x0100_0000_01b3);
         self.0 ^= self.0 >> 29;

@@ -8,7 +8,7 @@ use crate::{Opened, Pair, Side};
 
 /// One `tcp.stream`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Conversation {
+pub(super) struct StreamAnalysis {
     /// The lower end of the pair, and the higher one.
     low: Direction,
     high: Direction,
@@ -95,7 +95,7 @@ mod bits {
     pub(super) const RST: u8 = 32;
 }
 
-impl Conversation {
+impl StreamAnalysis {
     /// The value Wireshark shows in a single pass: what was seen before the packet in hand.
     pub(super) fn completeness(&self) -> u8 {
         self.completeness

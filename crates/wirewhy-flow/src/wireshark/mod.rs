@@ -1,6 +1,6 @@
 //! Frame by frame parity with Wireshark.
 //!
-//! [`Analysis`] gives every TCP frame the stream number and the analysis marks that Wireshark 4.0 gives it in a single
+//! [`WiresharkAnalysis`] gives every TCP frame the stream number and the analysis marks that Wireshark 4.0 gives it in a single
 //! pass with its default preferences, so that results compare. It repeats Wireshark's rules, not what happened: no
 //! detector reads it, and where the rules mislead, this module misleads as they do.
 //!
@@ -14,16 +14,16 @@ use wirewhy_packet::{
     Packet, Seq, StopReason, TcpFlags, TcpHeader, TcpOptions, TcpSegment, Timestamp, Transport,
 };
 
-use self::conversation::{Conversation, End, Reach};
+use self::conversation::{End, Reach, StreamAnalysis};
 pub use self::marks::Marks;
-use crate::{Located, Opened, Pair, Side, Streams};
+use crate::{Located, Opened, Pair, Side, StreamTable};
 
 /// Wireshark's view of a capture, frame after frame.
 #[derive(Debug, Default)]
-pub struct Analysis {
-    streams: Streams,
+pub struct WiresharkAnalysis {
+    streams: StreamTable,
     /// One for each stream number.
-    conversations: Vec<Conversation>,
+    conversations: Vec<StreamAnalysis>,
 }
 
 /// What Wireshark says about one frame with a TCP header.
@@ -46,11 +46,11 @@ pub struct Marked {
     pub quoted: bool,
 }
 
-impl Analysis {
+impl WiresharkAnalysis {
     /// Nothing seen yet.
     #[must_use]
-    pub fn new() -> Analysis {
-        Analysis::default()
+    pub fn new() -> WiresharkAnalysis {
+        WiresharkAnalysis::default()
     }
 
     /// Analyses the next frame of the capture; `None` where it has no TCP header that Wireshark would follow.
@@ -96,7 +96,7 @@ impl Analysis {
     ) -> Marked {
         let index = usize::try_from(located.stream).unwrap_or(usize::MAX);
         if index >= self.conversations.len() {
-            self.conversations.push(Conversation::default());
+            self.conversations.push(StreamAnalysis::default());
         }
         let acked = header.flags.has(TcpFlags::ACK);
         let mut marked = Marked {

@@ -5,7 +5,7 @@ use super::*;
 
 fn analysed(text: &str) -> Vec<Marked> {
     let mut decoder = Decoder::new();
-    let mut analysis = Analysis::new();
+    let mut analysis = WiresharkAnalysis::new();
     trace(text)
         .iter()
         .filter_map(|frame| analysis.observe(&decoder.decode(&frame.as_frame())))

@@ -1,14 +1,14 @@
 //! Pseudo link layers that a host makes up: Linux cooked, loopback, netfilter log.
 
 use super::link::MAX_802_3_LENGTH;
-use super::{Layer, Next, View, Walk};
+use super::{ByteView, Layer, Next, Walk};
 use crate::{MacAddr, StopReason};
 
 impl<'a> Walk<'a, '_> {
     /// LINKTYPE_LINUX_SLL: packet type, ARPHRD type, address length, address, protocol. Not by etherparse, which refuses
     /// packet types above 4 and hardware types it does not know, and knows no version 2.
     #[inline(never)]
-    pub(super) fn linux_cooked(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn linux_cooked(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some(h) = view.data.first_chunk::<16>() else {
             return self.stop_short("sll", view, 16);
         };
@@ -23,7 +23,7 @@ impl<'a> Walk<'a, '_> {
 
     /// LINKTYPE_LINUX_SLL2: protocol, reserved, interface, ARPHRD type, packet type, address length, address.
     #[inline(never)]
-    pub(super) fn linux_cooked2(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn linux_cooked2(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some(h) = view.data.first_chunk::<20>() else {
             return self.stop_short("sll2", view, 20);
         };
@@ -42,7 +42,7 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    fn cooked_protocol(&mut self, hardware: u16, protocol: u16, view: View<'a>) -> Next<'a> {
+    fn cooked_protocol(&mut self, hardware: u16, protocol: u16, view: ByteView<'a>) -> Next<'a> {
         /// Hardware types of `if_arp.h`, under which `protocol` is no Ethernet type.
         const ARPHRD_IEEE80211: u16 = 801;
         const ARPHRD_IEEE80211_RADIOTAP: u16 = 803;
@@ -60,7 +60,7 @@ impl<'a> Walk<'a, '_> {
     /// LINKTYPE_NULL is in the capturing host's byte order, which no capture tells; LINKTYPE_LOOP is in network order.
     /// No family needs more than 16 bits, so the order that gives a small number is the right one.
     #[inline(never)]
-    pub(super) fn address_family(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn address_family(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some(bytes) = view.chunk::<4>(0) else {
             return self.stop_short("null", view, 4);
         };
@@ -76,7 +76,7 @@ impl<'a> Walk<'a, '_> {
     /// LINKTYPE_NFLOG: family, version, resource; then attributes of length, type and value, padded to four bytes, in
     /// the byte order of the capturing host, which no capture tells.
     #[inline(never)]
-    pub(super) fn netfilter_log(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn netfilter_log(&mut self, view: ByteView<'a>) -> Next<'a> {
         let attributes = view.skip(4);
         let payload = nflog_payload(attributes, u16::from_le_bytes)
             .or_else(|| nflog_payload(attributes, u16::from_be_bytes));
@@ -88,7 +88,7 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-fn nflog_payload(mut view: View<'_>, order: fn([u8; 2]) -> u16) -> Option<View<'_>> {
+fn nflog_payload(mut view: ByteView<'_>, order: fn([u8; 2]) -> u16) -> Option<ByteView<'_>> {
     /// NFULA_PAYLOAD.
     const PAYLOAD: u16 = 9;
     const MAX_ATTRIBUTES: usize = 64;

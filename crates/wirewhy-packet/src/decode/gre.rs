@@ -1,7 +1,7 @@
 //! GRE (RFC 2784, RFC 2890, RFC 1701, RFC 2637) and ERSPAN.
 
 use super::link::ether_type;
-use super::{Layer, Next, View, Walk};
+use super::{ByteView, Layer, Next, Walk};
 use crate::StopReason;
 
 /// Protocol types that mean something in GRE only.
@@ -19,7 +19,7 @@ const ACKNOWLEDGMENT: u16 = 0x0080;
 
 impl<'a> Walk<'a, '_> {
     #[inline(never)]
-    pub(super) fn gre(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn gre(&mut self, view: ByteView<'a>) -> Next<'a> {
         let (Some(flags), Some(kind)) = (view.be16(0), view.be16(2)) else {
             return self.stop_short("gre", view, 4);
         };
@@ -67,7 +67,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// draft-foschiano-erspan sections 4.2 and 4.3: the version nibble is 1 for type II and 2 for type III.
-    fn erspan(&mut self, view: View<'a>) -> Next<'a> {
+    fn erspan(&mut self, view: ByteView<'a>) -> Next<'a> {
         let header = match view.byte(0).map(|first| first >> 4) {
             Some(1) => 8,
             Some(2) => match view.byte(11) {
@@ -86,7 +86,7 @@ impl<'a> Walk<'a, '_> {
 }
 
 /// RFC 1701: source route entries (family, offset, length, address) up to one of length 0. Returns where they end.
-fn source_routes(view: View<'_>, start: usize) -> Option<usize> {
+fn source_routes(view: ByteView<'_>, start: usize) -> Option<usize> {
     const MAX_ROUTES: usize = 32;
     let mut at = start;
     for _ in 0..MAX_ROUTES {

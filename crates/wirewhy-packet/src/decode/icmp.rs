@@ -10,7 +10,7 @@ use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
 use super::ip::{ipv4_header_len, ipv4_without_options, protocol};
 use super::tcp;
-use super::view::View;
+use super::view::ByteView;
 use super::{Next, Walk};
 use crate::{IcmpError, MacAddr, NeighborDiscovery, Quoted, QuotedTcp, Seq, Transport};
 
@@ -24,7 +24,7 @@ impl<'a> Walk<'a, '_> {
     /// Not by etherparse's slices: they refuse a message cut behind type and code, and timestamps of another length than
     /// theirs.
     #[inline(never)]
-    pub(super) fn icmp(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn icmp(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some([kind, code]) = view.chunk(0) else {
             return self.stop_short("icmp", view, HEADER);
         };
@@ -46,7 +46,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     #[inline(never)]
-    pub(super) fn icmpv6(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn icmpv6(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some([kind, code]) = view.chunk(0) else {
             return self.stop_short("icmpv6", view, HEADER);
         };
@@ -72,7 +72,7 @@ impl<'a> Walk<'a, '_> {
 
     fn icmp_error(
         &mut self,
-        view: View<'a>,
+        view: ByteView<'a>,
         v6: bool,
         (kind, code): (u8, u8),
         mtu: Option<u32>,
@@ -102,7 +102,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// RFC 4861 sections 4.3 and 4.4.
-    fn neighbor(&mut self, view: View<'a>, kind: u8, code: u8) -> Next<'a> {
+    fn neighbor(&mut self, view: ByteView<'a>, kind: u8, code: u8) -> Next<'a> {
         let flags = view.byte(4).unwrap_or(0);
         let message = view.skip(HEADER);
         let advertisement = kind == icmpv6::TYPE_NEIGHBOR_ADVERTISEMENT;
@@ -131,7 +131,7 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-/// RFC 4861 section 4.6.1: a solicitation tells the source's link address, an advertisement the target's.
+/// RFC 4861 section 4.6.1: a solicitation tells the source's MAC address, an advertisement the target's.
 fn link_address(mut options: NdpOptionsIterator<'_>, of_target: bool) -> Option<MacAddr> {
     let address = options.find_map(|option| match option {
         Ok(NdpOptionSlice::SourceLinkLayerAddress(option)) if !of_target => {
@@ -145,7 +145,7 @@ fn link_address(mut options: NdpOptionsIterator<'_>, of_target: bool) -> Option<
     address.first_chunk().copied().map(MacAddr)
 }
 
-fn quoted_v4(view: View<'_>) -> Option<Quoted> {
+fn quoted_v4(view: ByteView<'_>) -> Option<Quoted> {
     // Whether the options were quoted does not matter: the transport header behind them is looked for by itself.
     let fixed = ipv4_without_options(view)?;
     let header = Ipv4HeaderSlice::from_slice(&fixed).ok()?;
@@ -165,7 +165,7 @@ fn quoted_v4(view: View<'_>) -> Option<Quoted> {
     ))
 }
 
-fn quoted_v6(view: View<'_>) -> Option<Quoted> {
+fn quoted_v6(view: ByteView<'_>) -> Option<Quoted> {
     let header = Ipv6HeaderSlice::from_slice(view.data).ok()?;
     let header_len = header.slice().len();
     let total = header_len + usize::from(header.payload_length());
@@ -180,14 +180,14 @@ fn quoted_v6(view: View<'_>) -> Option<Quoted> {
 }
 
 /// What follows the quoted IP header, with the length that header claims: the quote itself is shorter.
-fn claimed(view: View<'_>, header: usize, total: usize) -> View<'_> {
+fn claimed(view: ByteView<'_>, header: usize, total: usize) -> ByteView<'_> {
     let data = view.skip(header).data;
     // Some stacks quote the length in host byte order, or cleared: one that leaves no room for ports is not believed.
     let wire = match total.saturating_sub(header) {
         0..8 => data.len(),
         plausible => plausible,
     };
-    View {
+    ByteView {
         data: data.get(..wire).unwrap_or(data),
         wire,
     }
@@ -195,7 +195,7 @@ fn claimed(view: View<'_>, header: usize, total: usize) -> View<'_> {
 
 /// The protocol behind the extension headers, and its header unless this is a later fragment or was not quoted. Not by
 /// etherparse: of an extension header the quote cuts, it does not tell what would have followed.
-fn behind_extensions(mut next: u8, mut view: View<'_>) -> (u8, Option<View<'_>>) {
+fn behind_extensions(mut next: u8, mut view: ByteView<'_>) -> (u8, Option<ByteView<'_>>) {
     for _ in 0..MAX_QUOTED_EXTENSIONS {
         let Some([following, units]) = view.chunk(0) else {
             break;
@@ -224,7 +224,7 @@ fn quoted(
     destination: IpAddr,
     ttl: u8,
     total_len: u32,
-    (protocol, inside): (u8, Option<View<'_>>),
+    (protocol, inside): (u8, Option<ByteView<'_>>),
 ) -> Quoted {
     let ports = match protocol {
         protocol::TCP | protocol::UDP | protocol::DCCP | protocol::SCTP | protocol::UDP_LITE => {
@@ -248,7 +248,7 @@ fn quoted(
 }
 
 /// RFC 792 promises the first eight bytes; most routers quote more (RFC 1812 section 4.3.2.3).
-fn quoted_tcp(view: View<'_>) -> Option<QuotedTcp> {
+fn quoted_tcp(view: ByteView<'_>) -> Option<QuotedTcp> {
     let seq = Seq(view.be32(4)?);
     let whole = view.data.len() >= 20;
     Some(QuotedTcp {
@@ -352,11 +352,11 @@ mod tests {
             match packet.transport {
                 Transport::IcmpError(_) => assert!([3, 4, 5, 11, 12].contains(&kind)),
                 Transport::IcmpOther {
-                    kind: told,
+                    kind: decoded,
                     code: 0,
                 } => {
                     assert!(![3, 4, 5, 11, 12].contains(&kind));
-                    assert_eq!(told, kind);
+                    assert_eq!(decoded, kind);
                 }
                 other => panic!("{other:?}"),
             }

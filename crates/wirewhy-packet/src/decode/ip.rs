@@ -7,7 +7,7 @@ use etherparse::{
 };
 
 use super::fragments::{Added, Fragment, FragmentKey};
-use super::view::{View, length};
+use super::view::{ByteView, length};
 use super::{Layer, Next, Walk};
 use crate::{Fragment as Piece, Ip, IpId, StopReason, Transport};
 
@@ -51,7 +51,7 @@ const ETHERNET_MIN_PAYLOAD: usize = 46;
 
 impl<'a> Walk<'a, '_> {
     #[inline(always)]
-    pub(super) fn ip_version(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn ip_version(&mut self, view: ByteView<'a>) -> Next<'a> {
         match view.byte(0).map(|first| first >> 4) {
             Some(4) => self.ipv4(view),
             Some(6) => self.ipv6(view),
@@ -62,7 +62,7 @@ impl<'a> Walk<'a, '_> {
 
     /// The lengths are our own business: etherparse's lax packet slices know what was captured, not what was sent.
     #[inline(always)]
-    fn ipv4(&mut self, view: View<'a>) -> Next<'a> {
+    fn ipv4(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Ok(header) = Ipv4HeaderSlice::from_slice(view.data) else {
             return self.damaged_ipv4(view);
         };
@@ -104,10 +104,10 @@ impl<'a> Walk<'a, '_> {
         total
     }
 
-    /// A header cut inside its options, or of a length it cannot have. etherparse refuses it; its addresses are told
+    /// A header cut inside its options, or of a length it cannot have. etherparse refuses it; its addresses are read
     /// all the same.
     #[cold]
-    fn damaged_ipv4(&mut self, view: View<'a>) -> Next<'a> {
+    fn damaged_ipv4(&mut self, view: ByteView<'a>) -> Next<'a> {
         let fixed = ipv4_without_options(view);
         let header = fixed
             .as_ref()
@@ -128,7 +128,7 @@ impl<'a> Walk<'a, '_> {
         &mut self,
         header: &Ipv4HeaderSlice<'_>,
         total: usize,
-        payload: View<'a>,
+        payload: ByteView<'a>,
     ) -> Next<'a> {
         let headers = header.slice().len();
         let protocol = header.protocol().0;
@@ -150,7 +150,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     #[inline(never)]
-    fn ipv6(&mut self, view: View<'a>) -> Next<'a> {
+    fn ipv6(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Ok(header) = Ipv6HeaderSlice::from_slice(view.data) else {
             return self.stop_short("ipv6", view, IPV6_HEADER);
         };
@@ -187,7 +187,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     #[inline(always)]
-    pub(super) fn ip_protocol(&mut self, protocol: u8, view: View<'a>) -> Next<'a> {
+    pub(super) fn ip_protocol(&mut self, protocol: u8, view: ByteView<'a>) -> Next<'a> {
         match protocol {
             protocol::TCP => self.tcp(view),
             protocol::UDP => self.udp(view),
@@ -215,7 +215,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Goes on inside a tunnel.
-    pub(super) fn tunnel(&mut self, inside: Layer, view: View<'a>) -> Next<'a> {
+    pub(super) fn tunnel(&mut self, inside: Layer, view: ByteView<'a>) -> Next<'a> {
         self.pending_tunnels += 1;
         Some((inside, view))
     }
@@ -223,7 +223,7 @@ impl<'a> Walk<'a, '_> {
     /// RFC 8200 section 4 and RFC 6564. One by one: etherparse's chain of extensions holds them to the order RFC 8200
     /// recommends, and ends at those that break it.
     #[inline(never)]
-    fn extension(&mut self, view: View<'a>) -> Next<'a> {
+    fn extension(&mut self, view: ByteView<'a>) -> Next<'a> {
         match Ipv6RawExtHeaderSlice::from_slice(view.data) {
             Ok(header) => self.behind_extension(header.next_header().0, header.slice().len(), view),
             Err(short) => self.stop_short("ipv6-extension", view, short.required_len),
@@ -233,7 +233,7 @@ impl<'a> Walk<'a, '_> {
     /// RFC 4302 section 2.2: the length is in units of 4 bytes, minus 2. etherparse refuses the length 0, which RFC 1826
     /// section 3.1 allows.
     #[inline(never)]
-    fn authentication(&mut self, view: View<'a>) -> Next<'a> {
+    fn authentication(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some([next, units]) = view.chunk(0) else {
             return self.stop_short("ah", view, 12);
         };
@@ -244,14 +244,14 @@ impl<'a> Walk<'a, '_> {
         self.behind_extension(next, len, view)
     }
 
-    fn behind_extension(&mut self, next: u8, len: usize, view: View<'a>) -> Next<'a> {
+    fn behind_extension(&mut self, next: u8, len: usize, view: ByteView<'a>) -> Next<'a> {
         self.packet.transport = Transport::OtherIp { protocol: next };
         Some((Layer::Ip(next), view.skip(len)))
     }
 
     /// RFC 8200 section 4.5.
     #[inline(never)]
-    fn ipv6_fragment(&mut self, view: View<'a>) -> Next<'a> {
+    fn ipv6_fragment(&mut self, view: ByteView<'a>) -> Next<'a> {
         let header = match Ipv6FragmentHeaderSlice::from_slice(view.data) {
             Ok(header) => header,
             Err(short) => return self.stop_short("ipv6-fragment", view, short.required_len),
@@ -298,9 +298,9 @@ impl<'a> Walk<'a, '_> {
         let headers = fragment.headers;
         if fragment.data.len() < fragment.claimed {
             self.stop("fragment", StopReason::Truncated);
-            // It can never be put together, so what the first fragment tells of the transport header is all there is.
+            // It can never be put together, so the transport header in the first fragment is all there is.
             let is_first = fragment.offset == 0;
-            let rest = View {
+            let rest = ByteView {
                 data: fragment.data,
                 wire: fragment.claimed,
             };
@@ -326,12 +326,12 @@ impl<'a> Walk<'a, '_> {
 }
 
 /// The length an IPv4 header gives itself.
-pub(super) fn ipv4_header_len(view: View<'_>) -> usize {
+pub(super) fn ipv4_header_len(view: ByteView<'_>) -> usize {
     usize::from(view.byte(0).unwrap_or(0) & 0x0f) * 4
 }
 
 /// The fixed part of an IPv4 header, made to say that nothing follows it.
-pub(super) fn ipv4_without_options(view: View<'_>) -> Option<[u8; IPV4_HEADER]> {
+pub(super) fn ipv4_without_options(view: ByteView<'_>) -> Option<[u8; IPV4_HEADER]> {
     let mut fixed = view.chunk::<IPV4_HEADER>(0)?;
     fixed[0] = (fixed[0] & 0xf0) | 5;
     Some(fixed)

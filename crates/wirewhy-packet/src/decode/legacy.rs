@@ -1,14 +1,14 @@
 //! Link layers of other times and places: FDDI, ARCNET, InfiniBand, Cisco HDLC, Frame Relay.
 
 use super::link::ether_type;
-use super::{Layer, Next, View, Walk};
+use super::{ByteView, Layer, Next, Walk};
 use crate::{MacAddr, StopReason};
 
 impl<'a> Walk<'a, '_> {
     /// RFC 1188: frame control, addresses, IEEE 802.2. Captures hold the addresses as the ring sends them, the lowest bit
     /// of each byte first.
     #[inline(never)]
-    pub(super) fn fddi(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn fddi(&mut self, view: ByteView<'a>) -> Next<'a> {
         let (Some(control), Some(destination), Some(source)) =
             (view.byte(0), view.chunk::<6>(1), view.chunk::<6>(7))
         else {
@@ -28,7 +28,7 @@ impl<'a> Walk<'a, '_> {
     /// RFC 1201 and RFC 1051: system code, then, in the newer framing, split flag and sequence number. `header` is what
     /// the capturing system puts in front of the system code.
     #[inline(never)]
-    pub(super) fn arcnet(&mut self, view: View<'a>, header: usize) -> Next<'a> {
+    pub(super) fn arcnet(&mut self, view: ByteView<'a>, header: usize) -> Next<'a> {
         let code = view.skip(header);
         let (Some(system), Some(split)) = (code.byte(0), code.byte(1)) else {
             return self.stop_short("arcnet", view, header + 2);
@@ -52,7 +52,7 @@ impl<'a> Walk<'a, '_> {
 
     /// LINKTYPE_IPOIB: 40 bytes of addresses, then RFC 4391 section 6: type and two reserved bytes.
     #[inline(never)]
-    pub(super) fn ip_over_infiniband(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn ip_over_infiniband(&mut self, view: ByteView<'a>) -> Next<'a> {
         match view.be16(40) {
             Some(kind) => Some((Layer::EtherType(kind), view.skip(44))),
             None => self.stop_short("ipoib", view, 44),
@@ -60,7 +60,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Address, control, Ethernet type.
-    pub(super) fn cisco_hdlc(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn cisco_hdlc(&mut self, view: ByteView<'a>) -> Next<'a> {
         match view.be16(2) {
             Some(kind) => Some((Layer::EtherType(kind), view.skip(4))),
             None => self.stop_short("chdlc", view, 4),
@@ -69,7 +69,7 @@ impl<'a> Walk<'a, '_> {
 
     /// Q.922 address of two to four bytes, then RFC 2427 (control, perhaps padding, NLPID) or Cisco's Ethernet type.
     #[inline(never)]
-    pub(super) fn frame_relay(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn frame_relay(&mut self, view: ByteView<'a>) -> Next<'a> {
         let address = view
             .data
             .iter()

@@ -2,7 +2,7 @@
 
 use etherparse::{ArpPacketSlice, Ethernet2HeaderSlice, SingleVlanHeaderSlice};
 
-use super::{Layer, Next, View, Walk};
+use super::{ByteView, Layer, Next, Walk};
 use crate::{Arp, MacAddr, StopReason, Transport};
 
 /// The numbers of the [IEEE registry](https://standards-oui.ieee.org/ethertype/eth.txt) that this program follows.
@@ -34,7 +34,7 @@ pub(super) const MAX_802_3_LENGTH: u16 = 1500;
 
 impl<'a> Walk<'a, '_> {
     #[inline(always)]
-    pub(super) fn ethernet(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn ethernet(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Ok(header) = Ethernet2HeaderSlice::from_slice(view.data) else {
             return self.stop_short("ethernet", view, ETHERNET_HEADER);
         };
@@ -47,7 +47,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     #[inline(always)]
-    pub(super) fn ether_type(&mut self, kind: u16, view: View<'a>) -> Next<'a> {
+    pub(super) fn ether_type(&mut self, kind: u16, view: ByteView<'a>) -> Next<'a> {
         match kind {
             ether_type::IPV4 | ether_type::IPV6 => self.ip_version(view),
             ether_type::ARP => self.arp(view),
@@ -68,7 +68,7 @@ impl<'a> Walk<'a, '_> {
 
     /// IEEE 802.1Q: two bytes of priority and identifier, then the type of what follows.
     #[inline(never)]
-    fn vlan(&mut self, view: View<'a>) -> Next<'a> {
+    fn vlan(&mut self, view: ByteView<'a>) -> Next<'a> {
         let tag = match SingleVlanHeaderSlice::from_slice(view.data) {
             Ok(tag) => tag,
             Err(short) => return self.stop_short("vlan", view, short.required_len),
@@ -82,7 +82,7 @@ impl<'a> Walk<'a, '_> {
 
     /// The tag that adapters and fabric extenders put on: four bytes, then the type of what follows.
     #[inline(never)]
-    fn vn_tag(&mut self, view: View<'a>) -> Next<'a> {
+    fn vn_tag(&mut self, view: ByteView<'a>) -> Next<'a> {
         match view.be16(4) {
             Some(kind) => Some((Layer::EtherType(kind), view.skip(6))),
             None => self.stop_short("vn-tag", view, 6),
@@ -91,7 +91,7 @@ impl<'a> Walk<'a, '_> {
 
     /// RFC 8300 section 2.2: length in units of four bytes, then what follows.
     #[inline(never)]
-    fn network_service(&mut self, view: View<'a>) -> Next<'a> {
+    fn network_service(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some([_, len, _, next]) = view.chunk(0) else {
             return self.stop_short("nsh", view, 8);
         };
@@ -105,7 +105,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     #[inline(never)]
-    pub(super) fn llc(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn llc(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some([dsap, ssap, control]) = view.chunk(0) else {
             return self.stop_short("llc", view, 3);
         };
@@ -117,7 +117,7 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    pub(super) fn snap(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn snap(&mut self, view: ByteView<'a>) -> Next<'a> {
         let (Some(oui), Some(kind)) = (view.chunk::<3>(0), view.be16(3)) else {
             return self.stop_short("snap", view, 5);
         };
@@ -133,9 +133,9 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// RFC 826, for six-byte link addresses and IPv4.
+    /// RFC 826, for six-byte MAC addresses and IPv4.
     #[inline(never)]
-    fn arp(&mut self, view: View<'a>) -> Next<'a> {
+    fn arp(&mut self, view: ByteView<'a>) -> Next<'a> {
         let arp = match ArpPacketSlice::from_slice(view.data) {
             Ok(arp) => arp,
             Err(short) => return self.stop_short("arp", view, short.required_len),

@@ -6,7 +6,7 @@
 //! etherparse reads the headers it knows; each place where it does not reach, or would lose what a damaged header still
 //! tells, says so.
 //!
-//! Lengths are taken from the headers and the wire, never from what was captured: a [`View`] carries both. Nothing is
+//! Lengths are taken from the headers and the wire, never from what was captured: a [`ByteView`] carries both. Nothing is
 //! copied except the fragments of IP datagrams (see [`fragments`]).
 //!
 //! Nearly every frame is Ethernet, IPv4 and TCP, without anything odd: [`plain`] reads those in one piece. The walk keeps
@@ -31,7 +31,7 @@ mod wifi;
 
 use crate::{Frame, Link, LinkType, MacAddr, Packet, Stop, StopReason, Transport};
 use fragments::{Fragments, Reassembled};
-use view::View;
+use view::ByteView;
 
 /// Headers followed in one frame. Real stacks (VLANs, MPLS, a tunnel in a tunnel, IPv6 extensions) stay below 30; the
 /// bound keeps a crafted frame from costing more than its share.
@@ -74,14 +74,14 @@ impl Decoder {
 
     #[inline]
     fn read<'a>(&'a mut self, frame: &Frame<'a>, packet: &mut Packet<'a>) {
-        let view = View::of(frame);
+        let view = ByteView::of(frame);
         if frame.link_type != LinkType::ETHERNET || !plain::read(view, packet) {
             self.walk(frame.link_type, view, packet);
         }
     }
 
     #[inline(never)]
-    fn walk<'a>(&'a mut self, link_type: LinkType, view: View<'a>, packet: &mut Packet<'a>) {
+    fn walk<'a>(&'a mut self, link_type: LinkType, view: ByteView<'a>, packet: &mut Packet<'a>) {
         let mut walk = Walk {
             packet,
             fragments: &mut self.fragments,
@@ -100,7 +100,7 @@ impl Decoder {
                 return;
             };
             *buffer = datagram.bytes;
-            walk.run(Layer::Ip(datagram.protocol), View::whole(buffer));
+            walk.run(Layer::Ip(datagram.protocol), ByteView::whole(buffer));
         }
         if walk.completed.is_some() {
             walk.stop("fragment", StopReason::TooDeep);
@@ -163,7 +163,7 @@ enum Layer {
 }
 
 /// What the walk does after a header: the next one, or nothing.
-type Next<'a> = Option<(Layer, View<'a>)>;
+type Next<'a> = Option<(Layer, ByteView<'a>)>;
 
 fn first_layer(link_type: LinkType) -> Option<Layer> {
     Some(match link_type {
@@ -203,7 +203,7 @@ struct Walk<'a, 't> {
 }
 
 impl<'a> Walk<'a, '_> {
-    fn run(&mut self, mut layer: Layer, mut view: View<'a>) {
+    fn run(&mut self, mut layer: Layer, mut view: ByteView<'a>) {
         loop {
             self.headers += 1;
             if self.headers > MAX_HEADERS {
@@ -250,7 +250,7 @@ impl<'a> Walk<'a, '_> {
     /// Ends the walk because `view` holds less than the `need` bytes of a header: cut by the capture, or, where the
     /// wire had no more either, malformed.
     #[cold]
-    fn stop_short(&mut self, layer: &'static str, view: View<'_>, need: usize) -> Next<'a> {
+    fn stop_short(&mut self, layer: &'static str, view: ByteView<'_>, need: usize) -> Next<'a> {
         let reason = if view.wire >= need {
             StopReason::Truncated
         } else {
@@ -259,7 +259,7 @@ impl<'a> Walk<'a, '_> {
         self.stop(layer, reason)
     }
 
-    /// Keeps the link addresses of the outermost link header and no other.
+    /// Keeps the MAC addresses of the outermost link header and no other.
     #[inline]
     fn link_addresses(&mut self, source: MacAddr, destination: Option<MacAddr>) {
         if self.packet.ip.is_none() && self.packet.link.source.is_none() {

@@ -1,7 +1,7 @@
 //! MPLS label stacks (RFC 3032) and the pseudowires in them.
 
 use super::link::ether_type;
-use super::{Layer, Next, View, Walk};
+use super::{ByteView, Layer, Next, Walk};
 use crate::StopReason;
 
 /// Deeper stacks than any router pushes.
@@ -9,9 +9,9 @@ const MAX_LABELS: usize = 32;
 
 impl<'a> Walk<'a, '_> {
     /// The stack does not say what it carries; the first nibble does for IP and for pseudowires with a control word
-    /// (RFC 4385 section 3, RFC 4928), and a pseudowire without one is told by an Ethernet type in its place.
+    /// (RFC 4385 section 3, RFC 4928), and a pseudowire without one is recognised by an Ethernet type in its place.
     #[inline(never)]
-    pub(super) fn mpls(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn mpls(&mut self, view: ByteView<'a>) -> Next<'a> {
         let mut rest = view;
         for _ in 0..MAX_LABELS {
             let Some([_, _, bottom, _]) = rest.chunk(0) else {
@@ -25,7 +25,7 @@ impl<'a> Walk<'a, '_> {
         self.stop("mpls", StopReason::TooDeep)
     }
 
-    fn below_labels(&mut self, view: View<'a>) -> Next<'a> {
+    fn below_labels(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some(first) = view.byte(0) else {
             return self.stop_short("mpls", view, 1);
         };
@@ -43,14 +43,14 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-fn is_ipv4(view: View<'_>) -> bool {
+fn is_ipv4(view: ByteView<'_>) -> bool {
     let header_fits = view.byte(0).is_some_and(|first| first & 0x0f >= 5);
     let length_fits = view.be16(2).is_none_or(|len| usize::from(len) <= view.wire);
     header_fits && length_fits
 }
 
 /// Whether something this program knows stands where an Ethernet frame has its type.
-fn is_ethernet(view: View<'_>) -> bool {
+fn is_ethernet(view: ByteView<'_>) -> bool {
     match view.be16(12) {
         Some(
             ether_type::IPV4

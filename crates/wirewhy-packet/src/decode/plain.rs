@@ -6,12 +6,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::tcp::{BLANK, FIXED_HEADER, read_list};
-use super::view::{View, length};
+use super::view::{ByteView, length};
 use crate::{Ip, IpId, MacAddr, Packet, Seq, TcpFlags, Transport};
 
 /// Fills `packet` in from an Ethernet frame. Returns whether the frame is a usual one; of another nothing is filled in.
 #[inline]
-pub(super) fn read<'a>(view: View<'a>, packet: &mut Packet<'a>) -> bool {
+pub(super) fn read<'a>(view: ByteView<'a>, packet: &mut Packet<'a>) -> bool {
     let Some((&ethernet, ip_packet)) = view.data.split_first_chunk::<14>() else {
         return false;
     };
@@ -136,10 +136,10 @@ mod tests {
         };
         let mut decoder = Decoder::new();
         let mut walked = blank(&frame);
-        decoder.walk(LinkType::ETHERNET, View::of(&frame), &mut walked);
+        decoder.walk(LinkType::ETHERNET, ByteView::of(&frame), &mut walked);
         let mut packet = blank(&frame);
         let untouched = format!("{packet:?}");
-        let taken = read(View::of(&frame), &mut packet);
+        let taken = read(ByteView::of(&frame), &mut packet);
         let packet = format!("{packet:?}");
         assert!(taken || packet == untouched);
         (format!("{walked:?}"), taken.then_some(packet))

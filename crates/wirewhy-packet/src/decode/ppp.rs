@@ -1,14 +1,14 @@
 //! PPP (RFC 1661, RFC 1662) and PPPoE sessions (RFC 2516).
 
 use super::link::ether_type;
-use super::{Layer, Next, View, Walk};
+use super::{ByteView, Layer, Next, Walk};
 use crate::StopReason;
 
 impl<'a> Walk<'a, '_> {
     /// With or without the HDLC address and control bytes, and with the protocol number in one byte or two: the low bit
     /// of its last byte is set and of its first is not (RFC 1661 section 2).
     #[inline(never)]
-    pub(super) fn ppp(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn ppp(&mut self, view: ByteView<'a>) -> Next<'a> {
         let view = match view.chunk(0) {
             None => return self.stop_short("ppp", view, 4),
             Some([0xff, 0x03]) => view.skip(2),
@@ -35,7 +35,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// RFC 1990 with long sequence numbers, the default: only a packet that begins and ends in one fragment is followed.
-    fn multilink(&mut self, view: View<'a>) -> Next<'a> {
+    fn multilink(&mut self, view: ByteView<'a>) -> Next<'a> {
         match view.byte(0) {
             Some(flags) if flags & 0xc0 == 0xc0 => Some((Layer::Ppp, view.skip(4))),
             Some(_) => self.stop("multilink", StopReason::Unsupported),
@@ -44,7 +44,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// RFC 3518 section 4.1: flags and padding, MAC type, then the frame.
-    fn bridged(&mut self, view: View<'a>) -> Next<'a> {
+    fn bridged(&mut self, view: ByteView<'a>) -> Next<'a> {
         match view.chunk::<2>(0) {
             // IEEE 802.3/Ethernet with canonical addresses.
             Some([flags, 1]) => {
@@ -57,7 +57,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     #[inline(never)]
-    pub(super) fn pppoe_session(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn pppoe_session(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some(&[version_type, code, _, _, l0, l1]) = view.data.first_chunk::<6>() else {
             return self.stop_short("pppoe", view, 6);
         };

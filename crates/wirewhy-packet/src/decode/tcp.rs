@@ -2,7 +2,7 @@
 
 use etherparse::TcpHeaderSlice;
 
-use super::view::{View, length};
+use super::view::{ByteView, length};
 use super::{Next, Walk};
 use crate::{
     Seq, StopReason, TcpFlags, TcpHeader, TcpOptions, TcpSegment, TcpTimestamps, Transport,
@@ -33,7 +33,7 @@ pub(super) enum Shape {
 
 impl<'a> Walk<'a, '_> {
     #[inline(always)]
-    pub(super) fn tcp(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn tcp(&mut self, view: ByteView<'a>) -> Next<'a> {
         if view.data.len() < NEEDED {
             return self.stop_short("tcp", view, NEEDED);
         }
@@ -52,7 +52,7 @@ impl<'a> Walk<'a, '_> {
 }
 
 /// The header quoted in an ICMP error.
-pub(super) fn quoted(view: View<'_>) -> TcpHeader {
+pub(super) fn quoted(view: ByteView<'_>) -> TcpHeader {
     let mut segment = TcpSegment::BLANK;
     read_segment(view, &mut segment);
     TcpHeader::from(&segment)
@@ -60,7 +60,7 @@ pub(super) fn quoted(view: View<'_>) -> TcpHeader {
 
 /// Reads the segment whose lengths are those of `view`, of which at least [`NEEDED`] bytes are there.
 #[inline(always)]
-fn read_segment<'a>(view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
+fn read_segment<'a>(view: ByteView<'a>, segment: &mut TcpSegment<'a>) -> Shape {
     let Ok(header) = TcpHeaderSlice::from_slice(view.data) else {
         return read_damaged(view, segment);
     };
@@ -89,7 +89,7 @@ pub(super) fn read_list(list: &[u8], options: &mut TcpOptions) {
 /// offset is taken as it stands, so payload and sequence numbers follow from it as other analysers count them; options
 /// are not read then.
 #[cold]
-fn read_damaged<'a>(view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
+fn read_damaged<'a>(view: ByteView<'a>, segment: &mut TcpSegment<'a>) -> Shape {
     let mut fixed = [0; FIXED_HEADER];
     for (to, from) in fixed.iter_mut().zip(view.data) {
         *to = *from;
@@ -112,7 +112,7 @@ fn read_damaged<'a>(view: View<'a>, segment: &mut TcpSegment<'a>) -> Shape {
 }
 
 #[inline(always)]
-fn read_fixed<'a>(header: &TcpHeaderSlice<'_>, view: View<'a>, segment: &mut TcpSegment<'a>) {
+fn read_fixed<'a>(header: &TcpHeaderSlice<'_>, view: ByteView<'a>, segment: &mut TcpSegment<'a>) {
     // etherparse tells the control bits one by one, and the reserved ones not at all.
     let [offset, flags] = view.chunk(12).unwrap_or_default();
     segment.header_len = (offset >> 4) * 4;

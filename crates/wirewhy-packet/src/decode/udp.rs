@@ -4,7 +4,7 @@ use etherparse::UdpHeaderSlice;
 
 use super::ip::protocol;
 use super::link::ether_type;
-use super::view::{View, length};
+use super::view::{ByteView, length};
 use super::{Layer, Next, Walk};
 use crate::{Checksum, StopReason, Transport, UdpDatagram};
 
@@ -25,7 +25,7 @@ mod port {
 
 impl<'a> Walk<'a, '_> {
     #[inline(never)]
-    pub(super) fn udp(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn udp(&mut self, view: ByteView<'a>) -> Next<'a> {
         let header = match UdpHeaderSlice::from_slice(view.data) {
             Ok(header) => header,
             Err(short) => return self.stop_short("udp", view, short.required_len),
@@ -56,7 +56,7 @@ impl<'a> Walk<'a, '_> {
 
 impl Walk<'_, '_> {
     /// Whether the checksum of a datagram that is all there is wrong. A tunnel may leave it out (RFC 768, RFC 6935).
-    fn is_damaged(&self, datagram: View<'_>, field: u16) -> bool {
+    fn is_damaged(&self, datagram: ByteView<'_>, field: u16) -> bool {
         let whole = datagram.data.len() == datagram.wire;
         match self.packet.ip {
             Some(ip) if whole && field != 0 => {
@@ -69,7 +69,7 @@ impl Walk<'_, '_> {
     }
 }
 
-fn udp_tunnel(port: u16, view: View<'_>) -> Option<(Layer, View<'_>)> {
+fn udp_tunnel(port: u16, view: ByteView<'_>) -> Option<(Layer, ByteView<'_>)> {
     match port {
         port::VXLAN => vxlan(view),
         port::VXLAN_GPE => vxlan_gpe(view),
@@ -86,12 +86,12 @@ fn udp_tunnel(port: u16, view: View<'_>) -> Option<(Layer, View<'_>)> {
 }
 
 /// RFC 7348 section 5: eight bytes, of which the flag that the network identifier is valid must be set.
-fn vxlan(view: View<'_>) -> Option<(Layer, View<'_>)> {
+fn vxlan(view: ByteView<'_>) -> Option<(Layer, ByteView<'_>)> {
     (view.byte(0)? & 0x08 != 0).then(|| (Layer::Ethernet, view.skip(8)))
 }
 
 /// A header exactly as RFC 7348 section 5 says, all reserved bits zero, and behind it a frame of IP, ARP or VLAN.
-fn vxlan_by_content(view: View<'_>) -> Option<(Layer, View<'_>)> {
+fn vxlan_by_content(view: ByteView<'_>) -> Option<(Layer, ByteView<'_>)> {
     const MAC_ADDRESSES: usize = 12;
     let is_header = view.chunk(0)? == [8, 0, 0, 0] && view.byte(7)? == 0;
     let carried = matches!(
@@ -102,7 +102,7 @@ fn vxlan_by_content(view: View<'_>) -> Option<(Layer, View<'_>)> {
 }
 
 /// draft-ietf-nvo3-vxlan-gpe section 3: the last byte of the first word tells what follows where the P flag is set.
-fn vxlan_gpe(view: View<'_>) -> Option<(Layer, View<'_>)> {
+fn vxlan_gpe(view: ByteView<'_>) -> Option<(Layer, ByteView<'_>)> {
     let [flags, _, _, next] = view.chunk(0)?;
     let layer = match (flags & 0x04 != 0, next) {
         (false, _) | (true, 3) => Layer::Ethernet,
@@ -113,7 +113,7 @@ fn vxlan_gpe(view: View<'_>) -> Option<(Layer, View<'_>)> {
 }
 
 /// RFC 8926 section 3.4: version 0, options in units of 4 bytes, an Ethernet type.
-fn geneve(view: View<'_>) -> Option<(Layer, View<'_>)> {
+fn geneve(view: ByteView<'_>) -> Option<(Layer, ByteView<'_>)> {
     let [first, flags, k0, k1] = view.chunk(0)?;
     let is_control = flags & 0x80 != 0;
     if first & 0xc0 != 0 || is_control {
@@ -129,7 +129,7 @@ fn geneve(view: View<'_>) -> Option<(Layer, View<'_>)> {
 }
 
 /// 3GPP TS 29.281 section 5: version 1, message 255 (a user packet), extension headers.
-fn gtp_user(view: View<'_>) -> Option<(Layer, View<'_>)> {
+fn gtp_user(view: ByteView<'_>) -> Option<(Layer, ByteView<'_>)> {
     /// Each extension is at least four bytes; this many are never seen.
     const MAX_EXTENSIONS: usize = 16;
     let [flags, message] = view.chunk(0)?;
@@ -157,7 +157,7 @@ fn gtp_user(view: View<'_>) -> Option<(Layer, View<'_>)> {
 }
 
 /// RFC 2661 section 3.1: a data message; length, sequence numbers and an offset stand in it where their bits are set.
-fn l2tp(view: View<'_>) -> Option<(Layer, View<'_>)> {
+fn l2tp(view: ByteView<'_>) -> Option<(Layer, ByteView<'_>)> {
     const CONTROL: u16 = 0x8000;
     const LENGTH: u16 = 0x4000;
     const SEQUENCE: u16 = 0x0800;
@@ -182,7 +182,7 @@ fn l2tp(view: View<'_>) -> Option<(Layer, View<'_>)> {
 }
 
 /// RFC 4380 section 5.1.1: optional authentication and origin indications, then IPv6.
-fn teredo(view: View<'_>) -> Option<(Layer, View<'_>)> {
+fn teredo(view: ByteView<'_>) -> Option<(Layer, ByteView<'_>)> {
     let mut rest = view;
     if let Some([0, 1, id, auth]) = rest.chunk(0) {
         rest = rest.skip(4 + usize::from(id) + usize::from(auth) + 9);
@@ -194,7 +194,7 @@ fn teredo(view: View<'_>) -> Option<(Layer, View<'_>)> {
 }
 
 /// draft-massar-v6ops-ayiya-02 section 3: identity and signature lengths, operation 1 (forward), next header, time.
-fn ayiya(view: View<'_>) -> Option<(Layer, View<'_>)> {
+fn ayiya(view: ByteView<'_>) -> Option<(Layer, ByteView<'_>)> {
     let [identity, signature, operation, next] = view.chunk(0)?;
     if operation & 0x0f != 1 {
         return None;

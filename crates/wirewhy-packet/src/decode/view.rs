@@ -6,25 +6,25 @@ use crate::Frame;
 ///
 /// `wire` is never less than `data.len()`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct View<'a> {
+pub(super) struct ByteView<'a> {
     pub(super) data: &'a [u8],
     pub(super) wire: usize,
 }
 
-impl<'a> View<'a> {
+impl<'a> ByteView<'a> {
     /// All of a frame.
     #[inline]
-    pub(super) fn of(frame: &Frame<'a>) -> View<'a> {
+    pub(super) fn of(frame: &Frame<'a>) -> ByteView<'a> {
         let wire = usize::try_from(frame.original_len).unwrap_or(usize::MAX);
-        View {
+        ByteView {
             data: frame.data,
             wire: wire.max(frame.data.len()),
         }
     }
 
     /// A view of bytes that are all there.
-    pub(super) fn whole(data: &'a [u8]) -> View<'a> {
-        View {
+    pub(super) fn whole(data: &'a [u8]) -> ByteView<'a> {
+        ByteView {
             data,
             wire: data.len(),
         }
@@ -32,8 +32,8 @@ impl<'a> View<'a> {
 
     /// What follows the first `len` bytes.
     #[inline]
-    pub(super) fn skip(self, len: usize) -> View<'a> {
-        View {
+    pub(super) fn skip(self, len: usize) -> ByteView<'a> {
+        ByteView {
             data: self.data.get(len..).unwrap_or(&[]),
             wire: self.wire.saturating_sub(len),
         }
@@ -41,15 +41,15 @@ impl<'a> View<'a> {
 
     /// The first `len` bytes, or all where there are fewer.
     #[inline]
-    pub(super) fn limit(self, len: usize) -> View<'a> {
-        View {
+    pub(super) fn limit(self, len: usize) -> ByteView<'a> {
+        ByteView {
             data: self.data.get(..len).unwrap_or(self.data),
             wire: self.wire.min(len),
         }
     }
 
     /// Without the last `len` bytes of the wire.
-    pub(super) fn trim_end(self, len: usize) -> View<'a> {
+    pub(super) fn trim_end(self, len: usize) -> ByteView<'a> {
         self.limit(self.wire.saturating_sub(len))
     }
 

@@ -1,6 +1,6 @@
 //! IEEE 802.11 data frames, with or without a radiotap header.
 
-use super::{Layer, Next, View, Walk};
+use super::{ByteView, Layer, Next, Walk};
 use crate::{MacAddr, StopReason};
 
 /// Frame control bits, first byte in the low half.
@@ -20,7 +20,7 @@ const RADIOTAP_PADDED: u8 = 0x20;
 impl<'a> Walk<'a, '_> {
     /// <https://www.radiotap.org>: version, pad, length, presence bits; all little-endian.
     #[inline(never)]
-    pub(super) fn radiotap(&mut self, view: View<'a>) -> Next<'a> {
+    pub(super) fn radiotap(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some([version, _, l0, l1]) = view.chunk(0) else {
             return self.stop_short("radiotap", view, 8);
         };
@@ -41,7 +41,7 @@ impl<'a> Walk<'a, '_> {
 
     /// IEEE 802.11-2020 section 9.2.3 and 9.3.2.1.
     #[inline(never)]
-    pub(super) fn ieee80211(&mut self, view: View<'a>, pad_to_four: bool) -> Next<'a> {
+    pub(super) fn ieee80211(&mut self, view: ByteView<'a>, pad_to_four: bool) -> Next<'a> {
         let Some(control) = view.chunk(0).map(u16::from_le_bytes) else {
             return self.stop_short("ieee80211", view, 2);
         };
@@ -79,7 +79,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// IEEE 802.11-2020 table 9-30: which address is the source's depends on the direction.
-    fn ieee80211_addresses(&mut self, view: View<'a>, control: u16) {
+    fn ieee80211_addresses(&mut self, view: ByteView<'a>, control: u16) {
         let (source, destination) = match (control & TO_DS != 0, control & FROM_DS != 0) {
             (false, false) => (10, 4),
             (true, false) => (10, 16),
@@ -93,7 +93,7 @@ impl<'a> Walk<'a, '_> {
 
     /// IEEE 802.11-2020 section 9.3.2.2: several frames in one. A capture record is one packet here: the first is read,
     /// and that more follow is reported.
-    fn aggregate(&mut self, view: View<'a>) -> Next<'a> {
+    fn aggregate(&mut self, view: ByteView<'a>) -> Next<'a> {
         let Some(len) = view.be16(12) else {
             return self.stop_short("a-msdu", view, 14);
         };
@@ -106,7 +106,7 @@ impl<'a> Walk<'a, '_> {
 }
 
 /// The flags field: behind the presence words, and behind the eight-byte, eight-aligned timestamp where there is one.
-fn radiotap_flags(view: View<'_>) -> Option<u8> {
+fn radiotap_flags(view: ByteView<'_>) -> Option<u8> {
     let le32 = |at| view.chunk(at).map(u32::from_le_bytes);
     let first = le32(4)?;
     if first & 0x0002 == 0 {

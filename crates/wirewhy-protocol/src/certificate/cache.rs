@@ -19,32 +19,32 @@ const MAX_KEPT_LEN: usize = 16 * 1024;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Cache {
     generation: usize,
-    young: HashSet<Held, RandomState>,
-    old: HashSet<Held, RandomState>,
+    young: HashSet<CachedCertificate, RandomState>,
+    old: HashSet<CachedCertificate, RandomState>,
 }
 
 #[derive(Debug, Clone)]
-struct Held(Arc<Certificate>);
+struct CachedCertificate(Arc<Certificate>);
 
-impl Borrow<[u8]> for Held {
+impl Borrow<[u8]> for CachedCertificate {
     fn borrow(&self) -> &[u8] {
         &self.0.der
     }
 }
 
-impl Hash for Held {
+impl Hash for CachedCertificate {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.der.hash(state);
     }
 }
 
-impl PartialEq for Held {
-    fn eq(&self, other: &Held) -> bool {
+impl PartialEq for CachedCertificate {
+    fn eq(&self, other: &CachedCertificate) -> bool {
         self.0.der == other.0.der
     }
 }
 
-impl Eq for Held {}
+impl Eq for CachedCertificate {}
 
 impl Cache {
     /// An empty cache of at most twice `generation` certificates.
@@ -69,7 +69,7 @@ impl Cache {
         }
         let held = match self.old.take(der) {
             Some(held) => held,
-            None => Held(Arc::new(Certificate::read_and(der, verify))),
+            None => CachedCertificate(Arc::new(Certificate::read_and(der, verify))),
         };
         if der.len() <= MAX_KEPT_LEN && self.generation > 0 {
             if self.young.len() >= self.generation {

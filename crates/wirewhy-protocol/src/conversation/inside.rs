@@ -1,6 +1,6 @@
 //! A session in plaintext that goes on inside TLS: STARTTLS and its kin.
 
-use super::{Conversation, Stage, State};
+use super::{Conversation, Phase, State};
 use crate::direction::Direction;
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Role};
@@ -8,7 +8,7 @@ use crate::types::{AppProtocol, Role};
 impl Conversation {
     /// The rest of a session in plaintext, which continues inside TLS.
     fn within(protocol: AppProtocol, shared: SharedState) -> Conversation {
-        Conversation(Stage::Open(Box::new(State {
+        Conversation(Phase::Open(Box::new(State {
             client: Direction::within(protocol, Role::Client),
             server: Direction::within(protocol, Role::Server),
             shared,
@@ -19,7 +19,7 @@ impl Conversation {
 
 impl SharedState {
     /// The conversation inside TLS: the session that began before it, or one of which nothing is known yet.
-    pub(super) fn goes_on(&mut self) -> Conversation {
+    pub(super) fn continues(&mut self) -> Conversation {
         if let Some(session) = self.ftp.take() {
             self.ftp_inside = true;
             let shared = SharedState {
@@ -120,20 +120,20 @@ mod tests {
                 Some(""),
             ),
         ];
-        let said = |conversation: &mut Conversation, turns: &[Turn]| {
+        let feed_turns = |conversation: &mut Conversation, turns: &[Turn]| {
             for piece in pieces(turns) {
                 feed(conversation, &piece);
             }
         };
         for (before, inside, code) in cases {
             let mut conversation = Conversation::new();
-            said(&mut conversation, &before);
-            let Stage::Open(mut state) = conversation.0 else {
+            feed_turns(&mut conversation, &before);
+            let Phase::Open(mut state) = conversation.0 else {
                 unreachable!("it has begun");
             };
-            let mut goes_on = state.shared.goes_on();
-            said(&mut goes_on, &inside);
-            let refusal = goes_on.facts().refusal;
+            let mut continues = state.shared.continues();
+            feed_turns(&mut continues, &inside);
+            let refusal = continues.facts().refusal;
             assert_eq!(
                 refusal.as_deref().map(|refusal| &*refusal.code),
                 code,

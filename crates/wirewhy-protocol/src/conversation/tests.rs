@@ -188,17 +188,29 @@ fn every_cut_in_two_gives_the_same_facts() {
 fn wanting_no_more_means_the_facts_stay() {
     for (name, turns) in corpus() {
         let whole = closed_facts(&turns);
-        let mut talk = Conversation::new();
-        close(&mut talk, &turns);
+        let mut conversation = Conversation::new();
+        close(&mut conversation, &turns);
         for piece in segments(&turns, 3) {
-            if talk.wants() {
-                feed(&mut talk, &piece);
+            if conversation.wants() {
+                feed(&mut conversation, &piece);
             }
         }
-        assert!(!talk.wants(), "{name}");
-        assert_eq!(talk.facts().server.framing, whole.server.framing, "{name}");
-        assert_eq!(talk.facts().client.framing, whole.client.framing, "{name}");
-        assert_eq!(talk.facts().http.responses, whole.http.responses, "{name}");
+        assert!(!conversation.wants(), "{name}");
+        assert_eq!(
+            conversation.facts().server.framing,
+            whole.server.framing,
+            "{name}"
+        );
+        assert_eq!(
+            conversation.facts().client.framing,
+            whole.client.framing,
+            "{name}"
+        );
+        assert_eq!(
+            conversation.facts().http.responses,
+            whole.http.responses,
+            "{name}"
+        );
     }
 }
 
@@ -273,17 +285,17 @@ proptest! {
         ),
         ends in (any::<u64>(), 0_u64..3000),
     ) {
-        let mut talk = Conversation::new();
+        let mut conversation = Conversation::new();
         for (from_client, at, bytes, wire_len) in &segments {
             match from_client {
-                true => talk.client_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut CaptureContext::default()),
-                false => talk.server_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut CaptureContext::default()),
+                true => conversation.client_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut CaptureContext::default()),
+                false => conversation.server_data(*at, bytes, *wire_len, 1, Timestamp(0), &mut CaptureContext::default()),
             };
-            prop_assert!(talk.retained() < BOUND);
+            prop_assert!(conversation.retained() < BOUND);
         }
-        talk.client_closed(ends.0, &mut CaptureContext::default());
-        talk.server_closed(ends.1, &mut CaptureContext::default());
-        let _ = talk.facts();
+        conversation.client_closed(ends.0, &mut CaptureContext::default());
+        conversation.server_closed(ends.1, &mut CaptureContext::default());
+        let _ = conversation.facts();
     }
 
     #[test]
@@ -323,9 +335,9 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
 
 fn download(body: &[(u64, u32)], end: u64) -> AppFacts {
-    let mut talk = Conversation::new();
-    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
-    talk.server_data(
+    let mut conversation = Conversation::new();
+    conversation.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
+    conversation.server_data(
         0,
         ANSWER,
         0,
@@ -335,7 +347,7 @@ fn download(body: &[(u64, u32)], end: u64) -> AppFacts {
     );
     let start = ANSWER.len() as u64;
     for &(at, wire_len) in body {
-        talk.server_data(
+        conversation.server_data(
             start + at,
             b"ab",
             wire_len,
@@ -344,8 +356,8 @@ fn download(body: &[(u64, u32)], end: u64) -> AppFacts {
             &mut CaptureContext::default(),
         );
     }
-    talk.server_closed(start + end, &mut CaptureContext::default());
-    talk.facts()
+    conversation.server_closed(start + end, &mut CaptureContext::default());
+    conversation.facts()
 }
 
 #[test]
@@ -371,16 +383,16 @@ fn gaps_and_cuts_inside_a_body_cost_nothing() {
 
 #[test]
 fn a_segment_inside_a_body_is_passed_over_and_counted() {
-    let mut talk = Conversation::new();
+    let mut conversation = Conversation::new();
     let mut context = CaptureContext::default();
     let time = Timestamp(0);
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
     let start = head.len() as u64;
-    assert!(talk.client_data(0, b"GET / HTTP/1.1\r\n\r\n", 0, 1, time, &mut context));
-    assert!(talk.server_data(0, head, 0, 2, time, &mut context));
-    assert!(!talk.server_data(start, &[7; 600], 0, 3, time, &mut context));
-    let Framing::Inside(unfinished) = talk.facts().server.framing else {
-        panic!("{:?}", talk.facts().server.framing);
+    assert!(conversation.client_data(0, b"GET / HTTP/1.1\r\n\r\n", 0, 1, time, &mut context));
+    assert!(conversation.server_data(0, head, 0, 2, time, &mut context));
+    assert!(!conversation.server_data(start, &[7; 600], 0, 3, time, &mut context));
+    let Framing::Inside(unfinished) = conversation.facts().server.framing else {
+        panic!("{:?}", conversation.facts().server.framing);
     };
     let (announced, received) = (1_000, 600);
     assert_eq!(
@@ -390,8 +402,8 @@ fn a_segment_inside_a_body_is_passed_over_and_counted() {
             received
         }
     );
-    assert!(talk.server_data(start + 600, &[7; 400], 0, 4, time, &mut context));
-    assert_eq!(talk.facts().server.framing, Framing::Boundary);
+    assert!(conversation.server_data(start + 600, &[7; 400], 0, 4, time, &mut context));
+    assert_eq!(conversation.facts().server.framing, Framing::Boundary);
 }
 
 #[test]
@@ -404,9 +416,9 @@ fn gaps_inside_chunks_and_bodies_until_close_cost_nothing() {
         ),
         ("HTTP/1.0 200 OK\r\n\r\n", "end", Framing::UntilClose),
     ] {
-        let mut talk = Conversation::new();
-        talk.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
-        talk.server_data(
+        let mut conversation = Conversation::new();
+        conversation.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
+        conversation.server_data(
             0,
             head.as_bytes(),
             0,
@@ -415,7 +427,7 @@ fn gaps_inside_chunks_and_bodies_until_close_cost_nothing() {
             &mut CaptureContext::default(),
         );
         let after = head.len() as u64 + 0x4000;
-        talk.server_data(
+        conversation.server_data(
             after,
             tail.as_bytes(),
             0,
@@ -423,12 +435,12 @@ fn gaps_inside_chunks_and_bodies_until_close_cost_nothing() {
             Timestamp(3),
             &mut CaptureContext::default(),
         );
-        assert_eq!(talk.facts().server.framing, framing, "{head}");
+        assert_eq!(conversation.facts().server.framing, framing, "{head}");
     }
 }
 
 #[test]
-fn a_frame_whose_last_byte_was_not_captured_is_not_judged() {
+fn a_frame_whose_last_byte_was_not_captured_is_not_checked() {
     let turns = h2::exchange();
     let arrived = pieces(&turns);
     let (last, before) = arrived.split_last().unwrap();
@@ -439,8 +451,8 @@ fn a_frame_whose_last_byte_was_not_captured_is_not_judged() {
     let facts = facts_of(&[before, &[short]].concat(), &turns);
     assert_eq!(facts.server.framing, Framing::Unknown(Unreadable::Gap));
     // A record has nothing to tell at its end.
-    let mut talk = Conversation::new();
-    talk.server_data(
+    let mut conversation = Conversation::new();
+    conversation.server_data(
         0,
         b"\x17\x03\x03\x00\x10",
         0,
@@ -448,18 +460,18 @@ fn a_frame_whose_last_byte_was_not_captured_is_not_judged() {
         Timestamp(1),
         &mut CaptureContext::default(),
     );
-    talk.server_closed(21, &mut CaptureContext::default());
-    assert_eq!(talk.facts().server.framing, Framing::Boundary);
+    conversation.server_closed(21, &mut CaptureContext::default());
+    assert_eq!(conversation.facts().server.framing, Framing::Boundary);
 }
 
 #[test]
 fn much_reordering_is_followed_as_long_as_little_waits() {
-    let mut talk = Conversation::new();
+    let mut conversation = Conversation::new();
     let record = [&b"\x17\x03\x03\x03\xfb"[..], &[0; 1019]].concat();
     for pair in 0..500 {
         // The first of each pair comes last, and every header is needed.
         for index in [1, 0] {
-            talk.server_data(
+            conversation.server_data(
                 (pair * 2 + index) * 1024,
                 &record,
                 0,
@@ -469,15 +481,15 @@ fn much_reordering_is_followed_as_long_as_little_waits() {
             );
         }
     }
-    talk.server_closed(1024 * 1000, &mut CaptureContext::default());
-    assert_eq!(talk.facts().server.framing, Framing::Boundary);
+    conversation.server_closed(1024 * 1000, &mut CaptureContext::default());
+    assert_eq!(conversation.facts().server.framing, Framing::Boundary);
 }
 
 #[test]
 fn a_gap_where_a_header_belongs_is_not_called_truncation() {
-    let mut talk = Conversation::new();
-    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
-    talk.server_data(
+    let mut conversation = Conversation::new();
+    conversation.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
+    conversation.server_data(
         0,
         &ANSWER[..20],
         0,
@@ -485,7 +497,7 @@ fn a_gap_where_a_header_belongs_is_not_called_truncation() {
         Timestamp(2),
         &mut CaptureContext::default(),
     );
-    talk.server_data(
+    conversation.server_data(
         25,
         &ANSWER[25..],
         0,
@@ -493,13 +505,13 @@ fn a_gap_where_a_header_belongs_is_not_called_truncation() {
         Timestamp(3),
         &mut CaptureContext::default(),
     );
-    talk.server_closed(ANSWER.len() as u64, &mut CaptureContext::default());
-    let facts = talk.facts();
+    conversation.server_closed(ANSWER.len() as u64, &mut CaptureContext::default());
+    let facts = conversation.facts();
     assert_eq!(facts.server.framing, Framing::Unknown(Unreadable::Gap));
     assert_eq!(facts.server.truncated(), None);
     assert_eq!(facts.awaiting, None);
-    assert!(talk.wants());
-    talk.server_data(
+    assert!(conversation.wants());
+    conversation.server_data(
         20,
         &ANSWER[20..25],
         0,
@@ -507,14 +519,14 @@ fn a_gap_where_a_header_belongs_is_not_called_truncation() {
         Timestamp(4),
         &mut CaptureContext::default(),
     );
-    assert!(talk.facts().server.truncated().is_some());
-    assert!(talk.facts().http.responses == 1);
+    assert!(conversation.facts().server.truncated().is_some());
+    assert!(conversation.facts().http.responses == 1);
 }
 
 #[test]
 fn a_connection_joined_late_is_unknown() {
-    let mut talk = Conversation::new();
-    talk.server_data(
+    let mut conversation = Conversation::new();
+    conversation.server_data(
         5000,
         ANSWER,
         0,
@@ -522,19 +534,19 @@ fn a_connection_joined_late_is_unknown() {
         Timestamp(1),
         &mut CaptureContext::default(),
     );
-    talk.server_closed(6000, &mut CaptureContext::default());
+    conversation.server_closed(6000, &mut CaptureContext::default());
     assert_eq!(
-        talk.facts().server.framing,
+        conversation.facts().server.framing,
         Framing::Unknown(Unreadable::Gap)
     );
-    assert_eq!(talk.facts().server.protocol, None);
-    assert!(!talk.facts().server.begins_with_text);
+    assert_eq!(conversation.facts().server.protocol, None);
+    assert!(!conversation.facts().server.begins_with_text);
 }
 
 #[test]
 fn a_header_cut_by_the_snap_length_still_names_the_request() {
-    let mut talk = Conversation::new();
-    talk.client_data(
+    let mut conversation = Conversation::new();
+    conversation.client_data(
         0,
         &GET[..20],
         28,
@@ -542,7 +554,7 @@ fn a_header_cut_by_the_snap_length_still_names_the_request() {
         Timestamp(1),
         &mut CaptureContext::default(),
     );
-    let facts = talk.facts();
+    let facts = conversation.facts();
     assert_eq!(facts.client.framing, Framing::Unknown(Unreadable::Cut));
     assert_eq!(facts.http.last_request.unwrap().target(), "/");
     assert_eq!(facts.client.protocol, Some(AppProtocol::Http1Request));
@@ -569,11 +581,11 @@ const BOUND: usize = 256 * 1024;
 
 /// Feeds a flood and returns the most that was held.
 fn flood(segments: impl Iterator<Item = (bool, u64, Vec<u8>)>) -> usize {
-    let mut talk = Conversation::new();
+    let mut conversation = Conversation::new();
     let mut most = 0;
     for (from_client, at, bytes) in segments {
         match from_client {
-            true => talk.client_data(
+            true => conversation.client_data(
                 at,
                 &bytes,
                 0,
@@ -581,7 +593,7 @@ fn flood(segments: impl Iterator<Item = (bool, u64, Vec<u8>)>) -> usize {
                 Timestamp(1),
                 &mut CaptureContext::default(),
             ),
-            false => talk.server_data(
+            false => conversation.server_data(
                 at,
                 &bytes,
                 0,
@@ -590,7 +602,7 @@ fn flood(segments: impl Iterator<Item = (bool, u64, Vec<u8>)>) -> usize {
                 &mut CaptureContext::default(),
             ),
         };
-        most = most.max(talk.retained());
+        most = most.max(conversation.retained());
     }
     most
 }
@@ -627,10 +639,10 @@ fn floods_stay_inside_the_bound() {
 
 #[test]
 fn nothing_is_held_in_the_usual_case() {
-    let mut talk = Conversation::new();
+    let mut conversation = Conversation::new();
     assert!(size_of::<Conversation>() <= 16);
-    talk.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
-    talk.server_data(
+    conversation.client_data(0, GET, 0, 1, Timestamp(1), &mut CaptureContext::default());
+    conversation.server_data(
         0,
         ANSWER,
         0,
@@ -638,9 +650,9 @@ fn nothing_is_held_in_the_usual_case() {
         Timestamp(2),
         &mut CaptureContext::default(),
     );
-    let before = talk.retained();
+    let before = conversation.retained();
     for index in 0..60 {
-        talk.server_data(
+        conversation.server_data(
             ANSWER.len() as u64 + index * 1000,
             &[b'x'; 1000],
             0,
@@ -649,7 +661,7 @@ fn nothing_is_held_in_the_usual_case() {
             &mut CaptureContext::default(),
         );
     }
-    assert_eq!(talk.retained(), before);
+    assert_eq!(conversation.retained(), before);
     assert!(before < 4096, "{before}");
 }
 
@@ -659,21 +671,25 @@ fn finishing_tells_the_same_facts_and_lets_everything_go() {
         let all = segments(&turns, 7);
         // Whole, and with each of the first segments missing.
         for missing in (0..all.len().min(12)).map(Some).chain([None]) {
-            let mut talk = Conversation::new();
+            let mut conversation = Conversation::new();
             for (index, piece) in all.iter().enumerate() {
                 if Some(index) != missing {
-                    feed(&mut talk, piece);
+                    feed(&mut conversation, piece);
                 }
             }
-            let known = talk.facts();
+            let known = conversation.facts();
             assert_eq!(
-                talk.finish().as_deref(),
+                conversation.finish().as_deref(),
                 Some(&known),
                 "{name}, {missing:?}"
             );
-            assert_eq!((talk.wants(), talk.retained()), (false, 0), "{name}");
-            feed(&mut talk, &all[0]);
-            assert_eq!(talk.finish(), None, "{name}");
+            assert_eq!(
+                (conversation.wants(), conversation.retained()),
+                (false, 0),
+                "{name}"
+            );
+            feed(&mut conversation, &all[0]);
+            assert_eq!(conversation.finish(), None, "{name}");
         }
     }
 }

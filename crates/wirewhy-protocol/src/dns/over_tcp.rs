@@ -3,7 +3,7 @@
 use super::{DnsFacts, DnsMessage, DnsSeen};
 use crate::facts::AppFacts;
 use crate::http_facts::Awaiting;
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading};
 use crate::shared_state::SharedState;
 use crate::types::{
@@ -143,7 +143,7 @@ impl Parser for OverTcp {
         }
     }
 
-    fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
+    fn framing(&self, position: ReaderPosition, _shared: &SharedState) -> Framing {
         match self.begun {
             Some(begun) if position.pending => Framing::Inside(Unfinished {
                 what: What::Header,

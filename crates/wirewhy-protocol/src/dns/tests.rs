@@ -277,10 +277,10 @@ fn messages_are_handed_on_as_they_are_read() {
     ];
     for size in [1, 7, 1_000] {
         let mut context = CaptureContext::default();
-        let mut talk = Conversation::new();
+        let mut conversation = Conversation::new();
         let mut seen = Vec::new();
         for piece in segments(&turns, size) {
-            feed_with(&mut talk, &piece, &mut context);
+            feed_with(&mut conversation, &piece, &mut context);
             seen.extend(context.take_dns());
         }
         let seen: Vec<_> = seen

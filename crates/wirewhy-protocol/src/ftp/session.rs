@@ -11,7 +11,7 @@ use super::facts::{
     FtpCommand, FtpData, FtpError, FtpFacts, FtpLogin, FtpReply, FtpSealed, FtpSetup, FtpTransfer,
 };
 use super::verb::FtpVerb;
-use crate::tls::{ContentType, Record};
+use crate::tls::{ContentType, RecordHeader};
 use crate::types::{AppProtocol, Mark, Role};
 
 /// The longest line read.
@@ -113,7 +113,7 @@ impl FtpSession {
     }
 
     /// A record of TLS that the session continues in, as far as it is not decrypted.
-    pub(crate) fn sealed(&mut self, role: Role, record: Record, mark: Mark) {
+    pub(crate) fn sealed(&mut self, role: Role, record: RecordHeader, mark: Mark) {
         if role != Role::Server || record.kind != ContentType::APPLICATION_DATA {
             return;
         }
@@ -235,11 +235,11 @@ impl FtpSession {
             .first_chunk::<3>()
             .filter(|digits| digits.iter().all(u8::is_ascii_digit))
             .and_then(|digits| str::from_utf8(digits).ok()?.parse::<u16>().ok());
-        let goes_on = line.get(3) == Some(&b'-');
+        let continues = line.get(3) == Some(&b'-');
         let words = line.get(4..).unwrap_or(&[]).trim_ascii();
         let Some(code) = code else { return };
         let mut reply = match self.open.take() {
-            Some(open) if open.code == code && !goes_on => open,
+            Some(open) if open.code == code && !continues => open,
             Some(open) => {
                 self.open = Some(open);
                 return;
@@ -250,7 +250,7 @@ impl FtpSession {
                 mark,
             },
         };
-        if goes_on {
+        if continues {
             self.open = Some(reply);
             return;
         }

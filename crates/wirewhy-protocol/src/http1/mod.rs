@@ -4,17 +4,17 @@ mod head;
 mod plain;
 mod probe;
 mod refusal;
-mod talk;
+mod whole;
 
 pub use probe::begins_with_request;
 pub(crate) use refusal::refusal_of;
-pub use talk::{Said, plain_talk};
+pub use whole::{PayloadSegment, whole_http1};
 
 use std::sync::Arc;
 
 use crate::exchanges::{Asked, Exchanges, HandsOver, Match, Method};
 use crate::http_trouble::{Detail, Purpose};
-use crate::parser::{Parser, Position, Progress, Resume, Stage};
+use crate::parser::{Parser, Progress, ReaderPosition, ReaderStage, Resume};
 use crate::protocol::{Protocol, Reading, begins_with};
 use crate::shared_state::SharedState;
 use crate::types::{
@@ -71,7 +71,7 @@ enum State {
     /// Inside a body of known length.
     Sized { start: u64, end: u64 },
     /// Before the first byte of a body of known length for which the client may be waiting for leave.
-    Held { start: u64, end: u64 },
+    AwaitsContinue { start: u64, end: u64 },
     /// Inside the text of a refusal, the beginning of which is read.
     Refusal { status: u16, start: u64, end: u64 },
     /// Inside the text of a refusal that ends with the stream.
@@ -101,7 +101,7 @@ impl Parser for Reader {
             State::Head => self.read_head(input, exchanges),
             State::Tunnel => self.read_tunnel(input, exchanges),
             State::Sized { end, .. } => self.read_sized(input, end, exchanges),
-            State::Held { start, end } => match self.begins_body(input, exchanges) {
+            State::AwaitsContinue { start, end } => match self.begins_body(input, exchanges) {
                 Some(true) => {
                     self.state = State::Sized { start, end };
                     self.read_sized(input, end, exchanges)
@@ -157,7 +157,7 @@ impl Parser for Reader {
             State::Sized { end, .. } | State::Chunk { end, .. } => Some(end),
             State::UntilClose => Some(u64::MAX),
             State::Head
-            | State::Held { .. }
+            | State::AwaitsContinue { .. }
             | State::Refusal { .. }
             | State::OpenRefusal { .. }
             | State::RefusalSize { .. }
@@ -184,7 +184,7 @@ impl Parser for Reader {
     fn tolerates_gaps(&self) -> bool {
         matches!(
             self.state,
-            State::Held { .. }
+            State::AwaitsContinue { .. }
                 | State::Refusal { .. }
                 | State::OpenRefusal { .. }
                 | State::RefusalChunk { .. }
@@ -199,7 +199,7 @@ impl Parser for Reader {
         _shared: &mut SharedState,
     ) -> Option<u64> {
         match self.state {
-            State::Held { start, end } | State::Refusal { start, end, .. } => {
+            State::AwaitsContinue { start, end } | State::Refusal { start, end, .. } => {
                 self.state = State::Sized { start, end };
                 Some(end)
             }
@@ -220,8 +220,8 @@ impl Parser for Reader {
         }
     }
 
-    fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
-        let Position {
+    fn framing(&self, position: ReaderPosition, _shared: &SharedState) -> Framing {
+        let ReaderPosition {
             upto,
             pending,
             closed,
@@ -239,7 +239,7 @@ impl Parser for Reader {
             State::Head if !pending => return Framing::Boundary,
             State::Head => What::Header,
             State::Sized { start, end }
-            | State::Held { start, end }
+            | State::AwaitsContinue { start, end }
             | State::Refusal { start, end, .. } => What::ContentLength {
                 announced: end - start,
                 received: upto.saturating_sub(start),
@@ -317,12 +317,12 @@ impl Parser for Reader {
 
 /// Whether a server has sent nothing yet, or something that answers requests.
 fn answers_readably(server: Progress) -> bool {
-    server.unreadable.is_none() && server.stage != Stage::Unframed
+    server.unreadable.is_none() && server.stage != ReaderStage::Unframed
 }
 
 /// Whether a client may still send a request.
 fn may_request(client: Progress) -> bool {
-    client.unreadable.is_none() && client.stage != Stage::Unframed && !client.is_whole
+    client.unreadable.is_none() && client.stage != ReaderStage::Unframed && !client.is_whole
 }
 
 impl Reader {
@@ -381,7 +381,7 @@ impl Reader {
         let step = self.begin_body(parsed.body, after, mark, exchanges);
         if continues.is_some() {
             match self.state {
-                State::Sized { start, end } => self.state = State::Held { start, end },
+                State::Sized { start, end } => self.state = State::AwaitsContinue { start, end },
                 State::ChunkSize { .. } => self.is_held = true,
                 _ => {}
             }

@@ -266,7 +266,7 @@ fn understand(text: &[u8], status: u16, exchanges: &mut Exchanges) {
     if status == 400
         && let Some(complaint) = complaint(text)
     {
-        exchanges.complain(complaint);
+        exchanges.note_complaint(complaint);
     }
     exchanges.says(status, &self::text(text));
 }

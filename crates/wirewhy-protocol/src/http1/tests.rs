@@ -285,7 +285,7 @@ fn pipelined_requests_match_their_answers_in_order() {
         received: 1,
     };
     assert_eq!(facts.server.truncated().map(|cut| cut.what), Some(cut));
-    // While an earlier answer is under way nobody waits for the next one.
+    // While an earlier answer is under way the client does not wait for the next one.
     assert_eq!(open_facts(&[client(&asks), server(ok)]).awaiting, None);
     assert!(
         open_facts(&[client(&asks), server([ok, &b"ab"[..]].concat())])
@@ -555,10 +555,10 @@ fn a_complaint_is_read_with_a_length_and_without() {
     let of_go =
         b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
     let other = b"HTTP/1.0 400 Bad Request\r\n\r\nno such thing, at some length, in plain text\n";
-    for (answer, said) in [(&of_go[..], Some(TlsComplaint::ExpectsTls)), (other, None)] {
+    for (answer, complaint) in [(&of_go[..], Some(TlsComplaint::ExpectsTls)), (other, None)] {
         let turns = [client(GET), server(answer)];
         let whole = closed_facts(&turns);
-        assert_eq!(whole.http.complaint, said);
+        assert_eq!(whole.http.complaint, complaint);
         assert_eq!(whole.server.framing, Framing::Boundary);
         for size in 1..answer.len() {
             assert_eq!(facts_of(&segments(&turns, size), &turns), whole, "{size}");

@@ -5,7 +5,7 @@ use super::wire;
 
 /// A frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Frame<'a> {
+pub(super) enum QuicFrame<'a> {
     /// What asks for no acknowledgement and says nothing: PADDING.
     Padding,
     /// PING.
@@ -88,9 +88,9 @@ impl<'a> Frames<'a> {
 }
 
 impl<'a> Iterator for Frames<'a> {
-    type Item = Frame<'a>;
+    type Item = QuicFrame<'a>;
 
-    fn next(&mut self) -> Option<Frame<'a>> {
+    fn next(&mut self) -> Option<QuicFrame<'a>> {
         let mut rest = std::mem::take(&mut self.rest);
         let frame = read(&mut rest)?;
         self.rest = rest;
@@ -98,23 +98,23 @@ impl<'a> Iterator for Frames<'a> {
     }
 }
 
-fn read<'a>(rest: &mut &'a [u8]) -> Option<Frame<'a>> {
+fn read<'a>(rest: &mut &'a [u8]) -> Option<QuicFrame<'a>> {
     let kind = wire::varint(rest)?;
     Some(match kind {
         0x00 => {
             let end = rest.iter().position(|&byte| byte != 0);
             *rest = rest.get(end.unwrap_or(rest.len())..)?;
-            Frame::Padding
+            QuicFrame::Padding
         }
-        0x01 => Frame::Ping,
+        0x01 => QuicFrame::Ping,
         0x02 | 0x03 => {
             let ack = ack(rest)?;
             if kind == 0x03 {
                 numbers::<3>(rest)?;
             }
-            Frame::Ack(ack)
+            QuicFrame::Ack(ack)
         }
-        0x06 => Frame::Crypto {
+        0x06 => QuicFrame::Crypto {
             offset: wire::varint(rest)?,
             data: wire::vector(rest)?,
         },
@@ -127,7 +127,7 @@ fn read<'a>(rest: &mut &'a [u8]) -> Option<Frame<'a>> {
                 true => wire::vector(rest)?,
                 false => std::mem::take(rest),
             };
-            Frame::Stream {
+            QuicFrame::Stream {
                 id,
                 length: data.len(),
                 is_last: kind & 1 != 0,
@@ -137,36 +137,36 @@ fn read<'a>(rest: &mut &'a [u8]) -> Option<Frame<'a>> {
             numbers::<2>(rest)?;
             let id = ConnectionId::new(wire::vector8(rest)?)?;
             let reset_token = *wire::take(rest, 16)?.first_chunk::<16>()?;
-            Frame::NewConnectionId { id, reset_token }
+            QuicFrame::NewConnectionId { id, reset_token }
         }
-        0x1a => wire::take(rest, 8).map(|_| Frame::PathChallenge)?,
-        0x1b => wire::take(rest, 8).map(|_| Frame::PathResponse)?,
+        0x1a => wire::take(rest, 8).map(|_| QuicFrame::PathChallenge)?,
+        0x1b => wire::take(rest, 8).map(|_| QuicFrame::PathResponse)?,
         0x1c => {
             let code = CloseCode::Transport(wire::varint(rest)?);
             let frame = wire::varint(rest)?;
-            Frame::Close(Close {
+            QuicFrame::Close(Close {
                 code,
                 frame: (frame != 0).then_some(frame),
                 reason: wire::vector(rest)?,
             })
         }
-        0x1d => Frame::Close(Close {
+        0x1d => QuicFrame::Close(Close {
             code: CloseCode::Application(wire::varint(rest)?),
             frame: None,
             reason: wire::vector(rest)?,
         }),
-        0x1e => Frame::HandshakeDone,
+        0x1e => QuicFrame::HandshakeDone,
         // RESET_STREAM, and STOP_SENDING and MAX_STREAM_DATA and STREAM_DATA_BLOCKED.
         0x04 => other::<3>(kind, rest)?,
         0x05 | 0x11 | 0x15 => other::<2>(kind, rest)?,
         // MAX_DATA, MAX_STREAMS, DATA_BLOCKED, STREAMS_BLOCKED and RETIRE_CONNECTION_ID.
         0x10 | 0x12..=0x14 | 0x16 | 0x17 | 0x19 => other::<1>(kind, rest)?,
         // NEW_TOKEN, and DATAGRAM (RFC 9221) with its length.
-        0x07 | 0x31 => wire::vector(rest).map(|_| Frame::Other(kind))?,
+        0x07 | 0x31 => wire::vector(rest).map(|_| QuicFrame::Other(kind))?,
         // DATAGRAM to the end of the packet.
         0x30 => {
             *rest = &[];
-            Frame::Other(kind)
+            QuicFrame::Other(kind)
         }
         _ => return None,
     })
@@ -193,8 +193,8 @@ fn numbers<const N: usize>(rest: &mut &[u8]) -> Option<()> {
     (0..N).try_for_each(|_| wire::varint(rest).map(|_| ()))
 }
 
-fn other<'a, const N: usize>(kind: u64, rest: &mut &'a [u8]) -> Option<Frame<'a>> {
-    numbers::<N>(rest).map(|()| Frame::Other(kind))
+fn other<'a, const N: usize>(kind: u64, rest: &mut &'a [u8]) -> Option<QuicFrame<'a>> {
+    numbers::<N>(rest).map(|()| QuicFrame::Other(kind))
 }
 
 #[cfg(test)]
@@ -208,14 +208,14 @@ mod tests {
         assert_eq!(
             frames,
             [
-                Frame::Padding,
-                Frame::Crypto {
+                QuicFrame::Padding,
+                QuicFrame::Crypto {
                     offset: 0,
                     data: &[8, 9]
                 },
-                Frame::Ping,
-                Frame::Padding,
-                Frame::HandshakeDone,
+                QuicFrame::Ping,
+                QuicFrame::Padding,
+                QuicFrame::HandshakeDone,
             ]
         );
     }
@@ -224,7 +224,7 @@ mod tests {
     fn an_ack_covers_its_ranges() {
         // 10 to 8, then 5 and 4: a gap of one number is written as 0 (RFC 9000 section 19.3.1).
         let payload = [2, 10, 0, 1, 2, 1, 1];
-        let Some(Frame::Ack(ack)) = Frames::of(&payload).next() else {
+        let Some(QuicFrame::Ack(ack)) = Frames::of(&payload).next() else {
             panic!();
         };
         let covered: Vec<u64> = (0..12).filter(|&number| ack.covers(number)).collect();
@@ -235,7 +235,7 @@ mod tests {
     fn closes_of_both_kinds() {
         let payload = [0x1c, 0x41, 0x78, 6, 2, b'n', b'o', 0x1d, 0x41, 0x00, 0];
         let frames: Vec<_> = Frames::of(&payload).collect();
-        let [Frame::Close(transport), Frame::Close(application)] = frames[..] else {
+        let [QuicFrame::Close(transport), QuicFrame::Close(application)] = frames[..] else {
             panic!("{frames:?}");
         };
         assert_eq!(transport.code, CloseCode::Transport(0x178));

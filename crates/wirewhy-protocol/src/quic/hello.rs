@@ -3,7 +3,7 @@
 use super::facts::HelloSent;
 use super::frames::Ack;
 use crate::out_of_order::OutOfOrder;
-use crate::types::{Mark, Segment};
+use crate::types::{Mark, StreamSegment};
 
 /// How many packets with pieces of the ClientHello are remembered.
 const MOST_PACKETS: usize = 64;
@@ -27,7 +27,7 @@ impl CryptoStream {
         mark: Mark,
         mut next: impl FnMut(&[u8]),
     ) -> bool {
-        let segment = Segment::new(offset, data, 0, mark);
+        let segment = StreamSegment::new(offset, data, 0, mark);
         let is_new = segment.end > self.next;
         if self.stopped || !is_new {
             return is_new || data.is_empty();
@@ -43,7 +43,7 @@ impl CryptoStream {
         true
     }
 
-    fn hand_over(&mut self, segment: Segment<'_>, next: &mut impl FnMut(&[u8])) {
+    fn hand_over(&mut self, segment: StreamSegment<'_>, next: &mut impl FnMut(&[u8])) {
         if segment.end > self.next {
             next(segment.from(self.next));
             self.next = segment.end;
@@ -185,7 +185,7 @@ impl HelloPackets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quic::frames::{Frame, Frames};
+    use crate::quic::frames::{Frames, QuicFrame};
 
     fn mark(frame: u64) -> Mark {
         Mark {
@@ -228,7 +228,7 @@ mod tests {
         first.resize(100, 7);
         hello.add(0, 0, &first, mark(1));
         hello.add(1, 100, &[7; 100], mark(2));
-        let Some(Frame::Ack(ack)) = Frames::of(&[2, 0, 0, 0, 0]).next() else {
+        let Some(QuicFrame::Ack(ack)) = Frames::of(&[2, 0, 0, 0, 0]).next() else {
             panic!();
         };
         hello.acknowledge(&ack);

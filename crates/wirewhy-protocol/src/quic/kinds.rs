@@ -1,7 +1,7 @@
 //! The kinds of the packets in a datagram, by their headers alone.
 
 use super::facts::PacketKind;
-use super::packet::{LongKind, Packet, Packets};
+use super::packet::{LongKind, Packets, QuicPacket};
 
 impl PacketKind {
     /// So many packets of one datagram are named.
@@ -12,14 +12,14 @@ impl PacketKind {
     #[must_use]
     pub fn all_in(datagram: &[u8]) -> Vec<PacketKind> {
         let kinds = Packets::of(datagram).map(|packet| match packet {
-            Packet::Long(long) => match long.kind {
+            QuicPacket::Long(long) => match long.kind {
                 LongKind::Initial => PacketKind::Initial,
                 LongKind::ZeroRtt => PacketKind::ZeroRtt,
                 LongKind::Handshake => PacketKind::Handshake,
             },
-            Packet::Retry(_) => PacketKind::Retry,
-            Packet::VersionNegotiation(_) => PacketKind::VersionNegotiation,
-            Packet::Short(_) => PacketKind::OneRtt,
+            QuicPacket::Retry(_) => PacketKind::Retry,
+            QuicPacket::VersionNegotiation(_) => PacketKind::VersionNegotiation,
+            QuicPacket::Short(_) => PacketKind::OneRtt,
         });
         let found: Vec<PacketKind> = kinds.take(PacketKind::COALESCED).collect();
         if found.is_empty() {

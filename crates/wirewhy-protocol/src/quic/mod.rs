@@ -5,6 +5,7 @@
 //! anyone: hellos, acknowledgements, CONNECTION_CLOSE frames. What comes later is read with the secrets of a key log, and is
 //! otherwise known by its header, size and time alone.
 
+mod conversation;
 mod facts;
 mod frames;
 mod hello;
@@ -16,7 +17,6 @@ mod packet;
 mod parameters;
 mod reset;
 mod spin;
-mod talk;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod wire;
@@ -24,6 +24,7 @@ mod wire;
 use crate::protocol::{Protocol, Reading};
 use crate::types::{AppProtocol, Role, Transport};
 
+pub use conversation::QuicConversation;
 pub use facts::{
     Amplification, HelloSent, Negotiated, PacketKind, PacketTally, QuicClose, QuicFacts, QuicSide,
     Sent, SincePause, SpinRoundTrip, StatelessReset, Unanswered,
@@ -31,13 +32,12 @@ pub use facts::{
 pub use ids::{CloseCode, ConnectionId, QuicVersion};
 pub use packet::QuicDestination;
 pub use parameters::TransportParameters;
-pub use talk::QuicTalk;
 
 pub(crate) static QUIC: Protocol = Protocol {
     id: AppProtocol::Quic,
     name: "QUIC",
     transports: &[Transport::Udp],
     first: Some(Role::Client),
-    probe: |role, datagram| Some(role == Role::Client && QuicTalk::begins(datagram)),
+    probe: |role, datagram| Some(role == Role::Client && QuicConversation::begins(datagram)),
     reading: Reading::Quic,
 };

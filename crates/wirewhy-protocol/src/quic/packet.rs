@@ -14,11 +14,11 @@ const TAG: usize = 16;
 
 /// One packet of a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Packet<'a> {
+pub(super) enum QuicPacket<'a> {
     /// Initial, 0-RTT or Handshake.
     Long(Long<'a>),
     Retry(Retry<'a>),
-    VersionNegotiation(Negotiation<'a>),
+    VersionNegotiation(VersionList<'a>),
     /// 1-RTT, or a stateless reset: all that is left of the datagram.
     Short(&'a [u8]),
 }
@@ -61,13 +61,13 @@ pub(super) struct Retry<'a> {
 
 /// A Version Negotiation packet (RFC 8999 section 6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Negotiation<'a> {
+pub(super) struct VersionList<'a> {
     pub(super) destination: &'a [u8],
     pub(super) source: &'a [u8],
     versions: &'a [u8],
 }
 
-impl Negotiation<'_> {
+impl VersionList<'_> {
     /// The versions that the server lists.
     pub(super) fn versions(&self) -> impl Iterator<Item = QuicVersion> + '_ {
         let (numbers, _) = self.versions.as_chunks::<4>();
@@ -132,12 +132,12 @@ impl<'a> Packets<'a> {
 }
 
 impl<'a> Iterator for Packets<'a> {
-    type Item = Packet<'a>;
+    type Item = QuicPacket<'a>;
 
-    fn next(&mut self) -> Option<Packet<'a>> {
+    fn next(&mut self) -> Option<QuicPacket<'a>> {
         let bytes = std::mem::take(&mut self.rest);
         let (packet, rest) = read(bytes)?;
-        if let Packet::Long(long) = &packet {
+        if let QuicPacket::Long(long) = &packet {
             let first = *self.destination.get_or_insert(long.destination);
             if first != long.destination {
                 return None;
@@ -172,13 +172,13 @@ fn kind_of(version: QuicVersion, first: u8) -> Option<Kind> {
 }
 
 /// The packet at the beginning of `bytes`, and what follows it.
-fn read(bytes: &[u8]) -> Option<(Packet<'_>, &[u8])> {
+fn read(bytes: &[u8]) -> Option<(QuicPacket<'_>, &[u8])> {
     let mut rest = bytes;
     let first = wire::byte(&mut rest)?;
     if first & LONG == 0 {
         // Zeros behind a packet pad the datagram. The fixed bit may be 0 where both ends agreed on that (RFC 9287).
         let is_padding = first & FIXED == 0 && bytes.iter().all(|byte| *byte == 0);
-        return (!is_padding).then_some((Packet::Short(bytes), &[]));
+        return (!is_padding).then_some((QuicPacket::Short(bytes), &[]));
     }
     let (number, after) = rest.split_first_chunk::<4>()?;
     rest = after;
@@ -186,12 +186,12 @@ fn read(bytes: &[u8]) -> Option<(Packet<'_>, &[u8])> {
     let destination = wire::vector8(&mut rest)?;
     let source = wire::vector8(&mut rest)?;
     if version.0 == 0 {
-        let negotiation = Negotiation {
+        let negotiation = VersionList {
             destination,
             source,
             versions: rest,
         };
-        return Some((Packet::VersionNegotiation(negotiation), &[]));
+        return Some((QuicPacket::VersionNegotiation(negotiation), &[]));
     }
     let destination = ConnectionId::new(destination)?;
     let source = ConnectionId::new(source)?;
@@ -206,7 +206,7 @@ fn read(bytes: &[u8]) -> Option<(Packet<'_>, &[u8])> {
                 untagged: bytes.get(..bytes.len().checked_sub(TAG)?)?,
                 tag,
             };
-            return Some((Packet::Retry(retry), &[]));
+            return Some((QuicPacket::Retry(retry), &[]));
         }
         Kind::Numbered(kind) => kind,
     };
@@ -226,7 +226,7 @@ fn read(bytes: &[u8]) -> Option<(Packet<'_>, &[u8])> {
         bytes: packet,
         number_at,
     };
-    Some((Packet::Long(long), after))
+    Some((QuicPacket::Long(long), after))
 }
 
 #[cfg(test)]
@@ -248,9 +248,9 @@ mod tests {
         datagram.extend([0x41, 7, 8, 0, 0]);
         let packets: Vec<_> = Packets::of(&datagram).collect();
         let [
-            Packet::Long(first),
-            Packet::Long(second),
-            Packet::Short(third),
+            QuicPacket::Long(first),
+            QuicPacket::Long(second),
+            QuicPacket::Short(third),
         ] = packets[..]
         else {
             panic!("{packets:?}");
@@ -313,7 +313,8 @@ mod tests {
         let datagram = [
             0x80, 0, 0, 0, 0, 1, 7, 1, 9, 0, 0, 0, 1, 0x6b, 0x33, 0x43, 0xcf, 5,
         ];
-        let Some(Packet::VersionNegotiation(negotiation)) = Packets::of(&datagram).next() else {
+        let Some(QuicPacket::VersionNegotiation(negotiation)) = Packets::of(&datagram).next()
+        else {
             panic!();
         };
         let versions: Vec<_> = negotiation.versions().collect();

@@ -12,15 +12,15 @@ const TURNS: u32 = 3;
 /// side contradicts that, the bit is not spun, and says nothing.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(super) struct Spin {
-    client: Side,
-    server: Side,
+    client: SpinSide,
+    server: SpinSide,
     shortest: Option<Interval>,
     samples: u32,
     contradicted: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-struct Side {
+struct SpinSide {
     value: Option<bool>,
     turns: u32,
     turned: Option<Timestamp>,

@@ -64,7 +64,7 @@ pub(super) fn seal(keys: &PacketKeys, header: &[u8], number: u64, payload: &[u8]
 
 /// One connection, whose client's and server's datagrams are made one after another.
 #[derive(Clone, Debug)]
-pub struct TestTalk {
+pub struct TestConversation {
     version: QuicVersion,
     origin: ConnectionId,
     client: ConnectionId,
@@ -73,7 +73,7 @@ pub struct TestTalk {
     numbers: [u64; 2],
 }
 
-impl TestTalk {
+impl TestConversation {
     /// A connection in this version whose client's first destination is eight times `id`, and whose client has the
     /// connection id of eight times `id + 1`, its server of eight times `id + 2`.
     ///
@@ -81,9 +81,9 @@ impl TestTalk {
     ///
     /// Never.
     #[must_use]
-    pub fn new(version: QuicVersion, id: u8) -> TestTalk {
+    pub fn new(version: QuicVersion, id: u8) -> TestConversation {
         let of = |id| ConnectionId::new(&[id; 8]).expect("8 bytes");
-        TestTalk {
+        TestConversation {
             version,
             origin: of(id),
             client: of(id + 1),

@@ -1,7 +1,7 @@
 //! AMQP 0-9-1 and 1.0: how a broker ends a connection that it does not accept.
 
 use super::Refusal;
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading, any, begins_with};
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Framing, Input, Mark, Role, Step, Transport, Unreadable};
@@ -113,7 +113,7 @@ impl Parser for Reader {
         };
         let says = match self.one {
             true => said_in_one(frame),
-            false => said(frame.get(7..).unwrap_or(&[])),
+            false => meaning(frame.get(7..).unwrap_or(&[])),
         };
         match says {
             Some(Says::Accepted) => return Step::Unreadable(Unreadable::Unframed),
@@ -130,7 +130,7 @@ impl Parser for Reader {
         false
     }
 
-    fn framing(&self, _position: Position, _shared: &SharedState) -> Framing {
+    fn framing(&self, _position: ReaderPosition, _shared: &SharedState) -> Framing {
         Framing::Unknown(Unreadable::Unframed)
     }
 }
@@ -168,7 +168,7 @@ pub(super) fn closing(payload: &[u8], mark: Mark) -> Option<Refusal> {
     };
     let (&[_, _, _, a, b, c, d], method) = frame.split_first_chunk::<7>()?;
     let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
-    match said(method)? {
+    match meaning(method)? {
         Says::Refused { code, message } if length == method.len() => {
             Some(refusal(&code, message, mark))
         }
@@ -177,7 +177,7 @@ pub(super) fn closing(payload: &[u8], mark: Mark) -> Option<Refusal> {
 }
 
 /// What a method of 0-9-1 says: Connection.OpenOk and Connection.Close.
-fn said(method: &[u8]) -> Option<Says<'_>> {
+fn meaning(method: &[u8]) -> Option<Says<'_>> {
     let (&[class_high, class, high, method], arguments) = method.split_first_chunk::<4>()?;
     if (class_high, class, high) != (0, 10, 0) {
         return Some(Says::Else);

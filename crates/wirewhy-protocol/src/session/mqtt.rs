@@ -1,7 +1,7 @@
 //! MQTT 3.1, 3.1.1 and 5: CONNACK, and the DISCONNECT with which a server ends a session.
 
 use super::Refusal;
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading, any, begins_with};
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Framing, Input, Mark, Role, Step, Transport, Unreadable};
@@ -102,7 +102,7 @@ impl Parser for Reader {
         false
     }
 
-    fn framing(&self, _position: Position, _shared: &SharedState) -> Framing {
+    fn framing(&self, _position: ReaderPosition, _shared: &SharedState) -> Framing {
         Framing::Unknown(Unreadable::Unframed)
     }
 }

@@ -50,7 +50,7 @@ mod tests {
     use crate::types::AppProtocol;
     use wirewhy_packet::Timestamp;
 
-    fn told(payload: &[u8]) -> Option<(AppProtocol, String)> {
+    fn decoded(payload: &[u8]) -> Option<(AppProtocol, String)> {
         let notice = closing_notice(payload, 7, Timestamp::default())?;
         assert!(notice.accepted_before);
         Some((notice.protocol, notice.code.to_string()))
@@ -82,11 +82,11 @@ mod tests {
             (b"\xe0\x09\x8b\x07\x1f\0\x04bye!", AppProtocol::Mqtt, "139"),
         ] {
             assert_eq!(
-                told(bytes),
+                decoded(bytes),
                 Some((protocol, code.to_owned())),
                 "{protocol:?}"
             );
-            assert_eq!(told(&bytes[..bytes.len() - 1]), None, "{protocol:?} cut");
+            assert_eq!(decoded(&bytes[..bytes.len() - 1]), None, "{protocol:?} cut");
         }
     }
 
@@ -106,7 +106,7 @@ mod tests {
             b"Everything",
             b"",
         ] {
-            assert_eq!(told(bytes), None, "{bytes:?}");
+            assert_eq!(decoded(bytes), None, "{bytes:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Redis and what speaks its protocol (RESP): the errors with which a server turns a client away.
 
 use super::{Refusal, line_end};
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading, any, begins_with};
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Framing, Input, Role, Step, Transport, Unreadable};
@@ -80,8 +80,8 @@ impl Parser for Reader {
             .iter()
             .any(|error| input.bytes.starts_with(error.as_bytes()));
         // A client that goes on after a wrong password hears next that it has given none.
-        let goes_on = code == NO_LOGIN && shared.refusal.is_some();
-        if refuses && !goes_on {
+        let continues = code == NO_LOGIN && shared.refusal.is_some();
+        if refuses && !continues {
             let refusal = Refusal::new(AppProtocol::Redis, code, message, input.mark);
             shared.refusal = Some(Box::new(refusal));
         }
@@ -92,7 +92,7 @@ impl Parser for Reader {
         false
     }
 
-    fn framing(&self, _position: Position, _shared: &SharedState) -> Framing {
+    fn framing(&self, _position: ReaderPosition, _shared: &SharedState) -> Framing {
         Framing::Unknown(Unreadable::Unframed)
     }
 }

@@ -2,7 +2,7 @@
 //! a login that alone was encrypted.
 
 use super::Refusal;
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading};
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Framing, Input, Mark, Role, Step, Transport, Unreadable};
@@ -71,13 +71,13 @@ impl Parser for Reader {
             match token {
                 ERROR => {
                     if let Some((number, text)) = error(content) {
-                        let said = Refusal::numbered(
+                        let refused = Refusal::numbered(
                             AppProtocol::Tds,
                             number,
                             text.as_bytes(),
                             input.mark,
                         );
-                        shared.refusal.get_or_insert_with(|| Box::new(said));
+                        shared.refusal.get_or_insert_with(|| Box::new(refused));
                     }
                 }
                 LOGIN_ACCEPTED => shared.refusal = None,
@@ -93,7 +93,7 @@ impl Parser for Reader {
         false
     }
 
-    fn framing(&self, _position: Position, _shared: &SharedState) -> Framing {
+    fn framing(&self, _position: ReaderPosition, _shared: &SharedState) -> Framing {
         Framing::Unknown(Unreadable::Unframed)
     }
 }

@@ -4,7 +4,7 @@ mod facts;
 mod offer;
 
 use self::offer::Offer;
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading, any, begins_with};
 use crate::session::{Refusal, line_end};
 use crate::shared_state::SharedState;
@@ -75,7 +75,7 @@ impl Parser for Reader {
         false
     }
 
-    fn framing(&self, _position: Position, _shared: &SharedState) -> Framing {
+    fn framing(&self, _position: ReaderPosition, _shared: &SharedState) -> Framing {
         Framing::Unknown(Unreadable::Unframed)
     }
 }
@@ -145,10 +145,10 @@ fn read_packet(input: Input<'_>, shared: &mut SharedState) -> Step {
         if let Some((&[a, b, c, d], text)) = body.split_first_chunk::<4>() {
             let description = offer::string(text).map_or(&[][..], |(text, _)| text);
             let code = u32::from_be_bytes([a, b, c, d]);
-            let said = Refusal::numbered(AppProtocol::Ssh, code, description, input.mark);
+            let notice = Refusal::numbered(AppProtocol::Ssh, code, description, input.mark);
             match input.role {
-                Role::Server => shared.refusal = Some(Box::new(said)),
-                Role::Client => side.disconnect = Some(said),
+                Role::Server => shared.refusal = Some(Box::new(notice)),
+                Role::Client => side.disconnect = Some(notice),
             }
         }
         return Step::Unreadable(Unreadable::Unframed);

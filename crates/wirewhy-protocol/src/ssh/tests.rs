@@ -38,7 +38,7 @@ fn offer([key_exchange, host_key, cipher, mac]: [&str; 4]) -> Vec<u8> {
     packet(KEXINIT, &body)
 }
 
-fn talk(client_offer: [&str; 4], server_offer: [&str; 4]) -> Vec<Turn> {
+fn conversation(client_offer: [&str; 4], server_offer: [&str; 4]) -> Vec<Turn> {
     vec![
         client("SSH-2.0-one\r\n"),
         server("SSH-2.0-two\r\n"),
@@ -68,7 +68,7 @@ fn offers_without_a_common_name() {
         ),
         (fine, mac, vec![SshList::MacToServer, SshList::MacToClient]),
     ] {
-        let turns = talk(one, two);
+        let turns = conversation(one, two);
         for size in [1, 7, 4096] {
             let facts = facts_of(&segments(&turns, size), &turns);
             assert_eq!(lists(&facts), expected, "segments of {size}");
@@ -77,7 +77,7 @@ fn offers_without_a_common_name() {
             assert!(ssh.server.offered.is_some());
         }
     }
-    let facts = open_facts(&talk(host_key, fine));
+    let facts = open_facts(&conversation(host_key, fine));
     let unshared = &facts.ssh.unwrap().unshared[0];
     assert_eq!(
         (&*unshared.client, &*unshared.server),
@@ -94,21 +94,21 @@ fn an_authenticated_cipher_needs_no_mac() {
         "aes128-gcm@openssh.com",
         "hmac-sha2-256",
     ];
-    assert_eq!(lists(&open_facts(&talk(one, two))), []);
+    assert_eq!(lists(&open_facts(&conversation(one, two))), []);
 }
 
 #[test]
 fn what_a_side_can_do_is_no_method() {
     let one = ["ext-info-c,kex-strict-c-v00@openssh.com,a", "k", "c", "m"];
     let two = ["b,ext-info-c,kex-strict-s-v00@openssh.com", "k", "c", "m"];
-    let facts = open_facts(&talk(one, two));
+    let facts = open_facts(&conversation(one, two));
     assert_eq!(lists(&facts), [SshList::KeyExchange]);
     assert_eq!(&*facts.ssh.unwrap().unshared[0].client, "a");
 }
 
 #[test]
 fn one_offer_shows_nothing() {
-    let turns = talk([KEX, "a", "b", "c"], [KEX, "d", "e", "f"]);
+    let turns = conversation([KEX, "a", "b", "c"], [KEX, "d", "e", "f"]);
     assert_eq!(lists(&open_facts(&turns[..3])), []);
 }
 

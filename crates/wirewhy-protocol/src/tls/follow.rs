@@ -40,7 +40,7 @@ const HANDSHAKE_MESSAGES: usize = 10;
 
 /// A record's header, and where it began.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Record {
+pub(crate) struct RecordHeader {
     pub(crate) kind: ContentType,
     pub(crate) version: u16,
     pub(crate) length: u16,
@@ -111,22 +111,28 @@ impl Tls<'_> {
     }
 
     /// A record's header was read; true where its body's bytes are needed.
-    pub(crate) fn begin(&mut self, role: Role, record: Record) -> bool {
+    pub(crate) fn begin(&mut self, role: Role, record: RecordHeader) -> bool {
         self.follow.begin(role, record, self.context)
     }
 
     /// The next bytes of a record whose bytes are needed.
-    pub(crate) fn body(&mut self, role: Role, record: Record, bytes: &[u8], mark: Mark) {
+    pub(crate) fn body(&mut self, role: Role, record: RecordHeader, bytes: &[u8], mark: Mark) {
         self.follow.body(role, record, bytes, mark, self.context);
     }
 
     /// Bytes that were needed will not be seen.
-    pub(crate) fn missed(&mut self, role: Role, record: Record, reason: Unreadable, mark: Mark) {
+    pub(crate) fn missed(
+        &mut self,
+        role: Role,
+        record: RecordHeader,
+        reason: Unreadable,
+        mark: Mark,
+    ) {
         self.follow.missed(role, record, reason, mark);
     }
 
     /// A record's last byte was seen.
-    pub(crate) fn end(&mut self, role: Role, record: Record, mark: Mark) {
+    pub(crate) fn end(&mut self, role: Role, record: RecordHeader, mark: Mark) {
         self.follow.end(role, record, mark, self.context);
     }
 
@@ -137,7 +143,7 @@ impl Tls<'_> {
 }
 
 impl Follow {
-    fn begin(&mut self, role: Role, record: Record, context: &CaptureContext) -> bool {
+    fn begin(&mut self, role: Role, record: RecordHeader, context: &CaptureContext) -> bool {
         let progress = self.progress(role);
         progress.record_version = ProtocolVersion(record.version);
         if !progress.begun {
@@ -175,7 +181,7 @@ impl Follow {
     fn body(
         &mut self,
         role: Role,
-        record: Record,
+        record: RecordHeader,
         bytes: &[u8],
         mark: Mark,
         context: &mut CaptureContext,
@@ -203,7 +209,7 @@ impl Follow {
         self.progress(role).transcript = transcript;
     }
 
-    fn missed(&mut self, role: Role, record: Record, reason: Unreadable, mark: Mark) {
+    fn missed(&mut self, role: Role, record: RecordHeader, reason: Unreadable, mark: Mark) {
         if self.progress(role).sealed.take().is_some() {
             return self.missed_sealed(role, record, reason);
         }
@@ -213,7 +219,7 @@ impl Follow {
         self.progress(role).transcript.stop(Some(reason));
     }
 
-    fn end(&mut self, role: Role, record: Record, mark: Mark, context: &mut CaptureContext) {
+    fn end(&mut self, role: Role, record: RecordHeader, mark: Mark, context: &mut CaptureContext) {
         if let Some(body) = self.progress(role).sealed.take() {
             return self.open(role, record, &body, mark, context);
         }
@@ -308,7 +314,7 @@ impl Follow {
     }
 
     /// Gives up the messages and records that are not whole.
-    pub(crate) fn give_up(&mut self) {
+    pub(crate) fn evict(&mut self) {
         for side in [&mut self.client, &mut self.server] {
             side.transcript.stop(Some(Unreadable::TooMuch));
             side.sealed = None;
@@ -384,7 +390,7 @@ impl Follow {
         !self.is_protected(role) || answers_retry || follows_retry
     }
 
-    fn list(&mut self, role: Role, what: MessageKind, record: Record, mark: Mark) {
+    fn list(&mut self, role: Role, what: MessageKind, record: RecordHeader, mark: Mark) {
         self.push(
             role,
             Message {

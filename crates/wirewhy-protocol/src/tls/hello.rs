@@ -1,4 +1,4 @@
-//! The two hellos, kept as bytes and read when somebody asks.
+//! The two hellos, kept as bytes and parsed on demand.
 
 use super::wire::{self, Extensions};
 use super::{

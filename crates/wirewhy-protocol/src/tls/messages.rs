@@ -88,7 +88,7 @@ fn read_chain<'a>(
         }
     }
     chain.certificates.is_followed = context.follows(&chain.certificates.chain, mark.frame);
-    // Bytes of which no certificate could be made are not the empty chain of somebody who has none.
+    // Bytes of which no certificate could be made are not the empty chain of a client that has none.
     let unread = chain.certificates.count == 0 && !list.is_empty();
     (!unread).then_some(chain)
 }

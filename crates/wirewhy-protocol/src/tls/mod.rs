@@ -18,7 +18,7 @@ pub use facts::{
     Alert, AlertSeen, CertificateRequest, Certificates, Incomplete, Message, MessageKind,
     RecordTally, Retry, Sealed, Secrets, TlsFacts, TlsSide, TlsStage,
 };
-pub(crate) use follow::{Follow, Record, Tls};
+pub(crate) use follow::{Follow, RecordHeader, Tls};
 pub(crate) use hello::server_name_of;
 pub use hello::{ClientHello, ServerHello};
 pub use ids::{

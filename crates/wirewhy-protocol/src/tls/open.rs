@@ -16,8 +16,8 @@ const MAX_UNSEEN: u8 = 8;
 /// Opens the encrypted records of both directions, each direction's in order.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Opener {
-    client: Lane,
-    server: Lane,
+    client: DirectionKeys,
+    server: DirectionKeys,
     /// The hellos of the latest handshake after the first one.
     again: Option<Box<Again>>,
     /// The log has secrets of this connection.
@@ -43,8 +43,8 @@ struct Again {
 
 /// One direction.
 #[derive(Clone, PartialEq, Debug, Default)]
-struct Lane {
-    lookup: Lookup,
+struct DirectionKeys {
+    lookup: SecretsLookup,
     /// In use.
     current: Option<Decryptor>,
     /// Those that may follow, in order.
@@ -59,7 +59,7 @@ struct Lane {
 
 /// Whether the key log was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Lookup {
+enum SecretsLookup {
     #[default]
     NotYet,
     /// For early data, before the server chose.
@@ -76,11 +76,11 @@ impl Opener {
         hellos: Hellos<'_>,
         log: Option<&KeyLog>,
     ) -> bool {
-        let lane = self.lane(role);
-        let ask = match lane.lookup {
-            Lookup::NotYet => true,
-            Lookup::EarlyData => hellos.server.is_some(),
-            Lookup::Done => false,
+        let keys = self.keys(role);
+        let ask = match keys.lookup {
+            SecretsLookup::NotYet => true,
+            SecretsLookup::EarlyData => hellos.server.is_some(),
+            SecretsLookup::Done => false,
         };
         if ask && let Some(log) = log {
             self.look_up(role, hellos, log);
@@ -90,13 +90,13 @@ impl Opener {
 
     /// Whether there are keys for a side, as far as the log was asked.
     pub(super) fn holds_keys(&self, role: Role) -> bool {
-        let lane = self.lane_of(role);
-        lane.current.is_some() || !lane.later.is_empty()
+        let keys = self.keys_of(role);
+        keys.current.is_some() || !keys.later.is_empty()
     }
 
     /// Opens a side's next encrypted record.
     pub(super) fn open(&mut self, role: Role, header: [u8; 5], body: &[u8]) -> Option<Opened> {
-        let opened = self.lane(role).open(header, body);
+        let opened = self.keys(role).open(header, body);
         match opened {
             Some(_) => self.opened = true,
             None => self.failed = true,
@@ -106,16 +106,16 @@ impl Opener {
 
     /// Passes over a side's next encrypted record.
     pub(super) fn pass_over(&mut self, role: Role) {
-        let lane = self.lane(role);
-        if let Some(decryptor) = &mut lane.current {
+        let keys = self.keys(role);
+        if let Some(decryptor) = &mut keys.current {
             decryptor.skip();
         }
-        lane.unseen = lane.unseen.saturating_add(1);
+        keys.unseen = keys.unseen.saturating_add(1);
     }
 
     /// Before TLS 1.3: a side takes the keys that the latest hellos settled.
     pub(super) fn change_cipher_spec(&mut self, role: Role) {
-        *self.lane(role) = Lane::default();
+        *self.keys(role) = DirectionKeys::default();
     }
 
     /// A ClientHello after the first handshake.
@@ -135,14 +135,14 @@ impl Opener {
 
     /// Whether a side uses the last keys that can be told from its handshake.
     pub(super) fn is_past_handshake(&self, role: Role) -> bool {
-        let lane = self.lane_of(role);
-        lane.current.is_some() && lane.later.is_empty()
+        let keys = self.keys_of(role);
+        keys.current.is_some() && keys.later.is_empty()
     }
 
     /// Whether a side's record that did not open had to: the last keys opened those before it, and none was missed.
     pub(super) fn should_open(&self, role: Role) -> bool {
-        let lane = self.lane_of(role);
-        self.is_past_handshake(role) && lane.proven && lane.unseen == 0
+        let keys = self.keys_of(role);
+        self.is_past_handshake(role) && keys.proven && keys.unseen == 0
     }
 
     /// What became of the connection's secrets.
@@ -156,22 +156,22 @@ impl Opener {
 
     #[cfg(test)]
     pub(super) fn retained(&self) -> usize {
-        let lane = |lane: &Lane| lane.later.capacity() * size_of::<Decryptor>();
+        let keys = |keys: &DirectionKeys| keys.later.capacity() * size_of::<Decryptor>();
         let again = self.again.as_ref().map_or(0, |again| {
             let server = again.server.as_ref().map_or(0, |hello| hello.raw.len());
             size_of::<Again>() + again.client.raw.len() + server
         });
-        lane(&self.client) + lane(&self.server) + again
+        keys(&self.client) + keys(&self.server) + again
     }
 
-    fn lane_of(&self, role: Role) -> &Lane {
+    fn keys_of(&self, role: Role) -> &DirectionKeys {
         match role {
             Role::Client => &self.client,
             Role::Server => &self.server,
         }
     }
 
-    fn lane(&mut self, role: Role) -> &mut Lane {
+    fn keys(&mut self, role: Role) -> &mut DirectionKeys {
         match role {
             Role::Client => &mut self.client,
             Role::Server => &mut self.server,
@@ -216,7 +216,7 @@ impl Opener {
             .filter_map(|suite| Decryptor::from_traffic_secret(version, suite, secret))
             .take(8);
         self.client.later = decryptors.collect();
-        self.client.lookup = Lookup::EarlyData;
+        self.client.lookup = SecretsLookup::EarlyData;
     }
 
     fn look_up_1_3(
@@ -226,14 +226,14 @@ impl Opener {
         server: &ServerHello,
         log: &KeyLog,
     ) {
-        let lane = self.lane(role);
-        let looked_up = std::mem::replace(&mut lane.lookup, Lookup::Done);
+        let keys = self.keys(role);
+        let looked_up = std::mem::replace(&mut keys.lookup, SecretsLookup::Done);
         let Some(secrets) = log.connection(&client.random()) else {
             return;
         };
         let (early, rest) = match role {
             Role::Client => (
-                client.offers_early_data() && looked_up != Lookup::EarlyData,
+                client.offers_early_data() && looked_up != SecretsLookup::EarlyData,
                 [
                     TrafficSecret::ClientHandshake,
                     TrafficSecret::ClientApplication,
@@ -256,10 +256,10 @@ impl Opener {
             .filter_map(|of| secrets.traffic(of))
         {
             found = true;
-            lane.later
+            keys.later
                 .extend(Decryptor::from_traffic_secret(version, suite, secret));
         }
-        let useless = found && lane.later.is_empty() && lane.current.is_none();
+        let useless = found && keys.later.is_empty() && keys.current.is_none();
         self.known |= found;
         self.failed |= useless;
     }
@@ -271,8 +271,8 @@ impl Opener {
         server: &ServerHello,
         log: &KeyLog,
     ) {
-        let lane = self.lane(role);
-        lane.lookup = Lookup::Done;
+        let keys = self.keys(role);
+        keys.lookup = SecretsLookup::Done;
         let Some(master) = log
             .connection(&client.random())
             .and_then(ConnectionSecrets::master)
@@ -291,14 +291,14 @@ impl Opener {
             Role::Client => Sender::Client,
             Role::Server => Sender::Server,
         };
-        lane.current = Decryptor::from_master_secret(&settled, master, sender);
-        let useless = lane.current.is_none();
+        keys.current = Decryptor::from_master_secret(&settled, master, sender);
+        let useless = keys.current.is_none();
         self.known = true;
         self.failed |= useless;
     }
 }
 
-impl Lane {
+impl DirectionKeys {
     fn open(&mut self, header: [u8; 5], body: &[u8]) -> Option<Opened> {
         let opened = self.open_with_current(header, body);
         let opened = opened.or_else(|| self.open_with_later(header, body));

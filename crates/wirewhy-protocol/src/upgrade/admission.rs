@@ -12,7 +12,7 @@ pub(super) struct Admission {
     login: Option<u32>,
     mail: Option<u32>,
     /// Whether a login of several steps goes on.
-    goes_on: bool,
+    continues: bool,
     accepted: bool,
     refusal: Option<Refusal>,
 }
@@ -36,13 +36,13 @@ impl Admission {
 
     /// Answer number `number` of an SMTP server; the greeting is number 0 (RFC 5321 section 4.2, RFC 4954 section 4).
     pub(super) fn coded(&mut self, code: [u8; 3], line: &[u8], number: u32, mark: Mark) {
-        let is_login = self.login == Some(number) || std::mem::take(&mut self.goes_on);
+        let is_login = self.login == Some(number) || std::mem::take(&mut self.continues);
         let number = Some(number);
         let asked = is_login || number == Some(0) || self.hello == number || self.mail == number;
         match code {
             // "Service not available, closing transmission channel", whatever was asked.
             [b'4', b'2', b'1'] => self.refuse(AppProtocol::Smtp, &code, line, mark),
-            [b'3', ..] => self.goes_on = is_login,
+            [b'3', ..] => self.continues = is_login,
             [b'2', ..] if is_login || self.mail == number => {
                 self.accepted = true;
                 self.refusal = None;

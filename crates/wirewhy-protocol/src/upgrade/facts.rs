@@ -94,7 +94,7 @@ pub enum UpgradeProtocol {
 /// What became of a request to change to TLS.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum UpgradeVerdict {
-    /// Nobody asked.
+    /// Neither side asked.
     NotAsked,
     /// The server has not answered.
     Unanswered,

@@ -1,7 +1,7 @@
 //! LDAP's StartTLS (RFC 4511 section 4.14): an extended operation, answered by its message's number.
 
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
-use super::start_tls::{Dialect, MAX_MESSAGE, Outcome, StartTls, text};
+use super::start_tls::{Dialect, MAX_MESSAGE, ReadOutcome, StartTls, text};
 use crate::protocol::{Protocol, Reading};
 use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark, Role, Transport};
@@ -103,23 +103,26 @@ struct Message<'a> {
     used: usize,
 }
 
-fn message(bytes: &[u8]) -> Result<Message<'_>, Outcome> {
+fn message(bytes: &[u8]) -> Result<Message<'_>, ReadOutcome> {
     let Some((&[tag, first], rest)) = bytes.split_first_chunk::<2>() else {
-        return Err(Outcome::More);
+        return Err(ReadOutcome::More);
     };
     if tag != 0x30 {
-        return Err(Outcome::Done);
+        return Err(ReadOutcome::Done);
     }
-    let (length, header) = length(first, rest).ok_or(Outcome::More)?;
+    let (length, header) = length(first, rest).ok_or(ReadOutcome::More)?;
     // A long message is no question and no answer to one, and it ends the time for them.
     if length > MAX_MESSAGE {
-        return Err(Outcome::Done);
+        return Err(ReadOutcome::Done);
     }
-    let content = bytes.get(header..header + length).ok_or(Outcome::More)?;
-    let (0x02, number, behind) = element(content).ok_or(Outcome::Done)? else {
-        return Err(Outcome::Done);
+    let content = bytes
+        .get(header..header + length)
+        .ok_or(ReadOutcome::More)?;
+    let (0x02, number, behind) = element(content).ok_or(ReadOutcome::Done)? else {
+        return Err(ReadOutcome::Done);
     };
-    let (tag, operation, _) = element(content.get(behind..).unwrap_or(&[])).ok_or(Outcome::Done)?;
+    let (tag, operation, _) =
+        element(content.get(behind..).unwrap_or(&[])).ok_or(ReadOutcome::Done)?;
     Ok(Message {
         number,
         tag,
@@ -129,7 +132,7 @@ fn message(bytes: &[u8]) -> Result<Message<'_>, Outcome> {
 }
 
 impl StartTls for Ldap {
-    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let Message {
             number,
             tag,
@@ -145,10 +148,10 @@ impl StartTls for Ldap {
             self.asked = Some(number.into());
             facts.ask(mark);
         }
-        Outcome::Used(used)
+        ReadOutcome::Used(used)
     }
 
-    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let Message {
             number,
             tag,
@@ -161,18 +164,18 @@ impl StartTls for Ldap {
         self.note_result(number, tag, operation, mark);
         let to_us = self.asked.as_deref() == Some(number) || number == [0];
         if facts.verdict != UpgradeVerdict::Unanswered || tag != EXTENDED_RESPONSE || !to_us {
-            return Outcome::Used(used);
+            return ReadOutcome::Used(used);
         }
         let Some((code, says)) = result_of(operation) else {
-            return Outcome::Done;
+            return ReadOutcome::Done;
         };
         let reply = result(code, says);
         if code == 0 {
             facts.answer(UpgradeVerdict::Accepted, Some(reply), mark);
-            Outcome::Over(used)
+            ReadOutcome::Over(used)
         } else {
             facts.answer(UpgradeVerdict::Refused, Some(reply), mark);
-            Outcome::Used(used)
+            ReadOutcome::Used(used)
         }
     }
 

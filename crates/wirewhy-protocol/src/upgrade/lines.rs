@@ -2,7 +2,7 @@
 
 use super::admission::Admission;
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
-use super::start_tls::{MAX_MESSAGE, Outcome, StartTls, text};
+use super::start_tls::{MAX_MESSAGE, ReadOutcome, StartTls, text};
 use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark};
 
@@ -76,14 +76,14 @@ struct Answer {
 }
 
 /// The first line, its end apart, and its length with it.
-fn line(bytes: &[u8]) -> Result<(&[u8], usize), Outcome> {
+fn line(bytes: &[u8]) -> Result<(&[u8], usize), ReadOutcome> {
     match bytes.iter().position(|&byte| byte == b'\n') {
         Some(end) if end <= MAX_MESSAGE => {
             let line = bytes.get(..end).unwrap_or(&[]);
             Ok((line.strip_suffix(b"\r").unwrap_or(line), end + 1))
         }
-        None if bytes.len() <= MAX_MESSAGE => Err(Outcome::More),
-        _ => Err(Outcome::Done),
+        None if bytes.len() <= MAX_MESSAGE => Err(ReadOutcome::More),
+        _ => Err(ReadOutcome::Done),
     }
 }
 
@@ -146,7 +146,7 @@ impl Lines {
 }
 
 impl StartTls for Lines {
-    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let (line, used) = match line(bytes) {
             Ok(line) => line,
             Err(outcome) => return outcome,
@@ -184,7 +184,7 @@ impl StartTls for Lines {
             Kind::Ftp | Kind::Pop3 | Kind::Imap | Kind::ManageSieve => false,
         };
         if plain_for_good {
-            return Outcome::Done;
+            return ReadOutcome::Done;
         }
         let asks = match self.kind {
             Kind::Smtp | Kind::SmtpOrFtp | Kind::Nntp | Kind::ManageSieve | Kind::Irc => {
@@ -199,7 +199,7 @@ impl StartTls for Lines {
             self.tags[0] = tag();
             self.asks = Some(self.commands);
             facts.ask(mark);
-            self.judge(facts);
+            self.conclude(facts);
         } else if is(
             first,
             &["EHLO", "LHLO", "FEAT", "CAPA", "CAPABILITIES", "CAPABILITY"],
@@ -214,10 +214,10 @@ impl StartTls for Lines {
         } else if is(second, &["LOGIN", "AUTHENTICATE"]) {
             self.tags[1] = tag();
         }
-        Outcome::Used(used)
+        ReadOutcome::Used(used)
     }
 
-    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let (line, used) = match line(bytes) {
             Ok(line) => line,
             Err(outcome) => return outcome,
@@ -230,11 +230,11 @@ impl StartTls for Lines {
             Kind::Irc => self.numbered(facts, line, mark),
         };
         if finished {
-            Outcome::Done
+            ReadOutcome::Done
         } else if facts.verdict == UpgradeVerdict::Accepted {
-            Outcome::Over(used)
+            ReadOutcome::Over(used)
         } else {
-            Outcome::Used(used)
+            ReadOutcome::Used(used)
         }
     }
 
@@ -292,7 +292,7 @@ impl StartTls for Lines {
 
 impl Lines {
     /// The answer to the command that asks, if it is the last one given.
-    fn judge(&mut self, facts: &mut Upgrade) {
+    fn conclude(&mut self, facts: &mut Upgrade) {
         if facts.verdict != UpgradeVerdict::Unanswered || self.kind == Kind::Imap {
             return;
         }
@@ -311,7 +311,7 @@ impl Lines {
             reply: text(line),
             mark,
         });
-        self.judge(facts);
+        self.conclude(facts);
         self.answers = self.answers.saturating_add(1);
     }
 
@@ -433,8 +433,8 @@ impl Lines {
         }
         let positive = line.starts_with(b"+OK");
         // A login of several steps (RFC 5034 section 4) goes on with the client's next line.
-        let goes_on = !positive && line.starts_with(b"+");
-        if goes_on && self.enters == Some(self.answers) {
+        let continues = !positive && line.starts_with(b"+");
+        if continues && self.enters == Some(self.answers) {
             self.enters = self.answers.checked_add(1);
         }
         if self.enters == Some(self.answers) && (positive || line.starts_with(b"-ERR")) {

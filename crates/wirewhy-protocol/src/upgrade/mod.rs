@@ -24,7 +24,7 @@ use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark, Role};
 #[cfg(test)]
 use start_tls::MAX_TEXT;
-use start_tls::{Outcome, StartTls};
+use start_tls::{ReadOutcome, StartTls};
 
 pub use facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
 pub(crate) use start_tls::Dialect;
@@ -116,23 +116,23 @@ impl UpgradeState {
     }
 
     /// Reads the next bytes of a direction.
-    pub(crate) fn read(&mut self, role: Role, bytes: &[u8], mark: Mark) -> Outcome {
+    pub(crate) fn read(&mut self, role: Role, bytes: &[u8], mark: Mark) -> ReadOutcome {
         if std::mem::take(role.of(&mut self.inside)) {
-            return Outcome::Over(0);
+            return ReadOutcome::Over(0);
         }
         let Some(negotiation) = &mut self.negotiation else {
-            return Outcome::Done;
+            return ReadOutcome::Done;
         };
         let outcome = negotiation.read(role, bytes, mark);
         match outcome {
-            Outcome::Used(used) => {
+            ReadOutcome::Used(used) => {
                 let read = role.of(&mut negotiation.read);
                 *read = read.saturating_add(used);
                 negotiation.finished |= *read > MAX_PLAINTEXT;
             }
-            Outcome::Over(_) => *role.of(&mut negotiation.over) = true,
-            Outcome::Done => negotiation.finished = true,
-            Outcome::More | Outcome::Wait => {}
+            ReadOutcome::Over(_) => *role.of(&mut negotiation.over) = true,
+            ReadOutcome::Done => negotiation.finished = true,
+            ReadOutcome::More | ReadOutcome::Wait => {}
         }
         outcome
     }
@@ -214,16 +214,16 @@ impl Negotiation {
         }
     }
 
-    fn read(&mut self, role: Role, bytes: &[u8], mark: Mark) -> Outcome {
+    fn read(&mut self, role: Role, bytes: &[u8], mark: Mark) -> ReadOutcome {
         if self.waits(role) && !self.finished {
-            return Outcome::Wait;
+            return ReadOutcome::Wait;
         }
         // Some clients begin a handshake whatever the answer was, or without asking.
         match is_hello(bytes) {
             _ if role == Role::Server => {}
-            Some(true) => return Outcome::Over(0),
+            Some(true) => return ReadOutcome::Over(0),
             Some(false) => {}
-            None => return Outcome::More,
+            None => return ReadOutcome::More,
         }
         let refused = |facts: &Upgrade| match facts.verdict {
             UpgradeVerdict::Refused => true,
@@ -232,15 +232,15 @@ impl Negotiation {
         };
         let without = role == Role::Client && refused(&self.facts);
         let outcome = match role {
-            _ if self.finished => Outcome::Done,
-            _ if self.facts.verdict == UpgradeVerdict::Accepted => return Outcome::Over(0),
+            _ if self.finished => ReadOutcome::Done,
+            _ if self.facts.verdict == UpgradeVerdict::Accepted => return ReadOutcome::Over(0),
             Role::Client => self.reader.client(&mut self.facts, bytes, mark),
             Role::Server => self.reader.server(&mut self.facts, bytes, mark),
         };
         let read = match outcome {
-            Outcome::Used(used) => bytes.get(..used),
-            Outcome::Done => Some(bytes),
-            Outcome::More | Outcome::Wait | Outcome::Over(_) => None,
+            ReadOutcome::Used(used) => bytes.get(..used),
+            ReadOutcome::Done => Some(bytes),
+            ReadOutcome::More | ReadOutcome::Wait | ReadOutcome::Over(_) => None,
         };
         if let Some(message) = read.filter(|_| without)
             && refused(&self.facts)

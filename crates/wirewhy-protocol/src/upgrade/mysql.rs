@@ -1,7 +1,7 @@
-//! MySQL and MariaDB: the server's greeting offers TLS, a short reply of the client takes it, and nobody confirms.
+//! MySQL and MariaDB: the server's greeting offers TLS, a short reply of the client takes it, without a confirmation.
 
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
-use super::start_tls::{Dialect, Outcome, StartTls, whole};
+use super::start_tls::{Dialect, ReadOutcome, StartTls, whole};
 use crate::protocol::{Protocol, Reading};
 use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark, Role, Transport};
@@ -38,9 +38,9 @@ fn is_greeting(bytes: &[u8]) -> Option<bool> {
 }
 
 /// A packet: its number and its payload.
-fn packet(bytes: &[u8]) -> Result<(u8, &[u8]), Outcome> {
+fn packet(bytes: &[u8]) -> Result<(u8, &[u8]), ReadOutcome> {
     let Some((&[low, middle, high, number], _)) = bytes.split_first_chunk::<4>() else {
-        return Err(Outcome::More);
+        return Err(ReadOutcome::More);
     };
     let length = u32::from_le_bytes([low, middle, high, 0]);
     let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -64,9 +64,9 @@ impl StartTls for MySql {
         role == Role::Server && self.greeted && !self.replied
     }
 
-    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let Some((&[low, middle, high, _, _, flags], _)) = bytes.split_first_chunk::<6>() else {
-            return Outcome::More;
+            return ReadOutcome::More;
         };
         let length =
             usize::try_from(u32::from_le_bytes([low, middle, high, 0])).unwrap_or(usize::MAX);
@@ -75,19 +75,19 @@ impl StartTls for MySql {
         match whole(bytes, length.saturating_add(4)) {
             Ok(message) if !asks => {
                 self.replied = true;
-                Outcome::Used(message.len())
+                ReadOutcome::Used(message.len())
             }
             Ok(request) => {
                 self.replied = true;
                 facts.ask(mark);
                 facts.verdict = UpgradeVerdict::Accepted;
-                Outcome::Over(request.len())
+                ReadOutcome::Over(request.len())
             }
             Err(outcome) => outcome,
         }
     }
 
-    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let (_, greeting) = match packet(bytes) {
             Ok(packet) => packet,
             Err(outcome) => return outcome,
@@ -96,11 +96,11 @@ impl StartTls for MySql {
             return self.answered(greeting, mark);
         }
         let Some([_, high]) = capabilities(greeting).filter(|_| !self.greeted) else {
-            return Outcome::Done;
+            return ReadOutcome::Done;
         };
         self.greeted = true;
         facts.offered = Some(high & CLIENT_SSL != 0);
-        Outcome::Used(greeting.len().saturating_add(4))
+        ReadOutcome::Used(greeting.len().saturating_add(4))
     }
 
     fn refusal(&self) -> Option<&Refusal> {
@@ -123,14 +123,14 @@ const MORE_DATA: u8 = 0x01;
 
 impl MySql {
     /// A packet of the server in place of its greeting, or after the client's reply.
-    fn answered(&mut self, packet: &[u8], mark: Mark) -> Outcome {
+    fn answered(&mut self, packet: &[u8], mark: Mark) -> ReadOutcome {
         match packet {
             [ERROR, ..] => {
                 self.refusal = error(packet, mark);
-                Outcome::Done
+                ReadOutcome::Done
             }
-            [SWITCH | MORE_DATA, ..] => Outcome::Used(packet.len().saturating_add(4)),
-            _ => Outcome::Done,
+            [SWITCH | MORE_DATA, ..] => ReadOutcome::Used(packet.len().saturating_add(4)),
+            _ => ReadOutcome::Done,
         }
     }
 }

@@ -2,10 +2,10 @@
 //! connection of FTP is read on.
 
 use crate::ftp::FtpRead;
-use crate::parser::{Parser, Position, Progress, Resume, Stage};
+use crate::parser::{Parser, Progress, ReaderPosition, ReaderStage, Resume};
 use crate::shared_state::SharedState;
 use crate::types::{Framing, Input, Role, Step, Unreadable};
-use crate::upgrade::start_tls::Outcome;
+use crate::upgrade::start_tls::ReadOutcome;
 
 /// Reads by the negotiation that both directions share.
 #[derive(Clone, Debug)]
@@ -16,12 +16,12 @@ impl Parser for Plaintext {
         let outcome = shared.upgrade.read(input.role, input.bytes, input.mark);
         if let Some(ftp) = &mut shared.ftp {
             match outcome {
-                Outcome::Used(used) | Outcome::Over(used) if used > 0 => {
+                ReadOutcome::Used(used) | ReadOutcome::Over(used) if used > 0 => {
                     let line = input.bytes.get(..used).unwrap_or(&[]);
                     ftp.line(input.role, line, input.mark);
                 }
                 // No change to TLS can follow: the session goes on.
-                Outcome::Done => match ftp.read(input.role, input.bytes, input.mark) {
+                ReadOutcome::Done => match ftp.read(input.role, input.bytes, input.mark) {
                     FtpRead::Used(used) => return Step::To(input.after(used)),
                     FtpRead::More => return Step::More,
                     FtpRead::Done => {}
@@ -30,11 +30,11 @@ impl Parser for Plaintext {
             }
         }
         match outcome {
-            Outcome::Used(used) => Step::To(input.after(used)),
-            Outcome::More => Step::More,
-            Outcome::Wait => Step::Stall,
-            Outcome::Over(used) => Step::Ends(input.after(used)),
-            Outcome::Done => Step::Unreadable(Unreadable::Unframed),
+            ReadOutcome::Used(used) => Step::To(input.after(used)),
+            ReadOutcome::More => Step::More,
+            ReadOutcome::Wait => Step::Stall,
+            ReadOutcome::Over(used) => Step::Ends(input.after(used)),
+            ReadOutcome::Done => Step::Unreadable(Unreadable::Unframed),
         }
     }
 
@@ -48,7 +48,7 @@ impl Parser for Plaintext {
         false
     }
 
-    fn framing(&self, _position: Position, _shared: &SharedState) -> Framing {
+    fn framing(&self, _position: ReaderPosition, _shared: &SharedState) -> Framing {
         Framing::Unknown(Unreadable::Unframed)
     }
 
@@ -56,7 +56,7 @@ impl Parser for Plaintext {
         if shared.upgrade.is_ready(own.role) {
             return Resume::Continue;
         }
-        match peer.unreadable.is_some() || peer.stage == Stage::Framed {
+        match peer.unreadable.is_some() || peer.stage == ReaderStage::Framed {
             true => Resume::Stop(Unreadable::Unframed),
             false => Resume::Wait,
         }

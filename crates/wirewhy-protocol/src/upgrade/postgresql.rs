@@ -1,7 +1,7 @@
 //! PostgreSQL: a request of eight bytes, an answer of one ("Message Flow: SSL Session Encryption").
 
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
-use super::start_tls::{Dialect, Outcome, StartTls, text, whole};
+use super::start_tls::{Dialect, ReadOutcome, StartTls, text, whole};
 use crate::protocol::{Protocol, Reading, any, begins_with};
 use crate::session::Refusal;
 use crate::types::{AppProtocol, Mark, Role, Transport};
@@ -62,12 +62,12 @@ fn is_startup(bytes: &[u8]) -> Option<bool> {
 }
 
 impl StartTls for PostgreSql {
-    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         if self.started {
-            return typed(bytes).map_or(Outcome::More, |(_, length)| Outcome::Used(length));
+            return typed(bytes).map_or(ReadOutcome::More, |(_, length)| ReadOutcome::Used(length));
         }
         let Some((head, _)) = bytes.split_first_chunk::<8>() else {
-            return Outcome::More;
+            return ReadOutcome::More;
         };
         let [a, b, c, d, code @ ..] = *head;
         match (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes(code)) {
@@ -78,45 +78,45 @@ impl StartTls for PostgreSql {
                 return match whole(bytes, length) {
                     Ok(message) => {
                         self.started = true;
-                        Outcome::Used(message.len())
+                        ReadOutcome::Used(message.len())
                     }
                     Err(outcome) => outcome,
                 };
             }
             // A request to cancel, which is not answered.
-            _ => return Outcome::Done,
+            _ => return ReadOutcome::Done,
         }
-        Outcome::Used(8)
+        ReadOutcome::Used(8)
     }
 
-    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let Some(&answer) = bytes.first() else {
-            return Outcome::More;
+            return ReadOutcome::More;
         };
         if self.asked_gss {
             self.asked_gss = false;
             return match answer {
-                b'N' => Outcome::Used(1),
-                _ => Outcome::Done,
+                b'N' => ReadOutcome::Used(1),
+                _ => ReadOutcome::Done,
             };
         }
         if self.started {
-            return self.said(bytes, mark);
+            return self.reply(bytes, mark);
         }
         if facts.verdict != UpgradeVerdict::Unanswered {
-            return Outcome::Done;
+            return ReadOutcome::Done;
         }
         match answer {
             b'S' => {
                 facts.answer(UpgradeVerdict::Accepted, Some("S".into()), mark);
-                Outcome::Over(1)
+                ReadOutcome::Over(1)
             }
             b'N' => {
                 facts.answer(UpgradeVerdict::Refused, Some("N".into()), mark);
-                Outcome::Used(1)
+                ReadOutcome::Used(1)
             }
             b'E' => error(facts, bytes, mark),
-            _ => Outcome::Done,
+            _ => ReadOutcome::Done,
         }
     }
 
@@ -132,24 +132,24 @@ impl StartTls for PostgreSql {
 
 impl PostgreSql {
     /// A message of the server after StartupMessage: an error is a refusal until ReadyForQuery shows that the session began.
-    fn said(&mut self, bytes: &[u8], mark: Mark) -> Outcome {
+    fn reply(&mut self, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let Some((kind, length)) = typed(bytes) else {
-            return Outcome::More;
+            return ReadOutcome::More;
         };
         match kind {
             b'Z' => {
                 self.refusal = None;
-                Outcome::Done
+                ReadOutcome::Done
             }
             b'E' => match whole(bytes, length) {
                 Ok(message) => {
                     self.refusal = Some(refusal(message, mark));
-                    Outcome::Used(length)
+                    ReadOutcome::Used(length)
                 }
                 Err(outcome) => outcome,
             },
-            kind if kind.is_ascii_alphabetic() => Outcome::Used(length),
-            _ => Outcome::Done,
+            kind if kind.is_ascii_alphabetic() => ReadOutcome::Used(length),
+            _ => ReadOutcome::Done,
         }
     }
 }
@@ -186,30 +186,30 @@ fn field(fields: &[u8], kind: u8) -> Option<&[u8]> {
 }
 
 /// An ErrorResponse: its message field, or from before version 7.4 nothing but text.
-fn error(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+fn error(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
     let refused = |facts: &mut Upgrade, message: &[u8]| {
         facts.answer(UpgradeVerdict::Refused, Some(text(message)), mark);
     };
     let Some((&[_, a, b, c, d], _)) = bytes.split_first_chunk::<5>() else {
-        return Outcome::More;
+        return ReadOutcome::More;
     };
     let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
     if length > MAX_ERROR {
         let Some(end) = bytes.iter().take(MAX_ERROR).position(|&byte| byte == 0) else {
             if bytes.len() < MAX_ERROR {
-                return Outcome::More;
+                return ReadOutcome::More;
             }
             refused(facts, b"E");
-            return Outcome::Done;
+            return ReadOutcome::Done;
         };
         refused(facts, bytes.get(1..end).unwrap_or(&[]));
-        return Outcome::Used(end.saturating_add(1));
+        return ReadOutcome::Used(end.saturating_add(1));
     }
     match whole(bytes, length.saturating_add(1)) {
         Ok(message) => {
             let fields = message.get(5..).unwrap_or(&[]);
             refused(facts, field(fields, b'M').unwrap_or(b"E"));
-            Outcome::Used(message.len())
+            ReadOutcome::Used(message.len())
         }
         Err(outcome) => outcome,
     }

@@ -1,6 +1,6 @@
 //! The PROXY protocol, versions 1 and 2: a prefix that names the client behind a proxy.
 
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading};
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Framing, Input, Role, Step, Transport, Unreadable};
@@ -31,7 +31,7 @@ impl Parser for Proxied {
         }
     }
 
-    fn framing(&self, position: Position, _shared: &SharedState) -> Framing {
+    fn framing(&self, position: ReaderPosition, _shared: &SharedState) -> Framing {
         match position.pending {
             true => Framing::Unknown(Unreadable::Unframed),
             false => Framing::Boundary,

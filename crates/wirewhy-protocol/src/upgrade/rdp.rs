@@ -1,7 +1,7 @@
 //! RDP's negotiation of its security (MS-RDPBCGR section 2.2.1.1 and 2.2.1.2): X.224 in TPKT.
 
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
-use super::start_tls::{Dialect, Outcome, StartTls, whole};
+use super::start_tls::{Dialect, ReadOutcome, StartTls, whole};
 use crate::protocol::{Protocol, Reading};
 use crate::types::{AppProtocol, Mark, Role, Transport};
 
@@ -37,13 +37,13 @@ fn is_request(bytes: &[u8]) -> Option<bool> {
 }
 
 /// The X.224 message in a TPKT: its code, and what follows its fixed part.
-fn message(bytes: &[u8]) -> Result<(usize, u8, &[u8]), Outcome> {
+fn message(bytes: &[u8]) -> Result<(usize, u8, &[u8]), ReadOutcome> {
     let Some((&[version, _, high, low], _)) = bytes.split_first_chunk::<4>() else {
-        return Err(Outcome::More);
+        return Err(ReadOutcome::More);
     };
     let length = usize::from(u16::from_be_bytes([high, low]));
     if version != 3 || length < 11 {
-        return Err(Outcome::Done);
+        return Err(ReadOutcome::Done);
     }
     let message = whole(bytes, length)?;
     let code = message.get(5).copied().unwrap_or(0);
@@ -94,35 +94,35 @@ fn failure(code: u32) -> String {
 }
 
 impl StartTls for Rdp {
-    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let (length, code, rest) = match message(bytes) {
             Ok(message) => message,
             Err(outcome) => return outcome,
         };
         if code != 0xe0 {
-            return Outcome::Done;
+            return ReadOutcome::Done;
         }
         // Every bit asks for a protocol on top of TLS; none of them is RDP's own security.
         if let Some((1, 1..)) = negotiation(rest) {
             facts.ask(mark);
         }
-        Outcome::Used(length)
+        ReadOutcome::Used(length)
     }
 
-    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let (length, code, rest) = match message(bytes) {
             Ok(message) => message,
             Err(outcome) => return outcome,
         };
         if code != 0xd0 {
-            return Outcome::Done;
+            return ReadOutcome::Done;
         }
         let asked = facts.verdict == UpgradeVerdict::Unanswered;
         match negotiation(rest) {
             Some((2, chosen @ 1..)) if asked => {
                 let reply = Some(protocol(chosen).into());
                 facts.answer(UpgradeVerdict::Accepted, reply, mark);
-                Outcome::Over(length)
+                ReadOutcome::Over(length)
             }
             Some((3, code)) => {
                 let reply = Some(failure(code).into());
@@ -131,14 +131,14 @@ impl StartTls for Rdp {
                 } else {
                     facts.reply = reply;
                 }
-                Outcome::Used(length)
+                ReadOutcome::Used(length)
             }
             _ if asked => {
                 let reply = Some("standard RDP security".into());
                 facts.answer(UpgradeVerdict::Refused, reply, mark);
-                Outcome::Used(length)
+                ReadOutcome::Used(length)
             }
-            _ => Outcome::Done,
+            _ => ReadOutcome::Done,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
-use super::start_tls::{Dialect, Outcome, StartTls, text};
+use super::start_tls::{Dialect, ReadOutcome, StartTls, text};
 use crate::protocol::{Protocol, Reading};
 use crate::types::{AppProtocol, Mark, Role, Transport};
 
@@ -22,11 +22,11 @@ pub(crate) static SOCKS: Protocol = Protocol {
 
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 struct Socks {
-    stage: Stage,
+    stage: SocksStage,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-enum Stage {
+enum SocksStage {
     /// Before the client's first message.
     #[default]
     Begin,
@@ -45,7 +45,7 @@ enum Stage {
 /// Whether a client's first bytes are a greeting; `None` while they may be.
 fn is_request(bytes: &[u8]) -> Option<bool> {
     match *bytes {
-        // The methods: none, GSSAPI, password; more are assigned and nobody offers many.
+        // The methods: none, GSSAPI, password; more are assigned and clients offer few.
         [5, count @ 1..=8, ref methods @ ..] => {
             let count = usize::from(count);
             if methods.iter().take(count).any(|&method| method > 9) {
@@ -75,43 +75,45 @@ fn is_request(bytes: &[u8]) -> Option<bool> {
 impl StartTls for Socks {
     /// What a client sends next may depend on the server's choice.
     fn waits(&self, role: Role) -> bool {
-        role == Role::Client && matches!(self.stage, Stage::Choice | Stage::Checked)
+        role == Role::Client && matches!(self.stage, SocksStage::Choice | SocksStage::Checked)
     }
 
-    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         match self.stage {
-            Stage::Begin => match *bytes {
+            SocksStage::Begin => match *bytes {
                 [4, ..] => self.request_4(facts, bytes, mark),
                 [5, count, ref rest @ ..] => {
                     if rest.len() < usize::from(count) {
-                        return Outcome::More;
+                        return ReadOutcome::More;
                     }
-                    self.stage = Stage::Choice;
-                    Outcome::Used(usize::from(count) + 2)
+                    self.stage = SocksStage::Choice;
+                    ReadOutcome::Used(usize::from(count) + 2)
                 }
-                [5] => Outcome::More,
-                _ => Outcome::Done,
+                [5] => ReadOutcome::More,
+                _ => ReadOutcome::Done,
             },
-            Stage::Password => {
+            SocksStage::Password => {
                 let Some(length) = password(bytes) else {
-                    return Outcome::More;
+                    return ReadOutcome::More;
                 };
-                self.stage = Stage::Checked;
-                Outcome::Used(length)
+                self.stage = SocksStage::Checked;
+                ReadOutcome::Used(length)
             }
-            Stage::Request => self.request_5(facts, bytes, mark),
+            SocksStage::Request => self.request_5(facts, bytes, mark),
             // A refused request ends the connection.
-            Stage::Choice | Stage::Checked | Stage::Answer(_) => Outcome::Done,
+            SocksStage::Choice | SocksStage::Checked | SocksStage::Answer(_) => ReadOutcome::Done,
         }
     }
 
-    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         match (self.stage, bytes) {
-            (Stage::Choice | Stage::Checked, [_]) | (Stage::Answer(_), [_]) => Outcome::More,
-            (Stage::Choice, &[5, method, ..]) => {
+            (SocksStage::Choice | SocksStage::Checked, [_]) | (SocksStage::Answer(_), [_]) => {
+                ReadOutcome::More
+            }
+            (SocksStage::Choice, &[5, method, ..]) => {
                 self.stage = match method {
-                    0 => Stage::Request,
-                    2 => Stage::Password,
+                    0 => SocksStage::Request,
+                    2 => SocksStage::Password,
                     _ => {
                         let reply = if method == 0xff {
                             "no acceptable method"
@@ -119,30 +121,30 @@ impl StartTls for Socks {
                             "a method that is not read"
                         };
                         facts.reply = Some(reply.into());
-                        return Outcome::Done;
+                        return ReadOutcome::Done;
                     }
                 };
-                Outcome::Used(2)
+                ReadOutcome::Used(2)
             }
-            (Stage::Checked, &[_, 0, ..]) => {
-                self.stage = Stage::Request;
-                Outcome::Used(2)
+            (SocksStage::Checked, &[_, 0, ..]) => {
+                self.stage = SocksStage::Request;
+                ReadOutcome::Used(2)
             }
-            (Stage::Checked, _) => {
+            (SocksStage::Checked, _) => {
                 facts.reply = Some("authentication failed".into());
-                Outcome::Done
+                ReadOutcome::Done
             }
-            (Stage::Answer(4), _) => answer_4(facts, bytes, mark),
-            (Stage::Answer(_), _) => answer_5(facts, bytes, mark),
-            _ => Outcome::Done,
+            (SocksStage::Answer(4), _) => answer_4(facts, bytes, mark),
+            (SocksStage::Answer(_), _) => answer_5(facts, bytes, mark),
+            _ => ReadOutcome::Done,
         }
     }
 }
 
 impl Socks {
-    fn request_4(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn request_4(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let Some((&[_, command, p, q, a, b, c, d], rest)) = bytes.split_first_chunk::<8>() else {
-            return Outcome::More;
+            return ReadOutcome::More;
         };
         let port = u16::from_be_bytes([p, q]);
         let mut texts = rest.split_inclusive(|&byte| byte == 0);
@@ -161,44 +163,44 @@ impl Socks {
             format!("{}:{port}", Ipv4Addr::new(a, b, c, d)).into()
         });
         if command != 1 {
-            return Outcome::Done;
+            return ReadOutcome::Done;
         }
         facts.ask(mark);
-        self.stage = Stage::Answer(4);
-        Outcome::Used(length)
+        self.stage = SocksStage::Answer(4);
+        ReadOutcome::Used(length)
     }
 
-    fn request_5(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn request_5(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let Some((&[5, command, _, kind], rest)) = bytes.split_first_chunk::<4>() else {
             return if bytes.len() < 4 {
-                Outcome::More
+                ReadOutcome::More
             } else {
-                Outcome::Done
+                ReadOutcome::Done
             };
         };
         let Some((host, port, length)) = address(kind, rest) else {
             return if matches!(kind, 1 | 3 | 4) {
-                Outcome::More
+                ReadOutcome::More
             } else {
-                Outcome::Done
+                ReadOutcome::Done
             };
         };
         if command != 1 {
-            return Outcome::Done;
+            return ReadOutcome::Done;
         }
         facts.target = Some(text(format!("{host}:{port}").as_bytes()));
         facts.ask(mark);
-        self.stage = Stage::Answer(5);
-        Outcome::Used(4 + length)
+        self.stage = SocksStage::Answer(5);
+        ReadOutcome::Used(4 + length)
     }
 }
 
 /// More of a message that has an end somewhere, up to a bound.
-fn more(bytes: &[u8]) -> Outcome {
+fn more(bytes: &[u8]) -> ReadOutcome {
     if bytes.len() > 1024 {
-        Outcome::Done
+        ReadOutcome::Done
     } else {
-        Outcome::More
+        ReadOutcome::More
     }
 }
 
@@ -235,14 +237,14 @@ fn address(kind: u8, rest: &[u8]) -> Option<(String, u16, usize)> {
     Some((host, u16::from_be_bytes(*port), length + 2))
 }
 
-fn answer_4(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+fn answer_4(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
     let Some((&[_, code, ..], _)) = bytes.split_first_chunk::<8>() else {
-        return Outcome::More;
+        return ReadOutcome::More;
     };
     let words = match code {
         0x5a => {
             facts.answer(UpgradeVerdict::Accepted, Some("granted".into()), mark);
-            return Outcome::Over(8);
+            return ReadOutcome::Over(8);
         }
         0x5b => "rejected or failed",
         0x5c => "identd not reachable",
@@ -250,24 +252,24 @@ fn answer_4(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         _ => "refused",
     };
     facts.answer(UpgradeVerdict::Refused, Some(words.into()), mark);
-    Outcome::Done
+    ReadOutcome::Done
 }
 
-fn answer_5(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+fn answer_5(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
     let words = match bytes.get(1) {
         Some(0) => {
             let Some((&[_, _, _, kind], rest)) = bytes.split_first_chunk::<4>() else {
-                return Outcome::More;
+                return ReadOutcome::More;
             };
             let Some((_, _, length)) = address(kind, rest) else {
                 return if matches!(kind, 1 | 3 | 4) {
-                    Outcome::More
+                    ReadOutcome::More
                 } else {
-                    Outcome::Done
+                    ReadOutcome::Done
                 };
             };
             facts.answer(UpgradeVerdict::Accepted, Some("succeeded".into()), mark);
-            return Outcome::Over(4 + length);
+            return ReadOutcome::Over(4 + length);
         }
         Some(1) => "general failure",
         Some(2) => "not allowed by ruleset",
@@ -280,5 +282,5 @@ fn answer_5(facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
         _ => "refused",
     };
     facts.answer(UpgradeVerdict::Refused, Some(words.into()), mark);
-    Outcome::Done
+    ReadOutcome::Done
 }

@@ -16,10 +16,10 @@ pub(super) const MAX_TEXT: usize = 256;
 /// order.
 pub(crate) trait StartTls: CloneStartTls + Debug + Send + Sync {
     /// Reads the next bytes of the client.
-    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome;
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome;
 
     /// Reads the next bytes of the server.
-    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome;
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome;
 
     /// Whether a direction must not be read before the other one was.
     fn waits(&self, _role: Role) -> bool {
@@ -56,7 +56,7 @@ pub(crate) struct Dialect {
 
 /// What came of a direction's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum ReadOutcome {
     /// So many of them were read.
     Used(usize),
     /// It needs the same bytes again, and more of them.
@@ -93,9 +93,9 @@ pub(super) fn text(bytes: &[u8]) -> Box<str> {
 }
 
 /// The message of this length that `bytes` begin with, once all of it is there.
-pub(super) fn whole(bytes: &[u8], length: usize) -> Result<&[u8], Outcome> {
+pub(super) fn whole(bytes: &[u8], length: usize) -> Result<&[u8], ReadOutcome> {
     if length > MAX_MESSAGE {
-        return Err(Outcome::Done);
+        return Err(ReadOutcome::Done);
     }
-    bytes.get(..length).ok_or(Outcome::More)
+    bytes.get(..length).ok_or(ReadOutcome::More)
 }

@@ -1,7 +1,7 @@
 //! TDS (MS-TDS section 2.2.6.5): PRELOGIN messages settle whether TLS follows, inside of TDS packets.
 
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
-use super::start_tls::{Dialect, Outcome, StartTls, whole};
+use super::start_tls::{Dialect, ReadOutcome, StartTls, whole};
 use crate::protocol::{Protocol, Reading};
 use crate::types::{AppProtocol, Mark, Role, Transport};
 
@@ -50,16 +50,16 @@ fn is_request(bytes: &[u8]) -> Option<bool> {
 }
 
 /// A packet's length, and its payload.
-fn packet(bytes: &[u8], kind: u8) -> Result<(usize, &[u8]), Outcome> {
+fn packet(bytes: &[u8], kind: u8) -> Result<(usize, &[u8]), ReadOutcome> {
     let Some((&[have, _, high, low, ..], _)) = bytes.split_first_chunk::<HEADER>() else {
-        return Err(Outcome::More);
+        return Err(ReadOutcome::More);
     };
     if have != kind {
-        return Err(Outcome::Done);
+        return Err(ReadOutcome::Done);
     }
     let length = usize::from(u16::from_be_bytes([high, low]));
     let packet = whole(bytes, length)?;
-    Ok((length, packet.get(HEADER..).ok_or(Outcome::Done)?))
+    Ok((length, packet.get(HEADER..).ok_or(ReadOutcome::Done)?))
 }
 
 /// The ENCRYPTION option of a PRELOGIN message.
@@ -79,9 +79,9 @@ fn encryption(payload: &[u8]) -> Option<u8> {
 }
 
 impl StartTls for Tds {
-    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         if self.asked {
-            return Outcome::Done;
+            return ReadOutcome::Done;
         }
         let (length, payload) = match packet(bytes, PRELOGIN) {
             Ok(packet) => packet,
@@ -91,10 +91,10 @@ impl StartTls for Tds {
         if encryption(payload).is_some_and(|says| says & 0x0f != NOT_SUPPORTED) {
             facts.ask(mark);
         }
-        Outcome::Used(length)
+        ReadOutcome::Used(length)
     }
 
-    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let (length, payload) = match packet(bytes, REPLY) {
             Ok(packet) => packet,
             Err(outcome) => return outcome,
@@ -111,13 +111,13 @@ impl StartTls for Tds {
         match says {
             Some(0 | 1 | REQUIRED) if asked => {
                 facts.answer(UpgradeVerdict::Accepted, Some(words.into()), mark);
-                return Outcome::Used(length);
+                return ReadOutcome::Used(length);
             }
             _ if asked => facts.answer(UpgradeVerdict::Refused, Some(words.into()), mark),
             Some(REQUIRED) => facts.reply = Some(words.into()),
             _ => {}
         }
         // The answer to the login is a protocol of its own, which follows TLS as well.
-        Outcome::Over(length)
+        ReadOutcome::Over(length)
     }
 }

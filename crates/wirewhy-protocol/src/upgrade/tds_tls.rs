@@ -3,7 +3,7 @@
 
 use super::tds::{HEADER, PRELOGIN};
 use crate::facts::AppFacts;
-use crate::parser::{Parser, Position};
+use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading};
 use crate::records;
 use crate::shared_state::SharedState;
@@ -66,11 +66,11 @@ impl Parser for Wrapped {
         self.kept.capacity()
     }
 
-    fn framing(&self, position: Position, shared: &SharedState) -> Framing {
+    fn framing(&self, position: ReaderPosition, shared: &SharedState) -> Framing {
         self.records.framing(self.inside(position), shared)
     }
 
-    fn report(&self, position: Position, facts: &mut AppFacts) {
+    fn report(&self, position: ReaderPosition, facts: &mut AppFacts) {
         self.records.report(self.inside(position), facts);
     }
 }
@@ -130,10 +130,10 @@ impl Wrapped {
     }
 
     /// A place in the stream as one in the payloads.
-    fn inside(&self, position: Position) -> Position {
+    fn inside(&self, position: ReaderPosition) -> ReaderPosition {
         let kept = u64::try_from(self.kept.len()).unwrap_or(u64::MAX);
         let need = self.at.saturating_add(kept);
-        Position {
+        ReaderPosition {
             upto: need.saturating_add(position.upto.saturating_sub(position.need)),
             need,
             pending: position.pending || kept > 0,

@@ -5,7 +5,7 @@ const HELLO: &[u8] = b"\x16\x03\x01\x00\x05hello";
 const ANSWER: &[u8] = b"\x16\x03\x03\x00\x07answers";
 
 /// Bytes both sides send in turn, `C` and `S`; after them both speak TLS.
-fn talk(turns: &[(char, &[u8])]) -> Vec<Turn> {
+fn conversation(turns: &[(char, &[u8])]) -> Vec<Turn> {
     turns
         .iter()
         .map(|&(role, bytes)| match role {
@@ -267,7 +267,7 @@ fn cases() -> Vec<Case> {
 
 impl Case {
     fn turns(&self, last: &[(char, &[u8])]) -> Vec<Turn> {
-        talk(&[&self.before[..], last].concat())
+        conversation(&[&self.before[..], last].concat())
     }
 }
 
@@ -439,7 +439,12 @@ fn the_handshake_inside_is_followed() {
             .server
             .alerts
             .iter()
-            .map(|alert| (alert.description.map(|said| said.0), alert.mark.frame))
+            .map(|alert| {
+                (
+                    alert.description.map(|description| description.0),
+                    alert.mark.frame,
+                )
+            })
             .collect();
         assert_eq!(alerts, [(Some(40), frame)], "{protocol:?}");
         assert!(!tls.joined_late, "{protocol:?}");
@@ -527,7 +532,7 @@ fn a_client_that_asks_and_goes_on_in_plaintext() {
 
 #[test]
 fn mail_that_speaks_of_it() {
-    let facts = facts(&talk(&[
+    let facts = facts(&conversation(&[
         ('S', b"220 a.example ESMTP\r\n"),
         ('C', b"HELO b\r\n"),
         ('S', b"250 a.example\r\n"),
@@ -547,7 +552,7 @@ fn mail_that_speaks_of_it() {
 fn a_client_that_sends_all_its_commands_at_once() {
     let asks: &[u8] = b"EHLO b\r\nSTARTTLS\r\n";
     let both: &[u8] = b"250-a.example\r\n250 STARTTLS\r\n220 go\r\n";
-    let turns = talk(&[('S', b"220 a.example ESMTP\r\n"), ('C', asks), ('S', both)]);
+    let turns = conversation(&[('S', b"220 a.example ESMTP\r\n"), ('C', asks), ('S', both)]);
     let facts = facts(&then_tls(turns));
     let upgrade = facts.upgrade.expect("asked for");
     assert_eq!(upgrade.verdict, UpgradeVerdict::Accepted);
@@ -608,8 +613,8 @@ fn no_cut_and_no_changed_byte_panics_or_hangs() {
                     let mut changed = turns.clone();
                     for bits in [0x01, 0x20, 0x80, 0xff] {
                         changed[turn].1[byte] = turns[turn].1[byte] ^ bits;
-                        let told = open_facts(&changed).upgrade;
-                        let kept = told.and_then(|told| told.reply);
+                        let decoded = open_facts(&changed).upgrade;
+                        let kept = decoded.and_then(|decoded| decoded.reply);
                         assert!(kept.is_none_or(|kept| kept.len() <= 3 * 256));
                     }
                     changed[turn].1 = turns[turn].1[..byte].to_vec();

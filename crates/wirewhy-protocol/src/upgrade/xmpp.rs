@@ -1,7 +1,7 @@
 //! XMPP (RFC 6120 section 5): one element asks, one answers.
 
 use super::facts::{Upgrade, UpgradeProtocol, UpgradeVerdict};
-use super::start_tls::{Dialect, MAX_MESSAGE, Outcome, StartTls, text};
+use super::start_tls::{Dialect, MAX_MESSAGE, ReadOutcome, StartTls, text};
 use crate::protocol::{Protocol, Reading, begins_with};
 use crate::types::{AppProtocol, Mark, Role, Transport};
 
@@ -28,9 +28,9 @@ struct Xmpp {
 }
 
 /// A tag, whitespace and text in front of it passed over: the whole of it, its name, and how many bytes were used.
-fn tag(bytes: &[u8]) -> Result<(&[u8], &[u8], usize), Outcome> {
+fn tag(bytes: &[u8]) -> Result<(&[u8], &[u8], usize), ReadOutcome> {
     let Some(start) = bytes.iter().position(|&byte| byte == b'<') else {
-        return Err(Outcome::Used(bytes.len()));
+        return Err(ReadOutcome::Used(bytes.len()));
     };
     let mut quote = None;
     let inside = bytes.get(start..).unwrap_or(&[]);
@@ -47,12 +47,12 @@ fn tag(bytes: &[u8]) -> Result<(&[u8], &[u8], usize), Outcome> {
         }
     }
     if inside.len() > MAX_MESSAGE {
-        return Err(Outcome::Done);
+        return Err(ReadOutcome::Done);
     }
     Err(if start > 0 {
-        Outcome::Used(start)
+        ReadOutcome::Used(start)
     } else {
-        Outcome::More
+        ReadOutcome::More
     })
 }
 
@@ -87,21 +87,21 @@ fn is_stream(bytes: &[u8]) -> Option<bool> {
 }
 
 impl StartTls for Xmpp {
-    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn client(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let (_, name, used) = match tag(bytes) {
             Ok(tag) => tag,
             Err(outcome) => return outcome,
         };
         match name {
             b"starttls" => facts.ask(mark),
-            // Whoever authenticates or talks in plaintext does not ask any more.
-            b"auth" | b"iq" | b"message" | b"presence" => return Outcome::Done,
+            // A client that authenticates or sends stanzas in plaintext does not ask any more.
+            b"auth" | b"iq" | b"message" | b"presence" => return ReadOutcome::Done,
             _ => {}
         }
-        Outcome::Used(used)
+        ReadOutcome::Used(used)
     }
 
-    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> Outcome {
+    fn server(&mut self, facts: &mut Upgrade, bytes: &[u8], mark: Mark) -> ReadOutcome {
         let (tag, name, used) = match tag(bytes) {
             Ok(tag) => tag,
             Err(outcome) => return outcome,
@@ -116,7 +116,7 @@ impl StartTls for Xmpp {
             b"required" if self.listing && facts.offered == Some(true) => {}
             b"proceed" if asked => {
                 facts.answer(UpgradeVerdict::Accepted, Some(text(tag)), mark);
-                return Outcome::Over(used);
+                return ReadOutcome::Over(used);
             }
             b"failure" | b"error" if asked => {
                 facts.answer(UpgradeVerdict::Refused, Some(text(tag)), mark);
@@ -124,7 +124,7 @@ impl StartTls for Xmpp {
             _ if name.starts_with(b"/") && name.ends_with(b"features") => self.listing = false,
             _ => {}
         }
-        Outcome::Used(used)
+        ReadOutcome::Used(used)
     }
 
     /// Whether a message ends the stream, or is no element.

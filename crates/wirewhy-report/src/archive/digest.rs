@@ -4,14 +4,14 @@ use std::io;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use wirewhy_detect::{Judged, Outcome, Scope, Severity};
+use wirewhy_detect::{Diagnosis, Outcome, Scope, Severity};
 use wirewhy_survey::{GroupFinding, Totals};
 
-use super::top::{Tally, Top};
+use super::top::{Top, TopCount};
 use crate::json::TotalsShape;
 use crate::{CaptureSummary, Reporter, View};
 
-/// How many services, clients and findings of one capture are told apart.
+/// How many services, clients and findings of one capture are kept apart.
 const MOST: usize = 256;
 
 /// One capture in a few lines, small whatever its size.
@@ -133,7 +133,7 @@ impl Default for Digester {
 }
 
 impl Digester {
-    /// The digest, once the end of the capture was told.
+    /// The digest, once the end of the capture was reported.
     #[must_use]
     pub fn into_digest(self) -> Digest {
         self.digest
@@ -160,18 +160,18 @@ impl Digester {
 }
 
 impl Reporter for Digester {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        let outcome = judged.outcome();
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        let outcome = diagnosis.outcome();
         if !matches!(outcome, Outcome::Failed | Outcome::Degraded) {
             return Ok(());
         }
-        let Some(cause) = judged.root_cause() else {
+        let Some(cause) = diagnosis.root_cause() else {
             return Ok(());
         };
-        let connection = &judged.connection;
+        let connection = &diagnosis.connection;
         let begun = connection.first.time.0;
         self.count(cause.code, outcome, begun);
-        let tally = Tally {
+        let tally = TopCount {
             number: 1,
             first: begun,
             known: false,
@@ -191,14 +191,15 @@ impl Reporter for Digester {
     ) -> io::Result<()> {
         let mut causes = std::mem::take(&mut self.causes);
         causes.sort_by(|a, b| b.number.cmp(&a.number).then_with(|| a.code.cmp(&b.code)));
-        let service = |((code, address, port), tally): ((&str, IpAddr, u16), Tally)| ServiceCount {
-            code: code.to_owned(),
-            address,
-            port,
-            number: tally.number,
-            first: tally.first,
-        };
-        let client = |(address, tally): (IpAddr, Tally)| ClientCount {
+        let service =
+            |((code, address, port), tally): ((&str, IpAddr, u16), TopCount)| ServiceCount {
+                code: code.to_owned(),
+                address,
+                port,
+                number: tally.number,
+                first: tally.first,
+            };
+        let client = |(address, tally): (IpAddr, TopCount)| ClientCount {
             address,
             number: tally.number,
             first: tally.first,

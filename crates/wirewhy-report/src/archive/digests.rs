@@ -16,7 +16,7 @@ use crate::json::SCHEMA;
 /// What is known of many recordings, each by its digest.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Digests {
-    entries: BTreeMap<Name, Outcome>,
+    entries: BTreeMap<Name, DigestOutcome>,
 }
 
 /// A name, in the order of a walk: folder by folder.
@@ -38,7 +38,7 @@ impl PartialOrd for Name {
 /// What came of a recording.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Outcome {
+enum DigestOutcome {
     /// It is no capture.
     Skipped,
     /// It should be readable and is not.
@@ -47,15 +47,15 @@ enum Outcome {
     Digest(Box<Digest>),
 }
 
-impl Outcome {
+impl DigestOutcome {
     /// A total order over all outcomes. The digest of a recording of which more was read is the greater one.
-    fn order(&self, other: &Outcome) -> Ordering {
-        let rank = |outcome: &Outcome| match outcome {
-            Outcome::Skipped => (0, 0),
-            Outcome::Unreadable => (1, 0),
-            Outcome::Digest(digest) => (2, digest.packets),
+    fn order(&self, other: &DigestOutcome) -> Ordering {
+        let rank = |outcome: &DigestOutcome| match outcome {
+            DigestOutcome::Skipped => (0, 0),
+            DigestOutcome::Unreadable => (1, 0),
+            DigestOutcome::Digest(digest) => (2, digest.packets),
         };
-        let text = |outcome: &Outcome| serde_json::to_string(outcome).unwrap_or_default();
+        let text = |outcome: &DigestOutcome| serde_json::to_string(outcome).unwrap_or_default();
         rank(self)
             .cmp(&rank(other))
             .then_with(|| text(self).cmp(&text(other)))
@@ -69,7 +69,7 @@ struct Line {
     #[serde(rename = "type")]
     kind: String,
     source: String,
-    outcome: Outcome,
+    outcome: DigestOutcome,
 }
 
 /// The type of the record of an entry.
@@ -78,17 +78,17 @@ const KIND: &str = "digest";
 impl Digests {
     /// Adds what is known of a recording, by the name it has in the results.
     pub fn add(&mut self, source: &str, digest: Digest) {
-        self.insert(source.to_owned(), Outcome::Digest(Box::new(digest)));
+        self.insert(source.to_owned(), DigestOutcome::Digest(Box::new(digest)));
     }
 
     /// Adds a file that could not be read.
     pub fn add_unreadable(&mut self, source: &str) {
-        self.insert(source.to_owned(), Outcome::Unreadable);
+        self.insert(source.to_owned(), DigestOutcome::Unreadable);
     }
 
     /// Adds a file that is no capture.
     pub fn add_skipped(&mut self, source: &str) {
-        self.insert(source.to_owned(), Outcome::Skipped);
+        self.insert(source.to_owned(), DigestOutcome::Skipped);
     }
 
     /// Adds all entries of another set.
@@ -154,14 +154,14 @@ impl Digests {
     pub fn sum_up(&self, archive: &mut Archive) {
         for (name, outcome) in &self.entries {
             match outcome {
-                Outcome::Digest(digest) => archive.add(&name.0, digest, Scanned::Now),
-                Outcome::Unreadable => archive.add_unreadable(&name.0),
-                Outcome::Skipped => archive.add_skipped(1),
+                DigestOutcome::Digest(digest) => archive.add(&name.0, digest, Scanned::Now),
+                DigestOutcome::Unreadable => archive.add_unreadable(&name.0),
+                DigestOutcome::Skipped => archive.add_skipped(1),
             }
         }
     }
 
-    fn insert(&mut self, source: String, outcome: Outcome) {
+    fn insert(&mut self, source: String, outcome: DigestOutcome) {
         match self.entries.entry(Name(source)) {
             std::collections::btree_map::Entry::Vacant(place) => {
                 place.insert(outcome);
@@ -184,7 +184,7 @@ mod tests {
     use super::super::digest::{BeyondCount, CauseCount, ClientCount, ServiceCount};
     use super::super::{Extent, Shown};
     use super::*;
-    use crate::{Look, Names, View};
+    use crate::{Names, TextStyle, View};
 
     const CODES: [&str; 3] = ["tcp.refused", "tcp.syn-unanswered", "tls.cert-expired"];
 
@@ -265,9 +265,9 @@ mod tests {
             view: &view,
         };
         let mut text = Vec::new();
-        let look = Look::new(100, crate::Color::Never);
+        let style = TextStyle::new(100, crate::Color::Never);
         archive
-            .write_text(&mut text, look, shown, Extent::Whole)
+            .write_text(&mut text, style, shown, Extent::Whole)
             .unwrap();
         archive
             .write_ndjson(&mut text, shown, Extent::Whole)

@@ -8,7 +8,7 @@ use wirewhy_detect::Severity;
 use super::{Archive, Cause, Digest, Extent, LISTED, Shown, at_least, digest, time};
 use crate::html::{clean, document, footer, severity_badge, tiles};
 use crate::text::entry::title;
-use crate::{Names, View, words};
+use crate::{Names, View, format};
 
 /// How many captures are listed.
 const MAX_CAPTURES: usize = 2_000;
@@ -70,7 +70,7 @@ pub(super) fn write(
     let totals = &archive.totals;
     let body = html! {
         header {
-            h1 { "Why connections failed: " (words::counted(archive.captures, "capture")) }
+            h1 { "Why connections failed: " (format::counted(archive.captures, "capture")) }
             @if extent == Extent::Part { p.about { "Interrupted: this is the part that was scanned." } }
             p.about { (clean(&super::page::extent_of(archive))) }
             @if let Some(hidden) = super::page::hidden_of(archive, view) { p.about { (clean(&hidden)) } }
@@ -131,8 +131,8 @@ fn causes(ranked: &[(&str, &Cause)]) -> Markup {
                         @for (at, (code, cause)) in ranked.iter().enumerate() {
                             tr {
                                 td { (severity_badge(cause.severity())) }
-                                td.n { (words::count(cause.connections)) }
-                                td.n { (words::count(cause.captures)) }
+                                td.n { (format::count(cause.connections)) }
+                                td.n { (format::count(cause.captures)) }
                                 td { a href=(format!("#entry-{}", at + 1)) { code { (clean(code)) } } }
                                 td { (title(code)) }
                                 td.time { (seconds(cause.first)) }
@@ -167,12 +167,12 @@ fn story(archive: &Archive, (at, code): (usize, &str), cause: &Cause, names: &Na
         details.entry id=(format!("entry-{}", at + 1)) open[at == 0] {
             summary {
                 (severity_badge(cause.severity())) " " code { (clean(code)) } " " span.title { (title(code)) }
-                span.place { (words::counted(cause.connections, "connection")) " in " (words::counted(cause.captures, "capture")) }
+                span.place { (format::counted(cause.connections, "connection")) " in " (format::counted(cause.captures, "capture")) }
             }
             dl.story {
                 div.row { dt { "where" } dd {
                     @for ((_, address, port), tally) in archive.services_of(code, MAX_PLACES) {
-                        p { (clean(&names.socket(*address, *port))) ": " (least) (words::count(tally.number)) }
+                        p { (clean(&names.socket(*address, *port))) ": " (least) (format::count(tally.number)) }
                     }
                 } }
                 div.row { dt { "began" } dd { p {
@@ -207,7 +207,7 @@ fn beyond(archive: &Archive, view: &View) -> Markup {
                         @for ((severity, code, _, subject), tally) in listed {
                             tr {
                                 td { (severity_badge(digest::severity(*severity))) }
-                                td.n { (words::count(tally.number)) }
+                                td.n { (format::count(tally.number)) }
                                 td { code { (clean(code)) } }
                                 td.wire { @if let Some(subject) = subject { (clean(subject)) } @else { "the recording" } }
                                 td { (title(code)) }
@@ -215,7 +215,7 @@ fn beyond(archive: &Archive, view: &View) -> Markup {
                         }
                     }
                 } }
-                @if !rest.is_empty() { p.quiet { "and " (words::count(rest.len() as u64)) " more" } }
+                @if !rest.is_empty() { p.quiet { "and " (format::count(rest.len() as u64)) " more" } }
             }
         }
     }
@@ -254,7 +254,7 @@ fn places(archive: &Archive, names: &Names) -> Markup {
                             thead { tr { th scope="col" { (title) } th.n scope="col" { "in trouble" } } }
                             tbody {
                                 @for (place, number) in places {
-                                    tr { th.wire scope="row" { (clean(place)) } td.n { (least) (words::count(*number)) } }
+                                    tr { th.wire scope="row" { (clean(place)) } td.n { (least) (format::count(*number)) } }
                                 }
                             }
                         }
@@ -271,7 +271,7 @@ fn news(archive: &Archive, names: &Names, view: &View) -> Markup {
     };
     html! {
         section.caveats aria-labelledby="news-title" {
-            h2 id="news-title" { "New since the last scan: " (words::counted(news.captures, "capture")) }
+            h2 id="news-title" { "New since the last scan: " (format::counted(news.captures, "capture")) }
             ul {
                 @if news.causes.is_empty() && news.services.is_empty() {
                     li { "No cause and no service that was not met before." }
@@ -280,7 +280,7 @@ fn news(archive: &Archive, names: &Names, view: &View) -> Markup {
                 @for ((code, address, port), tally) in news.services.iter().take(LISTED) {
                     li {
                         "service " (clean(&names.socket(*address, *port))) ": " code { (clean(code)) } ", "
-                        (words::counted(tally.number, "connection"))
+                        (format::counted(tally.number, "connection"))
                     }
                 }
                 @if news.services.len() > LISTED { li { "and " (news.services.len() - LISTED) " more" } }
@@ -306,9 +306,9 @@ fn captures_of(captures: &Captures, view: &View) -> Markup {
                     ("failed", "n"), ("degraded", "n"), ("connections", "n"), ("capture", ""), ("causes", ""), ("from (UTC)", ""),
                 ], &rows))
             }
-            @if captures.unlisted > 0 { p.quiet { "and " (words::counted(captures.unlisted, "capture")) " more" } }
+            @if captures.unlisted > 0 { p.quiet { "and " (format::counted(captures.unlisted, "capture")) " more" } }
             @if well > 0 && !view.all {
-                p.quiet { (words::counted(well, "capture")) " without trouble that is shown; --all lists them, too." }
+                p.quiet { (format::counted(well, "capture")) " without trouble that is shown; --all lists them, too." }
             }
         }
     }
@@ -329,14 +329,14 @@ fn row(capture: &Capture, view: &View) -> Markup {
     let shown: Vec<_> = digest.shown(view).collect();
     html! {
         tr {
-            td.n data-sort=(totals.failed) { (words::count(totals.failed)) }
-            td.n data-sort=(totals.degraded) { (words::count(totals.degraded)) }
-            td.n data-sort=(totals.connections) { (words::count(totals.connections)) }
+            td.n data-sort=(totals.failed) { (format::count(totals.failed)) }
+            td.n data-sort=(totals.degraded) { (format::count(totals.degraded)) }
+            td.n data-sort=(totals.connections) { (format::count(totals.connections)) }
             td.wire { (clean(&capture.source)) }
             td {
                 @for (at, cause) in shown.iter().take(CAUSES_OF_A_CAPTURE).enumerate() {
                     @if at > 0 { ", " }
-                    code { (clean(&cause.code)) } " " (words::count(cause.number))
+                    code { (clean(&cause.code)) } " " (format::count(cause.number))
                 }
                 @if shown.len() > CAUSES_OF_A_CAPTURE { ", …" }
                 @if let Some(problem) = &digest.problem {
@@ -351,6 +351,6 @@ fn row(capture: &Capture, view: &View) -> Markup {
 
 /// A moment to the second.
 fn seconds(nanos: i64) -> String {
-    let all = words::date_time(time(nanos));
+    let all = format::date_time(time(nanos));
     all.split('.').next().unwrap_or(&all).to_owned()
 }

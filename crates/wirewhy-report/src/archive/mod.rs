@@ -21,20 +21,20 @@ use wirewhy_packet::Timestamp;
 use digest::{BeyondCount, CauseCount};
 pub use digest::{Digest, Digester};
 pub use digests::Digests;
-use top::{Tally, Top};
+use top::{Top, TopCount};
 
 use crate::json::TotalsShape;
-use crate::{Look, Names, View};
+use crate::{Names, TextStyle, View};
 
-/// How many services, clients and findings beyond a connection are told apart over all captures.
+/// How many services, clients and findings beyond a connection are kept apart over all captures.
 const MOST: usize = 16_384;
 
 /// How many lines a capture may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lines {
-    /// One, however long: for whoever searches lines.
+    /// One, however long: for searching by line.
     One,
-    /// A second one where it does not fit: for whoever looks at it.
+    /// A second one where it does not fit: for reading.
     Fitting,
 }
 
@@ -177,7 +177,7 @@ impl Archive {
             self.count(source, count, known);
         }
         for service in &digest.services {
-            let tally = Tally {
+            let tally = TopCount {
                 number: service.number,
                 first: service.first,
                 known,
@@ -188,7 +188,7 @@ impl Archive {
             self.places.add((address, port), tally);
         }
         for client in &digest.clients {
-            let tally = Tally {
+            let tally = TopCount {
                 number: client.number,
                 first: client.first,
                 known,
@@ -203,7 +203,7 @@ impl Archive {
                 subject,
                 scope,
             } = found.clone();
-            let tally = Tally {
+            let tally = TopCount {
                 number: 1,
                 first,
                 known: false,
@@ -251,11 +251,11 @@ impl Archive {
     pub fn write_text(
         &self,
         out: &mut dyn Write,
-        look: Look,
+        style: TextStyle,
         shown: Shown<'_>,
         extent: Extent,
     ) -> io::Result<()> {
-        page::write(self, out, look, shown, extent)
+        page::write(self, out, style, shown, extent)
     }
 
     /// The summary as a page of HTML, with the captures in it where they are listed ([`Archive::listing`]).
@@ -325,8 +325,8 @@ impl Archive {
     }
 
     /// The services that met a cause most often.
-    fn services_of(&self, code: &str, most: usize) -> Vec<(&Service, &Tally)> {
-        let mut services: Vec<(&Service, &Tally)> = self
+    fn services_of(&self, code: &str, most: usize) -> Vec<(&Service, &TopCount)> {
+        let mut services: Vec<(&Service, &TopCount)> = self
             .services
             .iter()
             .filter(|((cause, _, _), _)| cause == code)
@@ -337,7 +337,7 @@ impl Archive {
     }
 
     /// The findings beyond connections that are shown, in falling order of what they cost.
-    fn beyond(&self, view: &View) -> Vec<(Beyond, Tally)> {
+    fn beyond(&self, view: &View) -> Vec<(Beyond, TopCount)> {
         let mut found = self.beyond.largest(usize::MAX);
         found.retain(|((severity, code, ..), _)| {
             view.counts_code(code, digest::severity(*severity))
@@ -365,7 +365,7 @@ impl Archive {
             .filter(|(_, cause)| !cause.known)
             .map(|(code, _)| code)
             .collect();
-        let mut services: Vec<(&Service, &Tally)> = self
+        let mut services: Vec<(&Service, &TopCount)> = self
             .services
             .iter()
             .filter(|((code, ..), tally)| !tally.known && view.selection.counts(code))
@@ -383,7 +383,7 @@ impl Archive {
 struct News<'a> {
     captures: u64,
     causes: Vec<&'a str>,
-    services: Vec<(&'a Service, &'a Tally)>,
+    services: Vec<(&'a Service, &'a TopCount)>,
 }
 
 /// A file that could not be read, as one record of a stream of records.
@@ -402,11 +402,11 @@ pub fn write_error_ndjson(out: &mut dyn Write, source: &str, message: &str) -> i
 /// What `out` returns.
 pub fn write_error_text(
     out: &mut dyn Write,
-    look: Look,
+    style: TextStyle,
     source: &str,
     message: &str,
 ) -> io::Result<()> {
-    page::write_error(out, look, source, message)
+    page::write_error(out, style, source, message)
 }
 
 impl Digest {
@@ -418,12 +418,12 @@ impl Digest {
     pub fn write_text(
         &self,
         out: &mut dyn Write,
-        look: Look,
+        style: TextStyle,
         lines: Lines,
         view: &View,
         source: &str,
     ) -> io::Result<()> {
-        page::write_capture(self, out, look, (lines, view), source)
+        page::write_capture(self, out, style, (lines, view), source)
     }
 }
 

@@ -6,9 +6,9 @@ use wirewhy_detect::Severity;
 use wirewhy_survey::record_of;
 
 use super::{Archive, Cause, Digest, Extent, LISTED, Lines, Shown, at_least, digest, time};
-use crate::look::{Page, Sheet, shortened};
+use crate::style::{Page, Sheet, shortened};
 use crate::text::entry;
-use crate::{Color, Look, Names, Safe, View, words};
+use crate::{Color, Names, Safe, TextStyle, View, format};
 
 /// Less room than this is left empty rather than filled with the beginning of a title.
 const LEAST_TITLE: usize = 18;
@@ -23,14 +23,14 @@ const CAUSES_OF_A_CAPTURE: usize = 3;
 pub(super) fn write_capture(
     digest: &Digest,
     out: &mut dyn Write,
-    look: Look,
+    look: TextStyle,
     (lines, view): (Lines, &View),
     source: &str,
 ) -> io::Result<()> {
     let source = Safe(source).to_string();
     let plain = what_of(
         digest,
-        Look {
+        TextStyle {
             color: Color::Never,
             ..look
         },
@@ -46,15 +46,15 @@ pub(super) fn write_capture(
 }
 
 /// What became of a capture.
-fn what_of(digest: &Digest, look: Look, view: &View) -> String {
+fn what_of(digest: &Digest, look: TextStyle, view: &View) -> String {
     let totals = &digest.totals;
-    let mut line = words::counted(totals.connections, "connection");
+    let mut line = format::counted(totals.connections, "connection");
     for (number, word, severity) in [
         (totals.failed, "failed", Severity::Error),
         (totals.degraded, "degraded", Severity::Warning),
     ] {
         if number > 0 {
-            let text = format!("{} {word}", words::count(number));
+            let text = format!("{} {word}", format::count(number));
             line.push_str(&format!(", {}", look.severity(severity, &text)));
         }
     }
@@ -63,7 +63,7 @@ fn what_of(digest: &Digest, look: Look, view: &View) -> String {
         line.push_str(&format!(
             "{lead}{} {}",
             cause.code,
-            words::count(cause.number)
+            format::count(cause.number)
         ));
         lead = ", ";
     }
@@ -78,7 +78,7 @@ fn what_of(digest: &Digest, look: Look, view: &View) -> String {
 
 pub(super) fn write_error(
     out: &mut dyn Write,
-    look: Look,
+    look: TextStyle,
     source: &str,
     message: &str,
 ) -> io::Result<()> {
@@ -90,7 +90,7 @@ pub(super) fn write_error(
 pub(super) fn write(
     archive: &Archive,
     out: &mut dyn Write,
-    look: Look,
+    look: TextStyle,
     Shown { names, view }: Shown<'_>,
     extent: Extent,
 ) -> io::Result<()> {
@@ -113,17 +113,17 @@ fn about(page: &mut Page<'_>, archive: &Archive, extent: Extent) -> io::Result<(
     let totals = &archive.totals;
     page.text(&format!(
         "{}: {} failed, {} degraded, {} ok, {} undecided",
-        words::counted(totals.connections, "connection"),
-        words::count(totals.failed),
-        words::count(totals.degraded),
-        words::count(totals.ok),
-        words::count(totals.undecided)
+        format::counted(totals.connections, "connection"),
+        format::count(totals.failed),
+        format::count(totals.degraded),
+        format::count(totals.ok),
+        format::count(totals.undecided)
     ))
 }
 
 /// How many captures there are, of what size and from when.
 pub(super) fn extent_of(archive: &Archive) -> String {
-    let mut line = words::counted(archive.captures, "capture");
+    let mut line = format::counted(archive.captures, "capture");
     let parts = [
         (archive.cut_short, "cut short"),
         (archive.unreadable, "unreadable beside them"),
@@ -135,18 +135,18 @@ pub(super) fn extent_of(archive: &Archive) -> String {
         } else {
             (*word).to_owned()
         };
-        line.push_str(&format!(", {} {word}", words::count(*number)));
+        line.push_str(&format!(", {} {word}", format::count(*number)));
     }
     line.push_str(&format!(
         "; {}, {}",
-        words::counted(archive.packets, "packet"),
-        words::size(archive.bytes)
+        format::counted(archive.packets, "packet"),
+        format::size(archive.bytes)
     ));
     if let (Some(first), Some(last)) = (archive.first_time, archive.last_time) {
         line.push_str(&format!(
             ", from {} to {} UTC",
-            words::date_time(time(first)),
-            words::date_time(time(last))
+            format::date_time(time(first)),
+            format::date_time(time(last))
         ));
     }
     line
@@ -163,8 +163,8 @@ pub(super) fn hidden_of(archive: &Archive, view: &View) -> Option<String> {
         format!(
             "Hidden by {}: {} in trouble, {} beyond single connections.",
             view.hidden_by(),
-            words::counted(connections, "connection"),
-            words::counted(findings, "finding")
+            format::counted(connections, "connection"),
+            format::counted(findings, "finding")
         )
     })
 }
@@ -176,7 +176,7 @@ fn table(page: &mut Page<'_>, ranked: &[(&str, &Cause)]) -> io::Result<()> {
     }
     let widest = |cell: fn(&(&str, &Cause)) -> usize| ranked.iter().map(cell).max().unwrap_or(0);
     let severity = widest(|(_, cause)| cause.severity().name().len());
-    let number = widest(|(_, cause)| words::count(cause.connections).len());
+    let number = widest(|(_, cause)| format::count(cause.connections).len());
     let code = widest(|(code, _)| code.len());
     let captures = "captures".len();
     // Narrow screens do without the captures.
@@ -202,8 +202,8 @@ fn table(page: &mut Page<'_>, ranked: &[(&str, &Cause)]) -> io::Result<()> {
         let word = format!("{:<severity$}", cause.severity().name());
         let word = page.look.severity(cause.severity(), &word);
         let (connections, files) = (
-            words::count(cause.connections),
-            words::count(cause.captures),
+            format::count(cause.connections),
+            format::count(cause.captures),
         );
         let row = row([&connections, &files, name, entry::title(name)]);
         page.line(&format!("{word}{row}"))?;
@@ -245,16 +245,16 @@ fn write_cause(
         let place = names.socket(*address, *port);
         page.labelled(
             "",
-            &format!("{place}: {least}{}", words::count(tally.number)),
+            &format!("{place}: {least}{}", format::count(tally.number)),
         )?;
     }
     page.labelled(
         "began",
         &format!(
             "{} UTC, in {}; last {} UTC",
-            words::date_time(time(cause.first)),
+            format::date_time(time(cause.first)),
             Safe(&cause.first_source),
-            words::date_time(time(cause.last))
+            format::date_time(time(cause.last))
         ),
     )
 }
@@ -262,8 +262,8 @@ fn write_cause(
 fn occurrences(cause: &Cause) -> String {
     format!(
         "{} in {}",
-        words::counted(cause.connections, "connection"),
-        words::counted(cause.captures, "capture")
+        format::counted(cause.connections, "connection"),
+        format::counted(cause.captures, "capture")
     )
 }
 
@@ -275,12 +275,12 @@ fn beyond(page: &mut Page<'_>, archive: &Archive, view: &View) -> io::Result<()>
     }
     page.blank()?;
     page.line("Beyond single connections:")?;
-    let mut told: Vec<&str> = Vec::new();
+    let mut reported: Vec<&str> = Vec::new();
     for ((severity, code, ..), _) in &found {
-        if told.contains(&code.as_str()) {
+        if reported.contains(&code.as_str()) {
             continue;
         }
-        told.push(code);
+        reported.push(code);
         page.headline(digest::severity(*severity), code, entry::title(code))?;
         let alike: Vec<_> = found.iter().filter(|(key, _)| key.1 == *code).collect();
         for (key, tally) in alike.iter().take(LISTED) {
@@ -289,12 +289,12 @@ fn beyond(page: &mut Page<'_>, archive: &Archive, view: &View) -> io::Result<()>
                 .as_ref()
                 .map(|subject| format!("{}: ", Safe(subject)))
                 .unwrap_or_default();
-            let captures = words::counted(tally.number, "capture");
+            let captures = format::counted(tally.number, "capture");
             page.labelled("", &format!("{about}in {captures}"))?;
         }
         let rest = alike.len().saturating_sub(LISTED);
         if rest > 0 {
-            page.labelled("", &format!("others: {}", words::count(rest as u64)))?;
+            page.labelled("", &format!("others: {}", format::count(rest as u64)))?;
         }
     }
     Ok(())
@@ -309,7 +309,7 @@ fn places(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<(
             let least = at_least(archive.places.folded);
             format!(
                 "{least}{} {}",
-                words::count(tally.number),
+                format::count(tally.number),
                 names.socket(address, port)
             )
         })
@@ -322,7 +322,7 @@ fn places(page: &mut Page<'_>, archive: &Archive, names: &Names) -> io::Result<(
             let least = at_least(archive.clients.folded);
             format!(
                 "{least}{} {}",
-                words::count(tally.number),
+                format::count(tally.number),
                 names.host(address)
             )
         })
@@ -342,7 +342,7 @@ fn news(page: &mut Page<'_>, archive: &Archive, names: &Names, view: &View) -> i
     };
     page.blank()?;
     page.line("New since the last scan:")?;
-    page.labelled("captures", &words::count(news.captures))?;
+    page.labelled("captures", &format::count(news.captures))?;
     if news.causes.is_empty() && news.services.is_empty() {
         return page.labelled("", "no cause and no service that was not met before");
     }
@@ -356,12 +356,12 @@ fn news(page: &mut Page<'_>, archive: &Archive, names: &Names, view: &View) -> i
             "service",
             &format!(
                 "{place}: {code}, {}",
-                words::counted(tally.number, "connection")
+                format::counted(tally.number, "connection")
             ),
         )?;
     }
     match news.services.len().saturating_sub(LISTED) {
         0 => Ok(()),
-        more => page.labelled("", &format!("and {} more", words::count(more as u64))),
+        more => page.labelled("", &format!("and {} more", format::count(more as u64))),
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::top::Tally;
+use super::top::TopCount;
 use super::{Archive, Extent, Service, Shown, digest, time};
 use crate::json::{Tagged, Time, TotalsShape, encode};
 use crate::{Names, View};
@@ -29,7 +29,7 @@ struct Summary<'a> {
     last_time: Option<Time>,
     totals: TotalsShape,
     causes: Vec<CauseShape<'a>>,
-    services: Vec<Place<'a>>,
+    services: Vec<ServiceShape<'a>>,
     clients: Vec<Client<'a>>,
     findings: Vec<BeyondShape>,
     new: Option<NewsShape<'a>>,
@@ -51,11 +51,11 @@ struct CauseShape<'a> {
     first_time: Time,
     last_time: Time,
     first_source: &'a str,
-    services: Vec<Place<'a>>,
+    services: Vec<ServiceShape<'a>>,
 }
 
 #[derive(Serialize)]
-struct Place<'a> {
+struct ServiceShape<'a> {
     address: IpAddr,
     port: u16,
     name: Option<&'a str>,
@@ -92,7 +92,7 @@ struct NewsShape<'a> {
 struct NewService<'a> {
     code: &'a str,
     #[serde(flatten)]
-    place: Place<'a>,
+    place: ServiceShape<'a>,
 }
 
 pub(super) fn write(
@@ -161,14 +161,16 @@ fn causes<'a>(archive: &'a Archive, names: &'a Names, view: &View) -> Vec<CauseS
         services: archive
             .services_of(code, SERVICES_OF_A_CAUSE)
             .into_iter()
-            .map(|(service, tally): (&Service, &Tally)| place(service.1, service.2, tally, names))
+            .map(|(service, tally): (&Service, &TopCount)| {
+                place(service.1, service.2, tally, names)
+            })
             .collect(),
     };
     archive.ranked(view).into_iter().map(shape).collect()
 }
 
 fn beyond(archive: &Archive, view: &View) -> Vec<BeyondShape> {
-    let shape = |(key, tally): (super::Beyond, Tally)| {
+    let shape = |(key, tally): (super::Beyond, TopCount)| {
         let (severity, code, scope, subject) = key;
         BeyondShape {
             code,
@@ -187,8 +189,8 @@ fn beyond(archive: &Archive, view: &View) -> Vec<BeyondShape> {
         .collect()
 }
 
-fn place<'a>(address: IpAddr, port: u16, tally: &Tally, names: &'a Names) -> Place<'a> {
-    Place {
+fn place<'a>(address: IpAddr, port: u16, tally: &TopCount, names: &'a Names) -> ServiceShape<'a> {
+    ServiceShape {
         address,
         port,
         name: names.name(address),
@@ -203,11 +205,11 @@ fn at(nanos: i64) -> Time {
 
 pub(super) fn write_error(out: &mut dyn Write, source: &str, message: &str) -> io::Result<()> {
     #[derive(Serialize)]
-    struct Unreadable<'a> {
+    struct UnreadableShape<'a> {
         source: &'a str,
         message: &'a str,
     }
-    line(out, "error", &Unreadable { source, message })
+    line(out, "error", &UnreadableShape { source, message })
 }
 
 fn line(out: &mut dyn Write, kind: &'static str, record: &impl Serialize) -> io::Result<()> {

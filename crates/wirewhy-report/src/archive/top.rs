@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is counted under one key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) struct Tally {
+pub(super) struct TopCount {
     /// How many.
     pub(super) number: u64,
     /// When the first of them was, in nanoseconds since 1970.
@@ -16,13 +16,13 @@ pub(super) struct Tally {
     pub(super) known: bool,
 }
 
-/// Counts by key. Past twice the bound, the smallest are let go: a key that comes back begins at zero, so that its
+/// Counts by key. Past twice the bound, the smallest are evicted: a key that comes back begins at zero, so that its
 /// count is then a lower bound.
 #[derive(Clone, Debug)]
 pub(super) struct Top<K> {
-    counts: BTreeMap<K, Tally>,
+    counts: BTreeMap<K, TopCount>,
     most: usize,
-    /// Whether a key was ever let go.
+    /// Whether a key was ever evicted.
     pub(super) folded: bool,
 }
 
@@ -35,7 +35,7 @@ impl<K: Ord + Clone> Top<K> {
         }
     }
 
-    pub(super) fn add(&mut self, key: K, tally: Tally) {
+    pub(super) fn add(&mut self, key: K, tally: TopCount) {
         self.counts
             .entry(key)
             .and_modify(|sum| {
@@ -57,8 +57,8 @@ impl<K: Ord + Clone> Top<K> {
     }
 
     /// The largest, in falling order.
-    pub(super) fn largest(&self, most: usize) -> Vec<(K, Tally)> {
-        let mut all: Vec<(&K, &Tally)> = self.counts.iter().collect();
+    pub(super) fn largest(&self, most: usize) -> Vec<(K, TopCount)> {
+        let mut all: Vec<(&K, &TopCount)> = self.counts.iter().collect();
         all.sort_by(|a, b| b.1.number.cmp(&a.1.number).then_with(|| a.0.cmp(b.0)));
         all.truncate(most);
         all.into_iter()
@@ -67,7 +67,7 @@ impl<K: Ord + Clone> Top<K> {
     }
 
     /// All that are kept, by key.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &Tally)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &TopCount)> {
         self.counts.iter()
     }
 }
@@ -76,8 +76,8 @@ impl<K: Ord + Clone> Top<K> {
 mod tests {
     use super::*;
 
-    fn one(first: i64) -> Tally {
-        Tally {
+    fn one(first: i64) -> TopCount {
+        TopCount {
             number: 1,
             first,
             known: false,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
-use wirewhy_detect::{Judged, Outcome};
+use wirewhy_detect::{Diagnosis, Outcome};
 use wirewhy_flow::{Connection, Endpoint};
 use wirewhy_packet::Interval;
 use wirewhy_protocol::{AppFacts, AppProtocol, Transport};
@@ -119,7 +119,9 @@ fn protocol_of(app: &AppFacts) -> Option<&'static str> {
         return Some("tls");
     }
     let sides = [&app.client, &app.server];
-    sides.into_iter().find_map(|side| name_of(side.speaks()?))
+    sides
+        .into_iter()
+        .find_map(|side| name_of(side.app_protocol()?))
 }
 
 /// The name of a protocol in lower case; `None` where it is ambiguous or only a prefix of another.
@@ -192,9 +194,9 @@ impl<'a> ConnectionFields<'a> {
         }
     }
 
-    pub(super) fn new(judged: &'a Judged, view: &View) -> ConnectionFields<'a> {
-        let connection = &judged.connection;
-        let failed = judged.outcome() == Outcome::Failed;
+    pub(super) fn new(diagnosis: &'a Diagnosis, view: &View) -> ConnectionFields<'a> {
+        let connection = &diagnosis.connection;
+        let failed = diagnosis.outcome() == Outcome::Failed;
         let counts = [&connection.client, &connection.server].map(|end| end.tcp.counts);
         let [client, server] = counts;
         let seconds = |interval: Interval| Seconds(interval.max(Interval::ZERO));
@@ -202,9 +204,9 @@ impl<'a> ConnectionFields<'a> {
         ConnectionFields {
             stream: connection.stream,
             summary: Some(Summary {
-                outcome: judged.outcome().name(),
+                outcome: diagnosis.outcome().name(),
                 findings: view
-                    .findings(&judged.findings)
+                    .findings(&diagnosis.findings)
                     .map(|finding| finding.code)
                     .collect(),
                 stage: connection.stage().name(),

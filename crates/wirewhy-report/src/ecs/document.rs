@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
-use wirewhy_detect::{Confidence, Finding, Judged, Outcome, Severity, Value};
+use wirewhy_detect::{Confidence, Diagnosis, Finding, Outcome, Severity, Value};
 use wirewhy_flow::Connection;
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_survey::{GroupFinding, Totals, record_of};
@@ -23,7 +23,7 @@ pub(super) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Cow<'a, str>>,
     ecs: Ecs,
-    event: Event<'a>,
+    event: EcsEvent<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<Log>,
     observer: Observer,
@@ -57,7 +57,7 @@ struct Ecs {
 const ECS: Ecs = Ecs { version: "9.3.0" };
 
 #[derive(Serialize)]
-struct Event<'a> {
+struct EcsEvent<'a> {
     kind: &'static str,
     category: [&'static str; 1],
     #[serde(rename = "type")]
@@ -81,9 +81,9 @@ struct Event<'a> {
     duration: Option<i64>,
 }
 
-impl Event<'_> {
+impl EcsEvent<'_> {
     fn new(kind: &'static str, dataset: &'static str, types: Vec<&'static str>) -> Self {
-        Event {
+        EcsEvent {
             kind,
             category: ["network"],
             types,
@@ -258,7 +258,7 @@ struct CaptureFields<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn new(time: Timestamp, event: Event<'a>) -> Document<'a> {
+    fn new(time: Timestamp, event: EcsEvent<'a>) -> Document<'a> {
         Document {
             timestamp: Time(time),
             message: None,
@@ -284,11 +284,11 @@ impl<'a> Document<'a> {
         let is_error = finding.severity == Severity::Error;
         let mut types: Vec<&'static str> = about.into_iter().collect();
         types.push(if is_error { "error" } else { "info" });
-        let event = Event {
+        let event = EcsEvent {
             code: Some(finding.code),
             outcome: is_error.then_some("failure"),
             severity: Some(number_of(finding.severity)),
-            ..Event::new("alert", "wirewhy.finding", types)
+            ..EcsEvent::new("alert", "wirewhy.finding", types)
         };
         Document {
             message: Some(Cow::Borrowed(&finding.summary)),
@@ -345,16 +345,20 @@ impl<'a> Document<'a> {
     }
 
     /// A connection that is over, or was when the capture ended.
-    pub(super) fn of_connection(judged: &'a Judged, view: &View, names: &'a Names) -> Document<'a> {
-        let connection = &judged.connection;
+    pub(super) fn of_connection(
+        diagnosis: &'a Diagnosis,
+        view: &View,
+        names: &'a Names,
+    ) -> Document<'a> {
+        let connection = &diagnosis.connection;
         let network = NetworkFields::of(connection);
-        let cause = judged.root_cause();
-        let outcome = judged.outcome();
+        let cause = diagnosis.root_cause();
+        let outcome = diagnosis.outcome();
         let mut types = vec!["connection", "end"];
         // A document with this type has network.protocol.
         types.extend(network.has_protocol().then_some("protocol"));
         types.extend((outcome == Outcome::Failed).then_some("error"));
-        let event = Event {
+        let event = EcsEvent {
             code: cause.map(|cause| cause.code),
             outcome: Some(match outcome {
                 Outcome::Failed => "failure",
@@ -365,11 +369,11 @@ impl<'a> Document<'a> {
             start: Some(Time(connection.first.time)),
             end: Some(Time(connection.last.time)),
             duration: Some(connection.duration().max(Interval::ZERO).0),
-            ..Event::new("event", "wirewhy.connection", types)
+            ..EcsEvent::new("event", "wirewhy.connection", types)
         };
         let mut document = Document::new(connection.last.time, event);
         document.set_sides(connection, names);
-        document.message = Some(Cow::Owned(message_of(judged)));
+        document.message = Some(Cow::Owned(message_of(diagnosis)));
         document.error = cause
             .filter(|_| outcome == Outcome::Failed)
             .map(ErrorFields::of);
@@ -381,7 +385,7 @@ impl<'a> Document<'a> {
         if let Some(tls) = &document.tls {
             document.related.hash.extend(tls.hashes());
         }
-        document.wirewhy.connection = Some(ConnectionFields::new(judged, view));
+        document.wirewhy.connection = Some(ConnectionFields::new(diagnosis, view));
         document
     }
 
@@ -391,11 +395,11 @@ impl<'a> Document<'a> {
         capture: &'a CaptureSummary,
         totals: &Totals,
     ) -> Document<'a> {
-        let event = Event {
+        let event = EcsEvent {
             start: capture.first_time.map(Time),
             end: capture.last_time.map(Time),
             duration: Some(capture.duration().max(Interval::ZERO).0),
-            ..Event::new("metric", "wirewhy.totals", vec!["info"])
+            ..EcsEvent::new("metric", "wirewhy.totals", vec!["info"])
         };
         let mut document = Document::new(time, event);
         document.wirewhy.capture = Some(CaptureFields {
@@ -433,15 +437,15 @@ fn number_of(severity: Severity) -> u8 {
 }
 
 /// Of a connection: its ends, and how it ended.
-fn message_of(judged: &Judged) -> String {
-    let (client, server) = (&judged.connection.client, &judged.connection.server);
+fn message_of(diagnosis: &Diagnosis) -> String {
+    let (client, server) = (&diagnosis.connection.client, &diagnosis.connection.server);
     let ends = format!(
         "{} → {}: {}",
         SocketAddr::new(client.address, client.port),
         SocketAddr::new(server.address, server.port),
-        judged.outcome().name()
+        diagnosis.outcome().name()
     );
-    match judged.root_cause() {
+    match diagnosis.root_cause() {
         Some(cause) => format!("{ends}: {}", cause.summary),
         None => ends,
     }

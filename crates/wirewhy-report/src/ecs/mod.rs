@@ -14,7 +14,7 @@ mod tls;
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{Finding, Judged, Severity};
+use wirewhy_detect::{Diagnosis, Finding, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{GroupFinding, Totals};
@@ -48,18 +48,18 @@ impl<W: Write> Ecs<W> {
 }
 
 impl<W: Write> Reporter for Ecs<W> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        if !self.view.shows(judged) {
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        if !self.view.shows(diagnosis) {
             return Ok(());
         }
-        let connection = &judged.connection;
+        let connection = &diagnosis.connection;
         let mut documents = Vec::new();
-        for finding in self.view.findings(&judged.findings) {
+        for finding in self.view.findings(&diagnosis.findings) {
             let time = connection.last.time;
             let document = Document::of_finding(time, connection, finding, &self.names);
             write_line(&mut documents, &document)?;
         }
-        let document = Document::of_connection(judged, &self.view, &self.names);
+        let document = Document::of_connection(diagnosis, &self.view, &self.names);
         write_line(&mut documents, &document)?;
         self.waiting
             .add(connection, documents)
@@ -145,11 +145,11 @@ impl<W: Write> LiveReporter for LiveEcs<W> {
         write_line(&mut self.out, &Document::of_group(at, found))
     }
 
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        if !self.view.shows(judged) {
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        if !self.view.shows(diagnosis) {
             return Ok(());
         }
-        let document = Document::of_connection(judged, &self.view, &self.names);
+        let document = Document::of_connection(diagnosis, &self.view, &self.names);
         write_line(&mut self.out, &document)
     }
 

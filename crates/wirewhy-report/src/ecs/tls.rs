@@ -5,8 +5,8 @@ use wirewhy_protocol::{
     Certificate, Certificates, ClientHello, ProtocolVersion, SubjectName, TlsFacts,
 };
 
+use crate::format;
 use crate::json::{Time, hex};
-use crate::words;
 
 /// `tls`.
 #[derive(Serialize)]
@@ -154,7 +154,7 @@ impl X509 {
             not_before: Time(facts.not_before),
             not_after: Time(facts.not_after),
             alternative_names: names.collect(),
-            public_key_algorithm: words::key_algorithm(&facts.key.algorithm).to_owned(),
+            public_key_algorithm: format::key_algorithm(&facts.key.algorithm).to_owned(),
             public_key_size: facts.key.bits,
             signature_algorithm: facts.signature.name.to_string(),
         })

@@ -8,10 +8,10 @@ use wirewhy_detect::{Finding, Severity};
 use super::members::Member;
 use super::table::{severity_badge, tally};
 use super::{clean, pictures};
-use crate::look::{JOINED, Sheet};
 use crate::model::{Entry, StreamId};
+use crate::style::{JOINED, Sheet};
 use crate::text::{entry, shell_word};
-use crate::{CaptureSummary, FileSummary, Names, words};
+use crate::{CaptureSummary, FileSummary, Names, format};
 
 /// How many connections of an entry are listed.
 const LISTED: usize = 50;
@@ -59,7 +59,7 @@ pub(super) fn of(
                 (severity_badge(severity)) " " code { (one.code()) } " " span.title { (title) }
                 span.place {
                     (clean(&entry::place(one)))
-                    @if connections > 0 { " · " (words::counted(connections, "connection")) }
+                    @if connections > 0 { " · " (format::counted(connections, "connection")) }
                 }
             }
             dl.story {
@@ -141,9 +141,9 @@ fn listed(members: &[&Member], connections: u64, names: &Names) -> Markup {
             details.connections open[number <= 3] {
                 summary {
                     @if number < connections {
-                        "The first " (words::count(number)) " of " (words::counted(connections, "connection"))
+                        "The first " (format::count(number)) " of " (format::counted(connections, "connection"))
                     } @else {
-                        (words::counted(number, "connection"))
+                        (format::counted(number, "connection"))
                     }
                 }
                 div.scroll { table {
@@ -161,8 +161,8 @@ fn listed(members: &[&Member], connections: u64, names: &Names) -> Markup {
                                 td.n { (member.stream) }
                                 td.wire { (clean(&names.socket(member.client.ip(), member.client.port()))) }
                                 td.wire { (clean(&names.socket(member.server.ip(), member.server.port()))) }
-                                td.time { (words::date_time(member.begun)) }
-                                td.n { (words::span(member.took)) }
+                                td.time { (format::date_time(member.begun)) }
+                                td.n { (format::span(member.took)) }
                                 td { (member.outcome.name()) }
                             }
                         }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{Finding, Judged};
+use wirewhy_detect::{Diagnosis, Finding};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{GroupFinding, Totals};
@@ -32,8 +32,8 @@ impl<W: Write> LiveReporter for LiveHtml<'_, W> {
         Ok(())
     }
 
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.0.connection(judged)
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.0.connection(diagnosis)
     }
 
     fn pulse(&mut self, _: Timestamp, _: &Status) -> io::Result<()> {

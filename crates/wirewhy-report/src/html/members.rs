@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use wirewhy_detect::{Judged, Outcome, Severity};
+use wirewhy_detect::{Diagnosis, Outcome, Severity};
 use wirewhy_packet::{Interval, Timestamp};
 
 use crate::View;
-use crate::model::{Entry, Place, Problem, Service, StreamId, behind};
+use crate::model::{Entry, Problem, Service, ServiceSet, StreamId, behind};
 
 /// How many connections with one cause at one service are kept as a line, and how many in all.
 const LINES_OF_A_KIND: usize = 64;
@@ -32,9 +32,9 @@ pub(super) struct Member {
 }
 
 impl Member {
-    fn of(judged: &Judged) -> Option<Member> {
-        let root = judged.root_cause()?;
-        let connection = &judged.connection;
+    fn of(diagnosis: &Diagnosis) -> Option<Member> {
+        let root = diagnosis.root_cause()?;
+        let connection = &diagnosis.connection;
         let end = |end: &wirewhy_flow::Endpoint| SocketAddr::new(end.address, end.port);
         let took = connection.last.time.since(connection.first.time);
         Some(Member {
@@ -43,7 +43,7 @@ impl Member {
             server: end(&connection.server),
             begun: connection.first.time,
             took: took.max(Interval::ZERO),
-            outcome: judged.outcome(),
+            outcome: diagnosis.outcome(),
             code: root.code,
             behind: behind(root).map(|(service, code)| (service, code.to_owned())),
         })
@@ -55,29 +55,32 @@ impl Member {
 pub(super) struct Members {
     lines: Vec<Member>,
     kinds: BTreeMap<(&'static str, SocketAddr), (usize, usize)>,
-    whole: Vec<Judged>,
+    whole: Vec<Diagnosis>,
     by_cause: BTreeMap<&'static str, usize>,
 }
 
 /// The root cause of a connection, where it is shown.
-pub(super) fn cause(judged: &Judged, view: &View) -> Option<&'static str> {
-    let worst = judged
+pub(super) fn cause(diagnosis: &Diagnosis, view: &View) -> Option<&'static str> {
+    let worst = diagnosis
         .findings
         .iter()
         .map(|finding| finding.severity)
         .max()?;
     let is_shown = worst >= view.least().max(Severity::Note)
-        && judged.findings.iter().any(|finding| view.counts(finding));
-    let root = judged.root_cause().filter(|_| is_shown)?;
+        && diagnosis
+            .findings
+            .iter()
+            .any(|finding| view.counts(finding));
+    let root = diagnosis.root_cause().filter(|_| is_shown)?;
     Some(root.code)
 }
 
 impl Members {
     /// Whether a connection would be kept whole.
-    pub(super) fn wants(&self, judged: &Judged, code: &'static str) -> bool {
+    pub(super) fn wants(&self, diagnosis: &Diagnosis, code: &'static str) -> bool {
         let (_, whole) = self
             .kinds
-            .get(&kind(judged, code))
+            .get(&kind(diagnosis, code))
             .copied()
             .unwrap_or_default();
         let of_cause = self.by_cause.get(code).copied().unwrap_or_default();
@@ -95,17 +98,17 @@ impl Members {
     }
 
     /// Keeps what there is room for of a connection with this root cause.
-    pub(super) fn add(&mut self, judged: &Judged, code: &'static str) {
-        let wanted = self.wants(judged, code);
+    pub(super) fn add(&mut self, diagnosis: &Diagnosis, code: &'static str) {
+        let wanted = self.wants(diagnosis, code);
         let (lines, whole) = self
             .kinds
-            .get(&kind(judged, code))
+            .get(&kind(diagnosis, code))
             .copied()
             .unwrap_or_default();
         let mut now = (lines, whole);
         if lines < LINES_OF_A_KIND
             && self.lines.len() < MAX_LINES
-            && let Some(member) = Member::of(judged)
+            && let Some(member) = Member::of(diagnosis)
         {
             self.lines.push(member);
             now.0 += 1;
@@ -114,12 +117,12 @@ impl Members {
             if self.whole.len() >= MAX_WHOLE {
                 self.make_room(code);
             }
-            self.whole.push(judged.clone());
+            self.whole.push(diagnosis.clone());
             *self.by_cause.entry(code).or_default() += 1;
             now.1 += 1;
         }
         if now != (lines, whole) {
-            self.kinds.insert(kind(judged, code), now);
+            self.kinds.insert(kind(diagnosis, code), now);
         }
     }
 
@@ -127,7 +130,11 @@ impl Members {
         let Some(largest) = self.largest_but(code) else {
             return;
         };
-        let is_of = |judged: &Judged| judged.root_cause().is_some_and(|root| root.code == largest);
+        let is_of = |diagnosis: &Diagnosis| {
+            diagnosis
+                .root_cause()
+                .is_some_and(|root| root.code == largest)
+        };
         if let Some(at) = self.whole.iter().rposition(is_of) {
             self.whole.remove(at);
             if let Some(count) = self.by_cause.get_mut(largest) {
@@ -149,26 +156,28 @@ impl Members {
 
     /// Which connections are drawn, at most so many: the first of each entry, then the second of each, and so on. With each
     /// the place of its entry.
-    pub(super) fn to_draw(&self, entries: &[Entry<'_>], most: usize) -> Vec<(usize, &Judged)> {
-        let mut rounds: Vec<(usize, usize, &Judged)> = Vec::new();
+    pub(super) fn to_draw(&self, entries: &[Entry<'_>], most: usize) -> Vec<(usize, &Diagnosis)> {
+        let mut rounds: Vec<(usize, usize, &Diagnosis)> = Vec::new();
         let mut counts: Vec<usize> = entries.iter().map(|_| 0).collect();
-        for judged in &self.whole {
-            let entry = Member::of(judged).and_then(|member| entry_of(&member, entries));
+        for diagnosis in &self.whole {
+            let entry = Member::of(diagnosis).and_then(|member| entry_of(&member, entries));
             let Some((entry, round)) = entry.and_then(|at| Some((at, counts.get_mut(at)?))) else {
                 continue;
             };
-            rounds.push((*round, entry, judged));
+            rounds.push((*round, entry, diagnosis));
             *round += 1;
         }
         rounds.sort_by_key(|(round, entry, _)| (*round, *entry));
         rounds.truncate(most);
-        let chosen = rounds.into_iter().map(|(_, entry, judged)| (entry, judged));
+        let chosen = rounds
+            .into_iter()
+            .map(|(_, entry, diagnosis)| (entry, diagnosis));
         chosen.collect()
     }
 }
 
-fn kind(judged: &Judged, code: &'static str) -> (&'static str, SocketAddr) {
-    let server = &judged.connection.server;
+fn kind(diagnosis: &Diagnosis, code: &'static str) -> (&'static str, SocketAddr) {
+    let server = &diagnosis.connection.server;
     (code, SocketAddr::new(server.address, server.port))
 }
 
@@ -235,7 +244,7 @@ fn has_cause(member: &Member, problem: &Problem) -> bool {
 
 /// Whether it may be, where not all services of a problem are known one by one.
 fn may_be_of(member: &Member, problem: &Problem) -> bool {
-    let Place::Many {
+    let ServiceSet::Many {
         host,
         port,
         about: Some(_),

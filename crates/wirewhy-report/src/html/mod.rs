@@ -19,7 +19,7 @@ mod times;
 use std::fmt;
 use std::io::{self, Write};
 
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::model::Gathering;
@@ -82,28 +82,29 @@ impl<W> fmt::Debug for Html<'_, W> {
 }
 
 impl Seen {
-    fn add(&mut self, judged: &Judged, cause: Option<&'static str>) {
-        self.times.add(judged, cause);
+    fn add(&mut self, diagnosis: &Diagnosis, cause: Option<&'static str>) {
+        self.times.add(diagnosis, cause);
         if let Some(code) = cause {
-            self.members.add(judged, code);
+            self.members.add(diagnosis, code);
         }
     }
 }
 
 impl<W: Write> Reporter for Html<'_, W> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.gathering.add(judged);
-        self.seen.add(judged, members::cause(judged, &self.view));
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.gathering.add(diagnosis);
+        self.seen
+            .add(diagnosis, members::cause(diagnosis, &self.view));
         Ok(())
     }
 
-    fn count(&mut self, judged: &Judged) -> bool {
-        let cause = members::cause(judged, &self.view);
+    fn count(&mut self, diagnosis: &Diagnosis) -> bool {
+        let cause = members::cause(diagnosis, &self.view);
         // What is drawn has words.
-        let is_drawn = cause.is_some_and(|code| self.seen.members.wants(judged, code));
-        let counted = !is_drawn && self.gathering.count(judged);
+        let is_drawn = cause.is_some_and(|code| self.seen.members.wants(diagnosis, code));
+        let counted = !is_drawn && self.gathering.count(diagnosis);
         if counted {
-            self.seen.add(judged, cause);
+            self.seen.add(diagnosis, cause);
         }
         counted
     }

@@ -13,7 +13,7 @@ use super::{MAX_DRAWINGS, MAX_DRAWN, Seen, clean, pictures, strips, timeline};
 use crate::model::{Report, StreamId};
 use crate::text::entry::title;
 use crate::text::{self, UNDECIDED};
-use crate::{Names, PacketSource, View, words};
+use crate::{Names, PacketSource, View, format};
 
 /// What the page looks like.
 fn style() -> String {
@@ -32,7 +32,7 @@ pub(super) fn draw(
 ) -> Vec<(usize, Drawn)> {
     let entries = report.entries.get(..MAX_ROWS).unwrap_or(&report.entries);
     let chosen = members.to_draw(entries, MAX_DRAWN);
-    let wanted: Vec<_> = chosen.iter().map(|(_, judged)| *judged).collect();
+    let wanted: Vec<_> = chosen.iter().map(|(_, diagnosis)| *diagnosis).collect();
     let mut found = if wanted.is_empty() {
         Vec::new()
     } else {
@@ -41,14 +41,14 @@ pub(super) fn draw(
     .into_iter();
     let mut room = MAX_DRAWINGS;
     let mut drawn = Vec::new();
-    for (entry, judged) in chosen {
+    for (entry, diagnosis) in chosen {
         let packets = found.next().flatten();
-        let drawing = pictures::of(judged, packets.as_ref(), names, view).into_string();
+        let drawing = pictures::of(diagnosis, packets.as_ref(), names, view).into_string();
         let Some(left) = room.checked_sub(drawing.len()) else {
             continue;
         };
         room = left;
-        let connection = &judged.connection;
+        let connection = &diagnosis.connection;
         let (client, server) = (&connection.client, &connection.server);
         drawn.push((
             entry,
@@ -158,7 +158,7 @@ pub(crate) fn footer() -> Markup {
 pub(super) fn hidden(findings: u64, view: &View) -> Markup {
     html! {
         p.about {
-            (words::counted(findings, "finding")) " " (if findings == 1 { "is" } else { "are" })
+            (format::counted(findings, "finding")) " " (if findings == 1 { "is" } else { "are" })
             " hidden by " (clean(&view.hidden_by())) "."
         }
     }
@@ -191,7 +191,7 @@ pub(crate) fn tiles_of(counts: [(&str, &str, u64); 5]) -> Markup {
         ul.tiles {
             @for (name, class, number) in counts {
                 li class=[(number > 0 && !class.is_empty()).then_some(class)] {
-                    b { (words::count(number)) } " " (name)
+                    b { (format::count(number)) } " " (name)
                 }
             }
         }

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use wirewhy_packet::Interval;
 
 use super::timeline::{moment, span};
-use super::times::{Places, Series, Strip, Times, Went, widened};
-use crate::{Names, words};
+use super::times::{OutcomeCounts, Places, Series, Strip, Times, widened};
+use crate::{Names, format};
 
 /// How many services, and how many clients, have a strip.
 const LISTED: usize = 12;
@@ -37,7 +37,7 @@ pub(super) fn of(times: &Times, names: &Names) -> Markup {
             h2 id="strips-title" { "Services and clients over time" }
             p.quiet {
                 "Above the line: connections that failed (solid) and that were degraded (hatched); below it: the others. A cell is "
-                (words::span(Interval(times.width().0.saturating_mul(factor)))) "."
+                (format::span(Interval(times.width().0.saturating_mul(factor)))) "."
             }
             (table("Services", &times.services, service, &scale))
             (table("Clients", &times.clients, client, &scale))
@@ -95,7 +95,7 @@ fn table<K: Ord + Copy>(
             }
         } }
         @if unlisted > 0 {
-            p.quiet { "and " (words::counted(unlisted, "connection")) " of others" }
+            p.quiet { "and " (format::counted(unlisted, "connection")) " of others" }
         }
     }
 }
@@ -103,15 +103,15 @@ fn table<K: Ord + Copy>(
 fn number(count: u64) -> String {
     match count {
         0 => "·".to_owned(),
-        count => words::count(count),
+        count => format::count(count),
     }
 }
 
 fn drawn(strip: &Strip, scale: &Scale<'_>) -> Markup {
-    let series: Series<Went> = widened(&strip.series, scale.factor, Went::add);
+    let series: Series<OutcomeCounts> = widened(&strip.series, scale.factor, OutcomeCounts::add);
     let most = series
         .values()
-        .map(|went| went.in_trouble().max(went.other))
+        .map(|counts| counts.in_trouble().max(counts.other))
         .max()
         .unwrap_or(1)
         .max(1);
@@ -123,18 +123,18 @@ fn drawn(strip: &Strip, scale: &Scale<'_>) -> Markup {
     html! {
         svg viewBox=(format!("0 0 {width} {}", 2.0 * HALF)) preserveAspectRatio="none" role="img" aria-label="How its connections went over time" {
             path.zero d=(format!("M0 {HALF}H{width}")) {}
-            @for (bucket, went) in &series {
+            @for (bucket, counts) in &series {
                 @let x = (bucket - scale.low) as f64 * CELL;
-                @let (failed, degraded, other) = (high(went.failed), high(went.degraded), high(went.other));
+                @let (failed, degraded, other) = (high(counts.failed), high(counts.degraded), high(counts.other));
                 g {
                     title {
                         (span(scale.times, bucket * scale.factor, scale.factor)) ": "
-                        (words::count(went.failed)) " failed, " (words::count(went.degraded)) " degraded, "
-                        (words::count(went.other)) " others"
+                        (format::count(counts.failed)) " failed, " (format::count(counts.degraded)) " degraded, "
+                        (format::count(counts.other)) " others"
                     }
-                    @if went.failed > 0 { (cell("failed", x, HALF - failed, failed)) }
-                    @if went.degraded > 0 { (cell("degraded", x, (HALF - failed - degraded).max(0.0), degraded)) }
-                    @if went.other > 0 { (cell("other", x, HALF, other)) }
+                    @if counts.failed > 0 { (cell("failed", x, HALF - failed, failed)) }
+                    @if counts.degraded > 0 { (cell("degraded", x, (HALF - failed - degraded).max(0.0), degraded)) }
+                    @if counts.other > 0 { (cell("other", x, HALF, other)) }
                 }
             }
         }

@@ -4,9 +4,9 @@ use maud::{Markup, html};
 use wirewhy_detect::Severity;
 
 use super::clean;
+use crate::format;
 use crate::model::{Entry, Tally};
 use crate::text::table;
-use crate::words;
 
 /// What of a report has a row of its own; the rest is counted.
 pub(super) const MAX_ROWS: usize = 500;
@@ -36,7 +36,7 @@ pub(super) fn of(entries: &[Entry<'_>]) -> Markup {
                 }
             } }
             @if !rest.is_empty() {
-                p { "and " (words::count(rest.len() as u64)) " more with " (words::counted(unlisted, "connection")) }
+                p { "and " (format::count(rest.len() as u64)) " more with " (format::counted(unlisted, "connection")) }
             }
         }
     }
@@ -58,7 +58,7 @@ fn row(at: usize, entry: &Entry<'_>) -> Markup {
     } = table::row(entry);
     let tally = tally(entry);
     let begun = (tally.connections > 0).then_some(tally.first);
-    let date_time = begun.map(words::date_time).unwrap_or_default();
+    let date_time = begun.map(format::date_time).unwrap_or_default();
     let date_time = date_time.split('.').next().unwrap_or_default();
     html! {
         tr {

@@ -11,7 +11,7 @@ use wirewhy_survey::GroupFinding;
 use super::times::{Series, Times};
 use crate::model::shown;
 use crate::text::entry::title;
-use crate::{Safe, View, words};
+use crate::{Safe, View, format};
 
 /// How many causes have a colour and a pattern of their own.
 pub(super) const COLORS: usize = 6;
@@ -36,7 +36,7 @@ struct Layer {
 }
 
 /// A moment at which a service went down or came back.
-struct Mark {
+struct ServiceChange {
     at: Timestamp,
     service: String,
     is_down: bool,
@@ -157,7 +157,7 @@ fn grid(scale: &Scale, times: &Times) -> Markup {
     html! {
         g.axis {
             path d=(format!("M{LEFT} {TOP}H{WIDTH}M{LEFT} {}H{WIDTH}M{LEFT} {bottom}H{WIDTH}", TOP + HEIGHT / 2.0)) {}
-            text.number x=(LEFT - 6.0) y=(TOP + 4.0) { (words::count(scale.most)) }
+            text.number x=(LEFT - 6.0) y=(TOP + 4.0) { (format::count(scale.most)) }
             text.number x=(LEFT - 6.0) y=(bottom + 4.0) { "0" }
             @for (nth, (x, time)) in ticks.iter().enumerate() {
                 text x=(format!("{x:.1}")) y=(bottom + 18.0) class=(anchor(nth)) { (moment(*time, whole)) }
@@ -176,7 +176,7 @@ fn anchor(tick: usize) -> &'static str {
 
 /// A moment as exact as the time shown calls for.
 pub(super) fn moment(time: Timestamp, whole: Interval) -> String {
-    let all = words::date_time(time);
+    let all = format::date_time(time);
     let (date, of_day) = all.split_once(' ').unwrap_or(("", &all));
     let to_second = of_day.split('.').next().unwrap_or(of_day);
     if whole < Interval::from_secs(60) {
@@ -194,8 +194,8 @@ pub(super) fn span(times: &Times, bucket: i64, buckets: i64) -> String {
     let short = Interval::from_secs(10);
     let until = times.begin(bucket.saturating_add(buckets));
     let shown = |time| match width < short {
-        true => words::date_time(time),
-        false => words::date_time(time)
+        true => format::date_time(time),
+        false => format::date_time(time)
             .split('.')
             .next()
             .unwrap_or("")
@@ -223,7 +223,7 @@ fn bars(layers: &[Layer], scale: &Scale, times: &Times) -> Markup {
             bars.push(html! {
                 rect x=(format!("{x:.1}")) y=(format!("{y:.1}")) width=(format!("{:.1}", width - gap)) height=(format!("{height:.1}"))
                     fill=(format!("url(#hatch-{at})")) {
-                    title { (span(times, *bucket, 1)) ": " (words::count(*number)) " " (layer.name) }
+                    title { (span(times, *bucket, 1)) ": " (format::count(*number)) " " (layer.name) }
                 }
             });
         }
@@ -232,7 +232,7 @@ fn bars(layers: &[Layer], scale: &Scale, times: &Times) -> Markup {
 }
 
 /// A line for each moment, and its number where there is room for it.
-fn lines(marks: &[Mark], scale: &Scale, times: &Times) -> Markup {
+fn lines(marks: &[ServiceChange], scale: &Scale, times: &Times) -> Markup {
     let bottom = TOP + HEIGHT;
     let mut free = 0.0;
     let mut lines = Vec::new();
@@ -263,14 +263,14 @@ fn legend(layers: &[Layer]) -> Markup {
                     svg.swatch width="18" height="12" aria-hidden="true" {
                         rect width="18" height="12" fill=(format!("url(#hatch-{at})")) {}
                     }
-                    b { (words::count(layer.sum)) } " " code { (layer.name) } " " (title(layer.name))
+                    b { (format::count(layer.sum)) } " " code { (layer.name) } " " (title(layer.name))
                 }
             }
         }
     }
 }
 
-fn events(marks: &[Mark]) -> Markup {
+fn events(marks: &[ServiceChange]) -> Markup {
     html! {
         @if !marks.is_empty() {
             ol.events {
@@ -294,7 +294,7 @@ fn numbers(layers: &[Layer], sums: &Series<u64>, times: &Times) -> Markup {
                     tr {
                         th scope="row" { (span(times, *bucket, 1)) }
                         @for layer in layers {
-                            td.n { @if let Some(number) = layer.series.get(bucket) { (words::count(*number)) } }
+                            td.n { @if let Some(number) = layer.series.get(bucket) { (format::count(*number)) } }
                         }
                     }
                 }
@@ -303,7 +303,7 @@ fn numbers(layers: &[Layer], sums: &Series<u64>, times: &Times) -> Markup {
     }
 }
 
-impl Mark {
+impl ServiceChange {
     fn sign(&self) -> &'static str {
         if self.is_down { "▼" } else { "▲" }
     }
@@ -314,18 +314,18 @@ impl Mark {
         } else {
             "works again from here on"
         };
-        let at = words::date_time(self.at);
+        let at = format::date_time(self.at);
         let at = at.split('.').next().unwrap_or(&at);
         format!("{at} UTC: {} {what}", Safe(&self.service))
     }
 }
 
 /// When services went down and came back, as far as findings about them show it.
-fn marks(times: &Times, group: &[GroupFinding], view: &View) -> Vec<Mark> {
-    let mut marks: Vec<Mark> = Vec::new();
+fn marks(times: &Times, group: &[GroupFinding], view: &View) -> Vec<ServiceChange> {
+    let mut marks: Vec<ServiceChange> = Vec::new();
     for found in shown(group, view) {
         let fact = |name| found.finding.facts.value(name).and_then(instant);
-        let mark = |at, is_down| Mark {
+        let mark = |at, is_down| ServiceChange {
             at,
             service: found.subject.clone(),
             is_down,
@@ -361,7 +361,7 @@ fn works_after(times: &Times, subject: &str, at: Timestamp) -> bool {
     let service: Option<SocketAddr> = subject.parse().ok();
     let strip = service.and_then(|service| times.services.known.get(&service));
     strip.is_some_and(|strip| {
-        let later = strip.series.iter().filter(|(_, went)| went.other > 0);
+        let later = strip.series.iter().filter(|(_, counts)| counts.other > 0);
         later
             .map(|(bucket, _)| times.begin(*bucket))
             .any(|begun| begun > at)

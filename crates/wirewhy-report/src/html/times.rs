@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use wirewhy_detect::{Judged, Outcome};
+use wirewhy_detect::{Diagnosis, Outcome};
 use wirewhy_packet::{Interval, Timestamp};
 
 /// The most buckets that one scale has. When more are needed, a wider scale is taken.
@@ -45,25 +45,25 @@ pub(super) type Series<T> = BTreeMap<i64, T>;
 
 /// How connections went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Went {
+pub(super) struct OutcomeCounts {
     pub(super) failed: u64,
     pub(super) degraded: u64,
     /// Without a problem, or undecided.
     pub(super) other: u64,
 }
 
-impl Went {
-    fn of(outcome: Outcome) -> Went {
-        let mut went = Went::default();
+impl OutcomeCounts {
+    fn of(outcome: Outcome) -> OutcomeCounts {
+        let mut counts = OutcomeCounts::default();
         match outcome {
-            Outcome::Failed => went.failed = 1,
-            Outcome::Degraded => went.degraded = 1,
-            Outcome::Undecided | Outcome::Ok => went.other = 1,
+            Outcome::Failed => counts.failed = 1,
+            Outcome::Degraded => counts.degraded = 1,
+            Outcome::Undecided | Outcome::Ok => counts.other = 1,
         }
-        went
+        counts
     }
 
-    pub(super) fn add(&mut self, other: Went) {
+    pub(super) fn add(&mut self, other: OutcomeCounts) {
         self.failed += other.failed;
         self.degraded += other.degraded;
         self.other += other.other;
@@ -81,8 +81,8 @@ impl Went {
 /// The connections of one service or one client.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Strip {
-    pub(super) sum: Went,
-    pub(super) series: Series<Went>,
+    pub(super) sum: OutcomeCounts,
+    pub(super) series: Series<OutcomeCounts>,
 }
 
 /// Services or clients, as far as there is room.
@@ -103,7 +103,7 @@ impl<K> Default for Places<K> {
 }
 
 impl<K: Ord + Copy> Places<K> {
-    fn add(&mut self, key: K, bucket: i64, went: Went) {
+    fn add(&mut self, key: K, bucket: i64, counts: OutcomeCounts) {
         if !self.known.contains_key(&key) && self.known.len() >= MAX_PLACES {
             // One that is well makes room for one in trouble.
             let well = self
@@ -111,21 +111,24 @@ impl<K: Ord + Copy> Places<K> {
                 .iter()
                 .filter(|(_, strip)| strip.sum.in_trouble() == 0);
             let least = well.min_by_key(|(_, strip)| strip.sum.all());
-            let Some(least) = least.map(|(key, _)| *key).filter(|_| went.in_trouble() > 0) else {
-                self.elsewhere += went.all();
+            let Some(least) = least
+                .map(|(key, _)| *key)
+                .filter(|_| counts.in_trouble() > 0)
+            else {
+                self.elsewhere += counts.all();
                 return;
             };
             let gone = self.known.remove(&least);
             self.elsewhere += gone.map_or(0, |strip| strip.sum.all());
         }
         let strip = self.known.entry(key).or_default();
-        strip.sum.add(went);
-        strip.series.entry(bucket).or_default().add(went);
+        strip.sum.add(counts);
+        strip.series.entry(bucket).or_default().add(counts);
     }
 
     fn widen(&mut self, factor: i64) {
         for strip in self.known.values_mut() {
-            strip.series = widened(&strip.series, factor, Went::add);
+            strip.series = widened(&strip.series, factor, OutcomeCounts::add);
         }
     }
 
@@ -153,11 +156,11 @@ pub(super) struct Times {
 
 impl Times {
     /// Counts a connection. Where it has a cause that is shown, it counts under it.
-    pub(super) fn add(&mut self, judged: &Judged, cause: Option<&'static str>) {
-        let connection = &judged.connection;
+    pub(super) fn add(&mut self, diagnosis: &Diagnosis, cause: Option<&'static str>) {
+        let connection = &diagnosis.connection;
         let bucket = self.bucket(connection.first.time);
         // What the reader left out is not in trouble here.
-        let went = Went::of(cause.map_or(Outcome::Ok, |_| judged.outcome()));
+        let counts = OutcomeCounts::of(cause.map_or(Outcome::Ok, |_| diagnosis.outcome()));
         if let Some(code) = cause {
             *self
                 .causes
@@ -168,8 +171,8 @@ impl Times {
         }
         let server = &connection.server;
         let service = SocketAddr::new(server.address, server.port);
-        self.services.add(service, bucket, went);
-        self.clients.add(connection.client.address, bucket, went);
+        self.services.add(service, bucket, counts);
+        self.clients.add(connection.client.address, bucket, counts);
     }
 
     /// The bucket of a time, once the scale is wide enough for it.
@@ -285,7 +288,10 @@ mod tests {
 
     #[test]
     fn one_in_trouble_takes_the_room_of_one_that_is_well() {
-        let (well, failed) = (Went::of(Outcome::Ok), Went::of(Outcome::Failed));
+        let (well, failed) = (
+            OutcomeCounts::of(Outcome::Ok),
+            OutcomeCounts::of(Outcome::Failed),
+        );
         let mut places: Places<u32> = Places::default();
         for key in 0..1_000 {
             places.add(key, 0, well);

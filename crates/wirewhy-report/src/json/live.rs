@@ -14,7 +14,7 @@ use crate::community_id::community_id_of;
 
 /// A finding about one connection, told before the connection is.
 #[derive(Serialize)]
-pub(super) struct ToldShape<'a> {
+pub(super) struct LiveFindingShape<'a> {
     time: Time,
     scope: &'static str,
     subject: String,
@@ -28,16 +28,16 @@ pub(super) struct ToldShape<'a> {
     finding: FindingShape<'a>,
 }
 
-impl<'a> ToldShape<'a> {
+impl<'a> LiveFindingShape<'a> {
     pub(super) fn new(
         at: Timestamp,
         connection: &Connection,
         finding: &'a Finding,
         names: &'a Names,
-    ) -> ToldShape<'a> {
+    ) -> LiveFindingShape<'a> {
         let (client, server) = (&connection.client, &connection.server);
         let service = SocketAddr::new(server.address, server.port);
-        ToldShape {
+        LiveFindingShape {
             time: Time(at),
             scope: "connection",
             subject: service.to_string(),
@@ -55,7 +55,7 @@ impl<'a> ToldShape<'a> {
     }
 }
 
-/// A finding beyond one connection, with the time it was told at.
+/// A finding beyond one connection, with the time it was reported at.
 #[derive(Serialize)]
 pub(super) struct TimedGroupShape<'a> {
     time: Time,

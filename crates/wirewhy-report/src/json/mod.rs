@@ -13,13 +13,13 @@ mod tls;
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{Finding, Judged, Severity};
+use wirewhy_detect::{Diagnosis, Finding, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{GroupFinding, Totals};
 
 pub(crate) use encode::encode;
-use live::{TimedGroupShape, ToldShape};
+use live::{LiveFindingShape, TimedGroupShape};
 pub(crate) use order::Ordered;
 use shape::{CaptureShape, ConnectionShape, GroupShape, Tool};
 pub(crate) use shape::{Seconds, Tagged, Time, TotalsShape, ValueShape};
@@ -72,17 +72,17 @@ impl<W: Write> Json<W> {
 }
 
 impl<W: Write> Reporter for Json<W> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        if !self.view.shows(judged) {
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        if !self.view.shows(diagnosis) {
             return Ok(());
         }
         let mut record = Vec::new();
         encode(
             &mut record,
-            &ConnectionShape::new(judged, &self.view, &self.names),
+            &ConnectionShape::new(diagnosis, &self.view, &self.names),
         )?;
         self.waiting
-            .add(&judged.connection, record)
+            .add(&diagnosis.connection, record)
             .iter()
             .try_for_each(|record| self.record(record))
     }
@@ -149,11 +149,11 @@ impl<W: Write> Ndjson<W> {
     }
 
     /// The line of a connection, if it is shown.
-    fn connection_record(&self, judged: &Judged) -> io::Result<Option<Vec<u8>>> {
-        if !self.view.shows(judged) {
+    fn connection_record(&self, diagnosis: &Diagnosis) -> io::Result<Option<Vec<u8>>> {
+        if !self.view.shows(diagnosis) {
             return Ok(None);
         }
-        let shape = ConnectionShape::new(judged, &self.view, &self.names);
+        let shape = ConnectionShape::new(diagnosis, &self.view, &self.names);
         let tagged = Tagged::new("connection", &shape).about(self.source.as_deref());
         let mut record = Vec::new();
         encode(&mut record, &tagged)?;
@@ -169,12 +169,12 @@ impl<W: Write> Ndjson<W> {
 }
 
 impl<W: Write> Reporter for Ndjson<W> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        let Some(record) = self.connection_record(judged)? else {
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        let Some(record) = self.connection_record(diagnosis)? else {
             return Ok(());
         };
         self.waiting
-            .add(&judged.connection, record)
+            .add(&diagnosis.connection, record)
             .iter()
             .try_for_each(|record| self.out.write_all(record))
     }
@@ -254,7 +254,7 @@ impl<W: Write> LiveReporter for LiveNdjson<W> {
             return Ok(());
         }
         self.write_priority(finding.severity)?;
-        let shape = ToldShape::new(at, connection, finding, &self.records.names);
+        let shape = LiveFindingShape::new(at, connection, finding, &self.records.names);
         encode(&mut self.records.out, &Tagged::new("finding", &shape))?;
         self.records.out.write_all(b"\n")
     }
@@ -268,8 +268,8 @@ impl<W: Write> LiveReporter for LiveNdjson<W> {
             .record("finding", &TimedGroupShape::new(at, found))
     }
 
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        let record = self.records.connection_record(judged)?;
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        let record = self.records.connection_record(diagnosis)?;
         self.records.out.write_all(&record.unwrap_or_default())
     }
 

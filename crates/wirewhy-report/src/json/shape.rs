@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
-use wirewhy_detect::{Confidence, Facts, Finding, Judged, Value};
+use wirewhy_detect::{Confidence, Diagnosis, Facts, Finding, Value};
 use wirewhy_flow::{Connection, Endpoint, LookedUp, Missing, RoundTrip};
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{dns_rcode_name, dns_type_name};
@@ -17,7 +17,7 @@ use super::tls::{TlsShape, UpgradeShape};
 use crate::community_id::community_id_of;
 use crate::names::server_name;
 use crate::view::View;
-use crate::{CaptureSummary, Names, lookup, words};
+use crate::{CaptureSummary, Names, format, lookup};
 
 /// The program that wrote it.
 #[derive(Serialize)]
@@ -216,8 +216,12 @@ pub(super) struct ConnectionShape<'a> {
 }
 
 impl<'a> ConnectionShape<'a> {
-    pub(super) fn new(judged: &'a Judged, view: &View, names: &'a Names) -> ConnectionShape<'a> {
-        let connection = &judged.connection;
+    pub(super) fn new(
+        diagnosis: &'a Diagnosis,
+        view: &View,
+        names: &'a Names,
+    ) -> ConnectionShape<'a> {
+        let connection = &diagnosis.connection;
         let (client, server) = (&connection.client, &connection.server);
         let app = connection.app.as_deref();
         let socket = |end: &Endpoint| SocketAddr::new(end.address, end.port);
@@ -237,12 +241,12 @@ impl<'a> ConnectionShape<'a> {
             duration_seconds: Seconds(connection.duration()),
             first_frame: connection.first.frame,
             last_frame: connection.last.frame,
-            outcome: judged.outcome().name(),
-            root_cause: judged.root_cause().map(|cause| cause.code),
+            outcome: diagnosis.outcome().name(),
+            root_cause: diagnosis.root_cause().map(|cause| cause.code),
             stage: connection.stage().name(),
             vantage: connection.vantage().name(),
             roles_known: connection.roles.are_known(),
-            signature: signature_of(judged),
+            signature: signature_of(diagnosis),
             conn_state: connection.zeek.conn_state().name(),
             history: connection.zeek.history(),
             rtt_seconds: RttShape::new(connection),
@@ -253,7 +257,7 @@ impl<'a> ConnectionShape<'a> {
             upgrade: app.and_then(|app| Some(UpgradeShape::new(app.upgrade.as_deref()?))),
             lookup: connection.looked_up.as_deref().map(LookupShape::new),
             findings: view
-                .findings(&judged.findings)
+                .findings(&diagnosis.findings)
                 .map(FindingShape::new)
                 .collect(),
         }
@@ -501,7 +505,7 @@ impl Serialize for ValueShape<'_> {
                 }
                 list.end()
             }
-            Value::Record(record) => fields(serializer, record),
+            Value::Object(record) => fields(serializer, record),
         }
     }
 }
@@ -522,7 +526,7 @@ pub(crate) struct Time(pub(crate) Timestamp);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&words::rfc3339(self.0))
+        serializer.serialize_str(&format::rfc3339(self.0))
     }
 }
 
@@ -536,9 +540,9 @@ impl Serialize for Seconds {
 }
 
 /// Cloudflare's stage signature, for connections that failed.
-fn signature_of(judged: &Judged) -> Option<String> {
-    let failed = judged.outcome() == wirewhy_detect::Outcome::Failed;
+fn signature_of(diagnosis: &Diagnosis) -> Option<String> {
+    let failed = diagnosis.outcome() == wirewhy_detect::Outcome::Failed;
     failed
-        .then(|| wirewhy_detect::signature(&judged.connection))
+        .then(|| wirewhy_detect::signature(&diagnosis.connection))
         .flatten()
 }

@@ -10,7 +10,7 @@ use wirewhy_protocol::{
 };
 
 use super::Time;
-use crate::words;
+use crate::format;
 
 /// One TLS connection.
 #[derive(Serialize)]
@@ -145,7 +145,7 @@ struct KeyShape<'a> {
 impl<'a> KeyShape<'a> {
     fn new(key: &'a PublicKey) -> KeyShape<'a> {
         KeyShape {
-            algorithm: words::key_algorithm(&key.algorithm),
+            algorithm: format::key_algorithm(&key.algorithm),
             bits: key.bits,
         }
     }
@@ -166,7 +166,7 @@ impl AlertShape {
     fn new(from: Side, alert: &Alert) -> AlertShape {
         AlertShape {
             from: from.name(),
-            level: alert.level.map(words::alert_level),
+            level: alert.level.map(format::alert_level),
             description: alert.description.map(|what| what.to_string()),
             code: alert.description.map(|what| what.0),
             seen: match alert.seen {
@@ -198,7 +198,7 @@ impl MessageShape {
         };
         MessageShape {
             from: from.name(),
-            message: words::message(message.what),
+            message: format::message(message.what),
             content,
             begun_frame: message.begun.frame,
             frame: message.mark.frame,
@@ -222,8 +222,8 @@ pub(super) struct UpgradeShape<'a> {
 impl<'a> UpgradeShape<'a> {
     pub(super) fn new(upgrade: &'a Upgrade) -> UpgradeShape<'a> {
         UpgradeShape {
-            protocol: words::upgrade_protocol(upgrade.protocol),
-            verdict: words::upgrade_verdict(upgrade.verdict),
+            protocol: format::upgrade_protocol(upgrade.protocol),
+            verdict: format::upgrade_verdict(upgrade.verdict),
             offered: upgrade.offered,
             asked_frame: frame(upgrade.asked),
             answered_frame: frame(upgrade.answered),

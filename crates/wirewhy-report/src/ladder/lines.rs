@@ -1,15 +1,15 @@
 //! The lines of a ladder, for text and HTML alike.
 
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_flow::{Connection, EventKind, Side};
 use wirewhy_packet::{Interval, Timestamp};
 
 use super::IcmpRow;
 use super::window::{PacketChoice, Window};
 use crate::PacketRow;
+use crate::format::{count, counted, size, span};
 use crate::messages::Messages;
 use crate::packets::{Kept, Packets};
-use crate::words::{count, counted, size, span};
 
 /// Silence from here on gets a line of its own.
 pub(super) const NOTABLE_SILENCE: Interval = Interval::from_secs(1);
@@ -89,15 +89,15 @@ impl LeftOut {
 
 /// Gives `draw` the lines of a ladder one by one, until it fails.
 pub(crate) fn lines<'a, E>(
-    judged: &Judged,
+    diagnosis: &Diagnosis,
     packets: &'a Packets,
     shown: &PacketChoice,
     draw: &mut dyn FnMut(Line<'a>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let connection = &*judged.connection;
+    let connection = &*diagnosis.connection;
     let rows = packets.rows();
     let messages = Messages::of_connection(connection);
-    let window = Window::over(&rows, &judged.findings, shown, &|kept| {
+    let window = Window::over(&rows, &diagnosis.findings, shown, &|kept| {
         !messages.of(kept.row.frame, kept.row.from).is_empty()
     });
     let mut icmp = icmp_rows(connection).into_iter().peekable();

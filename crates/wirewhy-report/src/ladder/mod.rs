@@ -7,15 +7,15 @@ mod window;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
-use wirewhy_detect::{Judged, Severity};
+use wirewhy_detect::{Diagnosis, Severity};
 use wirewhy_flow::{Connection, Endpoint, LookedUp, Side};
 use wirewhy_packet::Timestamp;
 
-use crate::look::{Page, Sheet, wrap};
 use crate::messages;
 use crate::model::StreamId;
+use crate::style::{Page, Sheet, wrap};
 use crate::text::entry;
-use crate::{Look, Names, PacketRow, Packets, Safe, View, lookup, words};
+use crate::{Names, PacketRow, Packets, Safe, TextStyle, View, format, lookup};
 pub(crate) use lines::{Line, icmp_rows, lines};
 pub use window::PacketChoice;
 
@@ -82,7 +82,7 @@ impl IcmpRow {
 #[derive(Debug)]
 pub struct Ladder<W> {
     out: W,
-    look: Look,
+    look: TextStyle,
     names: Names,
     first: Option<Timestamp>,
     /// Whether the option that draws everything was named.
@@ -91,7 +91,7 @@ pub struct Ladder<W> {
 
 impl<W: Write> Ladder<W> {
     /// A ladder with nothing on it.
-    pub fn new(out: W, look: Look, names: Names) -> Ladder<W> {
+    pub fn new(out: W, look: TextStyle, names: Names) -> Ladder<W> {
         Ladder {
             out,
             look,
@@ -157,17 +157,17 @@ impl<W: Write> Ladder<W> {
     /// drawn; what is left out is counted.
     pub fn draw(
         &mut self,
-        judged: &Judged,
+        diagnosis: &Diagnosis,
         packets: &Packets,
         shown: &PacketChoice,
     ) -> io::Result<()> {
-        let ends = [&judged.connection.client, &judged.connection.server];
+        let ends = [&diagnosis.connection.client, &diagnosis.connection.server];
         let [client, server] = ends.map(|end| SocketAddr::new(end.address, end.port));
         self.columns(client, server)?;
-        lines(judged, packets, shown, &mut |line| match line {
-            Line::Silence(silent) => self.in_the_middle(&format!("{} later", words::span(silent))),
+        lines(diagnosis, packets, shown, &mut |line| match line {
+            Line::Silence(silent) => self.in_the_middle(&format!("{} later", format::span(silent))),
             Line::Nothing(silent) => {
-                self.in_the_middle(&format!("nothing more in {}", words::span(silent)))
+                self.in_the_middle(&format!("nothing more in {}", format::span(silent)))
             }
             Line::LeftOut(left_out) => self.left_out(&left_out.words()),
             Line::Packet(row, carries) => self.packet(row, &carries),
@@ -217,19 +217,19 @@ impl<W: Write> Ladder<W> {
     }
 
     /// The numbers of the connection, and its findings as far as they are shown.
-    pub fn finish(&mut self, judged: &Judged, view: &View) -> io::Result<()> {
+    pub fn finish(&mut self, diagnosis: &Diagnosis, view: &View) -> io::Result<()> {
         let mut page = Page::new(&mut self.out, self.look);
         page.blank()?;
-        numbers(&mut page, judged, &self.names)?;
-        let all = judged.findings.iter();
+        numbers(&mut page, diagnosis, &self.names)?;
+        let all = diagnosis.findings.iter();
         let mut findings: Vec<_> = all.filter(|found| view.counts(found)).collect();
-        let hidden = judged.findings.len() - findings.len();
+        let hidden = diagnosis.findings.len() - findings.len();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         for finding in findings {
             page.blank()?;
             entry::finding(&mut page, finding, &self.names)?;
         }
-        if judged.findings.is_empty() {
+        if diagnosis.findings.is_empty() {
             page.blank()?;
             page.text("Nothing was found wrong with this connection.")?;
         }
@@ -299,17 +299,22 @@ fn from_the_middle(label: &str, to: Side, lane: usize) -> String {
     }
 }
 
-fn numbers(page: &mut Page<'_>, judged: &Judged, names: &Names) -> io::Result<()> {
-    let connection = &judged.connection;
-    let Connection { client, server, .. } = &*judged.connection;
-    let outcome = judged.outcome().name();
-    let outcome = match judged.findings.iter().map(|finding| finding.severity).max() {
+fn numbers(page: &mut Page<'_>, diagnosis: &Diagnosis, names: &Names) -> io::Result<()> {
+    let connection = &diagnosis.connection;
+    let Connection { client, server, .. } = &*diagnosis.connection;
+    let outcome = diagnosis.outcome().name();
+    let outcome = match diagnosis
+        .findings
+        .iter()
+        .map(|finding| finding.severity)
+        .max()
+    {
         Some(severity @ (Severity::Error | Severity::Warning)) => {
             page.look.severity(severity, outcome)
         }
         _ => outcome.to_owned(),
     };
-    let cause = match judged.root_cause() {
+    let cause = match diagnosis.root_cause() {
         Some(cause) => format!(", root cause {}", cause.code),
         None => String::new(),
     };
@@ -347,8 +352,8 @@ fn numbers(page: &mut Page<'_>, judged: &Judged, names: &Names) -> io::Result<()
 fn when(connection: &Connection) -> String {
     format!(
         "{} UTC, {}, frames {} to {}",
-        words::date_time(connection.first.time),
-        words::span(connection.duration()),
+        format::date_time(connection.first.time),
+        format::span(connection.duration()),
         connection.first.frame,
         connection.last.frame
     )
@@ -357,7 +362,7 @@ fn when(connection: &Connection) -> String {
 /// What the client had looked up: `www.example.com, answered in frame 2 after 50 ms`.
 fn looked_up(found: &LookedUp) -> String {
     let after = match found.took {
-        Some(took) => format!(" after {}", words::span(took)),
+        Some(took) => format!(" after {}", format::span(took)),
         None => String::new(),
     };
     let answered = match found.answer {
@@ -375,8 +380,8 @@ fn side(endpoint: &Endpoint, place: &str) -> String {
     let (counts, tcp) = (&endpoint.counts, &endpoint.tcp.counts);
     let mut text = format!(
         "{place}: {}, {} of payload",
-        words::counted(counts.packets, "packet"),
-        words::size(counts.payload_bytes),
+        format::counted(counts.packets, "packet"),
+        format::size(counts.payload_bytes),
     );
     let extras = [
         (u64::from(tcp.retransmissions), "retransmission"),
@@ -388,8 +393,8 @@ fn side(endpoint: &Endpoint, place: &str) -> String {
     ];
     for (number, thing) in extras.into_iter().filter(|(number, _)| *number > 0) {
         let noted = match thing.strip_prefix("byte ") {
-            Some(rest) => format!("{} {rest}", words::counted(number, "byte")),
-            None => words::counted(number, thing),
+            Some(rest) => format!("{} {rest}", format::counted(number, "byte")),
+            None => format::counted(number, thing),
         };
         text.push_str(&format!(", {noted}"));
     }
@@ -424,7 +429,7 @@ fn round_trip(connection: &Connection) -> Option<String> {
     ];
     let shown: Vec<String> = parts
         .into_iter()
-        .filter_map(|(name, span)| Some(format!("{name} {}", words::span(span?))))
+        .filter_map(|(name, span)| Some(format!("{name} {}", format::span(span?))))
         .collect();
     (!shown.is_empty()).then(|| shown.join(", "))
 }

@@ -2,7 +2,7 @@
 
 use wirewhy_protocol::{ConnectionId, QuicFacts, QuicSide, QuicVersion};
 
-use crate::words::{counted, span};
+use crate::format::{counted, span};
 
 /// Its version, and what happened on the way: `version 1, hello in 2 datagrams, 1 Retry, ...`.
 pub(super) fn summary(quic: &QuicFacts) -> String {

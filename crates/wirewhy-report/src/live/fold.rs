@@ -1,4 +1,4 @@
-//! What repeats is told once and then counted, so that a thousand failures are a few lines.
+//! What repeats is reported once and then counted, so that a thousand failures are a few lines.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -38,10 +38,10 @@ pub(super) struct Folds {
     due: Option<Timestamp>,
 }
 
-/// How long repetitions are counted before the count is told.
+/// How long repetitions are counted before the count is reported.
 const WINDOW: Interval = Interval::from_secs(10);
 
-/// How many services of one code are told apart at one time.
+/// How many services of one code are kept apart at one time.
 const SERVICES: usize = 16;
 
 /// How many clients are counted exactly.
@@ -193,10 +193,10 @@ mod tests {
     #[test]
     fn a_scan_is_one_count_behind_a_few_lines() {
         let mut folds = Folds::default();
-        let told = (0..1_000)
+        let reported = (0..1_000)
             .filter(|port| folds.is_first(at(0), REFUSED, service(*port), client(1)))
             .count();
-        assert_eq!(told, SERVICES);
+        assert_eq!(reported, SERVICES);
         let due = folds.due(at(10));
         assert_eq!(due.iter().map(|due| due.fold.more).sum::<u64>(), 1_000 - 16);
         assert_eq!(due.len(), 1);

@@ -1,4 +1,4 @@
-//! What is told while connections go on: a line the moment something is known, and how things stand.
+//! What is reported while connections go on: a line the moment something is known, and how things stand.
 
 mod fold;
 mod text;
@@ -6,12 +6,12 @@ mod text;
 use std::fmt;
 use std::io;
 
-use wirewhy_detect::{Finding, Judged, Severity};
+use wirewhy_detect::{Diagnosis, Finding, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{GroupFinding, Totals};
 
-use crate::{CaptureSummary, words};
+use crate::{CaptureSummary, format};
 pub use text::{LiveText, Screen};
 
 /// Turns findings into words as they come.
@@ -42,7 +42,7 @@ pub trait LiveReporter {
     /// # Errors
     ///
     /// That of the writer.
-    fn connection(&mut self, judged: &Judged) -> io::Result<()>;
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()>;
 
     /// Called several times a second: tells what was folded long enough, shows how things stand, and hands everything on.
     ///
@@ -51,7 +51,7 @@ pub trait LiveReporter {
     /// That of the writer.
     fn pulse(&mut self, now: Timestamp, status: &Status) -> io::Result<()>;
 
-    /// Makes room for a line of somebody else's on the same terminal.
+    /// Makes room for a line of another writer on the same terminal.
     ///
     /// # Errors
     ///
@@ -105,16 +105,16 @@ impl fmt::Display for Status {
         write!(
             formatter,
             "{}, {}, {} failed, {} dropped",
-            words::counted(self.packets, "packet"),
-            words::counted(self.following, "connection"),
-            words::count(self.failed),
-            words::count(self.dropped),
+            format::counted(self.packets, "packet"),
+            format::counted(self.following, "connection"),
+            format::count(self.failed),
+            format::count(self.dropped),
         )?;
         if self.given_up > 0 {
-            write!(formatter, ", {} given up", words::count(self.given_up))?;
+            write!(formatter, ", {} given up", format::count(self.given_up))?;
         }
         match self.memory {
-            Some(memory) => write!(formatter, ", {}", words::size(memory)),
+            Some(memory) => write!(formatter, ", {}", format::size(memory)),
             None => Ok(()),
         }
     }

@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
-use wirewhy_detect::{Confidence, Finding, Judged, Severity};
+use wirewhy_detect::{Confidence, Diagnosis, Finding, Severity};
 use wirewhy_flow::Connection;
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use super::fold::{Due, Folds};
 use super::{LiveReporter, Status, journal_prefix};
-use crate::look::shortened;
-use crate::{CaptureSummary, Look, Names, Reporter, Safe, Text, View, words};
+use crate::style::shortened;
+use crate::{CaptureSummary, Names, Reporter, Safe, Text, TextStyle, View, format};
 
 /// Where lines of text go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ pub enum Screen {
 pub struct LiveText<W> {
     out: W,
     screen: Screen,
-    look: Look,
+    look: TextStyle,
     least: Severity,
     names: Names,
     folds: Folds,
@@ -50,7 +50,7 @@ const WIPE: &[u8] = b"\r\x1b[J";
 
 impl<W: Write> LiveText<W> {
     /// Nothing told yet.
-    pub fn new(out: W, screen: Screen, look: Look, view: View, names: Names) -> LiveText<W> {
+    pub fn new(out: W, screen: Screen, look: TextStyle, view: View, names: Names) -> LiveText<W> {
         LiveText {
             out,
             screen,
@@ -75,11 +75,11 @@ impl<W: Write> LiveText<W> {
     ) -> io::Result<()> {
         self.make_room()?;
         let (time, width) = match self.screen {
-            Screen::Terminal => (words::time_of_day(at), self.look.width),
-            Screen::Lines => (words::date_time(at), usize::MAX),
+            Screen::Terminal => (format::time_of_day(at), self.look.width),
+            Screen::Lines => (format::date_time(at), usize::MAX),
             Screen::Journal => {
                 self.out.write_all(journal_prefix(severity).as_bytes())?;
-                (words::date_time(at), usize::MAX)
+                (format::date_time(at), usize::MAX)
             }
         };
         let lead = format!("{time} ");
@@ -108,8 +108,8 @@ impl<W: Write> LiveText<W> {
         };
         let why = format!(
             "{} more in {}, {clients}",
-            words::count(fold.more),
-            words::span(*span)
+            format::count(fold.more),
+            format::span(*span)
         );
         self.line(now, (fold.severity, kind.code), &who, &why)
     }
@@ -175,14 +175,14 @@ impl<W: Write> LiveReporter for LiveText<W> {
         self.line(at, kind, &found.subject, &why)
     }
 
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.summary.connection(judged)
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.summary.connection(diagnosis)
     }
 
     fn pulse(&mut self, now: Timestamp, status: &Status) -> io::Result<()> {
         self.latest = self.latest.max(now);
         if self.screen == Screen::Terminal {
-            self.look = Look::new(status.columns, self.look.color);
+            self.look = TextStyle::new(status.columns, self.look.color);
         }
         for due in self.folds.due(now) {
             self.repeated(now, &due)?;

@@ -34,7 +34,7 @@ pub(crate) struct Problem {
     /// Their findings.
     pub(crate) detail: Detail,
     /// Where.
-    pub(crate) place: Place,
+    pub(crate) place: ServiceSet,
     /// What follows from it in other connections: a gateway's answers to its clients.
     pub(crate) follows: Vec<Problem>,
 }
@@ -43,8 +43,10 @@ impl Problem {
     /// Whether it is about connections to a service.
     pub(crate) fn is_at(&self, service: Service) -> bool {
         match &self.place {
-            Place::One(own) => *own == service,
-            Place::Many { services, .. } => services.iter().any(|found| found.service == service),
+            ServiceSet::One(own) => *own == service,
+            ServiceSet::Many { services, .. } => {
+                services.iter().any(|found| found.service == service)
+            }
         }
     }
 
@@ -65,7 +67,7 @@ impl Problem {
 
 /// Which service, or which services.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum ServiceSet {
     One(Service),
     Many {
         /// The address, where it is one and the same everywhere.
@@ -335,12 +337,12 @@ impl Cause {
     pub(super) fn into_problem(self) -> Problem {
         let mut services = self.services;
         let place = match (services.as_slice(), &self.distinct) {
-            ([one], None) => Place::One(one.service),
+            ([one], None) => ServiceSet::One(one.service),
             _ => {
                 services.sort_by(|a, b| {
                     (b.tally.connections, a.service).cmp(&(a.tally.connections, b.service))
                 });
-                Place::Many {
+                ServiceSet::Many {
                     host: self.hosts.only(),
                     port: self.ports.only(),
                     about: self.distinct.map(|distinct| distinct.count()),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_detect::{Finding, Judged, Severity};
+use wirewhy_detect::{Diagnosis, Finding, Severity};
 
 use super::cause::{Cause, Problem};
 use super::detail::behind;
@@ -80,9 +80,9 @@ impl Causes {
 
     /// Counts a connection under its root cause, with everything else that was found about it. `place` is its place among all
     /// connections.
-    pub(super) fn add(&mut self, judged: &Judged, place: u64) {
-        let findings = &judged.findings;
-        let Some(root) = self.root(judged) else {
+    pub(super) fn add(&mut self, diagnosis: &Diagnosis, place: u64) {
+        let findings = &diagnosis.findings;
+        let Some(root) = self.root(diagnosis) else {
             return;
         };
         let severities = findings.iter().map(|finding| finding.severity);
@@ -96,7 +96,7 @@ impl Causes {
             is_notable && finding.code != root.code
         });
         self.make_room();
-        let source = judged.connection.client.address;
+        let source = diagnosis.connection.client.address;
         let behind = behind(root).filter(|_| self.codes.len() < MAX_STORIES);
         let at = self.codes.iter().position(|known| {
             let own = known.behind.as_ref();
@@ -115,17 +115,17 @@ impl Causes {
         });
         if let Some(code) = self.codes.get_mut(at) {
             let cause = code.of_source(source, root, place);
-            self.services += cause.count(&judged.connection, (root, severity, place), others);
+            self.services += cause.count(&diagnosis.connection, (root, severity, place), others);
         }
     }
 
     /// Whether what the findings about a connection say is kept, if it is counted now: it is an example.
-    pub(super) fn keeps_words(&mut self, judged: &Judged) -> bool {
-        let Some(root) = self.root(judged) else {
+    pub(super) fn keeps_words(&mut self, diagnosis: &Diagnosis) -> bool {
+        let Some(root) = self.root(diagnosis) else {
             return false;
         };
         self.make_room();
-        let connection = &judged.connection;
+        let connection = &diagnosis.connection;
         let mut codes = self.codes.iter();
         // What is behind others has words.
         let code = codes.find(|known| known.code == root.code && known.behind.is_none());
@@ -135,9 +135,13 @@ impl Causes {
     }
 
     /// The root cause of a connection that counts.
-    fn root<'a>(&self, judged: &'a Judged) -> Option<&'a Finding> {
-        let worst = judged.findings.iter().map(|finding| finding.severity).max();
-        judged.root_cause().filter(|_| worst >= Some(self.least))
+    fn root<'a>(&self, diagnosis: &'a Diagnosis) -> Option<&'a Finding> {
+        let worst = diagnosis
+            .findings
+            .iter()
+            .map(|finding| finding.severity)
+            .max();
+        diagnosis.root_cause().filter(|_| worst >= Some(self.least))
     }
 
     fn make_room(&mut self) {

@@ -240,22 +240,23 @@ impl Detail {
     /// The facts in which the connections differ: of each its values and how often, the most frequent first.
     pub(crate) fn differences(&self) -> Vec<(&'static str, Vec<(&Value, u64)>)> {
         let all: u64 = self.confidences.iter().map(|(_, times)| times).sum();
-        let told = self.facts.iter().filter(|kinds| !kinds.many);
-        told.filter_map(|kinds| {
-            let mut values: Vec<(&Value, u64)> = kinds
-                .values
-                .iter()
-                .map(|(value, times)| (value, *times))
-                .collect();
-            values.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
-            // Where each has its own, it is a name after all.
-            let repeats = values.len() <= 2 || (values.len() as u64) < all;
-            if self.is_of_more {
-                values.iter_mut().for_each(|(_, times)| *times = 0);
-            }
-            (values.len() > 1 && repeats).then_some((kinds.fact, values))
-        })
-        .collect()
+        let reported = self.facts.iter().filter(|kinds| !kinds.many);
+        reported
+            .filter_map(|kinds| {
+                let mut values: Vec<(&Value, u64)> = kinds
+                    .values
+                    .iter()
+                    .map(|(value, times)| (value, *times))
+                    .collect();
+                values.sort_by_key(|(_, times)| std::cmp::Reverse(*times));
+                // Where each has its own, it is a name after all.
+                let repeats = values.len() <= 2 || (values.len() as u64) < all;
+                if self.is_of_more {
+                    values.iter_mut().for_each(|(_, times)| *times = 0);
+                }
+                (values.len() > 1 && repeats).then_some((kinds.fact, values))
+            })
+            .collect()
     }
 
     /// Whether each of the findings is no more than possible.

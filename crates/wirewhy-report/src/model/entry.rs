@@ -3,7 +3,7 @@
 use wirewhy_detect::{Role, Scope, Severity};
 use wirewhy_survey::GroupFinding;
 
-use super::cause::{Place, Problem};
+use super::cause::{Problem, ServiceSet};
 use super::causes::Causes;
 use super::explained::{Reach, Whose};
 use super::tally::Tally;
@@ -196,8 +196,10 @@ fn concerns(reach: &Reach, problem: &Problem) -> bool {
         return false;
     }
     match &problem.place {
-        Place::One(service) => reach.holds(*service),
-        Place::Many { services, .. } => services.iter().any(|found| reach.holds(found.service)),
+        ServiceSet::One(service) => reach.holds(*service),
+        ServiceSet::Many { services, .. } => {
+            services.iter().any(|found| reach.holds(found.service))
+        }
     }
 }
 

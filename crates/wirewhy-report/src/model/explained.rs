@@ -136,7 +136,7 @@ fn causes(finding: &Finding) -> Vec<String> {
         return Vec::new();
     };
     let code = |cause: &Value| {
-        let Value::Record(fields) = cause else {
+        let Value::Object(fields) = cause else {
             return None;
         };
         let (_, value) = fields.iter().find(|(name, _)| *name == "code")?;

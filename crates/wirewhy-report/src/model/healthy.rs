@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use wirewhy_detect::{Judged, Outcome};
+use wirewhy_detect::{Diagnosis, Outcome};
 
 use super::causes::Service;
 use super::tally::Tally;
@@ -28,8 +28,8 @@ pub(crate) struct HealthyService {
 }
 
 impl Healthy {
-    pub(super) fn add(&mut self, judged: &Judged, place: u64) {
-        let connection = &judged.connection;
+    pub(super) fn add(&mut self, diagnosis: &Diagnosis, place: u64) {
+        let connection = &diagnosis.connection;
         let service = (connection.server.address, connection.server.port);
         let next = self.services.len();
         let at = match self.places.get(&service) {
@@ -53,7 +53,7 @@ impl Healthy {
             return;
         };
         count.tally.count(connection, place);
-        count.undecided += u64::from(judged.outcome() == Outcome::Undecided);
+        count.undecided += u64::from(diagnosis.outcome() == Outcome::Undecided);
         count.payload_bytes = count
             .payload_bytes
             .saturating_add(connection.client.counts.payload_bytes)

@@ -16,11 +16,11 @@ mod tally;
 
 use std::cmp::Reverse;
 
-use wirewhy_detect::{Finding, Judged, Outcome, Scope, Severity};
+use wirewhy_detect::{Diagnosis, Finding, Outcome, Scope, Severity};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::{CaptureSummary, View};
-pub(crate) use cause::{Place, Problem};
+pub(crate) use cause::{Problem, ServiceSet};
 use causes::Causes;
 pub(crate) use causes::Service;
 pub(crate) use detail::{Blame, Detail, behind};
@@ -69,33 +69,36 @@ impl Gathering {
     }
 
     /// Takes in a connection whose findings have no words, where none of them are kept. Returns whether it did.
-    pub(crate) fn count(&mut self, judged: &Judged) -> bool {
-        let counts = judged.findings.iter().any(|found| self.view.counts(found));
-        let keeps = counts && self.causes.keeps_words(judged);
+    pub(crate) fn count(&mut self, diagnosis: &Diagnosis) -> bool {
+        let counts = diagnosis
+            .findings
+            .iter()
+            .any(|found| self.view.counts(found));
+        let keeps = counts && self.causes.keeps_words(diagnosis);
         if !keeps {
-            self.add(judged);
+            self.add(diagnosis);
         }
         !keeps
     }
 
     /// Takes in one connection.
-    pub(crate) fn add(&mut self, judged: &Judged) {
+    pub(crate) fn add(&mut self, diagnosis: &Diagnosis) {
         let place = self.connections;
         self.connections += 1;
-        if self.view.all && matches!(judged.outcome(), Outcome::Ok | Outcome::Undecided) {
-            self.healthy.add(judged, place);
+        if self.view.all && matches!(diagnosis.outcome(), Outcome::Ok | Outcome::Undecided) {
+            self.healthy.add(diagnosis, place);
         }
-        if judged.findings.is_empty() {
+        if diagnosis.findings.is_empty() {
             return;
         }
-        let shown = judged
+        let shown = diagnosis
             .findings
             .iter()
             .filter(|found| self.view.counts(found));
         let shown = shown.count();
-        self.hidden += self.left_out(judged.findings.iter());
+        self.hidden += self.left_out(diagnosis.findings.iter());
         if shown > 0 {
-            self.causes.add(judged, place);
+            self.causes.add(diagnosis, place);
         }
     }
 

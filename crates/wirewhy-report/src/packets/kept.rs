@@ -20,9 +20,9 @@ pub struct Packets {
     share: usize,
     cited: BTreeSet<u64>,
     first: Vec<Kept>,
-    urgent: Sample,
-    marked: Sample,
-    plain: Sample,
+    urgent: StridedSample,
+    marked: StridedSample,
+    plain: StridedSample,
     last: VecDeque<Kept>,
     count: u64,
     /// Where the first packet came from: it distinguishes the sides until they are known.
@@ -57,9 +57,9 @@ impl Packets {
             share,
             cited,
             first: Vec::new(),
-            urgent: Sample::new(share),
-            marked: Sample::new(share),
-            plain: Sample::new(share),
+            urgent: StridedSample::new(share),
+            marked: StridedSample::new(share),
+            plain: StridedSample::new(share),
             last: VecDeque::new(),
             count: 0,
             source: None,
@@ -186,16 +186,16 @@ impl Packets {
 
 /// Every so-and-so-manieth of what it is given: all while there is room, then every second, every fourth.
 #[derive(Clone, Debug)]
-struct Sample {
+struct StridedSample {
     rows: Vec<Kept>,
     most: usize,
     stride: u64,
     seen: u64,
 }
 
-impl Sample {
-    fn new(most: usize) -> Sample {
-        Sample {
+impl StridedSample {
+    fn new(most: usize) -> StridedSample {
+        StridedSample {
             rows: Vec::new(),
             most,
             stride: 1,

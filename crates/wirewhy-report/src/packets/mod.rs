@@ -5,7 +5,7 @@ mod kept;
 use std::io::{self, Write};
 
 use serde::Serialize;
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_flow::Side;
 use wirewhy_flow::wireshark::{Marked, Marks};
 use wirewhy_packet::{Packet, SackBlocks, Seq, TcpFlags, TcpHeader, Timestamp, Transport};
@@ -131,10 +131,10 @@ impl PacketRow {
     }
 }
 
-/// Where the packets of connections are to be had once the connections are judged.
+/// Where the packets of connections are available once the connections are diagnosed.
 pub trait PacketSource {
     /// The packets of these connections, in their order; `None` for one whose packets are not to be had.
-    fn packets(&mut self, wanted: &[&Judged]) -> Vec<Option<Packets>>;
+    fn packets(&mut self, wanted: &[&Diagnosis]) -> Vec<Option<Packets>>;
 }
 
 /// Rows as aligned columns.

@@ -314,7 +314,7 @@ impl<W: Write + Send> std::fmt::Debug for Parquet<W> {
     }
 }
 
-/// The writer's own error where there is one: a full disk is told as such.
+/// The writer's own error where there is one: a full disk is reported as such.
 fn io_error(error: parquet::errors::ParquetError) -> io::Error {
     match error {
         parquet::errors::ParquetError::External(cause) => match cause.downcast::<io::Error>() {

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use wirewhy_detect::{Confidence, Finding, Role};
 
 use crate::model::Blame;
-use crate::{Names, words};
+use crate::{Names, format};
 
 /// How many culprits are named one by one.
 const MAX_NAMED: usize = 3;
@@ -57,7 +57,7 @@ pub(crate) fn all(culprits: &[(Blame, u64)], names: &Names) -> String {
 pub(super) fn in_brackets(times: u64) -> String {
     match times {
         0 => String::new(),
-        times => format!(" ({})", words::count(times)),
+        times => format!(" ({})", format::count(times)),
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn short(culprits: &[(Blame, u64)]) -> String {
         .iter()
         .map(|(role, times)| match times {
             0 => role.name().to_owned(),
-            times => format!("{} {}", role.name(), words::count(*times)),
+            times => format!("{} {}", role.name(), format::count(*times)),
         })
         .collect();
     parts.join(", ")

@@ -8,9 +8,9 @@ use wirewhy_survey::{GroupFinding, record_of};
 
 use super::blame::in_brackets;
 use super::{blame, facts, proof};
-use crate::look::Sheet;
-use crate::model::{Beyond, Blame, Detail, Entry, Place, Problem, StreamId, Tally, Waited};
-use crate::{Names, Safe, words};
+use crate::model::{Beyond, Blame, Detail, Entry, Problem, ServiceSet, StreamId, Tally, Waited};
+use crate::style::Sheet;
+use crate::{Names, Safe, format};
 
 /// How many services of one cause are listed.
 const MAX_SERVICES: usize = 4;
@@ -72,8 +72,8 @@ fn write_cause(
         facts::write(page, &detail.example, names)?;
     }
     let culprits = match problem.place {
-        Place::One(_) => blame::all(&detail.culprits(), names),
-        Place::Many { .. } => blame::all(&blame::by_role(&detail.culprits()), names),
+        ServiceSet::One(_) => blame::all(&detail.culprits(), names),
+        ServiceSet::Many { .. } => blame::all(&blame::by_role(&detail.culprits()), names),
     };
     page.labelled("culprit", &culprits)?;
     let mut frames = proof::frames(&detail.example.frames, page.files());
@@ -108,8 +108,8 @@ fn lookup_of(waited: &Waited, tally: &Tally) -> String {
         all => format!(
             "{sentence} (stream {}, the first of {} of {})",
             waited.first.1,
-            words::count(waited.connections),
-            words::count(all)
+            format::count(waited.connections),
+            format::count(all)
         ),
     }
 }
@@ -133,7 +133,7 @@ fn summary(problem: &Problem) -> String {
     let all = problem.tally.connections;
     if all > 1 {
         let first = problem.tally.first_stream();
-        let all = words::count(all);
+        let all = format::count(all);
         behind.push(format!("stream {first}, the first of {all}"));
     }
     let behind = match behind.join("; ") {
@@ -161,7 +161,7 @@ pub(super) fn write_short(
     let text = match entry {
         Entry::Cause(problem, _) => {
             let place = named(&problem.tally, &place_name(&problem.place, names));
-            let connections = words::counted(problem.tally.connections, "connection");
+            let connections = format::counted(problem.tally.connections, "connection");
             let first = problem.tally.first_stream();
             format!("{place}: {connections}, first is stream {first}")
         }
@@ -190,10 +190,10 @@ fn possibly(is_possible: bool) -> &'static str {
 
 fn write_where(page: &mut dyn Sheet, problem: &Problem, names: &Names) -> io::Result<()> {
     let clients = clients(&problem.tally, names);
-    let connections = words::counted(problem.tally.connections, "connection");
+    let connections = format::counted(problem.tally.connections, "connection");
     let place = named(&problem.tally, &place_name(&problem.place, names));
     page.labelled("where", &format!("{place}, {connections} from {clients}"))?;
-    let Place::Many {
+    let ServiceSet::Many {
         services, about, ..
     } = &problem.place
     else {
@@ -209,9 +209,9 @@ fn write_where(page: &mut dyn Sheet, problem: &Problem, names: &Names) -> io::Re
     let mut listed: Vec<String> = Vec::new();
     for service in notable.take(MAX_SERVICES) {
         let (address, port) = service.service;
-        let number = words::count(service.tally.connections);
+        let number = format::count(service.tally.connections);
         let place = names.socket(address, port);
-        // One name for all of them was told already.
+        // One name for all of them was written already.
         let place = match problem.tally.names.as_slice() {
             [_] => place,
             _ => named(&service.tally, &place),
@@ -223,7 +223,7 @@ fn write_where(page: &mut dyn Sheet, problem: &Problem, names: &Names) -> io::Re
         return Ok(());
     }
     if rest > 0 {
-        listed.push(format!("others: {}", words::count(rest)));
+        listed.push(format!("others: {}", format::count(rest)));
     }
     page.labelled("", &listed.join("; "))
 }
@@ -238,13 +238,13 @@ fn clients(tally: &Tally, names: &Names) -> String {
 
 pub(crate) fn when(tally: &Tally) -> String {
     let Tally { first, last, .. } = *tally;
-    let begun = words::date_time(first);
+    let begun = format::date_time(first);
     if first == last {
         return format!("{begun} UTC");
     }
     let whole = last.since(first);
-    let span = words::span(whole);
-    let (begun_date, ended) = (begun.split(' ').next(), words::date_time(last));
+    let span = format::span(whole);
+    let (begun_date, ended) = (begun.split(' ').next(), format::date_time(last));
     match ended.split_once(' ') {
         _ if whole < Interval::from_secs(1) => format!("{begun} UTC, all within {span}"),
         Some((date, time)) if Some(date) == begun_date => {
@@ -263,7 +263,7 @@ fn filter(tallies: &[&Tally]) -> String {
     let all: u64 = tallies.iter().map(|tally| tally.connections).sum();
     let named = streams.len() as u64;
     if all > named {
-        let all = words::count(all);
+        let all = format::count(all);
         return format!("Wireshark filter {filter} (the first {named} of {all})");
     }
     format!("Wireshark filter {filter}")
@@ -305,8 +305,8 @@ fn added(problem: &Problem, additions: &[&GroupFinding]) -> Vec<String> {
             None => lines.push((*found, 0)),
         }
     }
-    let is_many = matches!(problem.place, Place::Many { .. });
-    let spelled = lines.into_iter().map(|(found, more)| {
+    let is_many = matches!(problem.place, ServiceSet::Many { .. });
+    let formatted = lines.into_iter().map(|(found, more)| {
         let GroupFinding { finding, .. } = found;
         let place = if is_many {
             format!(" at {}", Safe(&found.subject))
@@ -317,7 +317,7 @@ fn added(problem: &Problem, additions: &[&GroupFinding]) -> Vec<String> {
             0 => String::new(),
             more => {
                 let others = format!("more {}", found.scope.name());
-                format!("; the same at {}", words::counted(more, &others))
+                format!("; the same at {}", format::counted(more, &others))
             }
         };
         let summary = Safe(&finding.summary);
@@ -327,7 +327,7 @@ fn added(problem: &Problem, additions: &[&GroupFinding]) -> Vec<String> {
             surely(finding.confidence)
         )
     });
-    spelled.collect()
+    formatted.collect()
 }
 
 /// In what the connections of an entry differ: `alert: 3 unknown_ca, 2 certificate_expired`.
@@ -351,7 +351,7 @@ pub(super) fn kinds_of(problem: &Problem) -> Option<String> {
 
 fn kinds(fact: &str, values: &[(&Value, u64)]) -> String {
     let values = values.iter().map(|(value, times)| {
-        let value = words::value(fact, value);
+        let value = format::value(fact, value);
         times_of(*times, &value)
     });
     values.collect::<Vec<_>>().join(", ")
@@ -361,7 +361,7 @@ fn kinds(fact: &str, values: &[(&Value, u64)]) -> String {
 fn times_of(times: u64, what: &str) -> String {
     match times {
         0 => what.to_owned(),
-        times => format!("{} {what}", words::count(times)),
+        times => format!("{} {what}", format::count(times)),
     }
 }
 
@@ -372,16 +372,16 @@ pub(crate) fn place(entry: &Entry<'_>) -> String {
         Entry::Beyond(beyond) if beyond.others.is_empty() => beyond.first.subject.clone(),
         Entry::Beyond(beyond) => {
             let many = beyond.all().count() as u64;
-            words::counted(many, beyond.first.scope.name())
+            format::counted(many, beyond.first.scope.name())
         }
     }
 }
 
 /// The service, or what the services have in common.
-pub(crate) fn place_name(place: &Place, names: &Names) -> String {
+pub(crate) fn place_name(place: &ServiceSet, names: &Names) -> String {
     let (host, port, about, services) = match place {
-        Place::One((address, port)) => return names.socket(*address, *port),
-        Place::Many {
+        ServiceSet::One((address, port)) => return names.socket(*address, *port),
+        ServiceSet::Many {
             host,
             port,
             about,
@@ -389,8 +389,8 @@ pub(crate) fn place_name(place: &Place, names: &Names) -> String {
         } => (host, port, about, services),
     };
     let number = match about {
-        Some(about) => format!("about {}", words::count(*about)),
-        None => words::count(services.len() as u64),
+        Some(about) => format!("about {}", format::count(*about)),
+        None => format::count(services.len() as u64),
     };
     match (host, port) {
         (Some(host), _) => format!("{number} ports of {}", names.host(*host)),
@@ -468,7 +468,7 @@ fn write_beyond(
         0 => String::new(),
         many => format!(
             ", {} from {}",
-            words::counted(many, "connection"),
+            format::counted(many, "connection"),
             clients(&tally, names)
         ),
     };
@@ -482,7 +482,7 @@ fn write_beyond(
         let what = format!("{}{}", surely(found.confidence), Safe(&found.summary));
         page.labelled("what", &what)?;
     } else {
-        let number = words::counted(many as u64, beyond.first.scope.name());
+        let number = format::counted(many as u64, beyond.first.scope.name());
         page.labelled("where", &format!("{number}{connections}"))?;
         for one in beyond.all().take(MAX_SERVICES) {
             let (subject, summary) = (Safe(&one.subject), Safe(&one.finding.summary));
@@ -490,7 +490,7 @@ fn write_beyond(
         }
         let rest = many.saturating_sub(MAX_SERVICES);
         if rest > 0 {
-            page.labelled("", &format!("others: {}", words::count(rest as u64)))?;
+            page.labelled("", &format!("others: {}", format::count(rest as u64)))?;
         }
     }
     for line in consequences(&beyond.explains) {

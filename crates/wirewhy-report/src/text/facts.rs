@@ -4,8 +4,8 @@ use std::io;
 
 use wirewhy_detect::{Finding, Value};
 
-use crate::look::Sheet;
-use crate::{Names, Safe, words};
+use crate::style::Sheet;
+use crate::{Names, Safe, format};
 
 /// The measured values behind the finding.
 pub(crate) fn write(page: &mut dyn Sheet, finding: &Finding, names: &Names) -> io::Result<()> {
@@ -19,7 +19,7 @@ pub(crate) fn write(page: &mut dyn Sheet, finding: &Finding, names: &Names) -> i
     for (name, value) in known {
         match evidence(value) {
             Some(evidence) => rows.extend(evidence),
-            None => facts.push(words::fact(name, value, names)),
+            None => facts.push(format::fact(name, value, names)),
         }
     }
     if !facts.is_empty() {
@@ -53,7 +53,7 @@ fn evidence(value: &Value) -> Option<Vec<String>> {
 }
 
 fn evidence_row(item: &Value) -> Option<[String; 5]> {
-    let Value::Record(fields) = item else {
+    let Value::Object(fields) = item else {
         return None;
     };
     let field = |wanted: &str| {

@@ -3,9 +3,9 @@
 use std::io;
 
 use super::entry;
-use crate::look::Page;
 use crate::model::{Healthy, HealthyService};
-use crate::{Names, words};
+use crate::style::Page;
+use crate::{Names, format};
 
 /// How many services are listed.
 const MAX_LISTED: usize = 20;
@@ -27,11 +27,11 @@ pub(super) fn write(page: &mut Page<'_>, healthy: &Healthy, names: &Names) -> io
         let mut line = format!(
             "{}: {}, {} of payload",
             entry::named(tally, &names.socket(*address, *port)),
-            words::counted(tally.connections, "connection"),
-            words::size(*payload_bytes),
+            format::counted(tally.connections, "connection"),
+            format::size(*payload_bytes),
         );
         if *undecided > 0 {
-            line.push_str(&format!(", {} undecided", words::count(*undecided)));
+            line.push_str(&format!(", {} undecided", format::count(*undecided)));
         }
         page.indented(
             2,
@@ -41,7 +41,7 @@ pub(super) fn write(page: &mut Page<'_>, healthy: &Healthy, names: &Names) -> io
     match rest {
         0 => Ok(()),
         more => {
-            let more = words::counted(more, "connection");
+            let more = format::counted(more, "connection");
             page.indented(2, &format!("and {more} to other services"))
         }
     }

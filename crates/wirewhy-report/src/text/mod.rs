@@ -12,12 +12,12 @@ pub(crate) mod table;
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{Judged, Severity};
+use wirewhy_detect::{Diagnosis, Severity};
 use wirewhy_survey::{GroupFinding, Totals};
 
-use crate::look::{Page, Sheet};
 use crate::model::{Entry, Gathering, Report, Tally};
-use crate::{CaptureSummary, FileSummary, Look, Names, Reporter, Safe, View, words};
+use crate::style::{Page, Sheet};
+use crate::{CaptureSummary, FileSummary, Names, Reporter, Safe, TextStyle, View, format};
 
 /// How many entries are written out in full.
 const MAX_ENTRIES: usize = 10;
@@ -29,7 +29,7 @@ const MAX_SHORT: usize = 20;
 #[derive(Debug)]
 pub struct Text<W> {
     out: W,
-    look: Look,
+    look: TextStyle,
     view: View,
     names: Names,
     gathering: Gathering,
@@ -37,7 +37,7 @@ pub struct Text<W> {
 
 impl<W: Write> Text<W> {
     /// A report about one recording.
-    pub fn new(out: W, look: Look, view: View, names: Names) -> Text<W> {
+    pub fn new(out: W, look: TextStyle, view: View, names: Names) -> Text<W> {
         Text {
             out,
             look,
@@ -54,13 +54,13 @@ impl<W: Write> Text<W> {
 }
 
 impl<W: Write> Reporter for Text<W> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.gathering.add(judged);
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.gathering.add(diagnosis);
         Ok(())
     }
 
-    fn count(&mut self, judged: &Judged) -> bool {
-        self.gathering.count(judged)
+    fn count(&mut self, diagnosis: &Diagnosis) -> bool {
+        self.gathering.count(diagnosis)
     }
 
     fn finish(
@@ -101,12 +101,12 @@ pub(crate) fn about(report: &Report<'_>) -> Vec<String> {
     for link_type in &capture.link_types {
         line.push_str(&format!(", {}", Safe(link_type)));
     }
-    line.push_str(&format!(", {}", words::counted(capture.packets, "packet")));
+    line.push_str(&format!(", {}", format::counted(capture.packets, "packet")));
     if let Some(first) = capture.first_time {
         line.push_str(&format!(
             " over {}, from {} UTC",
-            words::span(capture.duration()),
-            words::date_time(first)
+            format::span(capture.duration()),
+            format::date_time(first)
         ));
     }
     let mut lines = vec![line];
@@ -114,37 +114,37 @@ pub(crate) fn about(report: &Report<'_>) -> Vec<String> {
         lines.extend(files(capture));
     }
     // A finding about the recording says it with the rest.
-    let told = |code| report.caveats.iter().any(|finding| finding.code == code);
+    let reported = |code| report.caveats.iter().any(|finding| finding.code == code);
     if let Some(problem) = capture
         .problem
         .as_ref()
-        .filter(|_| !told("capture.cut-short"))
+        .filter(|_| !reported("capture.cut-short"))
     {
         lines.push(format!("Reading ended early: {}", Safe(problem)));
     }
     let dropped = capture.dropped_packets.filter(|dropped| *dropped > 0);
-    if let Some(dropped) = dropped.filter(|_| !told("capture.packets-missing")) {
+    if let Some(dropped) = dropped.filter(|_| !reported("capture.packets-missing")) {
         lines.push(format!(
             "{} lost while capturing.",
-            words::counted(dropped, "packet")
+            format::counted(dropped, "packet")
         ));
     }
     if capture.given_up > 0 {
         lines.push(format!(
             "{} given up before the end because the table was full (--max-connections, --max-memory): what came later is not in this report.",
-            words::counted(capture.given_up, "connection")
+            format::counted(capture.given_up, "connection")
         ));
     }
     if capture.unread > 0 {
         lines.push(format!(
             "{} not read to the end because half-received messages took too much memory (--max-memory): what came later in them is not in this report.",
-            words::counted(capture.unread, "connection")
+            format::counted(capture.unread, "connection")
         ));
     }
     if capture.not_followed > 0 {
         lines.push(format!(
             "{} of certificates not verified: there were too many for a recording of this size.",
-            words::counted(capture.not_followed, "chain")
+            format::counted(capture.not_followed, "chain")
         ));
     }
     lines
@@ -158,7 +158,7 @@ fn files(capture: &CaptureSummary) -> Vec<String> {
     };
     let mut lines = vec![format!(
         "One recording in {}, {} to {}. Frames are numbered as in their file.",
-        words::counted(capture.files.len() as u64, "file"),
+        format::counted(capture.files.len() as u64, "file"),
         name(capture.files.first()),
         name(capture.files.last())
     )];
@@ -176,7 +176,7 @@ fn counts(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
         return page.text(&no_connections(report.capture));
     }
     let look = page.look;
-    let connections = words::counted(totals.connections, "connection");
+    let connections = format::counted(totals.connections, "connection");
     if totals.failed + totals.degraded + totals.undecided == 0 {
         let verdict = if report.entries.is_empty() && report.hidden == 0 {
             "nothing wrong with any of them."
@@ -185,12 +185,12 @@ fn counts(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
         };
         return page.line(&format!("{connections}: {}", look.good(verdict)));
     }
-    let failed = format!("{} failed", words::count(totals.failed));
-    let degraded = format!("{} degraded", words::count(totals.degraded));
+    let failed = format!("{} failed", format::count(totals.failed));
+    let degraded = format!("{} degraded", format::count(totals.degraded));
     let rest = format!(
         "{} ok, {} undecided",
-        words::count(totals.ok),
-        words::count(totals.undecided)
+        format::count(totals.ok),
+        format::count(totals.undecided)
     );
     let plain = format!("{connections}: {failed}, {degraded}, {rest}");
     if plain.len() > look.width {
@@ -220,11 +220,11 @@ pub(crate) fn no_connections(capture: &CaptureSummary) -> String {
         Some(filter) if filter.matched == 0 && capture.packets > 0 => format!(
             "The filter '{}' matched none of {}.",
             Safe(&filter.expression),
-            words::counted(capture.packets, "packet")
+            format::counted(capture.packets, "packet")
         ),
         Some(filter) => format!(
             "No TCP connection in the {} that the filter '{}' matched.",
-            words::counted(filter.matched, "packet"),
+            format::counted(filter.matched, "packet"),
             Safe(&filter.expression)
         ),
         None => "No TCP connection in it.".to_owned(),
@@ -235,13 +235,13 @@ fn entries(page: &mut Page<'_>, report: &Report<'_>, names: &Names, all: bool) -
     let (full, rest) = report
         .entries
         .split_at(report.entries.len().min(MAX_ENTRIES));
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for one in full {
         page.blank()?;
         entry::write(page, one, names, all)?;
         let advice = entry::advice(one);
-        if !told.contains(&advice) {
-            told.push(advice);
+        if !reported.contains(&advice) {
+            reported.push(advice);
             entry::write_steps(page, advice, all)?;
         }
     }
@@ -258,7 +258,7 @@ fn entries(page: &mut Page<'_>, report: &Report<'_>, names: &Names, all: bool) -
         0 => Ok(()),
         more => page.text(&format!(
             "and {} more: --only shows those of one code, --format json all connections",
-            words::count(more as u64)
+            format::count(more as u64)
         )),
     }
 }

@@ -2,8 +2,8 @@
 
 use wirewhy_flow::Transport;
 
-use crate::look::JOINED;
 use crate::model::StreamId;
+use crate::style::JOINED;
 use crate::{FileSummary, Safe};
 
 /// How many frames are named without being asked for more.

@@ -5,9 +5,9 @@ use std::io;
 use wirewhy_detect::Severity;
 
 use super::{blame, entry};
-use crate::look::{Page, shortened};
 use crate::model::{Blame, Entry};
-use crate::{Safe, words};
+use crate::style::{Page, shortened};
+use crate::{Safe, format};
 
 /// How many entries the table lists.
 const MAX_ROWS: usize = 20;
@@ -76,8 +76,8 @@ pub(super) fn write(page: &mut Page<'_>, entries: &[Entry<'_>]) -> io::Result<()
     let connections: u64 = rest.iter().map(Entry::connections).sum();
     page.text(&format!(
         "and {} more with {}",
-        words::count(rest.len() as u64),
-        words::counted(connections, "connection")
+        format::count(rest.len() as u64),
+        format::counted(connections, "connection")
     ))
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn row(entry: &Entry<'_>) -> Row {
         severity: entry.severity(),
         count: match connections {
             0 => String::new(),
-            connections => words::count(connections),
+            connections => format::count(connections),
         },
         code: entry.code().to_owned(),
         place: Safe(&entry::place(entry)).to_string(),

@@ -1,19 +1,19 @@
 //! The summary over many captures.
 
 use serde_json::Value as Json;
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_report::{
-    Archive, Color, Digest, Digester, Extent, Lines, Look, Names, Ndjson, Scanned, Selection,
-    Shown, View, write_error_ndjson,
+    Archive, Color, Digest, Digester, Extent, Lines, Names, Ndjson, Scanned, Selection, Shown,
+    TextStyle, View, write_error_ndjson,
 };
 use wirewhy_survey::GroupFinding;
 
 use crate::json::assert_valid;
 use crate::sample::{caveat, healthy, refused, tell};
 
-fn digest(judged: &[Judged], group: &[GroupFinding]) -> Digest {
+fn digest(diagnosis: &[Diagnosis], group: &[GroupFinding]) -> Digest {
     let mut digester = Digester::default();
-    tell(&mut digester, judged, group);
+    tell(&mut digester, diagnosis, group);
     let digest = digester.into_digest();
     let written = serde_json::to_string(&digest).unwrap();
     assert_eq!(serde_json::from_str::<Digest>(&written).unwrap(), digest);
@@ -47,7 +47,7 @@ fn text_of(archive: &Archive, extent: Extent, view: &View) -> String {
     archive
         .write_text(
             &mut out,
-            Look::default(),
+            TextStyle::default(),
             shown(&Names::default(), view),
             extent,
         )
@@ -55,7 +55,7 @@ fn text_of(archive: &Archive, extent: Extent, view: &View) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn trouble() -> Vec<Judged> {
+fn trouble() -> Vec<Diagnosis> {
     vec![
         refused(0, "10.0.0.1:40000", "10.0.0.9:443"),
         refused(1, "10.0.0.1:40001", "10.0.0.9:443"),
@@ -139,7 +139,7 @@ fn a_capture_takes_a_second_line_where_one_does_not_fit() {
         digest
             .write_text(
                 &mut out,
-                Look::new(width, Color::Never),
+                TextStyle::new(width, Color::Never),
                 lines,
                 &View::default(),
                 "in/a.pcap",
@@ -193,9 +193,9 @@ fn the_table_fits_narrow_screens() {
     let (names, view) = (Names::default(), View::default());
     for width in [40, 60, 80, 100] {
         let mut out = Vec::new();
-        let look = Look::new(width, Color::Never);
+        let style = TextStyle::new(width, Color::Never);
         archive
-            .write_text(&mut out, look, shown(&names, &view), Extent::Whole)
+            .write_text(&mut out, style, shown(&names, &view), Extent::Whole)
             .unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("tcp.refused"), "{text}");

@@ -3,23 +3,25 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use wirewhy_detect::{
-    Confidence, Culprit, Facts, Finding, Judged, Limits, Role, Scope, Severity, TrustStore, Value,
-    judge_briefly,
+    Confidence, Culprit, Diagnosis, Facts, Finding, Limits, Role, Scope, Severity, TrustStore,
+    Value, diagnose_briefly,
 };
-use wirewhy_report::{Color, FilterSummary, Look, Names, Reporter as _, Selection, Text, View};
+use wirewhy_report::{
+    Color, FilterSummary, Names, Reporter as _, Selection, Text, TextStyle, View,
+};
 use wirewhy_survey::GroupFinding;
 
 use crate::sample::{capture, connections, healthy, refused, tell, totals};
 
-pub(crate) fn report(judged: &[Judged], group: &[GroupFinding], view: View) -> String {
-    report_at(100, judged, group, view)
+pub(crate) fn report(diagnosis: &[Diagnosis], group: &[GroupFinding], view: View) -> String {
+    report_at(100, diagnosis, group, view)
 }
 
-fn report_at(width: usize, judged: &[Judged], group: &[GroupFinding], view: View) -> String {
+fn report_at(width: usize, diagnosis: &[Diagnosis], group: &[GroupFinding], view: View) -> String {
     let mut out = Vec::new();
-    let look = Look::new(width, Color::Never);
-    let mut text = Text::new(&mut out, look, view, Names::default());
-    tell(&mut text, judged, group);
+    let style = TextStyle::new(width, Color::Never);
+    let mut text = Text::new(&mut out, style, view, Names::default());
+    tell(&mut text, diagnosis, group);
     String::from_utf8(out).unwrap()
 }
 
@@ -36,8 +38,13 @@ pub(crate) fn finding(code: &'static str, severity: Severity) -> Finding {
     }
 }
 
-pub(crate) fn judged(stream: u32, client: &str, server: &str, findings: Vec<Finding>) -> Judged {
-    Judged {
+pub(crate) fn diagnosis(
+    stream: u32,
+    client: &str,
+    server: &str,
+    findings: Vec<Finding>,
+) -> Diagnosis {
+    Diagnosis {
         findings,
         ..refused(stream, client, server)
     }
@@ -63,7 +70,7 @@ fn beyond(
 fn causes(codes: &[&str]) -> Facts {
     let causes: Vec<Value> = codes
         .iter()
-        .map(|code| Value::Record(vec![("code", (*code).into()), ("attempts", 4_u32.into())]))
+        .map(|code| Value::Object(vec![("code", (*code).into()), ("attempts", 4_u32.into())]))
         .collect();
     Facts::default().with("causes", Value::List(causes))
 }
@@ -84,16 +91,16 @@ fn symptoms_are_folded_under_their_cause_however_they_differ() {
     let cause = || finding("test.cause", Severity::Warning);
     let server = "10.0.0.9:443";
     let all = [
-        judged(0, "10.0.0.1:1", server, vec![cause(), caused("test.reset")]),
-        judged(1, "10.0.0.1:2", server, vec![cause(), caused("test.reset")]),
-        judged(
+        diagnosis(0, "10.0.0.1:1", server, vec![cause(), caused("test.reset")]),
+        diagnosis(1, "10.0.0.1:2", server, vec![cause(), caused("test.reset")]),
+        diagnosis(
             2,
             "10.0.0.1:3",
             server,
             vec![cause(), caused("test.silence")],
         ),
         // A symptom that no rule ties to the cause.
-        judged(
+        diagnosis(
             3,
             "10.0.0.1:4",
             server,
@@ -110,7 +117,7 @@ fn symptoms_are_folded_under_their_cause_however_they_differ() {
     assert!(shown.contains(also), "{shown}");
     // Another service is another entry.
     let mut all = all.to_vec();
-    all.push(judged(4, "10.0.0.1:5", "10.0.0.8:443", vec![cause()]));
+    all.push(diagnosis(4, "10.0.0.1:5", "10.0.0.8:443", vec![cause()]));
     let shown = report(&all, &[], View::default());
     assert_eq!(
         table(&shown),
@@ -120,12 +127,12 @@ fn symptoms_are_folded_under_their_cause_however_they_differ() {
 
 #[test]
 fn a_dead_service_takes_its_attempts_and_no_others() {
-    let mut all: Vec<Judged> = (0..4)
+    let mut all: Vec<Diagnosis> = (0..4)
         .map(|n| refused(n, &format!("10.0.0.1:{n}"), "10.0.0.9:443"))
         .collect();
     all.push(refused(4, "10.0.0.1:9", "10.0.0.8:443"));
     let other = finding("tcp.packet-loss", Severity::Warning);
-    all.push(judged(5, "10.0.0.1:10", "10.0.0.9:443", vec![other]));
+    all.push(diagnosis(5, "10.0.0.1:10", "10.0.0.9:443", vec![other]));
     let place = (Scope::Service, "10.0.0.9:443");
     let down = beyond(
         "service.down",
@@ -176,12 +183,12 @@ fn how_often_is_said_only_of_what_was_counted_apart() {
             _ => Confidence::Likely,
         };
         let address = format!("10.0.{server}.9:443");
-        judged(server, "10.0.0.1:9", &address, vec![found])
+        diagnosis(server, "10.0.0.1:9", &address, vec![found])
     };
     let report_of = |services: u32| {
         let servers = (0..services).flat_map(|server| [(server, Role::Server); 2]);
         let paths = (0..services).map(|server| (server, Role::Path));
-        let all: Vec<Judged> = servers.chain(paths).map(|(n, role)| of(role, n)).collect();
+        let all: Vec<Diagnosis> = servers.chain(paths).map(|(n, role)| of(role, n)).collect();
         let down = beyond(
             "service.down",
             (Scope::Service, "10.0.1.9:443"),
@@ -210,7 +217,7 @@ fn how_often_is_said_only_of_what_was_counted_apart() {
 
 #[test]
 fn a_scan_takes_what_its_source_tried_however_many_others_failed() {
-    let mut all: Vec<Judged> = Vec::new();
+    let mut all: Vec<Diagnosis> = Vec::new();
     let mut stream = 0;
     let mut push = |client: String, server: String| {
         all.push(refused(stream, &client, &server));
@@ -235,7 +242,7 @@ fn a_scan_takes_what_its_source_tried_however_many_others_failed() {
 
 #[test]
 fn a_scanner_that_comes_late_is_known_when_it_comes_again() {
-    let mut all: Vec<Judged> = (0..100)
+    let mut all: Vec<Diagnosis> = (0..100)
         .map(|n| refused(n, &format!("10.0.1.{n}:4000"), "10.0.0.8:443"))
         .collect();
     let scanned = |n: u32| format!("10.0.0.9:{n}");
@@ -253,9 +260,9 @@ fn a_flood_takes_the_half_open_attempts_at_its_service() {
     let half_open = |n: u32, port: u16| {
         let unanswered = finding("tcp.synack-unanswered", Severity::Error);
         let client = format!("198.18.{}.{}:4000", n / 250, n % 250);
-        judged(n, &client, &format!("10.0.0.9:{port}"), vec![unanswered])
+        diagnosis(n, &client, &format!("10.0.0.9:{port}"), vec![unanswered])
     };
-    let mut all: Vec<Judged> = (0..900).map(|n| half_open(n, 80)).collect();
+    let mut all: Vec<Diagnosis> = (0..900).map(|n| half_open(n, 80)).collect();
     all.push(half_open(900, 81));
     let place = (Scope::Service, "10.0.0.9:80");
     let mut flood = beyond("host.syn-flood", place, Severity::Warning, Facts::default());
@@ -270,7 +277,7 @@ fn a_flood_takes_the_half_open_attempts_at_its_service() {
 
 #[test]
 fn what_only_adds_to_an_entry_stands_under_it() {
-    let mut all: Vec<Judged> = (0..4)
+    let mut all: Vec<Diagnosis> = (0..4)
         .map(|n| refused(n, "10.0.0.1:40000", "10.0.0.9:443"))
         .collect();
     all.push(healthy(5));
@@ -298,14 +305,14 @@ fn what_only_adds_to_an_entry_stands_under_it() {
 
 #[test]
 fn a_cause_behind_the_reason_of_a_dead_service_is_the_entry() {
-    let all: Vec<Judged> = (0..4)
+    let all: Vec<Diagnosis> = (0..4)
         .map(|n| {
             let unanswered = Finding {
                 consequence_of: Some("rst.stray-segment"),
                 ..finding("tcp.syn-unanswered", Severity::Error)
             };
             let stray = finding("rst.stray-segment", Severity::Error);
-            judged(n, "10.0.0.1:40000", "10.0.0.9:443", vec![unanswered, stray])
+            diagnosis(n, "10.0.0.1:40000", "10.0.0.9:443", vec![unanswered, stray])
         })
         .collect();
     let place = (Scope::Service, "10.0.0.9:443");
@@ -323,9 +330,9 @@ fn a_cause_behind_the_reason_of_a_dead_service_is_the_entry() {
 fn an_idle_timer_takes_the_connections_it_counted() {
     let lost = |n: u32| {
         let vanished = finding("tcp.peer-vanished", Severity::Error);
-        judged(n, "10.0.0.1:40000", "10.0.0.9:443", vec![vanished])
+        diagnosis(n, "10.0.0.1:40000", "10.0.0.9:443", vec![vanished])
     };
-    let mut all: Vec<Judged> = (0..3).map(lost).collect();
+    let mut all: Vec<Diagnosis> = (0..3).map(lost).collect();
     let place = (Scope::Host, "10.0.0.9");
     let facts = Facts::default().with("connections", 3_u32);
     let timer = beyond("host.idle-timer", place, Severity::Warning, facts);
@@ -353,9 +360,9 @@ fn one_name_at_two_addresses_is_one_service() {
         } else {
             "10.0.0.1:40000"
         };
-        let mut judged = refused(stream, client, server);
-        judged.connection.server_name = Some(name.into());
-        judged
+        let mut diagnosis = refused(stream, client, server);
+        diagnosis.connection.server_name = Some(name.into());
+        diagnosis
     };
     let (v4, v6) = ("10.0.0.9:443", "[2001:db8::9]:443");
     let all = [asked(0, "www.example", v4), asked(1, "www.example", v6)];
@@ -368,7 +375,7 @@ fn one_name_at_two_addresses_is_one_service() {
     assert_eq!(table(&shown).len(), 2, "{shown}");
 }
 
-fn alerted(stream: u32, alert: &str, role: Role, confidence: Confidence) -> Judged {
+fn alerted(stream: u32, alert: &str, role: Role, confidence: Confidence) -> Diagnosis {
     let address: IpAddr = "10.0.0.1".parse().unwrap();
     let alert = Finding {
         confidence,
@@ -379,13 +386,13 @@ fn alerted(stream: u32, alert: &str, role: Role, confidence: Confidence) -> Judg
             .with("server_name", format!("{stream}.example")),
         ..finding("tls.alert", Severity::Error)
     };
-    judged(stream, "10.0.0.1:40000", "10.0.0.9:443", vec![alert])
+    diagnosis(stream, "10.0.0.1:40000", "10.0.0.9:443", vec![alert])
 }
 
 #[test]
 fn facts_that_differ_are_counted_and_not_told_by_one_example() {
     let kinds = ["certificate_expired", "bad_certificate", "unknown_ca"];
-    let all: Vec<Judged> = (0..7)
+    let all: Vec<Diagnosis> = (0..7)
         .map(|n| {
             let role = if n < 5 { Role::Client } else { Role::Server };
             let sure = if n < 4 {
@@ -412,7 +419,7 @@ fn facts_that_differ_are_counted_and_not_told_by_one_example() {
         !shown.contains("stage") && !shown.contains(".example,"),
         "{shown}"
     );
-    let same: Vec<Judged> = (0..7)
+    let same: Vec<Diagnosis> = (0..7)
         .map(|n| alerted(n, "unknown_ca", Role::Client, Confidence::Likely))
         .collect();
     let shown = report(&same, &[], View::default());
@@ -429,7 +436,7 @@ fn what_is_possible_is_never_told_as_a_fact() {
             confidence,
             ..finding("tcp.peer-vanished", Severity::Error)
         };
-        vec![judged(0, "10.0.0.1:40000", "10.0.0.9:443", vec![found])]
+        vec![diagnosis(0, "10.0.0.1:40000", "10.0.0.9:443", vec![found])]
     };
     let shown = report(&one(Confidence::Possible), &[], View::default());
     assert!(
@@ -459,7 +466,7 @@ fn facts_come_with_the_asking_and_never_below_zero() {
             .with("backs_off", true),
         ..finding("test.timed", Severity::Error)
     };
-    let all = [judged(0, "10.0.0.1:40000", "10.0.0.9:443", vec![found])];
+    let all = [diagnosis(0, "10.0.0.1:40000", "10.0.0.9:443", vec![found])];
     let shown = report(&all, &[], View::default());
     assert!(!shown.contains("\nwhy "), "{shown}");
     let view = View {
@@ -475,7 +482,7 @@ fn facts_come_with_the_asking_and_never_below_zero() {
 
 #[test]
 fn what_is_hidden_is_counted_and_changes_no_total() {
-    let mut all: Vec<Judged> = (0..3)
+    let mut all: Vec<Diagnosis> = (0..3)
         .map(|n| refused(n, "10.0.0.1:40000", "10.0.0.9:443"))
         .collect();
     all.push(healthy(3));
@@ -516,7 +523,7 @@ fn what_is_hidden_is_counted_and_changes_no_total() {
         min_severity: Some(Severity::Error),
         ..View::default()
     };
-    let warned = [judged(
+    let warned = [diagnosis(
         0,
         "10.0.0.1:1",
         "10.0.0.9:1",
@@ -532,10 +539,10 @@ fn what_is_hidden_is_counted_and_changes_no_total() {
 
 #[test]
 fn a_filter_that_matches_nothing_is_named() {
-    let told = |matched| {
+    let reported = |matched| {
         let mut out = Vec::new();
-        let look = Look::default();
-        let mut text = Text::new(&mut out, look, View::default(), Names::default());
+        let style = TextStyle::default();
+        let mut text = Text::new(&mut out, style, View::default(), Names::default());
         let filtered = wirewhy_report::CaptureSummary {
             filter: Some(FilterSummary {
                 expression: "host 10.0.0.99".to_owned(),
@@ -547,10 +554,10 @@ fn a_filter_that_matches_nothing_is_named() {
         String::from_utf8(out).unwrap()
     };
     let nothing = "\nThe filter 'host 10.0.0.99' matched none of 2,430,112 packets.\n";
-    assert!(told(0).ends_with(nothing), "{}", told(0));
+    assert!(reported(0).ends_with(nothing), "{}", reported(0));
     let no_tcp =
         "\nNo TCP connection in the 12 packets that the filter 'host 10.0.0.99' matched.\n";
-    assert!(told(12).ends_with(no_tcp), "{}", told(12));
+    assert!(reported(12).ends_with(no_tcp), "{}", reported(12));
 }
 
 #[test]
@@ -570,12 +577,12 @@ fn the_first_screen_is_the_whole_story() {
         "rst.unread-data",
         "tcp.zero-window",
     ];
-    let mut all: Vec<Judged> = CODES
+    let mut all: Vec<Diagnosis> = CODES
         .iter()
         .zip(0..)
         .map(|(code, n)| {
             let server = format!("10.0.0.{n}:443");
-            judged(
+            diagnosis(
                 n,
                 "10.0.0.1:40000",
                 &server,
@@ -604,7 +611,7 @@ fn the_first_screen_is_the_whole_story() {
 }
 
 /// Attempts of many clients at many services, some refused and some not answered, without words.
-fn scanned() -> Vec<Judged> {
+fn scanned() -> Vec<Diagnosis> {
     let unanswered = connections("0.0 > S 0:0(0)\n 9 end").remove(0);
     let refused = connections("0.0 > S 0:0(0)\n 0.1 < RA 0:0(0) ack 1\n 9 end").remove(0);
     let trust = TrustStore::mozilla();
@@ -622,7 +629,7 @@ fn scanned() -> Vec<Judged> {
         connection.client.address = Ipv4Addr::from_bits(0x0a00_0000 + client).into();
         connection.server.address = Ipv4Addr::from_bits(0x0a01_0000 + number % 250).into();
         connection.server.port = 80 + u16::try_from(number / 250).unwrap();
-        judge_briefly(connection.into(), &Limits::default(), &trust)
+        diagnose_briefly(connection.into(), &Limits::default(), &trust)
     };
     (0..6_000).map(attempt).collect()
 }
@@ -638,8 +645,8 @@ fn what_is_counted_without_words_makes_the_same_report() {
     );
     let text = |counts: bool| {
         let mut out = Vec::new();
-        let (look, view) = (Look::new(100, Color::Never), View::default());
-        let mut text = Text::new(&mut out, look, view, Names::default());
+        let (style, view) = (TextStyle::new(100, Color::Never), View::default());
+        let mut text = Text::new(&mut out, style, view, Names::default());
         let mut worded = 0;
         for attempt in &attempts {
             assert!(attempt.is_wordless());
@@ -654,10 +661,10 @@ fn what_is_counted_without_words_makes_the_same_report() {
         text.finish(&capture(), &totals(&attempts), group).unwrap();
         (String::from_utf8(out).unwrap(), worded)
     };
-    let ((counted, worded), (told, all)) = (text(true), text(false));
-    assert_eq!(counted, told);
+    let ((counted, worded), (reported, all)) = (text(true), text(false));
+    assert_eq!(counted, reported);
     assert_eq!(all, 6_000);
     assert!(worded < 1_000, "{worded}");
     // The client that came late is found with what it tried.
-    assert!(told.contains("10.0.0.99"), "{told}");
+    assert!(reported.contains("10.0.0.99"), "{reported}");
 }

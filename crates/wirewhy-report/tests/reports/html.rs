@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use wirewhy_detect::{Culprit, Facts, Finding, Judged, Role, Scope, Severity, Value};
+use wirewhy_detect::{Culprit, Diagnosis, Facts, Finding, Role, Scope, Severity, Value};
 use wirewhy_report::{
     Archive, CaptureSummary, Digester, Extent, FileSummary, FilterSummary, Html, Names,
     PacketSource, Packets, Reporter, Scanned, Shown, View,
@@ -21,7 +21,7 @@ const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>
 struct Same;
 
 impl PacketSource for Same {
-    fn packets(&mut self, wanted: &[&Judged]) -> Vec<Option<Packets>> {
+    fn packets(&mut self, wanted: &[&Diagnosis]) -> Vec<Option<Packets>> {
         let text = "client 10.0.0.1:40000
                     server 10.0.0.9:443
                     0.000 > S 0:0(0) win 64240 <mss 1460>
@@ -30,20 +30,25 @@ impl PacketSource for Same {
     }
 }
 
-fn page(judged: &[Judged], group: &[GroupFinding], names: Names, about: &CaptureSummary) -> String {
+fn page(
+    diagnosis: &[Diagnosis],
+    group: &[GroupFinding],
+    names: Names,
+    about: &CaptureSummary,
+) -> String {
     let mut out = Vec::new();
     {
         let mut html = Html::new(&mut out, View::default(), names, Box::new(Same));
-        for one in judged {
+        for one in diagnosis {
             html.connection(one).unwrap();
         }
-        html.finish(about, &totals(judged), group).unwrap();
+        html.finish(about, &totals(diagnosis), group).unwrap();
     }
     String::from_utf8(out).unwrap()
 }
 
-fn plain(judged: &[Judged]) -> String {
-    page(judged, &[], Names::default(), &capture())
+fn plain(diagnosis: &[Diagnosis]) -> String {
+    page(diagnosis, &[], Names::default(), &capture())
 }
 
 /// A tag of a page with its attributes, as they are written.
@@ -146,7 +151,7 @@ fn text_from_the_wire_is_text_whatever_it_is() {
     first.findings[0].summary = HOSTILE.to_owned();
     first.findings[0].facts = Facts::default().with("server_name", HOSTILE).with(
         "evidence",
-        Value::List(vec![Value::Record(vec![
+        Value::List(vec![Value::Object(vec![
             ("weight", Value::Signed(1)),
             ("what", HOSTILE.into()),
             ("seen", HOSTILE.into()),
@@ -154,7 +159,7 @@ fn text_from_the_wire_is_text_whatever_it_is() {
             ("frame", Value::Count(1)),
         ])]),
     );
-    let mut second = tls::judged(tls::refused(HOSTILE));
+    let mut second = tls::diagnosis(tls::refused(HOSTILE));
     second.connection.stream = 2;
     second.findings = first.findings.clone();
     second.findings[0].code = "tls.alert";
@@ -222,21 +227,21 @@ fn the_policy_has_the_hashes_of_what_is_in_the_page() {
 
 #[test]
 fn a_page_has_the_sentences_of_the_text() {
-    let judged: Vec<Judged> = (0..8)
+    let diagnosis: Vec<Diagnosis> = (0..8)
         .map(|n| refused(n, "10.0.0.1:40000", &format!("10.0.0.{}:443", 9 + n % 2)))
         .collect();
-    let shown = plain(&judged);
+    let shown = plain(&diagnosis);
     let mut text = Vec::new();
     let mut reporter = wirewhy_report::Text::new(
         &mut text,
-        wirewhy_report::Look::default(),
+        wirewhy_report::TextStyle::default(),
         View {
             facts: true,
             ..View::default()
         },
         Names::default(),
     );
-    tell(&mut reporter, &judged, &[]);
+    tell(&mut reporter, &diagnosis, &[]);
     let squeezed = |text: &str| text.split_whitespace().collect::<String>();
     let text = squeezed(&String::from_utf8(text).unwrap());
     for sentence in [
@@ -260,23 +265,23 @@ fn a_page_has_the_sentences_of_the_text() {
             .count(),
         4
     );
-    assert_eq!(shown, plain(&judged), "the same bytes once more");
+    assert_eq!(shown, plain(&diagnosis), "the same bytes once more");
 }
 
 #[test]
 fn ten_thousand_failures_are_a_page_of_a_few_megabytes() {
-    let apart: Vec<Judged> = (0..10_000)
+    let apart: Vec<Diagnosis> = (0..10_000)
         .map(|n| {
             let server = format!("10.{}.{}.{}:{}", n % 7, n / 256, n % 256, 1 + n % 9_000);
-            let mut judged = refused(n, &format!("10.9.{}.1:40000", n % 200), &server);
+            let mut diagnosis = refused(n, &format!("10.9.{}.1:40000", n % 200), &server);
             let codes = [
                 "tcp.refused",
                 "tcp.syn-unanswered",
                 "tls.alert",
                 "rst.idle-expired",
             ];
-            judged.findings[0].code = codes[n as usize % codes.len()];
-            judged
+            diagnosis.findings[0].code = codes[n as usize % codes.len()];
+            diagnosis
         })
         .collect();
     let shown = plain(&apart);
@@ -296,9 +301,9 @@ fn what_is_well_has_a_page_that_says_so() {
 
 #[test]
 fn an_archive_is_a_page_with_its_captures() {
-    let digest = |judged: &[Judged], group: &[GroupFinding]| {
+    let digest = |diagnosis: &[Diagnosis], group: &[GroupFinding]| {
         let mut digester = Digester::default();
-        tell(&mut digester, judged, group);
+        tell(&mut digester, diagnosis, group);
         digester.into_digest()
     };
     let hostile = GroupFinding {

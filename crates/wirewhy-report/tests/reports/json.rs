@@ -1,7 +1,7 @@
 //! JSON, held against the schema that is handed out.
 
 use serde_json::Value as Json;
-use wirewhy_detect::{Facts, Judged, Severity, Value};
+use wirewhy_detect::{Diagnosis, Facts, Severity, Value};
 use wirewhy_packet::Interval;
 use wirewhy_report::{CaptureSummary, Json as Document, Names, Ndjson, Reporter, View};
 use wirewhy_survey::{GroupFinding, Totals};
@@ -26,17 +26,21 @@ pub(crate) fn assert_valid(value: &Json) {
     assert!(errors.is_empty(), "{errors:#?}\n{value:#}");
 }
 
-fn document(judged: &[Judged], group: &[GroupFinding], view: View) -> Json {
+fn document(diagnosis: &[Diagnosis], group: &[GroupFinding], view: View) -> Json {
     let mut out = Vec::new();
-    tell(&mut Document::new(&mut out, view, names()), judged, group);
+    tell(
+        &mut Document::new(&mut out, view, names()),
+        diagnosis,
+        group,
+    );
     serde_json::from_slice(&out).unwrap()
 }
 
-fn records(judged: &[Judged], group: &[GroupFinding]) -> Vec<Json> {
+fn records(diagnosis: &[Diagnosis], group: &[GroupFinding]) -> Vec<Json> {
     let mut out = Vec::new();
     tell(
         &mut Ndjson::new(&mut out, View::default(), names()),
-        judged,
+        diagnosis,
         group,
     );
     let text = String::from_utf8(out).unwrap();
@@ -68,7 +72,7 @@ fn connections_stand_in_the_order_in_which_they_began() {
 #[test]
 fn no_more_connections_wait_than_fit() {
     let began = |number: u32| refused(number, "10.0.0.1:40000", "10.0.0.9:443");
-    let mut ended: Vec<Judged> = (1..=4_200).map(began).collect();
+    let mut ended: Vec<Diagnosis> = (1..=4_200).map(began).collect();
     ended.push(began(0));
     let shown = document(&ended, &[], View::default());
     let shown = shown["connections"].as_array().unwrap();
@@ -80,8 +84,8 @@ fn no_more_connections_wait_than_fit() {
 }
 
 /// One of each: refused over both families, well, one-sided, joined late, never answered.
-fn variety() -> Vec<Judged> {
-    let mut judged = vec![
+fn variety() -> Vec<Diagnosis> {
+    let mut diagnosis = vec![
         refused(0, "10.0.0.1:40000", "10.0.0.9:443"),
         refused(1, "[2001:db8::1]:40000", "[2001:db8::9]:443"),
         healthy(2),
@@ -93,16 +97,16 @@ fn variety() -> Vec<Judged> {
         "0.000 > PA 1:101(100) ack 1\n0.1 < RA 1:1(0) ack 101",
         "0.000 > S 0:0(0)\n0.001 icmp 192.0.2.254 > client unreachable host\n5.0 end",
     ];
-    judged.extend(
+    diagnosis.extend(
         traces
             .iter()
             .flat_map(|trace| connections(trace))
-            .map(|connection| Judged {
+            .map(|connection| Diagnosis {
                 connection: connection.into(),
                 findings: Vec::new(),
             }),
     );
-    judged
+    diagnosis
 }
 
 #[test]
@@ -220,7 +224,7 @@ fn what_was_measured_on_data_is_told() {
          0.302 > A 101:101(0) ack 101 sack 1:101",
     )
     .remove(0);
-    let judged = Judged {
+    let diagnosis = Diagnosis {
         connection: connection.into(),
         findings: Vec::new(),
     };
@@ -229,7 +233,7 @@ fn what_was_measured_on_data_is_told() {
         min_severity: None,
         ..View::default()
     };
-    let shown = document(&[judged], &[], view);
+    let shown = document(&[diagnosis], &[], view);
     assert_valid(&shown);
     let connection = &shown["connections"][0];
     assert_eq!(
@@ -283,8 +287,8 @@ fn healthy_connections_are_left_out_unless_asked_for() {
 
 #[test]
 fn facts_of_every_kind_become_json() {
-    let mut judged = refused(0, "10.0.0.1:1", "10.0.0.9:2");
-    judged.findings[0].facts = Facts::default()
+    let mut diagnosis = refused(0, "10.0.0.1:1", "10.0.0.9:2");
+    diagnosis.findings[0].facts = Facts::default()
         .with("flag", true)
         .with("signed", Value::Signed(-3))
         .with("share", Value::Share(0.25))
@@ -294,10 +298,10 @@ fn facts_of_every_kind_become_json() {
         )
         .with(
             "record",
-            Value::Record(vec![("host", Value::Address("::1".parse().unwrap()))]),
+            Value::Object(vec![("host", Value::Address("::1".parse().unwrap()))]),
         )
         .with("text", "\u{1b}[2J");
-    let shown = document(&[judged], &[], View::default());
+    let shown = document(&[diagnosis], &[], View::default());
     assert_valid(&shown);
     let expected = serde_json::json!({
         "flag": true, "signed": -3, "share": 0.25, "list": [1.0, 2.5],
@@ -308,12 +312,12 @@ fn facts_of_every_kind_become_json() {
 
 #[test]
 fn output_is_safe_to_look_at() {
-    let mut judged = refused(0, "10.0.0.1:1", "10.0.0.9:2");
-    judged.findings[0].summary = "\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{7f}\"\\ü".to_owned();
+    let mut diagnosis = refused(0, "10.0.0.1:1", "10.0.0.9:2");
+    diagnosis.findings[0].summary = "\u{1b}[2J\u{9b}\u{202e}\u{2028}\u{7f}\"\\ü".to_owned();
     let mut out = Vec::new();
     tell(
         &mut Document::new(&mut out, View::default(), names()),
-        &[judged],
+        &[diagnosis],
         &[],
     );
     let text = String::from_utf8(out).unwrap();
@@ -346,7 +350,7 @@ fn times_may_be_absent() {
 }
 
 /// A connection to an address that its client had looked up.
-fn looked_up(server: &str) -> Judged {
+fn looked_up(server: &str) -> Diagnosis {
     let connection = connections(&format!(
         "server {server}:443
          0.00 dns 192.0.2.1:5000 > 192.0.2.53 1 www.example.com A
@@ -355,7 +359,7 @@ fn looked_up(server: &str) -> Judged {
          0.07 < RA 0:0(0) ack 1"
     ))
     .remove(0);
-    Judged {
+    Diagnosis {
         connection: connection.into(),
         ..refused(1, "192.0.2.1:40000", "10.0.0.7:443")
     }
@@ -375,8 +379,8 @@ fn servers_have_the_names_that_were_looked_up() {
 
 #[test]
 fn connections_carry_the_lookup_before_them() {
-    let lookup = |judged: Judged| {
-        let all = records(&[judged], &[]);
+    let lookup = |diagnosis: Diagnosis| {
+        let all = records(&[diagnosis], &[]);
         assert_valid(&all[0]);
         all[0]["lookup"].clone()
     };
@@ -394,20 +398,20 @@ fn a_name_without_a_query_took_no_known_time() {
          0.07 < RA 0:0(0) ack 1",
     )
     .remove(0);
-    let judged = Judged {
+    let diagnosis = Diagnosis {
         connection: connection.into(),
         ..refused(1, "192.0.2.1:40000", "10.0.0.7:443")
     };
-    let shown = &records(&[judged], &[])[0];
+    let shown = &records(&[diagnosis], &[])[0];
     assert_valid(shown);
     let expected = serde_json::json!({"name": "www.example.com", "seconds": null, "frame": 1});
     assert_eq!(shown["lookup"], expected);
 }
 
 /// A connection that waited for a second resolver, or was made although none gave the name.
-fn late(lines: &str) -> Judged {
+fn late(lines: &str) -> Diagnosis {
     let connection = connections(lines).remove(0);
-    Judged {
+    Diagnosis {
         connection: connection.into(),
         ..refused(1, "192.0.2.1:40000", "10.0.0.7:443")
     }

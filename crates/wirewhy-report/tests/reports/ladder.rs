@@ -1,25 +1,25 @@
 //! One connection, drawn.
 
-use wirewhy_detect::Judged;
-use wirewhy_report::{Color, Ladder, Look, Names, PacketChoice, View};
+use wirewhy_detect::Diagnosis;
+use wirewhy_report::{Color, Ladder, Names, PacketChoice, TextStyle, View};
 
 use crate::sample::{connections, packets, refused};
 
 /// The first connection of a trace, drawn whole, with no findings but one that is made up.
 fn drawn(text: &str, width: usize, names: Names) -> String {
     let mut out = Vec::new();
-    let mut ladder = Ladder::new(&mut out, Look::new(width, Color::Never), names);
+    let mut ladder = Ladder::new(&mut out, TextStyle::new(width, Color::Never), names);
     let mut packets = packets(text);
-    let judged = Judged {
+    let diagnosis = Diagnosis {
         connection: connections(text).remove(0).into(),
         ..refused(0, "10.0.0.1:40000", "10.0.0.9:443")
     };
-    let server = &judged.connection.server;
+    let server = &diagnosis.connection.server;
     packets.name_sides((server.address, server.port).into());
     ladder
-        .draw(&judged, &packets, &PacketChoice::Folded)
+        .draw(&diagnosis, &packets, &PacketChoice::Folded)
         .unwrap();
-    ladder.finish(&judged, &View::default()).unwrap();
+    ladder.finish(&diagnosis, &View::default()).unwrap();
     String::from_utf8(out).unwrap()
 }
 

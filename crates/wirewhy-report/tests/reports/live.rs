@@ -1,9 +1,10 @@
-//! What is told while connections go on.
+//! What is reported while connections go on.
 
-use wirewhy_detect::{Finding, Judged, Severity};
+use wirewhy_detect::{Diagnosis, Finding, Severity};
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_report::{
-    CaptureSummary, Color, LiveNdjson, LiveReporter, LiveText, Look, Names, Screen, Status, View,
+    CaptureSummary, Color, LiveNdjson, LiveReporter, LiveText, Names, Screen, Status, TextStyle,
+    View,
 };
 use wirewhy_survey::Totals;
 
@@ -28,15 +29,17 @@ fn status(columns: usize) -> Status {
     }
 }
 
-fn tell(reporter: &mut dyn LiveReporter, time: Timestamp, judged: &Judged) {
-    for finding in &judged.findings {
-        reporter.finding(time, &judged.connection, finding).unwrap();
+fn tell(reporter: &mut dyn LiveReporter, time: Timestamp, diagnosis: &Diagnosis) {
+    for finding in &diagnosis.findings {
+        reporter
+            .finding(time, &diagnosis.connection, finding)
+            .unwrap();
     }
 }
 
-fn on(screen: Screen, look: Look, act: impl FnOnce(&mut LiveText<&mut Vec<u8>>)) -> String {
+fn on(screen: Screen, style: TextStyle, act: impl FnOnce(&mut LiveText<&mut Vec<u8>>)) -> String {
     let mut out = Vec::new();
-    let mut text = LiveText::new(&mut out, screen, look, View::default(), Names::default());
+    let mut text = LiveText::new(&mut out, screen, style, View::default(), Names::default());
     act(&mut text);
     drop(text);
     String::from_utf8(out).unwrap()
@@ -44,7 +47,7 @@ fn on(screen: Screen, look: Look, act: impl FnOnce(&mut LiveText<&mut Vec<u8>>))
 
 #[test]
 fn a_finding_is_a_line_with_time_ends_code_and_reason() {
-    let written = on(Screen::Lines, Look::default(), |text| {
+    let written = on(Screen::Lines, TextStyle::default(), |text| {
         tell(text, at(0), &refused(0, "10.0.0.1:40000", "10.0.0.9:443"));
     });
     assert_eq!(
@@ -55,7 +58,7 @@ fn a_finding_is_a_line_with_time_ends_code_and_reason() {
 
 #[test]
 fn a_terminal_gets_a_status_line_below_the_findings() {
-    let written = on(Screen::Terminal, Look::new(80, Color::Never), |text| {
+    let written = on(Screen::Terminal, TextStyle::new(80, Color::Never), |text| {
         text.pulse(at(0), &status(80)).unwrap();
         tell(text, at(300), &refused(0, "10.0.0.1:40000", "10.0.0.9:443"));
         text.pulse(at(400), &status(80)).unwrap();
@@ -72,10 +75,10 @@ fn a_terminal_gets_a_status_line_below_the_findings() {
 
 #[test]
 fn what_is_one_of_several_readings_is_told_so() {
-    let mut judged = refused(0, "10.0.0.1:40000", "10.0.0.9:443");
-    judged.findings[0].confidence = wirewhy_detect::Confidence::Possible;
-    let written = on(Screen::Lines, Look::default(), |text| {
-        tell(text, at(300), &judged);
+    let mut diagnosis = refused(0, "10.0.0.1:40000", "10.0.0.9:443");
+    diagnosis.findings[0].confidence = wirewhy_detect::Confidence::Possible;
+    let written = on(Screen::Lines, TextStyle::default(), |text| {
+        tell(text, at(300), &diagnosis);
     });
     let line = "10.0.0.1 → 10.0.0.9:443: possibly: answered the SYN";
     assert!(written.contains(line), "{written}");
@@ -83,7 +86,7 @@ fn what_is_one_of_several_readings_is_told_so() {
 
 #[test]
 fn the_status_line_follows_the_width_and_is_not_drawn_without_need() {
-    let written = on(Screen::Terminal, Look::default(), |text| {
+    let written = on(Screen::Terminal, TextStyle::default(), |text| {
         text.pulse(at(0), &status(100)).unwrap();
         text.pulse(at(1_000), &status(100)).unwrap();
         text.pulse(at(1_100), &status(30)).unwrap();
@@ -97,14 +100,14 @@ fn the_status_line_follows_the_width_and_is_not_drawn_without_need() {
 
 #[test]
 fn without_colour_no_line_is_painted_and_with_it_only_the_severity_is_strong() {
-    let painted = on(Screen::Lines, Look::new(100, Color::Always), |text| {
+    let painted = on(Screen::Lines, TextStyle::new(100, Color::Always), |text| {
         tell(text, at(0), &refused(0, "10.0.0.1:40000", "10.0.0.9:443"));
     });
     assert!(
         painted.contains("\x1b[31m") || painted.contains("\x1b[1m\x1b[31m"),
         "{painted:?}"
     );
-    let plain = on(Screen::Lines, Look::default(), |text| {
+    let plain = on(Screen::Lines, TextStyle::default(), |text| {
         tell(text, at(0), &refused(0, "10.0.0.1:40000", "10.0.0.9:443"));
         text.pulse(at(100), &status(100)).unwrap();
     });
@@ -113,7 +116,7 @@ fn without_colour_no_line_is_painted_and_with_it_only_the_severity_is_strong() {
 
 #[test]
 fn repetitions_are_counted_and_the_count_is_told() {
-    let written = on(Screen::Lines, Look::default(), |text| {
+    let written = on(Screen::Lines, TextStyle::default(), |text| {
         for number in 0..500_u32 {
             let client = format!("10.0.{}.1:40000", number % 3);
             tell(
@@ -137,7 +140,7 @@ fn repetitions_are_counted_and_the_count_is_told() {
 
 #[test]
 fn the_end_is_the_report_of_a_file_and_tells_what_was_given_up() {
-    let judged = [refused(0, "10.0.0.1:40000", "10.0.0.9:443")];
+    let diagnosis = [refused(0, "10.0.0.1:40000", "10.0.0.9:443")];
     let capture = CaptureSummary {
         source: "eth0".to_owned(),
         format: "live".to_owned(),
@@ -147,10 +150,10 @@ fn the_end_is_the_report_of_a_file_and_tells_what_was_given_up() {
         given_up: 7,
         ..CaptureSummary::default()
     };
-    let written = on(Screen::Terminal, Look::default(), |text| {
-        text.connection(&judged[0]).unwrap();
+    let written = on(Screen::Terminal, TextStyle::default(), |text| {
+        text.connection(&diagnosis[0]).unwrap();
         text.pulse(at(0), &status(100)).unwrap();
-        text.finish(&capture, &totals(&judged), &[]).unwrap();
+        text.finish(&capture, &totals(&diagnosis), &[]).unwrap();
     });
     let (_, report) = written
         .split_once("MB\r\x1b[J\n")
@@ -169,10 +172,10 @@ fn the_end_is_the_report_of_a_file_and_tells_what_was_given_up() {
 
 #[test]
 fn text_from_the_wire_cannot_command_the_terminal() {
-    let mut judged = refused(0, "10.0.0.1:40000", "10.0.0.9:443");
-    judged.findings[0].summary = "asked for \x1b]0;owned\x07\r\nfake line".to_owned();
-    let written = on(Screen::Terminal, Look::default(), |text| {
-        tell(text, at(0), &judged);
+    let mut diagnosis = refused(0, "10.0.0.1:40000", "10.0.0.9:443");
+    diagnosis.findings[0].summary = "asked for \x1b]0;owned\x07\r\nfake line".to_owned();
+    let written = on(Screen::Terminal, TextStyle::default(), |text| {
+        tell(text, at(0), &diagnosis);
     });
     assert_eq!(written.matches('\x1b').count(), 0, "{written:?}");
     assert_eq!(written.lines().count(), 1);
@@ -180,14 +183,14 @@ fn text_from_the_wire_cannot_command_the_terminal() {
 
 #[test]
 fn lines_for_the_journal_begin_with_a_priority() {
-    let mut judged = refused(0, "10.0.0.1:40000", "10.0.0.9:443");
-    let finding = judged.findings[0].clone();
+    let mut diagnosis = refused(0, "10.0.0.1:40000", "10.0.0.9:443");
+    let finding = diagnosis.findings[0].clone();
     for (severity, priority) in [
         (Severity::Error, "<3>"),
         (Severity::Warning, "<4>"),
         (Severity::Note, "<5>"),
     ] {
-        judged.findings = vec![Finding {
+        diagnosis.findings = vec![Finding {
             severity,
             ..finding.clone()
         }];
@@ -196,12 +199,18 @@ fn lines_for_the_journal_begin_with_a_priority() {
             min_severity: Some(severity),
             ..View::default()
         };
-        let (look, names) = (Look::default(), Names::default());
-        let mut text = LiveText::new(&mut out, Screen::Journal, look, view.clone(), names.clone());
-        tell(&mut text, at(0), &judged);
+        let (style, names) = (TextStyle::default(), Names::default());
+        let mut text = LiveText::new(
+            &mut out,
+            Screen::Journal,
+            style,
+            view.clone(),
+            names.clone(),
+        );
+        tell(&mut text, at(0), &diagnosis);
         drop(text);
         let mut records = LiveNdjson::new(&mut out, view, names).for_journal();
-        tell(&mut records, at(0), &judged);
+        tell(&mut records, at(0), &diagnosis);
         drop(records);
         let written = String::from_utf8(out).unwrap();
         let lines: Vec<&str> = written.lines().collect();
@@ -216,10 +225,10 @@ fn lines_for_the_journal_begin_with_a_priority() {
 fn records_keep_to_the_schema() {
     let mut out = Vec::new();
     let mut records = LiveNdjson::new(&mut out, View::default(), Names::default());
-    let judged = refused(0, "[2001:db8::1]:40000", "[2001:db8::9]:443");
-    tell(&mut records, at(0), &judged);
+    let diagnosis = refused(0, "[2001:db8::1]:40000", "[2001:db8::9]:443");
+    tell(&mut records, at(0), &diagnosis);
     records.beyond(at(1), &caveat()).unwrap();
-    records.connection(&judged).unwrap();
+    records.connection(&diagnosis).unwrap();
     let capture = CaptureSummary {
         format: "live".to_owned(),
         given_up: 7,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_report::{CaptureSummary, Markdown, Names, Reporter, View};
 use wirewhy_survey::GroupFinding;
 
@@ -14,17 +14,17 @@ const HOSTILE: &str = "| a | `b` ``` **bold** _it_ ~~s~~ <script>x</script> [l](
                        http://evil.example www.evil.example @all #1 &lt; $x$ \u{1b}[2J\u{202e}\n# heading\n---";
 
 fn written(
-    judged: &[Judged],
+    diagnosis: &[Diagnosis],
     group: &[GroupFinding],
     names: Names,
     about: &CaptureSummary,
 ) -> String {
     let mut out = Vec::new();
     let mut markdown = Markdown::new(&mut out, View::default(), names);
-    for one in judged {
+    for one in diagnosis {
         markdown.connection(one).unwrap();
     }
-    markdown.finish(about, &totals(judged), group).unwrap();
+    markdown.finish(about, &totals(diagnosis), group).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -34,9 +34,9 @@ fn text_from_the_wire_is_text_whatever_it_is() {
         .map(|address| (address.parse::<IpAddr>().unwrap(), HOSTILE.to_owned()))
         .into_iter()
         .collect();
-    let mut judged = refused(1, "10.0.0.1:40000", "10.0.0.9:443");
-    judged.connection.server_name = Some(HOSTILE.into());
-    judged.findings[0].summary = HOSTILE.to_owned();
+    let mut diagnosis = refused(1, "10.0.0.1:40000", "10.0.0.9:443");
+    diagnosis.connection.server_name = Some(HOSTILE.into());
+    diagnosis.findings[0].summary = HOSTILE.to_owned();
     let mut found = caveat();
     found.finding.summary = HOSTILE.to_owned();
     let about = CaptureSummary {
@@ -44,7 +44,7 @@ fn text_from_the_wire_is_text_whatever_it_is() {
         problem: Some(HOSTILE.to_owned()),
         ..capture()
     };
-    let shown = written(&[judged], &[found], names, &about);
+    let shown = written(&[diagnosis], &[found], names, &about);
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_GFM
@@ -84,21 +84,21 @@ fn text_from_the_wire_is_text_whatever_it_is() {
 
 #[test]
 fn ten_thousand_failures_are_two_pages() {
-    let judged: Vec<Judged> = (0..10_000)
+    let diagnosis: Vec<Diagnosis> = (0..10_000)
         .map(|n| {
             let server = format!("10.{}.{}.{}:{}", n % 7, n / 256, n % 256, 1 + n % 9_000);
-            let mut judged = refused(n, &format!("10.9.{}.1:40000", n % 200), &server);
+            let mut diagnosis = refused(n, &format!("10.9.{}.1:40000", n % 200), &server);
             let codes = [
                 "tcp.refused",
                 "tcp.syn-unanswered",
                 "tls.alert",
                 "rst.idle-expired",
             ];
-            judged.findings[0].code = codes[n as usize % codes.len()];
-            judged
+            diagnosis.findings[0].code = codes[n as usize % codes.len()];
+            diagnosis
         })
         .collect();
-    let shown = written(&judged, &[], Names::default(), &capture());
+    let shown = written(&diagnosis, &[], Names::default(), &capture());
     assert!(shown.lines().count() <= 120, "{shown}");
     assert!(shown.contains("**10,000 connections: 10,000 failed, 0 degraded**"));
     let well = written(&[healthy(1)], &[], Names::default(), &capture());

@@ -1,7 +1,9 @@
-//! Judged connections for tests: tracked from real bytes, with findings written by hand.
+//! Diagnosed connections for tests: tracked from real bytes, with findings written by hand.
 
-use wirewhy_detect::{Confidence, Culprit, Facts, Finding, Judged, Outcome, Role, Scope, Severity};
-use wirewhy_flow::wireshark::Analysis;
+use wirewhy_detect::{
+    Confidence, Culprit, Diagnosis, Facts, Finding, Outcome, Role, Scope, Severity,
+};
+use wirewhy_flow::wireshark::WiresharkAnalysis;
 use wirewhy_flow::{Bounds, Connection, Tracker};
 use wirewhy_packet::{Decoder, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, Packets, Reporter};
@@ -25,7 +27,7 @@ pub(crate) fn connections(text: &str) -> Vec<Connection> {
 pub(crate) fn packets(text: &str) -> Packets {
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
-    let mut analysis = Analysis::new();
+    let mut analysis = WiresharkAnalysis::new();
     let mut packets = Packets::new(Packets::MOST);
     for frame in trace(text) {
         let packet = decoder.decode(&frame.as_frame());
@@ -41,7 +43,7 @@ pub(crate) fn packets(text: &str) -> Packets {
 }
 
 /// A connection that was refused, and what a detector might say of it.
-pub(crate) fn refused(number: u32, client: &str, server: &str) -> Judged {
+pub(crate) fn refused(number: u32, client: &str, server: &str) -> Diagnosis {
     let mut connection = connections(&format!(
         "client {client}
          server {server}
@@ -68,14 +70,14 @@ pub(crate) fn refused(number: u32, client: &str, server: &str) -> Judged {
             .with("ttl_of_host", None::<u8>),
         consequence_of: None,
     };
-    Judged {
+    Diagnosis {
         connection: connection.into(),
         findings: vec![finding],
     }
 }
 
 /// A connection that went well.
-pub(crate) fn healthy(number: u32) -> Judged {
+pub(crate) fn healthy(number: u32) -> Diagnosis {
     let mut connection = connections(
         "0.000 > S 0:0(0) win 64240 <mss 1460>
          0.010 < SA 0:0(0) ack 1 win 65160 <mss 1460>
@@ -88,7 +90,7 @@ pub(crate) fn healthy(number: u32) -> Judged {
     )
     .remove(0);
     connection.stream = number;
-    Judged {
+    Diagnosis {
         connection: connection.into(),
         findings: Vec::new(),
     }
@@ -132,9 +134,9 @@ pub(crate) fn caveat() -> GroupFinding {
 }
 
 /// Sums over connections.
-pub(crate) fn totals(judged: &[Judged]) -> Totals {
+pub(crate) fn totals(diagnosis: &[Diagnosis]) -> Totals {
     let mut totals = Totals::default();
-    for one in judged {
+    for one in diagnosis {
         totals.connections += 1;
         match one.outcome() {
             Outcome::Failed => totals.failed += 1,
@@ -147,9 +149,11 @@ pub(crate) fn totals(judged: &[Judged]) -> Totals {
 }
 
 /// Tells a reporter everything.
-pub(crate) fn tell(reporter: &mut dyn Reporter, judged: &[Judged], group: &[GroupFinding]) {
-    for one in judged {
+pub(crate) fn tell(reporter: &mut dyn Reporter, diagnosis: &[Diagnosis], group: &[GroupFinding]) {
+    for one in diagnosis {
         reporter.connection(one).unwrap();
     }
-    reporter.finish(&capture(), &totals(judged), group).unwrap();
+    reporter
+        .finish(&capture(), &totals(diagnosis), group)
+        .unwrap();
 }

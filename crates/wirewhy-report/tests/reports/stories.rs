@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use wirewhy_detect::{Facts, Finding, Judged, Severity};
+use wirewhy_detect::{Diagnosis, Facts, Finding, Severity};
 use wirewhy_report::View;
 
-use crate::entries::{finding, judged, report};
+use crate::entries::{diagnosis, finding, report};
 use crate::sample::refused;
 
 /// An answer of a gateway, with the service and the root cause behind it where they are known.
-fn answered(stream: u32, behind: Option<(&str, &str)>) -> Judged {
+fn answered(stream: u32, behind: Option<(&str, &str)>) -> Diagnosis {
     let facts = match behind {
         Some((address, cause)) => Facts::default()
             .with("upstream_address", address.parse::<IpAddr>().unwrap())
@@ -21,11 +21,11 @@ fn answered(stream: u32, behind: Option<(&str, &str)>) -> Judged {
         facts,
         ..finding("http.error-status", Severity::Error)
     };
-    judged(stream, "192.0.2.1:40000", "192.0.2.9:80", vec![found])
+    diagnosis(stream, "192.0.2.1:40000", "192.0.2.9:80", vec![found])
 }
 
-fn headlines(judged: &[Judged]) -> Vec<String> {
-    let text = report(judged, &[], View::default());
+fn headlines(diagnosis: &[Diagnosis]) -> Vec<String> {
+    let text = report(diagnosis, &[], View::default());
     let lines = text.lines().filter(|line| line.starts_with("error    "));
     let codes = lines.filter_map(|line| line.split_whitespace().nth(1));
     codes.map(str::to_owned).collect()

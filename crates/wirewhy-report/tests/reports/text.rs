@@ -1,21 +1,30 @@
 //! The report a person reads.
 
-use wirewhy_detect::{Confidence, Facts, Finding, Judged, Role, Scope, Severity};
-use wirewhy_report::{Color, Look, Names, Text, View};
+use wirewhy_detect::{Confidence, Diagnosis, Facts, Finding, Role, Scope, Severity};
+use wirewhy_report::{Color, Names, Text, TextStyle, View};
 use wirewhy_survey::{GroupFinding, record_of};
 
 use crate::sample::{capture, caveat, connections, healthy, refused, tell, totals};
 
-fn report(judged: &[Judged], group: &[GroupFinding], view: View) -> String {
-    report_in(Look::default(), judged, group, view)
+fn report(diagnosis: &[Diagnosis], group: &[GroupFinding], view: View) -> String {
+    report_in(TextStyle::default(), diagnosis, group, view)
 }
 
-fn report_in(look: Look, judged: &[Judged], group: &[GroupFinding], view: View) -> String {
+fn report_in(
+    style: TextStyle,
+    diagnosis: &[Diagnosis],
+    group: &[GroupFinding],
+    view: View,
+) -> String {
     let mut out = Vec::new();
     let names = [("10.0.0.7".parse().unwrap(), "db1".to_owned())]
         .into_iter()
         .collect();
-    tell(&mut Text::new(&mut out, look, view, names), judged, group);
+    tell(
+        &mut Text::new(&mut out, style, view, names),
+        diagnosis,
+        group,
+    );
     String::from_utf8(out).unwrap()
 }
 
@@ -33,23 +42,23 @@ fn finding(code: &'static str, severity: Severity) -> Finding {
     }
 }
 
-fn with(findings: Vec<Finding>) -> Judged {
-    Judged {
+fn with(findings: Vec<Finding>) -> Diagnosis {
+    Diagnosis {
         findings,
         ..healthy(7)
     }
 }
 
-fn unknown_code(mut judged: Judged) -> Judged {
-    judged.findings[0].code = "test.refused";
-    judged
+fn unknown_code(mut diagnosis: Diagnosis) -> Diagnosis {
+    diagnosis.findings[0].code = "test.refused";
+    diagnosis
 }
 
 #[test]
 fn equal_cause_and_equal_service_are_one_entry() {
-    let mut judged = vec![healthy(0), healthy(1)];
-    judged.extend((2..10).map(|n| unknown_code(refused(n, "10.0.0.1:40000", "10.0.0.9:443"))));
-    judged.push(unknown_code(refused(10, "10.0.0.2:40000", "10.0.0.7:443")));
+    let mut diagnosis = vec![healthy(0), healthy(1)];
+    diagnosis.extend((2..10).map(|n| unknown_code(refused(n, "10.0.0.1:40000", "10.0.0.9:443"))));
+    diagnosis.push(unknown_code(refused(10, "10.0.0.2:40000", "10.0.0.7:443")));
     let expected = "\
 web.pcap: pcap (gzip), EN10MB, 2,430,112 packets over 61.2 s, from 2026-01-02 03:04:05.000 UTC
 11 connections: 9 failed, 0 degraded, 2 ok, 0 undecided
@@ -74,7 +83,7 @@ proof    frames 2, 1; Wireshark filter tcp.stream == 10
 
 About this recording:
 warning  capture.packets-missing";
-    let shown = report(&judged, &[caveat()], View::default());
+    let shown = report(&diagnosis, &[caveat()], View::default());
     assert!(shown.starts_with(expected), "{shown}");
     let caveat = "\n         4,096 bytes were acknowledged that this recording does not hold.\n";
     assert!(shown.contains(caveat), "{shown}");
@@ -86,20 +95,20 @@ warning  capture.packets-missing";
 #[test]
 fn a_service_is_told_with_the_names_clients_asked_for() {
     let asked = |stream: u32, name: &str| {
-        let mut judged = unknown_code(refused(stream, "10.0.0.1:40000", "10.0.0.7:443"));
-        judged.connection.server_name = Some(name.into());
-        judged
+        let mut diagnosis = unknown_code(refused(stream, "10.0.0.1:40000", "10.0.0.7:443"));
+        diagnosis.connection.server_name = Some(name.into());
+        diagnosis
     };
-    let mut judged = vec![asked(0, "www.example.org"), asked(1, "www.example.org")];
-    let shown = report(&judged, &[], View::default());
+    let mut diagnosis = vec![asked(0, "www.example.org"), asked(1, "www.example.org")];
+    let shown = report(&diagnosis, &[], View::default());
     let place = "\nwhere    www.example.org at 10.0.0.7:443 (db1), 2 connections from 10.0.0.1\n";
     assert!(shown.contains(place), "{shown}");
-    judged.push(asked(2, "a\u{1b}[2J\u{202e}b"));
-    let shown = report(&judged, &[], View::default());
+    diagnosis.push(asked(2, "a\u{1b}[2J\u{202e}b"));
+    let shown = report(&diagnosis, &[], View::default());
     let place = "www.example.org and a\\u{1b}[2J\\u{202e}b at 10.0.0.7:443 (db1)";
     assert!(shown.contains(place), "{shown}");
-    judged.extend((3..100).map(|n| asked(n, &format!("{n}.{}", "x".repeat(60_000)))));
-    let shown = report(&judged, &[], View::default());
+    diagnosis.extend((3..100).map(|n| asked(n, &format!("{n}.{}", "x".repeat(60_000)))));
+    let shown = report(&diagnosis, &[], View::default());
     assert!(shown.contains("xxx and others at"), "{shown}");
     assert!(shown.len() < 3_000, "{shown}");
 }
@@ -108,18 +117,18 @@ fn a_service_is_told_with_the_names_clients_asked_for() {
 fn services_are_told_apart_by_name_where_names_differ() {
     let asked = |stream: u32, name: &str| {
         let server = format!("10.0.0.{}:443", stream % 4 + 10);
-        let mut judged = unknown_code(refused(stream, "10.0.0.1:40000", &server));
-        judged.connection.server_name = Some(name.into());
-        judged
+        let mut diagnosis = unknown_code(refused(stream, "10.0.0.1:40000", &server));
+        diagnosis.connection.server_name = Some(name.into());
+        diagnosis
     };
-    let same: Vec<Judged> = (0..8).map(|n| asked(n, "www.example.org")).collect();
+    let same: Vec<Diagnosis> = (0..8).map(|n| asked(n, "www.example.org")).collect();
     let shown = report(&same, &[], View::default());
     let place = "
 where    www.example.org at port 443 of 4 hosts, 8 connections from 10.0.0.1
          10.0.0.10:443: 2; 10.0.0.11:443: 2; 10.0.0.12:443: 2; 10.0.0.13:443: 2
 ";
     assert!(shown.contains(place), "{shown}");
-    let differ: Vec<Judged> = (0..8)
+    let differ: Vec<Diagnosis> = (0..8)
         .map(|n| asked(n, &format!("{}.example.org", n % 2)))
         .collect();
     let shown = report(&differ, &[], View::default());
@@ -132,14 +141,14 @@ where    0.example.org and 1.example.org at port 443 of 4 hosts, 8 connections f
 
 #[test]
 fn one_cause_at_many_services_is_one_entry() {
-    let mut judged: Vec<Judged> = (0..500_u32)
+    let mut diagnosis: Vec<Diagnosis> = (0..500_u32)
         .map(|n| {
             let server = format!("10.1.{}.{}:443", n / 250, n % 250 + 1);
             unknown_code(refused(n, "10.0.0.1:40000", &server))
         })
         .collect();
-    judged.push(unknown_code(refused(500, "10.0.0.1:40000", "10.1.0.9:443")));
-    let shown = report(&judged, &[], View::default());
+    diagnosis.push(unknown_code(refused(500, "10.0.0.1:40000", "10.1.0.9:443")));
+    let shown = report(&diagnosis, &[], View::default());
     let place = "
 where    port 443 of 500 hosts, 501 connections from 10.0.0.1
          10.1.0.9:443: 2; others: 499
@@ -158,23 +167,23 @@ where    port 443 of 500 hosts, 501 connections from 10.0.0.1
 fn counts_stay_right_when_services_no_longer_fit() {
     let sample = unknown_code(refused(0, "10.0.0.1:40000", "10.0.0.9:443"));
     let at = |stream: u32, address: [u8; 4]| {
-        let mut judged = sample.clone();
-        judged.connection.stream = stream;
-        judged.connection.server.address = address.into();
-        judged
+        let mut diagnosis = sample.clone();
+        diagnosis.connection.stream = stream;
+        diagnosis.connection.server.address = address.into();
+        diagnosis
     };
-    let mut judged = Vec::new();
+    let mut diagnosis = Vec::new();
     for n in 0..20_000_u32 {
         let [_, _, high, low] = n.to_be_bytes();
-        judged.push(at(2 * n, [10, 1, high, low]));
+        diagnosis.push(at(2 * n, [10, 1, high, low]));
         if n % 100 == 0 {
-            judged.push(at(2 * n + 1, [10, 2, 0, 1]));
+            diagnosis.push(at(2 * n + 1, [10, 2, 0, 1]));
         }
     }
     let mut rare = at(99_999, [10, 3, 0, 1]);
     rare.findings[0].code = "test.rare";
-    judged.insert(1, rare);
-    let shown = report(&judged, &[], View::default());
+    diagnosis.insert(1, rare);
+    let shown = report(&diagnosis, &[], View::default());
     assert!(
         shown.contains("20,200 connections from 10.0.0.1"),
         "{shown}"
@@ -197,11 +206,11 @@ fn counts_stay_right_when_services_no_longer_fit() {
 
 #[test]
 fn next_steps_come_once_a_code() {
-    let judged = [
+    let diagnosis = [
         refused(0, "10.0.0.1:40000", "10.0.0.9:443"),
         refused(1, "10.0.0.1:40000", "10.0.0.8:443"),
     ];
-    let shown = report(&judged, &[], View::default());
+    let shown = report(&diagnosis, &[], View::default());
     let record = record_of("tcp.refused").unwrap();
     assert_eq!(
         shown.matches("\nerror    tcp.refused  ").count(),
@@ -217,8 +226,8 @@ fn next_steps_come_once_a_code() {
 fn a_cause_is_told_with_what_it_led_to() {
     let mut symptom = finding("test.symptom", Severity::Error);
     symptom.consequence_of = Some("test.cause");
-    let judged = with(vec![symptom, finding("test.cause", Severity::Warning)]);
-    let shown = report(&[judged], &[], View::default());
+    let diagnosis = with(vec![symptom, finding("test.cause", Severity::Warning)]);
+    let shown = report(&[diagnosis], &[], View::default());
     assert!(shown.contains("\nerror    test.cause\n"), "{shown}");
     assert!(shown.contains("\nalso     seen: test.symptom\n"), "{shown}");
     assert!(!shown.contains("error    test.symptom"), "{shown}");
@@ -226,12 +235,12 @@ fn a_cause_is_told_with_what_it_led_to() {
 
 #[test]
 fn the_worst_comes_first_and_notes_only_when_asked_for() {
-    let judged = [
+    let diagnosis = [
         with(vec![finding("test.note", Severity::Note)]),
         with(vec![finding("test.warning", Severity::Warning)]),
         with(vec![finding("test.error", Severity::Error)]),
     ];
-    let shown = report(&judged, &[], View::default());
+    let shown = report(&diagnosis, &[], View::default());
     let error = shown.find("error    test.error").unwrap();
     assert!(
         error < shown.find("warning  test.warning").unwrap(),
@@ -239,7 +248,7 @@ fn the_worst_comes_first_and_notes_only_when_asked_for() {
     );
     assert!(!shown.contains("test.note"), "{shown}");
     let all = report(
-        &judged,
+        &diagnosis,
         &[],
         View {
             all: true,
@@ -253,7 +262,7 @@ fn the_worst_comes_first_and_notes_only_when_asked_for() {
         min_severity: Some(Severity::Error),
         ..View::default()
     };
-    let shown = report(&judged, &[], errors);
+    let shown = report(&diagnosis, &[], errors);
     assert!(
         shown.contains("test.error") && !shown.contains("test.warning"),
         "{shown}"
@@ -277,11 +286,11 @@ web.pcap: pcap (gzip), EN10MB, 2,430,112 packets over 61.2 s, from 2026-01-02 03
 #[test]
 fn undecided_connections_are_counted_and_explained() {
     let opening = connections("0.000 > S 0:0(0) win 64240 <mss 1460>\n0.1 end").remove(0);
-    let judged = [Judged {
+    let diagnosis = [Diagnosis {
         connection: opening.into(),
         findings: Vec::new(),
     }];
-    let shown = report(&judged, &[], View::default());
+    let shown = report(&diagnosis, &[], View::default());
     assert!(
         shown.contains("0 ok, 1 undecided\nUndecided: the capture shows too little"),
         "{shown}"
@@ -319,14 +328,14 @@ fn findings_beyond_one_connection_name_their_subject() {
 
 #[test]
 fn every_line_fits_and_none_ends_in_a_space() {
-    let mut judged: Vec<Judged> = (0..40)
+    let mut diagnosis: Vec<Diagnosis> = (0..40)
         .map(|n| refused(n, "[2001:db8::1]:40000", &format!("[2001:db8::{n}:9]:443")))
         .collect();
-    judged[0].findings[0].summary = format!("{} {}", "long ".repeat(60), "x".repeat(400));
-    judged.push(refused(50, "10.0.0.1:40000", "10.0.0.9:443"));
+    diagnosis[0].findings[0].summary = format!("{} {}", "long ".repeat(60), "x".repeat(400));
+    diagnosis.push(refused(50, "10.0.0.1:40000", "10.0.0.9:443"));
     for width in [40, 66, 80, 100] {
-        let look = Look::new(width, Color::Never);
-        let shown = report_in(look, &judged, &[caveat()], View::default());
+        let style = TextStyle::new(width, Color::Never);
+        let shown = report_in(style, &diagnosis, &[caveat()], View::default());
         // Commands are left whole, so that they can be copied.
         for line in shown.lines().filter(|line| !line.contains("wirewhy ")) {
             assert!(line.chars().count() <= width, "{width}: {line}");
@@ -348,8 +357,8 @@ fn what_the_wire_says_never_commands_the_terminal() {
     let names = [("198.51.100.1".parse().unwrap(), "\u{1b}[5m".to_owned())]
         .into_iter()
         .collect();
-    let mut text = Text::new(&mut out, Look::default(), View::default(), names);
-    let judged = [with(vec![hostile])];
+    let mut text = Text::new(&mut out, TextStyle::default(), View::default(), names);
+    let diagnosis = [with(vec![hostile])];
     let source = wirewhy_report::CaptureSummary {
         source: "\u{1b}[2J.pcap".to_owned(),
         problem: Some("\u{1b}[2J".to_owned()),
@@ -357,8 +366,8 @@ fn what_the_wire_says_never_commands_the_terminal() {
         ..capture()
     };
     use wirewhy_report::Reporter as _;
-    text.connection(&judged[0]).unwrap();
-    text.finish(&source, &totals(&judged), &[group]).unwrap();
+    text.connection(&diagnosis[0]).unwrap();
+    text.finish(&source, &totals(&diagnosis), &[group]).unwrap();
     let shown = String::from_utf8(out).unwrap();
     let harmful = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{200b}\u{2028}".contains(c);
     assert!(!shown.contains(harmful), "{shown:?}");
@@ -367,10 +376,10 @@ fn what_the_wire_says_never_commands_the_terminal() {
 
 #[test]
 fn colour_changes_nothing_but_colour() {
-    let judged = [refused(0, "10.0.0.1:40000", "10.0.0.9:443"), healthy(1)];
-    let plain = report(&judged, &[caveat()], View::default());
-    let look = Look::new(100, Color::Always);
-    let colored = report_in(look, &judged, &[caveat()], View::default());
+    let diagnosis = [refused(0, "10.0.0.1:40000", "10.0.0.9:443"), healthy(1)];
+    let plain = report(&diagnosis, &[caveat()], View::default());
+    let style = TextStyle::new(100, Color::Always);
+    let colored = report_in(style, &diagnosis, &[caveat()], View::default());
     let mut stripped = String::new();
     let mut rest = colored.as_str();
     while let Some((before, after)) = rest.split_once('\u{1b}') {
@@ -384,25 +393,30 @@ fn colour_changes_nothing_but_colour() {
 
 #[test]
 fn order_does_not_depend_on_chance() {
-    let judged: Vec<Judged> = (0..30)
+    let diagnosis: Vec<Diagnosis> = (0..30)
         .map(|n| refused(n, "10.0.0.1:40000", &format!("10.0.{n}.9:443")))
         .collect();
-    let once = report(&judged, &[], View::default());
-    assert_eq!(once, report(&judged, &[], View::default()));
+    let once = report(&diagnosis, &[], View::default());
+    assert_eq!(once, report(&diagnosis, &[], View::default()));
 }
 
 #[test]
 fn a_file_name_can_be_pasted() {
-    let judged = [refused(3, "10.0.0.1:40000", "10.0.0.9:443")];
+    let diagnosis = [refused(3, "10.0.0.1:40000", "10.0.0.9:443")];
     let mut out = Vec::new();
-    let mut text = Text::new(&mut out, Look::default(), View::default(), Names::default());
+    let mut text = Text::new(
+        &mut out,
+        TextStyle::default(),
+        View::default(),
+        Names::default(),
+    );
     use wirewhy_report::Reporter as _;
-    text.connection(&judged[0]).unwrap();
+    text.connection(&diagnosis[0]).unwrap();
     let named = wirewhy_report::CaptureSummary {
         source: "it's here.pcap".to_owned(),
         ..capture()
     };
-    text.finish(&named, &totals(&judged), &[]).unwrap();
+    text.finish(&named, &totals(&diagnosis), &[]).unwrap();
     let shown = String::from_utf8(out).unwrap();
     assert!(
         shown.contains(r"wirewhy show 'it'\''s here.pcap' 3"),

@@ -1,7 +1,7 @@
 //! TLS in JSON and in the ladder.
 
 use serde_json::{Value as Json, json};
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_packet::Timestamp;
 use wirewhy_protocol::{
     Alert, AlertDescription, AlertSeen, AppFacts, Certificate, CertificateFacts,
@@ -10,7 +10,7 @@ use wirewhy_protocol::{
     Retry, Secrets, ServerHello, SignatureAlgorithm, SubjectName, TlsFacts, Upgrade,
     UpgradeProtocol, UpgradeVerdict,
 };
-use wirewhy_report::{Color, Json as Document, Ladder, Look, Names, PacketChoice, View};
+use wirewhy_report::{Color, Json as Document, Ladder, Names, PacketChoice, TextStyle, View};
 
 use crate::json::assert_valid;
 use crate::sample::{healthy, packets, tell};
@@ -169,17 +169,17 @@ pub(crate) fn refused(text: &str) -> TlsFacts {
     tls
 }
 
-pub(crate) fn judged(tls: TlsFacts) -> Judged {
-    let mut judged = healthy(0);
+pub(crate) fn diagnosis(tls: TlsFacts) -> Diagnosis {
+    let mut diagnosis = healthy(0);
     let app = AppFacts {
         tls: Some(Box::new(tls)),
         ..AppFacts::default()
     };
-    judged.connection.app = Some(Box::new(app));
-    judged
+    diagnosis.connection.app = Some(Box::new(app));
+    diagnosis
 }
 
-fn written(judged: Judged) -> String {
+fn written(diagnosis: Diagnosis) -> String {
     let view = View {
         all: true,
         min_severity: None,
@@ -188,15 +188,15 @@ fn written(judged: Judged) -> String {
     let mut out = Vec::new();
     tell(
         &mut Document::new(&mut out, view, Names::default()),
-        &[judged],
+        &[diagnosis],
         &[],
     );
     String::from_utf8(out).unwrap()
 }
 
 /// What JSON says of the only connection, held against the schema.
-fn told(judged: Judged) -> Json {
-    let shown: Json = serde_json::from_str(&written(judged)).unwrap();
+fn reported(diagnosis: Diagnosis) -> Json {
+    let shown: Json = serde_json::from_str(&written(diagnosis)).unwrap();
     assert_valid(&shown);
     shown["connections"][0].clone()
 }
@@ -214,16 +214,16 @@ fn ladder(tls: TlsFacts) -> String {
         0.006 < A 201:301(100) ack 201
         0.006 < A 301:401(100) ack 201";
     let mut out = Vec::new();
-    let look = Look::new(100, Color::Never);
-    let mut ladder = Ladder::new(&mut out, look, Names::default());
+    let style = TextStyle::new(100, Color::Never);
+    let mut ladder = Ladder::new(&mut out, style, Names::default());
     let mut packets = packets(text);
-    let judged = judged(tls);
-    let server = &judged.connection.server;
+    let diagnosis = diagnosis(tls);
+    let server = &diagnosis.connection.server;
     packets.name_sides((server.address, server.port).into());
     ladder
-        .draw(&judged, &packets, &PacketChoice::Folded)
+        .draw(&diagnosis, &packets, &PacketChoice::Folded)
         .unwrap();
-    ladder.finish(&judged, &View::default()).unwrap();
+    ladder.finish(&diagnosis, &View::default()).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -235,7 +235,7 @@ fn assert_harmless(shown: &str) {
 
 #[test]
 fn json_tells_the_handshake() {
-    let shown = told(judged(refused("www.example.org")));
+    let shown = reported(diagnosis(refused("www.example.org")));
     let tls = &shown["tls"];
     assert_eq!(shown["server"]["name"], "www.example.org");
     assert_eq!(tls["version"], "TLS 1.2");
@@ -262,7 +262,7 @@ fn json_tells_the_handshake() {
 
 #[test]
 fn json_tells_certificates_as_facts() {
-    let shown = told(judged(refused("www.example.org")));
+    let shown = reported(diagnosis(refused("www.example.org")));
     let certificates = json!([
         {
             "subject": "www.example.org", "issuer": "CN=Example CA", "serial": "0a1b",
@@ -281,7 +281,7 @@ fn json_tells_certificates_as_facts() {
 
 #[test]
 fn json_lists_messages_as_they_came() {
-    let shown = told(judged(refused("www.example.org")));
+    let shown = reported(diagnosis(refused("www.example.org")));
     let messages = shown["tls"]["messages"].as_array().unwrap();
     let names: Vec<&str> = messages
         .iter()
@@ -308,7 +308,7 @@ fn json_tells_nothing_where_nothing_was_seen() {
         joined_late: true,
         ..TlsFacts::default()
     };
-    let shown = told(judged(tls));
+    let shown = reported(diagnosis(tls));
     let tls = &shown["tls"];
     for member in ["version", "server_name", "resumed", "ja3", "certificates"] {
         assert_eq!(tls[member], Json::Null, "{member}");
@@ -318,12 +318,12 @@ fn json_tells_nothing_where_nothing_was_seen() {
         (&tls["stage"], &tls["joined_late"]),
         (&"begun".into(), &true.into())
     );
-    assert_eq!(told(healthy(0))["tls"], Json::Null);
+    assert_eq!(reported(healthy(0))["tls"], Json::Null);
 }
 
 #[test]
 fn json_tells_a_retry_and_an_upgrade() {
-    let mut judged = judged(TlsFacts {
+    let mut diagnosis = diagnosis(TlsFacts {
         retry: Some(Retry {
             mark: at(5),
             group: Some(NamedGroup(23)),
@@ -333,7 +333,7 @@ fn json_tells_a_retry_and_an_upgrade() {
         }),
         ..TlsFacts::default()
     });
-    let app = judged.connection.app.as_mut().unwrap();
+    let app = diagnosis.connection.app.as_mut().unwrap();
     app.upgrade = Some(Box::new(Upgrade {
         protocol: UpgradeProtocol::PostgreSql,
         verdict: UpgradeVerdict::Refused,
@@ -344,7 +344,7 @@ fn json_tells_a_retry_and_an_upgrade() {
         went_on: None,
         target: None,
     }));
-    let shown = told(judged);
+    let shown = reported(diagnosis);
     let retry = json!({"group": "secp256r1", "cookie": true, "key_shares": ["secp256r1"], "frame": 5, "answered_frame": 6});
     assert_eq!(shown["tls"]["retry"], retry);
     assert_eq!(shown["tls"]["stage"], "hello-retry-request");
@@ -357,9 +357,9 @@ fn json_tells_a_retry_and_an_upgrade() {
 
 #[test]
 fn hostile_names_reach_json_whole_and_escaped() {
-    let judged = judged(refused(HOSTILE));
-    assert_harmless(&written(judged.clone()));
-    let shown = told(judged);
+    let diagnosis = diagnosis(refused(HOSTILE));
+    assert_harmless(&written(diagnosis.clone()));
+    let shown = reported(diagnosis);
     assert_eq!(shown["tls"]["server_name"], HOSTILE);
     assert_eq!(shown["tls"]["alpn"], HOSTILE);
     assert_eq!(shown["tls"]["certificates"][0]["subject"], HOSTILE);
@@ -378,7 +378,7 @@ fn a_ladder_names_messages_where_they_were_seen() {
         begun: at(9),
     });
     let shown = ladder(tls);
-    let told: Vec<&str> = shown
+    let reported: Vec<&str> = shown
         .lines()
         .filter_map(|line| line.split('|').nth(1))
         .map(str::trim)
@@ -393,9 +393,9 @@ fn a_ladder_names_messages_where_they_were_seen() {
         "sealed handshake, 200 bytes",
         "unfinished application data record, 1,448 of 16,401 bytes",
     ];
-    let told = told.join(" ");
+    let reported = reported.join(" ");
     for words in expected {
-        assert!(told.contains(words), "{words}\n{shown}");
+        assert!(reported.contains(words), "{words}\n{shown}");
     }
     let summary = "tls      TLS 1.2, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, x25519, ALPN www.example.org, server";
     assert!(shown.contains(summary), "{shown}");
@@ -419,7 +419,7 @@ fn suites_without_a_name_are_numbers() {
         mark: at(5),
         raw: raw.into(),
     }));
-    let shown = told(judged(tls));
+    let shown = reported(diagnosis(tls));
     assert_eq!(
         shown["tls"]["cipher_suite"],
         CipherSuite(0xfafb).to_string()

@@ -8,16 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use wirewhy::engine::{self, Analyzed, Crew, EngineOptions};
+use wirewhy::engine::{self, Analyzed, EngineOptions, ThreadPool};
 use wirewhy::evidence::SharedRecorder;
 use wirewhy::packets::Saved;
 use wirewhy_capture::{FileSequence, Opener, from_stdin_until, open_until, recordings};
 use wirewhy_detect::Severity;
-use wirewhy_report::{Ecs, Html, Json, Look, Markdown, Ndjson, PacketSource, Reporter, Text, View};
+use wirewhy_report::{
+    Ecs, Html, Json, Markdown, Ndjson, PacketSource, Reporter, Text, TextStyle, View,
+};
 
 use crate::cli::{AnalyzeArgs, Cli, Format};
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, complain};
+use crate::output::{Output, warn};
 use crate::setup::{Completeness, Setup, threads, unreadable};
 use crate::signals;
 use crate::terminal;
@@ -27,24 +29,27 @@ const KEPT: usize = 64 << 20;
 
 pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
     let files = files(args);
-    let mut setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
-    setup.options.max_bytes = args.judging.max_bytes.map(|most| most.0);
+    let mut setup = Setup::new(&args.common, &args.diagnosing.select, &args.diagnosing.tls)?;
+    setup.options.max_bytes = args.diagnosing.max_bytes.map(|most| most.0);
     let mut left: VecDeque<FileSequence> = recordings(&files, args.joining.choice()).into();
     if args.format == Format::Html && left.len() > 1 {
         refuse_pages(left.len());
     }
     let mut output = Output::open(args.common.output.as_deref(), &setup.reads(&files))?;
-    let look = terminal::look(output.target(), args.common.color);
+    let style = terminal::style(output.target(), args.common.color);
     let mut came_to = CameTo::default();
-    let view = setup.view(args.all, args.judging.min_severity);
-    let (crew, alone) = (Crew::new(threads(args.threads) - 1), Crew::default());
+    let view = setup.view(args.all, args.diagnosing.min_severity);
+    let (pool, alone) = (
+        ThreadPool::new(threads(args.threads) - 1),
+        ThreadPool::default(),
+    );
     let stop = signals::watch().map_err(Failure::new)?;
     while !stop.load(Ordering::Relaxed)
         && let Some(sequence) = left.pop_front()
     {
         // What comes by a pipe may come slowly.
         let is_saved = sequence.paths().all(Path::is_file);
-        let crew = if is_saved { &crew } else { &alone };
+        let pool = if is_saved { &pool } else { &alone };
         let options = &EngineOptions {
             // What cannot be read twice is drawn from what is kept of it.
             recorder: (args.format == Format::Html && !is_saved).then(|| SharedRecorder::new(KEPT)),
@@ -55,7 +60,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
             Ok(recording) => recording,
             Err(errors) => {
                 for error in errors {
-                    complain(&unreadable(&error));
+                    warn(&unreadable(&error));
                     came_to.unreadable += 1;
                 }
                 continue;
@@ -72,7 +77,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
                     None => Box::new(Saved::new(again, setup.filters.clone())),
                     Some(recorder) => Box::new(recorder.clone()),
                 };
-                let shape = (args.format, look, packets);
+                let shape = (args.format, style, packets);
                 let mut reporter = reporter(shape, &view, &setup, &mut output);
                 let reporter = reporter.as_mut();
                 engine::analyze(
@@ -80,7 +85,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
                     filters.as_mut(),
                     options,
                     &view,
-                    crew,
+                    pool,
                     reporter,
                 )
             })
@@ -96,7 +101,7 @@ pub(crate) fn run(args: &AnalyzeArgs) -> Result<Exit, Failure> {
         }
     }
     output.close()?;
-    Ok(came_to.exit(args.judging.fail_on.map(Severity::from)))
+    Ok(came_to.exit(args.diagnosing.fail_on.map(Severity::from)))
 }
 
 /// A page is about one recording.
@@ -137,7 +142,7 @@ fn files(args: &AnalyzeArgs) -> Vec<PathBuf> {
 }
 
 fn reporter<'a>(
-    (format, look, packets): (Format, Look, Box<dyn PacketSource>),
+    (format, style, packets): (Format, TextStyle, Box<dyn PacketSource>),
     view: &View,
     setup: &Setup,
     output: &'a mut Output,
@@ -145,7 +150,7 @@ fn reporter<'a>(
     let names = setup.names.clone();
     let (out, view) = (output.writer(), view.clone());
     match format {
-        Format::Text => Box::new(Text::new(out, look, view, names)),
+        Format::Text => Box::new(Text::new(out, style, view, names)),
         Format::Json => Box::new(Json::new(out, view, names)),
         Format::Ndjson => Box::new(Ndjson::new(out, view, names)),
         Format::Ecs => Box::new(Ecs::new(out, view, names)),

@@ -16,11 +16,11 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
         None => Found::Several(records().collect()),
     };
     let mut output = Output::open(args.output.as_deref(), &[])?;
-    let look = terminal::look(output.target(), args.color);
+    let style = terminal::style(output.target(), args.color);
     let written = match found {
-        Found::One(record) => wirewhy_report::explain(output.writer(), look, record),
+        Found::One(record) => wirewhy_report::explain(output.writer(), style, record),
         Found::Several(records) => {
-            wirewhy_report::list_codes(output.writer(), look, records.into_iter())
+            wirewhy_report::list_codes(output.writer(), style, records.into_iter())
         }
     };
     written.map_err(|error| output.failure(&error))?;

@@ -4,7 +4,7 @@ use std::io;
 
 use wirewhy::engine::Feed;
 use wirewhy_capture::{Filters, Recording};
-use wirewhy_flow::wireshark::Analysis;
+use wirewhy_flow::wireshark::WiresharkAnalysis;
 use wirewhy_flow::{Bounds, Tracker};
 use wirewhy_report::{PacketRow, PacketsNdjson, PacketsText};
 
@@ -50,7 +50,7 @@ fn rows(
     filters: Option<&mut Filters>,
     sink: &mut dyn FnMut(&PacketRow) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut analysis = Analysis::new();
+    let mut analysis = WiresharkAnalysis::new();
     let mut tracker = Tracker::new(Bounds::default());
     let mut feed = Feed::new(recording, filters);
     while let Some(written) = feed.next(|fed| {

@@ -8,25 +8,25 @@ use std::thread;
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use wirewhy::engine::Crew;
+use wirewhy::engine::ThreadPool;
 use wirewhy_capture::Joining;
 use wirewhy_detect::Severity;
 use wirewhy_report::{
-    Archive, Extent, Lines, Look, Scanned, Shown, write_error_ndjson, write_error_text,
+    Archive, Extent, Lines, Scanned, Shown, TextStyle, write_error_ndjson, write_error_text,
 };
 
 use crate::cli::{Cli, ScanArgs, ScanFormat};
 use crate::exit::{Exit, Failure};
-use crate::output::{Output, complain, refuse_capture, refuse_read};
+use crate::output::{Output, refuse_capture, refuse_read, warn};
 use crate::roots::Roots;
+use crate::scan::escape::escape_path;
 use crate::scan::examine::{Done, Examined, Examiner, What};
 use crate::scan::order::in_order;
 use crate::scan::parts::Parts;
 use crate::scan::progress::Progress;
 use crate::scan::recordings::Grouped;
-use crate::scan::spelled::spelled;
 use crate::scan::spill::Spill;
-use crate::scan::state::{Due, Entry, Identity, Known, Made, Place, Recordings, State};
+use crate::scan::state::{Destination, Due, Entry, Identity, Known, Made, Recordings, State};
 use crate::scan::walk::{Found, STDIN, Walk};
 use crate::setup::{Setup, threads};
 use crate::signals;
@@ -40,8 +40,8 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             .exit();
     }
     check_stdin(args)?;
-    let mut setup = Setup::new(&args.common, &args.judging.select, &args.judging.tls)?;
-    setup.options.max_bytes = args.judging.max_bytes.map(|most| most.0);
+    let mut setup = Setup::new(&args.common, &args.diagnosing.select, &args.diagnosing.tls)?;
+    setup.options.max_bytes = args.diagnosing.max_bytes.map(|most| most.0);
     // Names that come by a pipe are not waited for: each file is analysed when it is named.
     let joining = match args.joining.choice() {
         Joining::Recognised if !Walk::is_repeatable(args) => Joining::Never,
@@ -74,27 +74,27 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     } = open(args, &setup, &now, &mut |entry, made| {
         recall(&mut archive, &mut came_to, &entry, made);
     })?;
-    let look = terminal::look(output.target(), args.common.color);
+    let style = terminal::style(output.target(), args.common.color);
     let progress = Arc::new(if args.common.quiet {
         Progress::silent()
     } else {
         Progress::on_terminal()
     });
     let spill = Spill::default();
-    let crew = Crew::default();
-    let view = setup.view(args.all, args.judging.min_severity);
+    let pool = ThreadPool::default();
+    let view = setup.view(args.all, args.diagnosing.min_severity);
     let examiner = Examiner {
         setup: &setup,
         view: view.clone(),
         format: args.format,
-        look,
+        style,
         lines: match output.target() {
             terminal::Target::Terminal => Lines::Fitting,
             terminal::Target::Journal | terminal::Target::Elsewhere => Lines::One,
         },
         stdin_name: args.name.as_deref().unwrap_or(STDIN),
         spill: &spill,
-        crew: &crew,
+        pool: &pool,
         known: &known,
         progress: progress.clone(),
         stop: stop.clone(),
@@ -104,7 +104,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         parts,
         state,
         format: args.format,
-        look,
+        style,
         shown: Shown {
             names: &setup.names,
             view: &view,
@@ -119,13 +119,13 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
             scope.spawn(|| progress.count(walk, || stop.load(Ordering::Relaxed)));
         }
         let ended = scan.through(walk, threads(args.jobs), &examiner);
-        // Nobody looks at the count any more.
+        // The count is not shown any more.
         stop.store(true, Ordering::Relaxed);
         progress.end();
         ended
     })?;
     scan.sum_up(extent)?;
-    Ok(scan.exit(args.judging.fail_on.map(Severity::from), extent))
+    Ok(scan.exit(args.diagnosing.fail_on.map(Severity::from), extent))
 }
 
 /// Standard input can be read once, and it is nothing that a later scan finds again.
@@ -178,9 +178,9 @@ fn open(
         });
     };
     let place = if is_folder {
-        Place::Folder(path)
+        Destination::Folder(path)
     } else {
-        Place::File(path)
+        Destination::File(path)
     };
     let (state, known) = match &args.state {
         None => (None, Known::default()),
@@ -215,13 +215,13 @@ fn open(
 /// Everything besides the captures that results depend on.
 fn depends_on(args: &ScanArgs, setup: &Setup) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let view = setup.view(args.all, args.judging.min_severity);
+    let view = setup.view(args.all, args.diagnosing.min_severity);
     let view = (args.format, view.all, view.min_severity, view.selection);
     let limits = &setup.options.limits;
     let joining = args.joining.choice();
     let given = (
         joining,
-        &args.judging.tls.keylog,
+        &args.diagnosing.tls.keylog,
         &args.common.filter,
         &setup.names,
     );
@@ -260,7 +260,7 @@ struct Scan<'a> {
     parts: Option<Parts>,
     state: Option<State>,
     format: ScanFormat,
-    look: Look,
+    style: TextStyle,
     shown: Shown<'a>,
     progress: &'a Progress,
     archive: Archive,
@@ -293,9 +293,9 @@ impl Scan<'_> {
         let take = |done: Result<Vec<Done<'_>>, End>| {
             done?.into_iter().try_for_each(|done| self.take(done))
         };
-        let give_up = || examiner.stop.store(true, Ordering::Relaxed);
-        let leave = || examiner.crew.add_one();
-        match in_order(walk, jobs, work, take, give_up, leave) {
+        let cancel = || examiner.stop.store(true, Ordering::Relaxed);
+        let leave = || examiner.pool.add_one();
+        match in_order(walk, jobs, work, take, cancel, leave) {
             Ok(()) => Ok(Extent::Whole),
             Err(End::Stopped) => Ok(Extent::Part),
             Err(End::Failed(failure)) => Err(failure),
@@ -332,13 +332,13 @@ impl Scan<'_> {
         self.came_to.partial += 1;
         let mut record = Vec::new();
         let written = match self.format {
-            ScanFormat::Text => write_error_text(&mut record, self.look, &source, message),
+            ScanFormat::Text => write_error_text(&mut record, self.style, &source, message),
             ScanFormat::Ndjson => write_error_ndjson(&mut record, &source, message),
             ScanFormat::Html | ScanFormat::Parquet => Ok(()),
         };
         if self.format != ScanFormat::Text {
             self.progress
-                .aside(|| complain(&format!("{source}: {message}")));
+                .aside(|| warn(&format!("{source}: {message}")));
         }
         written
             .and_then(|()| self.output.writer().write_all(&record))
@@ -349,7 +349,7 @@ impl Scan<'_> {
             return self.show();
         }
         let entry = Entry {
-            path: spelled(path),
+            path: escape_path(path),
             files: Vec::new(),
             source,
             identity: None,
@@ -373,11 +373,11 @@ impl Scan<'_> {
         self.came_to.partial += u64::from(!whole);
         self.came_to.worst = self.came_to.worst.max(examined.worst);
         let remarks = &examined.remarks;
-        // In the text the line of the capture tells of the problem.
-        let told = self.format == ScanFormat::Text && files.is_empty();
-        let problem = remarks.problems.iter().filter(|_| !told);
+        // In the text the line of the capture reports the problem.
+        let reported = self.format == ScanFormat::Text && files.is_empty();
+        let problem = remarks.problems.iter().filter(|_| !reported);
         for remark in problem.chain(&remarks.others) {
-            self.progress.aside(|| complain(remark));
+            self.progress.aside(|| warn(remark));
         }
         let (len, identity, worst) = (examined.output_len, examined.identity, examined.worst);
         let out = self.output.writer();
@@ -390,8 +390,8 @@ impl Scan<'_> {
             .map_err(|error| self.failure(&error))?;
         self.archive.add(&source, &digest, Scanned::Now);
         let entry = Entry {
-            path: spelled(path),
-            files: files.iter().map(|path| spelled(path)).collect(),
+            path: escape_path(path),
+            files: files.iter().map(|path| escape_path(path)).collect(),
             source,
             identity: Some(identity),
             end: 0,
@@ -498,7 +498,7 @@ impl Scan<'_> {
                     out.write_all(b"\n")?;
                 }
                 self.archive
-                    .write_text(out, self.look, self.shown, extent)?;
+                    .write_text(out, self.style, self.shown, extent)?;
             }
             ScanFormat::Ndjson => self.archive.write_ndjson(out, self.shown, extent)?,
             ScanFormat::Html => self.archive.write_html(out, self.shown, extent)?,

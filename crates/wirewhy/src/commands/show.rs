@@ -6,7 +6,7 @@ use std::path::Path;
 use wirewhy::engine::{self, Analysis, Feed};
 use wirewhy::packets::reread;
 use wirewhy_capture::{Filters, Recording};
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_flow::{Transport, wireshark};
 use wirewhy_report::{Ladder, PacketChoice, Packets};
 
@@ -47,14 +47,14 @@ pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
         }
     }
     let mut output = Output::open(args.common.output.as_deref(), &setup.reads(&args.files))?;
-    let look = terminal::look(output.target(), args.common.color);
+    let style = terminal::style(output.target(), args.common.color);
     let mut drawn = Ok(());
-    for (at, (judged, packets)) in found.all.iter().enumerate() {
-        let mut ladder = Ladder::new(output.writer(), look, setup.names.clone());
+    for (at, (diagnosis, packets)) in found.all.iter().enumerate() {
+        let mut ladder = Ladder::new(output.writer(), style, setup.names.clone());
         drawn = ladder
             .apart(at > 0)
-            .and_then(|()| ladder.draw(judged, packets, &shown))
-            .and_then(|()| ladder.finish(judged, &setup.view(true, None)));
+            .and_then(|()| ladder.draw(diagnosis, packets, &shown))
+            .and_then(|()| ladder.finish(diagnosis, &setup.view(true, None)));
         if drawn.is_err() {
             break;
         }
@@ -88,7 +88,7 @@ fn missing(source: &str, wanted: StreamNumber, found: &Found) -> String {
 struct Found {
     /// The connections, in the order of their first frames, and their packets: one over TCP; over QUIC several may follow each
     /// other between the same ends.
-    all: Vec<(Judged, Packets)>,
+    all: Vec<(Diagnosis, Packets)>,
     last_stream: Option<u32>,
 }
 
@@ -107,13 +107,13 @@ fn find(
 ) -> io::Result<Found> {
     let wanted = args.stream;
     let is_tcp = wanted.transport == Transport::Tcp;
-    let mut marks = wireshark::Analysis::new();
+    let mut marks = wireshark::WiresharkAnalysis::new();
     let mut analysis = Analysis::new(setup.options.clone());
     let mut packets = Packets::new(room(args));
     let mut last_stream = None;
     let mut last_quic = None;
-    let mut judged: Vec<Judged> = Vec::new();
-    let mut sink = |one: &Judged| {
+    let mut diagnosis: Vec<Diagnosis> = Vec::new();
+    let mut sink = |one: &Diagnosis| {
         let connection = &one.connection;
         let is_it = connection.transport == wanted.transport && connection.stream == wanted.number;
         if connection.quic().is_some() {
@@ -121,11 +121,11 @@ fn find(
         }
         // Only the first of a stream of TCP.
         let shown = match is_tcp {
-            true => judged.is_empty(),
+            true => diagnosis.is_empty(),
             false => connection.quic().is_some(),
         };
         if is_it && shown {
-            judged.push(one.clone());
+            diagnosis.push(one.clone());
         }
         Ok(())
     };
@@ -145,9 +145,9 @@ fn find(
         taken?;
     }
     analysis.finish(&engine::summarize(recording), &mut sink)?;
-    judged.sort_by_key(|one| one.connection.first.frame);
-    let mut all: Vec<(Judged, Packets)> = Vec::new();
-    for one in judged {
+    diagnosis.sort_by_key(|one| one.connection.first.frame);
+    let mut all: Vec<(Diagnosis, Packets)> = Vec::new();
+    for one in diagnosis {
         let mut own = std::mem::replace(&mut packets, Packets::new(0));
         let server = &one.connection.server;
         own.name_sides((server.address, server.port).into());
@@ -166,7 +166,7 @@ fn read_datagrams(args: &ShowArgs, setup: &Setup, found: &mut Found) -> Result<(
         return Ok(());
     }
     let mut recording = open(&args.files)?;
-    let wanted: Vec<&Judged> = found.all.iter().map(|(judged, _)| judged).collect();
+    let wanted: Vec<&Diagnosis> = found.all.iter().map(|(diagnosis, _)| diagnosis).collect();
     let again = reread(&mut recording, setup.filters.clone().as_mut(), &wanted);
     for ((_, packets), read) in found.all.iter_mut().zip(again) {
         if let Some(read) = read {

@@ -1,19 +1,19 @@
-//! From a capture to findings: alone while the capture is small or nobody is idle, in several threads otherwise.
+//! From a capture to findings: alone while the capture is small or no thread is idle, in several threads otherwise.
 
 use std::io;
 
 use wirewhy_capture::{Filters, Recording};
 use wirewhy_packet::Decoder;
 
-use super::crew::{Crew, Gone, Hired, Outbox, judge_beside};
+use super::diagnosing::{Diagnosing, Sink};
 use super::following::{Fed, Following};
-use super::judging::{Judging, Sink};
+use super::pool::{Gone, Outbox, Permit, ThreadPool, diagnose_beside};
 
-/// After so many packets it is asked whether somebody can help: much more than a thread costs, and soon enough to be there
+/// After so many packets it is checked whether a thread is idle: much more than a thread costs, and soon enough to be there
 /// for most of a large capture.
 const ASK_EVERY: u32 = 8_192;
 
-/// Connections are sent to whoever judges in batches of this size, and at the latest after [`ASK_EVERY`] packets.
+/// Connections are sent to the thread that diagnoses in batches of this size, and at the latest after [`ASK_EVERY`] packets.
 const BATCH: usize = 128;
 
 /// The packets of a recording: read, matched against a filter, and decoded. What analyses a recording reads it by this.
@@ -53,45 +53,45 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// Follows a recording to its end, and judges every connection.
+/// Follows a recording to its end, and diagnoses every connection.
 pub(super) fn run(
     recording: &mut Recording,
     filters: Option<&mut Filters>,
-    crew: &Crew,
-    (following, judging): (&mut Following, &mut Judging),
+    pool: &ThreadPool,
+    (following, diagnosing): (&mut Following, &mut Diagnosing),
     sink: &mut dyn Sink,
 ) -> io::Result<()> {
     let mut line = Line {
         feed: Feed::new(recording, filters),
-        crew,
+        pool,
         ahead: None,
         since: 0,
     };
     while line.follow_next(following) {
         if !following.ended.is_empty() {
-            judging.take_all(&mut following.ended, sink)?;
-            following.tracker.take_back(judging.spent.drain(..));
+            diagnosing.take_all(&mut following.ended, sink)?;
+            following.tracker.take_back(diagnosing.spent.drain(..));
         }
         if line.is_due()
-            && let Some(hired) = line.hire()
+            && let Some(permit) = line.acquire()
         {
             let follow = &mut |outbox: &Outbox| line.follow_rest(following, outbox);
-            let done = judge_beside(follow, judging, sink)?;
-            drop(hired);
+            let done = diagnose_beside(follow, diagnosing, sink)?;
+            drop(permit);
             if done.is_some() {
-                return judging.settle_all(sink);
+                return diagnosing.settle_all(sink);
             }
         }
     }
-    judging.take_rest(following, sink)
+    diagnosing.take_rest(following, sink)
 }
 
 /// The work on one recording, and the threads that help with it.
 struct Line<'a> {
     feed: Feed<'a>,
-    crew: &'a Crew,
+    pool: &'a ThreadPool,
     /// Set while another thread decompresses.
-    ahead: Option<Hired<'a>>,
+    ahead: Option<Permit<'a>>,
     /// Packets since a thread was asked for.
     since: u32,
 }
@@ -144,19 +144,19 @@ impl<'a> Line<'a> {
         true
     }
 
-    /// Somebody to follow the packets while this thread judges.
-    fn hire(&mut self) -> Option<Hired<'a>> {
-        // Whoever comes first decompresses, where there is anything to: that is most of the work.
+    /// A thread to follow the packets while this one diagnoses.
+    fn acquire(&mut self) -> Option<Permit<'a>> {
+        // The first thread decompresses, where there is anything to: that is most of the work.
         let is_compressed = self.feed.recording.is_compressed();
         if is_compressed && self.ahead.is_none() {
-            let hired = self.crew.hire()?;
-            self.ahead = self.feed.recording.read_ahead().then_some(hired);
+            let permit = self.pool.acquire()?;
+            self.ahead = self.feed.recording.read_ahead().then_some(permit);
             return None;
         }
-        let hired = self.crew.hire()?;
+        let permit = self.pool.acquire()?;
         // Copying a file from the system's cache is little work beside the other two, but would wait for the greater.
         self.feed.recording.read_ahead();
-        Some(hired)
+        Some(permit)
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
     use wirewhy_testkit::{to_pcap, trace};
 
     use wirewhy_capture::Reader;
-    use wirewhy_detect::Judged;
+    use wirewhy_detect::Diagnosis;
 
     use super::*;
     use crate::engine::EngineOptions;
@@ -185,48 +185,48 @@ mod tests {
             .into()
     }
 
-    /// The streams in the order in which they were judged, and whether all of the crew was seen at work.
-    fn judged(attempts: u32, crew: &Crew) -> (Vec<u32>, bool) {
+    /// The streams in the order in which they were diagnosed, and whether all threads of the pool were used.
+    fn diagnosis(attempts: u32, pool: &ThreadPool) -> (Vec<u32>, bool) {
         let (mut streams, mut all_at_work) = (Vec::new(), false);
         let options = EngineOptions::default();
         let mut following = Following::new(&options, wirewhy_protocol::KeyLog::new());
-        let mut judging = Judging::new(options);
+        let mut diagnosing = Diagnosing::new(options);
         let mut recording = recording(attempts);
-        let mut sink = |judged: &Judged| {
-            all_at_work |= crew.hire().is_none();
-            streams.push(judged.connection.stream);
+        let mut sink = |diagnosis: &Diagnosis| {
+            all_at_work |= pool.acquire().is_none();
+            streams.push(diagnosis.connection.stream);
             Ok(())
         };
-        let halves = (&mut following, &mut judging);
-        run(&mut recording, None, crew, halves, &mut sink).unwrap();
+        let halves = (&mut following, &mut diagnosing);
+        run(&mut recording, None, pool, halves, &mut sink).unwrap();
         (streams, all_at_work)
     }
 
     #[test]
     fn whoever_is_idle_helps_with_a_large_capture() {
-        let (alone, _) = judged(20_000, &Crew::default());
+        let (alone, _) = diagnosis(20_000, &ThreadPool::default());
         assert_eq!(alone.len(), 20_000);
-        let crew = Crew::new(1);
-        let (helped, at_work) = judged(20_000, &crew);
+        let pool = ThreadPool::new(1);
+        let (helped, at_work) = diagnosis(20_000, &pool);
         assert!(at_work);
         assert!(helped == alone);
-        assert!(crew.hire().is_some(), "and is idle again");
+        assert!(pool.acquire().is_some(), "and is idle again");
     }
 
     #[test]
     fn a_small_capture_is_not_worth_a_thread() {
-        let (streams, at_work) = judged(2_000, &Crew::new(1));
+        let (streams, at_work) = diagnosis(2_000, &ThreadPool::new(1));
         assert_eq!((streams.len(), at_work), (2_000, false));
     }
 
     #[test]
     fn what_the_sink_fails_with_ends_both() {
-        let crew = Crew::new(1);
+        let pool = ThreadPool::new(1);
         let options = EngineOptions::default();
         let mut following = Following::new(&options, wirewhy_protocol::KeyLog::new());
-        let mut judging = Judging::new(options);
+        let mut diagnosing = Diagnosing::new(options);
         let mut left = 5_000;
-        let mut sink = |_: &Judged| {
+        let mut sink = |_: &Diagnosis| {
             left -= 1;
             if left == 0 {
                 Err(io::Error::other("full"))
@@ -234,8 +234,8 @@ mod tests {
                 Ok(())
             }
         };
-        let halves = (&mut following, &mut judging);
-        let ended = run(&mut recording(20_000), None, &crew, halves, &mut sink);
+        let halves = (&mut following, &mut diagnosing);
+        let ended = run(&mut recording(20_000), None, &pool, halves, &mut sink);
         assert_eq!(ended.unwrap_err().to_string(), "full");
     }
 }

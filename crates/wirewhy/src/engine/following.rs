@@ -8,7 +8,7 @@ use wirewhy_report::CaptureSummary;
 use wirewhy_survey::CaptureFaults;
 
 use super::EngineOptions;
-use crate::evidence::{Concerns, SharedRecorder};
+use crate::evidence::{FrameScope, SharedRecorder};
 
 /// One packet of a recording.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Fed<'p, 'f> {
 /// Connections that are over. They come in boxes and are handed on in them.
 pub(super) type Ended = Vec<Box<Connection>>;
 
-/// What was seen so far, and the connections that are over and not judged.
+/// What was seen so far, and the connections that are over and not yet diagnosed.
 #[derive(Debug)]
 pub(super) struct Following {
     pub(super) tracker: Tracker,
@@ -87,9 +87,9 @@ impl Following {
 
     fn record(&self, fed: &Fed<'_, '_>, observed: Option<Observed>) {
         if let Some(recorder) = &self.recorder
-            && let Some(concerns) = Concerns::of(fed.packet, observed)
+            && let Some(frame_scope) = FrameScope::of(fed.packet, observed)
         {
-            recorder.lock().record(fed.frame, concerns);
+            recorder.lock().record(fed.frame, frame_scope);
         }
     }
 

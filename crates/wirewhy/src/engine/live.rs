@@ -1,19 +1,19 @@
 //! The loop for those who cannot wait: findings while connections go on.
 //!
-//! The same tracker, detectors and survey as over files; what differs is when a finding is told. It is told once for each
+//! The same tracker, detectors and survey as over files; what differs is when a finding is reported. It is reported once for each
 //! connection and code, when the packets or the silence behind it can hardly be turned over any more. In the end every
-//! connection is judged as it would be in a file.
+//! connection is diagnosed as it would be in a file.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 
-use wirewhy_detect::{Finding, Judged, Scope, Severity, judge, next_deadline, reportable_at};
-use wirewhy_flow::{Connection, Observed, Tally, Tracker, Transport};
+use wirewhy_detect::{Diagnosis, Finding, Scope, Severity, diagnose, next_deadline, reportable_at};
+use wirewhy_flow::{Connection, Observed, Tracker, TrackerCounts, Transport};
 use wirewhy_packet::{Interval, Packet, Timestamp};
 use wirewhy_report::CaptureSummary;
 use wirewhy_survey::{CaptureFaults, GroupFinding, Survey, Totals, record_of};
 
-use super::judging::{Held, Judging};
+use super::diagnosing::{Diagnosing, PendingDiagnosis};
 use super::{Analysis, EngineOptions, Fed};
 
 /// See [`Connection::identity`].
@@ -28,14 +28,19 @@ const BEYOND_EVERY: Interval = Interval::from_secs(1);
 /// How many findings beyond single connections are remembered as told.
 const MOST_BEYOND: usize = 65_536;
 
-/// Who is told what is found.
+/// What findings are reported to.
 pub trait Listener {
-    /// A finding about a connection, the moment it is settled. The connection may go on; `judged` is how it stands.
+    /// A finding about a connection, the moment it is settled. The connection may go on; `diagnosis` is how it stands.
     ///
     /// # Errors
     ///
     /// Whatever ends the analysis.
-    fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()>;
+    fn finding(
+        &mut self,
+        at: Timestamp,
+        diagnosis: &Diagnosis,
+        finding: &Finding,
+    ) -> io::Result<()>;
 
     /// A finding about a host or a service.
     ///
@@ -49,12 +54,12 @@ pub trait Listener {
     /// # Errors
     ///
     /// Whatever ends the analysis.
-    fn connection(&mut self, judged: &Judged) -> io::Result<()>;
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()>;
 }
 
 /// How things stand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Standing {
+pub struct LiveCounts {
     /// Packets taken in.
     pub packets: u64,
     /// TCP packets among them.
@@ -65,7 +70,7 @@ pub struct Standing {
     pub remembered: u64,
     /// Connections met so far.
     pub connections: u64,
-    /// Connections about which an error was told.
+    /// Connections about which an error was reported.
     pub failed: u64,
     /// Connections given up because the table was full.
     pub given_up: u64,
@@ -76,7 +81,7 @@ pub struct Standing {
 pub struct Live {
     analysis: Analysis,
     cases: HashMap<Identity, Case>,
-    told_beyond: BTreeSet<(&'static str, String, &'static str)>,
+    reported_beyond: BTreeSet<(&'static str, String, &'static str)>,
     looked_beyond: Timestamp,
     /// Messages of ARP and neighbour discovery until then.
     messages: u64,
@@ -88,10 +93,10 @@ pub struct Live {
     failed: u64,
 }
 
-/// What was told of a connection, and what waits to be.
+/// What was reported of a connection, and what waits to be.
 #[derive(Debug, Default)]
 struct Case {
-    told: Vec<&'static str>,
+    reported: Vec<&'static str>,
     /// Findings that could still be taken back, and since when they have held.
     held: Vec<(&'static str, Timestamp)>,
     failed: bool,
@@ -102,12 +107,12 @@ impl Live {
     #[must_use]
     pub fn new(options: EngineOptions) -> Live {
         let mut analysis = Analysis::new(options);
-        let silence = analysis.judging.options.limits.silence;
+        let silence = analysis.diagnosing.options.limits.silence;
         analysis.following.tracker.watch(silence);
         Live {
             analysis,
             cases: HashMap::new(),
-            told_beyond: BTreeSet::new(),
+            reported_beyond: BTreeSet::new(),
             looked_beyond: Timestamp(i64::MIN),
             messages: 0,
             lookups: 0,
@@ -117,7 +122,7 @@ impl Live {
         }
     }
 
-    /// Takes in one packet. What it settles is told at the next [`tick`](Live::tick), unless it ends a connection.
+    /// Takes in one packet. What it settles is reported at the next [`tick`](Live::tick), unless it ends a connection.
     ///
     /// # Errors
     ///
@@ -161,10 +166,10 @@ impl Live {
             .advance(now, &mut |connection| ended.push(connection));
         self.take_ended(listener)?;
         self.look_around(listener)?;
-        while let Some(held) = self.analysis.judging.held.front()
+        while let Some(held) = self.analysis.diagnosing.held.front()
             && now.since(held.since) >= HELD_FOR
         {
-            let Some(held) = self.analysis.judging.held.pop_front() else {
+            let Some(held) = self.analysis.diagnosing.held.pop_front() else {
                 break;
             };
             self.settle(now, held, listener)?;
@@ -192,10 +197,10 @@ impl Live {
 
     /// How things stand.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn live_counts(&self) -> LiveCounts {
         let tracker = &self.analysis.following.tracker;
         let following = count(tracker.following());
-        Standing {
+        LiveCounts {
             packets: self.analysis.following.frames,
             tcp_packets: tracker.tally().tcp_packets,
             following,
@@ -214,11 +219,11 @@ impl Live {
 
     /// What was counted beside the connections.
     #[must_use]
-    pub fn tally(&self) -> &Tally {
+    pub fn tally(&self) -> &TrackerCounts {
         self.analysis.following.tracker.tally()
     }
 
-    /// Ends the analysis: every connection left is judged as it stands and handed over. Returns what
+    /// Ends the analysis: every connection left is diagnosed as it stands and handed over. Returns what
     /// [`Analysis::finish`] would.
     ///
     /// # Errors
@@ -229,7 +234,7 @@ impl Live {
         summary: &CaptureSummary,
         listener: &mut dyn Listener,
     ) -> io::Result<(Totals, Vec<GroupFinding>)> {
-        let bounds = self.analysis.judging.options.bounds;
+        let bounds = self.analysis.diagnosing.options.bounds;
         let mut tracker =
             std::mem::replace(&mut self.analysis.following.tracker, Tracker::new(bounds));
         let mut failed = Ok(());
@@ -240,14 +245,14 @@ impl Live {
         });
         failed?;
         self.analysis.following.tracker = tracker;
-        while let Some(held) = self.analysis.judging.held.pop_front() {
+        while let Some(held) = self.analysis.diagnosing.held.pop_front() {
             let now = held.since;
             self.settle(now, held, listener)?;
         }
         Ok(self.analysis.conclude(summary))
     }
 
-    /// Judges the connections that are over.
+    /// Diagnoses the connections that are over.
     fn take_ended(&mut self, listener: &mut dyn Listener) -> io::Result<()> {
         if self.analysis.following.ended.is_empty() {
             return Ok(());
@@ -272,23 +277,23 @@ impl Live {
             .cases
             .remove(&connection.identity())
             .unwrap_or_default();
-        let limits = &self.analysis.judging.options.limits;
-        let judged = judge(connection, limits, &self.analysis.judging.options.trust);
-        self.analysis.judging.survey.note(&judged, limits);
-        let untold = |finding: &Finding| !case.told.contains(&finding.code);
-        if judged.findings.iter().any(untold) {
-            let mut amended = judged.clone();
-            self.analysis.judging.survey.revise(&mut amended, limits);
+        let limits = &self.analysis.diagnosing.options.limits;
+        let diagnosis = diagnose(connection, limits, &self.analysis.diagnosing.options.trust);
+        self.analysis.diagnosing.survey.note(&diagnosis, limits);
+        let unreported = |finding: &Finding| !case.reported.contains(&finding.code);
+        if diagnosis.findings.iter().any(unreported) {
+            let mut amended = diagnosis.clone();
+            self.analysis.diagnosing.survey.revise(&mut amended, limits);
             for finding in &amended.findings {
                 self.tell(now, &mut case, (&amended, finding), listener)?;
             }
         }
-        let held = Held {
-            judged,
-            told: case.told,
+        let held = PendingDiagnosis {
+            diagnosis,
+            reported: case.reported,
             since: now,
         };
-        match self.analysis.judging.hold(held) {
+        match self.analysis.diagnosing.hold(held) {
             Some(due) => self.settle(now, due, listener),
             None => Ok(()),
         }
@@ -298,44 +303,47 @@ impl Live {
     fn settle(
         &mut self,
         now: Timestamp,
-        held: Held,
+        held: PendingDiagnosis,
         listener: &mut dyn Listener,
     ) -> io::Result<()> {
-        let judged = self.analysis.judging.settle(held.judged);
-        for finding in &judged.findings {
-            if !held.told.contains(&finding.code) {
-                listener.finding(now, &judged, finding)?;
+        let diagnosis = self.analysis.diagnosing.settle(held.diagnosis);
+        for finding in &diagnosis.findings {
+            if !held.reported.contains(&finding.code) {
+                listener.finding(now, &diagnosis, finding)?;
             }
         }
-        listener.connection(&judged)
+        listener.connection(&diagnosis)
     }
 
     fn tell(
         &mut self,
         now: Timestamp,
         case: &mut Case,
-        (judged, finding): (&Judged, &Finding),
+        (diagnosis, finding): (&Diagnosis, &Finding),
         listener: &mut dyn Listener,
     ) -> io::Result<()> {
         if !case.tell(finding, &mut self.failed) {
             return Ok(());
         }
-        listener.finding(now, judged, finding)
+        listener.finding(now, diagnosis, finding)
     }
 
     /// Visits the connections with news.
     fn look_around(&mut self, listener: &mut dyn Listener) -> io::Result<()> {
-        let Analysis { following, judging } = &mut self.analysis;
-        let Judging {
+        let Analysis {
+            following,
+            diagnosing,
+        } = &mut self.analysis;
+        let Diagnosing {
             survey, options, ..
-        } = judging;
+        } = diagnosing;
         let (cases, failed) = (&mut self.cases, &mut self.failed);
         let mut done = Ok(());
         following.tracker.visit(&mut |connection| {
             if done.is_err() {
                 return None;
             }
-            let look = Look {
+            let look = LiveCheck {
                 survey,
                 options,
                 cases,
@@ -354,12 +362,12 @@ impl Live {
         self.messages = self.analysis.following.neighbours.messages();
         self.lookups = self.analysis.following.tracker.lookups().tally().kept;
         self.ended_since = 0;
-        // After as many, what is told once more is the least trouble.
-        if self.told_beyond.len() > MOST_BEYOND {
-            self.told_beyond.clear();
+        // After as many, a finding reported twice is the least trouble.
+        if self.reported_beyond.len() > MOST_BEYOND {
+            self.reported_beyond.clear();
         }
         for found in self.analysis.beyond(CaptureFaults::default()) {
-            // What the recording could not carry is told once, at the end, when it is known how much it was.
+            // What the recording could not carry is reported once, at the end, when it is known how much it was.
             if found.scope == Scope::Capture {
                 continue;
             }
@@ -368,7 +376,7 @@ impl Live {
                 found.subject.clone(),
                 found.finding.code,
             );
-            if self.told_beyond.insert(key) {
+            if self.reported_beyond.insert(key) {
                 listener.beyond(now, &found)?;
             }
         }
@@ -379,10 +387,10 @@ impl Live {
 impl Case {
     /// Notes that a finding is reported. Returns whether it is for the first time.
     fn tell(&mut self, finding: &Finding, failed: &mut u64) -> bool {
-        if self.told.contains(&finding.code) {
+        if self.reported.contains(&finding.code) {
             return false;
         }
-        self.told.push(finding.code);
+        self.reported.push(finding.code);
         if finding.severity == Severity::Error && !self.failed {
             self.failed = true;
             *failed = failed.saturating_add(1);
@@ -400,19 +408,19 @@ impl Case {
     }
 
     fn is_empty(&self) -> bool {
-        self.told.is_empty() && self.held.is_empty()
+        self.reported.is_empty() && self.held.is_empty()
     }
 }
 
 /// One look at a connection that goes on.
-struct Look<'a> {
+struct LiveCheck<'a> {
     survey: &'a mut Survey,
     options: &'a EngineOptions,
     cases: &'a mut HashMap<Identity, Case>,
     failed: &'a mut u64,
 }
 
-impl Look<'_> {
+impl LiveCheck<'_> {
     /// Tells what is settled. Returns when to look again though no packet came.
     fn at(
         self,
@@ -422,31 +430,32 @@ impl Look<'_> {
         let limits = &self.options.limits;
         let now = connection.observed_until;
         let identity = connection.identity();
-        let mut judged = judge(connection, limits, &self.options.trust);
-        self.survey.note_ongoing(&judged);
-        self.survey.revise(&mut judged, limits);
+        let mut diagnosis = diagnose(connection, limits, &self.options.trust);
+        self.survey.note_ongoing(&diagnosis);
+        self.survey.revise(&mut diagnosis, limits);
         let mut case = self.cases.remove(&identity).unwrap_or_default();
-        let mut known: Vec<&'static str> = judged.findings.iter().map(|found| found.code).collect();
+        let mut known: Vec<&'static str> =
+            diagnosis.findings.iter().map(|found| found.code).collect();
         case.held.retain(|(code, _)| known.contains(code));
         let mut again: Option<Timestamp> = None;
-        for finding in &judged.findings {
-            if case.told.contains(&finding.code) {
+        for finding in &diagnosis.findings {
+            if case.reported.contains(&finding.code) {
                 continue;
             }
             let found = case.holds(finding.code, now);
             let due = record_of(finding.code).map_or(now, |record| {
-                reportable_at(record, &judged.connection, found, limits)
+                reportable_at(record, &diagnosis.connection, found, limits)
             });
             if due > now {
                 again = Some(again.map_or(due, |again| again.min(due)));
                 continue;
             }
             if case.tell(finding, self.failed) {
-                listener.finding(now, &judged, finding)?;
+                listener.finding(now, &diagnosis, finding)?;
             }
         }
-        known.extend(&case.told);
-        let coming = next_deadline(&mut judged.connection, &known, limits);
+        known.extend(&case.reported);
+        let coming = next_deadline(&mut diagnosis.connection, &known, limits);
         if !case.is_empty() {
             self.cases.insert(identity, case);
         }

@@ -6,19 +6,19 @@ use std::net::SocketAddr;
 
 use wirewhy_capture::pcapng::{Notes, Section, Writer};
 use wirewhy_capture::{Interface, InterfaceStatistics};
-use wirewhy_detect::{Finding, Judged};
+use wirewhy_detect::{Diagnosis, Finding};
 use wirewhy_flow::{Connection, EventKind};
 use wirewhy_packet::{Frame, LinkType};
 
 use super::Recorder;
 use super::comments::{APPLICATION, Comments, in_full};
-use super::ring::{Record, stream_key};
+use super::ring::{RingEntry, stream_key};
 
 /// A connection of which a file is to be written.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
     /// The connection and what was found.
-    pub judged: &'a Judged,
+    pub diagnosis: &'a Diagnosis,
     /// Where its packets are.
     pub recorder: &'a Recorder,
     /// The interfaces of the capture, as frames number them.
@@ -36,7 +36,7 @@ const OPENING: usize = 16;
 /// The packets chosen for a file.
 struct Chosen {
     /// Oldest first.
-    records: Vec<Record>,
+    records: Vec<RingEntry>,
     /// How many the connection had that the recorder no longer had.
     forgotten: u64,
     /// How many were left out because of the file's size.
@@ -46,7 +46,7 @@ struct Chosen {
 /// Writes the packets of a connection with the findings as comments.
 pub(super) fn write(out: impl Write, case: &Case<'_>) -> io::Result<()> {
     let chosen = choose(case);
-    let about = about(case.judged, &chosen);
+    let about = about(case.diagnosis, &chosen);
     let comments: Vec<&str> = about.iter().map(String::as_str).collect();
     let section = Section {
         application: APPLICATION,
@@ -57,7 +57,7 @@ pub(super) fn write(out: impl Write, case: &Case<'_>) -> io::Result<()> {
     let mut buffer = Vec::new();
     let packet_of = |frame| packet_of(frame, &chosen.records);
     let last = u64::try_from(chosen.records.len()).unwrap_or(u64::MAX);
-    let comments = Comments::new(&case.judged.findings, &packet_of, Some(last));
+    let comments = Comments::new(&case.diagnosis.findings, &packet_of, Some(last));
     for (packet, record) in (1..).zip(&chosen.records) {
         let interface = described(&mut writer, &mut numbers, case, record)?;
         let written = comments.of(packet, &packet_of);
@@ -90,7 +90,7 @@ fn described(
     writer: &mut Writer<impl Write>,
     numbers: &mut Vec<(u32, LinkType)>,
     case: &Case<'_>,
-    record: &Record,
+    record: &RingEntry,
 ) -> io::Result<u32> {
     let key = (record.interface, record.link_type);
     if let Some(number) = numbers.iter().position(|known| *known == key) {
@@ -110,9 +110,9 @@ fn described(
 
 /// The newest packets that fit, the opening, and those that bear on the findings.
 fn choose(case: &Case<'_>) -> Chosen {
-    let connection = &case.judged.connection;
-    let cited = cited(connection, &case.judged.findings);
-    let is_cited = |record: &Record| cited.binary_search(&record.number).is_ok();
+    let connection = &case.diagnosis.connection;
+    let cited = cited(connection, &case.diagnosis.findings);
+    let is_cited = |record: &RingEntry| cited.binary_search(&record.number).is_ok();
     let mut records = Vec::new();
     let mut older = VecDeque::with_capacity(OPENING);
     let (mut seen, mut left_out, mut bytes) = (0_u64, 0_u64, 0_u64);
@@ -161,13 +161,13 @@ fn cited(connection: &Connection, findings: &[Finding]) -> Vec<u64> {
 }
 
 /// What is to be known of the whole file.
-fn about(judged: &Judged, chosen: &Chosen) -> Vec<String> {
-    let connection = &judged.connection;
+fn about(diagnosis: &Diagnosis, chosen: &Chosen) -> Vec<String> {
+    let connection = &diagnosis.connection;
     let client = SocketAddr::new(connection.client.address, connection.client.port);
     let server = SocketAddr::new(connection.server.address, connection.server.port);
-    let outcome = judged.outcome().name();
+    let outcome = diagnosis.outcome().name();
     let mut about = vec![format!("{client} > {server}: {outcome}")];
-    let findings = judged.findings.iter();
+    let findings = diagnosis.findings.iter();
     let packet_of = |frame| packet_of(frame, &chosen.records);
     about.extend(findings.map(|finding| in_full(finding, &packet_of)));
     about.push("Packet ids are the frame numbers of the capture while it ran.".to_owned());
@@ -187,7 +187,7 @@ fn about(judged: &Judged, chosen: &Chosen) -> Vec<String> {
 }
 
 /// The number in the file of a frame of the capture, counted from 1 as Wireshark does.
-fn packet_of(frame: u64, records: &[Record]) -> Option<u64> {
+fn packet_of(frame: u64, records: &[RingEntry]) -> Option<u64> {
     // Records are in the order they were captured in, and frames were numbered in that order.
     let index = records
         .binary_search_by_key(&frame, |record| record.number)

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_flow::Endpoint;
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_report::rfc3339;
@@ -71,7 +71,7 @@ pub struct EvidenceError {
 impl fmt::Display for EvidenceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.error.to_string();
-        // The system's number for it helps nobody.
+        // The system's number for it is of no use to the reader.
         let words = text.split(" (os error").next().unwrap_or(&text);
         write!(f, "{}: {words}", self.path.display())
     }
@@ -187,7 +187,7 @@ impl Evidence {
         while self.kept.values().map(VecDeque::len).sum::<usize>() >= self.most {
             self.make_room()?;
         }
-        let name = self.free_name(case.judged);
+        let name = self.free_name(case.diagnosis);
         let path = self.folder.join(&name);
         let unfinished = self.folder.join(format!("{name}{UNFINISHED}"));
         // One may have stayed of a run beside this one.
@@ -217,7 +217,7 @@ impl Evidence {
         let path = self.folder.join(name);
         match fs::remove_file(&path) {
             Ok(()) => self.counts.removed = self.counts.removed.saturating_add(1),
-            // Somebody took it away.
+            // Another process removed it.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(EvidenceError { path, error }),
         }
@@ -232,8 +232,8 @@ impl Evidence {
     }
 
     /// A name that no file has.
-    fn free_name(&self, judged: &Judged) -> String {
-        let stem = stem(judged);
+    fn free_name(&self, diagnosis: &Diagnosis) -> String {
+        let stem = stem(diagnosis);
         let mut name = format!("{stem}{SUFFIX}");
         let mut copy = 1_u32;
         while self.folder.join(&name).exists() && copy < 1_000 {
@@ -252,14 +252,14 @@ impl Evidence {
 
 /// What a file's name says: when the connection began, who with whom, and why it failed. Only letters, digits and
 /// `_.-` of ASCII.
-fn stem(judged: &Judged) -> String {
-    let connection = &judged.connection;
+fn stem(diagnosis: &Diagnosis) -> String {
+    let connection = &diagnosis.connection;
     let begun = rfc3339(connection.first.time);
     // Microseconds are enough to tell connections apart, and colons are not allowed everywhere.
     let begun = begun.get(..26).unwrap_or(&begun).replace(['-', ':'], "");
     let client = place(&connection.client);
     let server = place(&connection.server);
-    let cause = judged.root_cause().map_or("none", |cause| cause.code);
+    let cause = diagnosis.root_cause().map_or("none", |cause| cause.code);
     format!("{PREFIX}{begun}Z_{client}_{server}_{cause}")
 }
 
@@ -288,10 +288,10 @@ fn code_of(name: &str) -> Option<&str> {
 const FILE_MODE: u32 = 0o640;
 const FOLDER_MODE: u32 = 0o750;
 
-/// What was said between others is nobody else's business.
+/// The traffic of others is readable by its owner only.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    // Never through a link that somebody laid there.
+    // Never through a symbolic link that another user made.
     options.write(true).create_new(true).mode(FILE_MODE);
     let file = options.open(path)?;
     file.set_permissions(Permissions::from_mode(FILE_MODE))?;

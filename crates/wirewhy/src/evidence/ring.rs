@@ -7,27 +7,27 @@ use wirewhy_packet::{Frame, LinkType, Packet, Timestamp, Transport};
 
 /// What a frame bears on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Concerns {
+pub enum FrameScope {
     /// A connection, by its [`stream_key`].
     Stream(u32),
     /// None by itself, and perhaps one that a finding cites it for: an ICMP error, a DNS answer, an ARP request.
     Any,
 }
 
-impl Concerns {
+impl FrameScope {
     /// What a packet bears on, after the tracker saw it; `None` for one that no finding can cite, which is not worth the
     /// room.
     #[must_use]
-    pub fn of(packet: &Packet<'_>, observed: Option<Observed>) -> Option<Concerns> {
+    pub fn of(packet: &Packet<'_>, observed: Option<Observed>) -> Option<FrameScope> {
         if let Some(observed) = observed {
-            return Some(Concerns::Stream(key(observed.transport, observed.stream)));
+            return Some(FrameScope::Stream(key(observed.transport, observed.stream)));
         }
         let cited = match &packet.transport {
             Transport::IcmpError(_) | Transport::Arp(_) | Transport::NeighborDiscovery(_) => true,
             Transport::Udp(udp) => [udp.source_port, udp.destination_port].contains(&DNS),
             _ => false,
         };
-        cited.then_some(Concerns::Any)
+        cited.then_some(FrameScope::Any)
     }
 }
 
@@ -51,16 +51,16 @@ const OVER_UDP: u32 = 1 << 31;
 
 /// The last frames that were seen, as many as find room.
 ///
-/// Frames of a connection are found through a table that stream numbers index; those that share a place are told apart
+/// Frames of a connection are found through a table that stream numbers index; those that share a place are kept apart
 /// by their records. Nothing is allocated after the recorder was made.
 pub struct Recorder {
     ring: Vec<u8>,
     /// For each place of the table where its newest record begins, and at the end the same for frames of no connection.
-    newest: Vec<Position>,
+    newest: Vec<RingOffset>,
     /// Where the oldest record begins.
-    tail: Position,
+    tail: RingOffset,
     /// Where the next record will begin.
-    head: Position,
+    head: RingOffset,
     dropped: u64,
 }
 
@@ -83,10 +83,10 @@ impl SharedRecorder {
 }
 
 /// Counts bytes since the first record: what is below the tail has been overwritten.
-type Position = u64;
+type RingOffset = u64;
 
 /// A place of the table that holds nothing.
-const NONE: Position = Position::MAX;
+const NONE: RingOffset = RingOffset::MAX;
 
 /// What the records of frames of no connection bear in place of a stream number.
 const ANY: u32 = u32::MAX;
@@ -99,10 +99,10 @@ const MOST_LOOKED_AT: usize = 100_000;
 
 /// What stands before the bytes of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Record {
-    pub(super) position: Position,
+pub(crate) struct RingEntry {
+    pub(super) position: RingOffset,
     /// Where the record before it in the same place of the table begins.
-    previous: Position,
+    previous: RingOffset,
     pub(super) number: u64,
     pub(super) time: Timestamp,
     stream: u32,
@@ -118,10 +118,10 @@ impl Recorder {
     /// A recorder that takes so many bytes of memory, table and records together, as it fills.
     #[must_use]
     pub fn new(bytes: usize) -> Recorder {
-        let places = (bytes / TABLE_SHARE / size_of::<Position>()).max(1);
+        let places = (bytes / TABLE_SHARE / size_of::<RingOffset>()).max(1);
         // A power of two, so that a mask finds the place.
         let places = 1_usize << places.ilog2();
-        let table = places.saturating_mul(size_of::<Position>());
+        let table = places.saturating_mul(size_of::<RingOffset>());
         Recorder {
             ring: vec![0; bytes.saturating_sub(table)],
             newest: vec![NONE; places.saturating_add(1)],
@@ -131,15 +131,15 @@ impl Recorder {
         }
     }
 
-    /// Keeps a frame, and lets go of as many of the oldest as that takes.
-    pub fn record(&mut self, frame: &Frame<'_>, concerns: Concerns) {
+    /// Keeps a frame, and drops as many of the oldest as that takes.
+    pub fn record(&mut self, frame: &Frame<'_>, frame_scope: FrameScope) {
         let Some(total) = self.make_room(frame.data.len()) else {
             self.dropped = self.dropped.saturating_add(1);
             return;
         };
-        let stream = match concerns {
-            Concerns::Stream(stream) => stream,
-            Concerns::Any => ANY,
+        let stream = match frame_scope {
+            FrameScope::Stream(stream) => stream,
+            FrameScope::Any => ANY,
         };
         let place = self.place(stream);
         let position = self.head;
@@ -147,7 +147,7 @@ impl Recorder {
             .newest
             .get_mut(place)
             .map_or(NONE, |newest| std::mem::replace(newest, position));
-        let record = Record {
+        let record = RingEntry {
             position,
             previous,
             number: frame.number,
@@ -171,18 +171,18 @@ impl Recorder {
     }
 
     /// The records of a stream, newest first.
-    pub(crate) fn stream(&self, stream: u32) -> impl Iterator<Item = Record> {
+    pub(crate) fn stream(&self, stream: u32) -> impl Iterator<Item = RingEntry> {
         self.chain(stream)
             .filter(move |record| record.stream == stream)
     }
 
     /// The records of no stream, newest first; where there are very many, only the newest.
-    pub(super) fn others(&self) -> impl Iterator<Item = Record> {
+    pub(super) fn others(&self) -> impl Iterator<Item = RingEntry> {
         self.chain(ANY).take(MOST_LOOKED_AT)
     }
 
     /// Copies the bytes of a record into `buffer`, and lends the frame from there.
-    pub(crate) fn frame<'a>(&self, record: &Record, buffer: &'a mut Vec<u8>) -> Frame<'a> {
+    pub(crate) fn frame<'a>(&self, record: &RingEntry, buffer: &'a mut Vec<u8>) -> Frame<'a> {
         buffer.clear();
         let len = usize::try_from(record.captured_len).unwrap_or(0);
         buffer.resize(len, 0);
@@ -199,7 +199,7 @@ impl Recorder {
     }
 
     /// The records that share a place of the table with `stream`, newest first.
-    fn chain(&self, stream: u32) -> impl Iterator<Item = Record> {
+    fn chain(&self, stream: u32) -> impl Iterator<Item = RingEntry> {
         let mut next = self.newest.get(self.place(stream)).copied();
         std::iter::from_fn(move || {
             let position = next.filter(|&position| position != NONE && position >= self.tail)?;
@@ -220,7 +220,7 @@ impl Recorder {
         usize::try_from(stream).unwrap_or(0) & mask
     }
 
-    /// Lets go of the oldest records until one with so many bytes fits; gives its whole length, or `None` if it is
+    /// Drops the oldest records until one with so many bytes fits; gives its whole length, or `None` if it is
     /// longer than the ring.
     fn make_room(&mut self, data_len: usize) -> Option<u64> {
         let total = data_len.checked_add(HEADER_LEN)?;
@@ -237,13 +237,13 @@ impl Recorder {
         Some(total)
     }
 
-    fn header(&self, position: Position) -> Record {
+    fn header(&self, position: RingOffset) -> RingEntry {
         let mut header = [0; HEADER_LEN];
         self.read(position, &mut header);
-        Record::decode(position, &header)
+        RingEntry::decode(position, &header)
     }
 
-    fn write(&mut self, position: Position, bytes: &[u8]) {
+    fn write(&mut self, position: RingOffset, bytes: &[u8]) {
         let at = self.index(position);
         let until_end = self.ring.len().saturating_sub(at).min(bytes.len());
         let (before, after) = bytes.split_at(until_end);
@@ -256,7 +256,7 @@ impl Recorder {
         }
     }
 
-    fn read(&self, position: Position, bytes: &mut [u8]) {
+    fn read(&self, position: RingOffset, bytes: &mut [u8]) {
         let at = self.index(position);
         let until_end = self.ring.len().saturating_sub(at).min(bytes.len());
         let (before, after) = bytes.split_at_mut(until_end);
@@ -269,7 +269,7 @@ impl Recorder {
         }
     }
 
-    fn index(&self, position: Position) -> usize {
+    fn index(&self, position: RingOffset) -> usize {
         let room = (self.ring.len() as u64).max(1);
         usize::try_from(position % room).unwrap_or(0)
     }
@@ -285,7 +285,7 @@ impl std::fmt::Debug for Recorder {
     }
 }
 
-impl Record {
+impl RingEntry {
     /// The length comes first: letting go of a record needs nothing else.
     fn encode(&self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
@@ -300,7 +300,7 @@ impl Record {
         bytes
     }
 
-    fn decode(position: Position, bytes: &[u8; HEADER_LEN]) -> Record {
+    fn decode(position: RingOffset, bytes: &[u8; HEADER_LEN]) -> RingEntry {
         let word = |at: usize| {
             let bytes = bytes.get(at..).and_then(|rest| rest.first_chunk());
             u32::from_le_bytes(bytes.copied().unwrap_or_default())
@@ -309,7 +309,7 @@ impl Record {
             let bytes = bytes.get(at..).and_then(|rest| rest.first_chunk());
             u64::from_le_bytes(bytes.copied().unwrap_or_default())
         };
-        Record {
+        RingEntry {
             position,
             captured_len: word(0),
             original_len: word(4),
@@ -351,18 +351,18 @@ mod tests {
         }
     }
 
-    fn numbers(records: impl Iterator<Item = Record>) -> Vec<u64> {
+    fn numbers(records: impl Iterator<Item = RingEntry>) -> Vec<u64> {
         records.map(|record| record.number).collect()
     }
 
     #[test]
     fn what_goes_in_comes_out_by_connection() {
         let mut recorder = Recorder::new(4_096);
-        recorder.record(&frame(1, b"one"), Concerns::Stream(0));
-        recorder.record(&frame(2, b"two"), Concerns::Stream(1));
-        recorder.record(&frame(3, b"icmp"), Concerns::Any);
-        recorder.record(&frame(4, b"arp"), Concerns::Any);
-        recorder.record(&frame(5, b"five"), Concerns::Stream(0));
+        recorder.record(&frame(1, b"one"), FrameScope::Stream(0));
+        recorder.record(&frame(2, b"two"), FrameScope::Stream(1));
+        recorder.record(&frame(3, b"icmp"), FrameScope::Any);
+        recorder.record(&frame(4, b"arp"), FrameScope::Any);
+        recorder.record(&frame(5, b"five"), FrameScope::Stream(0));
         assert_eq!(numbers(recorder.stream(0)), [5, 1]);
         assert_eq!(numbers(recorder.stream(1)), [2]);
         assert_eq!(numbers(recorder.stream(2)), [0; 0]);
@@ -379,12 +379,12 @@ mod tests {
     #[test]
     fn a_frame_larger_than_the_ring_is_counted() {
         let mut recorder = Recorder::new(1_000);
-        recorder.record(&frame(1, b"small"), Concerns::Stream(0));
-        recorder.record(&frame(2, &[0; 1_000]), Concerns::Stream(0));
+        recorder.record(&frame(1, b"small"), FrameScope::Stream(0));
+        recorder.record(&frame(2, &[0; 1_000]), FrameScope::Stream(0));
         assert_eq!(recorder.dropped(), 1);
         assert_eq!(numbers(recorder.stream(0)), [1]);
         let mut none = Recorder::new(0);
-        none.record(&frame(1, b""), Concerns::Stream(0));
+        none.record(&frame(1, b""), FrameScope::Stream(0));
         assert_eq!(none.dropped(), 1);
     }
 
@@ -425,7 +425,7 @@ mod tests {
             let data: Vec<u8> = (0..below(300))
                 .map(|at| (number + at).to_le_bytes()[0])
                 .collect();
-            recorder.record(&frame(number, &data), Concerns::Stream(stream));
+            recorder.record(&frame(number, &data), FrameScope::Stream(stream));
             plain.record(room, stream, number, &data);
             let ours: Vec<_> = recorder
                 .stream(stream)
@@ -450,7 +450,7 @@ mod tests {
     fn memory_is_what_was_asked_for() {
         for bytes in [1_000, 100_000, 1 << 20] {
             let recorder = Recorder::new(bytes);
-            let table = recorder.newest.capacity() * size_of::<Position>();
+            let table = recorder.newest.capacity() * size_of::<RingOffset>();
             let all = recorder.ring.capacity() + table;
             assert!(all <= bytes + 16 && all > bytes * 9 / 10, "{bytes}: {all}");
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use wirewhy_capture::{Interface, InterfaceStatistics};
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_packet::{Decoder, Interval, LinkType, Timestamp};
 use wirewhy_report::CaptureSummary;
 use wirewhy_testkit::trace;
@@ -32,26 +32,26 @@ const TRACE: &str = "
 ";
 
 /// What a trace becomes: the connections, and the recorder as the loop would fill it.
-fn run(lines: &str, bytes: usize) -> (Vec<Judged>, Recorder) {
+fn run(lines: &str, bytes: usize) -> (Vec<Diagnosis>, Recorder) {
     let mut recorder = Recorder::new(bytes);
     let mut decoder = Decoder::new();
     let mut analysis = Analysis::new(EngineOptions::default());
     let mut all = Vec::new();
-    let mut sink = |judged: &Judged| {
-        all.push(judged.clone());
+    let mut sink = |diagnosis: &Diagnosis| {
+        all.push(diagnosis.clone());
         Ok(())
     };
     for frame in trace(lines) {
         let frame = frame.as_frame();
         let packet = decoder.decode(&frame);
         let observed = analysis.observe(&packet, &mut sink).unwrap();
-        let concerns = observed.map_or(Concerns::Any, |seen| Concerns::Stream(seen.stream));
-        recorder.record(&frame, concerns);
+        let frame_scope = observed.map_or(FrameScope::Any, |seen| FrameScope::Stream(seen.stream));
+        recorder.record(&frame, frame_scope);
     }
     analysis
         .finish(&CaptureSummary::default(), &mut sink)
         .unwrap();
-    all.sort_by_key(|judged: &Judged| judged.connection.stream);
+    all.sort_by_key(|diagnosis: &Diagnosis| diagnosis.connection.stream);
     (all, recorder)
 }
 
@@ -68,9 +68,13 @@ fn interfaces() -> Vec<Interface> {
     }]
 }
 
-fn case<'a>(judged: &'a Judged, recorder: &'a Recorder, interfaces: &'a [Interface]) -> Case<'a> {
+fn case<'a>(
+    diagnosis: &'a Diagnosis,
+    recorder: &'a Recorder,
+    interfaces: &'a [Interface],
+) -> Case<'a> {
     Case {
-        judged,
+        diagnosis,
         recorder,
         interfaces,
         filter: Some("tcp or icmp"),
@@ -206,7 +210,7 @@ fn what_was_overwritten_is_said() {
 fn only_the_opening_the_end_and_the_proof_of_a_large_connection_are_written() {
     let folder = tempfile::tempdir().unwrap();
     let (all, _) = run(TRACE, 1 << 20);
-    let mut judged = all[0].clone();
+    let mut diagnosis = all[0].clone();
     let mut recorder = Recorder::new(64 << 20);
     let sent = trace(TRACE);
     let large = vec![0; 60_000];
@@ -216,12 +220,12 @@ fn only_the_opening_the_end_and_the_proof_of_a_large_connection_are_written() {
             data: &large,
             ..sent[0].as_frame()
         };
-        recorder.record(&frame, Concerns::Stream(judged.connection.stream));
+        recorder.record(&frame, FrameScope::Stream(diagnosis.connection.stream));
     }
-    judged.findings[0].frames = vec![100];
+    diagnosis.findings[0].frames = vec![100];
     let interfaces = interfaces();
     let mut evidence = Evidence::open(folder.path(), 10).unwrap();
-    let path = evidence.keep(&case(&judged, &recorder, &interfaces), at(0));
+    let path = evidence.keep(&case(&diagnosis, &recorder, &interfaces), at(0));
     let path = path.unwrap().unwrap();
     // 16 from the beginning, the cited one, and what fits into 8 MiB from the end.
     assert_eq!(frames(&path).len(), 16 + 1 + 139);
@@ -248,9 +252,9 @@ fn the_oldest_of_the_commonest_cause_gives_way() {
     fs::write(folder.path().join(rare), "").unwrap();
     let mut evidence = Evidence::open(folder.path(), 3).unwrap();
     for second in 0..5 {
-        let mut judged = all[0].clone();
-        judged.connection.first.time = at(second);
-        let kept = evidence.keep(&case(&judged, &recorder, &interfaces), at(second));
+        let mut diagnosis = all[0].clone();
+        diagnosis.connection.first.time = at(second);
+        let kept = evidence.keep(&case(&diagnosis, &recorder, &interfaces), at(second));
         assert!(kept.unwrap().is_some());
     }
     let names = names(folder.path());

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wirewhy::engine::{self, Crew};
+use wirewhy::engine::{self, ThreadPool};
 use wirewhy_capture::{FileSequence, OpenError, OpenErrorKind, Opener, Reader, Recording};
 use wirewhy_detect::Severity;
-use wirewhy_report::{Digest, Digester, Lines, Look, Ndjson, View};
+use wirewhy_report::{Digest, Digester, Lines, Ndjson, TextStyle, View};
 
 use super::progress::Progress;
 use super::spill::{Spill, Spool, Spooled};
@@ -40,7 +40,7 @@ pub(crate) enum What<'a> {
     Other,
     /// Done by an earlier run.
     Known,
-    /// The scan was told to stop before this one was done.
+    /// The scan was asked to stop before this one was done.
     Abandoned,
     /// The result could not be kept.
     Failed(io::Error),
@@ -84,13 +84,13 @@ pub(crate) struct Examiner<'a> {
     pub(crate) setup: &'a Setup,
     pub(crate) view: View,
     pub(crate) format: ScanFormat,
-    pub(crate) look: Look,
+    pub(crate) style: TextStyle,
     pub(crate) lines: Lines,
     /// What the capture on standard input is called in the results.
     pub(crate) stdin_name: &'a str,
     pub(crate) spill: &'a Spill,
     /// Workers that find no captures any more.
-    pub(crate) crew: &'a Crew,
+    pub(crate) pool: &'a ThreadPool,
     /// What is done already.
     pub(crate) known: &'a Known,
     pub(crate) progress: Arc<Progress>,
@@ -250,7 +250,7 @@ impl<'a> Examiner<'a> {
             Ok(reader) => self.capture(&mut reader.into(), identity, is_file),
             Err(error) => refused(error.kind),
         };
-        // Reading ended early because it was told to: what was found is not the whole.
+        // Reading ended early because it was interrupted: what was found is not the whole.
         if self.is_stopped() {
             return What::Abandoned;
         }
@@ -284,14 +284,14 @@ impl<'a> Examiner<'a> {
         let mut both = (&mut digester, records);
         let options = &self.setup.options;
         // What comes by a pipe may come slowly.
-        let alone = Crew::default();
-        let crew = if is_file { self.crew } else { &alone };
+        let alone = ThreadPool::default();
+        let pool = if is_file { self.pool } else { &alone };
         let view = &self.view;
         let analyzed =
-            engine::analyze(recording, filters.as_mut(), options, view, crew, &mut both)?;
+            engine::analyze(recording, filters.as_mut(), options, view, pool, &mut both)?;
         let digest = digester.into_digest();
         if self.format == ScanFormat::Text && (self.view.all || digest.has_trouble(&self.view)) {
-            digest.write_text(&mut spool, self.look, self.lines, &self.view, &source)?;
+            digest.write_text(&mut spool, self.style, self.lines, &self.view, &source)?;
         }
         let output_len = spool.len();
         serde_json::to_writer(&mut spool, &digest)?;

@@ -8,14 +8,14 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 const WINDOW: u64 = 1 << 16;
 
 /// Does `work` on every item with `jobs` threads and hands the results to `take` in the order of the items. An error
-/// of `take` ends it: nothing more is begun, and `give_up` is called for what is under way. A thread that finds no more
+/// of `take` ends it: nothing more is begun, and `cancel` is called for what is under way. A thread that finds no more
 /// work calls `leave`.
 pub(crate) fn in_order<T, R: Send, E>(
     items: impl Iterator<Item = T> + Send,
     jobs: usize,
     work: impl Fn(T) -> R + Sync,
     mut take: impl FnMut(R) -> Result<(), E>,
-    give_up: impl Fn(),
+    cancel: impl Fn(),
     leave: impl Fn() + Sync,
 ) -> Result<(), E> {
     let line = Line::new(jobs);
@@ -45,7 +45,7 @@ pub(crate) fn in_order<T, R: Send, E>(
         while let Some(result) = line.next() {
             if let Err(error) = take(result) {
                 line.close();
-                give_up();
+                cancel();
                 return Err(error);
             }
         }
@@ -129,7 +129,7 @@ impl<R> Drop for Leaving<'_, R> {
     }
 }
 
-/// A lock that outlives a panic elsewhere: whoever panicked ends the program soon.
+/// A lock that outlives a panic elsewhere: the thread that panicked ends the program soon.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

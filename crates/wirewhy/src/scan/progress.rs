@@ -1,4 +1,4 @@
-//! How far the scan is, for whoever waits at a terminal.
+//! How far the scan is, for a user at a terminal.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use super::walk::{Found, Walk};
 const TEMPLATE: &str =
     "{wide_bar} {msg} files, {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 
-/// The same while nobody knows how many there are.
+/// The same while it is not known how many there are.
 const ENDLESS: &str = "{spinner} {msg} files, {bytes}, {bytes_per_sec}";
 
 /// A bar on standard error. Where that is no terminal it shows nothing and costs next to nothing.

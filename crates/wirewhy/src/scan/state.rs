@@ -20,8 +20,8 @@ use wirewhy_detect::wording::{count, size};
 use wirewhy_report::Digest;
 
 use self::lines::{Check, NO_STATE, append, is_torn_header, read_lines};
+use super::escape::escape_path;
 use super::parts::is_whole;
-use super::spelled::spelled;
 use super::walk::Found;
 use crate::exit::{Failure, in_words};
 
@@ -51,7 +51,7 @@ enum Line {
 /// A file that is done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
-    /// Its name, as [`spelled`].
+    /// Its name, as [`escape_path`].
     pub(crate) path: String,
     /// The names of all files of the recording, where there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -125,7 +125,11 @@ impl Recordings {
             if let Found::Recording(sequence) = found {
                 let files: Vec<PathBuf> = sequence.paths().map(Path::to_path_buf).collect();
                 let identity = Identity::of_all(&files);
-                now.extend(files.iter().map(|file| (hashed(&spelled(file)), identity)));
+                now.extend(
+                    files
+                        .iter()
+                        .map(|file| (hashed(&escape_path(file)), identity)),
+                );
             }
         }
         Recordings(now)
@@ -141,7 +145,7 @@ impl Recordings {
 
 /// Where results go.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Destination<'a> {
     /// One after another into a file.
     File(&'a Path),
     /// Into a folder, in parts.
@@ -164,7 +168,7 @@ pub(crate) struct Known(HashMap<u64, Option<u64>>);
 impl Known {
     /// Whether a file is done as it is; where it could not be read, whatever it is.
     pub(crate) fn has(&self, path: &Path, identity: Option<Identity>) -> bool {
-        match self.0.get(&hashed(&spelled(path))) {
+        match self.0.get(&hashed(&escape_path(path))) {
             None => false,
             Some(None) => true,
             Some(known) => identity.map(|identity| hashed(&identity)) == *known,
@@ -224,7 +228,7 @@ impl State {
     /// Opens a journal and the output beside it, and cuts off what was not promised. Tells `replay` of what is done.
     pub(crate) fn open(
         path: &Path,
-        place: Place<'_>,
+        place: Destination<'_>,
         options: &str,
         now: &Recordings,
         replay: &mut dyn FnMut(Entry, Made),
@@ -264,8 +268,8 @@ impl State {
         })
         .map_err(fail)?;
         let output = match place {
-            Place::File(output) => Some(resumed(output, end)?),
-            Place::Folder(folder) => {
+            Destination::File(output) => Some(resumed(output, end)?),
+            Destination::Folder(folder) => {
                 if !parts.iter().all(|part| is_whole(folder, *part)) {
                     return Err(lacks(folder));
                 }
@@ -286,7 +290,7 @@ impl State {
             taken: HashSet::new(),
         };
         if past.options.is_none() {
-            if let Place::Folder(_) = place {
+            if let Destination::Folder(_) = place {
                 state.name = format!("{:016x}", RandomState::new().hash_one(path));
             }
             state.line(&Line::State {
@@ -332,7 +336,7 @@ impl State {
 
     /// Whether a path comes for the first time: one that is named twice is reported once.
     pub(crate) fn is_first(&mut self, path: &Path) -> bool {
-        self.taken.insert(hashed(&spelled(path)))
+        self.taken.insert(hashed(&escape_path(path)))
     }
 
     /// Notes a file whose results were written. Whether it is time to make them safe.
@@ -390,7 +394,7 @@ pub(crate) enum Due {
     Later,
 }
 
-/// Opens a journal that nobody else writes.
+/// Opens a journal that no other process writes.
 fn locked(path: &Path) -> Result<File, Failure> {
     let name = path.display();
     let journal = OpenOptions::new()

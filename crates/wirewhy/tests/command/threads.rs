@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::run::Bench;
 
 /// So many packets that every thread has something to do: connections that are refused, that go well, that stall and that
-/// nobody answers, in turns.
+/// without an answer, in turns.
 fn large() -> String {
     let mut lines = String::new();
     for n in 1..=6_000 {

@@ -134,8 +134,8 @@ fn a_filter_leaves_numbers_as_they_are() {
     let bench = Bench::new();
     bench.capture("a.pcap", MIXED);
     let nothing = bench.run(&["-f", "udp port 4", "a.pcap"]);
-    let said = "\nThe filter 'udp port 4' matched none of 11 packets.\n";
-    assert!(nothing.out.ends_with(said), "{nothing:?}");
+    let notice = "\nThe filter 'udp port 4' matched none of 11 packets.\n";
+    assert!(nothing.out.ends_with(notice), "{nothing:?}");
     let args = ["-f", "port 40001", "--all", "--format", "json", "a.pcap"];
     let document: Json = serde_json::from_str(&bench.run(&args).out).unwrap();
     assert_eq!(document["totals"]["connections"], 1);
@@ -448,12 +448,12 @@ fn reading_ends_at_the_bytes_that_are_allowed() {
     let whole = bench.run(&["--max-bytes", &size.to_string(), "a.pcap"]);
     assert_eq!(whole.out, bench.run(&["a.pcap"]).out);
     let part = bench.run(&["--max-bytes", "200", "a.pcap"]);
-    let said = "not read beyond the 200 bytes of --max-bytes";
-    assert!(part.out.contains(said), "{}", part.out);
-    assert!(part.err.contains(said), "{}", part.err);
+    let notice = "not read beyond the 200 bytes of --max-bytes";
+    assert!(part.out.contains(notice), "{}", part.out);
+    assert!(part.err.contains(notice), "{}", part.err);
     assert_eq!(part.status, Some(3));
     let scanned = bench.run(&["scan", "--max-bytes", "200", "a.pcap"]);
-    assert!(scanned.out.contains(said) || scanned.err.contains(said));
+    assert!(scanned.out.contains(notice) || scanned.err.contains(notice));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io;
 
 use wirewhy::engine::{EngineOptions, Listener, Live};
-use wirewhy_detect::{Finding, Judged};
+use wirewhy_detect::{Diagnosis, Finding};
 use wirewhy_flow::Bounds;
 use wirewhy_packet::{Decoder, Frame, Interval, Timestamp};
 use wirewhy_report::CaptureSummary;
@@ -12,14 +12,14 @@ use wirewhy_testkit::{OwnedFrame, trace};
 
 #[derive(Default)]
 struct Counted {
-    told: u64,
+    reported: u64,
     over: u64,
     given_up: u64,
 }
 
 impl Listener for Counted {
-    fn finding(&mut self, _: Timestamp, _: &Judged, _: &Finding) -> io::Result<()> {
-        self.told += 1;
+    fn finding(&mut self, _: Timestamp, _: &Diagnosis, _: &Finding) -> io::Result<()> {
+        self.reported += 1;
         Ok(())
     }
 
@@ -27,9 +27,9 @@ impl Listener for Counted {
         Ok(())
     }
 
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         self.over += 1;
-        let ended = judged.connection.ended;
+        let ended = diagnosis.connection.ended;
         self.given_up += u64::from(ended == wirewhy_flow::Ended::GivenUp);
         Ok(())
     }
@@ -62,7 +62,7 @@ impl Session {
         }
     }
 
-    /// A frame of somebody else's: the client's address and port stand for the number.
+    /// A frame of another client: the client's address and port stand for the number.
     fn pass(&mut self, template: &OwnedFrame, number: u32, step: Interval) {
         let from_client = template.as_frame().data[26..28] == CLIENT;
         let mut data = template.as_frame().data.to_vec();
@@ -119,21 +119,25 @@ fn a_flood_of_spoofed_sources_stays_inside_the_bound_and_is_counted() {
             session.tick(MICRO);
         }
     }
-    let standing = session.live.standing();
-    assert_eq!(standing.following, 5_000);
-    assert_eq!(standing.given_up, u64::from(FLOOD) + 1 - 5_000);
-    assert_eq!(session.counted.given_up, standing.given_up);
-    assert!(standing.remembered < 12_000, "{}", standing.remembered);
+    let live_counts = session.live.live_counts();
+    assert_eq!(live_counts.following, 5_000);
+    assert_eq!(live_counts.given_up, u64::from(FLOOD) + 1 - 5_000);
+    assert_eq!(session.counted.given_up, live_counts.given_up);
+    assert!(
+        live_counts.remembered < 12_000,
+        "{}",
+        live_counts.remembered
+    );
     // The one that was open before is followed on.
     let reset = frames("0.3 < R 1:1(0)").remove(0);
     session.pass(&reset, 0xff_ff01, MICRO);
     assert_eq!(session.live.tally().late_resets.count, 0);
-    // What is left of the flood is told when its time has come, and is over when that has passed.
+    // What is left of the flood is reported when its time has come, and is over when that has passed.
     session.tick(Interval::from_secs(4));
     session.tick(Interval::from_secs(70));
-    assert_eq!(session.live.standing().following, 0);
+    assert_eq!(session.live.live_counts().following, 0);
     // One of the five thousand is the reset.
-    assert_eq!(session.counted.told, 5_000);
+    assert_eq!(session.counted.reported, 5_000);
     let (totals, _) = session
         .live
         .finish(&CaptureSummary::default(), &mut session.counted)
@@ -154,13 +158,13 @@ fn idle_connections_are_never_looked_at() {
     }
     // The SYNs stood alone for a moment, and that they did was noted.
     session.tick(Interval::from_secs(10));
-    assert_eq!(session.live.standing().following, u64::from(IDLE));
+    assert_eq!(session.live.live_counts().following, u64::from(IDLE));
     assert_eq!(session.live.due(), None);
     for _ in 0..100_000 {
         session.tick(Interval::from_millis(100));
     }
-    assert_eq!(session.live.standing().following, u64::from(IDLE));
-    assert_eq!((session.counted.told, session.counted.over), (0, 0));
+    assert_eq!(session.live.live_counts().following, u64::from(IDLE));
+    assert_eq!((session.counted.reported, session.counted.over), (0, 0));
 }
 
 #[test]
@@ -175,13 +179,13 @@ fn refusals_for_a_long_time_leave_nothing_behind() {
             session.tick(Interval::from_millis(5));
         }
     }
-    let standing = session.live.standing();
-    assert!(standing.following <= 250, "{standing:?}");
-    assert!(standing.remembered <= 2_500, "{standing:?}");
-    assert_eq!(standing.given_up, 0);
+    let live_counts = session.live.live_counts();
+    assert!(live_counts.following <= 250, "{live_counts:?}");
+    assert!(live_counts.remembered <= 2_500, "{live_counts:?}");
+    assert_eq!(live_counts.given_up, 0);
     // The last ones are looked at, and told when they still hold half a second later.
     for _ in 0..10 {
         session.tick(Interval::from_millis(100));
     }
-    assert_eq!(session.live.standing().failed, 100_000);
+    assert_eq!(session.live.live_counts().failed, 100_000);
 }

@@ -101,11 +101,11 @@ fn lookups_that_fail_are_told_once_and_counted() {
     let (status, lines, _) = watch.terminate();
     assert_eq!(status.code(), Some(0));
     // What stood at the end is repeated there, without a time.
-    let told = lines
+    let reported = lines
         .iter()
         .filter(|line| line.contains("\"code\":\"dns.") && line.contains("\"time\":"))
         .count();
-    assert_eq!(told, 2, "{}", lines.join("\n"));
+    assert_eq!(reported, 2, "{}", lines.join("\n"));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn refused_and_closed_and_reset_and_cut_short_are_told_at_once() {
     assert!(seconds(at, cut) < IN_TIME);
     drop(client);
 
-    // A kernel that closes a socket with input nobody read resets the connection.
+    // A kernel that closes a socket with unread input resets the connection.
     let unread = TcpListener::bind("127.0.0.1:83").unwrap();
     let (mut client, server) = open(&unread);
     client.write_all(REQUEST).unwrap();
@@ -86,7 +86,7 @@ fn silence_is_told_by_the_clock() {
         return;
     }
     let neighbour = Neighbour::new();
-    // Takes what is sent to it for somebody else's, and says nothing.
+    // Takes what is sent to it for another host's, and does not answer.
     let link = neighbour.run(|| std::fs::read_to_string("/sys/class/net/far/address"));
     let link = link.unwrap_or_default();
     let folder = tempfile::tempdir().unwrap();
@@ -151,15 +151,15 @@ fn silence_is_told_by_the_clock() {
     assert!((30.0..30.4 + IN_TIME).contains(&waited), "{waited}");
 }
 
-/// The link address of the neighbour's end of the cable.
+/// The MAC address of the neighbour's end of the cable.
 fn mac_of(neighbour: &Neighbour) -> Option<String> {
-    let told = neighbour.run(|| {
+    let reported = neighbour.run(|| {
         Command::new("ip")
             .args(["-o", "link", "show", "far"])
             .output()
     });
-    let told = String::from_utf8(told.ok()?.stdout).ok()?;
-    let (_, rest) = told.split_once("link/ether ")?;
+    let reported = String::from_utf8(reported.ok()?.stdout).ok()?;
+    let (_, rest) = reported.split_once("link/ether ")?;
     rest.split(' ').next().map(str::to_owned)
 }
 
@@ -207,8 +207,8 @@ fn a_second_signal_ends_it_at_once() {
     if !in_namespace() {
         return;
     }
-    // Nobody reads: when the pipe is full the program waits in the middle of a line.
-    let (mut child, _said) = unread(&["-i", "lo", "--format", "ndjson"]);
+    // There is no reader: when the pipe is full the program waits in the middle of a line.
+    let (mut child, _printed) = unread(&["-i", "lo", "--format", "ndjson"]);
     for _ in 0..600 {
         assert!(connect("127.0.0.1:9").is_none());
     }
@@ -226,12 +226,12 @@ fn a_reader_that_leaves_ends_it_quietly() {
     if !in_namespace() {
         return;
     }
-    let (mut child, mut said) = unread(&["-i", "lo"]);
+    let (mut child, mut printed) = unread(&["-i", "lo"]);
     drop(child.stdout.take());
     assert!(connect("127.0.0.1:9").is_none());
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let mut rest = String::new();
-    said.read_to_string(&mut rest).unwrap();
+    printed.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "");
 }
 
@@ -244,11 +244,11 @@ fn unread(arguments: &[&str]) -> (Child, BufReader<ChildStderr>) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut printed = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    said.read_line(&mut line).unwrap();
+    printed.read_line(&mut line).unwrap();
     assert!(line.contains("listening on"), "{line}");
-    (child, said)
+    (child, printed)
 }
 
 #[test]
@@ -262,15 +262,15 @@ fn an_interface_that_goes_and_comes_back_is_told_and_watched_on() {
     watch.finding("tcp.refused", 9);
     ip("link set near down");
     assert_eq!(
-        watch.said(),
+        watch.printed(),
         "wirewhy: near: the interface went down; waiting for it"
     );
     ip("link set near up");
-    assert_eq!(watch.said(), "wirewhy: near: is back");
+    assert_eq!(watch.printed(), "wirewhy: near: is back");
     assert!(connect("10.0.1.2:10").is_none());
     watch.finding("tcp.refused", 10);
-    let (status, lines, said) = watch.terminate();
-    assert_eq!((status.code(), said), (Some(0), Vec::new()));
+    let (status, lines, printed) = watch.terminate();
+    assert_eq!((status.code(), printed), (Some(0), Vec::new()));
     assert!(lines.last().unwrap().contains("\"type\":\"totals\""));
 }
 
@@ -407,8 +407,8 @@ fn evidence_holds_the_packets_from_before_the_failure() {
     while server.peek(&mut [0; 64]).unwrap() < REQUEST.len() {}
     drop(server);
     watch.finding("rst.unread-data", 83);
-    let (_, _, said) = watch.terminate();
-    assert_eq!(said, ["wirewhy: evidence files: 1 written"]);
+    let (_, _, printed) = watch.terminate();
+    assert_eq!(printed, ["wirewhy: evidence files: 1 written"]);
     let mut files = std::fs::read_dir(&evidence).unwrap();
     let file = files.next().unwrap().unwrap().path();
     assert!(files.next().is_none());
@@ -424,10 +424,10 @@ fn evidence_holds_the_packets_from_before_the_failure() {
         .args(["--format", "ndjson", file.to_str().unwrap()])
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
-        said.contains("\"root_cause\":\"rst.unread-data\""),
-        "{said}"
+        printed.contains("\"root_cause\":\"rst.unread-data\""),
+        "{printed}"
     );
 }
 

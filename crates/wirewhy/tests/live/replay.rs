@@ -7,33 +7,33 @@ use std::path::{Path, PathBuf};
 
 use wirewhy::engine::{Analysis, EngineOptions, Listener, Live};
 use wirewhy_capture::Reader;
-use wirewhy_detect::{Finding, Judged};
+use wirewhy_detect::{Diagnosis, Finding};
 use wirewhy_packet::{Decoder, Interval, Timestamp};
 use wirewhy_report::CaptureSummary;
 use wirewhy_survey::GroupFinding;
 
-type Said = BTreeSet<(u32, &'static str)>;
+type Codes = BTreeSet<(u32, &'static str)>;
 
 /// What an analysis said of a capture.
 #[derive(Default)]
 struct Heard {
-    /// Told one by one, with the times.
-    told: BTreeMap<(u32, &'static str), Timestamp>,
+    /// Reported one by one, with the times.
+    reported: BTreeMap<(u32, &'static str), Timestamp>,
     twice: Vec<(u32, &'static str)>,
     /// Said of connections when they were over.
-    concluded: Said,
+    concluded: Codes,
     outcomes: BTreeMap<u32, (&'static str, Option<&'static str>)>,
     beyond: BTreeSet<(String, &'static str)>,
     decisive: BTreeMap<(u32, &'static str), u64>,
 }
 
 impl Heard {
-    fn conclude(&mut self, judged: &Judged) {
-        let stream = judged.connection.stream;
-        let root = judged.root_cause().map(|cause| cause.code);
+    fn conclude(&mut self, diagnosis: &Diagnosis) {
+        let stream = diagnosis.connection.stream;
+        let root = diagnosis.root_cause().map(|cause| cause.code);
         self.outcomes
-            .insert(stream, (judged.outcome().name(), root));
-        for finding in &judged.findings {
+            .insert(stream, (diagnosis.outcome().name(), root));
+        for finding in &diagnosis.findings {
             self.concluded.insert((stream, finding.code));
             if let Some(frame) = finding.frames.iter().max() {
                 self.decisive.insert((stream, finding.code), *frame);
@@ -43,9 +43,14 @@ impl Heard {
 }
 
 impl Listener for Heard {
-    fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()> {
-        let key = (judged.connection.stream, finding.code);
-        if self.told.insert(key, at).is_some() {
+    fn finding(
+        &mut self,
+        at: Timestamp,
+        diagnosis: &Diagnosis,
+        finding: &Finding,
+    ) -> io::Result<()> {
+        let key = (diagnosis.connection.stream, finding.code);
+        if self.reported.insert(key, at).is_some() {
             self.twice.push(key);
         }
         Ok(())
@@ -57,8 +62,8 @@ impl Listener for Heard {
         Ok(())
     }
 
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self.conclude(judged);
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self.conclude(diagnosis);
         Ok(())
     }
 }
@@ -87,8 +92,8 @@ fn in_a_file(reader: &mut Reader) -> Heard {
     let mut heard = Heard::default();
     let mut decoder = Decoder::new();
     let mut analysis = Analysis::new(EngineOptions::default());
-    let mut sink = |judged: &Judged| {
-        heard.conclude(judged);
+    let mut sink = |diagnosis: &Diagnosis| {
+        heard.conclude(diagnosis);
         Ok(())
     };
     while let Some(frame) = reader.next() {
@@ -179,18 +184,22 @@ fn everything_concluded_was_told_and_nothing_twice() {
     let mut wrong = Vec::new();
     for path in captures() {
         let (_, live) = both(&path);
-        let told: Said = live.told.keys().copied().collect();
-        let untold: Vec<_> = live.concluded.difference(&told).collect();
-        if !untold.is_empty() || !live.twice.is_empty() {
-            wrong.push(format!("{}: {untold:?} {:?}", path.display(), live.twice));
+        let reported: Codes = live.reported.keys().copied().collect();
+        let unreported: Vec<_> = live.concluded.difference(&reported).collect();
+        if !unreported.is_empty() || !live.twice.is_empty() {
+            wrong.push(format!(
+                "{}: {unreported:?} {:?}",
+                path.display(),
+                live.twice
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Who waits too long for an answer, or for the next step of a handshake, is told so, and is told what came of it when it
+/// A wait too long for an answer, or for the next step of a handshake, is reported, and what came of it when it
 /// goes on after all; of the file only the latter is said.
-fn was_true_when_told(file: &Said, (stream, code): (u32, &'static str)) -> bool {
+fn was_true_when_told(file: &Codes, (stream, code): (u32, &'static str)) -> bool {
     let went_on: &[&str] = match code {
         "tcp.no-response" => &["tcp.slow-response"],
         "tls.handshake-timeout" => &["tcp.slow-response", "tls.handshake-closed"],
@@ -205,10 +214,10 @@ fn what_is_told_holds_in_the_end() {
     let mut wrong = Vec::new();
     for path in captures() {
         let (file, live) = both(&path);
-        let told: Said = live.told.keys().copied().collect();
-        let back: Vec<_> = told
+        let reported: Codes = live.reported.keys().copied().collect();
+        let back: Vec<_> = reported
             .difference(&file.concluded)
-            .filter(|told| !was_true_when_told(&file.concluded, **told))
+            .filter(|reported| !was_true_when_told(&file.concluded, **reported))
             .collect();
         if !back.is_empty() {
             wrong.push(format!("{}: {back:?}", path.display()));

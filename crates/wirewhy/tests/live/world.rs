@@ -56,7 +56,7 @@ type Order = Box<dyn FnOnce() + Send>;
 impl Neighbour {
     pub(crate) fn new() -> Neighbour {
         let (orders, taken) = channel::<Order>();
-        let (tell, told) = channel();
+        let (tell, reported) = channel();
         let thread = std::thread::spawn(move || {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
             tell.send(gettid().as_raw()).unwrap();
@@ -68,7 +68,7 @@ impl Neighbour {
             orders: Some(orders),
             thread: Some(thread),
         };
-        let thread = told.recv().unwrap();
+        let thread = reported.recv().unwrap();
         ip("link add near type veth peer name far");
         ip(&format!("link set far netns {thread}"));
         ip("link set dev near addrgenmode none");
@@ -84,10 +84,10 @@ impl Neighbour {
 
     /// Does something over there, and waits until it is done.
     pub(crate) fn run<T: Send + 'static>(&self, act: impl FnOnce() -> T + Send + 'static) -> T {
-        let (tell, told) = channel();
+        let (tell, reported) = channel();
         let order = Box::new(move || drop(tell.send(act())));
         self.orders.as_ref().unwrap().send(order).unwrap();
-        told.recv().expect("the neighbour lives")
+        reported.recv().expect("the neighbour lives")
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) struct Watch {
     child: Child,
     lines: Receiver<(Timestamp, String)>,
     seen: Vec<(Timestamp, String)>,
-    said: Receiver<String>,
+    printed: Receiver<String>,
 }
 
 /// How long the machine may take for what the program does at once.
@@ -140,12 +140,15 @@ impl Watch {
             .spawn()
             .unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
-        let said = lines_of(child.stderr.take().unwrap());
-        let (tell, told) = channel();
-        let listening = said.recv_timeout(PATIENCE).expect("a word on the start").1;
+        let printed = lines_of(child.stderr.take().unwrap());
+        let (tell, reported) = channel();
+        let listening = printed
+            .recv_timeout(PATIENCE)
+            .expect("a word on the start")
+            .1;
         assert!(listening.contains("listening on"), "{listening}");
         std::thread::spawn(move || {
-            for (_, line) in said {
+            for (_, line) in printed {
                 if tell.send(line).is_err() {
                     return;
                 }
@@ -155,7 +158,7 @@ impl Watch {
             child,
             lines,
             seen: Vec::new(),
-            said: told,
+            printed: reported,
         }
     }
 
@@ -210,8 +213,10 @@ impl Watch {
 
     /// The next line on standard error.
     #[track_caller]
-    pub(crate) fn said(&mut self) -> String {
-        self.said.recv_timeout(PATIENCE).expect("something is said")
+    pub(crate) fn printed(&mut self) -> String {
+        self.printed
+            .recv_timeout(PATIENCE)
+            .expect("something is said")
     }
 
     /// The next line of output.
@@ -251,7 +256,7 @@ impl Watch {
             .map(|(_, line)| line)
             .collect();
         lines.extend(self.lines.iter().map(|(_, line)| line));
-        (status, lines, self.said.iter().collect())
+        (status, lines, self.printed.iter().collect())
     }
 
     /// Asks it to end, and waits.
@@ -270,7 +275,7 @@ impl Drop for Watch {
 
 /// Every line of a pipe with the time it came at.
 fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<(Timestamp, String)> {
-    let (tell, told) = channel();
+    let (tell, reported) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines() {
             let Ok(line) = line else { return };
@@ -279,7 +284,7 @@ fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<(Timestamp, S
             }
         }
     });
-    told
+    reported
 }
 
 /// Asks over HTTP and gives the whole answer.

@@ -47,7 +47,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let refusal = refusal(connection)?;
     let meaning = meaning(refusal);
     let service = refusal.protocol.name();
-    let said = said(refusal, meaning);
+    let quoted = quoted(refusal, meaning);
     let what = match refusal.accepted_before {
         false => "refused the session",
         true => "ended the session",
@@ -57,7 +57,10 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
         severity: severity(refusal, meaning),
         confidence: Confidence::Certain,
         culprit: culprit(connection, meaning.reason),
-        summary: format!("{} ({service}) {what}: {said}", socket(&connection.server)),
+        summary: format!(
+            "{} ({service}) {what}: {quoted}",
+            socket(&connection.server)
+        ),
         frames: vec![refusal.mark.frame],
         facts: Facts::default()
             .with("protocol", service)
@@ -75,7 +78,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 fn refusal(connection: &Connection) -> Option<&Refusal> {
     let app = connection.app.as_deref();
     let spoken = app.and_then(|app| app.server.protocol);
-    // FTP begins like SMTP, and its replies are judged as such.
+    // FTP begins like SMTP, and its replies are read as such.
     let refused = app
         .filter(|_| ftp_session(connection).is_none())
         .and_then(|app| app.refusal.as_deref());
@@ -100,27 +103,27 @@ fn severity(refusal: &Refusal, meaning: Meaning) -> Severity {
 }
 
 /// The refusal as it was said: code, name, message.
-fn said(refusal: &Refusal, meaning: Meaning) -> String {
-    let mut said = refusal.code.trim().to_owned();
-    if !meaning.name.is_empty() && meaning.name != said {
-        if said.is_empty() {
-            said.push_str(meaning.name);
+fn quoted(refusal: &Refusal, meaning: Meaning) -> String {
+    let mut quoted = refusal.code.trim().to_owned();
+    if !meaning.name.is_empty() && meaning.name != quoted {
+        if quoted.is_empty() {
+            quoted.push_str(meaning.name);
         } else {
-            said = format!("{said} ({})", meaning.name);
+            quoted = format!("{quoted} ({})", meaning.name);
         }
     }
     if let Some(message) = refusal.message.as_deref() {
-        let separator = if said.is_empty() { "" } else { ": " };
-        said = format!("{said}{separator}\"{message}\"");
+        let separator = if quoted.is_empty() { "" } else { ": " };
+        quoted = format!("{quoted}{separator}\"{message}\"");
         if refusal.protocol == AppProtocol::Ldap
             && let Some(words) = active_directory(message)
         {
-            said = format!("{said}, which is: {words}");
+            quoted = format!("{quoted}, which is: {words}");
         }
     }
-    match said.is_empty() {
+    match quoted.is_empty() {
         true => "without a reason".to_owned(),
-        false => said,
+        false => quoted,
     }
 }
 
@@ -138,7 +141,7 @@ fn culprit(connection: &Connection, reason: Reason) -> Culprit {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::tls::traces::Talk;
+    use super::super::super::tls::traces::ConversationTrace;
     use crate::testing::{codes, only};
     use crate::{Role, Severity};
 
@@ -147,11 +150,11 @@ mod tests {
 
     #[test]
     fn a_database_refuses() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(STARTUP)
             .server(NO_ENTRY)
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(
             (found.code, found.severity, found.culprit.role),
             ("app.session-refused", Severity::Error, Role::Client)
@@ -172,20 +175,20 @@ mod tests {
 
     #[test]
     fn a_database_accepts() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(STARTUP)
             .server(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")
             .client(b"X\0\0\0\x04")
             .client_closes();
-        assert_eq!(codes(&talk.lines()), [""; 0]);
+        assert_eq!(codes(&conversation.lines()), [""; 0]);
     }
 
     #[test]
     fn a_cache_without_room() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .server(b"-ERR max number of clients reached\r\n")
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(
             (found.code, found.culprit.role),
             ("app.session-refused", Role::Server)
@@ -195,14 +198,14 @@ mod tests {
     #[test]
     fn a_session_is_ended() {
         let shutdown = b"E\0\0\0\x29SFATAL\0VFATAL\0C57P01\0Mshutting down\0\0";
-        let talk = || {
-            Talk::open()
+        let conversation = || {
+            ConversationTrace::open()
                 .client(STARTUP)
                 .server(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")
                 .client(b"Q\0\0\0\x0dselect 1\0")
                 .server(b"Z\0\0\0\x05I")
         };
-        let found = only(&talk().server(shutdown).server_closes().lines());
+        let found = only(&conversation().server(shutdown).server_closes().lines());
         assert_eq!(
             (found.code, found.culprit.role),
             ("app.session-refused", Role::Server)
@@ -213,7 +216,7 @@ mod tests {
             found.summary
         );
         // A notice behind which the session goes on is none.
-        let goes_on = talk().server(shutdown).server(b"Z\0\0\0\x05I");
-        assert_eq!(codes(&goes_on.client_closes().lines()), [""; 0]);
+        let continues = conversation().server(shutdown).server(b"Z\0\0\0\x05I");
+        assert_eq!(codes(&continues.client_closes().lines()), [""; 0]);
     }
 }

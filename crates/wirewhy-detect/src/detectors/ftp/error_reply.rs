@@ -157,25 +157,25 @@ fn unfit(connection: &Connection, error: &FtpError) -> Option<String> {
 fn sentence(ftp: &FtpFacts, error: &FtpError) -> String {
     let is_greeting = is_greeting(ftp, error);
     let reply = &error.reply;
-    let said = match reply.text.is_empty() {
+    let quoted = match reply.text.is_empty() {
         true => reply.code.to_string(),
         false => format!("{} {}", reply.code, reply.text.trim_end_matches('.')),
     };
     let Some(command) = &error.command else {
         return match idle(error) {
             Some(idle) => format!(
-                "ended the session {} after the last command: {said}",
+                "ended the session {} after the last command: {quoted}",
                 span(idle)
             ),
-            None if is_greeting => format!("refused the session: {said}"),
-            None => format!("ended the session: {said}"),
+            None if is_greeting => format!("refused the session: {quoted}"),
+            None => format!("ended the session: {quoted}"),
         };
     };
     let argument = command
         .argument
         .as_deref()
         .map_or(String::new(), |argument| format!(" {argument}"));
-    format!("answered {}{argument} with {said}", command.verb.name())
+    format!("answered {}{argument} with {quoted}", command.verb.name())
 }
 
 /// Whether a reply came in place of the greeting.

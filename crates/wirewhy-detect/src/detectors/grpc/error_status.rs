@@ -133,13 +133,13 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::http2::traces::{answer, get, talk};
+    use super::super::super::http2::traces::{answer, conversation, get};
     use crate::testing::{codes, only};
     use crate::{Role, Severity};
 
     fn ended(fields: &[(&str, &str)]) -> String {
-        let talk = talk().client(&get(1)).server(&answer(1, fields));
-        talk.client_closes().lines()
+        let conversation = conversation().client(&get(1)).server(&answer(1, fields));
+        conversation.client_closes().lines()
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::Connection(Signs::HTTP_TROUBLE, detect),
 };
 
-/// What is judged here: tunnels and WebSocket have codes of their own.
+/// What is checked here: tunnels and WebSocket have codes of their own.
 const PURPOSES: &[Purpose] = &[Purpose::Request, Purpose::Http2, Purpose::Upgrade];
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
@@ -168,7 +168,7 @@ fn with_others(facts: Facts, kinds: &[(Severity, &Refusals)], kind: &Refusals) -
         .iter()
         .filter(|(_, other)| !std::ptr::eq(*other, kind))
         .map(|(_, other)| {
-            Value::Record(vec![
+            Value::Object(vec![
                 ("status", other.status.into()),
                 ("answers", other.count.into()),
             ])

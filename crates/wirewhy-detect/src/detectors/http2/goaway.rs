@@ -121,16 +121,16 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{answer, get, go_away, talk};
+    use super::super::traces::{answer, conversation, get, go_away};
     use crate::testing::{codes, findings, only};
     use crate::{Role, Severity};
 
     #[test]
     fn a_client_that_pings_too_much_loses_its_call() {
-        let talk = talk()
+        let conversation = conversation()
             .client(&get(1))
             .server(&go_away(1, 11, "too_many_pings"));
-        let all = findings(&talk.server_closes().lines());
+        let all = findings(&conversation.server_closes().lines());
         let found = all
             .iter()
             .find(|found| found.consequence_of.is_none())
@@ -148,8 +148,13 @@ mod tests {
 
     #[test]
     fn an_error_when_all_was_answered() {
-        let talk = talk().client(&get(1)).server(&answer(1, &[]));
-        let found = only(&talk.server(&go_away(1, 1, "")).client_closes().lines());
+        let conversation = conversation().client(&get(1)).server(&answer(1, &[]));
+        let found = only(
+            &conversation
+                .server(&go_away(1, 1, ""))
+                .client_closes()
+                .lines(),
+        );
         assert_eq!(
             (found.code, found.severity),
             ("http2.goaway", Severity::Warning)
@@ -158,19 +163,27 @@ mod tests {
 
     #[test]
     fn what_was_not_processed_can_be_sent_again() {
-        let talk = talk()
+        let conversation = conversation()
             .client(&get(1))
             .server(&answer(1, &[]))
             .client(&get(3));
-        let found = findings(&talk.server(&go_away(1, 0, "")).client_closes().lines());
+        let found = findings(
+            &conversation
+                .server(&go_away(1, 0, ""))
+                .client_closes()
+                .lines(),
+        );
         let goaway = found.iter().find(|found| found.code == "http2.goaway");
         assert_eq!(goaway.map(|found| found.severity), Some(Severity::Note));
     }
 
     #[test]
     fn a_graceful_end() {
-        let talk = talk().client(&get(1)).server(&answer(1, &[]));
-        let lines = talk.server(&go_away(1, 0, "")).client_closes().lines();
+        let conversation = conversation().client(&get(1)).server(&answer(1, &[]));
+        let lines = conversation
+            .server(&go_away(1, 0, ""))
+            .client_closes()
+            .lines();
         assert_eq!(codes(&lines), [] as [&str; 0]);
     }
 }

@@ -71,7 +71,7 @@ fn reading_behind(code: Http2Error) -> String {
 /// Conversations of HTTP/2, for the tests of the detectors.
 #[cfg(test)]
 pub(crate) mod traces {
-    use crate::detectors::tls::traces::Talk;
+    use crate::detectors::tls::traces::ConversationTrace;
 
     /// What a client begins with.
     pub(crate) const PREFACE: &[u8] =
@@ -82,8 +82,8 @@ pub(crate) mod traces {
     pub(crate) const GOAWAY: u8 = 7;
 
     /// Both sides have begun.
-    pub(crate) fn talk() -> Talk {
-        Talk::open().client(PREFACE).server(SETTINGS)
+    pub(crate) fn conversation() -> ConversationTrace {
+        ConversationTrace::open().client(PREFACE).server(SETTINGS)
     }
 
     pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

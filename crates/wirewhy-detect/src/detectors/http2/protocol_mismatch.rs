@@ -36,7 +36,7 @@ pub(crate) const DETECTOR: Detector = Detector {
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let app = connection.app.as_deref()?;
     let (client, server) = (&connection.client, &connection.server);
-    let (words, spoken) = match (app.client.speaks()?, app.server.speaks()?) {
+    let (words, spoken) = match (app.client.app_protocol()?, app.server.app_protocol()?) {
         (AppProtocol::Http2Preface, AppProtocol::Http1Response) => (
             "the client speaks HTTP/2, and the server answered in HTTP/1",
             "HTTP/1",
@@ -74,16 +74,16 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{PREFACE, SETTINGS, talk};
-    use crate::detectors::tls::traces::Talk;
+    use super::super::traces::{PREFACE, SETTINGS, conversation};
+    use crate::detectors::tls::traces::ConversationTrace;
     use crate::testing::{codes, findings};
     use crate::{Role, Severity};
 
     #[test]
     fn the_preface_at_a_server_of_http_1() {
         let refused = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
-        let talk = Talk::open().client(PREFACE).server(refused);
-        let found = findings(&talk.client_closes().lines()).remove(0);
+        let conversation = ConversationTrace::open().client(PREFACE).server(refused);
+        let found = findings(&conversation.client_closes().lines()).remove(0);
         assert_eq!(
             (found.code, found.severity, found.culprit.role),
             ("http2.protocol-mismatch", Severity::Error, Role::Client)
@@ -92,13 +92,16 @@ mod tests {
 
     #[test]
     fn a_request_of_http_1_at_a_server_of_http_2() {
-        let asked = Talk::open().client(b"GET / HTTP/1.1\r\n\r\n");
+        let asked = ConversationTrace::open().client(b"GET / HTTP/1.1\r\n\r\n");
         let found = codes(&asked.server(SETTINGS).client_closes().lines());
         assert!(found.contains(&"http2.protocol-mismatch"), "{found:?}");
     }
 
     #[test]
     fn both_speak_http_2() {
-        assert_eq!(codes(&talk().client_closes().lines()), [] as [&str; 0]);
+        assert_eq!(
+            codes(&conversation().client_closes().lines()),
+            [] as [&str; 0]
+        );
     }
 }

@@ -154,8 +154,8 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{RST_STREAM, answer, frame, get, talk};
-    use crate::detectors::tls::traces::Talk;
+    use super::super::traces::{RST_STREAM, answer, conversation, frame, get};
+    use crate::detectors::tls::traces::ConversationTrace;
     use crate::testing::{codes, only};
     use crate::{Role, Severity};
 
@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn a_server_that_takes_no_more_streams() {
-        let talk = talk().client(&get(1)).server(&reset(1, 7));
-        let found = only(&talk.client_closes().lines());
+        let conversation = conversation().client(&get(1)).server(&reset(1, 7));
+        let found = only(&conversation.client_closes().lines());
         assert_eq!(
             (found.code, found.severity, found.culprit.role),
             ("http2.stream-reset", Severity::Warning, Role::Server)
@@ -180,18 +180,30 @@ mod tests {
 
     #[test]
     fn a_refused_request_that_is_sent_again() {
-        let refused = || talk().client(&get(1)).server(&reset(1, 7)).client(&get(3));
-        let severity = |talk: Talk| only(&talk.client_closes().lines()).severity;
+        let refused = || {
+            conversation()
+                .client(&get(1))
+                .server(&reset(1, 7))
+                .client(&get(3))
+        };
+        let severity =
+            |conversation: ConversationTrace| only(&conversation.client_closes().lines()).severity;
         assert_eq!(severity(refused().server(&answer(3, &[]))), Severity::Note);
         let again = refused().server(&reset(3, 7)).client(&get(5));
         assert_eq!(severity(again.server(&answer(5, &[]))), Severity::Note);
         assert_eq!(severity(refused().server(&reset(3, 7))), Severity::Warning);
         // For something else.
         let other = frame(1, 5, 3, b"\x82\x85");
-        let lost = talk().client(&get(1)).server(&reset(1, 7)).client(&other);
+        let lost = conversation()
+            .client(&get(1))
+            .server(&reset(1, 7))
+            .client(&other);
         assert_eq!(severity(lost.server(&answer(3, &[]))), Severity::Warning);
         // Sent before the refusal, and so not in place of what it refused.
-        let both = talk().client(&get(1)).client(&get(3)).server(&reset(1, 7));
+        let both = conversation()
+            .client(&get(1))
+            .client(&get(3))
+            .server(&reset(1, 7));
         assert_eq!(severity(both.server(&answer(3, &[]))), Severity::Warning);
     }
 
@@ -199,16 +211,19 @@ mod tests {
     fn a_refused_request_that_cannot_be_read() {
         // An index that no table has.
         let unread = frame(1, 5, 1, b"\xff\x7f");
-        let talk = talk().client(&unread).server(&reset(1, 7));
-        let found = only(&talk.client_closes().lines());
+        let conversation = conversation().client(&unread).server(&reset(1, 7));
+        let found = only(&conversation.client_closes().lines());
         assert_eq!(found.severity, Severity::Warning);
     }
 
     #[test]
     fn a_server_that_fails_in_the_middle() {
         let begun = frame(1, 4, 1, b"\x88");
-        let talk = talk().client(&get(1)).server(&begun).server(&reset(1, 2));
-        let found = only(&talk.client_closes().lines());
+        let conversation = conversation()
+            .client(&get(1))
+            .server(&begun)
+            .server(&reset(1, 2));
+        let found = only(&conversation.client_closes().lines());
         assert_eq!(
             (found.code, found.severity),
             ("http2.stream-reset", Severity::Error)
@@ -217,17 +232,20 @@ mod tests {
 
     #[test]
     fn a_client_that_no_longer_wants_the_answer() {
-        let talk = talk().client(&get(1)).client(&reset(1, 8));
-        assert_eq!(only(&talk.client_closes().lines()).severity, Severity::Note);
+        let conversation = conversation().client(&get(1)).client(&reset(1, 8));
+        assert_eq!(
+            only(&conversation.client_closes().lines()).severity,
+            Severity::Note
+        );
     }
 
     #[test]
     fn a_reset_behind_a_complete_answer() {
         // The request goes on: it has no END_STREAM.
-        let talk = talk()
+        let conversation = conversation()
             .client(&frame(1, 4, 1, b"\x83\x84"))
             .server(&answer(1, &[]));
-        let lines = talk.server(&reset(1, 0)).client_closes().lines();
+        let lines = conversation.server(&reset(1, 0)).client_closes().lines();
         assert_eq!(codes(&lines), [] as [&str; 0]);
     }
 }

@@ -150,7 +150,7 @@ fn finding(
 
 #[cfg(test)]
 mod tests {
-    use crate::detectors::tls::traces::Talk;
+    use crate::detectors::tls::traces::ConversationTrace;
     use crate::testing::codes;
 
     const HEADER: &[u8] = b"PROXY TCP4 10.0.0.1 10.0.0.2 1000 443\r\n";
@@ -158,26 +158,28 @@ mod tests {
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     const BAD: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
 
-    fn is_found(talk: Talk) -> bool {
-        codes(&talk.lines()).contains(&"proxy.header-mismatch")
+    fn is_found(conversation: ConversationTrace) -> bool {
+        codes(&conversation.lines()).contains(&"proxy.header-mismatch")
     }
 
     #[test]
     fn a_header_that_is_refused() {
         let asked = [HEADER, REQUEST].concat();
-        let talk = || Talk::open().client(&asked);
-        assert!(is_found(talk().server(BAD).server_closes()));
-        assert!(is_found(talk().server_closes()));
-        assert!(is_found(talk().server_resets()));
+        let conversation = || ConversationTrace::open().client(&asked);
+        assert!(is_found(conversation().server(BAD).server_closes()));
+        assert!(is_found(conversation().server_closes()));
+        assert!(is_found(conversation().server_resets()));
     }
 
     #[test]
     fn a_header_that_is_taken_and_a_bad_request_without_one() {
-        let taken = Talk::open().client(&[HEADER, REQUEST].concat());
+        let taken = ConversationTrace::open().client(&[HEADER, REQUEST].concat());
         assert!(!is_found(taken.server(OK).client_closes()));
-        let bare = Talk::open().client(REQUEST);
+        let bare = ConversationTrace::open().client(REQUEST);
         assert!(!is_found(bare.server(BAD).server_closes()));
         // Who closes without asking checks the health of the port.
-        assert!(!is_found(Talk::open().client(HEADER).client_closes()));
+        assert!(!is_found(
+            ConversationTrace::open().client(HEADER).client_closes()
+        ));
     }
 }

@@ -84,11 +84,11 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
 
     #[test]
     fn only_the_first_datagram_is_acknowledged() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .split_hello(0)
             .server_acks(20, 0)
             .hello_tail(300)
@@ -101,12 +101,12 @@ mod tests {
 
     #[test]
     fn what_is_lost_once_is_sent_again() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .split_hello(0)
             .server_acks(20, 0)
             .hello_tail(300)
             .handshake(320)
             .until(6_000);
-        assert_eq!(talk.codes(), [""; 0]);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 }

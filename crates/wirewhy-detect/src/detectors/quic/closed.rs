@@ -76,13 +76,13 @@ fn detect(reading: &Reading<'_>, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
     use crate::{Confidence, Severity};
 
     /// Behind the handshake a close is readable in an Initial packet too, as some servers send it.
     #[test]
     fn an_error_of_the_transport() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .handshake(20)
             .server_closes(100, 0x03, "flow control")
@@ -97,11 +97,11 @@ mod tests {
 
     #[test]
     fn the_ordinary_end_is_none() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .handshake(20)
             .server_closes(100, 0x00, "")
             .until(2_000);
-        assert_eq!(talk.codes(), [""; 0]);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 }

@@ -145,12 +145,12 @@ fn unread(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
     use crate::{Confidence, Role};
 
     #[test]
     fn a_server_that_refuses_connections() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .server_closes(20, 0x02, "overloaded")
             .until(5_000)
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_alert_has_its_own_code() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .server_closes(20, 0x178, "")
             .until(5_000)
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_close_that_cannot_be_read() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .server_flight(20)
             .client_handshake(40, 90)
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_server_that_sends_its_flight_again_has_no_close() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .server_flight(20)
             .client_handshake(40, 90)
@@ -203,6 +203,6 @@ mod tests {
             .server_handshake(1_000)
             .server_handshake(2_200)
             .until(20_000);
-        assert_eq!(talk.codes(), ["quic.handshake-timeout"]);
+        assert_eq!(conversation.codes(), ["quic.handshake-timeout"]);
     }
 }

@@ -166,12 +166,12 @@ fn reached(side: &wirewhy_protocol::QuicSide) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
     use crate::Confidence;
 
     #[test]
     fn a_server_that_answers_once() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .server_hello(20)
             .client_hello(300)
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_server_at_the_amplification_limit_is_said_to_be_there() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .server_hello(20)
             .server_handshake_of(21, 1_200)
@@ -213,9 +213,15 @@ mod tests {
 
     #[test]
     fn a_handshake_that_is_done_or_short_of_time_is_none() {
-        let done = Talk::new().client_hello(0).handshake(20).until(20_000);
+        let done = ConversationTrace::new()
+            .client_hello(0)
+            .handshake(20)
+            .until(20_000);
         assert_eq!(done.codes(), [""; 0]);
-        let cut = Talk::new().client_hello(0).server_hello(20).until(1_000);
+        let cut = ConversationTrace::new()
+            .client_hello(0)
+            .server_hello(20)
+            .until(1_000);
         assert_eq!(cut.codes(), [""; 0]);
     }
 }

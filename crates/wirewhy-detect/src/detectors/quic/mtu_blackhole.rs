@@ -174,12 +174,12 @@ fn vanished(
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
     use crate::{Confidence, Role};
 
     #[test]
     fn a_router_says_that_a_packet_is_too_big() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .icmp(5, "192.0.2.254", "unreachable need-frag mtu 1100")
             .client_hello(300)
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn only_the_small_end_of_the_flight_arrives() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .server_handshake_of(20, 300)
             .client_hello(300)
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn probes_behind_the_handshake_are_in_order() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .handshake(20)
             .client_short(100, 1_452)
@@ -221,6 +221,6 @@ mod tests {
             .client_short(400, 60)
             .server_short(420, 40)
             .until(20_000);
-        assert_eq!(talk.codes(), [""; 0]);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 }

@@ -140,24 +140,24 @@ fn insists(reading: &Reading<'_>, from: Side, limits: &Limits) -> bool {
     }
     // What asks for an acknowledgement gets one at once (RFC 9000 section 13.2.1), and what asks for none is not sent again.
     let probes = run.first.len() >= REPEATS && spread >= limits.unanswered_span;
-    let told = reading
+    let stated = reading
         .undelivered()
         .iter()
         .filter(|(event, ..)| event.from == from && event.time >= first.time)
         .count();
-    let refused = told >= 2 && run.first.len() >= 3;
-    let goes_on = run.count >= MANY && spread >= limits.silence;
-    (probes || goes_on || refused) && reading.connection.heard_after(first.time) >= limits.silence
+    let refused = stated >= 2 && run.first.len() >= 3;
+    let continues = run.count >= MANY && spread >= limits.silence;
+    (probes || continues || refused) && reading.connection.heard_after(first.time) >= limits.silence
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
     use crate::Role;
 
     #[test]
     fn probes_that_nothing_answers() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .handshake(20)
             .client_short(40_000, 60)
@@ -179,18 +179,18 @@ mod tests {
 
     #[test]
     fn a_farewell_needs_no_answer() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .handshake(20)
             .client_short(1_000, 60)
             .client_short(1_300, 40)
             .until(60_000);
-        assert_eq!(talk.codes(), [""; 0]);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 
     #[test]
     fn what_is_answered_in_the_end_is_none() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .handshake(20)
             .client_short(1_000, 60)
@@ -199,6 +199,6 @@ mod tests {
             .client_short(3_100, 60)
             .server_short(3_120, 60)
             .until(60_000);
-        assert_eq!(talk.codes(), [""; 0]);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 }

@@ -75,12 +75,12 @@ fn detect(reading: &Reading<'_>, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
     use crate::Role;
 
     #[test]
     fn a_retry_in_answer_to_a_token() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .retry(20, 0x51)
             .client_hello(40)
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_token_that_is_refused() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .retry(20, 0x51)
             .client_hello(40)
@@ -107,12 +107,12 @@ mod tests {
 
     #[test]
     fn one_retry_is_in_order() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .retry(20, 0x51)
             .client_hello(40)
             .handshake(60)
             .until(5_000);
-        assert_eq!(talk.codes(), [""; 0]);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 }

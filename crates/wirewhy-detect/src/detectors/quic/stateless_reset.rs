@@ -103,12 +103,12 @@ pub fn lost_state(connection: &Connection, pause: Interval, next: (u32, Interval
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
     use crate::Role;
 
     #[test]
     fn two_packets_with_the_same_end() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .handshake(20)
             .client_short(5_000, 80)
@@ -125,12 +125,12 @@ mod tests {
 
     #[test]
     fn one_alone_is_as_any_packet() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .handshake(20)
             .client_short(5_000, 80)
             .server_resets(5_020, 44)
             .until(10_000);
-        assert_eq!(talk.codes(), [""; 0]);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 }

@@ -109,7 +109,7 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
         });
     }
     let too_small = quic.client.largest < LEAST;
-    let host_answers = connection.surroundings.server_ttl.is_some();
+    let host_answers = connection.host_context.server_ttl.is_some();
     let at_server = connection.vantage() == Vantage::ServerSide;
     let stated = close
         .filter(|close| close.code == CloseCode::NO_ERROR || close.level == PacketKind::Initial)
@@ -133,7 +133,7 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
             "QUIC to {to}: {tries}{} with {} got no answer of any kind; {} for {} after the first{stated}{}",
             over(&gaps),
             count(quic.client.datagrams, "datagram"),
-            match connection.goes_on() {
+            match connection.is_ongoing() {
                 true => "nothing came",
                 false => "the capture ran on",
             },
@@ -157,17 +157,17 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
     use crate::{Confidence, Role, Severity};
 
     #[test]
     fn initials_that_nothing_answers() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .client_hello(300)
             .client_hello(900)
             .until(6_000);
-        let found = talk.only();
+        let found = conversation.only();
         assert_eq!(found.code, "quic.unanswered");
         assert_eq!(
             (found.severity, found.confidence, found.culprit.role),
@@ -182,18 +182,21 @@ mod tests {
 
     #[test]
     fn a_recording_that_ends_early_proves_nothing() {
-        let talk = Talk::new().client_hello(0).client_hello(300).until(1_500);
-        assert_eq!(talk.codes(), [""; 0]);
+        let conversation = ConversationTrace::new()
+            .client_hello(0)
+            .client_hello(300)
+            .until(1_500);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 
     #[test]
     fn the_clients_own_words_are_quoted() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .client_hello(300)
             .client_closes(2_000, 0, "No recent network activity after 4002065us")
             .until(2_100);
-        let found = talk.only();
+        let found = conversation.only();
         assert_eq!(found.code, "quic.unanswered");
         assert!(
             found.summary.contains("No recent network activity"),
@@ -204,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_router_that_refuses_is_named() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .icmp(5, "192.0.2.254", "unreachable admin-prohibited")
             .until(1_000)
@@ -218,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_too_small_a_server_must_drop() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello_of(0, 600)
             .client_hello_of(300, 600)
             .client_hello_of(900, 600)
@@ -232,17 +235,20 @@ mod tests {
 
     #[test]
     fn a_recording_of_the_client_alone_shows_that_it_was_answered() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .client_handshake(40, 90)
             .client_short(41, 90)
             .until(60_000);
-        assert_eq!(talk.codes(), [""; 0]);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 
     #[test]
     fn one_that_is_answered_is_none() {
-        let talk = Talk::new().client_hello(0).server_flight(20).until(500);
-        assert_eq!(talk.codes(), [""; 0]);
+        let conversation = ConversationTrace::new()
+            .client_hello(0)
+            .server_flight(20)
+            .until(500);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 }

@@ -102,12 +102,12 @@ fn at_fault(reading: &Reading<'_>, offered: QuicVersion) -> Culprit {
 mod tests {
     use wirewhy_protocol::QuicVersion;
 
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
     use crate::{Role, Severity};
 
     #[test]
     fn a_server_of_version_2_alone() {
-        let found = Talk::new()
+        let found = ConversationTrace::new()
             .client_hello(0)
             .negotiation(20, &[QuicVersion::V2, QuicVersion(0x1a2a_3a4a)])
             .until(5_000)
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_client_that_goes_on_loses_a_round_trip() {
-        let found = Talk::of(QuicVersion::V2)
+        let found = ConversationTrace::of(QuicVersion::V2)
             .client_hello(0)
             .negotiation(20, &[QuicVersion::V1])
             .with_version(QuicVersion::V1)
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn a_list_with_the_version_in_use_is_to_be_ignored() {
-        let talk = Talk::new()
+        let conversation = ConversationTrace::new()
             .client_hello(0)
             .negotiation(20, &[QuicVersion::V1])
             .handshake(60)
             .until(5_000);
-        assert_eq!(talk.codes(), [""; 0]);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 }

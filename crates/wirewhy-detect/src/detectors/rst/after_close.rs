@@ -54,7 +54,7 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::traces::OPEN;
-    use crate::testing::{codes, judged, only};
+    use crate::testing::{codes, diagnosis, only};
     use crate::{Outcome, Severity};
 
     #[test]
@@ -95,16 +95,16 @@ mod tests {
 
     #[test]
     fn behind_both_fins() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}\n 0.04 > FA 1:1(0) ack 1\n 0.06 < FA 1:1(0) ack 2\n 0.07 > A 2:2(0) ack 2\n 0.09 < R 2:2(0) win 0"
         ));
-        assert_eq!(judged.root_cause().unwrap().code, "rst.after-close");
-        assert_eq!(judged.outcome(), Outcome::Ok);
+        assert_eq!(diagnosis.root_cause().unwrap().code, "rst.after-close");
+        assert_eq!(diagnosis.outcome(), Outcome::Ok);
     }
 
     #[test]
     fn a_close_notify_nobody_waits_for() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              0.040 > PA 1:201(200) ack 1 hex 1603010100
              0.060 < PA 1:801(800) ack 201 hex 1603030100
@@ -116,8 +116,8 @@ mod tests {
              0.102 > FA 505:505(0) ack 1351
              0.120 < RA 1351:1351(0) ack 506"
         ));
-        assert_eq!(judged.root_cause().unwrap().code, "rst.after-close");
-        assert_eq!(judged.outcome(), Outcome::Ok);
+        assert_eq!(diagnosis.root_cause().unwrap().code, "rst.after-close");
+        assert_eq!(diagnosis.outcome(), Outcome::Ok);
     }
 
     #[test]

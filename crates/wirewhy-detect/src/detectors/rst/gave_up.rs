@@ -76,11 +76,11 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
 mod tests {
     use super::super::traces::USED;
     use crate::Severity;
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
 
     #[test]
     fn keep_alives_unanswered() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{USED}
              60.0 > A 10:10(0) ack 11
              61.0 > A 10:10(0) ack 11
@@ -88,10 +88,10 @@ mod tests {
              63.0 > RA 11:11(0) ack 11"
         ));
         assert_eq!(
-            judged.root_cause().unwrap().code,
+            diagnosis.root_cause().unwrap().code,
             "tcp.keepalive-unanswered"
         );
-        let reset = judged
+        let reset = diagnosis
             .findings
             .iter()
             .find(|found| found.code == "rst.gave-up")
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn bytes_that_never_arrived_show_in_the_number_of_the_reset() {
-        let found = judged(&format!(
+        let found = diagnosis(&format!(
             "{USED}
              30.00 < RA 611:611(0) ack 11
              30.01 > A 11:11(0) ack 11

@@ -1,4 +1,4 @@
-//! `rst.injected`: somebody else sent it.
+//! `rst.injected`: a third party sent it.
 
 use super::finding;
 use crate::resets::{Reason, Resets, origin};
@@ -36,10 +36,10 @@ pub(crate) const DETECTOR: Detector = Detector {
 fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
     let (first, all) = resets.because_of(Reason::Injected)?;
     let connection = resets.connection;
-    let weighed = all.iter().map(|judged| {
+    let weighed = all.iter().map(|diagnosis| {
         (
-            judged,
-            origin(connection, judged.event, judged.reset, limits),
+            diagnosis,
+            origin(connection, diagnosis.event, diagnosis.reset, limits),
         )
     });
     let (strongest, origin) = weighed.max_by_key(|(_, origin)| origin.score())?;
@@ -108,14 +108,14 @@ fn adverb(confidence: Confidence) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::traces::OPEN;
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
     use crate::{Confidence, Role};
 
     const ASKED: &str = "0.04 > PA 1:11(10) ack 1";
 
     #[test]
     fn the_server_goes_on_answering() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              {ASKED}
              0.045 < RA 1:1(0) ack 11 ttl 61
@@ -123,7 +123,7 @@ mod tests {
              0.090 < PA 1:101(100) ack 11
              0.091 > R 11:11(0) win 0"
         ));
-        let found = judged.root_cause().unwrap();
+        let found = diagnosis.root_cause().unwrap();
         assert_eq!(
             (found.code, found.culprit.role),
             ("rst.injected", Role::Path)

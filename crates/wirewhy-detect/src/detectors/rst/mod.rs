@@ -13,12 +13,12 @@ pub(crate) mod unread_data;
 
 use wirewhy_flow::{Connection, Position, Side};
 
-use crate::resets::{Judged, origin};
+use crate::resets::{ExplainedReset, origin};
 use crate::{Confidence, Culprit, Facts, Finding, Limits, Role, Severity, Value};
 
 /// The side a reset claims to come from, as culprit.
-fn sender(connection: &Connection, judged: &Judged<'_>) -> Culprit {
-    let side = judged.event.from;
+fn sender(connection: &Connection, explained: &ExplainedReset<'_>) -> Culprit {
+    let side = explained.event.from;
     let role = match side {
         Side::Client => Role::Client,
         Side::Server => Role::Server,
@@ -30,7 +30,7 @@ fn sender(connection: &Connection, judged: &Judged<'_>) -> Culprit {
 fn finding(
     code: &'static str,
     severity: Severity,
-    (first, all): (&Judged<'_>, &[Judged<'_>]),
+    (first, all): (&ExplainedReset<'_>, &[ExplainedReset<'_>]),
     connection: &Connection,
     limits: &Limits,
 ) -> Finding {
@@ -64,11 +64,11 @@ fn finding(
 /// What every reset finding carries.
 fn facts(
     connection: &Connection,
-    judged: &Judged<'_>,
-    all: &[Judged<'_>],
+    explained: &ExplainedReset<'_>,
+    all: &[ExplainedReset<'_>],
     limits: &Limits,
 ) -> Facts {
-    let (event, reset) = (judged.event, judged.reset);
+    let (event, reset) = (explained.event, explained.reset);
     let origin = origin(connection, event, reset, limits);
     Facts::default()
         .with("sender", event.from.name())

@@ -140,7 +140,7 @@ fn brief(names: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::tls::traces::Talk;
+    use super::super::super::tls::traces::ConversationTrace;
     use crate::testing::{codes, only};
     use crate::{Confidence, Role};
 
@@ -169,8 +169,8 @@ mod tests {
         [&length.to_be_bytes()[..], &[4], &body, &[0; 4]].concat()
     }
 
-    fn talk(client: &str, server: &str) -> Talk {
-        Talk::open()
+    fn conversation(client: &str, server: &str) -> ConversationTrace {
+        ConversationTrace::open()
             .client(b"SSH-2.0-OpenSSH_9.2\r\n")
             .server(b"SSH-2.0-dropbear_2012.55\r\n")
             .client(&offer(client))
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn no_host_key_in_common() {
         let found = only(
-            &talk("ssh-ed25519,rsa-sha2-512", "ssh-rsa,ssh-dss")
+            &conversation("ssh-ed25519,rsa-sha2-512", "ssh-rsa,ssh-dss")
                 .client_closes()
                 .lines(),
         );
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn without_old_names_the_shorter_offer_is_possibly_at_fault() {
         let found = only(
-            &talk("ssh-ed25519", "rsa-sha2-512,rsa-sha2-256")
+            &conversation("ssh-ed25519", "rsa-sha2-512,rsa-sha2-256")
                 .client_closes()
                 .lines(),
         );
@@ -212,8 +212,8 @@ mod tests {
 
     #[test]
     fn one_in_common_suffices() {
-        let talk = talk("ssh-ed25519,ssh-rsa", "ssh-rsa")
+        let conversation = conversation("ssh-ed25519,ssh-rsa", "ssh-rsa")
             .client(&[0, 0, 0, 12, 10, 21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(codes(&talk.client_closes().lines()), [""; 0]);
+        assert_eq!(codes(&conversation.client_closes().lines()), [""; 0]);
     }
 }

@@ -46,9 +46,9 @@ fn other(protocol: Option<AppProtocol>) -> Option<&'static str> {
 
 fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let app = connection.app.as_deref()?;
-    let (client, server) = (app.client.speaks(), app.server.protocol);
+    let (client, server) = (app.client.app_protocol(), app.server.protocol);
     let ssh = Some(AppProtocol::Ssh);
-    let (speaks_ssh, speaks) = match (client == ssh, server == ssh) {
+    let (speaks_ssh, spoken) = match (client == ssh, server == ssh) {
         (true, false) => (Side::Client, other(server)?),
         (false, true) => (Side::Server, other(client)?),
         _ => return None,
@@ -57,11 +57,11 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let [asked, answered] = first;
     let summary = match speaks_ssh {
         Side::Client => format!(
-            "an SSH client reached {}, which speaks {speaks}",
+            "an SSH client reached {}, which speaks {spoken}",
             socket(&connection.server)
         ),
         Side::Server => format!(
-            "a client that speaks {speaks} reached an SSH server at {}",
+            "a client that speaks {spoken} reached an SSH server at {}",
             socket(&connection.server)
         ),
     };
@@ -96,23 +96,23 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
                     Side::Server => "server",
                 },
             )
-            .with("other", speaks),
+            .with("other", spoken),
         consequence_of: None,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::tls::traces::Talk;
+    use super::super::super::tls::traces::ConversationTrace;
     use crate::testing::{codes, findings};
 
     #[test]
     fn a_client_at_a_web_server() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(b"SSH-2.0-OpenSSH_9.2\r\n")
             .server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             .server_closes();
-        let found = findings(&talk.lines());
+        let found = findings(&conversation.lines());
         let summary = &found[0].summary;
         assert!(summary.contains("which speaks HTTP"), "{summary}");
         // The web server's complaint follows from it.
@@ -122,19 +122,19 @@ mod tests {
 
     #[test]
     fn a_browser_at_an_ssh_server() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             .server(b"SSH-2.0-OpenSSH_9.2\r\nInvalid SSH identification string.\r\n")
             .server_closes();
-        assert_eq!(codes(&talk.lines())[0], "ssh.not-ssh");
+        assert_eq!(codes(&conversation.lines())[0], "ssh.not-ssh");
     }
 
     #[test]
     fn two_that_speak_it() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(b"SSH-2.0-OpenSSH_9.2\r\n")
             .server(b"SSH-2.0-OpenSSH_9.2\r\n")
             .client_closes();
-        assert_eq!(codes(&talk.lines()), [""; 0]);
+        assert_eq!(codes(&conversation.lines()), [""; 0]);
     }
 }

@@ -116,7 +116,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
     use crate::{Confidence, Role, Severity};
 
     const STALLED: &str = "0.000 > S 0:0(0)
@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn near_the_server_it_is_the_server() {
-        let judged = judged(&format!("client ttl 57\n server ttl 64\n {STALLED}"));
-        let root = judged.root_cause().unwrap();
+        let diagnosis = diagnosis(&format!("client ttl 57\n server ttl 64\n {STALLED}"));
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.severity),
             ("tcp.accept-queue-full", Severity::Error)
@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn near_the_client_a_lost_ack_looks_the_same() {
-        let judged = judged(STALLED);
-        let root = judged.root_cause().unwrap();
+        let diagnosis = diagnosis(STALLED);
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(root.code, "tcp.accept-queue-full");
         assert_eq!(
             (root.confidence, root.culprit.role),

@@ -141,7 +141,7 @@ pub fn reset_again(
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
 
     const ACCEPTED: &str = "0.00 > S 0:0(0)
          0.02 < SA 0:0(0) ack 1 win 0
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_window_that_never_opens() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{ACCEPTED}
              0.25 > A 0:0(0) ack 1
              0.70 > A 0:0(0) ack 1
@@ -157,10 +157,10 @@ mod tests {
              3.40 > A 0:0(0) ack 1
              9.00 end"
         ));
-        let root = judged.root_cause().unwrap();
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(root.code, "tcp.backend-unreachable");
         assert_eq!(
-            judged
+            diagnosis
                 .connection
                 .client
                 .tcp

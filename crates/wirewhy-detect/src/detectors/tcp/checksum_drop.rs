@@ -115,7 +115,7 @@ fn finding(connection: &Connection, from: Side, damage: &Damage) -> Finding {
 #[cfg(test)]
 mod tests {
     use crate::Role;
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
 
     const OPEN: &str = "client ttl 57
          server ttl 64
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_request_that_arrives_damaged_each_time() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              0.04 > PA 1:11(10) ack 1 badsum
              0.24 > PA 1:11(10) ack 1 badsum
@@ -133,7 +133,7 @@ mod tests {
              1.44 > PA 1:11(10) ack 1 badsum
              9.00 end"
         ));
-        let root = judged.root_cause().unwrap();
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.culprit.role),
             ("tcp.checksum-drop", Role::Path)

@@ -78,7 +78,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use crate::Outcome;
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
 
     const OPEN: &str = "0.000 > S 0:0(0) <mss 1460>
          0.020 < SA 0:0(0) ack 1 <mss 1460>
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_sender_that_obeys_is_slowed_and_nothing_more() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              0.032 > A 1:1361(1360) ack 1
              0.033 > A 1361:1461(100) ack 1
@@ -98,15 +98,15 @@ mod tests {
              0.140 > A 1462:1462(0) ack 2"
         ));
         assert_eq!(
-            judged.root_cause().unwrap().code,
+            diagnosis.root_cause().unwrap().code,
             "tcp.fragmentation-needed"
         );
-        assert_eq!(judged.outcome(), Outcome::Degraded);
+        assert_eq!(diagnosis.outcome(), Outcome::Degraded);
     }
 
     #[test]
     fn one_that_does_not_explains_the_black_hole() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              0.300 > A 1:1461(1460) ack 1
              0.310 < A 1:1(0) ack 1
@@ -116,10 +116,10 @@ mod tests {
              9.000 end"
         ));
         assert_eq!(
-            judged.root_cause().unwrap().code,
+            diagnosis.root_cause().unwrap().code,
             "tcp.fragmentation-needed"
         );
-        assert_eq!(judged.outcome(), Outcome::Failed);
+        assert_eq!(diagnosis.outcome(), Outcome::Failed);
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn forgotten(open: &Endpoint, closed: &Endpoint) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::Role;
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
 
     const CLOSED_BY_CLIENT: &str = "0.00 > S 0:0(0)
          0.02 < SA 0:0(0) ack 1
@@ -103,8 +103,8 @@ mod tests {
 
     #[test]
     fn a_server_that_forgets_to_close() {
-        let judged = judged(&format!("{CLOSED_BY_CLIENT}\n 70.0 end"));
-        let root = judged.root_cause().unwrap();
+        let diagnosis = diagnosis(&format!("{CLOSED_BY_CLIENT}\n 70.0 end"));
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.culprit.role),
             ("tcp.half-closed", Role::Server)

@@ -98,7 +98,7 @@ fn probes(many: u32, kind: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
 
     const OPEN: &str = "0.00 > S 0:0(0)
          0.02 < SA 0:0(0) ack 1
@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn three_probes_into_the_void() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}\n 60.0 > A 10:10(0) ack 11\n 61.0 > A 10:10(0) ack 11\n 62.0 > A 10:10(0) ack 11\n 70.0 end"
         ));
         assert_eq!(
-            judged.root_cause().unwrap().code,
+            diagnosis.root_cause().unwrap().code,
             "tcp.keepalive-unanswered"
         );
     }
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_receiver_that_vanishes_with_its_window_closed() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{CLOSED}
              0.30 > A 1000:1000(0) ack 1
              0.32 < A 1:1(0) ack 1001 win 0
@@ -137,7 +137,7 @@ mod tests {
              20.0 > RA 1001:1001(0) ack 1"
         ));
         assert_eq!(
-            judged.root_cause().unwrap().code,
+            diagnosis.root_cause().unwrap().code,
             "tcp.keepalive-unanswered"
         );
     }

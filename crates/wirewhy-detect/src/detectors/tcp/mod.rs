@@ -45,7 +45,7 @@ pub(crate) fn awaits_greeting(connection: &Connection) -> bool {
 }
 
 /// Who is to blame when `silent` says nothing more: itself where the capture was taken on its side, so that what it was sent
-/// did reach it; else nobody can tell the path from the host.
+/// did reach it; else the path cannot be told from the host.
 pub(super) fn blame_for_silence(connection: &Connection, silent: Side) -> Culprit {
     let (vantage, role) = match silent {
         Side::Server => (Vantage::ServerSide, Role::Server),

@@ -219,7 +219,7 @@ fn delivered(own: &Endpoint) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
     use crate::{Outcome, Role, Severity};
 
     const OPEN: &str = "0.000 > S 0:0(0) <mss 1460,sackOK>
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn full_segments_vanish_and_the_tail_arrives() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              0.060 < A 1:1461(1460) ack 201
              0.061 < PA 1461:1561(100) ack 201
@@ -241,7 +241,7 @@ mod tests {
              3.600 < A 1:1461(1460) ack 201
              9.000 end"
         ));
-        let root = judged.root_cause().unwrap();
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.culprit.role),
             ("tcp.mtu-blackhole", Role::Path)
@@ -249,12 +249,12 @@ mod tests {
         // The tail was acknowledged selectively: it got across.
         let largest = root.facts.value("largest_delivered_bytes");
         assert_eq!(largest, Some(&crate::Value::Count(140)));
-        assert_eq!(judged.outcome(), Outcome::Failed);
+        assert_eq!(diagnosis.outcome(), Outcome::Failed);
     }
 
     #[test]
     fn smaller_segments_that_get_across_are_a_warning() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              0.060 < A 1:1461(1460) ack 201
              0.061 < PA 1461:1561(100) ack 201
@@ -269,7 +269,7 @@ mod tests {
              2.020 > FA 201:201(0) ack 1562
              2.040 < A 1562:1562(0) ack 202"
         ));
-        let found = judged
+        let found = diagnosis
             .findings
             .iter()
             .find(|found| found.code == "tcp.mtu-blackhole")

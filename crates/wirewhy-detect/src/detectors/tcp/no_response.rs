@@ -311,7 +311,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             "{} {took} in {}{}",
             socket(server),
             span(waited),
-            match (gave_up, connection.goes_on()) {
+            match (gave_up, connection.is_ongoing()) {
                 (true, _) => "; the client gave up",
                 (false, true) => "; the client is still waiting",
                 (false, false) => "; the client was still waiting when the capture ended",
@@ -340,7 +340,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
     use crate::{Role, Severity};
 
     const ANSWERED_ONCE: &str = "0.00 > S 0:0(0)
@@ -354,10 +354,10 @@ mod tests {
 
     #[test]
     fn the_client_gives_up() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{ANSWERED_ONCE}\n 12.1 > FA 21:21(0) ack 11\n 12.2 < A 11:11(0) ack 22\n 20.0 end"
         ));
-        let root = judged.root_cause().unwrap();
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.severity, root.culprit.role),
             ("tcp.no-response", Severity::Error, Role::Server)
@@ -366,8 +366,8 @@ mod tests {
 
     #[test]
     fn still_waiting_at_the_end_is_a_warning() {
-        let judged = judged(&format!("{ANSWERED_ONCE}\n 15.0 end"));
-        assert_eq!(judged.root_cause().unwrap().severity, Severity::Warning);
+        let diagnosis = diagnosis(&format!("{ANSWERED_ONCE}\n 15.0 end"));
+        assert_eq!(diagnosis.root_cause().unwrap().severity, Severity::Warning);
     }
 
     const REQUEST: &str = "0.00 > S 0:0(0)
@@ -378,10 +378,10 @@ mod tests {
 
     #[test]
     fn a_client_that_leaves_after_three_seconds_has_waited_long_enough() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{REQUEST}\n 3.04 > FA 30:30(0) ack 1\n 3.06 < FA 1:1(0) ack 31\n 3.07 > A 31:31(0) ack 2"
         ));
-        let root = judged.root_cause().unwrap();
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.severity, root.culprit.role),
             ("tcp.no-response", Severity::Error, Role::Server)
@@ -390,10 +390,10 @@ mod tests {
 
     #[test]
     fn who_leaves_at_once_may_have_its_own_reason() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{REQUEST}\n 0.10 > FA 30:30(0) ack 1\n 0.12 < FA 1:1(0) ack 31\n 0.13 > A 31:31(0) ack 2"
         ));
-        let root = judged.root_cause().unwrap();
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.culprit.role),
             ("tcp.no-response", Role::Unknown)

@@ -64,7 +64,7 @@ fn one_way(connection: &Connection, from: Side, limits: &Limits) -> Option<(Stuc
         return None;
     }
     // Its own bytes, not the answers that a segment of `from` draws where it arrives.
-    let speaks = [peer.last_payload, peer.tcp.fin]
+    let sends = [peer.last_payload, peer.tcp.fin]
         .into_iter()
         .flatten()
         .any(|mark| mark.time > stuck.first.time)
@@ -74,7 +74,7 @@ fn one_way(connection: &Connection, from: Side, limits: &Limits) -> Option<(Stuc
     // A side that hears nothing repeats itself with back-off, each time after about as long as it has repeated itself so far.
     let silent = connection.heard_after(spoke.time);
     let still = silent <= heard + heard;
-    (speaks && still && heard >= limits.silence).then_some((stuck, spoke))
+    (sends && still && heard >= limits.silence).then_some((stuck, spoke))
 }
 
 fn finding(connection: &Connection, from: Side, stuck: &Stuck, spoke: Mark) -> Finding {
@@ -127,7 +127,7 @@ fn direction(from: Side) -> &'static str {
 #[cfg(test)]
 mod tests {
     use crate::Role;
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
 
     const OPEN: &str = "0.00 > S 0:0(0)
          0.02 < SA 0:0(0) ack 1
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_other_side_goes_on_and_acknowledges_nothing() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              9.00 < PA 11:31(20) ack 11
              9.01 > A 21:21(0) ack 31
@@ -153,7 +153,7 @@ mod tests {
              10.1 > PA 11:21(10) ack 31
              14.0 end"
         ));
-        let root = judged.root_cause().unwrap();
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.culprit.role),
             ("tcp.one-way-path", Role::Path)
@@ -162,14 +162,14 @@ mod tests {
 
     #[test]
     fn a_side_that_spoke_for_a_while_and_then_no_more_vanished() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              9.00 < PA 11:31(20) ack 11
              9.01 > A 21:21(0) ack 31
              10.1 > PA 11:21(10) ack 31
              90.0 end"
         ));
-        assert_eq!(judged.root_cause().unwrap().code, "tcp.peer-vanished");
+        assert_eq!(diagnosis.root_cause().unwrap().code, "tcp.peer-vanished");
     }
 
     #[test]

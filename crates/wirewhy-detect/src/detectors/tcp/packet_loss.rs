@@ -141,7 +141,7 @@ fn finding(
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
 
     /// Sixty segments one after another; those in `lost` are sent again after a timeout.
     fn download(lost: &[u32]) -> String {
@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn three_timeouts_of_sixty_segments() {
-        let judged = judged(&download(&[10, 20, 30]));
-        assert_eq!(judged.root_cause().unwrap().code, "tcp.packet-loss");
+        let diagnosis = diagnosis(&download(&[10, 20, 30]));
+        assert_eq!(diagnosis.root_cause().unwrap().code, "tcp.packet-loss");
     }
 
     #[test]

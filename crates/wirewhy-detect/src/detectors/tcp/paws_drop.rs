@@ -44,7 +44,7 @@ pub(crate) fn detect(connection: &Connection, limits: &Limits) -> Option<Finding
     if handshake.syns < 2 && connection.heard_after(last_syn.time) < limits.silence {
         return None;
     }
-    let accepted = connection.surroundings.accepted?;
+    let accepted = connection.host_context.accepted?;
     if !accepted.one_clock || accepted.answered < limits.paws_answers {
         return None;
     }
@@ -90,7 +90,7 @@ pub(crate) fn detect(connection: &Connection, limits: &Limits) -> Option<Finding
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
 
     fn trace(second_answered: u32, ignored: u32) -> String {
         format!(
@@ -107,10 +107,10 @@ mod tests {
     }
 
     fn root(lines: &str) -> &'static str {
-        let judged = judge_all(lines);
-        judged
+        let diagnosis = diagnose_all(lines);
+        diagnosis
             .iter()
-            .find(|judged| judged.connection.stream == 2)
+            .find(|diagnosis| diagnosis.connection.stream == 2)
             .unwrap()
             .root_cause()
             .unwrap()

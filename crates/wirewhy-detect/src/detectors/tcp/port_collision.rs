@@ -38,7 +38,10 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     let collision = connection.collision.as_deref()?;
     let signs = signs(collision);
     let confidence = match signs {
-        Evidence { goes_on: true, .. } | Evidence { hops: true, .. } => Confidence::Likely,
+        Evidence {
+            continues: true, ..
+        }
+        | Evidence { hops: true, .. } => Confidence::Likely,
         Evidence { clock: true, .. } => Confidence::Possible,
         _ => return None,
     };
@@ -53,7 +56,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
     if signs.clock {
         evidence.push("its timestamps are of another clock".to_owned());
     }
-    if let Some(mark) = collision.goes_on {
+    if let Some(mark) = collision.continues {
         evidence.push(format!("the first client goes on in frame {}", mark.frame));
     }
     let end = match (collision.is_later, recovered) {
@@ -77,7 +80,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             span(collision.idle),
             evidence.join(", "),
         ),
-        frames: [Some(collision.syn), collision.goes_on]
+        frames: [Some(collision.syn), collision.continues]
             .into_iter()
             .flatten()
             .map(|mark| mark.frame)
@@ -89,7 +92,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
             .with("syn_hop_count", own)
             .with("earlier_hop_count", seen.max)
             .with("other_clock", signs.clock)
-            .with("earlier_goes_on", signs.goes_on)
+            .with("earlier_goes_on", signs.continues)
             .with("outstanding_bytes", collision.outstanding),
         consequence_of: None,
     })
@@ -100,7 +103,7 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 struct Evidence {
     hops: bool,
     clock: bool,
-    goes_on: bool,
+    continues: bool,
 }
 
 fn signs(collision: &Collision) -> Evidence {
@@ -108,13 +111,13 @@ fn signs(collision: &Collision) -> Evidence {
     Evidence {
         hops: seen.first.is_some() && !(seen.min..=seen.max).contains(&own),
         clock: collision.other_clock,
-        goes_on: collision.goes_on.is_some(),
+        continues: collision.continues.is_some(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
     use crate::{Confidence, Severity};
 
     /// A connection that works, and 5 s later a SYN with these words from the same port.
@@ -141,11 +144,11 @@ mod tests {
          6.121 > A 900000002:900000002(0) ack 800000002";
 
     fn roots(lines: &str) -> Vec<Option<(&'static str, Severity, Confidence)>> {
-        let judged = judge_all(lines);
-        judged
+        let diagnosis = diagnose_all(lines);
+        diagnosis
             .iter()
-            .map(|judged| {
-                let root = judged.root_cause()?;
+            .map(|diagnosis| {
+                let root = diagnosis.root_cause()?;
                 Some((root.code, root.severity, root.confidence))
             })
             .collect()
@@ -167,10 +170,10 @@ mod tests {
 
     #[test]
     fn the_first_client_goes_on_behind_the_syn() {
-        let goes_on = "6.500 > PA 11:21(10) ack 11 <nop,nop,ts 106500 7050>
+        let continues = "6.500 > PA 11:21(10) ack 11 <nop,nop,ts 106500 7050>
              6.520 < R 11:11(0) win 0
              20.0 end";
-        let roots = roots(&trace("<mss 1460>", goes_on));
+        let roots = roots(&trace("<mss 1460>", continues));
         let found = Some(("tcp.port-collision", Severity::Error, Confidence::Likely));
         assert_eq!(roots.get(1), Some(&found));
     }

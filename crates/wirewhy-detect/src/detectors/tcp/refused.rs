@@ -48,7 +48,7 @@ struct Distance {
 }
 
 /// The reset that refused an attempt, and what it shows.
-struct Refusal<'a> {
+struct RefusedAttempt<'a> {
     event: &'a Event,
     reset: &'a Reset,
     /// How long after the SYN that it answers; `None` where none was seen.
@@ -69,8 +69,8 @@ fn refusals(connection: &Connection) -> impl Iterator<Item = (&Event, &Reset)> {
     })
 }
 
-impl<'a> Refusal<'a> {
-    fn of(connection: &'a Connection, limits: &Limits) -> Option<Refusal<'a>> {
+impl<'a> RefusedAttempt<'a> {
+    fn of(connection: &'a Connection, limits: &Limits) -> Option<RefusedAttempt<'a>> {
         let (event, reset) = refusals(connection).next()?;
         // The client may ask again after a refusal: what this one answers is the latest SYN before it.
         let asked = syns(connection)
@@ -79,7 +79,7 @@ impl<'a> Refusal<'a> {
         let delay = asked
             .map(|syn| event.time.since(syn.time))
             .filter(|delay| *delay >= Interval::ZERO);
-        Some(Refusal {
+        Some(RefusedAttempt {
             event,
             reset,
             delay,
@@ -112,13 +112,13 @@ impl<'a> Refusal<'a> {
 
 /// What is concluded, without words.
 pub(crate) fn verdict(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    Some(Refusal::of(connection, limits)?.verdict(connection))
+    Some(RefusedAttempt::of(connection, limits)?.verdict(connection))
 }
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
-    let refusal = Refusal::of(connection, limits)?;
+    let refusal = RefusedAttempt::of(connection, limits)?;
     let verdict = refusal.verdict(connection);
-    let Refusal {
+    let RefusedAttempt {
         event,
         reset,
         delay,
@@ -167,13 +167,13 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("round_trip_seconds", delay)
             .with(
                 "host_round_trip_seconds",
-                connection.surroundings.server_round_trip,
+                connection.host_context.server_round_trip,
             )
             .with("ttl", reset.ttl)
             .with(
                 "host_ttl",
                 connection
-                    .surroundings
+                    .host_context
                     .server_ttl
                     .and_then(|seen| seen.constant()),
             )
@@ -195,11 +195,11 @@ impl Distance {
         limits: &Limits,
     ) -> Distance {
         let host_ttl = connection
-            .surroundings
+            .host_context
             .server_ttl
             .and_then(|seen| seen.constant());
         let nearer = host_ttl.map(|host| i16::from(reset.ttl) - i16::from(host));
-        let known = connection.surroundings.server_round_trip;
+        let known = connection.host_context.server_round_trip;
         let faster = known.zip(delay).is_some_and(|(known, delay)| {
             known > Interval::from_millis(2)
                 && delay.0.saturating_mul(i64::from(limits.nearer_round_trip)) < known.0

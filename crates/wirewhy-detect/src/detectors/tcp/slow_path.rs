@@ -86,7 +86,7 @@ fn by_data(connection: &Connection) -> Option<Interval> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
     use crate::{Outcome, Severity};
 
     /// A request, acknowledged after `acknowledged`, answered 16 ms later.
@@ -115,13 +115,13 @@ mod tests {
 
     #[test]
     fn every_round_trip_takes_most_of_a_second() {
-        let judged = judged(&request(0.88, 1.16));
-        let root = judged.root_cause().unwrap();
+        let diagnosis = diagnosis(&request(0.88, 1.16));
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.severity),
             ("tcp.slow-path", Severity::Note)
         );
-        assert_eq!(judged.outcome(), Outcome::Ok);
+        assert_eq!(diagnosis.outcome(), Outcome::Ok);
     }
 
     #[test]

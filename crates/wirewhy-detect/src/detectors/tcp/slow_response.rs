@@ -101,7 +101,7 @@ fn greeting(connection: &Connection) -> Option<Answer> {
     let first = connection
         .client
         .first_payload
-        .is_none_or(|said| said.frame > answered.frame);
+        .is_none_or(|payload| payload.frame > answered.frame);
     (first && awaits_greeting(connection)).then_some(Answer { asked, answered })
 }
 

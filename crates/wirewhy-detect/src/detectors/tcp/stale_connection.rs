@@ -103,7 +103,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
             .with("answer_seq", seq.0)
             .with("answer_ack", ack.0)
             .with("client_reset_it", rejected.is_some())
-            .with("earlier_stream", connection.surroundings.earlier_stream)
+            .with("earlier_stream", connection.host_context.earlier_stream)
             .with("attempts", handshake.syns)
             .with("lost_seconds", lost)
             .with("stage", "syn"),
@@ -113,7 +113,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
     use crate::{Confidence, Outcome, Severity};
 
     const RECOVERS: &str = "0.000 > S 0:0(0)
@@ -128,14 +128,14 @@ mod tests {
 
     #[test]
     fn reset_and_opened_anew() {
-        let judged = judged(RECOVERS);
-        let root = judged.root_cause().unwrap();
+        let diagnosis = diagnosis(RECOVERS);
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.severity),
             ("tcp.stale-connection", Severity::Warning)
         );
-        assert_eq!(judged.outcome(), Outcome::Degraded);
-        let retried = judged
+        assert_eq!(diagnosis.outcome(), Outcome::Degraded);
+        let retried = diagnosis
             .findings
             .iter()
             .find(|found| found.code == "tcp.syn-retransmitted");
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn an_ack_of_nothing_is_less_sure() {
         let sure = |ack: u32| {
-            judged(&format!(
+            diagnosis(&format!(
                 "0.00 > S 0:0(0)
                  0.01 < A 70000:70000(0) ack {ack}
                  0.02 > R {ack}:{ack}(0) win 0

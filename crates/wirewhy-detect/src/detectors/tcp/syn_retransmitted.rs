@@ -121,7 +121,7 @@ fn waits_for_data(connection: &Connection) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
     use crate::{Outcome, Severity};
 
     const CLOSE: &str = "2.000 > FA 1:1(0) ack 1
@@ -130,19 +130,19 @@ mod tests {
 
     #[test]
     fn the_second_syn_gets_through() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "0.000 > S 0:0(0)
              1.000 > S 0:0(0)
              1.050 < SA 0:0(0) ack 1
              1.051 > A 1:1(0) ack 1
              {CLOSE}"
         ));
-        let root = judged.root_cause().unwrap();
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.severity),
             ("tcp.syn-retransmitted", Severity::Warning)
         );
-        assert_eq!(judged.outcome(), Outcome::Degraded);
+        assert_eq!(diagnosis.outcome(), Outcome::Degraded);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `tcp.syn-unanswered`: somebody knocks and nobody answers.
+//! `tcp.syn-unanswered`: a SYN without an answer.
 
 use wirewhy_flow::{Connection, EventKind, Vantage};
 use wirewhy_packet::Interval;
@@ -56,7 +56,7 @@ pub(crate) fn verdict(connection: &Connection, limits: &Limits) -> Option<Findin
     if handshake.syns < 2 && connection.heard_after(last_syn.time) < limits.silence {
         return None;
     }
-    let host_answers = connection.surroundings.server_ttl.is_some();
+    let host_answers = connection.host_context.server_ttl.is_some();
     let confidence = match host_answers {
         true => Confidence::Certain,
         false => Confidence::Likely,
@@ -74,7 +74,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     let handshake = &connection.tcp.handshake;
     let listened = connection.heard_after(handshake.last_syn?.time);
     let gaps = gaps(connection);
-    let host_answers = connection.surroundings.server_ttl.is_some();
+    let host_answers = connection.host_context.server_ttl.is_some();
     let vantage = connection.vantage();
     let summary = format!(
         "{} to {} from {} got no answer of any kind{}; {} for {} after the last one{}",
@@ -82,7 +82,7 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
         socket(&connection.server),
         connection.client.address,
         over(&gaps),
-        if connection.goes_on() {
+        if connection.is_ongoing() {
             "nothing came"
         } else {
             "the capture ran on"

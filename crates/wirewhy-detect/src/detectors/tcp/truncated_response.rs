@@ -172,10 +172,13 @@ mod tests {
 
     #[test]
     fn a_stream_of_http_2_that_a_reset_ends() {
-        use crate::detectors::http2::traces::{frame, get, talk};
+        use crate::detectors::http2::traces::{conversation, frame, get};
         let begun = [frame(1, 4, 1, b"\x88"), frame(0, 0, 1, b"half")].concat();
-        let talk = talk().client(&get(1)).server(&begun).server_resets();
-        let found = crate::testing::findings(&talk.lines());
+        let conversation = conversation()
+            .client(&get(1))
+            .server(&begun)
+            .server_resets();
+        let found = crate::testing::findings(&conversation.lines());
         assert_eq!(found[0].code, "tcp.truncated-response");
         let rest = &found[1..];
         assert!(

@@ -129,7 +129,7 @@ fn recovered(connection: &Connection, error: &Event) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged, only};
+    use crate::testing::{codes, diagnosis, only};
     use crate::{Outcome, Role, Severity};
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn an_established_connection_that_recovers_is_a_warning() {
-        let judged = judged(
+        let diagnosis = diagnosis(
             "0.00 > S 0:0(0)
              0.05 < SA 0:0(0) ack 1
              0.10 > A 1:1(0) ack 1
@@ -167,13 +167,13 @@ mod tests {
              0.55 < FA 11:11(0) ack 12
              0.60 > A 12:12(0) ack 12",
         );
-        let found = judged
+        let found = diagnosis
             .findings
             .iter()
             .find(|found| found.code == "tcp.unreachable")
             .unwrap();
         assert_eq!(found.severity, Severity::Warning);
-        assert_eq!(judged.outcome(), Outcome::Degraded);
+        assert_eq!(diagnosis.outcome(), Outcome::Degraded);
     }
 
     #[test]

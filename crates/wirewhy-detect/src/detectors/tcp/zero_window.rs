@@ -127,7 +127,7 @@ fn end(connection: &Connection, side: Side, abandoned: bool) -> String {
         return ", and the connection ended that way".to_owned();
     }
     if window.closed_since.is_some() {
-        return if connection.goes_on() {
+        return if connection.is_ongoing() {
             "; it is still closed".to_owned()
         } else {
             "; it was still closed when the capture ended".to_owned()
@@ -178,7 +178,7 @@ fn unheard(connection: &Connection, side: Side) -> Interval {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
     use crate::{Role, Severity};
 
     const OPEN: &str = "0.00 > S 0:0(0)
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_receiver_that_reads_on_after_three_seconds() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              0.30 > A 1000:1000(0) ack 1
              0.32 < A 1:1(0) ack 1001 win 0
@@ -198,7 +198,7 @@ mod tests {
              3.14 < FA 1:1(0) ack 1002
              3.16 > A 1002:1002(0) ack 2"
         ));
-        let root = judged.root_cause().unwrap();
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.severity, root.culprit.role),
             ("tcp.zero-window", Severity::Warning, Role::Server)
@@ -207,12 +207,12 @@ mod tests {
 
     #[test]
     fn an_update_that_never_arrived_lasts_until_the_sender_gives_up() {
-        let judged = judged(&format!(
+        let diagnosis = diagnosis(&format!(
             "{OPEN}
              3.10 < A 1:1(0) ack 1001 win 9000
              300.0 > RA 1001:1001(0) ack 1"
         ));
-        let found = judged
+        let found = diagnosis
             .findings
             .iter()
             .find(|found| found.code == "tcp.zero-window")
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_window_of_zero_in_the_syn_ack_is_closed() {
-        let judged = judged(
+        let diagnosis = diagnosis(
             "0.00 > S 0:0(0)
              0.02 < SA 0:0(0) ack 1 win 0
              0.03 > A 1:1(0) ack 1
@@ -238,7 +238,7 @@ mod tests {
              5.08 < FA 11:11(0) ack 12
              5.10 > A 12:12(0) ack 12",
         );
-        let root = judged.root_cause().unwrap();
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(
             (root.code, root.severity),
             ("tcp.zero-window", Severity::Warning)

@@ -8,7 +8,7 @@ use super::{AlertReason, cause, finding, for_name, party};
 use crate::causes::CERTIFICATES;
 use crate::handshake::Handshake;
 use crate::{Cause, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity};
-use meaning::{Place, at_fault, usual_causes};
+use meaning::{AlertPosition, at_fault, usual_causes};
 
 pub(crate) const RECORD: Record = Record {
     code: "tls.alert",
@@ -43,7 +43,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     if cause != AlertReason::AlertItself {
         return None;
     }
-    let place = Place::of(handshake, from);
+    let place = AlertPosition::of(handshake, from);
     let causes = usual_causes(description, place);
     let words = if causes.is_empty() {
         String::new()
@@ -71,7 +71,8 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::traces::{
-        Talk, change_cipher_spec, client_hello, fatal, sealed, server_hello, server_hello_done,
+        ConversationTrace, change_cipher_spec, client_hello, fatal, sealed, server_hello,
+        server_hello_done,
     };
     use crate::testing::{codes, only};
     use crate::{Confidence, Role};
@@ -82,11 +83,11 @@ mod tests {
 
     #[test]
     fn an_internal_error_is_its_senders_fault() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&hello())
             .server(&fatal(80))
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(found.code, "tls.alert");
         assert_eq!(found.culprit.role, Role::Server);
         assert_eq!(found.confidence, Confidence::Certain);
@@ -100,12 +101,12 @@ mod tests {
 
     #[test]
     fn an_illegal_parameter_behind_a_server_hello_has_no_sure_culprit() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&hello())
             .server(&server_hello(0x0303, 0xc02f))
             .client(&fatal(47))
             .client_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(
             (found.code, found.culprit.role),
             ("tls.alert", Role::Server)
@@ -117,11 +118,11 @@ mod tests {
 
     #[test]
     fn a_well_formed_hello_that_the_server_cannot_decode_is_the_servers() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&hello())
             .server(&fatal(50))
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(
             (found.code, found.culprit.role),
             ("tls.alert", Role::Server)
@@ -131,13 +132,13 @@ mod tests {
 
     #[test]
     fn a_record_that_does_not_decrypt_in_the_handshake_has_no_known_culprit() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&hello())
             .server(&[server_hello(0x0303, 0xc02f), server_hello_done()].concat())
             .client(&[change_cipher_spec(), sealed(22, 40)].concat())
             .server(&fatal(51))
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(
             (found.code, found.culprit.role),
             ("tls.alert", Role::Unknown)
@@ -146,10 +147,10 @@ mod tests {
 
     #[test]
     fn a_protocol_version_has_its_own_code() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&hello())
             .server(&fatal(70))
             .server_closes();
-        assert_eq!(codes(&talk.lines()), ["tls.version-mismatch"]);
+        assert_eq!(codes(&conversation.lines()), ["tls.version-mismatch"]);
     }
 }

@@ -118,18 +118,18 @@ fn left(handshake: &Handshake<'_>, mark: Mark) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::traces::{
-        Talk, change_cipher_spec, client_hello, client_hello_offering, fatal, sealed,
+        ConversationTrace, change_cipher_spec, client_hello, client_hello_offering, fatal, sealed,
         server_hello_choosing, server_hello_done,
     };
     use crate::Confidence;
     use crate::testing::{codes, only};
 
-    fn handshake(protocols: &[&str], chosen: Option<&str>) -> Talk {
+    fn handshake(protocols: &[&str], chosen: Option<&str>) -> ConversationTrace {
         let flight = [
             server_hello_choosing(0x0303, 0xc02f, chosen),
             server_hello_done(),
         ];
-        Talk::open()
+        ConversationTrace::open()
             .client(&client_hello_offering("a.example", &[], protocols))
             .server(&flight.concat())
             .client(&[change_cipher_spec(), sealed(22, 40)].concat())
@@ -154,28 +154,28 @@ mod tests {
             .client(&sealed(23, 60))
             .server(&sealed(23, 60))
             .client_closes();
-        for talk in [mine, older, used] {
-            assert!(!codes(&talk.lines()).contains(&"tls.alpn-mismatch"));
+        for conversation in [mine, older, used] {
+            assert!(!codes(&conversation.lines()).contains(&"tls.alpn-mismatch"));
         }
     }
 
     #[test]
     fn the_offer_is_named() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server(&fatal(120))
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(found.code, "tls.alpn-mismatch");
         assert!(found.summary.contains("h2, http/1.1"), "{}", found.summary);
     }
 
     #[test]
     fn another_alert_is_none() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server(&fatal(110))
             .server_closes();
-        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+        assert_eq!(codes(&conversation.lines()), ["tls.alert"]);
     }
 }

@@ -46,7 +46,7 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
     let (severity, confidence) = presented.weight(Fault::Trust);
     // An issuer's certificate that can be fetched is hardly the root's.
     let can_be_fetched = !leaf.issuer_urls.is_empty();
-    if !can_be_fetched && !presented.judges_trust(severity) {
+    if !can_be_fetched && !presented.checks_trust(severity) {
         return None;
     }
     let sure = presented.roots_given || can_be_fetched;

@@ -45,7 +45,7 @@ fn detect(presented: &Presented<'_>, _limits: &Limits) -> Option<Finding> {
         _ => return None,
     };
     let (severity, confidence) = presented.weight(Fault::Trust);
-    if !presented.judges_trust(severity) {
+    if !presented.checks_trust(severity) {
         return None;
     }
     let (store, confidence) = if presented.roots_given {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Runs every rule over the certificates of a connection.
-pub(crate) fn judge(
+pub(crate) fn diagnose(
     handshake: Handshake<'_>,
     limits: &Limits,
     trust: &TrustStore,

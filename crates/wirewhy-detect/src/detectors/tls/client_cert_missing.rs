@@ -86,7 +86,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::traces::{
-        Talk, certificate_request, client_hello, fatal, no_certificate, server_hello,
+        ConversationTrace, certificate_request, client_hello, fatal, no_certificate, server_hello,
         server_hello_done,
     };
     use crate::Role;
@@ -100,23 +100,23 @@ mod tests {
             server_hello_done(),
         ]
         .concat();
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&flight)
             .client(&no_certificate())
             .server(&fatal(40))
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(found.code, "tls.client-cert-missing");
         assert_eq!(found.culprit.role, Role::Client);
     }
 
     #[test]
     fn handshake_failure_without_a_request_is_none() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&fatal(40))
             .server_closes();
-        assert_eq!(codes(&talk.lines()), ["tls.no-shared-parameters"]);
+        assert_eq!(codes(&conversation.lines()), ["tls.no-shared-parameters"]);
     }
 }

@@ -80,29 +80,29 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello, fatal, server_hello};
+    use super::super::traces::{ConversationTrace, client_hello, fatal, server_hello};
     use crate::Role;
     use crate::testing::{codes, only};
 
     #[test]
     fn the_server_speaks_of_a_certificate() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&server_hello(0x0303, 0xc02f))
             .server(&fatal(48))
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(found.code, "tls.client-cert-rejected");
         assert_eq!(found.culprit.role, Role::Client);
     }
 
     #[test]
     fn the_client_speaks_of_the_servers() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&server_hello(0x0303, 0xc02f))
             .client(&fatal(48))
             .client_closes();
-        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+        assert_eq!(codes(&conversation.lines()), ["tls.alert"]);
     }
 }

@@ -164,17 +164,20 @@ fn met_with(handshake: &Handshake<'_>, hello: &LongHello, limits: &Limits) -> Op
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello};
+    use super::super::traces::{ConversationTrace, client_hello};
     use crate::Confidence;
-    use crate::testing::{codes, judged};
+    use crate::testing::{codes, diagnosis};
 
     #[test]
     fn two_segments_and_a_fin() {
         let hello = client_hello("a.example", &[0x0304], 1700);
         let (first, second) = hello.split_at(1460);
-        let talk = Talk::open().client(first).client(second).server_closes();
-        let judged = judged(&talk.lines());
-        let root = judged.root_cause().unwrap();
+        let conversation = ConversationTrace::open()
+            .client(first)
+            .client(second)
+            .server_closes();
+        let diagnosis = diagnosis(&conversation.lines());
+        let root = diagnosis.root_cause().unwrap();
         assert_eq!(root.code, "tls.client-hello-dropped");
         assert_eq!(root.confidence, Confidence::Possible);
     }
@@ -212,7 +215,7 @@ mod tests {
             second.len(),
             hex(second)
         );
-        judged(&lines).root_cause().unwrap().code
+        diagnosis(&lines).root_cause().unwrap().code
     }
 
     #[test]
@@ -224,9 +227,9 @@ mod tests {
 
     #[test]
     fn one_segment_is_none() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server_closes();
-        assert!(!codes(&talk.lines()).contains(&"tls.client-hello-dropped"));
+        assert!(!codes(&conversation.lines()).contains(&"tls.client-hello-dropped"));
     }
 }

@@ -88,7 +88,7 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello, fatal, server_hello_with};
+    use super::super::traces::{ConversationTrace, client_hello, fatal, server_hello_with};
     use crate::testing::{codes, only};
     use crate::{Confidence, Role};
 
@@ -99,9 +99,14 @@ mod tests {
         random
     }
 
-    fn answered(versions: &[u16], chosen: u16, random: &[u8; 32], session: &[u8]) -> Talk {
+    fn answered(
+        versions: &[u16],
+        chosen: u16,
+        random: &[u8; 32],
+        session: &[u8],
+    ) -> ConversationTrace {
         let suite = if chosen == 0x0304 { 0x1301 } else { 0xc02f };
-        Talk::open()
+        ConversationTrace::open()
             .client(&client_hello("a.example", versions, 0))
             .server(&server_hello_with((chosen, suite), (random, session), &[]))
             .client(&fatal(47))
@@ -112,8 +117,10 @@ mod tests {
     fn the_mark_and_the_session_id() {
         let mark = answered(&[0x0304, 0x0303], 0x0303, &marked(), &[]);
         let session = answered(&[0x0304], 0x0304, &[9; 32], &[1; 32]);
-        for (talk, confidence) in [(mark, Confidence::Likely), (session, Confidence::Possible)] {
-            let found = only(&talk.lines());
+        for (conversation, confidence) in
+            [(mark, Confidence::Likely), (session, Confidence::Possible)]
+        {
+            let found = only(&conversation.lines());
             assert_eq!(
                 (found.code, found.culprit.role, found.confidence),
                 ("tls.downgraded", Role::Path, confidence)
@@ -125,8 +132,8 @@ mod tests {
     fn an_old_server_and_an_old_client_are_none() {
         let old_server = answered(&[0x0304, 0x0303], 0x0303, &[9; 32], &[2; 32]);
         let old_client = answered(&[0x0303], 0x0303, &marked(), &[]);
-        for talk in [old_server, old_client] {
-            assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+        for conversation in [old_server, old_client] {
+            assert_eq!(codes(&conversation.lines()), ["tls.alert"]);
         }
     }
 }

@@ -87,7 +87,7 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello, sealed, server_hello};
+    use super::super::traces::{ConversationTrace, client_hello, sealed, server_hello};
     use crate::testing::{codes, only};
     use crate::{Confidence, Role};
 
@@ -97,12 +97,12 @@ mod tests {
 
     #[test]
     fn nineteen_bytes_where_a_finished_is_due() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server(&flight())
             .client(&sealed(23, 19))
             .client_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(found.code, "tls.encrypted-alert");
         assert_eq!(found.confidence, Confidence::Likely);
         assert_eq!(found.culprit.role, Role::Server);
@@ -110,13 +110,13 @@ mod tests {
 
     #[test]
     fn a_finished_request_answer_and_farewell_are_silent() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server(&flight())
             .client(&[sealed(23, 53), sealed(23, 200)].concat())
             .server(&[sealed(23, 250), sealed(23, 700)].concat())
             .client(&sealed(23, 19))
             .client_closes();
-        assert!(codes(&talk.lines()).is_empty());
+        assert!(codes(&conversation.lines()).is_empty());
     }
 }

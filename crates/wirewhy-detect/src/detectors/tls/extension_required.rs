@@ -63,14 +63,15 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::traces::{
-        Talk, careful_client_hello, client_hello, extension, fatal, server_hello, server_hello_with,
+        ConversationTrace, careful_client_hello, client_hello, extension, fatal, server_hello,
+        server_hello_with,
     };
     use crate::Confidence;
     use crate::testing::{codes, only};
 
-    fn refused(extensions: &[u8]) -> Talk {
+    fn refused(extensions: &[u8]) -> ConversationTrace {
         let hello = server_hello_with((0x0303, 0xc02f), (&[9; 32], &[]), extensions);
-        Talk::open()
+        ConversationTrace::open()
             .client(&careful_client_hello("a.example"))
             .server(&hello)
             .client(&fatal(40))
@@ -94,13 +95,13 @@ mod tests {
     #[test]
     fn with_both_or_without_an_offer_it_is_the_alert() {
         let both = [extension(0xff01, &[0]), extension(23, &[])].concat();
-        let unasked = Talk::open()
+        let unasked = ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&server_hello(0x0303, 0xc02f))
             .client(&fatal(40))
             .client_closes();
-        for talk in [refused(&both), unasked] {
-            assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+        for conversation in [refused(&both), unasked] {
+            assert_eq!(codes(&conversation.lines()), ["tls.alert"]);
         }
     }
 }

@@ -75,34 +75,34 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello, fatal};
+    use super::super::traces::{ConversationTrace, client_hello, fatal};
     use crate::testing::codes;
 
     #[test]
     fn a_fin_instead_of_a_hello() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server_closes();
-        assert!(codes(&talk.lines()).contains(&"tls.handshake-closed"));
+        assert!(codes(&conversation.lines()).contains(&"tls.handshake-closed"));
     }
 
     #[test]
     fn an_alert_that_complains_of_the_fin_says_nothing_new() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0303], 0))
             .server_closes()
             .client(&fatal(50));
-        let found = codes(&talk.lines());
+        let found = codes(&conversation.lines());
         assert!(found.contains(&"tls.handshake-closed"), "{found:?}");
         assert!(!found.contains(&"tls.alert"), "{found:?}");
     }
 
     #[test]
     fn an_alert_before_the_fin_says_why() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server(&fatal(80))
             .server_closes();
-        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+        assert_eq!(codes(&conversation.lines()), ["tls.alert"]);
     }
 }

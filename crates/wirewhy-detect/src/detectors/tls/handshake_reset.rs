@@ -3,7 +3,7 @@
 use super::{for_name, party};
 use crate::causes::CERTIFICATES;
 use crate::handshake::{End, Handshake, culprit};
-use crate::resets::{Reason, judged};
+use crate::resets::{Reason, explained};
 use crate::{
     Cause, Confidence, Detector, Finding, Group, Limits, Record, Reportable, Rule, Severity,
 };
@@ -52,9 +52,9 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     let End::Reset { from, mark } = handshake.end else {
         return None;
     };
-    let ignored = judged(connection, limits)
-        .into_iter()
-        .any(|judged| judged.event.frame == mark.frame && judged.reason == Reason::OutOfWindow);
+    let ignored = explained(connection, limits).into_iter().any(|explained| {
+        explained.event.frame == mark.frame && explained.reason == Reason::OutOfWindow
+    });
     if ignored {
         return None;
     }
@@ -78,22 +78,22 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello};
+    use super::super::traces::{ConversationTrace, client_hello};
     use crate::testing::codes;
 
     #[test]
     fn a_reset_instead_of_a_hello() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server_resets();
-        assert!(codes(&talk.lines()).contains(&"tls.handshake-reset"));
+        assert!(codes(&conversation.lines()).contains(&"tls.handshake-reset"));
     }
 
     #[test]
     fn a_fin_is_none() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server_closes();
-        assert!(!codes(&talk.lines()).contains(&"tls.handshake-reset"));
+        assert!(!codes(&conversation.lines()).contains(&"tls.handshake-reset"));
     }
 }

@@ -85,32 +85,35 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello};
+    use super::super::traces::{ConversationTrace, client_hello};
     use crate::Role;
     use crate::testing::{codes, only, without_tcp};
 
     #[test]
     fn a_hello_nobody_answers() {
-        let talk = Talk::open().client(&client_hello("a.example", &[0x0304], 0));
-        let found = only(&talk.until(30));
+        let conversation =
+            ConversationTrace::open().client(&client_hello("a.example", &[0x0304], 0));
+        let found = only(&conversation.until(30));
         assert_eq!(found.code, "tls.handshake-timeout");
         assert_eq!(found.culprit.role, Role::Server);
     }
 
     #[test]
     fn a_recording_that_ends_early_proves_nothing() {
-        let talk = Talk::open().client(&client_hello("a.example", &[0x0304], 0));
-        assert!(codes(&talk.until(2)).is_empty());
+        let conversation =
+            ConversationTrace::open().client(&client_hello("a.example", &[0x0304], 0));
+        assert!(codes(&conversation.until(2)).is_empty());
     }
 
     #[test]
     fn another_transport_changes_nothing() {
-        let talk = || Talk::open().client(&client_hello("a.example", &[0x0304], 0));
+        let conversation =
+            || ConversationTrace::open().client(&client_hello("a.example", &[0x0304], 0));
         let codes = |lines: &str| -> Vec<_> {
             let findings = without_tcp(lines).findings;
             findings.iter().map(|finding| finding.code).collect()
         };
-        assert_eq!(codes(&talk().until(30)), ["tls.handshake-timeout"]);
-        assert_eq!(codes(&talk().until(2)), [""; 0]);
+        assert_eq!(codes(&conversation().until(30)), ["tls.handshake-timeout"]);
+        assert_eq!(codes(&conversation().until(2)), [""; 0]);
     }
 }

@@ -116,7 +116,7 @@ fn cause(
         {
             AlertReason::ClientCertificateRejected
         }
-        // Only a server judges a client's certificate, whether or not the certificate could be seen.
+        // Only a server validates a client's certificate, whether or not the certificate could be seen.
         AlertDescription::BAD_CERTIFICATE
         | AlertDescription::UNSUPPORTED_CERTIFICATE
         | AlertDescription::CERTIFICATE_REVOKED

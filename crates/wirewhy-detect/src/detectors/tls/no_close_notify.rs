@@ -45,7 +45,7 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
     if !matches!(handshake.end, End::Completed) || reset || unseen || !used {
         return None;
     }
-    let said = side.alerts.iter().any(|alert| {
+    let alerted = side.alerts.iter().any(|alert| {
         alert
             .description
             .is_none_or(|description| description == AlertDescription::CLOSE_NOTIFY)
@@ -54,7 +54,7 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
         && side
             .last_sealed
             .is_some_and(|last| last.length <= LONGEST_ALERT);
-    if said || sealed_so {
+    if alerted || sealed_so {
         return None;
     }
     Some(Finding {
@@ -77,18 +77,18 @@ fn detect(handshake: &Handshake<'_>, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello, sealed, server_hello};
+    use super::super::traces::{ConversationTrace, client_hello, sealed, server_hello};
     use crate::testing::codes;
 
     fn used(last: &[u8]) -> Vec<&'static str> {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server(&[server_hello(0x0304, 0x1301), sealed(23, 900)].concat())
             .client(&[sealed(23, 53), sealed(23, 200)].concat())
             .server(&sealed(23, 700))
             .server(last)
             .server_closes();
-        codes(&talk.lines())
+        codes(&conversation.lines())
     }
 
     #[test]

@@ -74,28 +74,28 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello, fatal, server_hello};
+    use super::super::traces::{ConversationTrace, client_hello, fatal, server_hello};
     use crate::Confidence;
     use crate::testing::{codes, only};
 
     #[test]
     fn handshake_failure_in_answer_to_the_hello() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server(&fatal(40))
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(found.code, "tls.no-shared-parameters");
         assert_eq!(found.confidence, Confidence::Likely);
     }
 
     #[test]
     fn handshake_failure_of_the_client_after_the_servers_choice_is_none() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&server_hello(0x0303, 0xc02f))
             .client(&fatal(40))
             .client_closes();
-        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+        assert_eq!(codes(&conversation.lines()), ["tls.alert"]);
     }
 }

@@ -82,14 +82,14 @@ fn wrong_side(app: &AppFacts) -> Option<(Side, &'static str)> {
     if upgrade.is_some_and(|upgrade| upgrade.asked.is_some()) {
         return None;
     }
-    let (asks, answers) = (client.speaks(), server.protocol);
+    let (asks, answers) = (client.app_protocol(), server.protocol);
     if app.http.complaint == Some(TlsComplaint::ExpectsTls) {
         return Some((Side::Client, plain(asks)?));
     }
     let went_on = tls
         .is_some_and(|tls| tls.client.change_cipher_spec.is_some() || tls.client.sealed_count > 0);
     if went_on {
-        // Whoever answered speaks it, too: an agreement before was not seen.
+        // The side that answered uses it, too: an agreement before was not seen.
         return None;
     }
     let tls = Some(AppProtocol::Tls);
@@ -150,27 +150,27 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello};
+    use super::super::traces::{ConversationTrace, client_hello};
     use crate::Role;
     use crate::testing::{codes, only};
 
     #[test]
     fn http_in_answer_to_a_hello() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             .server_closes();
-        let found = codes(&talk.lines());
+        let found = codes(&conversation.lines());
         assert!(found.contains(&"tls.not-tls"), "{found:?}");
     }
 
     #[test]
     fn a_plaintext_request_met_with_an_alert() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             .server(&[21, 3, 1, 0, 2, 2, 70])
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(
             (found.code, found.culprit.role),
             ("tls.not-tls", Role::Client)
@@ -185,7 +185,7 @@ mod tests {
                 "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n",
                 text.len()
             );
-            Talk::open()
+            ConversationTrace::open()
                 .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 .server(&[head.as_bytes(), text].concat())
                 .server_closes()
@@ -200,25 +200,25 @@ mod tests {
         // Go's has no length, and ends with the connection.
         let of_go =
             b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             .server(of_go)
             .server_closes();
-        assert_eq!(only(&talk.lines()).code, "tls.not-tls");
+        assert_eq!(only(&conversation.lines()).code, "tls.not-tls");
     }
 
     #[test]
     fn agreed_and_not_done() {
         let agreed = || {
-            Talk::open()
+            ConversationTrace::open()
                 .server(b"* OK ready\r\n")
                 .client(b"a STARTTLS\r\n")
                 .server(b"a OK begin\r\n")
         };
         let by_server = agreed().server(b"* BYE no key\r\n").server_closes();
         let by_client = agreed().client(b"b LOGIN c d\r\n").server_closes();
-        for (talk, role) in [(by_server, Role::Server), (by_client, Role::Client)] {
-            let found = only(&talk.lines());
+        for (conversation, role) in [(by_server, Role::Server), (by_client, Role::Client)] {
+            let found = only(&conversation.lines());
             assert_eq!((found.code, found.culprit.role), ("tls.not-tls", role));
         }
     }
@@ -226,32 +226,32 @@ mod tests {
     #[test]
     fn a_hello_to_a_server_that_offers_a_change() {
         let mysql = b"\x19\0\0\0\x0a8.0\0\x01\0\0\0challeng\0\xff\xff\x08\0\0\0\0";
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .server(mysql)
             .client(&client_hello("a.example", &[0x0304], 0))
             .server_closes();
-        let found = codes(&talk.lines());
+        let found = codes(&conversation.lines());
         assert!(found.contains(&"tls.not-tls"), "{found:?}");
     }
 
     #[test]
     fn both_in_plain_text_are_silent() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             .server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             .client_closes();
-        assert!(codes(&talk.lines()).is_empty());
+        assert!(codes(&conversation.lines()).is_empty());
     }
 
     #[test]
     fn behind_a_proxy_header_too() {
         let header = b"PROXY TCP4 10.0.0.1 10.0.0.2 1000 443\r\n";
         let hello = client_hello("a.example", &[0x0304], 0);
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&[&header[..], &hello].concat())
             .server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             .server_closes();
-        let found = codes(&talk.lines());
+        let found = codes(&conversation.lines());
         assert!(found.contains(&"tls.not-tls"), "{found:?}");
     }
 

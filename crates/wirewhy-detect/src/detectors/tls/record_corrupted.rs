@@ -96,13 +96,14 @@ fn ended_by(handshake: &Handshake<'_>, side: Side, record: Mark) -> Option<Mark>
 #[cfg(test)]
 mod tests {
     use super::super::traces::{
-        Talk, change_cipher_spec, client_hello, fatal, sealed, server_hello, server_hello_done,
+        ConversationTrace, change_cipher_spec, client_hello, fatal, sealed, server_hello,
+        server_hello_done,
     };
     use crate::testing::{codes, only};
     use crate::{Confidence, Role};
 
-    fn shaken() -> Talk {
-        Talk::open()
+    fn shaken() -> ConversationTrace {
+        ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&[server_hello(0x0303, 0xc02f), server_hello_done()].concat())
             .client(&[change_cipher_spec(), sealed(22, 40)].concat())
@@ -110,13 +111,13 @@ mod tests {
 
     #[test]
     fn a_bad_record_once_both_have_finished() {
-        let talk = shaken()
+        let conversation = shaken()
             .server(&[change_cipher_spec(), sealed(22, 40)].concat())
             .client(&sealed(23, 60))
             .server(&sealed(23, 600))
             .client(&fatal(20))
             .client_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(
             (found.code, found.culprit.role),
             ("tls.record-corrupted", Role::Path)
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn in_the_handshake_the_keys_may_be_wrong() {
-        let talk = shaken().server(&fatal(20)).server_closes();
-        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+        let conversation = shaken().server(&fatal(20)).server_closes();
+        assert_eq!(codes(&conversation.lines()), ["tls.alert"]);
     }
 }

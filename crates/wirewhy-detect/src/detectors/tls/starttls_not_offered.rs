@@ -109,7 +109,7 @@ fn masked(upgrade: &Upgrade) -> Option<&str> {
 /// Where the client left behind what the server had said: at once, or with its farewell.
 fn left(connection: &Connection) -> Option<Mark> {
     let ending = Ending::of(connection);
-    let said = connection.server.first_payload?;
+    let first_payload_of_server = connection.server.first_payload?;
     let (from, mark) = [ending.closed, ending.reset]
         .into_iter()
         .flatten()
@@ -121,30 +121,30 @@ fn left(connection: &Connection) -> Option<Mark> {
         .max_by_key(|last| last.frame)?;
     let within = Interval(LEAVES_WITHIN.0.saturating_add(ending.round_trip.0));
     let soon = mark.time.since(last.time) <= within;
-    let had_it = said.frame < mark.frame && ending.crossed(mark) == 0;
+    let had_it = first_payload_of_server.frame < mark.frame && ending.crossed(mark) == 0;
     // A server that closes first closes behind the client's farewell, which it has answered.
     let farewell = connection
         .client
         .last_payload
-        .is_some_and(|client| client.frame > said.frame);
+        .is_some_and(|client| client.frame > first_payload_of_server.frame);
     (soon && had_it && (from == Side::Client || farewell)).then_some(mark)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::Talk;
+    use super::super::traces::ConversationTrace;
     use crate::testing::{codes, findings};
     use crate::{Confidence, Role, Severity};
 
-    fn greeted(list: &[u8]) -> Talk {
-        Talk::open()
+    fn greeted(list: &[u8]) -> ConversationTrace {
+        ConversationTrace::open()
             .server(b"220 mx.example ESMTP\r\n")
             .client(b"EHLO a\r\n")
             .server(list)
     }
 
-    fn found(talk: Talk) -> Option<(Severity, Confidence, Role)> {
-        let found = findings(&talk.lines());
+    fn found(conversation: ConversationTrace) -> Option<(Severity, Confidence, Role)> {
+        let found = findings(&conversation.lines());
         let found = found
             .iter()
             .find(|found| found.code == "tls.starttls-not-offered")?;
@@ -179,7 +179,7 @@ mod tests {
         let mut greeting = b"\x0a5.7.1\0\x01\0\0\0saltsalt\0\xff\xf7".to_vec();
         greeting.resize(70, 0);
         let packet = [&[70, 0, 0, 0][..], &greeting].concat();
-        let lines = Talk::open().server(&packet).client_closes();
+        let lines = ConversationTrace::open().server(&packet).client_closes();
         assert_eq!(
             found(lines),
             Some((Severity::Error, Confidence::Possible, Role::Server))

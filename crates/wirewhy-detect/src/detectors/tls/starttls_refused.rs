@@ -94,12 +94,12 @@ fn detect(connection: &Connection, _limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello};
+    use super::super::traces::{ConversationTrace, client_hello};
     use crate::Severity;
     use crate::testing::{codes, only};
 
     fn asked(answer: &[u8]) -> Vec<&'static str> {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .server(b"220 mx.example ESMTP\r\n")
             .client(b"EHLO a\r\n")
             .server(b"250-mx.example\r\n250 STARTTLS\r\n")
@@ -108,7 +108,7 @@ mod tests {
             .client(b"QUIT\r\n")
             .server(b"221 bye\r\n")
             .server_closes();
-        codes(&talk.lines())
+        codes(&conversation.lines())
     }
 
     #[test]
@@ -122,14 +122,14 @@ mod tests {
     #[test]
     fn a_client_that_shakes_hands_all_the_same() {
         let hello = client_hello("a.example", &[0x0304], 0);
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .server(b"220 mx.example ESMTP\r\n")
             .client(b"STARTTLS\r\n")
             .server(b"502 what?\r\n")
             .client(&hello)
             .server(b"500 what?\r\n")
             .client_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(
             (found.code, found.severity),
             ("tls.starttls-refused", Severity::Error)
@@ -138,14 +138,14 @@ mod tests {
 
     #[test]
     fn a_client_that_is_content_without() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(b"\0\0\0\x08\x04\xd2\x16\x2f")
             .server(b"N")
             .client(b"\0\0\0\x0d\0\x03\0\0user\0")
             .server(b"R\0\0\0\x08\0\0\0\0")
             .client(b"X\0\0\0\x04")
             .client_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(
             (found.code, found.severity),
             ("tls.starttls-refused", Severity::Note)
@@ -154,13 +154,13 @@ mod tests {
 
     #[test]
     fn a_client_that_does_not_ask() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .server(b"220 mx.example ESMTP\r\n")
             .client(b"EHLO a\r\n")
             .server(b"250 mx.example\r\n")
             .client(b"QUIT\r\n")
             .server(b"221 bye\r\n")
             .server_closes();
-        assert!(!codes(&talk.lines()).contains(&"tls.starttls-refused"));
+        assert!(!codes(&conversation.lines()).contains(&"tls.starttls-refused"));
     }
 }

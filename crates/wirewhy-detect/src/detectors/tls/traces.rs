@@ -3,17 +3,17 @@
 use std::fmt::Write as _;
 
 /// A conversation under construction: every step is acknowledged at once.
-pub(crate) struct Talk {
+pub(crate) struct ConversationTrace {
     lines: String,
     millis: u32,
     client: u32,
     server: u32,
 }
 
-impl Talk {
-    /// An open connection, nothing said.
-    pub(crate) fn open() -> Talk {
-        Talk {
+impl ConversationTrace {
+    /// An open connection without payload.
+    pub(crate) fn open() -> ConversationTrace {
+        ConversationTrace {
             lines: "0.000 > S 0:0(0) win 64240 <mss 1460>
                     0.020 < SA 0:0(0) ack 1 win 65535 <mss 1460>
                     0.021 > A 1:1(0) ack 1\n"
@@ -30,7 +30,7 @@ impl Talk {
     }
 
     /// Bytes of the client.
-    pub(crate) fn client(mut self, bytes: &[u8]) -> Talk {
+    pub(crate) fn client(mut self, bytes: &[u8]) -> ConversationTrace {
         let (from, to) = advance(&mut self.client, bytes.len());
         let (time, ack) = (self.time(), self.server);
         self.line(&format!(
@@ -44,7 +44,7 @@ impl Talk {
     }
 
     /// Bytes of the server.
-    pub(crate) fn server(mut self, bytes: &[u8]) -> Talk {
+    pub(crate) fn server(mut self, bytes: &[u8]) -> ConversationTrace {
         let (from, to) = advance(&mut self.server, bytes.len());
         let (time, ack) = (self.time(), self.client);
         self.line(&format!(
@@ -58,7 +58,7 @@ impl Talk {
     }
 
     /// The client's FIN, and the server's.
-    pub(crate) fn client_closes(mut self) -> Talk {
+    pub(crate) fn client_closes(mut self) -> ConversationTrace {
         let (own, peer) = (self.client, self.server);
         let time = self.time();
         self.line(&format!("{time} > FA {own}:{own}(0) ack {peer}"));
@@ -75,7 +75,7 @@ impl Talk {
     }
 
     /// The client's reset.
-    pub(crate) fn client_resets(mut self) -> Talk {
+    pub(crate) fn client_resets(mut self) -> ConversationTrace {
         let (own, peer) = (self.client, self.server);
         let time = self.time();
         self.line(&format!("{time} > RA {own}:{own}(0) ack {peer}"));
@@ -83,7 +83,7 @@ impl Talk {
     }
 
     /// The server's FIN, and the client's.
-    pub(crate) fn server_closes(mut self) -> Talk {
+    pub(crate) fn server_closes(mut self) -> ConversationTrace {
         let (own, peer) = (self.server, self.client);
         let time = self.time();
         self.line(&format!("{time} < FA {own}:{own}(0) ack {peer}"));
@@ -100,7 +100,7 @@ impl Talk {
     }
 
     /// The server's reset.
-    pub(crate) fn server_resets(mut self) -> Talk {
+    pub(crate) fn server_resets(mut self) -> ConversationTrace {
         let (own, peer) = (self.server, self.client);
         let time = self.time();
         self.line(&format!("{time} < RA {own}:{own}(0) ack {peer}"));

@@ -92,7 +92,7 @@ fn warned(handshake: &Handshake<'_>, warning: &Alert, name: Option<String>) -> F
 #[cfg(test)]
 mod tests {
     use super::super::traces::{
-        Talk, change_cipher_spec, client_hello, fatal, sealed, server_hello,
+        ConversationTrace, change_cipher_spec, client_hello, fatal, sealed, server_hello,
     };
     use crate::Role;
     use crate::testing::{codes, only};
@@ -100,11 +100,11 @@ mod tests {
     #[test]
     fn a_name_nobody_serves_and_no_name() {
         for (name, role) in [("a.example", Role::Server), ("", Role::Client)] {
-            let talk = Talk::open()
+            let conversation = ConversationTrace::open()
                 .client(&client_hello(name, &[0x0304], 0))
                 .server(&fatal(112))
                 .server_closes();
-            let found = only(&talk.lines());
+            let found = only(&conversation.lines());
             assert_eq!(found.code, "tls.unrecognized-name");
             assert_eq!(found.culprit.role, role);
         }
@@ -114,28 +114,28 @@ mod tests {
     fn a_warning_that_the_client_takes_for_the_end() {
         let warning = [21, 3, 3, 0, 2, 1, 112];
         let flight = [&warning[..], &server_hello(0x0303, 0xc02f)].concat();
-        let talk = || {
-            Talk::open()
+        let conversation = || {
+            ConversationTrace::open()
                 .client(&client_hello("a.example", &[], 0))
                 .server(&flight)
         };
-        let found = only(&talk().client(&fatal(40)).client_closes().lines());
+        let found = only(&conversation().client(&fatal(40)).client_closes().lines());
         assert_eq!(found.code, "tls.unrecognized-name");
         assert_eq!(found.culprit.role, Role::Server);
         assert_eq!(found.facts.value("alert_from").unwrap(), &"server".into());
         // An alert about something else stays what it is.
-        let other = talk().client(&fatal(70)).client_closes().lines();
+        let other = conversation().client(&fatal(70)).client_closes().lines();
         assert!(!codes(&other).contains(&"tls.unrecognized-name"));
     }
 
     #[test]
     fn a_warning_lets_the_handshake_go_on() {
         let warning = [21, 3, 3, 0, 2, 1, 112];
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&[&warning[..], &server_hello(0x0303, 0xc02f)].concat())
             .client(&[change_cipher_spec(), sealed(22, 40)].concat())
             .client_closes();
-        assert!(!codes(&talk.lines()).contains(&"tls.unrecognized-name"));
+        assert!(!codes(&conversation.lines()).contains(&"tls.unrecognized-name"));
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn detect(
     };
     let at_fault =
         Facts::default().with("place_in_chain", u64::try_from(place).unwrap_or(u64::MAX));
-    // Those of the leaf are told anyway.
+    // Those of the leaf are reported anyway.
     let at_fault = match place {
         0 => at_fault,
         _ => at_fault

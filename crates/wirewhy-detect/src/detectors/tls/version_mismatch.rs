@@ -43,9 +43,9 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     let newest = offered.iter().copied().max();
     // Which of the two is behind the times: versions before TLS 1.2 are out of use (RFC 8996).
     let old = |version: ProtocolVersion| version < ProtocolVersion::TLS1_2;
-    let said = description == AlertDescription::PROTOCOL_VERSION;
+    let is_explicit = description == AlertDescription::PROTOCOL_VERSION;
     let at_fault = match (from, newest, chosen) {
-        (Side::Server, ..) if !said => {
+        (Side::Server, ..) if !is_explicit => {
             culprit(connection, Side::Server).at_most(Confidence::Likely)
         }
         (Side::Server, Some(newest), _) if old(newest) => culprit(connection, Side::Client),
@@ -63,7 +63,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
         .join(", ");
     let found = finding(RECORD.code, handshake, (from, alert, description));
     let summary = match from {
-        Side::Server if !said => format!(
+        Side::Server if !is_explicit => format!(
             "{} answered the client's hello{} in {} with {description}: all that the client offers is for {words}",
             party(handshake, from),
             for_name(handshake),
@@ -83,7 +83,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     };
     Some(Finding {
         culprit: at_fault,
-        confidence: match said {
+        confidence: match is_explicit {
             true => Confidence::Certain,
             false => Confidence::Likely,
         },
@@ -99,40 +99,42 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::traces::{Talk, client_hello, client_hello_of, fatal, server_hello};
+    use super::super::traces::{
+        ConversationTrace, client_hello, client_hello_of, fatal, server_hello,
+    };
     use crate::Role;
     use crate::testing::{codes, only};
 
     #[test]
     fn an_old_client_meets_a_hardened_server() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&fatal(70))
             .server_closes();
-        let found = only(&talk.lines());
+        let found = only(&conversation.lines());
         assert_eq!(found.code, "tls.version-mismatch");
         assert_eq!(found.culprit.role, Role::Client);
     }
 
     #[test]
     fn a_strict_client_meets_an_old_server() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[0x0304], 0))
             .server(&server_hello(0x0301, 0xc013))
             .client(&fatal(70))
             .client_closes();
-        assert_eq!(codes(&talk.lines()), ["tls.version-mismatch"]);
+        assert_eq!(codes(&conversation.lines()), ["tls.version-mismatch"]);
     }
 
     #[test]
     fn an_alert_of_an_older_version_to_suites_of_tls_1_2_alone() {
         let hello = client_hello_of(&[0xc02f, 0xc030]);
         let answered = |hello: &[u8], version| {
-            let talk = Talk::open()
+            let conversation = ConversationTrace::open()
                 .client(hello)
                 .server(&[21, 3, version, 0, 2, 2, 40])
                 .server_closes();
-            only(&talk.lines())
+            only(&conversation.lines())
         };
         let found = answered(&hello, 1);
         assert_eq!(
@@ -146,10 +148,10 @@ mod tests {
 
     #[test]
     fn another_alert_is_none() {
-        let talk = Talk::open()
+        let conversation = ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&fatal(50))
             .server_closes();
-        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+        assert_eq!(codes(&conversation.lines()), ["tls.alert"]);
     }
 }

@@ -67,19 +67,19 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::super::traces::{
-        Talk, change_cipher_spec, client_hello, fatal, sealed, server_hello, server_hello_done,
-        server_key_exchange,
+        ConversationTrace, change_cipher_spec, client_hello, fatal, sealed, server_hello,
+        server_hello_done, server_key_exchange,
     };
     use crate::Severity;
     use crate::testing::{codes, only};
 
-    fn flight(bytes: usize) -> Talk {
+    fn flight(bytes: usize) -> ConversationTrace {
         let flight = [
             server_hello(0x0303, 0x009e),
             server_key_exchange(bytes),
             server_hello_done(),
         ];
-        Talk::open()
+        ConversationTrace::open()
             .client(&client_hello("a.example", &[], 0))
             .server(&flight.concat())
     }
@@ -94,14 +94,14 @@ mod tests {
         );
         assert!(found.summary.contains("1024 bits"), "{}", found.summary);
         let taken = |bytes| {
-            let talk = flight(bytes)
+            let conversation = flight(bytes)
                 .client(&[change_cipher_spec(), sealed(22, 40)].concat())
                 .server(&[change_cipher_spec(), sealed(22, 40)].concat())
                 .client(&sealed(23, 60))
                 .server(&sealed(23, 60))
                 .client(&sealed(21, 26))
                 .client_closes();
-            let found = only(&talk.lines());
+            let found = only(&conversation.lines());
             (found.code, found.severity)
         };
         assert_eq!(taken(128), ("tls.weak-key-exchange", Severity::Note));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_group_of_2048_bits_is_none() {
-        let talk = flight(256).client(&fatal(40)).client_closes();
-        assert_eq!(codes(&talk.lines()), ["tls.alert"]);
+        let conversation = flight(256).client(&fatal(40)).client_closes();
+        assert_eq!(codes(&conversation.lines()), ["tls.alert"]);
     }
 }

@@ -1,8 +1,8 @@
 //! The vectors of RFC 9001 appendix A and RFC 9369 appendix A.
 
 use super::*;
-use crate::quic::frames::{Frame, Frames};
-use crate::quic::packet::{Long, Packet, Packets};
+use crate::quic::frames::{Frames, QuicFrame};
+use crate::quic::packet::{Long, Packets, QuicPacket};
 use crate::quic::testing::{bytes, seal};
 
 const CRYPTO: &str = "060040f1010000ed0303ebf8fa56f12939b9584a3896472ec40bb863cfd3e86804fe3a47f06a2b69484c0000041301\
@@ -31,7 +31,7 @@ fn destination() -> ConnectionId {
 
 fn long(datagram: &[u8]) -> Long<'_> {
     match Packets::of(datagram).next() {
-        Some(Packet::Long(long)) => long,
+        Some(QuicPacket::Long(long)) => long,
         other => panic!("{other:?}"),
     }
 }
@@ -113,9 +113,9 @@ fn the_servers_initial() {
         assert_eq!(opened.number, 1);
         assert_eq!(opened.payload, bytes(SERVER_PAYLOAD));
         let mut frames = Frames::of(&opened.payload);
-        assert!(matches!(frames.next(), Some(Frame::Ack(ack)) if ack.covers(0)));
+        assert!(matches!(frames.next(), Some(QuicFrame::Ack(ack)) if ack.covers(0)));
         assert!(
-            matches!(frames.next(), Some(Frame::Crypto { offset: 0, data }) if data.len() == 90)
+            matches!(frames.next(), Some(QuicFrame::Crypto { offset: 0, data }) if data.len() == 90)
         );
         // What is not the server's does not open, nor what was changed on the way.
         let client = PacketKeys::initial(version, &destination(), Role::Client).unwrap();
@@ -133,7 +133,7 @@ fn a_retry_and_its_tag() {
         "cf6b3343cf0008f067a5502a4262b5746f6b656ec8646ce8bfe33952d955543665dcc7b6",
     ] {
         let packet = bytes(packet);
-        let Some(Packet::Retry(retry)) = Packets::of(&packet).next() else {
+        let Some(QuicPacket::Retry(retry)) = Packets::of(&packet).next() else {
             panic!();
         };
         assert_eq!(retry.token, b"token");

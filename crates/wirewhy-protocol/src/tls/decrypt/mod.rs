@@ -167,7 +167,7 @@ impl Decryptor {
     /// Opens the record that follows the last one. `header` is as it was on the wire, `body` what came after it.
     ///
     /// `None` where it does not open. A record of TLS 1.3 that does not open keeps its number for the next one: early
-    /// data that a server refused are told by just that (RFC 8446 section 4.2.10). Before 1.3 it has used its number up.
+    /// data that a server refused are recognised by just that (RFC 8446 section 4.2.10). Before 1.3 it has used its number up.
     #[must_use]
     pub fn open(&mut self, header: [u8; 5], body: &[u8]) -> Option<Opened> {
         let [kind, ..] = header;

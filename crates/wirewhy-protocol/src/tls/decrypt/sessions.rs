@@ -12,12 +12,12 @@ const DATA: ContentType = ContentType(23);
 /// A session as `testdata/generate.py` writes it.
 struct Session {
     log: KeyLog,
-    client: Vec<Record>,
-    server: Vec<Record>,
+    client: Vec<SealedRecord>,
+    server: Vec<SealedRecord>,
 }
 
 #[derive(Clone)]
-struct Record {
+struct SealedRecord {
     header: [u8; 5],
     body: Vec<u8>,
 }
@@ -40,7 +40,7 @@ impl Session {
         }
     }
 
-    fn records(&self, sender: Sender) -> &[Record] {
+    fn records(&self, sender: Sender) -> &[SealedRecord] {
         match sender {
             Sender::Client => &self.client,
             Sender::Server => &self.server,
@@ -138,20 +138,20 @@ impl Session {
     }
 }
 
-impl Record {
+impl SealedRecord {
     fn kind(&self) -> ContentType {
         ContentType(self.header[0])
     }
 }
 
-fn records(hex: &str) -> Vec<Record> {
+fn records(hex: &str) -> Vec<SealedRecord> {
     let bytes = super::tests::bytes(hex);
     let mut rest = bytes.as_slice();
     let mut records = Vec::new();
     while let Some((&header, after)) = rest.split_first_chunk::<5>() {
         let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
         let (body, after) = after.split_at(length);
-        records.push(Record {
+        records.push(SealedRecord {
             header,
             body: body.to_vec(),
         });
@@ -260,9 +260,9 @@ fn a_changed_record_does_not_open() {
         include_str!("testdata/tls12-ECDHE-ECDSA-NULL-SHA.session"),
     ] {
         let session = Session::new(text);
-        let position = |record: &Record| record.kind() == CHANGE_CIPHER_SPEC;
+        let position = |record: &SealedRecord| record.kind() == CHANGE_CIPHER_SPEC;
         let sealed = 1 + session.client.iter().position(position).unwrap();
-        let Record { header, body } = session.client[sealed].clone();
+        let SealedRecord { header, body } = session.client[sealed].clone();
         let decryptor = session.decryptor(Sender::Client);
         let opens = |body: &[u8]| decryptor.clone().open(header, body).is_some();
         assert!(opens(&body));
@@ -282,7 +282,7 @@ fn a_record_before_1_3_that_does_not_open_uses_its_number_up() {
     let session = Session::new(include_str!(
         "testdata/tls12-ECDHE-ECDSA-AES128-GCM-SHA256.session"
     ));
-    let position = |record: &Record| record.kind() == CHANGE_CIPHER_SPEC;
+    let position = |record: &SealedRecord| record.kind() == CHANGE_CIPHER_SPEC;
     let first = 1 + session.client.iter().position(position).unwrap();
     let [finished, ping, ..] = &session.client[first..] else {
         panic!("no data");

@@ -40,12 +40,12 @@ fn context(text: &str) -> CaptureContext {
 }
 
 fn facts(pieces: &[Piece], turns: &[Turn], mut context: CaptureContext) -> AppFacts {
-    let mut talk = Conversation::new();
+    let mut conversation = Conversation::new();
     for piece in pieces {
-        feed_with(&mut talk, piece, &mut context);
+        feed_with(&mut conversation, piece, &mut context);
     }
-    close(&mut talk, turns);
-    talk.facts()
+    close(&mut conversation, turns);
+    conversation.facts()
 }
 
 fn decrypted(text: &str) -> AppFacts {
@@ -179,7 +179,7 @@ fn secrets_of_others_open_nothing_and_wrong_ones_are_useless() {
 fn secrets_may_come_as_late_as_the_first_encrypted_record() {
     let turns = turns(TLS13);
     let hello = 5 + usize::from(u16::from_be_bytes([turns[1].1[3], turns[1].1[4]]));
-    let mut talk = Conversation::new();
+    let mut conversation = Conversation::new();
     let mut late = CaptureContext::default();
     let mut at = 0;
     for piece in segments(&turns, 1) {
@@ -189,11 +189,11 @@ fn secrets_may_come_as_late_as_the_first_encrypted_record() {
                 late = context(TLS13);
             }
         }
-        feed_with(&mut talk, &piece, &mut late);
+        feed_with(&mut conversation, &piece, &mut late);
     }
-    close(&mut talk, &turns);
-    assert_eq!(tls(&talk.facts()).secrets, Secrets::Used);
-    assert!(tls(&talk.facts()).server_certificates.is_some());
+    close(&mut conversation, &turns);
+    assert_eq!(tls(&conversation.facts()).secrets, Secrets::Used);
+    assert!(tls(&conversation.facts()).server_certificates.is_some());
 }
 
 /// Of TLS 1.3 one side's secrets are worth something without the other's.

@@ -5,7 +5,7 @@ use crate::tls::{CipherSuite, Opened, RecordTally};
 
 impl Follow {
     /// Whether a record that begins is encrypted.
-    pub(super) fn is_sealed(&self, role: Role, record: Record) -> bool {
+    pub(super) fn is_sealed(&self, role: Role, record: RecordHeader) -> bool {
         match record.kind {
             CHANGE_CIPHER_SPEC => record.length != 1,
             ALERT => record.length != ALERT_LENGTH,
@@ -34,7 +34,7 @@ impl Follow {
     pub(super) fn open(
         &mut self,
         role: Role,
-        record: Record,
+        record: RecordHeader,
         body: &[u8],
         mark: Mark,
         context: &mut CaptureContext,
@@ -59,7 +59,7 @@ impl Follow {
     fn opened(
         &mut self,
         role: Role,
-        record: Record,
+        record: RecordHeader,
         opened: Opened,
         mark: Mark,
         context: &mut CaptureContext,
@@ -102,7 +102,7 @@ impl Follow {
     }
 
     /// Bytes of an encrypted record for which there are keys will not be seen.
-    pub(super) fn missed_sealed(&mut self, role: Role, record: Record, reason: Unreadable) {
+    pub(super) fn missed_sealed(&mut self, role: Role, record: RecordHeader, reason: Unreadable) {
         self.opener.pass_over(role);
         if self.side(role).finished.is_none() {
             self.progress(role).transcript.stop(Some(reason));
@@ -131,13 +131,13 @@ impl Follow {
     }
 
     /// Leaves a gap, of about its length, for what was in a record.
-    fn miss_plain(&mut self, role: Role, record: Record) {
+    fn miss_plain(&mut self, role: Role, record: RecordHeader) {
         let place = &mut self.progress(role).plain;
         *place = place.saturating_add(u64::from(record.length));
     }
 
     /// An encrypted record that is not opened.
-    pub(super) fn sealed(&mut self, role: Role, record: Record, mark: Mark) {
+    pub(super) fn sealed(&mut self, role: Role, record: RecordHeader, mark: Mark) {
         let sealed = self.count(role, record, mark);
         self.list(role, MessageKind::Sealed(record.kind), record, mark);
         match record.kind {
@@ -157,7 +157,7 @@ impl Follow {
         }
     }
 
-    fn count(&mut self, role: Role, record: Record, mark: Mark) -> Sealed {
+    fn count(&mut self, role: Role, record: RecordHeader, mark: Mark) -> Sealed {
         let sealed = Sealed {
             kind: record.kind,
             length: record.length,

@@ -229,8 +229,8 @@ fn every_turn_of_1_2_is_a_stage() {
         TlsStage::Established,
         TlsStage::ApplicationData,
     ];
-    for (said, stage) in (1..).zip(stages) {
-        assert_eq!(open(&turns[..said]).stage(), stage, "after {said} turns");
+    for (taken, stage) in (1..).zip(stages) {
+        assert_eq!(open(&turns[..taken]).stage(), stage, "after {taken} turns");
     }
 }
 
@@ -270,8 +270,8 @@ fn every_turn_of_1_3_is_a_stage() {
         TlsStage::Established,
         TlsStage::ApplicationData,
     ];
-    for (said, stage) in (1..).zip(stages) {
-        assert_eq!(open(&turns[..said]).stage(), stage, "after {said} turns");
+    for (taken, stage) in (1..).zip(stages) {
+        assert_eq!(open(&turns[..taken]).stage(), stage, "after {taken} turns");
     }
     let tls = open(&turns);
     assert_eq!(tls.version(), Some(ProtocolVersion::TLS1_3));
@@ -493,15 +493,19 @@ fn a_connection_joined_at_a_record() {
 fn a_message_longer_than_any_is_not_kept() {
     let endless = [&[1, 0xff, 0xff, 0xff][..], &[0; 16_000]].concat();
     let turns = [client(record(22, &endless)), client(sealed(22, 16_000))];
-    let mut talk = Conversation::new();
+    let mut conversation = Conversation::new();
     for piece in segments(&turns, 1000) {
-        feed(&mut talk, &piece);
+        feed(&mut conversation, &piece);
     }
     assert_eq!(
-        tls_of(talk.facts()).client.stopped,
+        tls_of(conversation.facts()).client.stopped,
         Some(Unreadable::TooMuch)
     );
-    assert!(talk.retained() < 8 * 1024, "{}", talk.retained());
+    assert!(
+        conversation.retained() < 8 * 1024,
+        "{}",
+        conversation.retained()
+    );
 }
 
 #[test]
@@ -514,14 +518,18 @@ fn many_messages_and_alerts_stay_bounded() {
     ]
     .concat()
     .repeat(5000);
-    let mut talk = Conversation::new();
+    let mut conversation = Conversation::new();
     for piece in segments(&[client(hello), server(many)], 1000) {
-        feed(&mut talk, &piece);
+        feed(&mut conversation, &piece);
     }
-    let tls = tls_of(talk.facts());
+    let tls = tls_of(conversation.facts());
     assert_eq!(tls.server.messages.len(), TlsSide::MAX_MESSAGES);
     assert_eq!(tls.server.alerts.len(), TlsSide::MAX_ALERTS);
-    assert!(talk.retained() < 8 * 1024, "{}", talk.retained());
+    assert!(
+        conversation.retained() < 8 * 1024,
+        "{}",
+        conversation.retained()
+    );
 }
 
 fn any_record() -> impl Strategy<Value = Vec<u8>> {
@@ -549,10 +557,10 @@ fn any_record() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_records_cut_anywhere_give_the_same_facts(
-        said in prop::collection::vec((any::<bool>(), any_record()), 1..12),
+        taken in prop::collection::vec((any::<bool>(), any_record()), 1..12),
         size in 1_usize..200,
     ) {
-        let turns: Vec<_> = said
+        let turns: Vec<_> = taken
             .into_iter()
             .map(|(ours, bytes)| if ours { client(bytes) } else { server(bytes) })
             .collect();
@@ -562,11 +570,11 @@ proptest! {
 
     #[test]
     fn any_records_with_losses_are_survived(
-        said in prop::collection::vec((any::<bool>(), any_record()), 1..12),
+        taken in prop::collection::vec((any::<bool>(), any_record()), 1..12),
         lost in prop::collection::vec(0_usize..60, 0..6),
         size in 1_usize..40,
     ) {
-        let turns: Vec<_> = said
+        let turns: Vec<_> = taken
             .into_iter()
             .map(|(ours, bytes)| if ours { client(bytes) } else { server(bytes) })
             .collect();

@@ -266,7 +266,7 @@ impl NumberAxis {
 }
 
 fn label(number: i64) -> String {
-    let plain = crate::words::count(number.unsigned_abs());
+    let plain = crate::format::count(number.unsigned_abs());
     if number < 0 {
         format!("−{plain}")
     } else {

@@ -7,7 +7,7 @@ use wirewhy_protocol::{Certificate, CertificateFacts, Certificates, TlsFacts};
 
 use super::Key;
 use super::draw::{px, wire};
-use crate::words;
+use crate::format;
 
 /// The bars: their width, and how long before and after the capture they reach at least.
 const WIDTH: f64 = 360.0;
@@ -38,7 +38,7 @@ fn table(side: &str, sent: &Certificates, key: &Key) -> Markup {
     html! {
         figure.certificates {
             table {
-                caption { "Certificates of the " (side) ", frame " (sent.mark.frame) "; the line is the time of the capture, " (words::date_time(now)) " UTC" }
+                caption { "Certificates of the " (side) ", frame " (sent.mark.frame) "; the line is the time of the capture, " (format::date_time(now)) " UTC" }
                 thead {
                     tr {
                         th scope="col" { "Subject and issuer" }
@@ -55,7 +55,7 @@ fn table(side: &str, sent: &Certificates, key: &Key) -> Markup {
                         }
                     }
                     @if more > 0 {
-                        tr { td colspan="4" { (words::counted(more, "further certificate")) } }
+                        tr { td colspan="4" { (format::counted(more, "further certificate")) } }
                     }
                 }
             }
@@ -68,7 +68,7 @@ fn row(facts: &CertificateFacts, now: Timestamp, scale: &Scale, id: &str) -> Mar
     let verdict = verdict(facts, now);
     let is_valid = (facts.not_before..=facts.not_after).contains(&now);
     let class = if is_valid { "valid" } else { "invalid" };
-    let date = |time: Timestamp| words::date_time(time).chars().take(16).collect::<String>();
+    let date = |time: Timestamp| format::date_time(time).chars().take(16).collect::<String>();
     html! {
         tr class=[(!is_valid).then_some("bad")] {
             td { (wire(name(&facts.subject))) br; small { "by " (wire(name(&facts.issuer))) } }

@@ -1,14 +1,14 @@
 //! Rests: those that a connection survived and the one that it did not, on one axis.
 
 use maud::{Markup, html};
-use wirewhy_detect::{Finding, Judged, Value};
+use wirewhy_detect::{Diagnosis, Finding, Value};
 use wirewhy_packet::Interval;
 
 use super::Key;
 use super::axis::nice_step;
 use super::draw::px;
 use crate::Packets;
-use crate::words::{counted, span};
+use crate::format::{counted, span};
 
 /// Shorter rests show nothing about a timer.
 const LEAST: Interval = Interval::from_secs(5);
@@ -31,8 +31,8 @@ struct Rest {
 }
 
 /// The rests of a connection that did not survive one of them.
-pub(super) fn of(judged: &Judged, packets: Option<&Packets>, key: &Key) -> Markup {
-    let fatal = judged.findings.iter().find_map(|finding| {
+pub(super) fn of(diagnosis: &Diagnosis, packets: Option<&Packets>, key: &Key) -> Markup {
+    let fatal = diagnosis.findings.iter().find_map(|finding| {
         let idle = seconds(finding, "idle_before_seconds")?;
         (idle >= LEAST).then_some((finding, idle))
     });
@@ -40,7 +40,7 @@ pub(super) fn of(judged: &Judged, packets: Option<&Packets>, key: &Key) -> Marku
         return html! {};
     };
     let mut rests = packets.map_or_else(Vec::new, |packets| survived(packets, fatal));
-    let longest = judged.connection.tcp.survived_idle;
+    let longest = diagnosis.connection.tcp.survived_idle;
     if rests.is_empty() && longest >= LEAST {
         rests.push(rest("survived at most".to_owned(), longest, "survived"));
     }

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use maud::{Markup, html};
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_flow::wireshark::Marks;
 use wirewhy_flow::{Connection, Side};
 use wirewhy_packet::{TcpFlags, Timestamp};
 
 use super::{Cited, Key};
+use crate::format::{count, counted, span};
 use crate::ladder::{IcmpRow, Line, PacketChoice, lines};
 use crate::model::StreamId;
-use crate::words::{count, counted, span};
 use crate::{Names, PacketRow, Packets};
 
 /// A ladder, drawn.
@@ -24,14 +24,14 @@ pub(super) struct Drawn {
 
 /// The table of a connection.
 pub(super) fn of(
-    judged: &Judged,
+    diagnosis: &Diagnosis,
     packets: &Packets,
     names: &Names,
     cited: &Cited<'_>,
     key: &Key,
 ) -> Drawn {
-    let connection = &*judged.connection;
-    let ladder = Ladder {
+    let connection = &*diagnosis.connection;
+    let ladder = LadderPicture {
         names,
         cited,
         key,
@@ -40,7 +40,7 @@ pub(super) fn of(
     let mut rows: Vec<Markup> = Vec::new();
     let mut frames = BTreeSet::new();
     let drawn: Result<(), Infallible> =
-        lines(judged, packets, &PacketChoice::Folded, &mut |line| {
+        lines(diagnosis, packets, &PacketChoice::Folded, &mut |line| {
             let frame = match &line {
                 Line::Packet(row, _) => Some(row.frame),
                 Line::Icmp(row) => Some(row.frame),
@@ -86,14 +86,14 @@ fn table(connection: &Connection, packets: &Packets, names: &Names, rows: &[Mark
     }
 }
 
-struct Ladder<'a> {
+struct LadderPicture<'a> {
     names: &'a Names,
     cited: &'a Cited<'a>,
     key: &'a Key,
     origin: Timestamp,
 }
 
-impl Ladder<'_> {
+impl LadderPicture<'_> {
     fn row(&self, line: &Line<'_>) -> Markup {
         match line {
             Line::Silence(silent) => between("rest", &format!("{} of silence", span(*silent))),

@@ -7,8 +7,8 @@ use wirewhy_protocol::{dns_rcode_name, dns_type_name};
 
 use super::Key;
 use super::draw::{px, wire};
+use crate::format::span;
 use crate::lookup;
-use crate::words::span;
 
 /// A wait shorter than this is not drawn, where nothing else went wrong.
 const LEAST: Interval = Interval::from_millis(50);

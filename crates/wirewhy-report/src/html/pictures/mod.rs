@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use maud::{Markup, html};
-use wirewhy_detect::{Finding, Judged};
+use wirewhy_detect::{Diagnosis, Finding};
 use wirewhy_protocol::Transport;
 
 use crate::{Names, Packets, Safe, View};
@@ -27,15 +27,20 @@ use crate::{Names, Packets, Safe, View};
 pub(crate) const STYLE: &str = include_str!("pictures.css");
 
 /// Everything that can be drawn of a connection. `packets` are its packets, where they are still to be had.
-pub(crate) fn of(judged: &Judged, packets: Option<&Packets>, names: &Names, view: &View) -> Markup {
-    let key = Key::of(judged);
-    let mut cited = Cited::of(judged, view);
-    let ladder = packets.map(|packets| ladder::of(judged, packets, names, &cited, &key));
+pub(crate) fn of(
+    diagnosis: &Diagnosis,
+    packets: Option<&Packets>,
+    names: &Names,
+    view: &View,
+) -> Markup {
+    let key = Key::of(diagnosis);
+    let mut cited = Cited::of(diagnosis, view);
+    let ladder = packets.map(|packets| ladder::of(diagnosis, packets, names, &cited, &key));
     cited.drawn = ladder
         .as_ref()
         .map(|ladder| ladder.frames.clone())
         .unwrap_or_default();
-    let connection = &*judged.connection;
+    let connection = &*diagnosis.connection;
     let tls = connection.app.as_deref().and_then(|app| app.tls.as_deref());
     html! {
         div.pictures id=(key) {
@@ -43,9 +48,9 @@ pub(crate) fn of(judged: &Judged, packets: Option<&Packets>, names: &Names, view
             @if let Some(found) = connection.looked_up.as_deref() {
                 (lookup::of(connection, found, &key))
             }
-            (idle::of(judged, packets, &key))
+            (idle::of(diagnosis, packets, &key))
             @if let Some(packets) = packets.filter(|_| connection.transport == Transport::Tcp) {
-                @if let Some(plot) = plot::of(judged, packets, names, &cited, &key) { (plot) }
+                @if let Some(plot) = plot::of(diagnosis, packets, names, &cited, &key) { (plot) }
             }
             @if let Some(ladder) = &ladder {
                 (ladder.table)
@@ -80,8 +85,8 @@ pub(crate) struct Key {
 
 impl Key {
     /// That of a connection: two that follow each other in one stream differ in their first frame.
-    pub(crate) fn of(judged: &Judged) -> Key {
-        let connection = &judged.connection;
+    pub(crate) fn of(diagnosis: &Diagnosis) -> Key {
+        let connection = &diagnosis.connection;
         Key {
             transport: connection.transport,
             stream: connection.stream,
@@ -110,8 +115,8 @@ struct Cited<'a> {
 }
 
 impl<'a> Cited<'a> {
-    fn of(judged: &'a Judged, view: &View) -> Cited<'a> {
-        let mut findings: Vec<&Finding> = view.findings(&judged.findings).collect();
+    fn of(diagnosis: &'a Diagnosis, view: &View) -> Cited<'a> {
+        let mut findings: Vec<&Finding> = view.findings(&diagnosis.findings).collect();
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let mut by_frame: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for (at, finding) in findings.iter().enumerate() {

@@ -1,18 +1,18 @@
 //! Connections of traces with their packets, for the tests of drawings.
 
-use wirewhy_detect::{Judged, Limits, TrustStore, judge};
-use wirewhy_flow::wireshark::Analysis;
+use wirewhy_detect::{Diagnosis, Limits, TrustStore, diagnose};
+use wirewhy_flow::wireshark::WiresharkAnalysis;
 use wirewhy_flow::{Bounds, Tracker};
 use wirewhy_packet::Decoder;
 use wirewhy_testkit::trace;
 
 use crate::Packets;
 
-/// The first connection of a trace, judged, and its packets.
-pub(crate) fn traced(text: &str) -> (Judged, Packets) {
+/// The first connection of a trace, diagnosed, and its packets.
+pub(crate) fn traced(text: &str) -> (Diagnosis, Packets) {
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(Bounds::default());
-    let mut analysis = Analysis::new();
+    let mut analysis = WiresharkAnalysis::new();
     let mut packets = Packets::new(Packets::MOST);
     let mut ended = Vec::new();
     for frame in trace(text) {
@@ -27,8 +27,8 @@ pub(crate) fn traced(text: &str) -> (Judged, Packets) {
     }
     tracker.finish(&mut |connection| ended.push(connection));
     ended.sort_by_key(|connection| connection.stream);
-    let judged = judge(ended.remove(0), &Limits::default(), &TrustStore::mozilla());
-    let server = &judged.connection.server;
+    let diagnosis = diagnose(ended.remove(0), &Limits::default(), &TrustStore::mozilla());
+    let server = &diagnosis.connection.server;
     packets.name_sides((server.address, server.port).into());
-    (judged, packets)
+    (diagnosis, packets)
 }

@@ -2,9 +2,9 @@ use super::testing::traced;
 use super::*;
 
 fn drawn(text: &str) -> String {
-    let (judged, packets) = traced(text);
+    let (diagnosis, packets) = traced(text);
     of(
-        &judged,
+        &diagnosis,
         Some(&packets),
         &Names::default(),
         &View::everything(),
@@ -120,10 +120,10 @@ fn errors_of_routers_have_their_rows_and_marks() {
 
 #[test]
 fn only_frames_with_a_row_are_linked() {
-    let (mut judged, packets) = traced(LOST);
-    judged.findings[0].frames = vec![9, 4_711];
+    let (mut diagnosis, packets) = traced(LOST);
+    diagnosis.findings[0].frames = vec![9, 4_711];
     let shown = of(
-        &judged,
+        &diagnosis,
         Some(&packets),
         &Names::default(),
         &View::everything(),
@@ -137,8 +137,8 @@ fn only_frames_with_a_row_are_linked() {
 
 #[test]
 fn without_packets_the_drawing_says_so() {
-    let (judged, _) = traced(LOST);
-    let shown = of(&judged, None, &Names::default(), &View::everything()).into_string();
+    let (diagnosis, _) = traced(LOST);
+    let shown = of(&diagnosis, None, &Names::default(), &View::everything()).into_string();
     assert!(shown.contains("neither ladder nor plot"), "{shown}");
     assert!(!shown.contains("href=\"#tcp-0-1-9\""), "{shown}");
 }

@@ -1,3 +1,3 @@
-//! Addresses that nobody answers for on the link.
+//! Addresses that no host on the link answers for.
 
 pub(crate) mod unanswered;

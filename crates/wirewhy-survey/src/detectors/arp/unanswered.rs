@@ -1,12 +1,12 @@
-//! `arp.unanswered`: nobody on the link answers for an address that somebody needs.
+//! `arp.unanswered`: no host on the link answers for an address that another needs.
 
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
-use wirewhy_flow::{Asking, Hearing, Neighbours, Place};
+use wirewhy_flow::{Asking, Hearing, LinkId, Neighbours};
 use wirewhy_packet::{Interval, MacAddr};
 
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{
     Confidence, Culprit, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
@@ -34,12 +34,12 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Link(find),
 };
 
-/// Addresses a host asks for in vain, without ever having seen them, that make it one who sweeps.
+/// Addresses a host asks for without an answer, without ever having seen them, that make it one who sweeps.
 const SWEEP: usize = 8;
 
 /// Requests for one address, of all that ask for it.
@@ -54,7 +54,7 @@ struct Unanswered<'a> {
 /// The findings, by address.
 fn find(neighbours: &Neighbours, limits: &Limits) -> Vec<(IpAddr, Finding)> {
     let sweeps = sweeps(neighbours);
-    let mut found: IndexMap<(Place, IpAddr), Unanswered<'_>> = IndexMap::new();
+    let mut found: IndexMap<(LinkId, IpAddr), Unanswered<'_>> = IndexMap::new();
     for (place, target, asker, asking) in neighbours.askings() {
         let hearing = hearing(neighbours, asker, asking);
         let answered_later = answered_later(neighbours, place, target, asking);
@@ -92,14 +92,14 @@ fn hearing(neighbours: &Neighbours, asker: MacAddr, asking: &Asking) -> Hearing 
     }
 }
 
-fn answered_later(neighbours: &Neighbours, place: Place, target: IpAddr, asking: &Asking) -> bool {
+fn answered_later(neighbours: &Neighbours, place: LinkId, target: IpAddr, asking: &Asking) -> bool {
     neighbours
         .host(place, target)
         .and_then(|host| host.alive)
         .is_some_and(|alive| alive.time >= asking.longest.last)
 }
 
-/// Enough requests in a row. An operating system gives up after three and tells the application; more come only if somebody
+/// Enough requests in a row. An operating system gives up after three and tells the application; more come only if a program
 /// still wants to know.
 fn keeps_asking(asking: &Asking, answered_later: bool, limits: &Limits) -> bool {
     let least = match (answered_later, asking.longest.known_before) {
@@ -110,7 +110,7 @@ fn keeps_asking(asking: &Asking, answered_later: bool, limits: &Limits) -> bool 
     asking.longest.frames.count >= u64::from(least)
 }
 
-/// Addresses a host asks for in vain that were never there.
+/// Addresses a host asks for without an answer that were never there.
 fn sweeps(neighbours: &Neighbours) -> IndexMap<MacAddr, usize> {
     let mut sweeps: IndexMap<MacAddr, usize> = IndexMap::new();
     for (place, target, asker, asking) in neighbours.askings() {
@@ -121,7 +121,7 @@ fn sweeps(neighbours: &Neighbours) -> IndexMap<MacAddr, usize> {
     sweeps
 }
 
-/// Among many addresses asked for in vain, one that is missed: it was there before, or is asked for without end.
+/// Among many addresses asked for without an answer, one that is missed: it was there before, or is asked for without end.
 fn is_needed(asking: &Asking) -> bool {
     let run = &asking.longest;
     let count = i64::try_from(run.frames.count).unwrap_or(i64::MAX);

@@ -1,7 +1,7 @@
 //! `capture.offload`: packets were recorded before the network card cut them.
 
 use crate::recording::CaptureFaults;
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 use wirewhy_detect::wording::count;
 use wirewhy_detect::{
     Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
@@ -24,7 +24,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Recording(find),
 };

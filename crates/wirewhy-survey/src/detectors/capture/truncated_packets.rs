@@ -1,7 +1,7 @@
 //! `capture.truncated-packets`: the snap length cut payload.
 
 use crate::recording::CaptureFaults;
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 use wirewhy_detect::wording::count;
 use wirewhy_detect::{
     Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
@@ -22,7 +22,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Recording(find),
 };

@@ -11,7 +11,7 @@ use wirewhy_packet::Interval;
 use wirewhy_protocol::dns_rcode_name;
 
 use crate::lookups::{LookupCase, LookupFinding, listed, types};
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "dns.conflicting-answers",
@@ -35,7 +35,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Lookup(detect),
 };

@@ -5,8 +5,8 @@ use wirewhy_detect::{
 };
 use wirewhy_flow::Query;
 
-use crate::lookups::{LookupCase, LookupFinding, Outcome, types};
-use crate::rule::{Detector, Rule};
+use crate::lookups::{LookupCase, LookupFinding, LookupOutcome, types};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "dns.fragments-lost",
@@ -29,7 +29,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Lookup(detect),
 };
@@ -45,9 +45,9 @@ fn detect(case: &LookupCase<'_>, limits: &Limits) -> Option<LookupFinding> {
         .filter(|query| query.fragment.is_some())
         .collect();
     let lookup = case.lookup;
-    let recovered = case.outcome == Outcome::Resolved;
+    let recovered = case.outcome == LookupOutcome::Resolved;
     if let Some(first) = in_part.first().copied() {
-        if !recovered && case.outcome != Outcome::FragmentsLost {
+        if !recovered && case.outcome != LookupOutcome::FragmentsLost {
             return None;
         }
         let length = first.fragment.map_or(0, |(_, length)| length);

@@ -5,8 +5,8 @@ use wirewhy_detect::{
 };
 use wirewhy_flow::Query;
 
-use crate::lookups::{LookupCase, LookupFinding, Outcome, rcode, types};
-use crate::rule::{Detector, Rule};
+use crate::lookups::{LookupCase, LookupFinding, LookupOutcome, rcode, types};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "dns.nxdomain",
@@ -31,7 +31,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Lookup(detect),
 };
@@ -48,11 +48,11 @@ fn detect(case: &LookupCase<'_>, _limits: &Limits) -> Option<LookupFinding> {
     let name = lookup.name();
     // Of a lookup that failed the name itself, of one that did not the first of its search list.
     let about: Vec<&Query> = match case.outcome {
-        Outcome::NoName => {
+        LookupOutcome::NoName => {
             let own = missing.iter().filter(|query| case.name_of(query) == name);
             own.copied().collect()
         }
-        Outcome::Resolved => missing.clone(),
+        LookupOutcome::Resolved => missing.clone(),
         _ => return None,
     };
     let about = if about.is_empty() {
@@ -65,7 +65,7 @@ fn detect(case: &LookupCase<'_>, _limits: &Limits) -> Option<LookupFinding> {
     if is_local(asked) {
         return None;
     }
-    let is_failure = case.outcome == Outcome::NoName;
+    let is_failure = case.outcome == LookupOutcome::NoName;
     let variants = lookup.names.len().saturating_sub(1);
     let answer = first.answer.as_ref()?;
     let zone = answer.authority.as_deref();

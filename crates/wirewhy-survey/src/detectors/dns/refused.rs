@@ -9,8 +9,10 @@ use wirewhy_flow::{Answered, Query};
 use wirewhy_protocol::dns_rcode_name;
 
 use super::errors::{as_facts, culprit, error_of, in_words};
-use crate::lookups::{LookupCase, LookupFinding, Outcome, kind, listed, rcode, resolvers, types};
-use crate::rule::{Detector, Rule};
+use crate::lookups::{
+    LookupCase, LookupFinding, LookupOutcome, kind, listed, rcode, resolvers, types,
+};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "dns.refused",
@@ -33,7 +35,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Lookup(detect),
 };
@@ -42,8 +44,8 @@ fn detect(case: &LookupCase<'_>, _limits: &Limits) -> Option<LookupFinding> {
     let refused: Vec<&Query> = case.main().filter(|query| is_refused(query)).collect();
     let first = *refused.first()?;
     let is_failure = match case.outcome {
-        Outcome::Refused => true,
-        Outcome::Resolved => false,
+        LookupOutcome::Refused => true,
+        LookupOutcome::Resolved => false,
         _ => return None,
     };
     let lookup = case.lookup;
@@ -56,16 +58,16 @@ fn detect(case: &LookupCase<'_>, _limits: &Limits) -> Option<LookupFinding> {
     );
     let error = error_of(&refused);
     let code = first.answer.as_ref().map(|answer| answer.rcode);
-    let (said, culprit, reporter) = match (code, first.icmp) {
+    let (stated, culprit, reporter) = match (code, first.icmp) {
         (Some(code), _) => {
             let name = dns_rcode_name(code);
-            let said = format!("{} answered {name} to the query for {asked}", listed(&whom));
+            let stated = format!("{} answered {name} to the query for {asked}", listed(&whom));
             let culprit = culprit(error, first.resolver, lookup.client, Confidence::Possible);
-            (format!("{said}: {}", reading(code, first)), culprit, None)
+            (format!("{stated}: {}", reading(code, first)), culprit, None)
         }
         (None, Some(icmp)) => {
             let own = icmp.reporter == first.resolver.0;
-            let said = match (icmp.is_port_unreachable(), own) {
+            let stated = match (icmp.is_port_unreachable(), own) {
                 (true, true) => format!(
                     "no name server runs on {}: it refused the query for {asked} by ICMP port unreachable",
                     listed(&whom)
@@ -80,12 +82,12 @@ fn detect(case: &LookupCase<'_>, _limits: &Limits) -> Option<LookupFinding> {
             };
             let role = if own { Role::Server } else { Role::Path };
             let culprit = Culprit::new(role, icmp.reporter).at_most(Confidence::Likely);
-            (said, culprit, Some(icmp))
+            (stated, culprit, Some(icmp))
         }
         (None, None) => return None,
     };
     let summary = format!(
-        "{said}{}{}",
+        "{stated}{}{}",
         error.map_or(String::new(), in_words),
         match is_failure {
             true => "",

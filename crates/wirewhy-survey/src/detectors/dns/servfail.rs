@@ -5,8 +5,8 @@ use wirewhy_detect::{Confidence, Group, Limits, Record, Reportable, Severity};
 use wirewhy_flow::Query;
 
 use super::errors::{as_facts, culprit, error_of, in_words};
-use crate::lookups::{LookupCase, LookupFinding, Outcome, listed, rcode, resolvers, types};
-use crate::rule::{Detector, Rule};
+use crate::lookups::{LookupCase, LookupFinding, LookupOutcome, listed, rcode, resolvers, types};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "dns.servfail",
@@ -29,7 +29,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Lookup(detect),
 };
@@ -44,8 +44,8 @@ fn detect(case: &LookupCase<'_>, _limits: &Limits) -> Option<LookupFinding> {
         .collect();
     let first = *failed.first()?;
     let is_failure = match case.outcome {
-        Outcome::Failed => true,
-        Outcome::Resolved => false,
+        LookupOutcome::Failed => true,
+        LookupOutcome::Resolved => false,
         _ => return None,
     };
     let answer = first.answer.as_ref()?;

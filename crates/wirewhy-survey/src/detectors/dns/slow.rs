@@ -6,8 +6,8 @@ use wirewhy_detect::{
 };
 use wirewhy_flow::Query;
 
-use crate::lookups::{LookupCase, LookupFinding, Outcome, listed, queries, resolvers, types};
-use crate::rule::{Detector, Rule};
+use crate::lookups::{LookupCase, LookupFinding, LookupOutcome, listed, queries, resolvers, types};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "dns.slow",
@@ -33,7 +33,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Lookup(detect),
 };
@@ -52,7 +52,8 @@ fn drops_edns(silent: &[&Query], resolved: &[&Query]) -> bool {
 fn detect(case: &LookupCase<'_>, limits: &Limits) -> Option<LookupFinding> {
     let lookup = case.lookup;
     let waited = lookup.waited();
-    if case.outcome != Outcome::Resolved || waited <= limits.slow_lookup || lookup.interrupted {
+    if case.outcome != LookupOutcome::Resolved || waited <= limits.slow_lookup || lookup.interrupted
+    {
         return None;
     }
     let about: Vec<&Query> = case.main().collect();

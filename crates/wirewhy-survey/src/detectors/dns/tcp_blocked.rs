@@ -5,8 +5,8 @@ use wirewhy_detect::{
 };
 use wirewhy_flow::Query;
 
-use crate::lookups::{LookupCase, LookupFinding, Outcome, types};
-use crate::rule::{Detector, Rule};
+use crate::lookups::{LookupCase, LookupFinding, LookupOutcome, types};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "dns.tcp-blocked",
@@ -29,7 +29,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Lookup(detect),
 };
@@ -49,8 +49,8 @@ fn detect(case: &LookupCase<'_>, _limits: &Limits) -> Option<LookupFinding> {
         query.stream.is_some() && query.answer.is_some() && query.resolver == first.resolver
     });
     let recovered = match case.outcome {
-        Outcome::TcpBlocked => false,
-        Outcome::Resolved if !over_tcp => true,
+        LookupOutcome::TcpBlocked => false,
+        LookupOutcome::Resolved if !over_tcp => true,
         _ => return None,
     };
     let answer = first.answer.as_ref()?;

@@ -272,8 +272,8 @@ fn the_failure_of_a_forwarder_is_that_of_its_resolver() {
 
 #[test]
 fn refused_in_its_ways() {
-    let refused = |said: &str| {
-        let about = only(&(ask("0", "1 www.example.com A") + said));
+    let refused = |stated: &str| {
+        let about = only(&(ask("0", "1 www.example.com A") + stated));
         assert_eq!(
             (about.finding.code, about.finding.severity),
             ("dns.refused", Severity::Error)

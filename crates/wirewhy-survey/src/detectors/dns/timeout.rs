@@ -7,8 +7,8 @@ use wirewhy_detect::{
 use wirewhy_flow::Query;
 use wirewhy_packet::Interval;
 
-use crate::lookups::{LookupCase, LookupFinding, Outcome, listed, queries, resolvers, types};
-use crate::rule::{Detector, Rule};
+use crate::lookups::{LookupCase, LookupFinding, LookupOutcome, listed, queries, resolvers, types};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "dns.timeout",
@@ -33,7 +33,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Lookup(detect),
 };
@@ -45,9 +45,9 @@ fn detect(case: &LookupCase<'_>, limits: &Limits) -> Option<LookupFinding> {
         .collect();
     let lookup = case.lookup;
     let dead: Vec<&Query> = match case.outcome {
-        Outcome::Unanswered => silent,
+        LookupOutcome::Unanswered => silent,
         // Of a resolver that never answered in a lookup that another one resolved.
-        Outcome::Resolved => silent
+        LookupOutcome::Resolved => silent
             .into_iter()
             .filter(|query| {
                 let same = |other: &&Query| other.resolver == query.resolver;
@@ -61,7 +61,7 @@ fn detect(case: &LookupCase<'_>, limits: &Limits) -> Option<LookupFinding> {
         _ => return None,
     };
     let first = *dead.first()?;
-    let failed = case.outcome == Outcome::Unanswered;
+    let failed = case.outcome == LookupOutcome::Unanswered;
     let asked = dead.iter().map(|query| 1 + u64::from(query.repeats)).sum();
     let whom = resolvers(&dead);
     let answers_others = case.resolver(first).is_some_and(|seen| seen.answers > 0);

@@ -2,14 +2,14 @@
 
 use wirewhy_detect::wording::{size, socket, span};
 use wirewhy_detect::{
-    Confidence, Culprit, Facts, Finding, Group, Judged, Limits, Record, Reportable, Role, Severity,
-    Value, code, ftp_session,
+    Confidence, Culprit, Diagnosis, Facts, Finding, Group, Limits, Record, Reportable, Role,
+    Severity, Value, code, ftp_session,
 };
 use wirewhy_flow::Interval;
 use wirewhy_protocol::FtpTransfer;
 
 use crate::ftp::{Candidate, FtpConnections};
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "ftp.control-lost",
@@ -31,7 +31,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Connection,
 };
@@ -53,11 +53,11 @@ const TOGETHER: Interval = Interval::from_secs(1);
 
 /// The finding about a control connection, given those about how it ended.
 pub(crate) fn finding(
-    judged: &Judged,
+    diagnosis: &Diagnosis,
     connections: &FtpConnections,
     limits: &Limits,
 ) -> Option<Finding> {
-    let connection = &judged.connection;
+    let connection = &diagnosis.connection;
     let ftp = ftp_session(connection)?;
     let (index, data) = ftp.data.iter().enumerate().next_back()?;
     let transfer = data.transfer.as_ref()?;
@@ -81,13 +81,13 @@ pub(crate) fn finding(
     let unconfirmed_end = transfer.ended.is_none()
         && is_over
         && waited.is_some_and(|waited| waited >= limits.silence);
-    let death = judged.findings.iter().find(|finding| {
+    let death = diagnosis.findings.iter().find(|finding| {
         let is_error = finding.severity == Severity::Error;
         DEATHS.contains(&finding.code) && is_error
             || unconfirmed_end
                 && (DEATHS.contains(&finding.code) || finding.code == code::RST_AFTER_CLOSE)
     })?;
-    if candidate.is_some_and(|data| ends_together(judged, data)) {
+    if candidate.is_some_and(|data| ends_together(diagnosis, data)) {
         return None;
     }
     // From the server's side the final reply shows when it was sent; from the client's the data connection does.
@@ -141,8 +141,8 @@ pub(crate) fn finding(
 const IDLE: Interval = Interval::from_secs(5);
 
 /// Whether the data connection broke off at the same moment, as where one side stops.
-fn ends_together(judged: &Judged, data: &Candidate) -> bool {
-    let apart = judged.connection.last.time.since(data.last.time).abs();
+fn ends_together(diagnosis: &Diagnosis, data: &Candidate) -> bool {
+    let apart = diagnosis.connection.last.time.since(data.last.time).abs();
     !data.closed && apart <= TOGETHER
 }
 
@@ -193,10 +193,10 @@ fn fate(transfer: &FtpTransfer, data: Option<&Candidate>, passive: bool) -> Stri
 mod tests {
     use super::super::trace::Control;
     use super::*;
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
 
     /// A download of 1,000 bytes that takes 100 s, behind which the server's reply is never acknowledged; or is.
-    fn session(arrives: bool, farewell: &str) -> Judged {
+    fn session(arrives: bool, farewell: &str) -> Diagnosis {
         let mut control = Control::new();
         control.say(1.0, "> EPSV");
         control.say(1.1, "< 229 Entering (|||50000|)");
@@ -234,13 +234,13 @@ mod tests {
             }
             control.add("200.0 end");
         }
-        judge_all(&control.trace()).remove(0)
+        diagnose_all(&control.trace()).remove(0)
     }
 
     #[test]
     fn a_confirmation_that_never_arrives() {
-        let judged = session(false, "");
-        let root = judged.root_cause().expect("a root cause");
+        let diagnosis = session(false, "");
+        let root = diagnosis.root_cause().expect("a root cause");
         assert_eq!((root.code, root.culprit.role), (RECORD.code, Role::Path));
         assert!(
             root.summary
@@ -248,7 +248,7 @@ mod tests {
             "{}",
             root.summary
         );
-        let vanished = judged
+        let vanished = diagnosis
             .findings
             .iter()
             .find(|found| found.code == code::TCP_PEER_VANISHED);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     /// The same from the client's side: it waits, closes, and nothing answers.
-    fn left(wait: f64) -> Judged {
+    fn left(wait: f64) -> Diagnosis {
         let mut control = Control::new();
         control.say(1.0, "> EPSV");
         control.say(1.1, "< 229 Entering (|||50000|)");
@@ -284,7 +284,7 @@ mod tests {
             ));
         }
         control.add("160.0 end");
-        judge_all(&control.trace()).remove(0)
+        diagnose_all(&control.trace()).remove(0)
     }
 
     #[test]
@@ -297,15 +297,15 @@ mod tests {
     #[test]
     fn a_confirmation_that_arrives_or_an_end_that_is_announced() {
         assert_eq!(session(true, "").findings, []);
-        let judged = session(true, "< 421 Data timeout.");
+        let diagnosis = session(true, "< 421 Data timeout.");
         assert!(
-            judged
+            diagnosis
                 .findings
                 .iter()
                 .all(|found| found.code != RECORD.code)
         );
         assert_eq!(
-            judged.root_cause().map(|root| root.code),
+            diagnosis.root_cause().map(|root| root.code),
             Some("ftp.error-reply")
         );
     }

@@ -12,7 +12,7 @@ use wirewhy_protocol::{FtpData, FtpFacts, FtpSetup, FtpTransfer};
 
 use super::mismatch;
 use crate::ftp::{BROKEN, Candidate, FtpConnections, seen_from_control};
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "ftp.data-connection-failed",
@@ -38,7 +38,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Connection,
 };
@@ -62,7 +62,7 @@ pub(crate) fn finding(
 ) -> Option<Finding> {
     let failed = ftp.data.iter().enumerate().filter_map(|(index, data)| {
         let candidate = connections.candidate(control, ftp, index, data);
-        let mut failed = judge(control, ftp, index, data, candidate)?;
+        let mut failed = diagnose(control, ftp, index, data, candidate)?;
         if failed.severity == Severity::Error && is_made_good(control, ftp, index, connections) {
             failed.severity = Severity::Warning;
             failed.words.push_str("; a later attempt succeeded");
@@ -201,7 +201,7 @@ fn announced(control: &Connection, data: &FtpData) -> IpAddr {
 }
 
 /// What is wrong with an announced data connection, if anything.
-fn judge<'a>(
+fn diagnose<'a>(
     control: &Connection,
     ftp: &FtpFacts,
     index: usize,

@@ -152,13 +152,13 @@ const DATA: u16 = 20;
 #[cfg(test)]
 mod tests {
     use super::super::trace::Control;
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
     use wirewhy_detect::{Finding, Outcome, Role, Value};
 
     fn root(control: &Control) -> Finding {
-        let judged = judge_all(&control.trace()).remove(0);
-        assert_eq!(judged.outcome(), Outcome::Failed);
-        let root = judged.root_cause().cloned().expect("a root cause");
+        let diagnosis = diagnose_all(&control.trace()).remove(0);
+        assert_eq!(diagnosis.outcome(), Outcome::Failed);
+        let root = diagnosis.root_cause().cloned().expect("a root cause");
         assert_eq!(root.code, "ftp.data-connection-failed", "{}", root.summary);
         root
     }

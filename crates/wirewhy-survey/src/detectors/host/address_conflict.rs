@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use indexmap::IndexMap;
-use wirewhy_flow::{Claimant, Contest, Neighbour, Neighbours, Place};
+use wirewhy_flow::{Claimant, Contest, LinkId, Neighbour, Neighbours};
 use wirewhy_packet::MacAddr;
 
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 use wirewhy_detect::wording::{count, span};
 use wirewhy_detect::{
     Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
@@ -34,7 +34,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Link(find),
 };
@@ -57,13 +57,13 @@ enum How<'a> {
     Both,
     /// They take it from each other.
     InTurn { returns: u64 },
-    /// One was told that the other has it.
+    /// One was answered that the other has it.
     Contested(&'a Contest),
 }
 
 /// The findings, by address.
 fn find(neighbours: &Neighbours, limits: &Limits) -> Vec<(IpAddr, Finding)> {
-    let roles = Roles::of(neighbours);
+    let roles = LinkRoles::of(neighbours);
     let conflicts = neighbours
         .hosts()
         .filter(|(_, address, _)| !is_link_local(*address));
@@ -85,15 +85,15 @@ fn is_link_local(address: IpAddr) -> bool {
 
 /// For how many addresses each MAC address speaks without being theirs, or asks whether they are free.
 #[derive(Default)]
-struct Roles {
-    answers_for: IndexMap<(Place, MacAddr), usize>,
-    disputes: IndexMap<(Place, MacAddr), usize>,
-    probes_for: IndexMap<(Place, MacAddr), usize>,
+struct LinkRoles {
+    answers_for: IndexMap<(LinkId, MacAddr), usize>,
+    disputes: IndexMap<(LinkId, MacAddr), usize>,
+    probes_for: IndexMap<(LinkId, MacAddr), usize>,
 }
 
-impl Roles {
-    fn of(neighbours: &Neighbours) -> Roles {
-        let mut roles = Roles::default();
+impl LinkRoles {
+    fn of(neighbours: &Neighbours) -> LinkRoles {
+        let mut roles = LinkRoles::default();
         for (place, _, host) in neighbours.hosts() {
             for claimant in host.claimants.iter().filter(|claimant| claimant.own == 0) {
                 let key = (place, claimant.mac);
@@ -109,22 +109,22 @@ impl Roles {
         roles
     }
 
-    fn is_proxy(&self, place: Place, claimant: &Claimant) -> bool {
+    fn is_proxy(&self, place: LinkId, claimant: &Claimant) -> bool {
         let key = (place, claimant.mac);
-        let many = |table: &IndexMap<(Place, MacAddr), usize>, least| {
+        let many = |table: &IndexMap<(LinkId, MacAddr), usize>, least| {
             table.get(&key).is_some_and(|count| *count >= least)
         };
         claimant.own == 0
             && (many(&self.disputes, MANY) || many(&self.answers_for, MORE_THAN_ITS_OWN))
     }
 
-    fn sweeps(&self, place: Place, prober: MacAddr) -> bool {
+    fn sweeps(&self, place: LinkId, prober: MacAddr) -> bool {
         let probes = self.probes_for.get(&(place, prober));
         probes.is_some_and(|many| *many >= MANY)
     }
 }
 
-/// Link addresses that several machines share, or that move between them: VRRP and CARP (RFC 9568 section 7.3), HSRP, GLBP,
+/// MAC addresses that several machines share, or that move between them: VRRP and CARP (RFC 9568 section 7.3), HSRP, GLBP,
 /// and the ones of Microsoft's load balancing.
 fn is_shared(mac: MacAddr) -> bool {
     matches!(
@@ -140,9 +140,9 @@ fn is_shared(mac: MacAddr) -> bool {
 
 impl<'a> Conflict<'a> {
     fn of(
-        place: Place,
+        place: LinkId,
         host: &'a Neighbour,
-        roles: &Roles,
+        roles: &LinkRoles,
         limits: &Limits,
     ) -> Option<Conflict<'a>> {
         let counts =

@@ -2,7 +2,7 @@
 
 use wirewhy_packet::Interval;
 
-use crate::rule::{Detector, IdleEnd, IdleTimes, Rule};
+use crate::rule::{IdleEnd, IdleTimes, Rule, SurveyDetector};
 use wirewhy_detect::timers::{known, known_between};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{
@@ -27,7 +27,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::IdleTimes(find),
 };

@@ -2,7 +2,7 @@
 
 use wirewhy_packet::Interval;
 
-use crate::rule::{Detector, Rule, Source};
+use crate::rule::{Rule, Source, SurveyDetector};
 use crate::source::{Scan, Tried};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{
@@ -30,7 +30,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Source(find),
 };

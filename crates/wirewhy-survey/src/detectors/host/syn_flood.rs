@@ -2,7 +2,7 @@
 
 use wirewhy_packet::Interval;
 
-use crate::rule::{Detector, Rule, Service};
+use crate::rule::{Rule, Service, SurveyDetector};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{
     Confidence, Facts, Finding, Group, Limits, Record, Reportable, Role, Severity,
@@ -30,7 +30,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Service(find),
 };
@@ -113,7 +113,7 @@ mod tests {
         lines + &format!("{:.1} end", f64::from(many * every) / 1e3 + 90.0)
     }
 
-    /// A connection of somebody else that worked, so that the recording is known to hold more than SYNs.
+    /// A connection of another client that worked, so that the recording is known to hold more than SYNs.
     const HEALTHY: &str = "#9999 server 198.51.100.7:443
          0.0000 #9999 > S 0:0(0)
          0.0001 #9999 < SA 0:0(0) ack 1

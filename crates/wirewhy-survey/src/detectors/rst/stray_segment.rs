@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use wirewhy_flow::{Connection, EventKind, Mark, Side};
 use wirewhy_packet::Seq;
 
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 use wirewhy_detect::wording::{socket, socket_of};
 use wirewhy_detect::{
     Confidence, Culprit, Facts, Finding, Group, Record, Reportable, Role, Severity,
@@ -31,7 +31,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Connection,
 };
@@ -173,11 +173,11 @@ pub(crate) fn finding(connection: &Connection, stray: &Stray) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
 
     fn root(seq: u32) -> &'static str {
         let end = seq + 10;
-        let judged = judge_all(&format!(
+        let diagnosis = diagnose_all(&format!(
             "#1 client 192.0.2.1:40000
              #2 client 192.0.2.1:40000
              #2 server 203.0.113.9:80
@@ -190,9 +190,9 @@ mod tests {
              0.30 #1 > PA 1:11(10) ack 1
              0.32 #1 < R 1:1(0) win 0"
         ));
-        judged
+        diagnosis
             .iter()
-            .find(|judged| judged.connection.stream == 0)
+            .find(|diagnosis| diagnosis.connection.stream == 0)
             .unwrap()
             .root_cause()
             .unwrap()
@@ -206,7 +206,7 @@ mod tests {
 
     /// An attempt without an answer, and a SYN-ACK from another address that acknowledges `acknowledged`.
     fn roots_of_attempt(acknowledged: u32) -> Vec<&'static str> {
-        judge_all(&format!(
+        diagnose_all(&format!(
             "#1 client 192.0.2.1:40000
              #2 client 192.0.2.1:40000
              #2 server 203.0.113.9:80
@@ -216,7 +216,7 @@ mod tests {
              9.00 end"
         ))
         .iter()
-        .map(|judged| judged.root_cause().unwrap().code)
+        .map(|diagnosis| diagnosis.root_cause().unwrap().code)
         .collect()
     }
 

@@ -1,9 +1,9 @@
-//! `service.down`: nobody gets through to a service.
+//! `service.down`: no client can connect to a service.
 
 use wirewhy_packet::Interval;
 
 use super::{causes_fact, reason};
-use crate::rule::{Detector, Rule, Service};
+use crate::rule::{Rule, Service, SurveyDetector};
 use crate::service::Failures;
 use wirewhy_detect::wording::{count, instant, span};
 use wirewhy_detect::{Confidence, Facts, Finding, Group, Limits, Record, Reportable, Severity};
@@ -30,7 +30,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Service(find),
 };

@@ -3,7 +3,7 @@
 use wirewhy_packet::Interval;
 
 use super::{causes_fact, reason};
-use crate::rule::{Detector, Rule, Service};
+use crate::rule::{Rule, Service, SurveyDetector};
 use crate::service::{Failures, ServiceTally};
 use wirewhy_detect::wording::{count, instant, span};
 use wirewhy_detect::{Facts, Finding, Group, Limits, Record, Reportable, Severity};
@@ -28,7 +28,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Service(find),
 };

@@ -42,7 +42,7 @@ fn causes_fact(failures: &Failures) -> Value {
     Value::List(
         causes
             .map(|(code, count)| {
-                Value::Record(vec![("code", code.into()), ("attempts", count.into())])
+                Value::Object(vec![("code", code.into()), ("attempts", count.into())])
             })
             .collect(),
     )

@@ -7,7 +7,7 @@ use wirewhy_detect::{
 use wirewhy_flow::{Connection, EventKind, Side};
 
 use crate::options::{Ask, Fate};
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 
 pub(crate) const RECORD: Record = Record {
     code: "tcp.option-blackhole",
@@ -29,7 +29,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::SynUnanswered,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Connection,
 };
@@ -97,7 +97,7 @@ pub(crate) fn finding(connection: &Connection, found: &Found) -> Finding {
 mod tests {
     use wirewhy_detect::{Outcome, Severity};
 
-    use crate::testing::judge_all;
+    use crate::testing::diagnose_all;
 
     /// A connection whose SYN has these flags and options, and is answered or not.
     fn attempt(n: u32, syn: &str, answer: &str) -> String {
@@ -124,12 +124,12 @@ mod tests {
     }
 
     fn found(lines: &str) -> Vec<(usize, Severity)> {
-        let judged = judge_all(&format!("{lines}\n 20 end"));
-        judged
+        let diagnosis = diagnose_all(&format!("{lines}\n 20 end"));
+        diagnosis
             .iter()
             .enumerate()
-            .filter_map(|(at, judged)| {
-                let root = judged.root_cause()?;
+            .filter_map(|(at, diagnosis)| {
+                let root = diagnosis.root_cause()?;
                 (root.code == "tcp.option-blackhole").then_some((at, root.severity))
             })
             .collect()
@@ -187,8 +187,8 @@ mod tests {
     fn a_refusal_stays_the_cause_and_the_option_is_named_beside_it() {
         let refused = |n| attempt(n, "SEC 0:0(0)", &format!("{n}.02 #{n} < RA 0:0(0) ack 1\n"));
         let works = attempt(3, "S 0:0(0)", &accepted(3, "0"));
-        let judged = judge_all(&[refused(1), refused(2), works].concat());
-        let first = &judged[0];
+        let diagnosis = diagnose_all(&[refused(1), refused(2), works].concat());
+        let first = &diagnosis[0];
         assert_eq!(first.outcome(), Outcome::Failed);
         assert_eq!(first.root_cause().unwrap().code, "tcp.refused");
         let beside = first
@@ -196,6 +196,6 @@ mod tests {
             .iter()
             .find(|found| found.code == "tcp.option-blackhole");
         assert_eq!(beside.unwrap().consequence_of, Some("tcp.refused"));
-        assert!(judged[2].findings.is_empty());
+        assert!(diagnosis[2].findings.is_empty());
     }
 }

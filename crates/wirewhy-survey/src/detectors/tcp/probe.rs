@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use wirewhy_packet::Interval;
 
-use crate::rule::{Detector, Rule};
+use crate::rule::{Rule, SurveyDetector};
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{
     Confidence, Culprit, Facts, Finding, Group, Record, Reportable, Role, Severity,
@@ -25,7 +25,7 @@ pub(crate) const RECORD: Record = Record {
     reportable: Reportable::Soon,
 };
 
-pub(crate) const DETECTOR: Detector = Detector {
+pub(crate) const DETECTOR: SurveyDetector = SurveyDetector {
     record: &RECORD,
     rule: Rule::Connection,
 };
@@ -51,7 +51,7 @@ pub(crate) fn finding(client: IpAddr, count: u32, period: Interval, frames: Vec<
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{group_codes, judge_all};
+    use crate::testing::{diagnose_all, group_codes};
     use wirewhy_detect::Outcome;
 
     fn checks(times: &[f64], last: &str) -> String {
@@ -72,9 +72,9 @@ mod tests {
         let lines = checks(&[0.0, 2.0, 4.01, 6.0, 8.02, 10.0], "> R 1:1(0)");
         assert_eq!(group_codes(&lines), ["tcp.probe"]);
         assert!(
-            judge_all(&lines)
+            diagnose_all(&lines)
                 .iter()
-                .all(|judged| judged.outcome() == Outcome::Ok)
+                .all(|diagnosis| diagnosis.outcome() == Outcome::Ok)
         );
     }
 
@@ -83,9 +83,9 @@ mod tests {
         let lines = checks(&[0.0, 0.2, 4.01, 4.4, 8.02, 15.0], "> R 1:1(0)");
         assert!(group_codes(&lines).is_empty());
         assert!(
-            judge_all(&lines)
+            diagnose_all(&lines)
                 .iter()
-                .all(|judged| judged.outcome() == Outcome::Failed)
+                .all(|diagnosis| diagnosis.outcome() == Outcome::Failed)
         );
     }
 
@@ -100,10 +100,10 @@ mod tests {
             let place = lines.find("10.000 #4").unwrap();
             lines.insert_str(place, &refused);
         }
-        let failed = judge_all(&lines)
+        let failed = diagnose_all(&lines)
             .iter()
-            .filter(|judged| judged.outcome() == Outcome::Failed)
-            .map(|judged| judged.root_cause().unwrap().code)
+            .filter(|diagnosis| diagnosis.outcome() == Outcome::Failed)
+            .map(|diagnosis| diagnosis.root_cause().unwrap().code)
             .collect::<Vec<_>>();
         assert_eq!(failed, ["tcp.refused", "tcp.refused"]);
     }

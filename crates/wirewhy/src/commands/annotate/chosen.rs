@@ -106,7 +106,7 @@ fn place(frame: u64) -> (usize, u32) {
 /// of the lookups they waited for.
 struct Troubled<'a> {
     trouble: &'a Trouble,
-    marks: wireshark::Analysis,
+    marks: wireshark::WiresharkAnalysis,
     recent: VecDeque<(u64, Pair)>,
     lookups: BTreeSet<Pair>,
 }
@@ -118,7 +118,7 @@ impl Troubled<'_> {
     fn new(trouble: &Trouble) -> Troubled<'_> {
         Troubled {
             trouble,
-            marks: wireshark::Analysis::new(),
+            marks: wireshark::WiresharkAnalysis::new(),
             recent: VecDeque::new(),
             lookups: BTreeSet::new(),
         }

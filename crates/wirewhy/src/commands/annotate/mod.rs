@@ -16,14 +16,14 @@ use std::sync::atomic::Ordering;
 
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use wirewhy::engine::{self, Crew};
-use wirewhy_detect::{Facts, Finding, Judged, Outcome};
-use wirewhy_report::{CaptureSummary, Look, Reporter, Text, View};
+use wirewhy::engine::{self, ThreadPool};
+use wirewhy_detect::{Diagnosis, Facts, Finding, Outcome};
+use wirewhy_report::{CaptureSummary, Reporter, Text, TextStyle, View};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::cli::{AnnotateArgs, Cli};
 use crate::exit::{Exit, Failure};
-use crate::output::{complain, refuse_capture, refuse_read};
+use crate::output::{refuse_capture, refuse_read, warn};
 use crate::setup::{Completeness, Setup, threads};
 use crate::signals;
 use crate::terminal::Target;
@@ -54,22 +54,22 @@ pub(crate) fn run(args: &AnnotateArgs) -> Result<Exit, Failure> {
         filters.as_mut(),
         &setup.options,
         &view,
-        &Crew::new(threads(None) - 1),
+        &ThreadPool::new(threads(None) - 1),
         &mut found,
     )
     .map_err(Failure::new)?;
     let whole = setup.wrap_up(&recording, filters.as_ref());
     let files = recording.files();
     if stop.load(Ordering::Relaxed) {
-        complain("interrupted before all was read: nothing is written");
+        warn("interrupted before all was read: nothing is written");
         return Ok(Exit::Interrupted);
     }
     let mut once_more = input.open()?;
     let mut filters = setup.filters.clone();
     let trouble = args.failed.then_some(&found.trouble);
     let chosen = Chosen::new(&mut once_more, filters.as_mut(), trouble);
-    if found.passed_over > 0 && setup.speaks() {
-        complain(&format!(
+    if found.passed_over > 0 && setup.warns() {
+        warn(&format!(
             "{} findings beyond the first {MOST_FINDINGS} have no comments",
             found.passed_over
         ));
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &AnnotateArgs) -> Result<Exit, Failure> {
     let out = BufWriter::new(create(path).map_err(fail)?);
     copy.write(out, &mut last, &about).map_err(fail)?;
     if stop.load(Ordering::Relaxed) {
-        complain(&format!(
+        warn(&format!(
             "{name}: interrupted: its last packets are missing"
         ));
         return Ok(Exit::Interrupted);
@@ -174,7 +174,7 @@ impl<'a> Found<'a> {
             view,
             story: Text::new(
                 Vec::new(),
-                Look::default(),
+                TextStyle::default(),
                 view.clone(),
                 setup.names.clone(),
             ),
@@ -202,13 +202,13 @@ impl<'a> Found<'a> {
 }
 
 impl Reporter for Found<'_> {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        let connection = &judged.connection;
-        let is_shown = judged
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        let connection = &diagnosis.connection;
+        let is_shown = diagnosis
             .findings
             .iter()
             .any(|finding| self.view.counts(finding));
-        if is_shown && matches!(judged.outcome(), Outcome::Failed | Outcome::Degraded) {
+        if is_shown && matches!(diagnosis.outcome(), Outcome::Failed | Outcome::Degraded) {
             let (one, other) = (connection.client.address, connection.server.address);
             self.trouble.streams.insert(connection.stream);
             self.trouble.hosts.insert((one.min(other), one.max(other)));
@@ -221,10 +221,10 @@ impl Reporter for Found<'_> {
                 frames.extend(missed.map(|missed| missed.since.frame));
             }
         }
-        for finding in &judged.findings {
+        for finding in &diagnosis.findings {
             self.keep(finding);
         }
-        self.story.connection(judged)
+        self.story.connection(diagnosis)
     }
 
     fn finish(

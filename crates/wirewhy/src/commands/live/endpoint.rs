@@ -32,7 +32,7 @@ const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Takes an address to be asked at. Others than this host's own are refused unless `remote` is allowed: what fails here
-/// is nobody else's business by default.
+/// is for this host alone by default.
 pub(super) fn bind(address: &str, remote: bool) -> Result<TcpListener, Failure> {
     let refuse = |words: &str| Failure::new(format!("--metrics {address}: {words}"));
     let addresses: Vec<SocketAddr> = address
@@ -277,23 +277,23 @@ fn respond(head: &[u8], metrics: &Metrics, progress: &Progress) -> Option<Respon
 mod tests {
     use super::*;
 
-    fn said(request: &str) -> Option<Response> {
+    fn answer_to(request: &str) -> Option<Response> {
         respond(request.as_bytes(), &Metrics::new(10), &Progress::default())
     }
 
     fn status(request: &str) -> &'static str {
-        said(request).unwrap().status
+        answer_to(request).unwrap().status
     }
 
     #[test]
     fn an_unfinished_request_is_waited_for() {
-        assert_eq!(said(""), None);
-        assert_eq!(said("GET /metrics HTTP/1.1\r\nHost: x\r\n"), None);
+        assert_eq!(answer_to(""), None);
+        assert_eq!(answer_to("GET /metrics HTTP/1.1\r\nHost: x\r\n"), None);
     }
 
     #[test]
     fn what_is_asked_for_decides_the_format() {
-        let classic = said("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let classic = answer_to("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         assert_eq!((classic.status, classic.content_type), ("200 OK", CLASSIC));
         assert!(
             classic
@@ -301,7 +301,7 @@ mod tests {
                 .contains("# TYPE wirewhy_packets_total counter")
         );
         let accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
-        let open = said(&format!("GET /metrics HTTP/1.1\r\n{accept}\r\n\r\n")).unwrap();
+        let open = answer_to(&format!("GET /metrics HTTP/1.1\r\n{accept}\r\n\r\n")).unwrap();
         assert_eq!(open.content_type, OPENMETRICS);
         assert!(open.body.ends_with("# EOF\n"));
     }
@@ -325,7 +325,11 @@ mod tests {
         assert_eq!(status("nonsense\r\n\r\n"), "400 Bad Request");
         let long = format!("GET /metrics HTTP/1.1\r\nX: {}", "y".repeat(LONGEST_HEAD));
         assert_eq!(status(&long), "431 Request Header Fields Too Large");
-        assert!(said("HEAD /metrics HTTP/1.1\r\n\r\n").unwrap().head_only);
+        assert!(
+            answer_to("HEAD /metrics HTTP/1.1\r\n\r\n")
+                .unwrap()
+                .head_only
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! `wirewhy live`: interfaces in, a line a finding, a summary at the end.
 
-mod ears;
 mod endpoint;
 mod feeder;
 mod memory;
 mod session;
+mod sinks;
 
 use std::io::{BufWriter, Write};
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use wirewhy::evidence::{Casebook, Evidence, Recorder, SharedRecorder};
+use wirewhy::evidence::{Evidence, EvidenceWriter, Recorder, SharedRecorder};
 use wirewhy_capture::Followed;
 use wirewhy_capture::live::{Keep, Options, Source, is_root, lower_privileges};
 use wirewhy_detect::Severity;
@@ -23,14 +23,14 @@ use wirewhy_report::{
 use crate::cli::{LiveArgs, LiveFormat};
 use crate::exit::{Exit, Failure};
 use crate::journal::Priority;
-use crate::output::{Output, complain, print_line};
+use crate::output::{Output, print_line, warn};
 use crate::service::ServiceManager;
 use crate::setup::{Setup, spoken, unreadable};
 use crate::signals;
 use crate::terminal::{self, Target};
-use ears::Ears;
 use feeder::{Feeder, Growth};
 use session::{Plan, Session};
+use sinks::LiveSinks;
 
 pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
     let mut setup = Setup::new(&args.common, &args.select, &args.tls)?;
@@ -52,15 +52,15 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
         &setup.reads(args.follow.as_slice()),
     )?;
     lay_down_rights(args)?;
-    let casebook = match &args.evidence {
-        Some(folder) => Some(casebook(args, folder)?),
+    let evidence_writer = match &args.evidence {
+        Some(folder) => Some(evidence_writer(args, folder)?),
         None => None,
     };
     let metrics = match listener {
         Some(listener) => Some(serve(args, listener, &manager)?),
         None => None,
     };
-    if setup.speaks() {
+    if setup.warns() {
         let what = match &args.follow {
             Some(path) => format!("following {}", spoken(&path.display().to_string())),
             None => format!("listening on {}", args.interface.join(", ")),
@@ -72,8 +72,8 @@ pub(crate) fn run(args: &LiveArgs) -> Result<Exit, Failure> {
     let screen = screen(output.target());
     let view = setup.view(args.all, args.min_severity);
     let mut reporter = reporter(args, &setup, &view, screen, &mut output);
-    let ears = Ears::new(reporter.as_mut(), metrics, casebook, view.clone());
-    let ended = Session::new(plan, feeder, ears, setup.speaks(), manager).run();
+    let sinks = LiveSinks::new(reporter.as_mut(), metrics, evidence_writer, view.clone());
+    let ended = Session::new(plan, feeder, sinks, setup.warns(), manager).run();
     drop(reporter);
     let worst = ended.map_err(|error| output.failure(&error))?;
     output.close()?;
@@ -113,7 +113,7 @@ fn lay_down_rights(args: &LiveArgs) -> Result<(), Failure> {
     match lower_privileges(user, keep) {
         Err(error) if user.is_some() => Err(Failure::new(format!("--user: {error}"))),
         Err(error) if stays_root => {
-            complain(&format!("goes on with all rights of root: {error}"));
+            warn(&format!("goes on with all rights of root: {error}"));
             Ok(())
         }
         _ => Ok(()),
@@ -127,12 +127,12 @@ fn recorder(args: &LiveArgs, setup: &Setup) -> SharedRecorder {
     known.unwrap_or_else(|| SharedRecorder::new(memory))
 }
 
-fn casebook(args: &LiveArgs, folder: &Path) -> Result<Casebook, Failure> {
+fn evidence_writer(args: &LiveArgs, folder: &Path) -> Result<EvidenceWriter, Failure> {
     let memory = usize::try_from(args.evidence_buffer.0).unwrap_or(usize::MAX);
     let filter = args.common.filter.clone();
     let evidence = Evidence::open(folder, args.evidence_max)
         .map_err(|error| Failure::new(format!("--evidence: {error}")))?;
-    Ok(Casebook::new(Recorder::new(memory), evidence, filter))
+    Ok(EvidenceWriter::new(Recorder::new(memory), evidence, filter))
 }
 
 fn serve(
@@ -156,7 +156,7 @@ fn options(args: &LiveArgs) -> Options {
     }
 }
 
-/// A terminal without a cursor to move is told lines only.
+/// A terminal without a cursor to move gets lines only.
 fn screen(target: Target) -> Screen {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     match target {
@@ -173,11 +173,11 @@ fn reporter<'a>(
     screen: Screen,
     output: &'a mut Output,
 ) -> Box<dyn LiveReporter + 'a> {
-    let look = terminal::look(output.target(), args.common.color);
+    let style = terminal::style(output.target(), args.common.color);
     let (names, view) = (setup.names.clone(), view.clone());
     let out: &mut BufWriter<Box<dyn Write>> = output.writer();
     match args.format {
-        LiveFormat::Text => Box::new(LiveText::new(out, screen, look, view, names)),
+        LiveFormat::Text => Box::new(LiveText::new(out, screen, style, view, names)),
         LiveFormat::Ndjson => {
             let records = LiveNdjson::new(out, view, names);
             Box::new(match screen {

@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wirewhy::engine::{EngineOptions, Live};
-use wirewhy::evidence::Concerns;
+use wirewhy::evidence::FrameScope;
 use wirewhy_capture::live::{Change, MOST_DELAY, Transition};
 use wirewhy_capture::{InterfaceStatistics, now};
 use wirewhy_detect::Severity;
 use wirewhy_flow::Bounds;
 use wirewhy_packet::{Decoder, Interval, Timestamp};
-use wirewhy_report::{Look, Status, Sums};
+use wirewhy_report::{Status, Sums, TextStyle};
 
-use super::ears::Ears;
 use super::feeder::{self, Feeder};
 use super::memory;
+use super::sinks::LiveSinks;
 use crate::cli::LiveArgs;
 use crate::journal::Priority;
 use crate::service::ServiceManager;
@@ -85,13 +85,13 @@ pub(super) struct Session<'a> {
     feeder: Feeder,
     live: Live,
     decoder: Decoder,
-    ears: Ears<'a>,
+    sinks: LiveSinks<'a>,
     latest: Timestamp,
     looked: Timestamp,
     asked: Timestamp,
     statistics: InterfaceStatistics,
     memory: Option<u64>,
-    speaks: bool,
+    warns: bool,
     manager: ServiceManager,
 }
 
@@ -99,8 +99,8 @@ impl<'a> Session<'a> {
     pub(super) fn new(
         plan: Plan,
         feeder: Feeder,
-        ears: Ears<'a>,
-        speaks: bool,
+        sinks: LiveSinks<'a>,
+        warns: bool,
         manager: ServiceManager,
     ) -> Session<'a> {
         let never = Timestamp(i64::MIN);
@@ -109,13 +109,13 @@ impl<'a> Session<'a> {
             plan,
             feeder,
             decoder: Decoder::new(),
-            ears,
+            sinks,
             latest: never,
             looked: never,
             asked: never,
             statistics: InterfaceStatistics::default(),
             memory: None,
-            speaks,
+            warns,
             manager,
         }
     }
@@ -157,12 +157,12 @@ impl<'a> Session<'a> {
 
     /// Takes in what comes next.
     fn pull(&mut self, wait: Duration) -> io::Result<Came> {
-        let (live, ears, latest) = (&mut self.live, &mut self.ears, &mut self.latest);
+        let (live, sinks, latest) = (&mut self.live, &mut self.sinks, &mut self.latest);
         let came = self.feeder.next(wait, &mut self.decoder, |frame, fed| {
             *latest = (*latest).max(frame.time);
-            let observed = live.take(fed, ears)?;
-            if let Some(concerns) = Concerns::of(fed.packet, observed).filter(|_| fed.passes) {
-                ears.record(frame, concerns);
+            let observed = live.take(fed, sinks)?;
+            if let Some(frame_scope) = FrameScope::of(fed.packet, observed).filter(|_| fed.passes) {
+                sinks.record(frame, frame_scope);
             }
             io::Result::Ok(())
         });
@@ -171,8 +171,8 @@ impl<'a> Session<'a> {
             feeder::Came::Nothing => Ok(Came::Nothing),
             feeder::Came::End => Ok(Came::End),
             feeder::Came::Change(change) => {
-                if self.speaks {
-                    self.ears.say(priority(&change), &in_words(&change))?;
+                if self.warns {
+                    self.sinks.say(priority(&change), &in_words(&change))?;
                 }
                 Ok(Came::Nothing)
             }
@@ -186,23 +186,24 @@ impl<'a> Session<'a> {
             Came::Frame | Came::End => self.latest,
             Came::Nothing => self.latest.max(self.feeder.passed(time)),
         };
-        self.live.tick(passed, &mut self.ears)?;
+        self.live.tick(passed, &mut self.sinks)?;
         if is_due(self.asked, ASK, time) {
             self.asked = time;
             self.statistics = self.feeder.statistics();
             self.memory = memory::resident();
         }
-        self.ears.write_evidence(passed, self.feeder.interfaces())?;
+        self.sinks
+            .write_evidence(passed, self.feeder.interfaces())?;
         self.count();
         let status = self.status();
-        self.ears.pulse(time, &status)?;
+        self.sinks.pulse(time, &status)?;
         // The pulse has written everything: what comes next begins a line.
         if self.plan.hangup.swap(false, Ordering::Relaxed) {
             match &self.plan.reopen {
                 Some(reopen) => {
                     self.manager.reloading();
                     reopen.store(true, Ordering::Relaxed);
-                    self.ears.pulse(time, &status)?;
+                    self.sinks.pulse(time, &status)?;
                     self.manager.ready();
                 }
                 None => self.plan.stop.store(true, Ordering::Relaxed),
@@ -213,28 +214,28 @@ impl<'a> Session<'a> {
     }
 
     fn status(&self) -> Status {
-        let standing = self.live.standing();
+        let live_counts = self.live.live_counts();
         Status {
             packets: self.feeder.packets(),
-            following: standing.following,
-            failed: standing.failed,
+            following: live_counts.following,
+            failed: live_counts.failed,
             dropped: self.statistics.dropped().unwrap_or(0),
-            given_up: standing.given_up,
+            given_up: live_counts.given_up,
             memory: self.memory,
             columns: terminal_size::terminal_size()
-                .map_or(Look::MAX_WIDTH, |(width, _)| usize::from(width.0)),
+                .map_or(TextStyle::MAX_WIDTH, |(width, _)| usize::from(width.0)),
         }
     }
 
     fn count(&mut self) {
-        let Some(metrics) = self.ears.metrics() else {
+        let Some(metrics) = self.sinks.metrics() else {
             self.live.handshakes().for_each(drop);
             return;
         };
         for took in self.live.handshakes() {
             metrics.tcp_handshake(took);
         }
-        let standing = self.live.standing();
+        let live_counts = self.live.live_counts();
         let tally = self.live.tally();
         metrics.update(&Sums {
             packets: self.feeder.packets(),
@@ -243,9 +244,9 @@ impl<'a> Session<'a> {
             retransmissions: tally.retransmissions,
             kernel_dropped: self.statistics.dropped_by_system.unwrap_or(0),
             interface_dropped: self.statistics.dropped_by_interface.unwrap_or(0),
-            given_up: standing.given_up,
-            evidence: self.ears.evidence(),
-            followed: standing.following,
+            given_up: live_counts.given_up,
+            evidence: self.sinks.evidence(),
+            followed: live_counts.following,
             memory: self.memory,
         });
     }
@@ -287,9 +288,9 @@ impl<'a> Session<'a> {
         let interfaces = self.feeder.interfaces().to_vec();
         let summary = self.feeder.into_summary(&self.statistics);
         let summary = self.live.given_up(summary);
-        let (totals, group) = self.live.finish(&summary, &mut self.ears)?;
-        self.ears.write_last_evidence(time, &interfaces)?;
-        self.ears.finish(&summary, &totals, &group, self.speaks)
+        let (totals, group) = self.live.finish(&summary, &mut self.sinks)?;
+        self.sinks.write_last_evidence(time, &interfaces)?;
+        self.sinks.finish(&summary, &totals, &group, self.warns)
     }
 }
 

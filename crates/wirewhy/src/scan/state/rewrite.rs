@@ -6,9 +6,9 @@ use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::lines::{Check, append, read_lines};
-use super::{Entry, Identity, Line, Made, Past, Place, Recordings, read};
+use super::{Destination, Entry, Identity, Line, Made, Past, Recordings, read};
 use crate::exit::{Failure, in_words};
-use crate::scan::spelled::unspelled;
+use crate::scan::escape::unescape_path;
 
 /// Which entries no longer hold, by number: the file has changed since, it is part of another recording `now`, or it could
 /// not be read by a scan that ended.
@@ -38,8 +38,8 @@ pub(super) fn stale(
 /// file was removed is another one.
 fn has_changed(entry: &Entry) -> bool {
     let paths: Vec<PathBuf> = match entry.files.as_slice() {
-        [] => vec![unspelled(&entry.path)],
-        files => files.iter().map(|file| unspelled(file)).collect(),
+        [] => vec![unescape_path(&entry.path)],
+        files => files.iter().map(|file| unescape_path(file)).collect(),
     };
     let is_there = paths.iter().any(|path| fs::metadata(path).is_ok());
     entry.identity.is_some() && is_there && entry.identity != Some(Identity::of_all(&paths))
@@ -49,7 +49,7 @@ fn has_changed(entry: &Entry) -> bool {
 /// the output, which a scan that finds only the first done makes up for.
 pub(super) fn rewrite(
     path: &Path,
-    place: Place<'_>,
+    place: Destination<'_>,
     journal: &File,
     stale: &HashSet<u64>,
     past: &Past,
@@ -98,19 +98,19 @@ enum Keeper {
         begin: u64,
         end: u64,
     },
-    /// Gives up these parts whole, with all that is in them: a part cannot be cut. Those that nobody promises any more are
-    /// removed by whoever goes on in the folder.
+    /// Gives up these parts whole, with all that is in them: a part cannot be cut. Those that no state file refers to any more are
+    /// removed by the next scan into the folder.
     Folder { given_up: HashSet<u64> },
 }
 
 impl Keeper {
     fn new(
-        place: Place<'_>,
+        place: Destination<'_>,
         next: u64,
         journal: &File,
         stale: &HashSet<u64>,
     ) -> io::Result<Keeper> {
-        if let Place::File(output) = place {
+        if let Destination::File(output) = place {
             return Ok(Keeper::File {
                 old: File::open(output)?,
                 new: File::create(beside(output, next))?,
@@ -164,8 +164,8 @@ impl Keeper {
 }
 
 /// Puts an output that was rewritten into its place, if it is not there yet.
-pub(super) fn finish_rewriting(place: Place<'_>, rewritten: u64) -> Result<(), Failure> {
-    let Place::File(output) = place else {
+pub(super) fn finish_rewriting(place: Destination<'_>, rewritten: u64) -> Result<(), Failure> {
+    let Destination::File(output) = place else {
         return Ok(());
     };
     match fs::rename(beside(output, rewritten), output) {

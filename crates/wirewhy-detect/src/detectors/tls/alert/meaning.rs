@@ -8,7 +8,7 @@ use crate::{Confidence, Culprit, Role};
 
 /// Who sent an alert, and behind what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(super) enum AlertPosition {
     /// A server's, to a ClientHello of which no answer came before.
     ToHello,
     /// A client's, behind a ServerHello.
@@ -19,13 +19,13 @@ pub(super) enum Place {
     Afterwards,
 }
 
-impl Place {
-    pub(super) fn of(handshake: &Handshake<'_>, from: Side) -> Place {
+impl AlertPosition {
+    pub(super) fn of(handshake: &Handshake<'_>, from: Side) -> AlertPosition {
         match from {
-            _ if handshake.stage >= TlsStage::Established => Place::Afterwards,
-            Side::Client => Place::BehindServerHello,
-            Side::Server if handshake.tls.server_hello.is_none() => Place::ToHello,
-            Side::Server => Place::InHandshake,
+            _ if handshake.stage >= TlsStage::Established => AlertPosition::Afterwards,
+            Side::Client => AlertPosition::BehindServerHello,
+            Side::Server if handshake.tls.server_hello.is_none() => AlertPosition::ToHello,
+            Side::Server => AlertPosition::InHandshake,
         }
     }
 }
@@ -35,26 +35,26 @@ pub(super) fn at_fault(
     handshake: &Handshake<'_>,
     from: Side,
     description: Says,
-    place: Place,
+    place: AlertPosition,
 ) -> Culprit {
     let side = |side| culprit(handshake.connection, side).at_most(Confidence::Possible);
     match description {
         // It says so itself.
         Says::INTERNAL_ERROR => culprit(handshake.connection, from).at_most(Confidence::Likely),
-        Says::BAD_RECORD_MAC | Says::DECRYPTION_FAILED if place == Place::Afterwards => {
+        Says::BAD_RECORD_MAC | Says::DECRYPTION_FAILED if place == AlertPosition::Afterwards => {
             Culprit::from(Role::Path).at_most(Confidence::Possible)
         }
         // The server's signature, or that of its certificate.
-        Says::DECRYPT_ERROR if place == Place::BehindServerHello => side(Side::Server),
+        Says::DECRYPT_ERROR if place == AlertPosition::BehindServerHello => side(Side::Server),
         // A signature, a Finished, a pre-shared key, or bytes that were changed: neither side knows more.
         Says::BAD_RECORD_MAC | Says::DECRYPT_ERROR | Says::DECRYPTION_FAILED => {
             Role::Unknown.into()
         }
         // The hello that it complains of was whole and in order here.
-        Says::DECODE_ERROR if place == Place::ToHello && is_well_formed(handshake) => {
+        Says::DECODE_ERROR if place == AlertPosition::ToHello && is_well_formed(handshake) => {
             side(Side::Server)
         }
-        Says::UNEXPECTED_MESSAGE | Says::ILLEGAL_PARAMETER if place == Place::ToHello => {
+        Says::UNEXPECTED_MESSAGE | Says::ILLEGAL_PARAMETER if place == AlertPosition::ToHello => {
             Role::Unknown.into()
         }
         _ => side(from.other()),
@@ -68,13 +68,13 @@ fn is_well_formed(handshake: &Handshake<'_>) -> bool {
 }
 
 /// What usually makes a library send an alert at that place.
-pub(super) fn usual_causes(description: Says, place: Place) -> &'static [&'static str] {
+pub(super) fn usual_causes(description: Says, place: AlertPosition) -> &'static [&'static str] {
     match (description, place) {
         (Says::UNEXPECTED_MESSAGE, _) => &[
             "peers out of step (plaintext or STARTTLS mix-up)",
             "a middlebox that altered or swallowed a message",
         ],
-        (Says::BAD_RECORD_MAC, Place::Afterwards) => {
+        (Says::BAD_RECORD_MAC, AlertPosition::Afterwards) => {
             &["bytes changed on the way, or by a network card"]
         }
         (Says::BAD_RECORD_MAC, _) => &[
@@ -82,11 +82,11 @@ pub(super) fn usual_causes(description: Says, place: Place) -> &'static [&'stati
             "wrong keys: a pre-shared key that differs",
         ],
         (Says::RECORD_OVERFLOW, _) => &["the other side does not speak TLS"],
-        (Says::HANDSHAKE_FAILURE, Place::BehindServerHello) => &[
+        (Says::HANDSHAKE_FAILURE, AlertPosition::BehindServerHello) => &[
             "something in the server's answer that the client does not accept: its certificate, a group, an extension that lacks",
             "a check of the application's own",
         ],
-        (Says::HANDSHAKE_FAILURE, Place::ToHello) => &[
+        (Says::HANDSHAKE_FAILURE, AlertPosition::ToHello) => &[
             "no common cipher suite, group or signature algorithm",
             "a server name that is not served, or was not sent",
         ],
@@ -113,7 +113,7 @@ pub(super) fn usual_causes(description: Says, place: Place) -> &'static [&'stati
             "a pinned certificate that differs (browsers, apps)",
             "a name that does not match",
         ],
-        (Says::ILLEGAL_PARAMETER, Place::BehindServerHello) => &[
+        (Says::ILLEGAL_PARAMETER, AlertPosition::BehindServerHello) => &[
             "a ServerHello that does not fit the ClientHello: a broken server",
             "a device that changed one of them on the way",
         ],
@@ -127,12 +127,12 @@ pub(super) fn usual_causes(description: Says, place: Place) -> &'static [&'stati
             "a proxy that intercepts TLS",
         ],
         (Says::ACCESS_DENIED, _) => &["a policy that refuses a valid certificate"],
-        (Says::DECODE_ERROR, Place::ToHello) => &[
+        (Says::DECODE_ERROR, AlertPosition::ToHello) => &[
             "a server, or a device before it, that cannot take this ClientHello: split over segments or records, or with an \
              extension it does not know",
         ],
         (Says::DECODE_ERROR, _) => &["a malformed or truncated message"],
-        (Says::DECRYPT_ERROR, Place::Afterwards) => &[
+        (Says::DECRYPT_ERROR, AlertPosition::Afterwards) => &[
             "bytes changed on the way",
             "a signature that does not verify",
         ],

@@ -1,8 +1,8 @@
-//! Certificates presented in TLS 1.2, judged with every way a client can take them.
+//! Certificates presented in TLS 1.2, diagnosed with every way a client can take them.
 
 use super::super::traces::{
-    Talk, certificate_request, certificates, change_cipher_spec, client_hello, client_hello_asking,
-    fatal, no_certificate, sealed, server_hello, server_hello_done,
+    ConversationTrace, certificate_request, certificates, change_cipher_spec, client_hello,
+    client_hello_asking, fatal, no_certificate, sealed, server_hello, server_hello_done,
 };
 use crate::certificates::testing::{Authority, Date, VALID, self_signed};
 use crate::testing::findings_with;
@@ -35,32 +35,35 @@ impl Lab {
 }
 
 /// Up to the server's flight.
-fn flight(name: &str, chain: &[Vec<u8>]) -> Talk {
+fn flight(name: &str, chain: &[Vec<u8>]) -> ConversationTrace {
     let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-    Talk::open().client(&client_hello(name, &[], 0)).server(
-        &[
-            server_hello(0x0303, 0xc02f),
-            certificates(&chain),
-            server_hello_done(),
-        ]
-        .concat(),
-    )
+    ConversationTrace::open()
+        .client(&client_hello(name, &[], 0))
+        .server(
+            &[
+                server_hello(0x0303, 0xc02f),
+                certificates(&chain),
+                server_hello_done(),
+            ]
+            .concat(),
+        )
 }
 
 /// The rest of the handshake.
-fn finished(talk: Talk) -> Talk {
-    talk.client(&[change_cipher_spec(), sealed(22, 40)].concat())
+fn finished(conversation: ConversationTrace) -> ConversationTrace {
+    conversation
+        .client(&[change_cipher_spec(), sealed(22, 40)].concat())
         .server(&[change_cipher_spec(), sealed(22, 40)].concat())
 }
 
 /// The client refuses with an alert.
-fn refused(talk: Talk, alert: u8) -> String {
-    talk.client(&fatal(alert)).client_closes().lines()
+fn refused(conversation: ConversationTrace, alert: u8) -> String {
+    conversation.client(&fatal(alert)).client_closes().lines()
 }
 
 /// The client uses the connection.
-fn used(talk: Talk) -> String {
-    finished(talk)
+fn used(conversation: ConversationTrace) -> String {
+    finished(conversation)
         .client(&sealed(23, 200))
         .server(&sealed(23, 900))
         .client(&sealed(21, 26))
@@ -69,8 +72,8 @@ fn used(talk: Talk) -> String {
 }
 
 /// The client leaves right after the handshake.
-fn unused(talk: Talk) -> String {
-    finished(talk).client_closes().lines()
+fn unused(conversation: ConversationTrace) -> String {
+    finished(conversation).client_closes().lines()
 }
 
 fn summary(findings: &[Finding]) -> Vec<(&'static str, Severity)> {
@@ -279,7 +282,7 @@ fn a_client_without_a_certificate_is_not_the_servers_fault() {
     let lab = Lab::new();
     let chain = lab.chain(&[NAME], EXPIRED);
     let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-    let lines = Talk::open()
+    let lines = ConversationTrace::open()
         .client(&client_hello(NAME, &[], 0))
         .server(
             &[
@@ -440,14 +443,16 @@ fn a_leaf_that_demands_a_staple_and_has_none() {
     let chain = vec![lab.middle.issue_to_be_stapled(NAME), lab.middle.der()];
     let asking = |chain: &[Vec<u8>]| {
         let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
-        Talk::open().client(&client_hello_asking(NAME)).server(
-            &[
-                server_hello(0x0303, 0xc02f),
-                certificates(&chain),
-                server_hello_done(),
-            ]
-            .concat(),
-        )
+        ConversationTrace::open()
+            .client(&client_hello_asking(NAME))
+            .server(
+                &[
+                    server_hello(0x0303, 0xc02f),
+                    certificates(&chain),
+                    server_hello_done(),
+                ]
+                .concat(),
+            )
     };
     let found = only(&refused(asking(&chain), 113), &lab.trust());
     assert_eq!(

@@ -39,7 +39,7 @@ impl<'a> Deadlock<'a> {
             .into_iter()
             .flatten()
             .min_by_key(|(_, mark)| mark.frame)?;
-        let alert = server.first_payload.filter(|_| speaks_tls(connection));
+        let alert = server.first_payload.filter(|_| uses_tls(connection));
         let greeted =
             server.first_payload.is_some() && alert.is_none_or(|alert| alert.frame < left.frame);
         let waited = left.time.since(opened.time);
@@ -96,7 +96,7 @@ impl<'a> Deadlock<'a> {
     }
 }
 
-fn speaks_tls(connection: &Connection) -> bool {
+fn uses_tls(connection: &Connection) -> bool {
     let app = connection.app.as_deref();
     app.is_some_and(|app| app.server.protocol == Some(AppProtocol::Tls))
 }

@@ -28,7 +28,7 @@ pub fn neighbours_speak_tls(
         });
     }
     let app = connection.app.as_deref()?;
-    let asks = app.client.speaks()?;
+    let asks = app.client.app_protocol()?;
     let tls = matches!(asks, AppProtocol::Tls | AppProtocol::TlsInTds) || app.tls.is_some();
     let asked = connection.client.first_payload?;
     if tls || app.upgrade.is_some() || !opened(connection) {
@@ -67,7 +67,7 @@ pub fn neighbours_speak_otherwise(
 ) -> Option<Finding> {
     let app = connection.app.as_deref()?;
     let hello = app.tls.as_deref()?.client_hello.as_deref()?;
-    let at_once = app.client.speaks() == Some(AppProtocol::Tls);
+    let at_once = app.client.app_protocol() == Some(AppProtocol::Tls);
     if !at_once || !opened(connection) {
         return None;
     }
@@ -113,7 +113,7 @@ pub fn spoken(connection: &Connection) -> Option<Spoken> {
         return None;
     }
     let proxied = app.client.protocol == Some(AppProtocol::ProxyProtocol);
-    let asks = app.client.speaks()?;
+    let asks = app.client.app_protocol()?;
     let answers = app.server.protocol?;
     let hello = app
         .tls

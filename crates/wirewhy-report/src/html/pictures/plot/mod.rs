@@ -1,18 +1,18 @@
 //! The time-sequence plot, with the conventions of tcptrace: time across, sequence numbers up, one panel for each direction.
 
+mod format;
 mod panel;
 mod shapes;
-mod words;
 
 use maud::{Markup, html};
-use wirewhy_detect::Judged;
+use wirewhy_detect::Diagnosis;
 use wirewhy_flow::Side;
 use wirewhy_packet::Timestamp;
 
 use super::axis::{TimeAxis, break_mark};
 use super::draw::px;
 use super::{Cited, Key};
-use crate::words::span;
+use crate::format::span;
 use crate::{Names, PacketRow, Packets};
 use panel::Panel;
 use shapes::Shapes;
@@ -35,13 +35,13 @@ const LEAST: u64 = 4;
 
 /// The plot of a connection; `None` where there is too little of it to see.
 pub(super) fn of(
-    judged: &Judged,
+    diagnosis: &Diagnosis,
     packets: &Packets,
     names: &Names,
     cited: &Cited<'_>,
     key: &Key,
 ) -> Option<Markup> {
-    let connection = &*judged.connection;
+    let connection = &*diagnosis.connection;
     if packets.count() < LEAST {
         return None;
     }
@@ -68,7 +68,7 @@ pub(super) fn of(
     if panels.is_empty() {
         return None;
     }
-    let sentence = words::sentence(connection, &shapes, &axis);
+    let sentence = format::sentence(connection, &shapes, &axis);
     let height = top + AXIS;
     Some(html! {
         figure.plot {

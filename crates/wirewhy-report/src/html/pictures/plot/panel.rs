@@ -7,9 +7,9 @@ use wirewhy_packet::Timestamp;
 use super::super::axis::{NumberAxis, TimeAxis};
 use super::super::draw::{Path, Staircase, column, px};
 use super::super::{Cited, Key};
-use super::shapes::{Kind, Segment, Shapes};
+use super::shapes::{Kind, PlotSegment, Shapes};
 use super::{LEFT, RIGHT, WIDTH};
-use crate::{Names, words};
+use crate::{Names, format};
 
 /// With no more bars than this each has ticks at its ends.
 const MOST_TICKED: usize = 150;
@@ -32,7 +32,7 @@ pub(super) struct Panel<'a> {
     top: f64,
     bottom: f64,
     pub(super) new: Path,
-    pub(super) again: Vec<&'a Segment>,
+    pub(super) again: Vec<&'a PlotSegment>,
     pub(super) out_of_order: Path,
     pub(super) probes: Path,
     pub(super) acks: Path,
@@ -203,7 +203,7 @@ impl<'a> Panel<'a> {
         let end = connection.side(side);
         let heading = format!(
             "{} {} →",
-            super::words::party(side),
+            super::format::party(side),
             names.socket(end.address, end.port)
         );
         let ticks = self.numbers.ticks();
@@ -234,7 +234,7 @@ impl<'a> Panel<'a> {
     }
 
     fn sent_again(&self) -> Markup {
-        let bar = |segment: &Segment| {
+        let bar = |segment: &PlotSegment| {
             let mut path = Path::default();
             let (from, to) = (self.y(segment.from), self.y(segment.to));
             path.bar(self.x(segment.time), from, to.min(from - 2.0));
@@ -341,7 +341,7 @@ impl<'a> Panel<'a> {
                 meaning: format!("Frame {}: {what}", segment.frame),
             });
         }
-        let party = super::words::party(self.shapes.side).to_lowercase();
+        let party = super::format::party(self.shapes.side).to_lowercase();
         letters.extend(self.shapes.resets.iter().map(|reset| Letter {
             x: self.x(reset.time),
             y: self.y(reset.number) + 4.0,
@@ -394,11 +394,11 @@ fn path(class: &str, path: &Path) -> Markup {
     }
 }
 
-fn numbers(segment: &Segment) -> String {
-    let Segment { from, to, .. } = segment;
+fn numbers(segment: &PlotSegment) -> String {
+    let PlotSegment { from, to, .. } = segment;
     format!(
         "{} to {}",
-        words::count(from.unsigned_abs()),
-        words::count(to.unsigned_abs())
+        format::count(from.unsigned_abs()),
+        format::count(to.unsigned_abs())
     )
 }

@@ -16,7 +16,7 @@ pub(super) struct Shapes {
     /// Who sent it.
     pub(super) side: Side,
     /// Segments that take sequence space, in the order of their capture.
-    pub(super) segments: Vec<Segment>,
+    pub(super) segments: Vec<PlotSegment>,
     /// Acknowledgements of the other side, and its window where that is known in bytes.
     pub(super) acks: Vec<Ack>,
     /// Resets of this side.
@@ -29,7 +29,7 @@ pub(super) struct Shapes {
 
 /// A segment.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Segment {
+pub(super) struct PlotSegment {
     pub(super) frame: u64,
     pub(super) time: Timestamp,
     pub(super) from: i64,
@@ -170,7 +170,7 @@ impl Shapes {
             marks if marks.has(Marks::OUT_OF_ORDER) => Kind::OutOfOrder,
             _ => Kind::New,
         };
-        self.segments.push(Segment {
+        self.segments.push(PlotSegment {
             frame: row.frame,
             time: row.time,
             from,
@@ -239,11 +239,11 @@ mod tests {
     use crate::html::pictures::testing::traced;
 
     fn shapes(text: &str) -> [Shapes; 2] {
-        let (judged, packets) = traced(text);
+        let (diagnosis, packets) = traced(text);
         [Side::Client, Side::Server].map(|side| {
             let rows = packets.rows();
             Shapes::of(
-                &judged.connection,
+                &diagnosis.connection,
                 side,
                 rows.into_iter().map(|kept| &kept.row),
             )

@@ -25,10 +25,10 @@ fn transfer(segments: u32, again: &[u32]) -> String {
 }
 
 fn drawn(text: &str) -> String {
-    let (judged, packets) = traced(text);
+    let (diagnosis, packets) = traced(text);
     let view = View::everything();
-    let (cited, key) = (Cited::of(&judged, &view), Key::of(&judged));
-    let plot = of(&judged, &packets, &Names::default(), &cited, &key);
+    let (cited, key) = (Cited::of(&diagnosis, &view), Key::of(&diagnosis));
+    let plot = of(&diagnosis, &packets, &Names::default(), &cited, &key);
     plot.map(maud::PreEscaped::into_string).unwrap_or_default()
 }
 

@@ -2,8 +2,8 @@
 
 use super::super::trace::Control;
 use super::*;
-use crate::testing::judge_all;
-use wirewhy_detect::{Judged, Outcome};
+use crate::testing::diagnose_all;
+use wirewhy_detect::{Diagnosis, Outcome};
 
 /// A connection that opens, carries `bytes` of the server, and is closed by it.
 fn whole(number: u32, at: f64, bytes: u32) -> String {
@@ -33,17 +33,17 @@ fn unanswered(number: u32, at: f64) -> String {
     )
 }
 
-/// The control connection and the others, judged.
-fn run(control: &Control) -> (Judged, Vec<Judged>) {
-    let mut judged = judge_all(&control.trace());
-    let control = judged.remove(0);
+/// The control connection and the others, diagnosed.
+fn run(control: &Control) -> (Diagnosis, Vec<Diagnosis>) {
+    let mut diagnosis = diagnose_all(&control.trace());
+    let control = diagnosis.remove(0);
     assert_eq!(control.connection.server.port, 21);
-    (control, judged)
+    (control, diagnosis)
 }
 
 fn failed(control: &Control) -> Finding {
-    let (judged, _) = run(control);
-    let root = judged.root_cause().cloned().expect("a root cause");
+    let (diagnosis, _) = run(control);
+    let root = diagnosis.root_cause().cloned().expect("a root cause");
     assert_eq!(root.code, RECORD.code);
     root
 }
@@ -66,7 +66,7 @@ fn a_list_of_nothing_and_an_upload_are_healthy() {
     );
     assert_eq!(data[0].findings, []);
     // Without the session it looks like a server that refuses.
-    let alone = judge_all(&format!("server 192.0.2.9:50000\n{}", whole(1, 1.2, 0)));
+    let alone = diagnose_all(&format!("server 192.0.2.9:50000\n{}", whole(1, 1.2, 0)));
     assert_eq!(alone[0].findings[0].code, "tcp.closed-without-data");
 }
 
@@ -187,8 +187,8 @@ fn a_server_that_connects_before_it_replies_to_port() {
     ] {
         assert!(found.summary.contains(words), "{}", found.summary);
     }
-    let (judged, data) = run(&silent);
-    let mut replies = judged.findings.iter();
+    let (diagnosis, data) = run(&silent);
+    let mut replies = diagnosis.findings.iter();
     let reply = replies.find(|found| found.code == "ftp.error-reply");
     assert_eq!(reply.unwrap().consequence_of, Some(RECORD.code));
     assert!(
@@ -215,8 +215,8 @@ fn a_client_that_never_connects() {
     control.say(1.2, "> LIST");
     control.say(9.0, "< 425 Failed to establish connection.");
     control.close(9.5);
-    let (judged, _) = run(&control);
-    let reply = judged
+    let (diagnosis, _) = run(&control);
+    let reply = diagnosis
         .findings
         .iter()
         .find(|found| found.code == "ftp.error-reply");
@@ -263,7 +263,7 @@ fn a_connection_of_another_client_is_not_the_announced_one() {
     // Another client at the same port within the minute.
     control.add("#2 server 192.0.2.9:50000\n#2 client 192.0.2.77:40000");
     control.add(&unanswered(2, 5.0));
-    let (judged, data) = run(&control);
-    assert_eq!(judged.findings, []);
+    let (diagnosis, data) = run(&control);
+    assert_eq!(diagnosis.findings, []);
     assert!(!data[0].findings[0].summary.contains("FTP"));
 }

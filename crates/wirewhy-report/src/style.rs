@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use wirewhy_detect::Severity;
 
-use crate::{FileSummary, words};
+use crate::{FileSummary, format};
 
 /// Whether colour is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,23 +18,23 @@ pub enum Color {
 
 /// How text looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Look {
+pub struct TextStyle {
     /// Columns a line may take.
     pub width: usize,
     /// Whether colour is used.
     pub color: Color,
 }
 
-impl Look {
+impl TextStyle {
     /// The widest a report gets, however wide the terminal.
     pub const MAX_WIDTH: usize = 100;
     /// Below this, lines run over rather than break at every word.
     const MIN_WIDTH: usize = 40;
 
-    /// The smaller of `columns` and [`Look::MAX_WIDTH`], but never so small that nothing fits.
+    /// The smaller of `columns` and [`TextStyle::MAX_WIDTH`], but never so small that nothing fits.
     #[must_use]
-    pub fn new(columns: usize, color: Color) -> Look {
-        Look {
+    pub fn new(columns: usize, color: Color) -> TextStyle {
+        TextStyle {
             width: columns.clamp(Self::MIN_WIDTH, Self::MAX_WIDTH),
             color,
         }
@@ -69,10 +69,10 @@ impl Look {
     }
 }
 
-impl Default for Look {
-    fn default() -> Look {
-        Look {
-            width: Look::MAX_WIDTH,
+impl Default for TextStyle {
+    fn default() -> TextStyle {
+        TextStyle {
+            width: TextStyle::MAX_WIDTH,
             color: Color::Never,
         }
     }
@@ -109,7 +109,7 @@ pub(crate) trait Sheet {
 /// Lines of labelled, wrapped text.
 pub(crate) struct Page<'a> {
     out: &'a mut dyn Write,
-    pub(crate) look: Look,
+    pub(crate) look: TextStyle,
     /// The files that frames are in, where there are several.
     pub(crate) files: &'a [FileSummary],
 }
@@ -118,7 +118,7 @@ impl<'a> Page<'a> {
     /// Width of the column of labels.
     pub(crate) const MARGIN: usize = 9;
 
-    pub(crate) fn new(out: &'a mut dyn Write, look: Look) -> Page<'a> {
+    pub(crate) fn new(out: &'a mut dyn Write, look: TextStyle) -> Page<'a> {
         Page {
             out,
             look,
@@ -169,7 +169,7 @@ impl<'a> Page<'a> {
     /// What the reader left out: that nothing is shown does not mean that nothing was found.
     pub(crate) fn hidden(&mut self, findings: u64, by: &str) -> io::Result<()> {
         let are = if findings == 1 { "is" } else { "are" };
-        let findings = words::counted(findings, "finding");
+        let findings = format::counted(findings, "finding");
         self.text(&format!("{findings} {are} hidden by {by}."))
     }
 }
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn a_label_stands_beside_the_first_line_only() {
         let mut out = Vec::new();
-        let look = Look::new(40, Color::Never);
+        let look = TextStyle::new(40, Color::Never);
         Page::new(&mut out, look)
             .labelled("what", "The SYN was answered by a reset 0.3 ms later.")
             .unwrap();
@@ -309,15 +309,15 @@ mod tests {
 
     #[test]
     fn without_colour_there_is_no_escape_sequence() {
-        let plain = Look::default();
+        let plain = TextStyle::default();
         assert_eq!(plain.severity(Severity::Error, "error"), "error");
-        let colored = Look::new(100, Color::Always).severity(Severity::Error, "error");
+        let colored = TextStyle::new(100, Color::Always).severity(Severity::Error, "error");
         assert!(colored.starts_with('\u{1b}') && colored.contains("error"));
     }
 
     #[test]
     fn a_width_is_never_absurd() {
-        assert_eq!(Look::new(0, Color::Never).width, 40);
-        assert_eq!(Look::new(300, Color::Never).width, 100);
+        assert_eq!(TextStyle::new(0, Color::Never).width, 40);
+        assert_eq!(TextStyle::new(300, Color::Never).width, 100);
     }
 }

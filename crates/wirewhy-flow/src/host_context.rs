@@ -10,7 +10,7 @@ use crate::{Mark, TtlSeen};
 
 /// What other connections of the capture tell about the hosts of this one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Surroundings {
+pub struct HostContext {
     /// Hop counts of the SYN-ACKs the server's address sent to others.
     pub server_ttl: Option<TtlSeen>,
     /// The shortest SYN to SYN-ACK time to the server's address.
@@ -167,14 +167,9 @@ impl Hosts {
     }
 
     /// What is known of the two hosts of a connection that began with `first`.
-    pub(crate) fn around(
-        &self,
-        client: IpAddr,
-        server: (IpAddr, u16),
-        first: Mark,
-    ) -> Surroundings {
+    pub(crate) fn around(&self, client: IpAddr, server: (IpAddr, u16), first: Mark) -> HostContext {
         let host = self.by_address.get(&server.0);
-        Surroundings {
+        HostContext {
             server_ttl: host.map(|seen| seen.ttl),
             server_round_trip: host.and_then(|seen| seen.round_trip),
             accepted: self.accepted_before(client, server, first),

@@ -14,7 +14,7 @@ use crate::{
 
 /// A connection with what was concluded about it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Judged {
+pub struct Diagnosis {
     /// The facts.
     pub connection: Box<Connection>,
     /// The findings, in the order of the catalogue.
@@ -50,18 +50,18 @@ impl Outcome {
 /// Runs over a connection every detector that it shows a sign for, and ties causes to consequences. `trust` is what the server's certificates are held
 /// against.
 #[must_use]
-pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -> Judged {
+pub fn diagnose(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -> Diagnosis {
     // The packets that would say otherwise may be among the missing.
     if connection.interrupted {
-        return Judged {
+        return Diagnosis {
             connection,
             findings: Vec::new(),
         };
     }
     let signs = Signs::of(&connection, limits);
-    // Most of them: no rule is asked.
+    // Most of them: no rule runs.
     if signs == Signs::default() {
-        return Judged {
+        return Diagnosis {
             connection,
             findings: Vec::new(),
         };
@@ -70,13 +70,13 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
     let mut findings: Vec<Finding> = readings
         .signs()
         .rules()
-        .filter_map(|detector| detector.judge(&readings))
+        .filter_map(|detector| detector.diagnose(&readings))
         .collect();
     if let Some(handshake) = readings.handshake() {
-        certificate::judge(handshake, limits, trust, &mut findings);
+        certificate::diagnose(handshake, limits, trust, &mut findings);
     }
     if findings.is_empty() {
-        return Judged {
+        return Diagnosis {
             connection,
             findings,
         };
@@ -97,22 +97,26 @@ pub fn judge(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -
         }
     }
     link_causes(&mut findings, record_of);
-    Judged {
+    Diagnosis {
         connection,
         findings,
     }
 }
 
-/// Judges a connection as [`judge`] does, and leaves the words of a plain failure, of which there may be masses, for later
-/// ([`Judged::put_into_words`]): an attempt that nothing answered or that the server refused, and that shows nothing else.
+/// Diagnoses a connection as [`diagnose`] does, and leaves the words of a plain failure, of which there may be masses, for later
+/// ([`Diagnosis::put_into_words`]): an attempt that nothing answered or that the server refused, and that shows nothing else.
 #[must_use]
-pub fn judge_briefly(connection: Box<Connection>, limits: &Limits, trust: &TrustStore) -> Judged {
+pub fn diagnose_briefly(
+    connection: Box<Connection>,
+    limits: &Limits,
+    trust: &TrustStore,
+) -> Diagnosis {
     match plain_attempt(&connection, limits) {
-        Some(finding) => Judged {
+        Some(finding) => Diagnosis {
             connection,
             findings: finding.into_iter().collect(),
         },
-        None => judge(connection, limits, trust),
+        None => diagnose(connection, limits, trust),
     }
 }
 
@@ -165,14 +169,14 @@ fn doubted(confidence: Confidence) -> Confidence {
     }
 }
 
-impl Judged {
+impl Diagnosis {
     /// Whether its only finding is to be put into words yet.
     #[must_use]
     pub fn is_wordless(&self) -> bool {
         matches!(self.findings.as_slice(), [only] if only.summary.is_empty())
     }
 
-    /// Words what was left for later, as [`judge`] would have under the same limits.
+    /// Words what was left for later, as [`diagnose`] would have under the same limits.
     pub fn put_into_words(&mut self, limits: &Limits) {
         if let [only] = self.findings.as_mut_slice()
             && only.summary.is_empty()
@@ -283,7 +287,7 @@ impl Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{judge_all, only, without_tcp};
+    use crate::testing::{diagnose_all, only, without_tcp};
 
     const ANSWER: &str = "0.00 > S 0:0(0)
          0.02 < SA 0:0(0) ack 1
@@ -304,11 +308,11 @@ mod tests {
             (Confidence::Likely, Confidence::Possible)
         );
     }
-    /// A connection judged briefly, and then put into words.
-    fn briefly(connection: &Connection) -> (Judged, Judged) {
+    /// A connection diagnosed briefly, and then put into words.
+    fn briefly(connection: &Connection) -> (Diagnosis, Diagnosis) {
         let limits = Limits::default();
         let connection = Box::new(connection.clone());
-        let brief = judge_briefly(connection, &limits, &TrustStore::mozilla());
+        let brief = diagnose_briefly(connection, &limits, &TrustStore::mozilla());
         let mut worded = brief.clone();
         worded.put_into_words(&limits);
         (brief, worded)
@@ -334,7 +338,7 @@ mod tests {
             ("0.0 > S 0:0(0)\n 0.1 < SA 0:0(0) ack 1\n 9 end", false),
             (ANSWER, false),
         ] {
-            for whole in judge_all(lines) {
+            for whole in diagnose_all(lines) {
                 let (brief, worded) = briefly(&whole.connection);
                 assert_eq!(brief.is_wordless(), wordless, "{lines}");
                 assert_eq!(brief.outcome(), whole.outcome());

@@ -1,4 +1,4 @@
-//! The walls of the house: who may use whom, what must stay out, how large a file may get. The law is the table in
+//! The architecture: who may use whom, what must stay out, how large a file may get. The law is the table in
 //! `crates/README.md`.
 
 #[cfg(test)]

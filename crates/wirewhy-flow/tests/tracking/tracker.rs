@@ -126,7 +126,7 @@ fn packets_of_a_connection_that_is_over_are_counted_and_open_nothing() {
 
 #[test]
 fn a_frame_with_a_time_far_ahead_does_not_stop_expiry_for_those_behind_it() {
-    // Ten years ahead, then back to where it was: what comes after is judged by its own time.
+    // Ten years ahead, then back to where it was: what comes after is measured by its own time.
     let lines = "0.0 #1 > S 0:0(0)
          315360000 #2 > S 0:0(0)
          1.0 #3 > S 0:0(0)

@@ -9,7 +9,7 @@ use wirewhy_packet::{LinkType, Timestamp};
 use crate::InterfaceStatistics;
 use crate::clock;
 use crate::live::handle::Handle;
-use crate::live::interface::{Standing, standing};
+use crate::live::interface::{InterfaceState, interface_state};
 use crate::live::{HOLD, LiveError, LiveErrorKind, Options, Transition};
 
 /// How many frames one call takes from the kernel.
@@ -25,7 +25,7 @@ const MOST_SPARE: usize = 1 << 20;
 pub(super) const CHECK_EVERY: Duration = Duration::from_millis(500);
 
 /// An interface of a source.
-pub(super) struct Lane {
+pub(super) struct InterfaceQueue {
     /// `None` while the interface is gone.
     open: Option<Handle>,
     pub(super) name: String,
@@ -48,21 +48,21 @@ struct Batch {
     interface: u32,
     link_type: Option<LinkType>,
     bytes: Vec<u8>,
-    records: VecDeque<Record>,
+    records: VecDeque<QueuedFrame>,
 }
 
 /// A frame in a batch.
 #[derive(Clone, Copy)]
-pub(super) struct Record {
+pub(super) struct QueuedFrame {
     pub(super) time: Timestamp,
     pub(super) original_len: u32,
     start: usize,
     len: usize,
 }
 
-impl Lane {
-    pub(super) fn open(name: &str, options: &Options) -> Result<Lane, LiveError> {
-        Ok(Lane {
+impl InterfaceQueue {
+    pub(super) fn open(name: &str, options: &Options) -> Result<InterfaceQueue, LiveError> {
+        Ok(InterfaceQueue {
             open: Some(Handle::open(name, options).map_err(|kind| LiveError {
                 interface: name.to_owned(),
                 kind,
@@ -104,16 +104,16 @@ impl Lane {
 
     /// Asks after an interface that is quiet, and tries to open one that is gone.
     pub(super) fn look_after(&mut self, options: &Options) -> Option<Transition> {
-        let standing = standing(&self.name);
+        let interface_state = interface_state(&self.name);
         let Some(open) = &self.open else {
-            return self.reopen(standing, options);
+            return self.reopen(interface_state, options);
         };
-        match standing? {
-            Standing::Up(index) if index == open.index => {
+        match interface_state? {
+            InterfaceState::Up(index) if index == open.index => {
                 let was_up = std::mem::replace(&mut self.up, true);
                 (!was_up).then_some(Transition::Back)
             }
-            Standing::Down(index) if index == open.index => {
+            InterfaceState::Down(index) if index == open.index => {
                 let was_up = std::mem::replace(&mut self.up, false);
                 was_up.then_some(Transition::Down)
             }
@@ -125,8 +125,15 @@ impl Lane {
         }
     }
 
-    fn reopen(&mut self, standing: Option<Standing>, options: &Options) -> Option<Transition> {
-        if matches!(standing, Some(Standing::Absent | Standing::Down(_))) {
+    fn reopen(
+        &mut self,
+        interface_state: Option<InterfaceState>,
+        options: &Options,
+    ) -> Option<Transition> {
+        if matches!(
+            interface_state,
+            Some(InterfaceState::Absent | InterfaceState::Down(_))
+        ) {
             return None;
         }
         match Handle::open(&self.name, options) {
@@ -180,7 +187,7 @@ impl Lane {
     }
 
     /// The frame whose turn is next, on this interface.
-    pub(super) fn head(&self) -> Option<Record> {
+    pub(super) fn head(&self) -> Option<QueuedFrame> {
         self.waiting.front()?.records.front().copied()
     }
 
@@ -194,7 +201,7 @@ impl Lane {
         Some(self.waiting.front()?.arrived? + HOLD)
     }
 
-    /// Takes the next frame off the queue; its bytes stay until [`settle`](Lane::settle).
+    /// Takes the next frame off the queue; its bytes stay until [`settle`](InterfaceQueue::settle).
     pub(super) fn advance(&mut self) {
         if let Some(batch) = self.waiting.front_mut() {
             batch.records.pop_front();
@@ -204,7 +211,7 @@ impl Lane {
     }
 
     /// Interface, link type and bytes of a frame of the first batch.
-    pub(super) fn lend(&self, record: Record) -> Option<(u32, LinkType, &[u8])> {
+    pub(super) fn lend(&self, record: QueuedFrame) -> Option<(u32, LinkType, &[u8])> {
         let batch = self.waiting.front()?;
         let bytes = batch.bytes.get(record.start..)?.get(..record.len)?;
         Some((batch.interface, batch.link_type?, bytes))
@@ -238,12 +245,12 @@ impl Lane {
     fn lose(&mut self, message: String) -> LiveErrorKind {
         let index = self.open.as_ref().map(|open| open.index);
         self.close();
-        match standing(&self.name) {
-            Some(Standing::Absent) => LiveErrorKind::Gone,
-            Some(Standing::Up(now) | Standing::Down(now)) if Some(now) != index => {
+        match interface_state(&self.name) {
+            Some(InterfaceState::Absent) => LiveErrorKind::Gone,
+            Some(InterfaceState::Up(now) | InterfaceState::Down(now)) if Some(now) != index => {
                 LiveErrorKind::Gone
             }
-            Some(Standing::Down(_)) => LiveErrorKind::Down,
+            Some(InterfaceState::Down(_)) => LiveErrorKind::Down,
             _ => LiveErrorKind::Other(message),
         }
     }
@@ -259,7 +266,7 @@ impl Lane {
 
 impl Batch {
     fn push(&mut self, time: Timestamp, original_len: u32, data: &[u8]) {
-        self.records.push_back(Record {
+        self.records.push_back(QueuedFrame {
             time,
             original_len,
             start: self.bytes.len(),
@@ -269,7 +276,7 @@ impl Batch {
     }
 }
 
-impl Record {
+impl QueuedFrame {
     pub(super) fn captured_len(&self) -> u64 {
         u64::try_from(self.len).unwrap_or(u64::MAX)
     }

@@ -4,7 +4,7 @@ use wirewhy_flow::{Connection, Side};
 
 use super::super::axis::TimeAxis;
 use super::shapes::Shapes;
-use crate::words::{count, counted, span};
+use crate::format::{count, counted, span};
 
 /// A side, at the beginning of a sentence.
 pub(super) fn party(side: Side) -> &'static str {

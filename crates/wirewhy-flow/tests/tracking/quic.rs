@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use wirewhy_flow::{Bounds, Connection, EventKind, Side, Stage, Tracker, Transport};
 use wirewhy_packet::Decoder;
-use wirewhy_protocol::quic_testing::{TestTalk, ack, client_hello, crypto, server_hello};
+use wirewhy_protocol::quic_testing::{TestConversation, ack, client_hello, crypto, server_hello};
 use wirewhy_protocol::{QuicVersion, Role, TlsStage};
 use wirewhy_testkit::{at_millis, icmp_frame, udp_frame};
 
@@ -60,19 +60,27 @@ impl Run {
     }
 
     /// A handshake, and a 1-RTT packet of each side.
-    fn handshake(&mut self, at: u32, talk: &mut TestTalk) {
+    fn handshake(&mut self, at: u32, exchange: &mut TestConversation) {
         let hello = crypto(0, &client_hello("shop.example", 0));
-        self.send(at, Role::Client, &talk.initial(Role::Client, &hello, 1_200));
+        self.send(
+            at,
+            Role::Client,
+            &exchange.initial(Role::Client, &hello, 1_200),
+        );
         let answer = [ack(0), crypto(0, &server_hello())].concat();
         self.send(
             at + 10,
             Role::Server,
-            &talk.initial(Role::Server, &answer, 1_200),
+            &exchange.initial(Role::Server, &answer, 1_200),
         );
-        self.send(at + 11, Role::Server, &talk.handshake(Role::Server, 900));
-        self.send(at + 20, Role::Client, &talk.handshake(Role::Client, 90));
-        self.send(at + 21, Role::Client, &talk.short(Role::Client, 100, 1));
-        self.send(at + 30, Role::Server, &talk.short(Role::Server, 200, 2));
+        self.send(
+            at + 11,
+            Role::Server,
+            &exchange.handshake(Role::Server, 900),
+        );
+        self.send(at + 20, Role::Client, &exchange.handshake(Role::Client, 90));
+        self.send(at + 21, Role::Client, &exchange.short(Role::Client, 100, 1));
+        self.send(at + 30, Role::Server, &exchange.short(Role::Server, 200, 2));
     }
 
     fn finish(mut self) -> Vec<Connection> {
@@ -83,15 +91,15 @@ impl Run {
     }
 }
 
-fn talk(id: u8) -> TestTalk {
-    TestTalk::new(QuicVersion::V1, id)
+fn exchange(id: u8) -> TestConversation {
+    TestConversation::new(QuicVersion::V1, id)
 }
 
 #[test]
 fn a_connection_from_its_hello_to_its_data() {
     let mut run = Run::new();
     run.datagram(0, end("192.0.2.9:5000"), end("192.0.2.8:53"), b"no quic");
-    run.handshake(1_000, &mut talk(1));
+    run.handshake(1_000, &mut exchange(1));
     let found = run.finish();
     assert_eq!(found.len(), 1);
     let found = &found[0];
@@ -113,11 +121,21 @@ fn a_connection_from_its_hello_to_its_data() {
 #[test]
 fn one_whose_nat_forgot_it_goes_on_from_another_port() {
     let mut run = Run::new();
-    let mut talk = talk(1);
-    run.handshake(0, &mut talk);
+    let mut exchange = exchange(1);
+    run.handshake(0, &mut exchange);
     let moved = end("192.0.2.1:51000");
-    run.datagram(5_000, moved, server(), &talk.short(Role::Client, 100, 7));
-    run.datagram(5_020, server(), moved, &talk.short(Role::Server, 100, 8));
+    run.datagram(
+        5_000,
+        moved,
+        server(),
+        &exchange.short(Role::Client, 100, 7),
+    );
+    run.datagram(
+        5_020,
+        server(),
+        moved,
+        &exchange.short(Role::Server, 100, 8),
+    );
     let found = run.finish();
     assert_eq!(found.len(), 1);
     let quic = found[0].quic().unwrap();
@@ -140,7 +158,7 @@ fn one_whose_nat_forgot_it_goes_on_from_another_port() {
 #[test]
 fn several_between_the_same_ends_are_told_apart_by_their_ids() {
     let mut run = Run::new();
-    let (mut one, mut other) = (talk(1), talk(0x71));
+    let (mut one, mut other) = (exchange(1), exchange(0x71));
     run.handshake(0, &mut one);
     run.handshake(100, &mut other);
     run.send(200, Role::Client, &one.short(Role::Client, 100, 11));
@@ -161,15 +179,19 @@ fn several_between_the_same_ends_are_told_apart_by_their_ids() {
 #[test]
 fn what_only_looks_like_quic_is_not_followed() {
     let mut run = Run::new();
-    let mut forged = talk(1).initial(Role::Client, &[1], 1_200);
+    let mut forged = exchange(1).initial(Role::Client, &[1], 1_200);
     *forged.last_mut().unwrap() ^= 1;
     run.send(0, Role::Client, &forged);
     // A server's answer without its question, Google's version, a short header.
-    run.send(1, Role::Server, &talk(1).initial(Role::Server, &[1], 1_200));
-    let mut google = talk(1).initial(Role::Client, &[1], 1_200);
+    run.send(
+        1,
+        Role::Server,
+        &exchange(1).initial(Role::Server, &[1], 1_200),
+    );
+    let mut google = exchange(1).initial(Role::Client, &[1], 1_200);
     google.splice(1..5, *b"Q050");
     run.send(2, Role::Client, &google);
-    run.send(3, Role::Client, &talk(1).short(Role::Client, 100, 1));
+    run.send(3, Role::Client, &exchange(1).short(Role::Client, 100, 1));
     assert_eq!(run.tracker.following(), 0);
     assert!(run.finish().is_empty());
 }
@@ -177,7 +199,7 @@ fn what_only_looks_like_quic_is_not_followed() {
 #[test]
 fn an_icmp_error_about_it_is_its_own() {
     let mut run = Run::new();
-    let hello = talk(1).initial(Role::Client, &[1], 1_200);
+    let hello = exchange(1).initial(Role::Client, &[1], 1_200);
     run.send(0, Role::Client, &hello);
     let about = udp_frame(1, at_millis(0), client(), server(), &hello);
     let error = icmp_frame(2, at_millis(3), server().ip(), (3, 3, 0), &about);
@@ -200,11 +222,11 @@ fn what_waits_of_many_hellos_is_bounded() {
     for number in 0..400_u16 {
         let [high, low] = number.to_be_bytes();
         let id = u8::try_from(number % 200).unwrap() + 1;
-        let mut talk = talk(id);
+        let mut exchange = exchange(id);
         let from = SocketAddr::from(([192, 0, 2 + high, low], 1_000 + number));
         for piece in 1..40_u16 {
             let frame = crypto(piece * 390, &[7; 380]);
-            let datagram = talk.initial(Role::Client, &frame, 1_200);
+            let datagram = exchange.initial(Role::Client, &frame, 1_200);
             run.datagram(u32::from(number), from, server(), &datagram);
         }
         assert!(run.tracker.memory() < 5 << 20, "{}", run.tracker.memory());
@@ -216,15 +238,19 @@ fn what_waits_of_many_hellos_is_bounded() {
 #[test]
 fn ends_are_forgotten_with_their_connection() {
     let mut run = Run::new();
-    run.handshake(0, &mut talk(1));
+    run.handshake(0, &mut exchange(1));
     // Two minutes of quiet end it.
     run.datagram(200_000, end("192.0.2.9:1"), end("192.0.2.8:1"), b"later");
     assert_eq!(run.over.len(), 1);
     assert_eq!(run.tracker.following(), 0);
     // What comes late is of no connection, and a new one begins in its own right.
-    run.send(200_001, Role::Client, &talk(1).short(Role::Client, 100, 3));
+    run.send(
+        200_001,
+        Role::Client,
+        &exchange(1).short(Role::Client, 100, 3),
+    );
     assert_eq!(run.tracker.following(), 0);
-    run.handshake(200_100, &mut talk(1));
+    run.handshake(200_100, &mut exchange(1));
     let found = run.finish();
     assert_eq!(found.len(), 2);
     assert_eq!(found[1].quic().unwrap().number, 1);

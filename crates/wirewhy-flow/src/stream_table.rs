@@ -35,7 +35,7 @@ impl Pair {
 pub struct Located {
     /// The stream number, from 0.
     pub stream: u32,
-    /// The value last stored for this pair with [`Streams::attach`], if any and if the stream is not new.
+    /// The value last stored for this pair with [`StreamTable::attach`], if any and if the stream is not new.
     pub attached: Option<u32>,
     /// The value that was attached to the stream a reused pair leaves behind.
     pub replaced: Option<u32>,
@@ -48,12 +48,12 @@ pub struct Located {
     pub receiver_base: Option<Seq>,
     /// See [`Pair::source_is_low`].
     pub source_is_low: bool,
-    place: Place,
+    place: EntryIndex,
 }
 
 /// Where the entry of a pair stands, until entries are forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
+enum EntryIndex {
     V4(usize),
     V6(usize),
 }
@@ -75,7 +75,7 @@ pub enum Opened {
 ///
 /// Entries outlive their connection, so that a late segment finds its number.
 #[derive(Debug, Default)]
-pub struct Streams {
+pub struct StreamTable {
     v4: Table<PairV4>,
     v6: Table<PairV6>,
     next: u32,
@@ -122,11 +122,11 @@ const FADING: u32 = u32::MAX - 2;
 /// be in use.
 const LOOKED_AT: u32 = 4;
 
-impl Streams {
+impl StreamTable {
     /// No conversations.
     #[must_use]
-    pub fn new() -> Streams {
-        Streams::default()
+    pub fn new() -> StreamTable {
+        StreamTable::default()
     }
 
     /// How many stream numbers were given out.
@@ -187,11 +187,11 @@ impl Streams {
         let (place, entry) = match key {
             Key::V4(key) => {
                 let (at, _, entry) = self.v4.entries.get_full(&key)?;
-                (Place::V4(at), entry)
+                (EntryIndex::V4(at), entry)
             }
             Key::V6(key) => {
                 let (at, _, entry) = self.v6.entries.get_full(&key)?;
-                (Place::V6(at), entry)
+                (EntryIndex::V6(at), entry)
             }
         };
         Some(entry.located(source_is_low, place, (Opened::No, NOT_ATTACHED)))
@@ -219,8 +219,8 @@ impl Streams {
     /// The same for the stream just found, as long as nothing was forgotten since.
     pub(crate) fn attach_located(&mut self, located: &Located, value: Option<u32>) {
         let entry = match located.place {
-            Place::V4(at) => self.v4.entries.get_index_mut(at).map(|(_, entry)| entry),
-            Place::V6(at) => self.v6.entries.get_index_mut(at).map(|(_, entry)| entry),
+            EntryIndex::V4(at) => self.v4.entries.get_index_mut(at).map(|(_, entry)| entry),
+            EntryIndex::V6(at) => self.v6.entries.get_index_mut(at).map(|(_, entry)| entry),
         };
         if let Some(entry) = entry {
             entry.attached = value.unwrap_or(NOT_ATTACHED);
@@ -254,10 +254,10 @@ impl Streams {
         };
         let located = match key {
             Key::V4(key) => self.v4.enter(key, next, |entry, at, is_new| {
-                take(entry, Place::V4(at), is_new)
+                take(entry, EntryIndex::V4(at), is_new)
             }),
             Key::V6(key) => self.v6.enter(key, next, |entry, at, is_new| {
-                take(entry, Place::V6(at), is_new)
+                take(entry, EntryIndex::V6(at), is_new)
             }),
         };
         if matches!(located.opened, Opened::First | Opened::Reused) {
@@ -326,7 +326,7 @@ impl Entry {
     fn located(
         &self,
         source_is_low: bool,
-        place: Place,
+        place: EntryIndex,
         (opened, before): (Opened, u32),
     ) -> Located {
         let kept =
@@ -530,7 +530,7 @@ mod tests {
 
     #[test]
     fn both_directions_are_one_stream_and_a_repeated_syn_opens_none() {
-        let mut streams = Streams::new();
+        let mut streams = StreamTable::new();
         assert_eq!(
             streams.locate(&UP, &segment(TcpFlags::SYN, 100, 0)).opened,
             Opened::First
@@ -546,7 +546,7 @@ mod tests {
 
     #[test]
     fn a_syn_with_another_number_opens_the_next_stream_and_drops_what_was_attached() {
-        let mut streams = Streams::new();
+        let mut streams = StreamTable::new();
         streams.locate(&UP, &segment(TcpFlags::SYN, 100, 0));
         streams.attach(&UP, Some(7));
         assert_eq!(
@@ -564,7 +564,7 @@ mod tests {
                 sender_base: Some(Seq(200)),
                 receiver_base: None,
                 source_is_low: false,
-                place: Place::V4(0),
+                place: EntryIndex::V4(0),
             }
         );
         assert_eq!(streams.find(&UP).map(|found| found.stream), Some(1));
@@ -572,7 +572,7 @@ mod tests {
 
     #[test]
     fn a_refusal_fixes_the_servers_base_so_a_real_syn_ack_counts_as_changed() {
-        let mut streams = Streams::new();
+        let mut streams = StreamTable::new();
         streams.locate(&UP, &segment(TcpFlags::SYN, 100, 0));
         streams.locate(&DOWN, &segment(TcpFlags::RST.with(TcpFlags::ACK), 0, 101));
         let late = streams.locate(&DOWN, &segment(TcpFlags::SYN.with(TcpFlags::ACK), 500, 101));
@@ -581,7 +581,7 @@ mod tests {
 
     #[test]
     fn a_quoted_header_takes_a_number_but_teaches_no_base() {
-        let mut streams = Streams::new();
+        let mut streams = StreamTable::new();
         let quoted = streams.locate_quoted(&UP, &header(TcpFlags::SYN, 100));
         assert_eq!((quoted.opened, quoted.sender_base), (Opened::First, None));
         let syn = streams.locate(&UP, &segment(TcpFlags::SYN, 900, 0));
@@ -592,7 +592,7 @@ mod tests {
 
     #[test]
     fn bases_are_told_from_the_senders_side() {
-        let mut streams = Streams::new();
+        let mut streams = StreamTable::new();
         streams.locate(&UP, &segment(TcpFlags::ACK, 101, 501));
         let back = streams.locate(&DOWN, &segment(TcpFlags::ACK, 501, 101));
         assert_eq!(back.sender_base, Some(Seq(500)));

@@ -1,6 +1,6 @@
 //! Frames the capture recorded twice, and what only looks like it.
 
-use wirewhy_flow::{Connection, Tally};
+use wirewhy_flow::{Connection, TrackerCounts};
 
 use crate::traces::{OPEN, opened, tracked, trouble};
 
@@ -64,7 +64,7 @@ fn facts(connection: &Connection) -> String {
     format!("{sides:#?} {zeek:?} {:?}", connection.round_trip())
 }
 
-fn first((connections, tally): (Vec<Connection>, Tally)) -> (Connection, Tally) {
+fn first((connections, tally): (Vec<Connection>, TrackerCounts)) -> (Connection, TrackerCounts) {
     let mut connections = connections;
     assert_eq!(connections.len(), 1);
     (connections.remove(0), tally)

@@ -1,6 +1,6 @@
 //! Traces through decoder and tracker.
 
-use wirewhy_flow::{Bounds, Connection, Endpoint, Tally, Tracker, Trouble};
+use wirewhy_flow::{Bounds, Connection, Endpoint, Tracker, TrackerCounts, Trouble};
 use wirewhy_packet::{Decoder, Interval, Seq};
 use wirewhy_testkit::{OwnedFrame, trace};
 
@@ -16,7 +16,7 @@ pub(crate) const SERVER_ISN: Seq = Seq(5000);
 pub(crate) const CLIENT_ISN: Seq = Seq(1000);
 
 /// Every connection of these frames in the order they were handed over, and what was counted beside them.
-pub(crate) fn track(frames: &[OwnedFrame], bounds: Bounds) -> (Vec<Connection>, Tally) {
+pub(crate) fn track(frames: &[OwnedFrame], bounds: Bounds) -> (Vec<Connection>, TrackerCounts) {
     let mut decoder = Decoder::new();
     let mut tracker = Tracker::new(bounds);
     let mut connections = Vec::new();
@@ -29,7 +29,7 @@ pub(crate) fn track(frames: &[OwnedFrame], bounds: Bounds) -> (Vec<Connection>, 
 }
 
 /// Every connection of a trace, by stream number, and what was counted beside them.
-pub(crate) fn tracked(lines: &str) -> (Vec<Connection>, Tally) {
+pub(crate) fn tracked(lines: &str) -> (Vec<Connection>, TrackerCounts) {
     let (mut connections, tally) = track(&trace(lines), Bounds::default());
     connections.sort_by_key(|connection| connection.stream);
     (connections, tally)

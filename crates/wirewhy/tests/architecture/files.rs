@@ -26,7 +26,7 @@ fn no_source_file_is_too_long() {
 /// Folders below which paths belong to one person's machine.
 const SOMEBODYS: &[&str] = &["home", "mnt", "root", "tmp", "Users", "work"];
 
-/// The paths in a text that only exist on somebody's machine, or that lead out of the repository.
+/// The paths in a text that only exist on one machine, or that lead out of the repository.
 fn foreign_paths(file: &Path, text: &str) -> Vec<String> {
     let end_of_path = |c: char| c.is_whitespace() || "\"'`()<>|;,".contains(c);
     text.split(end_of_path)

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use wirewhy_detect::{Judged, judge_briefly};
+use wirewhy_detect::{Diagnosis, diagnose_briefly};
 use wirewhy_flow::Connection;
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{Survey, Totals};
@@ -14,47 +14,47 @@ use super::following::{Ended, Following};
 /// What takes the connections once they are settled.
 pub(super) trait Sink {
     /// One connection.
-    fn connection(&mut self, judged: &Judged) -> io::Result<()>;
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()>;
 
     /// See [`Reporter::count`](wirewhy_report::Reporter::count).
-    fn count(&mut self, judged: &Judged) -> bool {
-        let _ = judged;
+    fn count(&mut self, diagnosis: &Diagnosis) -> bool {
+        let _ = diagnosis;
         false
     }
 }
 
-impl<F: FnMut(&Judged) -> io::Result<()>> Sink for F {
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-        self(judged)
+impl<F: FnMut(&Diagnosis) -> io::Result<()>> Sink for F {
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+        self(diagnosis)
     }
 }
 
-/// What the connections judged so far came to, and those that wait.
+/// What the connections diagnosed so far came to, and those that wait.
 #[derive(Debug)]
-pub(super) struct Judging {
+pub(super) struct Diagnosing {
     pub(super) options: EngineOptions,
     pub(super) survey: Survey,
-    pub(super) held: VecDeque<Held>,
+    pub(super) held: VecDeque<PendingDiagnosis>,
     pub(super) totals: Totals,
     /// Connections that are not needed any more, the latest ones, for the tracker to take back.
     pub(super) spent: Ended,
 }
 
-/// How many connections are kept to be taken back: as many as are judged at once.
+/// How many connections are kept to be taken back: as many as are diagnosed at once.
 const SPENT: usize = 256;
 
-/// A judged connection that waits for what others may tell about it.
+/// A diagnosed connection that waits for what others may show about it.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) judged: Judged,
+pub(super) struct PendingDiagnosis {
+    pub(super) diagnosis: Diagnosis,
     /// The codes of its findings that were told already.
-    pub(super) told: Vec<&'static str>,
+    pub(super) reported: Vec<&'static str>,
     pub(super) since: Timestamp,
 }
 
-impl Judging {
-    pub(super) fn new(options: EngineOptions) -> Judging {
-        Judging {
+impl Diagnosing {
+    pub(super) fn new(options: EngineOptions) -> Diagnosing {
+        Diagnosing {
             options,
             survey: Survey::default(),
             held: VecDeque::new(),
@@ -63,18 +63,18 @@ impl Judging {
         }
     }
 
-    /// Judges a connection that is over.
+    /// Diagnoses a connection that is over.
     pub(super) fn take(
         &mut self,
         connection: Box<Connection>,
         sink: &mut dyn Sink,
     ) -> io::Result<()> {
-        let judged = judge_briefly(connection, &self.options.limits, &self.options.trust);
-        self.survey.note(&judged, &self.options.limits);
-        let since = judged.connection.observed_until;
-        let held = Held {
-            judged,
-            told: Vec::new(),
+        let diagnosis = diagnose_briefly(connection, &self.options.limits, &self.options.trust);
+        self.survey.note(&diagnosis, &self.options.limits);
+        let since = diagnosis.connection.observed_until;
+        let held = PendingDiagnosis {
+            diagnosis,
+            reported: Vec::new(),
             since,
         };
         match self.hold(held) {
@@ -83,22 +83,22 @@ impl Judging {
         }
     }
 
-    fn tell(&mut self, due: Held, sink: &mut dyn Sink) -> io::Result<()> {
-        let mut judged = self.settle(due.judged);
-        let is_wordless = judged.is_wordless();
-        if !is_wordless || !sink.count(&judged) {
+    fn tell(&mut self, due: PendingDiagnosis, sink: &mut dyn Sink) -> io::Result<()> {
+        let mut diagnosis = self.settle(due.diagnosis);
+        let is_wordless = diagnosis.is_wordless();
+        if !is_wordless || !sink.count(&diagnosis) {
             if is_wordless {
-                judged.put_into_words(&self.options.limits);
+                diagnosis.put_into_words(&self.options.limits);
             }
-            sink.connection(&judged)?;
+            sink.connection(&diagnosis)?;
         }
         if self.spent.len() < SPENT {
-            self.spent.push(judged.connection);
+            self.spent.push(diagnosis.connection);
         }
         Ok(())
     }
 
-    /// Judges all of these, and leaves their places empty.
+    /// Diagnoses all of these, and leaves their places empty.
     pub(super) fn take_all(&mut self, ended: &mut Ended, sink: &mut dyn Sink) -> io::Result<()> {
         ended
             .drain(..)
@@ -107,8 +107,8 @@ impl Judging {
 
     /// Lets a connection wait for what others may tell about it. Returns the one whose turn it is, if it is any's: itself
     /// where nothing could be told.
-    pub(super) fn hold(&mut self, held: Held) -> Option<Held> {
-        if !Survey::may_revise(&held.judged, &self.options.limits) {
+    pub(super) fn hold(&mut self, held: PendingDiagnosis) -> Option<PendingDiagnosis> {
+        if !Survey::may_revise(&held.diagnosis, &self.options.limits) {
             return Some(held);
         }
         self.held.push_back(held);
@@ -119,13 +119,13 @@ impl Judging {
     }
 
     /// What is concluded of a connection in the end.
-    pub(super) fn settle(&mut self, mut judged: Judged) -> Judged {
-        self.survey.revise(&mut judged, &self.options.limits);
-        self.totals.add(&judged);
-        judged
+    pub(super) fn settle(&mut self, mut diagnosis: Diagnosis) -> Diagnosis {
+        self.survey.revise(&mut diagnosis, &self.options.limits);
+        self.totals.add(&diagnosis);
+        diagnosis
     }
 
-    /// Judges what is still followed at the end, and settles every connection that waits.
+    /// Diagnoses what is still followed at the end, and settles every connection that waits.
     pub(super) fn take_rest(
         &mut self,
         following: &mut Following,

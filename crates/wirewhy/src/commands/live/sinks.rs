@@ -1,13 +1,13 @@
-//! Who is told what a session finds: the person or program that reads, Prometheus, the folder of evidence.
+//! Where the findings of a session go: the person or program that reads, Prometheus, the folder of evidence.
 
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
 use wirewhy::engine::Listener;
-use wirewhy::evidence::{Casebook, Concerns, Counts, EvidenceError};
+use wirewhy::evidence::{Counts, EvidenceError, EvidenceWriter, FrameScope};
 use wirewhy_capture::Interface;
-use wirewhy_detect::{Finding, Judged, Outcome, Severity};
+use wirewhy_detect::{Diagnosis, Finding, Outcome, Severity};
 use wirewhy_flow::{Connection, Transport};
 use wirewhy_packet::{Frame, Interval, Timestamp};
 use wirewhy_report::{CaptureSummary, EvidenceSums, LiveReporter, Metrics, Status, View};
@@ -16,11 +16,11 @@ use wirewhy_survey::{GroupFinding, Totals};
 use crate::journal::Priority;
 use crate::output::print_line;
 
-/// Everyone who listens.
-pub(super) struct Ears<'a> {
+/// All of them.
+pub(super) struct LiveSinks<'a> {
     reporter: &'a mut dyn LiveReporter,
     metrics: Option<Arc<Metrics>>,
-    casebook: Option<Casebook>,
+    evidence_writer: Option<EvidenceWriter>,
     /// What is shown, kept as evidence and heeded by `--fail-on`. Metrics count everything.
     view: View,
     /// Connections that were counted as failed before they were over.
@@ -28,17 +28,17 @@ pub(super) struct Ears<'a> {
     worst: Option<Severity>,
 }
 
-impl<'a> Ears<'a> {
+impl<'a> LiveSinks<'a> {
     pub(super) fn new(
         reporter: &'a mut dyn LiveReporter,
         metrics: Option<Arc<Metrics>>,
-        casebook: Option<Casebook>,
+        evidence_writer: Option<EvidenceWriter>,
         view: View,
-    ) -> Ears<'a> {
-        Ears {
+    ) -> LiveSinks<'a> {
+        LiveSinks {
             reporter,
             metrics,
-            casebook,
+            evidence_writer,
             view,
             failed: HashSet::new(),
             worst: None,
@@ -51,7 +51,7 @@ impl<'a> Ears<'a> {
 
     /// What became of the evidence so far.
     pub(super) fn evidence(&self) -> EvidenceSums {
-        let counts = self.casebook.as_ref().map(Casebook::counts);
+        let counts = self.evidence_writer.as_ref().map(EvidenceWriter::counts);
         counts.map_or_else(EvidenceSums::default, |counts| EvidenceSums {
             written: counts.written,
             removed: counts.removed,
@@ -61,9 +61,9 @@ impl<'a> Ears<'a> {
     }
 
     /// Keeps a frame for the evidence.
-    pub(super) fn record(&mut self, frame: &Frame<'_>, concerns: Concerns) {
-        if let Some(casebook) = &mut self.casebook {
-            casebook.record(frame, concerns);
+    pub(super) fn record(&mut self, frame: &Frame<'_>, frame_scope: FrameScope) {
+        if let Some(evidence_writer) = &mut self.evidence_writer {
+            evidence_writer.record(frame, frame_scope);
         }
     }
 
@@ -73,8 +73,9 @@ impl<'a> Ears<'a> {
         now: Timestamp,
         interfaces: &[Interface],
     ) -> io::Result<()> {
-        let casebook = self.casebook.as_mut();
-        let errors = casebook.map(|casebook| casebook.write_due(now, interfaces));
+        let evidence_writer = self.evidence_writer.as_mut();
+        let errors =
+            evidence_writer.map(|evidence_writer| evidence_writer.write_due(now, interfaces));
         self.complain_of(errors)
     }
 
@@ -84,8 +85,8 @@ impl<'a> Ears<'a> {
         now: Timestamp,
         interfaces: &[Interface],
     ) -> io::Result<()> {
-        let casebook = self.casebook.as_mut();
-        let errors = casebook.map(|casebook| casebook.finish(now, interfaces));
+        let evidence_writer = self.evidence_writer.as_mut();
+        let errors = evidence_writer.map(|evidence_writer| evidence_writer.finish(now, interfaces));
         self.complain_of(errors)
     }
 
@@ -113,12 +114,12 @@ impl<'a> Ears<'a> {
         summary: &CaptureSummary,
         totals: &Totals,
         group: &[GroupFinding],
-        speaks: bool,
+        warns: bool,
     ) -> io::Result<Option<Severity>> {
         self.reporter.finish(summary, totals, group)?;
-        let kept = self.casebook.as_ref();
-        let kept = kept.and_then(|casebook| in_words(casebook.counts()));
-        if let Some(kept) = kept.filter(|_| speaks) {
+        let kept = self.evidence_writer.as_ref();
+        let kept = kept.and_then(|evidence_writer| in_words(evidence_writer.counts()));
+        if let Some(kept) = kept.filter(|_| warns) {
             self.say(Priority::Info, &kept)?;
         }
         let shown = group
@@ -129,12 +130,17 @@ impl<'a> Ears<'a> {
     }
 }
 
-impl Listener for Ears<'_> {
-    fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()> {
+impl Listener for LiveSinks<'_> {
+    fn finding(
+        &mut self,
+        at: Timestamp,
+        diagnosis: &Diagnosis,
+        finding: &Finding,
+    ) -> io::Result<()> {
         if let Some(metrics) = &self.metrics {
             metrics.finding(finding);
             // The operator is not to wait until the connection is over.
-            let identity = judged.connection.identity();
+            let identity = diagnosis.connection.identity();
             if finding.severity == Severity::Error && self.failed.insert(identity) {
                 metrics.connection(Outcome::Failed);
             }
@@ -143,10 +149,10 @@ impl Listener for Ears<'_> {
             return Ok(());
         }
         self.worst = self.worst.max(Some(finding.severity));
-        if let Some(casebook) = &mut self.casebook {
-            casebook.finding(at, judged, finding);
+        if let Some(evidence_writer) = &mut self.evidence_writer {
+            evidence_writer.finding(at, diagnosis, finding);
         }
-        self.reporter.finding(at, &judged.connection, finding)
+        self.reporter.finding(at, &diagnosis.connection, finding)
     }
 
     fn beyond(&mut self, at: Timestamp, found: &GroupFinding) -> io::Result<()> {
@@ -159,19 +165,19 @@ impl Listener for Ears<'_> {
         self.reporter.beyond(at, found)
     }
 
-    fn connection(&mut self, judged: &Judged) -> io::Result<()> {
+    fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         if let Some(metrics) = &self.metrics {
-            if !self.failed.remove(&judged.connection.identity()) {
-                metrics.connection(judged.outcome());
+            if !self.failed.remove(&diagnosis.connection.identity()) {
+                metrics.connection(diagnosis.outcome());
             }
-            if let Some(took) = tls_handshake(&judged.connection) {
+            if let Some(took) = tls_handshake(&diagnosis.connection) {
                 metrics.tls_handshake(took);
             }
         }
-        if let Some(casebook) = &mut self.casebook {
-            casebook.connection(judged);
+        if let Some(evidence_writer) = &mut self.evidence_writer {
+            evidence_writer.connection(diagnosis);
         }
-        self.reporter.connection(judged)
+        self.reporter.connection(diagnosis)
     }
 }
 

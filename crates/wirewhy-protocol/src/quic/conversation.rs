@@ -13,7 +13,9 @@ use super::hello::{CryptoStream, HelloPackets};
 use super::ids::ConnectionId;
 use super::keys::{self, Opened};
 use super::later::LaterKeys;
-use super::packet::{self, Long, LongKind, Negotiation, Packet, Packets, QuicDestination, Retry};
+use super::packet::{
+    self, Long, LongKind, Packets, QuicDestination, QuicPacket, Retry, VersionList,
+};
 use super::parameters::TransportParameters;
 use super::reset::{self, Tails};
 use super::spin::Spin;
@@ -47,7 +49,7 @@ const PARAMETERS: [ExtensionType; 2] = [ExtensionType(0x39), ExtensionType(0xffa
 
 /// A connection over QUIC.
 #[derive(Clone, Debug)]
-pub struct QuicTalk {
+pub struct QuicConversation {
     facts: QuicFacts,
     tls: Follow,
     initial: InitialKeys,
@@ -91,18 +93,18 @@ impl Level {
     }
 }
 
-impl QuicTalk {
+impl QuicConversation {
     /// Whether a datagram begins a connection over QUIC: its first packet is a client's Initial packet of a known version,
     /// and opens with the keys that follow from its destination.
     #[must_use]
     pub fn begins(datagram: &[u8]) -> bool {
-        packet::begins_initial(datagram) && QuicTalk::new(datagram).is_some()
+        packet::begins_initial(datagram) && QuicConversation::new(datagram).is_some()
     }
 
     /// A connection that this datagram of its client begins, of which no datagram was taken in; `None` where it begins none.
     #[must_use]
-    pub fn new(datagram: &[u8]) -> Option<QuicTalk> {
-        let Packet::Long(long) = Packets::of(datagram).next()? else {
+    pub fn new(datagram: &[u8]) -> Option<QuicConversation> {
+        let QuicPacket::Long(long) = Packets::of(datagram).next()? else {
             return None;
         };
         if long.kind != LongKind::Initial {
@@ -116,7 +118,7 @@ impl QuicTalk {
             client_id: long.source,
             ..QuicFacts::default()
         };
-        let mut talk = QuicTalk {
+        let mut conversation = QuicConversation {
             facts,
             tls: Follow::default(),
             initial,
@@ -132,9 +134,9 @@ impl QuicTalk {
             retried: None,
             pause: None,
         };
-        talk.add_id(Role::Server, long.destination);
-        talk.add_id(Role::Client, long.source);
-        Some(talk)
+        conversation.add_id(Role::Server, long.destination);
+        conversation.add_id(Role::Client, long.source);
+        Some(conversation)
     }
 
     /// The connection ids known by now, by who receives packets with them: those of the server first are the destination of
@@ -165,14 +167,14 @@ impl QuicTalk {
         if !packet::begins_initial(datagram) || self.sender(datagram).is_some() {
             return false;
         }
-        let Some(Packet::Long(long)) = Packets::of(datagram).next() else {
+        let Some(QuicPacket::Long(long)) = Packets::of(datagram).next() else {
             return false;
         };
         let id = self.facts.client_id;
         let same_client = !id.is_empty() && long.source == id;
         // A client that heeds a Version Negotiation may begin with new ids.
         let heeds = self.facts.negotiation.is_some() && self.facts.server.initial.count == 0;
-        !same_client && !heeds && QuicTalk::begins(datagram)
+        !same_client && !heeds && QuicConversation::begins(datagram)
     }
 
     /// Takes in a datagram of one side: `bytes` is what was captured of its payload, `wire_len` the payload's length on the
@@ -191,7 +193,7 @@ impl QuicTalk {
         for packet in Packets::of(bytes) {
             let kind = self.packet(role, packet, mark, context);
             first.get_or_insert(kind);
-            if let (PacketKind::Handshake, Packet::Long(long)) = (kind, packet) {
+            if let (PacketKind::Handshake, QuicPacket::Long(long)) = (kind, packet) {
                 handshake += u32::try_from(long.bytes.len()).unwrap_or(u32::MAX);
             }
         }
@@ -286,7 +288,7 @@ impl QuicTalk {
     /// Bytes of memory that it takes, those that wait to be read left out, within a few of the truth.
     #[must_use]
     pub fn recorded(&self) -> usize {
-        size_of::<QuicTalk>()
+        size_of::<QuicConversation>()
             + self.ids.capacity() * size_of::<(Role, ConnectionId)>()
             + self.facts.history.capacity()
             + self.tls.recorded()
@@ -295,11 +297,11 @@ impl QuicTalk {
     }
 
     /// Frees what waits to be read, and reads no more handshake bytes.
-    pub fn give_up(&mut self) {
+    pub fn evict(&mut self) {
         for stream in self.crypto.iter_mut().flatten() {
             stream.stop();
         }
-        self.tls.give_up();
+        self.tls.evict();
     }
 
     /// Gives it its place among the connections of the capture.
@@ -383,21 +385,21 @@ impl QuicTalk {
     fn packet(
         &mut self,
         role: Role,
-        packet: Packet<'_>,
+        packet: QuicPacket<'_>,
         mark: Mark,
         context: &mut CaptureContext,
     ) -> PacketKind {
         match packet {
-            Packet::Long(long) => self.long(role, &long, mark, context),
-            Packet::Retry(retry) => {
+            QuicPacket::Long(long) => self.long(role, &long, mark, context),
+            QuicPacket::Retry(retry) => {
                 self.retry(role, &retry, mark);
                 PacketKind::Retry
             }
-            Packet::VersionNegotiation(negotiation) => {
+            QuicPacket::VersionNegotiation(negotiation) => {
                 self.negotiation(role, &negotiation, mark);
                 PacketKind::VersionNegotiation
             }
-            Packet::Short(bytes) => {
+            QuicPacket::Short(bytes) => {
                 self.short(role, bytes, mark, context);
                 PacketKind::OneRtt
             }
@@ -542,7 +544,7 @@ impl QuicTalk {
 
     /// A client heeds it where it echoes the ids of its Initial packet and does not list the version of that (RFC 9000 section
     /// 6.2).
-    fn negotiation(&mut self, role: Role, negotiation: &Negotiation<'_>, mark: Mark) {
+    fn negotiation(&mut self, role: Role, negotiation: &VersionList<'_>, mark: Mark) {
         self.write(role, 'U');
         let echoes = negotiation.destination == self.facts.client_id.as_bytes()
             && negotiation.source == self.initial.origin.as_bytes();

@@ -264,7 +264,7 @@ fn ports_used_again_with_another_number_are_another_connection() {
     let ended: Vec<_> = connections
         .iter()
         .map(|connection| {
-            let earlier = connection.surroundings.earlier_stream;
+            let earlier = connection.host_context.earlier_stream;
             (connection.stream, connection.ended, earlier)
         })
         .collect();

@@ -104,14 +104,14 @@ pub(crate) fn fact(name: &str, value: &Value, names: &Names) -> String {
     format!(
         "{}: {}",
         stem.replace('_', " "),
-        spelled(value, unit, names)
+        formatted(value, unit, names)
     )
 }
 
 /// One measured value by itself.
 pub(crate) fn value(name: &str, value: &Value) -> String {
     let (_, unit) = split_unit(name);
-    spelled(value, unit, &Names::default())
+    formatted(value, unit, &Names::default())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -140,7 +140,7 @@ fn split_unit(name: &str) -> (&str, Unit) {
     (stem.unwrap_or(name), Unit::None)
 }
 
-fn spelled(value: &Value, unit: Unit, names: &Names) -> String {
+fn formatted(value: &Value, unit: Unit, names: &Names) -> String {
     match value {
         Value::Absent => "unknown".to_owned(),
         Value::Flag(true) => "yes".to_owned(),
@@ -159,7 +159,7 @@ fn spelled(value: &Value, unit: Unit, names: &Names) -> String {
             let mut shown: Vec<String> = values
                 .iter()
                 .take(MAX_LISTED)
-                .map(|value| spelled(value, unit, names))
+                .map(|value| formatted(value, unit, names))
                 .collect();
             match values.len().saturating_sub(MAX_LISTED) {
                 0 if shown.is_empty() => "none".to_owned(),
@@ -170,7 +170,7 @@ fn spelled(value: &Value, unit: Unit, names: &Names) -> String {
                 }
             }
         }
-        Value::Record(fields) => {
+        Value::Object(fields) => {
             let shown: Vec<String> = fields
                 .iter()
                 .map(|(name, value)| fact(name, value, names))
@@ -232,7 +232,7 @@ mod tests {
             fact("gaps", &many, &names),
             "gaps: 0, 1, 2, 3, 4, 5, 6, 7, and 2 more"
         );
-        let record = Value::Record(vec![("ttl", Value::Count(57)), ("seen", Value::Absent)]);
+        let record = Value::Object(vec![("ttl", Value::Count(57)), ("seen", Value::Absent)]);
         assert_eq!(
             fact("reset", &record, &names),
             "reset: (ttl: 57, seen: unknown)"

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use wirewhy_flow::{
-    Bounds, Connection, Ended, EventKind, Roles, Side, Stage, Tally, Tracker, Transport,
+    Bounds, Connection, Ended, EventKind, Roles, Side, Stage, Tracker, TrackerCounts, Transport,
 };
 use wirewhy_packet::{Decoder, Frame, Interval, LinkType, Timestamp};
 use wirewhy_protocol::DatagramProtocols;
@@ -48,7 +48,7 @@ impl Run {
         );
     }
 
-    fn finish(mut self) -> (Vec<Connection>, Tally) {
+    fn finish(mut self) -> (Vec<Connection>, TrackerCounts) {
         let over = &mut self.over;
         self.tracker
             .finish(&mut |connection| over.push(*connection));

@@ -1,15 +1,15 @@
 //! What the frames of an opened packet say of the connection.
 
-use super::{Level, MOST_CLOSES, MOST_TOKENS, PARAMETERS, QuicTalk, other};
+use super::{Level, MOST_CLOSES, MOST_TOKENS, PARAMETERS, QuicConversation, other};
 use crate::CaptureContext;
 use crate::quic::facts::QuicClose;
-use crate::quic::frames::{Close, Frame, Frames};
+use crate::quic::frames::{Close, Frames, QuicFrame};
 use crate::quic::keys::Opened;
 use crate::quic::parameters::TransportParameters;
 use crate::tls::{AlertDescription, AlertSeen};
 use crate::types::{Mark, Role};
 
-impl QuicTalk {
+impl QuicConversation {
     pub(super) fn frames(
         &mut self,
         role: Role,
@@ -20,24 +20,24 @@ impl QuicTalk {
     ) {
         for frame in Frames::of(&opened.payload) {
             match frame {
-                Frame::Ack(ack) if level == Level::Initial => {
+                QuicFrame::Ack(ack) if level == Level::Initial => {
                     self.facts.side_mut(other(role)).acknowledged = true;
                     if role == Role::Server {
                         self.hello.acknowledge(&ack);
                     }
                 }
-                Frame::Crypto { offset, data } => {
+                QuicFrame::Crypto { offset, data } => {
                     if role == Role::Client && level == Level::Initial {
                         self.hello.add(opened.number, offset, data, mark);
                     }
                     self.crypto(role, level, (offset, data), mark, context);
                 }
-                Frame::NewConnectionId { id, reset_token } => {
+                QuicFrame::NewConnectionId { id, reset_token } => {
                     self.add_id(role, id);
                     self.add_token(role, reset_token);
                 }
-                Frame::Close(close) => self.close(role, level, &close, mark),
-                Frame::HandshakeDone if role == Role::Server => {
+                QuicFrame::Close(close) => self.close(role, level, &close, mark),
+                QuicFrame::HandshakeDone if role == Role::Server => {
                     self.facts.confirmed.get_or_insert(mark);
                 }
                 _ => {}
@@ -122,8 +122,8 @@ impl QuicTalk {
         }
         self.write(role, 'C');
         // The same close at several levels of encryption is one alert.
-        let told = self.facts.closes.iter().any(|known| known.from == role);
-        if let Some(alert) = close.code.alert().filter(|_| !told) {
+        let decoded = self.facts.closes.iter().any(|known| known.from == role);
+        if let Some(alert) = close.code.alert().filter(|_| !decoded) {
             let seen = match level {
                 Level::Initial => AlertSeen::Clear,
                 Level::Handshake | Level::OneRtt => AlertSeen::Decrypted,

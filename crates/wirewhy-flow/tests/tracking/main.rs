@@ -1,4 +1,4 @@
-//! What the tracker says of traces: the judgement layer, from bytes to connections.
+//! What the tracker says of traces, from bytes to connections.
 //!
 //! Every situation in which Wireshark's marks are known to mislead has its test here, named after the situation.
 

@@ -1,6 +1,6 @@
 //! Work inside one capture by several threads, with the same result as by one.
 //!
-//! A capture is worked on as on an assembly line: one thread decompresses, one follows the packets, one judges the
+//! A capture is worked on as on an assembly line: one thread decompresses, one follows the packets, one diagnoses the
 //! connections that are over. Each does all of its part in order, so that nothing depends on how many they are.
 
 use std::io;
@@ -8,20 +8,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
+use super::diagnosing::{Diagnosing, Sink};
 use super::following::Ended;
-use super::judging::{Judging, Sink};
 
 /// Threads that may help with a capture besides the one that was given it. Several captures at once share them.
 #[derive(Debug, Default)]
-pub struct Crew {
+pub struct ThreadPool {
     idle: AtomicUsize,
 }
 
-impl Crew {
+impl ThreadPool {
     /// So many that have nothing else to do.
     #[must_use]
-    pub fn new(idle: usize) -> Crew {
-        Crew {
+    pub fn new(idle: usize) -> ThreadPool {
+        ThreadPool {
             idle: AtomicUsize::new(idle),
         }
     }
@@ -31,37 +31,37 @@ impl Crew {
         self.idle.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes one away, if there is any, until it is let go.
-    pub(super) fn hire(&self) -> Option<Hired<'_>> {
+    /// Takes one away, if there is any, until its permit is dropped.
+    pub(super) fn acquire(&self) -> Option<Permit<'_>> {
         let one_less = |idle: usize| idle.checked_sub(1);
         self.idle
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
             .ok()
-            .map(|_| Hired(self))
+            .map(|_| Permit(self))
     }
 }
 
-/// A thread that helps.
+/// The right to use one thread of the pool; dropping it gives the thread back.
 #[derive(Debug)]
-pub(super) struct Hired<'a>(&'a Crew);
+pub(super) struct Permit<'a>(&'a ThreadPool);
 
-impl Drop for Hired<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.0.add_one();
     }
 }
 
-/// How many batches lie between the one who follows and the one who judges.
+/// How many batches lie between the thread that follows and the one that diagnoses.
 const BATCHES: usize = 4;
 
-/// Where connections go that are to be judged by another thread.
+/// Where connections go that another thread is to diagnose.
 pub(super) struct Outbox {
     full: SyncSender<Ended>,
-    /// What was judged and is not needed any more.
+    /// What was diagnosed and is not needed any more.
     spent: Receiver<Ended>,
 }
 
-/// Whoever judged is gone: it failed, and says with what.
+/// The thread that diagnosed has ended with an error, which it returns.
 #[derive(Debug)]
 pub(super) struct Gone;
 
@@ -73,15 +73,15 @@ impl Outbox {
     }
 }
 
-/// Lets another thread do `follow`, and judges meanwhile what it sends, in order. Nothing where the system has no thread
+/// Lets another thread do `follow`, and diagnoses meanwhile what it sends, in order. Nothing where the system has no thread
 /// to spare: then `follow` was not called.
 ///
 /// # Errors
 ///
 /// What `sink` returns.
-pub(super) fn judge_beside<F>(
+pub(super) fn diagnose_beside<F>(
     follow: &mut F,
-    judging: &mut Judging,
+    diagnosing: &mut Diagnosing,
     sink: &mut dyn Sink,
 ) -> io::Result<Option<()>>
 where
@@ -90,16 +90,16 @@ where
     let (full, inbox) = sync_channel::<Ended>(BATCHES);
     let (back, spent) = channel();
     let outbox = Outbox { full, spent };
-    // The inbox is gone once judging has ended, however it did: nobody waits to send what nobody takes.
+    // The inbox is gone once diagnosing has ended, however it did: no thread waits to send what none takes.
     thread::scope(move |scope| {
         let spawned = thread::Builder::new().spawn_scoped(scope, move || follow(&outbox));
         let Ok(following) = spawned else {
             return Ok(None);
         };
         for mut batch in &inbox {
-            judging.take_all(&mut batch, sink)?;
+            diagnosing.take_all(&mut batch, sink)?;
             // What one thread allocates and another frees costs both more: all go back, with the room they came in.
-            batch.append(&mut judging.spent);
+            batch.append(&mut diagnosing.spent);
             // Who has ended needs no more room.
             let _ = back.send(batch);
         }

@@ -72,7 +72,7 @@ fn a_connection_is_shown_as_it_stands_and_once_for_each_change() {
 #[test]
 fn bytes_that_say_nothing_new_are_no_news() {
     let mut watched = Watched::new(Bounds::default());
-    // Joined late: nobody reads the bytes.
+    // Joined late: the bytes are not parsed.
     watched.feed("0.0 > PA 1:101(100) ack 1\n0.1 < A 1:1(0) ack 101\n0.2 > PA 101:201(100) ack 1");
     assert_eq!(watched.news(None).len(), 1);
     watched.feed("0.3 < A 1:1(0) ack 201\n0.4 > PA 201:301(100) ack 1\n0.5 < A 1:1(0) ack 301");

@@ -7,7 +7,7 @@ use wirewhy_packet::{LinkType, Timestamp};
 use crate::{CaptureInfo, Oddities, Problem, ProblemKind};
 
 /// What is learned beside the frames.
-pub(crate) struct Ledger {
+pub(crate) struct ReadStats {
     pub(crate) info: CaptureInfo,
     pub(crate) oddities: Oddities,
 }
@@ -15,7 +15,7 @@ pub(crate) struct Ledger {
 /// What the next piece of a capture turned out to be.
 pub(crate) enum Step {
     /// A frame.
-    Frame(Record),
+    Frame(WindowFrame),
     /// A record that Wireshark counts as a frame, and that has no packet for us.
     Uncounted,
     /// Nothing more.
@@ -31,7 +31,7 @@ pub(crate) struct Failure {
 }
 
 /// A frame whose bytes lie in the window.
-pub(crate) struct Record {
+pub(crate) struct WindowFrame {
     /// Where in the window, until it is next filled.
     pub(crate) place: Range<usize>,
     /// `None` where the record has no time.
@@ -41,7 +41,7 @@ pub(crate) struct Record {
     pub(crate) original_len: u32,
 }
 
-impl Ledger {
+impl ReadStats {
     pub(crate) fn note(&mut self, kind: ProblemKind, offset: u64, frames_before: u64) {
         self.oddities.add(Problem {
             kind,
@@ -63,7 +63,7 @@ impl Ledger {
 
     /// Counts a frame, and gives its time back.
     #[inline]
-    pub(crate) fn count(&mut self, record: &Record) -> Option<Timestamp> {
+    pub(crate) fn count(&mut self, record: &WindowFrame) -> Option<Timestamp> {
         let info = &mut self.info;
         // No file is long enough to overflow 64 bits.
         info.packets += 1;

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wirewhy_capture::Interface;
-use wirewhy_detect::{Finding, Judged, Outcome, Severity};
+use wirewhy_detect::{Diagnosis, Finding, Outcome, Severity};
 use wirewhy_packet::{Frame, Interval, Timestamp};
 
 use super::file::Case;
 use super::ring::stream_key;
-use super::{Concerns, Counts, Evidence, EvidenceError, Recorder};
+use super::{Counts, Evidence, EvidenceError, FrameScope, Recorder};
 
 /// How long a failure waits for what follows it: the answer to it, and findings that explain it.
 const AFTERMATH: Interval = Interval::from_secs(1);
@@ -27,21 +27,21 @@ const MOST_SETTLED: usize = 65_536;
 /// The loop tells it of every packet, finding and ended connection, and lets it write now and then. Nothing is written
 /// in between, so that the packet that settled a finding is there when its file is written.
 #[derive(Debug)]
-pub struct Casebook {
+pub struct EvidenceWriter {
     recorder: Recorder,
     evidence: Evidence,
     filter: Option<String>,
     /// Failures that wait, by stream, with the time from which they need not.
-    waiting: BTreeMap<u32, (Timestamp, Judged)>,
+    waiting: BTreeMap<u32, (Timestamp, Diagnosis)>,
     /// Streams that have their file or were passed over, and may fail again.
     settled: BTreeSet<u32>,
 }
 
-impl Casebook {
-    /// A casebook that has seen nothing. `filter` is what packets had to pass to be captured.
+impl EvidenceWriter {
+    /// A writer that has seen nothing. `filter` is what packets had to pass to be captured.
     #[must_use]
-    pub fn new(recorder: Recorder, evidence: Evidence, filter: Option<String>) -> Casebook {
-        Casebook {
+    pub fn new(recorder: Recorder, evidence: Evidence, filter: Option<String>) -> EvidenceWriter {
+        EvidenceWriter {
             recorder,
             evidence,
             filter,
@@ -51,15 +51,15 @@ impl Casebook {
     }
 
     /// Keeps a frame.
-    pub fn record(&mut self, frame: &Frame<'_>, concerns: Concerns) {
-        self.recorder.record(frame, concerns);
+    pub fn record(&mut self, frame: &Frame<'_>, frame_scope: FrameScope) {
+        self.recorder.record(frame, frame_scope);
     }
 
-    /// Takes note of a finding about a connection that may go on; `judged` is how it stands.
-    pub fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) {
-        let stream = stream_key(&judged.connection);
+    /// Takes note of a finding about a connection that may go on; `diagnosis` is how it stands.
+    pub fn finding(&mut self, at: Timestamp, diagnosis: &Diagnosis, finding: &Finding) {
+        let stream = stream_key(&diagnosis.connection);
         if let Some((_, waiting)) = self.waiting.get_mut(&stream) {
-            waiting.clone_from(judged);
+            waiting.clone_from(diagnosis);
             return;
         }
         if finding.severity < Severity::Error || self.settled.contains(&stream) {
@@ -67,21 +67,21 @@ impl Casebook {
         }
         if self.has_room() {
             let due = at.after(AFTERMATH);
-            self.waiting.insert(stream, (due, judged.clone()));
+            self.waiting.insert(stream, (due, diagnosis.clone()));
         } else {
             self.settle(stream);
         }
     }
 
     /// Takes note of a connection that is over.
-    pub fn connection(&mut self, judged: &Judged) {
-        let stream = stream_key(&judged.connection);
+    pub fn connection(&mut self, diagnosis: &Diagnosis) {
+        let stream = stream_key(&diagnosis.connection);
         let is_settled = self.settled.remove(&stream);
-        if judged.outcome() != Outcome::Failed {
+        if diagnosis.outcome() != Outcome::Failed {
             // What it was taken for has been taken back.
             self.waiting.remove(&stream);
         } else if !is_settled && (self.waiting.contains_key(&stream) || self.has_room()) {
-            self.waiting.insert(stream, (OVER, judged.clone()));
+            self.waiting.insert(stream, (OVER, diagnosis.clone()));
         }
     }
 
@@ -95,14 +95,14 @@ impl Casebook {
             .collect();
         let mut errors = Vec::new();
         for stream in due {
-            let Some((time, judged)) = self.waiting.remove(&stream) else {
+            let Some((time, diagnosis)) = self.waiting.remove(&stream) else {
                 continue;
             };
             if time != OVER {
                 self.settle(stream);
             }
             let case = Case {
-                judged: &judged,
+                diagnosis: &diagnosis,
                 recorder: &self.recorder,
                 interfaces,
                 filter: self.filter.as_deref(),
@@ -158,11 +158,16 @@ mod tests {
     use crate::engine::{EngineOptions, Listener, Live};
 
     /// A listener that only takes notes.
-    struct Notes(Casebook);
+    struct NoteTaker(EvidenceWriter);
 
-    impl Listener for Notes {
-        fn finding(&mut self, at: Timestamp, judged: &Judged, finding: &Finding) -> io::Result<()> {
-            self.0.finding(at, judged, finding);
+    impl Listener for NoteTaker {
+        fn finding(
+            &mut self,
+            at: Timestamp,
+            diagnosis: &Diagnosis,
+            finding: &Finding,
+        ) -> io::Result<()> {
+            self.0.finding(at, diagnosis, finding);
             Ok(())
         }
 
@@ -170,8 +175,8 @@ mod tests {
             Ok(())
         }
 
-        fn connection(&mut self, judged: &Judged) -> io::Result<()> {
-            self.0.connection(judged);
+        fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
+            self.0.connection(diagnosis);
             Ok(())
         }
     }
@@ -185,8 +190,8 @@ mod tests {
     fn run(lines: &str) -> (Vec<(String, i64, usize)>, Counts) {
         let folder = tempfile::tempdir().unwrap();
         let evidence = Evidence::open(folder.path(), 100).unwrap();
-        let book = Casebook::new(Recorder::new(1 << 20), evidence, None);
-        let mut notes = Notes(book);
+        let book = EvidenceWriter::new(Recorder::new(1 << 20), evidence, None);
+        let mut notes = NoteTaker(book);
         let mut live = Live::new(EngineOptions::default());
         let mut decoder = Decoder::new();
         let mut found = Vec::new();
@@ -216,8 +221,8 @@ mod tests {
             let frame = frame.as_frame();
             let packet = decoder.decode(&frame);
             let observed = live.observe(&packet, &mut notes).unwrap();
-            if let Some(concerns) = Concerns::of(&packet, observed) {
-                notes.0.record(&frame, concerns);
+            if let Some(frame_scope) = FrameScope::of(&packet, observed) {
+                notes.0.record(&frame, frame_scope);
             }
         }
         live.finish(&CaptureSummary::default(), &mut notes).unwrap();
@@ -273,8 +278,8 @@ mod tests {
         let mut decoder = Decoder::new();
         let all: Vec<_> = frames
             .iter()
-            .map(|frame| Concerns::of(&decoder.decode(&frame.as_frame()), None))
+            .map(|frame| FrameScope::of(&decoder.decode(&frame.as_frame()), None))
             .collect();
-        assert_eq!(all, [None, Some(Concerns::Any), None]);
+        assert_eq!(all, [None, Some(FrameScope::Any), None]);
     }
 }

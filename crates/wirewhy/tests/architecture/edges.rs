@@ -120,7 +120,7 @@ fn every_manifest_has_exactly_the_edges_of_the_table() {
 #[test]
 fn every_package_has_its_paragraph_and_no_other_has() {
     let text = tree::text(Path::new("crates/README.md")).unwrap();
-    let told: Names = text
+    let reported: Names = text
         .lines()
         .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
         .map(str::to_owned)
@@ -129,7 +129,7 @@ fn every_package_has_its_paragraph_and_no_other_has() {
         .iter()
         .map(|folder| package_name(&manifest(folder)))
         .collect();
-    assert_eq!(told, there);
+    assert_eq!(reported, there);
     for package in text.split("### `").skip(1) {
         for part in ["Purpose: ", "Invariant: ", "Must stay absent: "] {
             let name = package.lines().next().unwrap_or_default();

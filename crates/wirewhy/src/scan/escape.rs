@@ -4,21 +4,21 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// A name that no other path has, and that any text file can hold.
-pub(crate) fn spelled(path: &Path) -> String {
-    let mut spelled = String::new();
+pub(crate) fn escape_path(path: &Path) -> String {
+    let mut escaped = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
-        spelled.push_str(&chunk.valid().replace('\\', "\\\\"));
+        escaped.push_str(&chunk.valid().replace('\\', "\\\\"));
         for byte in chunk.invalid() {
-            spelled.push_str(&format!("\\x{byte:02x}"));
+            escaped.push_str(&format!("\\x{byte:02x}"));
         }
     }
-    spelled
+    escaped
 }
 
 /// The path of a name.
-pub(crate) fn unspelled(spelled: &str) -> PathBuf {
-    let mut bytes = Vec::with_capacity(spelled.len());
-    let mut parts = spelled.split('\\');
+pub(crate) fn unescape_path(escaped: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut parts = escaped.split('\\');
     bytes.extend(parts.next().unwrap_or_default().bytes());
     while let Some(part) = parts.next() {
         let byte = part
@@ -60,9 +60,9 @@ mod tests {
         let mut all = HashSet::new();
         for bytes in paths {
             let path = Path::new(std::ffi::OsStr::from_bytes(bytes));
-            let spelled = spelled(path);
-            assert_eq!(unspelled(&spelled), path);
-            assert!(all.insert(spelled));
+            let escaped = escape_path(path);
+            assert_eq!(unescape_path(&escaped), path);
+            assert!(all.insert(escaped));
         }
     }
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::head::{Body, method};
 use super::plain::Plain;
 use super::probe;
-use crate::exchanges::{Method, Tally};
+use crate::exchanges::{ExchangeCounts, Method};
 use crate::facts::{AppFacts, SideFacts};
 use crate::http_request::Request;
 use crate::types::{AppProtocol, Framing, Mark, Role};
 
 /// A segment with payload.
 #[derive(Clone, Copy, Debug)]
-pub struct Said<'a> {
+pub struct PayloadSegment<'a> {
     /// Who sent it.
     pub role: Role,
     /// Its payload, all of it.
@@ -25,12 +25,14 @@ pub struct Said<'a> {
 /// The facts of a conversation that both sides have closed, of which these are all segments with payload, in order and without
 /// repetitions: the same as a [`Conversation`](crate::Conversation) comes to that is given them. `None` where it is of another
 /// form than most in HTTP/1 are, or a request was not answered with success: then only that tells.
-pub fn plain_talk<'a>(said: impl IntoIterator<Item = Said<'a>>) -> Option<Box<AppFacts>> {
-    let mut tally = Tally::default();
+pub fn whole_http1<'a>(
+    segments: impl IntoIterator<Item = PayloadSegment<'a>>,
+) -> Option<Box<AppFacts>> {
+    let mut tally = ExchangeCounts::default();
     let mut waiting = None;
     // How much of a response is to come.
     let mut missing = 0;
-    for Said { role, bytes, mark } in said {
+    for PayloadSegment { role, bytes, mark } in segments {
         match (role, waiting.take()) {
             (Role::Client, None) if missing == 0 => {
                 if tally.requests == 0 && probe::is_request(bytes) != Some(true) {
@@ -133,11 +135,11 @@ mod tests {
         }
     }
 
-    fn read_in_full(said: &[Said<'_>]) -> AppFacts {
+    fn read_in_full(segments: &[PayloadSegment<'_>]) -> AppFacts {
         let mut conversation = Conversation::new();
         let context = &mut CaptureContext::default();
         let mut ends = [0; 2];
-        for Said { role, bytes, mark } in said {
+        for PayloadSegment { role, bytes, mark } in segments {
             let len = u32::try_from(bytes.len()).unwrap();
             let [client, server] = &mut ends;
             let (frame, time) = (mark.frame, mark.time);
@@ -157,9 +159,9 @@ mod tests {
         *conversation.finish().unwrap()
     }
 
-    fn marked<'a>(said: impl IntoIterator<Item = (Role, &'a str)>) -> Vec<Said<'a>> {
-        let numbered = (1..).zip(said);
-        let marked = numbered.map(|(frame, (role, words))| Said {
+    fn marked<'a>(segments: impl IntoIterator<Item = (Role, &'a str)>) -> Vec<PayloadSegment<'a>> {
+        let numbered = (1..).zip(segments);
+        let marked = numbered.map(|(frame, (role, words))| PayloadSegment {
             role,
             bytes: words.as_bytes(),
             mark: Mark {
@@ -183,9 +185,9 @@ mod tests {
                 let role = roles[if alternates { at % 2 } else { usize::from(*from_server) }];
                 (role, words(role, *number))
             }).collect();
-            let said = marked(words.iter().map(|(role, words)| (*role, words.as_str())));
-            if let Some(facts) = plain_talk(said.iter().copied()) {
-                prop_assert_eq!(*facts, read_in_full(&said));
+            let segments = marked(words.iter().map(|(role, words)| (*role, words.as_str())));
+            if let Some(facts) = whole_http1(segments.iter().copied()) {
+                prop_assert_eq!(*facts, read_in_full(&segments));
             }
         }
     }
@@ -201,11 +203,15 @@ mod tests {
             (Role::Client, get.as_str()),
             (Role::Server, "HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n"),
         ];
-        let said = marked(talk);
-        let facts = plain_talk(said.iter().copied());
-        assert_eq!(facts.as_deref(), Some(&read_in_full(&said)));
+        let segments = marked(talk);
+        let facts = whole_http1(segments.iter().copied());
+        assert_eq!(facts.as_deref(), Some(&read_in_full(&segments)));
         for end in [0, 1, 2, 3, 5] {
-            assert_eq!(plain_talk(said.iter().copied().take(end)), None, "{end}");
+            assert_eq!(
+                whole_http1(segments.iter().copied().take(end)),
+                None,
+                "{end}"
+            );
         }
     }
 }
