@@ -6,6 +6,8 @@ mod edges;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod glossary;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod tree;
