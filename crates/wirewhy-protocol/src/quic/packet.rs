@@ -108,7 +108,8 @@ pub(super) fn begins_initial(datagram: &[u8]) -> bool {
     let Some((&[first, a, b, c, d], _)) = datagram.split_first_chunk::<5>() else {
         return false;
     };
-    if first & (LONG | FIXED) != LONG | FIXED {
+    // A client that knows its server may send the fixed bit as 0 from the start (RFC 9287 section 3.1).
+    if first & LONG == 0 {
         return false;
     }
     let version = QuicVersion(u32::from_be_bytes([a, b, c, d]));

@@ -95,7 +95,7 @@ mod tests {
             .server_acks(320, 0)
             .hello_tail(900)
             .until(6_000)
-            .only();
+            .cause();
         assert_eq!(found.code, "quic.client-hello-dropped");
     }
 

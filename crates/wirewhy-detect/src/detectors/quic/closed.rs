@@ -44,7 +44,7 @@ fn detect(reading: &Reading<'_>, _limits: &Limits) -> Option<Finding> {
         // H3_REQUEST_REJECTED and H3_REQUEST_CANCELLED, and H3_VERSION_FALLBACK, which asks for HTTP/1.1.
         CloseCode::Application(0x10b | 0x10c | 0x110) => Severity::Note,
         // What other applications than HTTP/3 mean by their codes is not known.
-        CloseCode::Application(_) if close.code.name().is_none() => Severity::Note,
+        CloseCode::Application(_) if close.code.name().is_none() => return None,
         _ => Severity::Error,
     };
     Some(Finding {

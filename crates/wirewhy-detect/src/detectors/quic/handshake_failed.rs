@@ -29,7 +29,13 @@ pub(crate) const RECORD: Record = Record {
         "With secrets (SSLKEYLOGFILE, --keylog) closes in Handshake packets and certificates can be read.",
         "Without them: does the same client refuse the same server over TCP? There the alert's size shows.",
     ],
-    explained_by: &[Cause::IfAsSevere("quic.retry-loop"), CERTIFICATES],
+    explained_by: &[
+        Cause::IfAsSevere("quic.retry-loop"),
+        Cause::IfAsSevere("quic.unanswered"),
+        Cause::IfAsSevere("quic.mtu-blackhole"),
+        Cause::IfAsSevere("quic.handshake-timeout"),
+        CERTIFICATES,
+    ],
     reportable: Reportable::Soon,
 };
 
@@ -39,7 +45,8 @@ pub(crate) const DETECTOR: Detector = Detector {
 };
 
 fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
-    if reading.is_established() {
+    // Where nothing came back there was no handshake: quic.unanswered.
+    if reading.is_established() || reading.quic.server.datagrams == 0 {
         return None;
     }
     match reading.quic.failure() {

@@ -33,6 +33,7 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("quic.mtu-blackhole"),
         Cause::IfAsSevere("quic.client-hello-dropped"),
         Cause::IfAsSevere("quic.retry-loop"),
+        Cause::IfAsSevere("quic.handshake-failed"),
     ],
     reportable: Reportable::HandshakeSilence,
 };

@@ -92,7 +92,7 @@ fn only_small_ones(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
     let quic = reading.quic;
     let (client, server) = (&quic.client, &quic.server);
     let small = server.handshake.first?;
-    let alone = server.full_size == 0 && server.initial.count == 0 && server.unopened == 0;
+    let alone = server.full_size == 0 && reading.tls.server_hello.is_none() && server.unopened == 0;
     let repeats = client
         .initial
         .last
@@ -106,7 +106,7 @@ fn only_small_ones(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
         Side::Server,
         waited,
         format!(
-            "only {} of the server's flight arrived, of {} at most, and none of those with its Initial packets",
+            "only {} of the server's flight arrived, of {} at most, and not its ServerHello",
             count(server.datagrams, "datagram"),
             size(u64::from(server.largest)),
         ),

@@ -1,6 +1,7 @@
 //! `quic.peer-vanished`: one side falls silent, and the other sends again and again.
 
 use wirewhy_flow::{Interval, Side};
+use wirewhy_protocol::Mark as ProtocolMark;
 
 use super::{Reading, blame_for_silence, flow_marks, frames, gaps, over, role_of};
 use crate::handshake::culprit as culprit_of;
@@ -50,9 +51,10 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
         .into_iter()
         .find(|side| insists(reading, *side, limits))?;
     let run = &reading.sent(from).unanswered;
-    let gaps = gaps(&run.first);
+    let repeats = repeats(reading, from);
+    let gaps = gaps(&repeats);
     let peer = connection.side(from.other());
-    let first = run.first.first()?;
+    let first = *repeats.first()?;
     let idle = peer.last.map_or(Interval::ZERO, |last| {
         first.time.since(last.time).max(Interval::ZERO)
     });
@@ -107,7 +109,7 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
             refused
                 .iter()
                 .map(|(event, ..)| event.mark())
-                .chain(flow_marks(&run.first)),
+                .chain(flow_marks(&repeats)),
         ),
         facts: reading
             .facts()
@@ -124,7 +126,8 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
 /// Whether a side sends on although nothing comes.
 fn insists(reading: &Reading<'_>, from: Side, limits: &Limits) -> bool {
     let run = &reading.sent(from).unanswered;
-    let (Some(first), Some(last)) = (run.first.first(), run.last) else {
+    let repeats = repeats(reading, from);
+    let (Some(first), Some(last)) = (repeats.first(), run.last) else {
         return false;
     };
     let spread = last.time.since(first.time);
@@ -139,16 +142,28 @@ fn insists(reading: &Reading<'_>, from: Side, limits: &Limits) -> bool {
         return false;
     }
     // What asks for an acknowledgement gets one at once (RFC 9000 section 13.2.1), and what asks for none is not sent again.
-    let probes = run.first.len() >= REPEATS && spread >= limits.unanswered_span;
+    let probes = repeats.len() >= REPEATS && spread >= limits.unanswered_span;
     let stated = reading
         .undelivered()
         .iter()
         .filter(|(event, ..)| event.from == from && event.time >= first.time)
         .count();
-    let refused = stated >= 2 && run.first.len() >= 3;
+    let refused = stated >= 2 && repeats.len() >= REPEATS;
     let continues = run.count >= MANY && spread >= limits.silence;
     (probes || continues || refused) && reading.connection.heard_after(first.time) >= limits.silence
 }
+
+/// The datagrams of a side since the other was heard last, those left out that acknowledge what it sent.
+fn repeats(reading: &Reading<'_>, from: Side) -> Vec<ProtocolMark> {
+    let heard = reading.connection.side(from.other()).last;
+    let run = reading.sent(from).unanswered.first.iter();
+    run.filter(|mark| heard.is_none_or(|heard| mark.time.since(heard.time) > ACKNOWLEDGES))
+        .copied()
+        .collect()
+}
+
+/// What follows so soon acknowledges what came.
+const ACKNOWLEDGES: Interval = Interval::from_millis(200);
 
 #[cfg(test)]
 mod tests {

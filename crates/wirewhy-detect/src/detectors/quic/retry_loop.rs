@@ -86,7 +86,7 @@ mod tests {
             .client_hello(40)
             .retry(60, 0x61)
             .until(5_000)
-            .only();
+            .cause();
         assert_eq!(
             (found.code, found.culprit.role),
             ("quic.retry-loop", Role::Server)
@@ -101,7 +101,7 @@ mod tests {
             .client_hello(40)
             .server_closes(60, 0x0b, "")
             .until(5_000)
-            .only();
+            .cause();
         assert_eq!(found.code, "quic.retry-loop");
     }
 

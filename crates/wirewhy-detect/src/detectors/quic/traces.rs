@@ -242,6 +242,15 @@ impl ConversationTrace {
         self.findings().iter().map(|found| found.code).collect()
     }
 
+    /// The only finding that no other explains.
+    #[track_caller]
+    pub(crate) fn cause(&self) -> Finding {
+        let mut found = self.findings();
+        found.retain(|found| found.consequence_of.is_none());
+        assert_eq!(found.len(), 1, "{found:#?}");
+        found.remove(0)
+    }
+
     #[track_caller]
     pub(crate) fn only(&self) -> Finding {
         let mut found = self.findings();
