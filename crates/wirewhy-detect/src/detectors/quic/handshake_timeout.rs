@@ -54,8 +54,11 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
         return None;
     }
     let (client, server) = (&quic.client.unanswered, &quic.server.unanswered);
+    // Without the ServerHello the client cannot go on: what the server sent behind it is no answer yet.
+    let has_hello = reading.tls.server_hello.is_some();
     let silent = match reading.stage {
-        TlsStage::ServerFlight | TlsStage::Begun if server.count > 0 => Side::Client,
+        TlsStage::ServerFlight if server.count > 0 && has_hello => Side::Client,
+        TlsStage::Begun if server.count > 0 => Side::Client,
         _ => Side::Server,
     };
     let waiting = reading.sent(silent.other());
