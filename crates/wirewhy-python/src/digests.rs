@@ -4,7 +4,7 @@ use std::io;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use wirewhy_report::{Archive, Color, Digests, Extent, TextStyle, Names, Shown, View};
+use wirewhy_report::{Archive, Color, Digests, Extent, Names, Shown, TextStyle, View};
 
 /// What many recordings show: the summary that `wirewhy scan` prints.
 #[pyclass(module = "wirewhy", frozen)]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow_array::RecordBatch;
 use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
-use wirewhy::engine::{self, ThreadPool, EngineOptions, Selection};
+use wirewhy::engine::{self, EngineOptions, Selection, ThreadPool};
 use wirewhy_capture::{FileSequence, Filters, OpenError, OpenErrorKind, Opener, Recording};
 use wirewhy_detect::{Diagnosis, Severity, TrustStore};
 use wirewhy_protocol::KeyLog;
