@@ -518,7 +518,7 @@ impl QuicConversation {
     }
 
     fn add_id(&mut self, owner: Role, id: ConnectionId) {
-        let known = self.ids.iter().any(|known| *known == (owner, id));
+        let known = self.ids.contains(&(owner, id));
         if !known && self.ids.len() < MOST_IDS {
             self.ids.push((owner, id));
         }
