@@ -214,22 +214,22 @@ impl ConversationTrace {
         self
     }
 
-    pub(crate) fn connections(&self) -> Vec<Box<Connection>> {
+    pub(crate) fn connections(&self) -> Vec<Connection> {
         let mut decoder = Decoder::new();
         let mut tracker = Tracker::new(Bounds::default());
         let mut connections = Vec::new();
         for frame in &self.frames {
             let packet = decoder.decode(&frame.as_frame());
-            tracker.observe(&packet, &mut |connection| connections.push(connection));
+            tracker.observe(&packet, &mut |connection| connections.push(*connection));
         }
-        tracker.finish(&mut |connection| connections.push(connection));
+        tracker.finish(&mut |connection| connections.push(*connection));
         connections
     }
 
     pub(crate) fn diagnosis(&self) -> Diagnosis {
         let mut connections = self.connections();
         assert_eq!(connections.len(), 1, "one connection");
-        let connection = connections.remove(0);
+        let connection = Box::new(connections.remove(0));
         assert!(crate::found_without_sign(&connection, &Limits::default()).is_empty());
         diagnose(connection, &Limits::default(), &TrustStore::mozilla())
     }
