@@ -16,16 +16,16 @@ struct Run {
     over: Vec<Connection>,
 }
 
-fn end(text: &str) -> SocketAddr {
-    text.parse().unwrap()
+fn end(address: [u8; 4], port: u16) -> SocketAddr {
+    SocketAddr::from((address, port))
 }
 
 fn client() -> SocketAddr {
-    end("192.0.2.1:40000")
+    end([192, 0, 2, 1], 40_000)
 }
 
 fn server() -> SocketAddr {
-    end("198.51.100.1:443")
+    end([198, 51, 100, 1], 443)
 }
 
 impl Run {
@@ -98,7 +98,12 @@ fn exchange(id: u8) -> TestConversation {
 #[test]
 fn a_connection_from_its_hello_to_its_data() {
     let mut run = Run::new();
-    run.datagram(0, end("192.0.2.9:5000"), end("192.0.2.8:53"), b"no quic");
+    run.datagram(
+        0,
+        end([192, 0, 2, 9], 5000),
+        end([192, 0, 2, 8], 53),
+        b"no quic",
+    );
     run.handshake(1_000, &mut exchange(1));
     let found = run.finish();
     assert_eq!(found.len(), 1);
@@ -123,7 +128,7 @@ fn one_whose_nat_forgot_it_goes_on_from_another_port() {
     let mut run = Run::new();
     let mut exchange = exchange(1);
     run.handshake(0, &mut exchange);
-    let moved = end("192.0.2.1:51000");
+    let moved = end([192, 0, 2, 1], 51000);
     run.datagram(
         5_000,
         moved,
@@ -240,7 +245,12 @@ fn ends_are_forgotten_with_their_connection() {
     let mut run = Run::new();
     run.handshake(0, &mut exchange(1));
     // Two minutes of quiet end it.
-    run.datagram(200_000, end("192.0.2.9:1"), end("192.0.2.8:1"), b"later");
+    run.datagram(
+        200_000,
+        end([192, 0, 2, 9], 1),
+        end([192, 0, 2, 8], 1),
+        b"later",
+    );
     assert_eq!(run.over.len(), 1);
     assert_eq!(run.tracker.following(), 0);
     // What comes late is of no connection, and a new one begins in its own right.
