@@ -33,7 +33,6 @@ pub(crate) const RECORD: Record = Record {
         Cause::IfAsSevere("quic.retry-loop"),
         Cause::IfAsSevere("quic.unanswered"),
         Cause::IfAsSevere("quic.mtu-blackhole"),
-        Cause::IfAsSevere("quic.handshake-timeout"),
         CERTIFICATES,
     ],
     reportable: Reportable::Soon,
