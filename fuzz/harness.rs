@@ -7,9 +7,9 @@ use wirewhy_capture::Reader;
 use wirewhy_packet::{Decoder, Frame, LinkType, Timestamp};
 use wirewhy_protocol::quic_testing::TestConversation;
 use wirewhy_protocol::{
-    CaptureContext, Certificate, Conversation, Datagrams, KeyLog, Mark, QuicConversation,
-    QuicVersion, Role, begins_with_dns, begins_with_records, closing_notice, is_farewell,
-    server_name,
+    CaptureContext, Certificate, Conversation, Datagrams, DnsMessage, KeyLog, Mark,
+    QuicConversation, QuicVersion, Role, begins_with_dns, begins_with_records, closing_notice,
+    is_farewell, server_name,
 };
 
 /// A target: its name, and what it runs.
@@ -133,7 +133,7 @@ fn followed(data: &[u8], mut context: CaptureContext) {
     let _ = (followed.facts(), followed.finish(), known);
 }
 
-/// Datagrams of a conversation: a byte of flags, one of length, and the bytes.
+/// Datagrams of a conversation, and each as a message of DNS: a byte of flags, one of length, and the bytes.
 pub(crate) fn datagrams(data: &[u8]) {
     let mut context = CaptureContext::default();
     let mut followed = Datagrams::new();
@@ -151,6 +151,9 @@ pub(crate) fn datagrams(data: &[u8]) {
         };
         let wire_len = u32::try_from(length).unwrap_or(0) + u32::from(flags >> 5);
         followed.observe(role, bytes, wire_len, frame, Timestamp(0), &mut context);
+        if let Some(message) = DnsMessage::read(bytes, wire_len) {
+            let _ = (message.has_answer(), message.addresses().count());
+        }
     }
     let _ = followed.facts();
 }
