@@ -8,7 +8,7 @@ use wirewhy_packet::{Frame, LinkType, Packet, Timestamp, Transport};
 /// What a frame bears on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FrameScope {
-    /// A connection, by its [`stream_key`].
+    /// A connection, by its number over its transport.
     Stream(u32),
     /// None by itself, and perhaps one that a finding cites it for: an ICMP error, a DNS answer, an ARP request.
     Any,
