@@ -35,6 +35,10 @@ const MOST_CLOSES: usize = 6;
 /// The UDP payload that a datagram with an Initial packet has at least (RFC 9000 section 14.1).
 const FULL_SIZE: u32 = 1_200;
 
+/// Bytes that a datagram with the first packet of a client has at least: a ClientHello with the extensions that QUIC demands, or its
+/// first part, and the padding of most senders of ones that are too small.
+const LEAST_BEGINNING: usize = 256;
+
 /// A pause between datagrams is one from here on.
 const PAUSE: Interval = Interval::from_secs(5);
 
@@ -95,10 +99,12 @@ impl Level {
 
 impl QuicConversation {
     /// Whether a datagram begins a connection over QUIC: its first packet is a client's Initial packet of a known version,
-    /// and opens with the keys that follow from its destination.
+    /// and opens with the keys that follow from its destination. Deriving keys for datagrams that are too small for a
+    /// ClientHello would cost more than anything else that a packet can.
     #[must_use]
     pub fn begins(datagram: &[u8]) -> bool {
-        packet::begins_initial(datagram) && QuicConversation::new(datagram).is_some()
+        let has_room = datagram.len() >= LEAST_BEGINNING;
+        has_room && packet::begins_initial(datagram) && QuicConversation::new(datagram).is_some()
     }
 
     /// A connection that this datagram of its client begins, of which no datagram was taken in; `None` where it begins none.

@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn other_datagrams_begin_no_initial() {
         let dns = [0xc0, 0x17, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        let rtp = [0x80, 0, 0, 0, 1, 2, 7, 8, 1, 9, 0, 3, 1, 2, 3];
+        let rtp = [0x80, 0x60, 0, 1, 1, 2, 7, 8, 1, 9, 0, 3, 1, 2, 3];
         let google = initial(0x5130_3530, 0xc0, 3, &[1, 2, 3]);
         for other in [&dns[..], &rtp, &google, &[0xc0, 0, 0, 0], &[]] {
             assert!(!begins_initial(other));
