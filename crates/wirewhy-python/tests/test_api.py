@@ -152,7 +152,7 @@ class Api(unittest.TestCase):
             wirewhy.captures(self.one, open=lambda _: (_ for _ in ()).throw(RuntimeError("no route")))
 
     def test_a_reader_that_leaves_ends_the_analysis(self):
-        closed = threading.Event()
+        begun, closed = threading.Event(), threading.Event()
         content = Path(self.one).read_bytes()
 
         class Endless:
@@ -160,6 +160,7 @@ class Api(unittest.TestCase):
                 self.first = True
 
             def read(self, size):
+                begun.set()
                 if self.first:
                     self.first = False
                     return content
@@ -170,6 +171,8 @@ class Api(unittest.TestCase):
 
         stream = wirewhy.connections(["endless"], open=lambda _: Endless(), all=True)
         reader = pyarrow.RecordBatchReader.from_stream(stream)
+        # One that leaves before the analysis has begun leaves nothing open.
+        self.assertTrue(begun.wait(60))
         del reader, stream
         self.assertTrue(closed.wait(60))
 

@@ -77,7 +77,6 @@ mod python {
     }
 
     #[test]
-    #[ignore = "builds the wheel and runs Spark, ten minutes: cargo test --test python -- --ignored"]
     fn the_wheel_gives_what_the_command_gives_in_python_and_in_spark() {
         let root = root();
         let crate_folder = root.join("crates/wirewhy-python");
