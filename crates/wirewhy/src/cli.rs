@@ -1,9 +1,11 @@
 //! The arguments. Help, man pages and completions come from here.
 
+use std::fmt;
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use wirewhy_capture::Joining;
 use wirewhy_detect::Severity;
@@ -58,6 +60,18 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) analyze: AnalyzeArgs,
+}
+
+/// Ends the program as one that was called wrongly, with the usage of this subcommand.
+pub(crate) fn usage_error(subcommand: &str, kind: ErrorKind, message: impl fmt::Display) -> ! {
+    let mut program = Cli::command();
+    // Its name stands in the usage of subcommands only once it is built.
+    program.build();
+    let mut command = program
+        .find_subcommand(subcommand)
+        .cloned()
+        .unwrap_or(program);
+    command.error(kind, message).exit()
 }
 
 /// What to do.
@@ -119,6 +133,9 @@ pub(crate) struct AnalyzeArgs {
     /// Captures to read: pcap or pcapng, plain or compressed; - for standard input
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// Without effect: tcpdump and tshark take the FILE behind it
+    #[arg(short = 'r', hide = true)]
+    pub(crate) read: bool,
     /// How the report is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,

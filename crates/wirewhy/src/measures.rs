@@ -23,7 +23,7 @@ pub(crate) struct Amount(pub(crate) u64);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Frames(pub(crate) RangeInclusive<u64>);
 
-const NO_STREAM: &str = "a stream is a number, as in 7, or one over UDP, as in udp:7";
+const NO_STREAM: &str = "the stream comes last and is a number, as in 7, or udp:7 for one over UDP";
 const NO_FRAMES: &str = "frames are two numbers, the lower first, as in 120-180, or one";
 const NO_SPAN: &str = "a time is a number with s, m, h or d behind it, as in 90s";
 const NO_SIZE: &str = "a size is a number of bytes, or one with K, M, G or T behind it, as in 64M";

@@ -6,7 +6,7 @@ use std::thread;
 
 use wirewhy::engine::{EngineOptions, Selection, glob_matches};
 use wirewhy_capture::{
-    FileSequence, Filters, Joining, OpenError, RecordedFile, Recording, recordings,
+    FileSequence, Filters, Joining, OpenError, OpenErrorKind, RecordedFile, Recording, recordings,
 };
 use wirewhy_detect::Severity;
 use wirewhy_detect::wording::span;
@@ -256,7 +256,13 @@ pub(crate) fn open(files: &[PathBuf]) -> Result<Recording, Failure> {
 
 /// Why a capture cannot be read.
 pub(crate) fn unreadable(error: &OpenError) -> String {
-    format!("{}: {}", spoken(&error.source), error.kind)
+    let source = spoken(&error.source);
+    match error.kind {
+        OpenErrorKind::Directory => {
+            format!("{source}: is a directory; wirewhy scan reads the captures in it")
+        }
+        ref kind => format!("{source}: {kind}"),
+    }
 }
 
 /// Which files are read as one recording, and why.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use wirewhy::engine::{self, Analyzed, EngineOptions, ThreadPool};
 use wirewhy::evidence::SharedRecorder;
@@ -17,7 +16,7 @@ use wirewhy_report::{
     Ecs, Html, Json, Markdown, Ndjson, PacketSource, Reporter, Text, TextStyle, View,
 };
 
-use crate::cli::{AnalyzeArgs, Cli, Format};
+use crate::cli::{AnalyzeArgs, Format, usage_error};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, warn};
 use crate::setup::{Completeness, Setup, threads, unreadable};
@@ -110,9 +109,7 @@ fn refuse_pages(recordings: usize) -> ! {
         "these are {recordings} recordings, and a page of HTML is about one: name one, put them together with --join, or make \
          one page over all of them with wirewhy scan --format html"
     );
-    Cli::command()
-        .error(ErrorKind::ArgumentConflict, message)
-        .exit();
+    usage_error("analyze", ErrorKind::ArgumentConflict, message)
 }
 
 /// Opens files that can be read until a signal comes: then the report is about what was read.
@@ -134,9 +131,7 @@ fn files(args: &AnalyzeArgs) -> Vec<PathBuf> {
     }
     if io::stdin().is_terminal() {
         let message = "no capture given: name a FILE, or pipe one in";
-        Cli::command()
-            .error(ErrorKind::MissingRequiredArgument, message)
-            .exit();
+        usage_error("analyze", ErrorKind::MissingRequiredArgument, message);
     }
     vec![PathBuf::from("-")]
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use wirewhy::engine::ThreadPool;
 use wirewhy_capture::Joining;
@@ -15,7 +14,7 @@ use wirewhy_report::{
     Archive, Extent, Lines, Scanned, Shown, TextStyle, write_error_ndjson, write_error_text,
 };
 
-use crate::cli::{Cli, ScanArgs, ScanFormat};
+use crate::cli::{ScanArgs, ScanFormat, usage_error};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, refuse_capture, refuse_read, warn};
 use crate::roots::Roots;
@@ -35,9 +34,7 @@ use crate::terminal;
 pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     if args.paths.is_empty() && args.files_from.is_none() {
         let message = "nothing to scan: name a PATH, or a list of paths with --files-from";
-        Cli::command()
-            .error(ErrorKind::MissingRequiredArgument, message)
-            .exit();
+        usage_error("scan", ErrorKind::MissingRequiredArgument, message);
     }
     check_stdin(args)?;
     let mut setup = Setup::new(&args.common, &args.diagnosing.select, &args.diagnosing.tls)?;
@@ -166,9 +163,7 @@ fn open(
     let Some(path) = path else {
         if is_folder {
             let message = "parquet goes into a folder: name it with --output";
-            Cli::command()
-                .error(ErrorKind::MissingRequiredArgument, message)
-                .exit();
+            usage_error("scan", ErrorKind::MissingRequiredArgument, message);
         }
         return Ok(Opened {
             output: Output::open(None, &[])?,

@@ -54,6 +54,24 @@ fn nothing_readable_is_status_two() {
 }
 
 #[test]
+fn what_was_typed_for_another_command_is_answered_with_the_way() {
+    let bench = Bench::new();
+    bench.file("a.pcap", to_pcap(&trace(MIXED)));
+    std::fs::create_dir(bench.path("dir")).unwrap();
+    assert_eq!(bench.run(&["-r", "a.pcap"]), bench.run(&["a.pcap"]));
+    for (args, words) in [
+        (&["dir"][..], "dir: is a directory; wirewhy scan reads"),
+        (&["show", "a.pcap"], "the stream comes last and is a number"),
+        (&["scan"], "Usage: wirewhy scan [OPTIONS]"),
+        (&["annotate", "a.pcap"], "Usage: wirewhy annotate [OPTIONS]"),
+    ] {
+        let ran = bench.run(args);
+        assert_eq!(ran.status, Some(2), "{ran:?}");
+        assert!(ran.err.contains(words), "{args:?}: {ran:?}");
+    }
+}
+
+#[test]
 fn what_came_before_a_cut_is_reported() {
     let bench = Bench::new();
     let mut bytes = to_pcap(&trace(MIXED));

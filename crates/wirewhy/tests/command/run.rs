@@ -115,7 +115,7 @@ pub(crate) fn refusals(number: u32) -> String {
 }
 
 /// What came of a run.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Ran {
     pub(crate) status: Option<i32>,
     pub(crate) out: String,

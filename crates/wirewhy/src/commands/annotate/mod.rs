@@ -14,14 +14,13 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use wirewhy::engine::{self, ThreadPool};
 use wirewhy_detect::{Diagnosis, Facts, Finding, Outcome};
 use wirewhy_report::{CaptureSummary, Reporter, Text, TextStyle, View};
 use wirewhy_survey::{GroupFinding, Totals};
 
-use crate::cli::{AnnotateArgs, Cli};
+use crate::cli::{AnnotateArgs, usage_error};
 use crate::exit::{Exit, Failure};
 use crate::output::{refuse_capture, refuse_read, warn};
 use crate::setup::{Completeness, Setup, threads};
@@ -38,9 +37,7 @@ pub(crate) fn run(args: &AnnotateArgs) -> Result<Exit, Failure> {
     let setup = Setup::new(&args.common, &args.select, &args.tls)?;
     let Some(path) = args.common.output.as_deref() else {
         let message = "annotate writes a capture: name it with --output, or - for a pipe";
-        Cli::command()
-            .error(ErrorKind::MissingRequiredArgument, message)
-            .exit();
+        usage_error("annotate", ErrorKind::MissingRequiredArgument, message);
     };
     check(path, args, &setup)?;
     let stop = signals::watch().map_err(Failure::new)?;
