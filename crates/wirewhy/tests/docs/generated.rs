@@ -10,7 +10,7 @@ use wirewhy_survey::records;
 
 use super::pages::{alone, anchor, hold, root};
 
-const NOTE: &str =
+pub(crate) const NOTE: &str =
     "<!-- Written by a test from the code: WIREWHY_BLESS=1 cargo test --test docs -->\n\n";
 
 /// Records in the order of the catalogue, with each group together.
@@ -213,7 +213,7 @@ fn the_table_of_metrics_is_what_is_served() {
     );
 }
 
-const SCHEMA: &str = "crates/wirewhy-report/schema/wirewhy-1.schema.json";
+pub(crate) const SCHEMA: &str = "crates/wirewhy-report/schema/wirewhy-1.schema.json";
 
 /// The name of a definition that is referred to; what wraps another one stands for it.
 fn referred(reference: &Value) -> Option<&str> {

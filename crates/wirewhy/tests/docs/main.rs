@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+mod parquet;
+#[cfg(test)]
 mod runs;
 
 #[cfg(test)]
