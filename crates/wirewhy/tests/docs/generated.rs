@@ -271,7 +271,8 @@ fn rows(
 ) {
     for (member, schema) in members {
         let kind = kind(schema, definitions).replace('|', "\\|");
-        let text = schema["description"].as_str().unwrap_or_default();
+        let text = schema["description"].as_str();
+        let text = text.unwrap_or_else(|| panic!("{front}{member} has no description"));
         writeln!(page, "| `{front}{member}` | {kind} | {text} |").unwrap();
         let alternatives = schema.get("oneOf").and_then(Value::as_array);
         let inside = [Some(schema), schema.get("items")]
