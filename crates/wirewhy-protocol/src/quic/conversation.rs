@@ -2,13 +2,12 @@
 
 mod initial;
 mod opened;
+mod times;
 
 use wirewhy_packet::Interval;
 
 use self::initial::InitialKeys;
-use super::facts::{
-    Negotiated, PacketKind, PacketTally, QuicFacts, Sent, SincePause, StatelessReset, Unanswered,
-};
+use super::facts::{Negotiated, PacketKind, PacketTally, QuicFacts, Sent, StatelessReset};
 use super::hello::{CryptoStream, HelloPackets};
 use super::ids::ConnectionId;
 use super::keys::{self, Opened};
@@ -32,21 +31,9 @@ const MOST_TOKENS: usize = 16;
 /// How many CONNECTION_CLOSE frames are kept.
 const MOST_CLOSES: usize = 6;
 
-/// The UDP payload that a datagram with an Initial packet has at least (RFC 9000 section 14.1).
-const FULL_SIZE: u32 = 1_200;
-
 /// Bytes that a datagram with the first packet of a client has at least: a ClientHello with the extensions that QUIC demands, or its
 /// first part, and the padding of most senders of ones that are too small.
 const LEAST_BEGINNING: usize = 256;
-
-/// A pause between datagrams is one from here on.
-const PAUSE: Interval = Interval::from_secs(5);
-
-/// From here on it is noted what follows one.
-const SHORT_PAUSE: Interval = Interval::from_secs(1);
-
-/// Datagrams so close together are sent at once.
-const AT_ONCE: Interval = Interval::from_millis(10);
 
 /// What has the type of a transport parameters extension (RFC 9001 section 8.2), and had it in the drafts.
 const PARAMETERS: [ExtensionType; 2] = [ExtensionType(0x39), ExtensionType(0xffa5)];
@@ -313,79 +300,6 @@ impl QuicConversation {
     /// Gives it its place among the connections of the capture.
     pub fn number(&mut self, number: u32) {
         self.facts.number = number;
-    }
-
-    fn note_time(&mut self, role: Role, mark: Mark) {
-        let before = self
-            .latest
-            .iter()
-            .flatten()
-            .map(|(mark, _)| mark.time)
-            .max();
-        let quiet = before.map_or(Interval::ZERO, |before| {
-            mark.time.since(before).max(Interval::ZERO)
-        });
-        if let Some((by, pause)) = self.pause
-            && by != role
-        {
-            self.facts.survived_idle = self.facts.survived_idle.max(pause);
-            self.pause = None;
-        }
-        if quiet >= SHORT_PAUSE {
-            self.facts.since_pause = SincePause {
-                pause: quiet,
-                ..SincePause::default()
-            };
-        }
-        if quiet >= PAUSE {
-            self.pause = Some((role, quiet));
-        }
-        *role.of(&mut self.latest) = Some((mark, quiet));
-    }
-
-    fn note_datagram(&mut self, role: Role, sent: Sent) {
-        let length = u64::from(sent.length);
-        let is_full = sent.length >= FULL_SIZE;
-        self.facts.side_mut(other(role)).unanswered = Unanswered::default();
-        let side = self.facts.side_mut(role);
-        side.datagrams += 1;
-        side.bytes += length;
-        side.largest = side.largest.max(sent.length);
-        side.full_size += u64::from(is_full);
-        if side.early.len() < super::QuicSide::EARLY {
-            side.early.push(sent);
-        }
-        let unanswered = &mut side.unanswered;
-        unanswered.smallest = match unanswered.count {
-            0 => sent.length,
-            _ => unanswered.smallest.min(sent.length),
-        };
-        unanswered.count += 1;
-        unanswered.full_size += u64::from(is_full);
-        let apart = unanswered
-            .last
-            .is_none_or(|last| sent.mark.time.since(last.time) > AT_ONCE);
-        if apart && unanswered.first.len() < Unanswered::KEPT {
-            unanswered.first.push(sent.mark);
-        }
-        unanswered.last = Some(sent.mark);
-        let since = &mut self.facts.since_pause;
-        let (count, largest) = match role {
-            Role::Client => (&mut since.client, &mut since.largest_request),
-            Role::Server => (&mut since.server, &mut since.largest_answer),
-        };
-        *count = count.saturating_add(1);
-        *largest = sent.length.max(*largest);
-        let amplification = &mut self.facts.amplification;
-        if amplification.validated.is_none() {
-            match role {
-                Role::Client => amplification.client_bytes += length,
-                Role::Server => amplification.server_bytes += length,
-            }
-            let validates =
-                role == Role::Client && (sent.handshake > 0 || sent.first == PacketKind::OneRtt);
-            amplification.validated = validates.then_some(sent.mark);
-        }
     }
 
     fn packet(
