@@ -87,9 +87,9 @@ pub use http2_facts::{
 #[cfg(any(test, feature = "testing"))]
 pub use quic::testing as quic_testing;
 pub use quic::{
-    Amplification, CloseCode, ConnectionId, HelloSent, Negotiated, PacketKind, PacketTally,
-    QuicClose, QuicConversation, QuicDestination, QuicFacts, QuicSide, QuicVersion, Sent,
-    SincePause, SpinRoundTrip, StatelessReset, TransportParameters, Unanswered,
+    Amplification, CloseCode, ConnectionId, Finishing, HelloSent, Negotiated, PacketKind,
+    PacketTally, QuicClose, QuicConversation, QuicDestination, QuicFacts, QuicSide, QuicVersion,
+    Sent, SincePause, SpinRoundTrip, StatelessReset, TransportParameters, Unanswered,
 };
 pub use records::{begins_with_records, hello_of};
 pub use session::{Refusal, closing_notice};

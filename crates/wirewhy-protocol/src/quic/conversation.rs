@@ -287,6 +287,8 @@ impl QuicConversation {
             + self.tls.recorded()
             + (self.facts.client.early.capacity() + self.facts.server.early.capacity())
                 * size_of::<Sent>()
+            + (self.facts.client.recent.capacity() + self.facts.server.recent.capacity())
+                * size_of::<Mark>()
     }
 
     /// Frees what waits to be read, and reads no more handshake bytes.

@@ -45,6 +45,8 @@ pub struct QuicFacts {
     pub amplification: Amplification,
     /// The longest time without any datagram that was followed by one of each side; zero where there was none.
     pub survived_idle: Interval,
+    /// How the client finished the handshake.
+    pub finishing: Finishing,
     /// What was sent since the latest pause, of a second and more, in which nothing came.
     pub since_pause: SincePause,
     /// The shortest round trip by the spin bit (RFC 9000 section 17.4), where both sides spin it.
@@ -126,6 +128,8 @@ pub struct QuicSide {
     pub acknowledged: bool,
     /// What it sent since the other side was heard last.
     pub unanswered: Unanswered,
+    /// Its latest datagrams, those within 10 ms of one before left out: at most [`QuicSide::RECENT`], the earliest first.
+    pub recent: Vec<Mark>,
     /// What it declares of itself; of the server readable with secrets only.
     pub parameters: Option<Box<TransportParameters>>,
 }
@@ -133,6 +137,8 @@ pub struct QuicSide {
 impl QuicSide {
     /// How many of the first datagrams are kept.
     pub const EARLY: usize = 12;
+    /// How many of the latest ones are kept.
+    pub const RECENT: usize = 16;
 }
 
 /// A datagram.
@@ -259,6 +265,11 @@ pub struct QuicClose {
     pub mark: Mark,
     /// The packet that it was in.
     pub level: PacketKind,
+    /// How long its sender had heard nothing by then.
+    pub quiet: Interval,
+    /// How many datagrams the sender had sent in that time, those within 10 ms of one before left out: at most
+    /// [`Unanswered::KEPT`].
+    pub tries: u32,
     /// What it says.
     pub code: CloseCode,
     /// The type of the frame that it complains of, where it names one.
@@ -307,6 +318,26 @@ impl Amplification {
             .saturating_mul(3)
             .saturating_sub(self.server_bytes)
     }
+}
+
+/// The client's datagrams with Handshake packets, from the last one before its first 1-RTT packet on. It has verified the server's
+/// Finished then, and sends its own again until the server confirms the handshake (RFC 9001 section 4.1.2).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Finishing {
+    /// How many.
+    pub count: u32,
+    /// The first ones, those within 10 ms of one before left out: at most [`Finishing::KEPT`].
+    pub first: Vec<Mark>,
+    /// The latest.
+    pub last: Option<Mark>,
+    /// The client's first datagram without a Handshake packet behind one of the server behind the latest: the client may have
+    /// read the confirmation.
+    pub went_on: Option<Mark>,
+}
+
+impl Finishing {
+    /// How many are kept.
+    pub const KEPT: usize = 8;
 }
 
 /// What was sent since the latest pause.

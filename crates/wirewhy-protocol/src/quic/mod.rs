@@ -26,8 +26,8 @@ use crate::types::{AppProtocol, Role, Transport};
 
 pub use conversation::QuicConversation;
 pub use facts::{
-    Amplification, HelloSent, Negotiated, PacketKind, PacketTally, QuicClose, QuicFacts, QuicSide,
-    Sent, SincePause, SpinRoundTrip, StatelessReset, Unanswered,
+    Amplification, Finishing, HelloSent, Negotiated, PacketKind, PacketTally, QuicClose, QuicFacts,
+    QuicSide, Sent, SincePause, SpinRoundTrip, StatelessReset, Unanswered,
 };
 pub use ids::{CloseCode, ConnectionId, QuicVersion};
 pub use packet::QuicDestination;

@@ -3,7 +3,7 @@
 use wirewhy_flow::Side;
 use wirewhy_protocol::{CloseCode, PacketKind, QuicClose};
 
-use super::{Reading, flow_marks, frames, phrase, side_of};
+use super::{Reading, flow_marks, frames, is_waiting, phrase, side_of};
 use crate::causes::CERTIFICATES;
 use crate::handshake::{culprit, flow_mark};
 use crate::wording::{socket, span};
@@ -49,7 +49,7 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
         return None;
     }
     match reading.quic.failure() {
-        Some(close) if close.code.alert().is_some() => None,
+        Some(close) if close.code.alert().is_some() || reading.has_waited(close) => None,
         Some(close) => Some(stated(reading, close)),
         None => unread(reading, limits),
     }
@@ -118,14 +118,22 @@ fn unread(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
         && client.one_rtt.count == 0
         && answer.frame > server.handshake.first?.frame
         && server.unanswered.first.len() <= 1
-        && client.unanswered.first.len() <= 1
+        && !is_waiting(&client.unanswered.first, waited)
         && client
             .early
             .iter()
             .filter(|sent| sent.first == PacketKind::Handshake)
             .count()
             <= 4;
-    if !is_close || waited < limits.silence || quic.reset.is_some() {
+    // A server that has sent all of its flight sends it again after a fraction of this, where it is not acknowledged.
+    let whole = server
+        .one_rtt
+        .first
+        .is_some_and(|sent| sent.frame < answer.frame)
+        && !connection.is_ongoing()
+        && waited >= limits.unanswered_span;
+    let long_enough = waited >= limits.silence || whole;
+    if !is_close || !long_enough || quic.reset.is_some() {
         return None;
     }
     Some(Finding {
@@ -197,6 +205,34 @@ mod tests {
             (found.code, found.confidence),
             ("quic.handshake-failed", Confidence::Possible)
         );
+    }
+
+    #[test]
+    fn a_close_behind_an_acknowledgement() {
+        let conversation = |until| {
+            ConversationTrace::new()
+                .client_hello(0)
+                .server_flight(20)
+                .client_handshake(40, 90)
+                .client_handshake(57, 70)
+                .until(until)
+        };
+        assert_eq!(conversation(6_000).codes(), ["quic.handshake-failed"]);
+        assert_eq!(conversation(1_500).codes(), [""; 0]);
+    }
+
+    #[test]
+    fn a_close_behind_all_of_the_flight_needs_less_silence() {
+        let conversation = |until| {
+            ConversationTrace::new()
+                .client_hello(0)
+                .server_flight(20)
+                .server_short(21, 200)
+                .client_handshake(40, 70)
+                .until(until)
+        };
+        assert_eq!(conversation(1_500).codes(), ["quic.handshake-failed"]);
+        assert_eq!(conversation(700).codes(), [""; 0]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `quic.handshake-timeout`: the handshake stops at a stage, and nothing more comes.
 
 use wirewhy_flow::Side;
-use wirewhy_protocol::TlsStage;
+use wirewhy_protocol::{Finishing, Mark as ProtocolMark, TlsStage};
 
-use super::{Reading, blame_for_silence, flow_marks, frames, long_enough, phrase};
+use super::{Reading, blame_for_silence, flow_marks, frames, is_waiting, long_enough, phrase};
 use crate::handshake::flow_mark;
 use crate::wording::{size, socket, span};
 use crate::{
@@ -20,7 +20,9 @@ pub(crate) const RECORD: Record = Record {
             on the way, or its application hangs.",
     recognised: "A handshake in which no side has sent what only a completed one has, and silence of one side for 10 s, or for 3 s \
                  while the other repeats with back-off or to the end of the recording (possible then), or until the client closes \
-                 with NO_ERROR. The types of packet that each side sent show how far it got.",
+                 with NO_ERROR, or with any error after 2 s of repeating without hearing anything. Or the client, which got the \
+                 server's flight, sends Handshake packets three times or more over a second to the end: it never learned that \
+                 its Finished arrived. The types of packet that each side sent show how far it got.",
     look_alikes: "A server may send no more than three times what it has received until the client's address is validated: a long \
                   chain of certificates stops there until the client is heard again. The finding says so where the server is at \
                   that limit.",
@@ -43,6 +45,9 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::Quic(detect),
 };
 
+/// So many times the client sends its Finished before it counts as unconfirmed.
+const REPEATS: usize = 3;
+
 /// A server stops before the datagram that would pass the limit: so much may be left.
 const ALMOST: u64 = 1_200;
 
@@ -50,7 +55,13 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
     let Reading {
         connection, quic, ..
     } = *reading;
-    if reading.is_established() || quic.server.datagrams == 0 || reading.is_refused() {
+    if quic.server.datagrams == 0 || reading.is_refused() {
+        return None;
+    }
+    if let Some(finding) = unconfirmed(reading, limits) {
+        return Some(finding);
+    }
+    if reading.is_established() {
         return None;
     }
     let (client, server) = (&quic.client.unanswered, &quic.server.unanswered);
@@ -67,7 +78,10 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
         0 => connection.heard_after(connection.first.time),
         _ => reading.silence_after(silent),
     };
-    let gave_up = quic.closes.iter().find(|close| close.code.is_no_error());
+    let gave_up = quic
+        .closes
+        .iter()
+        .find(|close| close.code.is_no_error() || reading.has_waited(close));
     let confidence = match long_enough(reading, waited, limits) {
         Some(confidence) => confidence,
         None if gave_up.is_some() => Confidence::Likely,
@@ -75,8 +89,20 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
     };
     // Both are silent: a close that could not be read, not a side that waits.
     let repeats = quic.client.repeated > 0 && silent == Side::Server;
-    let waits = waiting.unanswered.first.len() >= 2 || repeats || gave_up.is_some();
+    let waits = is_waiting(
+        &waiting.unanswered.first,
+        reading.silence_after(silent.other()),
+    ) || repeats
+        || gave_up.is_some();
+    // Nor can a side have closed that sent nothing since the other's first datagram.
+    let absent = silent == Side::Client
+        && connection
+            .client
+            .last
+            .zip(quic.server.initial.first)
+            .is_some_and(|(last, answer)| last.frame < answer.frame);
     let stopped = waits
+        || absent
         || silent == Side::Server
         || reading.is_decrypted()
         || waited >= limits.handshake_silence;
@@ -98,7 +124,7 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
     let unheard = silent == Side::Server
         && quic.server.initial.opened > 0
         && !quic.server.acknowledged
-        && client.first.len() >= 2;
+        && (client.first.len() >= 2 || gave_up.is_some_and(|close| reading.has_waited(close)));
     let culprit: Culprit = match unheard {
         true => Role::Unknown.into(),
         false => blame_for_silence(connection, silent),
@@ -109,8 +135,15 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
             size(amplification.server_bytes),
             size(amplification.client_bytes),
         ),
-        false if unheard => "; the client acknowledged nothing that the server sent".to_owned(),
         false => String::new(),
+    };
+    let stands = match silent {
+        _ if unheard => "the client acknowledged nothing that the server sent".to_owned(),
+        silent => format!(
+            "nothing came from the {} in {}",
+            silent.name(),
+            span(waited)
+        ),
     };
     let last = connection.side(silent).last;
     let close = gave_up.map(|close| flow_mark(close.mark));
@@ -120,15 +153,10 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
         confidence,
         culprit,
         summary: format!(
-            "The handshake with {}{} stopped at {}: nothing came from {} in {}{words}{}",
+            "The handshake with {}{} stopped at {}: {stands}{words}{}",
             socket(&connection.server),
             reading.for_name(),
             reading.stage.name(),
-            match silent {
-                Side::Client => "the client",
-                Side::Server => "the server",
-            },
-            span(waited),
             gave_up.map_or_else(String::new, |close| format!(
                 "; the {} then closed it{}",
                 super::side_of(close.from).name(),
@@ -151,6 +179,67 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
             .with("client_bytes", amplification.client_bytes)
             .with("server_bytes", amplification.server_bytes)
             .with("at_amplification_limit", limited),
+        consequence_of: None,
+    })
+}
+
+/// The client has verified the server's flight and sends its Finished again and again: that does not arrive, or the
+/// confirmation of the server does not.
+fn unconfirmed(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
+    let Reading {
+        connection, quic, ..
+    } = *reading;
+    let finishing = &quic.finishing;
+    let (first, last) = (finishing.first.first()?, finishing.last?);
+    let spread = last.time.since(first.time);
+    let repeats = quic.client.one_rtt.count > 0
+        && finishing.first.len() >= REPEATS
+        && spread >= limits.unanswered_span;
+    let waited = connection.heard_after(flow_mark(*first).time);
+    if !repeats || finishing.went_on.is_some() || waited < limits.silence {
+        return None;
+    }
+    let behind = |last: Option<ProtocolMark>| last.is_some_and(|last| last.frame > first.frame);
+    let server = &quic.server;
+    let (words, culprit) = if behind(server.initial.last) || behind(server.handshake.last) {
+        (
+            "the server sends its flight again, so what the client sends does not arrive",
+            Role::Unknown.into(),
+        )
+    } else if behind(server.one_rtt.last) {
+        (
+            "the client does not get the server's confirmation",
+            Role::Unknown.into(),
+        )
+    } else {
+        (
+            "nothing more came from the server",
+            blame_for_silence(connection, Side::Server),
+        )
+    };
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence: Confidence::Likely,
+        culprit,
+        summary: format!(
+            "The handshake with {}{} was never confirmed: the client sent its Finished {} over {}, and {words}",
+            socket(&connection.server),
+            reading.for_name(),
+            match finishing.first.len() {
+                Finishing::KEPT => "again and again".to_owned(),
+                times => format!("{times} times"),
+            },
+            span(spread),
+        ),
+        frames: frames(flow_marks(&finishing.first).chain([connection.first])),
+        facts: reading
+            .facts()
+            .with("finished_datagrams", u64::from(finishing.count))
+            .with("waited_seconds", waited)
+            .with("threshold_seconds", limits.silence)
+            .with("client_reached", reached(&quic.client))
+            .with("server_reached", reached(&quic.server)),
         consequence_of: None,
     })
 }
@@ -188,9 +277,9 @@ mod tests {
             ("quic.handshake-timeout", Confidence::Likely)
         );
         assert!(
-            found
-                .summary
-                .contains("stopped at server-hello: nothing came from the server"),
+            found.summary.contains(
+                "stopped at server-hello: the client acknowledged nothing that the server sent"
+            ),
             "{}",
             found.summary
         );
@@ -212,6 +301,81 @@ mod tests {
         assert_eq!(
             found.facts.value("at_amplification_limit"),
             Some(&true.into())
+        );
+    }
+
+    /// A client that sends its Finished again and again.
+    fn unconfirmed() -> ConversationTrace {
+        ConversationTrace::new()
+            .client_hello(0)
+            .server_flight(20)
+            .client_handshake(40, 90)
+            .client_short(41, 120)
+            .client_handshake(340, 90)
+            .client_handshake(940, 90)
+            .server_short(945, 60)
+            .client_handshake(2_140, 90)
+    }
+
+    #[test]
+    fn a_handshake_that_is_never_confirmed() {
+        let found = unconfirmed().until(8_000).only();
+        assert_eq!(
+            (found.code, found.confidence),
+            ("quic.handshake-timeout", Confidence::Likely)
+        );
+        assert!(
+            found.summary.contains("sent its Finished 4 times"),
+            "{}",
+            found.summary
+        );
+    }
+
+    #[test]
+    fn a_handshake_that_is_confirmed_late_is_done() {
+        let conversation = unconfirmed()
+            .server_short(2_160, 60)
+            .client_short(2_170, 40)
+            .until(20_000);
+        assert_eq!(conversation.codes(), [""; 0]);
+    }
+
+    #[test]
+    fn a_client_that_closes_after_waiting_complains_of_nothing() {
+        let found = ConversationTrace::new()
+            .client_hello(0)
+            .server_flight(20)
+            .client_hello(300)
+            .server_flight(310)
+            .client_hello(900)
+            .server_flight(910)
+            .client_closes(4_000, 0x0a, "")
+            .until(8_000)
+            .only();
+        assert_eq!(found.code, "quic.handshake-timeout");
+    }
+
+    #[test]
+    fn a_client_that_closes_at_once_complains_of_something() {
+        let found = ConversationTrace::new()
+            .client_hello(0)
+            .server_flight(20)
+            .client_closes(40, 0x0a, "")
+            .until(8_000)
+            .only();
+        assert_eq!(found.code, "quic.handshake-failed");
+    }
+
+    #[test]
+    fn a_client_that_sends_nothing_behind_the_flight() {
+        let found = ConversationTrace::new()
+            .client_hello(0)
+            .server_flight(20)
+            .until(6_000)
+            .only();
+        assert_eq!(
+            (found.code, found.confidence),
+            ("quic.handshake-timeout", Confidence::Possible)
         );
     }
 

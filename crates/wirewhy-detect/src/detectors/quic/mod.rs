@@ -7,6 +7,7 @@ pub(crate) mod handshake_failed;
 pub(crate) mod handshake_timeout;
 pub(crate) mod mtu_blackhole;
 pub(crate) mod peer_vanished;
+mod probes;
 pub(crate) mod retry_loop;
 pub(crate) mod stateless_reset;
 pub(crate) mod unanswered;
@@ -17,7 +18,8 @@ pub(crate) mod traces;
 
 use wirewhy_flow::{Connection, Event, EventKind, Icmp, Interval, Mark, Side};
 use wirewhy_protocol::{
-    QuicClose, QuicFacts, QuicSide, QuicVersion, Role as ProtocolRole, Secrets, TlsFacts, TlsStage,
+    Mark as ProtocolMark, QuicClose, QuicFacts, QuicSide, QuicVersion, Role as ProtocolRole,
+    Secrets, TlsFacts, TlsStage,
 };
 
 use super::tcp::blame_for_silence;
@@ -76,9 +78,44 @@ impl<'a> Reading<'a> {
     /// Whether a rule about how the handshake was refused has more to say than that it stopped.
     fn is_refused(&self) -> bool {
         let heeded = self.quic.negotiation.as_ref();
-        self.quic.failure().is_some()
+        self.quic
+            .failure()
+            .is_some_and(|close| !self.has_waited(close))
             || self.quic.reset.is_some()
             || heeded.is_some_and(|negotiation| negotiation.went_on.is_none())
+    }
+
+    /// Whether a close ends a wait, whatever error it states: its sender had repeated what it sent, and heard nothing that it
+    /// could complain of.
+    pub(crate) fn has_waited(&self, close: &QuicClose) -> bool {
+        if close.code.alert().is_some() {
+            return false;
+        }
+        let silent = close.quiet >= GIVES_IN && close.tries >= 3;
+        // The client never showed that it got a packet, and sent its hello again behind those of the server.
+        let server = &self.quic.server;
+        let deaf = close.from == ProtocolRole::Client
+            && !server.acknowledged
+            && self.quic.client.handshake.count == 0
+            && self.quic.client.repeated > 0
+            && server
+                .initial
+                .first
+                .is_some_and(|first| close.mark.time.since(first.time) >= GIVES_IN);
+        silent || deaf
+    }
+
+    /// How long a side took for its first turn, the longer of both: it contains the time to the farther end and back.
+    fn longest_turn(&self) -> Interval {
+        let (client, server) = (&self.quic.client, &self.quic.server);
+        let between = |before: Option<ProtocolMark>, after: Option<ProtocolMark>| {
+            let turn = before.zip(after);
+            turn.map_or(Interval::ZERO, |(before, after)| {
+                after.time.since(before.time)
+            })
+        };
+        between(client.initial.first, server.initial.first)
+            .max(between(server.handshake.first, client.handshake.first))
     }
 
     /// How long the recording ran on behind a side's latest datagram.
@@ -104,6 +141,9 @@ impl<'a> Reading<'a> {
         name.map_or_else(String::new, |name| format!(" for {name}"))
     }
 }
+
+/// A side that closes after so long a time without a packet has waited for one.
+const GIVES_IN: Interval = Interval::from_secs(2);
 
 /// A side, in the words of the readers of protocols.
 pub(crate) fn role_of(side: Side) -> ProtocolRole {
@@ -151,7 +191,7 @@ fn phrase(close: &QuicClose) -> String {
 }
 
 /// The times between the datagrams of a run, those sent at once counted as one.
-fn gaps(marks: &[wirewhy_protocol::Mark]) -> Vec<Interval> {
+fn gaps(marks: &[ProtocolMark]) -> Vec<Interval> {
     let pairs = marks.windows(2);
     pairs
         .filter_map(|pair| match pair {
@@ -182,6 +222,16 @@ fn backs_off(gaps: &[Interval]) -> bool {
     gaps.len() >= 2 && grows && last.0 >= 2 * first.0 - first.0 / 4
 }
 
+/// Whether a run is that of a side that waits for an answer: it goes on as long as the side waits. Two datagrams long before the
+/// end are what it had to say.
+fn is_waiting(run: &[ProtocolMark], silence: Interval) -> bool {
+    match run {
+        [] | [_] => false,
+        [first, second] => silence.0 <= 4 * second.time.since(first.time).0,
+        _ => true,
+    }
+}
+
 /// Whether silence has lasted, and how sure that makes.
 fn long_enough(reading: &Reading<'_>, waited: Interval, limits: &Limits) -> Option<Confidence> {
     let insists = [Side::Client, Side::Server].into_iter().any(|side| {
@@ -206,6 +256,6 @@ fn frames(marks: impl IntoIterator<Item = Mark>) -> Vec<u64> {
     frames
 }
 
-fn flow_marks(marks: &[wirewhy_protocol::Mark]) -> impl Iterator<Item = Mark> + '_ {
+fn flow_marks(marks: &[ProtocolMark]) -> impl Iterator<Item = Mark> + '_ {
     marks.iter().map(|mark| flow_mark(*mark))
 }

@@ -3,7 +3,7 @@
 use wirewhy_flow::{Interval, Side};
 use wirewhy_protocol::Mark as ProtocolMark;
 
-use super::{Reading, blame_for_silence, flow_marks, frames, gaps, over, role_of};
+use super::{Reading, blame_for_silence, flow_marks, frames, gaps, over, probes, role_of};
 use crate::handshake::culprit as culprit_of;
 use crate::wording::{count, socket, span};
 use crate::{
@@ -19,7 +19,9 @@ pub(crate) const RECORD: Record = Record {
     means: "The connection worked, then one side's datagrams went unanswered: it sends again and again, and nothing comes back. A NAT or \
             firewall forgot the connection, the path or the host is gone, or a balancer sends its packets elsewhere.",
     recognised: "Behind a completed handshake, datagrams of one side, three times or more over a second, or at least ten over 3 s, and none \
-                 of the other side after them for 3 s of the recording. What asks for an acknowledgement gets one at once.",
+                 of the other side after them for 3 s of the recording. What asks for an acknowledgement gets one at once. Or, \
+                 possible then, six datagrams or more of one side at times that double, over 3 s and to the end, though the other \
+                 side is heard: a probe timeout doubles only while nothing is acknowledged.",
     look_alikes: "A side that closes sends CONNECTION_CLOSE, which cannot be read without secrets: one or two datagrams without an \
                   answer are that. Which datagrams were lost cannot be told without secrets.",
     check_next: &[
@@ -27,7 +29,10 @@ pub(crate) const RECORD: Record = Record {
         "Did the client's address or port change just before? The server, or its balancer, may not know the connection there.",
         "Is the other host up, and was it, or a firewall on the path, restarted at that time?",
     ],
-    explained_by: &[Cause::IfAsSevere("quic.stateless-reset")],
+    explained_by: &[
+        Cause::IfAsSevere("quic.stateless-reset"),
+        Cause::IfAsSevere("quic.handshake-timeout"),
+    ],
     reportable: Reportable::Unanswered,
 };
 
@@ -47,9 +52,14 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
     if !reading.is_established() {
         return None;
     }
-    let from = [Side::Client, Side::Server]
+    let sides = [Side::Client, Side::Server];
+    let Some(from) = sides
         .into_iter()
-        .find(|side| insists(reading, *side, limits))?;
+        .find(|side| insists(reading, *side, limits))
+    else {
+        let mut sides = sides.into_iter();
+        return sides.find_map(|side| unheeded(reading, side, limits));
+    };
     let run = &reading.sent(from).unanswered;
     let repeats = repeats(reading, from);
     let gaps = gaps(&repeats);
@@ -86,7 +96,10 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
             socket(peer),
             count(run.count, "datagram"),
             socket(connection.side(from)),
-            over(&gaps),
+            match run.last.map(|last| last.time.since(first.time)) {
+                Some(whole) if whole > Interval::ZERO => format!(" over {}", span(whole)),
+                _ => String::new(),
+            },
             match idle >= limits.idle {
                 true => format!(", the first after {} without traffic", span(idle)),
                 false => String::new(),
@@ -119,6 +132,33 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
             .with("idle_seconds", idle)
             .with("silent_seconds", silent)
             .with("moved", moved.is_some()),
+        consequence_of: None,
+    })
+}
+
+/// A side that is heard, and acknowledges nothing of what the other sends again and again.
+fn unheeded(reading: &Reading<'_>, from: Side, limits: &Limits) -> Option<Finding> {
+    let connection = reading.connection;
+    let probes = probes::unheeded(reading, from, limits)?;
+    let gaps = gaps(&probes);
+    Some(Finding {
+        code: RECORD.code,
+        severity: Severity::Error,
+        confidence: Confidence::Possible,
+        culprit: Role::Unknown.into(),
+        summary: format!(
+            "{} sent probes{}, each twice as long behind the one before, as a side does that gets no acknowledgement: what it \
+             sends does not reach {}, which is still heard, or the acknowledgements do not come back",
+            socket(connection.side(from)),
+            over(&gaps),
+            socket(connection.side(from.other())),
+        ),
+        frames: frames(flow_marks(&probes)),
+        facts: reading
+            .facts()
+            .with("silent", from.other().name())
+            .with("datagrams", u64::try_from(probes.len()).unwrap_or(u64::MAX))
+            .with("gap_seconds", gaps),
         consequence_of: None,
     })
 }

@@ -1,6 +1,6 @@
 //! `quic.stateless-reset`: one side no longer knows the connection.
 
-use wirewhy_flow::{Connection, Interval, Side};
+use wirewhy_flow::{Connection, EventKind, Interval, Side};
 
 use super::{Reading, flow_marks, frames, side_of};
 use crate::handshake::culprit;
@@ -49,6 +49,16 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
         true => format!(", after {} without traffic", span(reset.idle)),
         false => String::new(),
     };
+    let mut before = connection
+        .events
+        .iter()
+        .take_while(|event| event.frame < reset.mark.frame);
+    let moved = before
+        .any(|event| event.from == from.other() && matches!(event.kind, EventKind::Moved { .. }));
+    let moved_words = match moved {
+        true => "; the other side had moved to another address or port before",
+        false => "",
+    };
     let marks = [Some(reset.mark), reset.again, reset.answers];
     let marks: Vec<_> = marks.into_iter().flatten().collect();
     Some(Finding {
@@ -57,7 +67,7 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
         confidence: Confidence::Certain,
         culprit: culprit(connection, from).at_most(Confidence::Likely),
         summary: format!(
-            "{} no longer knows the connection{} and answered with a stateless reset{idle}: {words}",
+            "{} no longer knows the connection{} and answered with a stateless reset{idle}: {words}{moved_words}",
             socket(connection.side(from)),
             reading.for_name(),
         ),
@@ -66,7 +76,8 @@ fn detect(reading: &Reading<'_>, limits: &Limits) -> Option<Finding> {
             .facts()
             .with("from", from.name())
             .with("idle_seconds", reset.idle)
-            .with("token_was_read", reset.again.is_none()),
+            .with("token_was_read", reset.again.is_none())
+            .with("moved", moved),
         consequence_of: None,
     })
 }

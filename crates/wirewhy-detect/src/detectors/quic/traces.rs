@@ -149,6 +149,23 @@ impl ConversationTrace {
         self.add(at, Role::Server, &packet)
     }
 
+    /// A 1-RTT packet of a side, not yet in its place: see [`ConversationTrace::in_order`].
+    pub(crate) fn at(self, at: u32, role: crate::Role, length: usize) -> ConversationTrace {
+        match role {
+            crate::Role::Client => self.client_short(at, length),
+            _ => self.server_short(at, length),
+        }
+    }
+
+    /// All datagrams in the order of their times.
+    pub(crate) fn in_order(mut self) -> ConversationTrace {
+        self.frames.sort_by_key(|frame| frame.time);
+        for (number, frame) in (1..).zip(&mut self.frames) {
+            frame.number = number;
+        }
+        self
+    }
+
     /// A stateless reset, whose token is always the same.
     pub(crate) fn server_resets(mut self, at: u32, length: usize) -> ConversationTrace {
         self.seed += 1;

@@ -1,5 +1,7 @@
 //! What the frames of an opened packet say of the connection.
 
+use wirewhy_packet::Interval;
+
 use super::{Level, MOST_CLOSES, MOST_TOKENS, PARAMETERS, QuicConversation, other};
 use crate::CaptureContext;
 use crate::quic::facts::QuicClose;
@@ -135,10 +137,14 @@ impl QuicConversation {
             .reason
             .get(..QuicClose::REASON)
             .unwrap_or(close.reason);
+        let heard = *other(role).of(&mut self.latest);
+        let tries = self.facts.side(role).unanswered.first.len();
         self.facts.closes.push(QuicClose {
             from: role,
             mark,
             level: level.kind(),
+            quiet: heard.map_or(Interval::ZERO, |(heard, _)| mark.time.since(heard.time)),
+            tries: u32::try_from(tries).unwrap_or(u32::MAX),
             code: close.code,
             frame_type: close.frame,
             reason: String::from_utf8_lossy(reason).into(),

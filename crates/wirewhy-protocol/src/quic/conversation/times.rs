@@ -3,7 +3,7 @@
 use wirewhy_packet::Interval;
 
 use super::{QuicConversation, other};
-use crate::quic::facts::{PacketKind, QuicSide, Sent, SincePause, Unanswered};
+use crate::quic::facts::{Finishing, PacketKind, QuicSide, Sent, SincePause, Unanswered};
 use crate::types::{Mark, Role};
 
 /// The UDP payload that a datagram with an Initial packet has at least (RFC 9000 section 14.1).
@@ -44,7 +44,16 @@ impl QuicConversation {
         if quiet >= PAUSE {
             self.pause = Some((role, quiet));
         }
-        *role.of(&mut self.latest) = Some((mark, quiet));
+        let own = role.of(&mut self.latest);
+        let apart = own.is_none_or(|(own, _)| mark.time.since(own.time) > AT_ONCE);
+        *own = Some((mark, quiet));
+        if apart {
+            let recent = &mut self.facts.side_mut(role).recent;
+            if recent.len() == QuicSide::RECENT {
+                recent.remove(0);
+            }
+            recent.push(mark);
+        }
     }
 
     pub(super) fn note_datagram(&mut self, role: Role, sent: Sent) {
@@ -73,6 +82,9 @@ impl QuicConversation {
             unanswered.first.push(sent.mark);
         }
         unanswered.last = Some(sent.mark);
+        if role == Role::Client {
+            self.note_finishing(&sent);
+        }
         let since = &mut self.facts.since_pause;
         let (count, largest) = match role {
             Role::Client => (&mut since.client, &mut since.largest_request),
@@ -89,6 +101,30 @@ impl QuicConversation {
             let validates =
                 role == Role::Client && (sent.handshake > 0 || sent.first == PacketKind::OneRtt);
             amplification.validated = validates.then_some(sent.mark);
+        }
+    }
+
+    /// Notes a datagram of the client behind the server's flight.
+    fn note_finishing(&mut self, sent: &Sent) {
+        let [_, server] = &self.latest;
+        let begun = self.facts.client.one_rtt.count > 0;
+        let finishing = &mut self.facts.finishing;
+        let answered = |last: Mark| server.is_some_and(|(server, _)| server.frame > last.frame);
+        if sent.handshake > 0 {
+            let before = finishing.last.replace(sent.mark);
+            if !begun {
+                // The last one before its first 1-RTT packet is the one with its Finished.
+                finishing.first.clear();
+                finishing.count = 0;
+            }
+            let apart = before.is_none_or(|before| sent.mark.time.since(before.time) > AT_ONCE);
+            if (apart || !begun) && finishing.first.len() < Finishing::KEPT {
+                finishing.first.push(sent.mark);
+            }
+            finishing.count = finishing.count.saturating_add(1);
+            finishing.went_on = None;
+        } else if finishing.last.is_some_and(answered) {
+            finishing.went_on.get_or_insert(sent.mark);
         }
     }
 }
