@@ -178,10 +178,12 @@ fn counts(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
     let look = page.look;
     let connections = format::counted(totals.connections, "connection");
     if totals.failed + totals.degraded + totals.undecided == 0 {
-        let verdict = if report.entries.is_empty() && report.hidden == 0 {
-            "nothing wrong with any of them."
-        } else {
-            "all ok"
+        let is_clean = report.entries.is_empty() && report.hidden == 0;
+        let verdict = match (is_clean, totals.connections) {
+            (true, 1) => "nothing wrong with it.",
+            (true, _) => "nothing wrong with any of them.",
+            (false, 1) => "ok",
+            (false, _) => "all ok",
         };
         return page.line(&format!("{connections}: {}", look.good(verdict)));
     }
@@ -223,11 +225,11 @@ pub(crate) fn no_connections(capture: &CaptureSummary) -> String {
             format::counted(capture.packets, "packet")
         ),
         Some(filter) => format!(
-            "No TCP connection in the {} that the filter '{}' matched.",
+            "No TCP connection, and none over QUIC that begins there, in the {} that the filter '{}' matched.",
             format::counted(filter.matched, "packet"),
             Safe(&filter.expression)
         ),
-        None => "No TCP connection in it.".to_owned(),
+        None => "No TCP connection in it, and none over QUIC that begins in it.".to_owned(),
     }
 }
 

@@ -555,8 +555,7 @@ fn a_filter_that_matches_nothing_is_named() {
     };
     let nothing = "\nThe filter 'host 10.0.0.99' matched none of 2,430,112 packets.\n";
     assert!(reported(0).ends_with(nothing), "{}", reported(0));
-    let no_tcp =
-        "\nNo TCP connection in the 12 packets that the filter 'host 10.0.0.99' matched.\n";
+    let no_tcp = "\nNo TCP connection, and none over QUIC that begins there, in the 12 packets that the filter 'host\n10.0.0.99' matched.\n";
     assert!(reported(12).ends_with(no_tcp), "{}", reported(12));
 }
 

@@ -279,8 +279,16 @@ web.pcap: pcap (gzip), EN10MB, 2,430,112 packets over 61.2 s, from 2026-01-02 03
         report(&[healthy(0), healthy(1)], &[], View::default()),
         expected
     );
+    let one = report(&[healthy(0)], &[], View::default());
+    assert!(
+        one.ends_with("\n1 connection: nothing wrong with it.\n"),
+        "{one}"
+    );
     let nothing = report(&[], &[], View::default());
-    assert!(nothing.ends_with("No TCP connection in it.\n"), "{nothing}");
+    assert!(
+        nothing.ends_with("No TCP connection in it, and none over QUIC that begins in it.\n"),
+        "{nothing}"
+    );
 }
 
 #[test]
