@@ -32,7 +32,7 @@ pub(crate) struct Failure {
     pub(crate) confidence: Confidence,
     /// Whether the server sent no data beyond a TLS handshake that failed.
     pub(crate) without_result: bool,
-    /// Whether the client sent more than one SYN.
+    /// Whether the client sent more than one SYN, or its hello over QUIC again.
     pub(crate) repeated: bool,
     /// The decisive frame.
     pub(crate) frame: u64,
@@ -113,6 +113,16 @@ pub(crate) fn outcome(diagnosis: &Diagnosis, outcome: Outcome) -> Option<Attempt
     }
 }
 
+/// The same of an attempt over QUIC.
+pub(crate) fn outcome_over_quic(diagnosis: &Diagnosis, outcome: Outcome) -> Option<AttemptOutcome> {
+    let quic = diagnosis.connection.quic()?;
+    match outcome {
+        Outcome::Undecided => None,
+        Outcome::Ok | Outcome::Degraded => quic.is_established().then_some(AttemptOutcome::Worked),
+        Outcome::Failed => Some(failed(diagnosis)),
+    }
+}
+
 fn failed(diagnosis: &Diagnosis) -> AttemptOutcome {
     let Some(root) = diagnosis.root_cause() else {
         return AttemptOutcome::Left;
@@ -125,13 +135,18 @@ fn failed(diagnosis: &Diagnosis) -> AttemptOutcome {
         .findings
         .iter()
         .any(|found| found.severity == Severity::Error && is_about_tls(found));
-    let without_result = in_tls || connection.server.counts.payload_packets == 0;
+    let without_result = match connection.quic() {
+        Some(quic) => in_tls || !quic.is_established() || root.code == code::QUIC_HANDSHAKE_TIMEOUT,
+        None => in_tls || connection.server.counts.payload_packets == 0,
+    };
     // The end of an idle connection shows nothing about the service.
     let of_idleness = [
         code::RST_IDLE_EXPIRED,
         code::TCP_KEEPALIVE_UNANSWERED,
         code::TCP_PEER_VANISHED,
         code::TCP_HALF_CLOSED,
+        code::QUIC_PEER_VANISHED,
+        code::QUIC_CLOSED,
     ];
     if !without_result && of_idleness.contains(&root.code) {
         return AttemptOutcome::Worked;
@@ -141,7 +156,10 @@ fn failed(diagnosis: &Diagnosis) -> AttemptOutcome {
         culprit: root.culprit,
         confidence: root.confidence,
         without_result,
-        repeated: connection.tcp.handshake.syns > 1,
+        repeated: match connection.quic() {
+            Some(quic) => quic.client.repeated > 0,
+            None => connection.tcp.handshake.syns > 1,
+        },
         frame: decisive(root, connection),
     })
 }

@@ -14,11 +14,13 @@ use crate::source::SourceTally;
 use crate::table::Table;
 use wirewhy_detect::wording::socket_of;
 use wirewhy_detect::{Confidence, Diagnosis, Finding, Limits, Outcome, Scope};
+use wirewhy_protocol::QuicFacts;
 
 /// Gathers attempts by service and by source.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
     services: Table<(IpAddr, u16), Known>,
+    over_quic: Table<(IpAddr, u16), Known>,
     sources: Table<IpAddr, SourceTally>,
     recorded: Recorded,
 }
@@ -67,6 +69,33 @@ impl Attempts {
         }
     }
 
+    /// Takes in one connection over QUIC. Who scans the ports of UDP sends no Initial packet that opens, so sources are not
+    /// counted.
+    pub(crate) fn note_quic(&mut self, diagnosis: &Diagnosis, outcome: Outcome) {
+        let connection = &diagnosis.connection;
+        let address = (connection.server.address, connection.server.port);
+        let Some(service) = self.over_quic.entry(address) else {
+            return;
+        };
+        match attempt::outcome_over_quic(diagnosis, outcome) {
+            None => service.end(connection.stream),
+            outcome => service.add(Attempt::of(connection, None, outcome)),
+        }
+    }
+
+    /// Takes in a connection over QUIC that is established, ongoing and has not failed.
+    pub(crate) fn note_ongoing_quic(&mut self, diagnosis: &Diagnosis) {
+        let connection = &diagnosis.connection;
+        let is_open = connection.quic().is_some_and(QuicFacts::is_established);
+        let address = (connection.server.address, connection.server.port);
+        if is_open
+            && diagnosis.outcome() != Outcome::Failed
+            && let Some(service) = self.over_quic.entry(address)
+        {
+            service.keep_open(connection.stream);
+        }
+    }
+
     /// What the attempts show together.
     pub(crate) fn findings(&self, one_direction: bool, limits: &Limits) -> Vec<GroupFinding> {
         let mut found = self.about_sources(limits);
@@ -110,15 +139,21 @@ impl Attempts {
             .collect();
         // What is about one attempt and no more only such limits call for.
         let of_one = limits.down_attempts.min(limits.flood_attempts) <= 1;
-        self.services
-            .iter()
-            .filter(move |(_, known)| of_one || matches!(known, Known::Often(_)))
-            .filter_map(move |((address, port), known)| {
+        let over_tcp = self.services.iter().map(|(at, known)| (at, known, None));
+        let over_quic = self.over_quic.iter().map(|(at, known)| {
+            let tcp = self.services.get(at).and_then(Known::tally);
+            (at, known, Some(tcp.is_some_and(|tally| tally.worked > 0)))
+        });
+        over_tcp
+            .chain(over_quic)
+            .filter(move |(_, known, _)| of_one || matches!(known, Known::Often(_)))
+            .filter_map(move |((address, port), known, works_over_tcp)| {
                 let tally = &*known.tally()?;
                 let service = Service {
                     tally,
                     recorded: &self.recorded,
-                    is_scanned: is_scanned(tally, &scanners),
+                    is_scanned: works_over_tcp.is_none() && is_scanned(tally, &scanners),
+                    works_over_tcp,
                 };
                 let mut rules = SURVEY.iter();
                 let finding = rules.find_map(|detector| match detector.rule {

@@ -174,6 +174,40 @@ mod tests {
         found.remove(0)
     }
 
+    #[test]
+    fn a_service_that_answers_over_tcp_alone_is_down_over_quic() {
+        let frames = |ports: std::ops::Range<u16>| {
+            let each = ports.flat_map(|port| {
+                let id = u8::try_from(port - 49_999).unwrap() * 3;
+                let mut conversation = TestConversation::new(QuicVersion::V1, id);
+                attempts(&mut conversation, port, &[0, 250, 700])
+            });
+            each.collect::<Vec<_>>()
+        };
+        let down = |lines: &str, ports| {
+            let found = crate::testing::group_with(lines, frames(ports));
+            let mut found = found
+                .into_iter()
+                .filter(|found| found.finding.code == "service.down");
+            found.next().map(|found| (found.subject, found.finding))
+        };
+        let (subject, found) = down(OVER_TCP, 50_000..50_003).unwrap();
+        assert_eq!(subject, "198.51.100.1:443");
+        assert_eq!(found.severity, Severity::Warning);
+        assert!(
+            found.summary.contains("3 attempts over QUIC")
+                && found.summary.ends_with("over TCP it works"),
+            "{}",
+            found.summary
+        );
+        let end = "server 198.51.100.1:80\n0.30 > S 0:0(0)\n0.35 < RA 0:0(0) ack 1\n9.00 end";
+        assert_eq!(
+            down(end, 50_000..50_003).unwrap().1.severity,
+            Severity::Error
+        );
+        assert!(down(end, 50_000..50_002).is_none());
+    }
+
     const OVER_TCP: &str = "server 198.51.100.1:443
          0.30 > S 0:0(0)
          0.35 < SA 0:0(0) ack 1

@@ -47,6 +47,8 @@ pub(crate) struct Service<'a> {
     pub(crate) recorded: &'a Recorded,
     /// Whether all the failed attempts are those of port scanners.
     pub(crate) is_scanned: bool,
+    /// Over QUIC: whether attempts at the same address and port over TCP worked. `None` over TCP.
+    pub(crate) works_over_tcp: Option<bool>,
 }
 
 /// The attempts of one source, as the rules read them.

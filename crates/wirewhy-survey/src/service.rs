@@ -325,6 +325,7 @@ impl Failures {
             code::TCP_REFUSED,
             code::TCP_SYN_UNANSWERED,
             code::TCP_UNREACHABLE,
+            code::QUIC_UNANSWERED,
         ];
         let once = u64::from(self.count) < self.clients.count().saturating_mul(2);
         let mut clients = self.known_clients.iter();

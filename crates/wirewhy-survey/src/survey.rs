@@ -68,6 +68,7 @@ impl Survey {
         let outcome = diagnosis.outcome();
         if connection.transport == Transport::Udp {
             self.quic.note(diagnosis);
+            self.attempts.note_quic(diagnosis, outcome);
             return;
         }
         self.faults.note(connection);
@@ -93,6 +94,7 @@ impl Survey {
     pub fn note_ongoing(&mut self, diagnosis: &Diagnosis) {
         if diagnosis.connection.transport == Transport::Udp {
             self.quic.note(diagnosis);
+            self.attempts.note_ongoing_quic(diagnosis);
             return;
         }
         self.attempts.note_ongoing(diagnosis);

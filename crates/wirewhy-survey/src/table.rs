@@ -42,6 +42,11 @@ impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
         Some(self.entries.entry(key).or_default())
     }
 
+    /// The entry of a key, where there is one.
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+        self.entries.get(key)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter()
     }

@@ -65,13 +65,22 @@ pub(crate) fn diagnose_all(lines: &str) -> Vec<Diagnosis> {
 
 /// Every connection of a trace and of other frames, which are put in the order of time, diagnosed.
 pub(crate) fn judge_with(lines: &str, others: Vec<OwnedFrame>) -> Vec<Diagnosis> {
+    run_with(lines, others).0
+}
+
+/// The findings beyond single connections of the same.
+pub(crate) fn group_with(lines: &str, others: Vec<OwnedFrame>) -> Vec<GroupFinding> {
+    run_with(lines, others).1
+}
+
+fn run_with(lines: &str, others: Vec<OwnedFrame>) -> (Vec<Diagnosis>, Vec<GroupFinding>) {
     let mut frames = trace(lines);
     frames.extend(others);
     frames.sort_by_key(|frame| frame.time);
     for (number, frame) in (1..).zip(&mut frames) {
         frame.number = number;
     }
-    run_frames(&frames).0
+    run_frames(&frames)
 }
 
 /// Every finding of every connection.

@@ -81,7 +81,7 @@ pub struct LiveCounts {
 pub struct Live {
     analysis: Analysis,
     cases: HashMap<Identity, Case>,
-    reported_beyond: BTreeSet<(&'static str, String, &'static str)>,
+    reported_beyond: BTreeSet<(&'static str, String, &'static str, bool)>,
     looked_beyond: Timestamp,
     /// Messages of ARP and neighbour discovery until then.
     messages: u64,
@@ -375,6 +375,8 @@ impl Live {
                 found.scope.name(),
                 found.subject.clone(),
                 found.finding.code,
+                // A service over QUIC is another one than over TCP.
+                found.finding.facts.value("transport").is_some(),
             );
             if self.reported_beyond.insert(key) {
                 listener.beyond(now, &found)?;

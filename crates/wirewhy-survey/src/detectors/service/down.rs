@@ -16,7 +16,8 @@ pub(crate) const RECORD: Record = Record {
     means: "Every client that tried this address and port in the capture failed, again and again in the same way: it is not one connection \
             that failed, the service cannot be reached from here.",
     recognised: "At least 3 attempts that came to nothing for one reason, none that came to anything, and none that the client \
-                 itself gave up or was at fault for. What a port scanner finds closed does not count.",
+                 itself gave up or was at fault for. What a port scanner finds closed does not count. QUIC is counted apart from TCP; \
+                 where TCP to the same address and port works, it is a warning.",
     look_alikes: "A service that fails now and then is service.flaky. Where one client alone tried, that client's path may be at \
                   fault and the service well: then it is no more than `likely`. Scanners try every address of the Internet all \
                   day: where all clients are addresses of the Internet that tried about once each, it is `possible`. Under a flood of half-open \
@@ -43,6 +44,7 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
     let Service {
         tally: service,
         recorded,
+        works_over_tcp,
         ..
     } = *service;
     let failures = service.failures.as_deref()?;
@@ -50,11 +52,18 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
     let none_else = service.worked == 0 && service.left == 0 && !service.is_ongoing();
     let all = none_else && failures.without_result == failures.count;
     // In a recording of nothing but SYNs every attempt looks unanswered; one that was repeated was.
-    let proven = recorded.beyond_syns || failures.sure > 0;
+    let proven = match works_over_tcp {
+        None => recorded.beyond_syns || failures.sure > 0,
+        Some(_) => failures.sure > 0,
+    };
     if !all || !proven || most < limits.down_attempts {
         return None;
     }
     let background_scans = failures.are_background_scans();
+    let over = match works_over_tcp {
+        Some(_) => " over QUIC",
+        None => "",
+    };
     let took = failures.until.since(failures.from).max(Interval::ZERO);
     let clients = failures.clients.count();
     let who = match failures.only_client() {
@@ -70,9 +79,16 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
     if background_scans {
         rest.push_str("; but addresses of the Internet that try about once each may be scanners");
     }
+    if works_over_tcp == Some(true) {
+        rest.push_str("; over TCP it works");
+    }
     Some(Finding {
         code: RECORD.code,
-        severity: Severity::Error,
+        // Clients get there all the same.
+        severity: match works_over_tcp {
+            Some(true) => Severity::Warning,
+            _ => Severity::Error,
+        },
         confidence: if background_scans {
             Confidence::Possible
         } else {
@@ -80,7 +96,7 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
         },
         culprit: failures.culprit,
         summary: format!(
-            "all {} of {who} over {} came to nothing, {} for the same reason: {}{rest}",
+            "all {}{over} of {who} over {} came to nothing, {} for the same reason: {}{rest}",
             count(u64::from(failures.count), "attempt"),
             span(took),
             if others > 0 {
@@ -92,6 +108,7 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
         ),
         frames: failures.frames.clone(),
         facts: Facts::default()
+            .with("transport", works_over_tcp.map(|_| "quic"))
             .with("attempts", failures.count)
             .with("clients", clients)
             .with("clients_are_exact", failures.clients.is_exact())

@@ -45,6 +45,7 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
     if service.is_scanned {
         return None;
     }
+    let is_quic = service.works_over_tcp.is_some();
     let service = service.tally;
     let failures = service.failures.as_deref()?;
     let tried = service.worked.saturating_add(failures.count);
@@ -70,13 +71,15 @@ fn find(service: &Service<'_>, limits: &Limits) -> Option<Finding> {
         confidence: failures.confidence,
         culprit: failures.culprit,
         summary: format!(
-            "{} of {} failed ({:.0} %): {mostly}{together}",
+            "{} of {}{} failed ({:.0} %): {mostly}{together}",
             failures.count,
             count(u64::from(tried), "attempt"),
+            if is_quic { " over QUIC" } else { "" },
             share * 100.0,
         ),
         frames: failures.frames.clone(),
         facts: Facts::default()
+            .with("transport", is_quic.then_some("quic"))
             .with("attempts", tried)
             .with("failed", failures.count)
             .with("failed_share", wirewhy_detect::Value::Share(share))
