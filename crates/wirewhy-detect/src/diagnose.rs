@@ -253,6 +253,10 @@ impl Diagnosis {
         if let Some(reading) = quic::Reading::of(connection) {
             return !reading.is_established();
         }
+        // DTLS is named, not judged.
+        if connection.dtls().is_some() {
+            return true;
+        }
         if connection.transport == Transport::Udp {
             let both_seen = connection.client.was_seen() && connection.server.was_seen();
             return !both_seen || self.awaits_answer();

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_packet::{Interval, Seq, Timestamp};
-use wirewhy_protocol::{AppFacts, QuicFacts, Refusal, TlsStage, Transport};
+use wirewhy_protocol::{AppFacts, DtlsFacts, QuicFacts, Refusal, TlsStage, Transport};
 
 use crate::{
     Endpoint, EndpointState, EventKind, Events, Handshake, HostContext, LookedUp, Mark, Side, Tcp,
@@ -360,6 +360,12 @@ impl Connection {
     #[must_use]
     pub fn quic(&self) -> Option<&QuicFacts> {
         self.app.as_deref()?.quic.as_deref()
+    }
+
+    /// What was seen of DTLS; `None` where it is none.
+    #[must_use]
+    pub fn dtls(&self) -> Option<&DtlsFacts> {
+        self.app.as_deref()?.dtls.as_deref()
     }
 
     /// The word for what carries it: `tcp`, `quic`, or `udp` where something else than QUIC is read.

@@ -209,9 +209,7 @@ impl LiveDatagrams {
     /// Whether it may have grown since it was weighed.
     pub(crate) fn has_grown(&mut self) -> bool {
         self.unweighed = self.unweighed.saturating_add(1);
-        self.unweighed > WEIGHED_AFTER
-            || self.memory.unread > 0
-            || self.quic().is_some_and(|quic| quic.kept() > 0)
+        self.unweighed > WEIGHED_AFTER || self.memory.unread > 0 || self.datagrams.kept() > 0
     }
 
     /// Finds out what it takes beside what every connection does. Returns what it was found to take before, and takes now.
@@ -219,10 +217,13 @@ impl LiveDatagrams {
         self.unweighed = 0;
         let events = size_of_val(self.connection.events.as_slice());
         let pairs = self.pairs.capacity() * size_of::<Pair>();
-        let now = self.quic().map_or(Memory::default(), |quic| Memory {
-            unread: quic.kept(),
-            read: quic.recorded() + events + pairs,
-        });
+        let recorded = self
+            .quic()
+            .map_or(0, |quic| quic.recorded() + events + pairs);
+        let now = Memory {
+            unread: self.datagrams.kept(),
+            read: recorded,
+        };
         (std::mem::replace(&mut self.memory, now), now)
     }
 
@@ -242,28 +243,34 @@ impl LiveDatagrams {
 
     /// Frees what waits to be read.
     pub(crate) fn give_up_unread(&mut self) {
-        if let Some(quic) = self.quic_mut() {
-            quic.evict();
-        }
+        self.datagrams.evict();
         self.is_keeper = false;
     }
 
     /// The conversation as it stands.
     pub(crate) fn snapshot(&self) -> Box<Connection> {
-        let mut connection = self.connection.clone();
-        connection.app = Some(self.app());
-        connection
+        with_app(self.connection.clone(), self.app())
     }
 
     /// The conversation is over.
     pub(crate) fn finish(self) -> Box<Connection> {
         let app = self.app();
-        let mut connection = self.connection;
-        connection.app = Some(app);
-        connection
+        with_app(self.connection, app)
     }
 
     fn app(&self) -> Box<AppFacts> {
         Box::new(self.datagrams.facts())
     }
+}
+
+fn with_app(mut connection: Box<Connection>, app: Box<AppFacts>) -> Box<Connection> {
+    if connection.server_name.is_none() {
+        let named = app
+            .dtls
+            .as_deref()
+            .and_then(|dtls| dtls.server_name.clone());
+        connection.server_name = named;
+    }
+    connection.app = Some(app);
+    connection
 }

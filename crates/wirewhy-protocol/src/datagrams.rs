@@ -175,6 +175,25 @@ impl Datagrams {
         }
     }
 
+    /// Bytes that wait to be read.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        match &self.reading {
+            Some(Reader::Quic(talk)) => talk.kept(),
+            Some(Reader::Parser(state)) => state.parser.kept(),
+            None => 0,
+        }
+    }
+
+    /// Frees what waits to be read, and reads no more of what it would be part of.
+    pub fn evict(&mut self) {
+        match &mut self.reading {
+            Some(Reader::Quic(talk)) => talk.evict(),
+            Some(Reader::Parser(state)) => state.parser.stop(Role::Client, &[], &mut state.shared),
+            None => {}
+        }
+    }
+
     /// Whether more datagrams can still change the facts.
     #[must_use]
     pub fn wants(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::http_facts::{Awaiting, HttpFacts};
 use crate::types::{AppProtocol, Framing, Unfinished};
-use crate::{DnsFacts, FtpFacts, QuicFacts, Refusal, SshFacts, TlsFacts, Upgrade};
+use crate::{DnsFacts, DtlsFacts, FtpFacts, QuicFacts, Refusal, SshFacts, TlsFacts, Upgrade};
 
 /// What the application bytes of both directions of a connection show.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct AppFacts {
     pub ftp: Option<Box<FtpFacts>>,
     /// What was seen of QUIC; `None` where it is no connection over QUIC.
     pub quic: Option<Box<QuicFacts>>,
+    /// What was seen of DTLS; `None` where neither side sent any.
+    pub dtls: Option<Box<DtlsFacts>>,
     /// What was seen of TLS, that of QUIC included; `None` where neither side sent any.
     pub tls: Option<Box<TlsFacts>>,
 }

@@ -96,10 +96,10 @@ pub use session::{Refusal, closing_notice};
 pub use ssh::{SshFacts, SshList, SshSide, Unshared};
 pub use tls::{
     Alert, AlertDescription, AlertSeen, CertificateRequest, Certificates, CipherSuite, ClientHello,
-    ConnectionSecrets, ContentType, Decryptor, ExtensionType, HandshakeType, Incomplete, KeyLog,
-    KeyLogLines, Message, MessageKind, NamedGroup, Opened, ProtocolVersion, RecordTally, Retry,
-    Sealed, Secrets, Sender, ServerHello, Settled, SignatureScheme, TlsFacts, TlsSide, TlsStage,
-    TrafficSecret,
+    ConnectionSecrets, ContentType, Decryptor, DtlsAlert, DtlsFacts, DtlsTally, ExtensionType,
+    HandshakeType, Incomplete, KeyLog, KeyLogLines, Message, MessageKind, NamedGroup, Opened,
+    ProtocolVersion, RecordTally, Retry, Sealed, Secrets, Sender, ServerHello, Settled,
+    SignatureScheme, TlsFacts, TlsSide, TlsStage, TrafficSecret, dtls_records,
 };
 pub use types::{AppProtocol, Framing, Mark, Role, Transport, Unfinished, Unreadable, What};
 pub use upgrade::{Upgrade, UpgradeProtocol, UpgradeVerdict};

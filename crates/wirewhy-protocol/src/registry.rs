@@ -11,6 +11,7 @@ use crate::session::mqtt::MQTT;
 use crate::session::redis::REDIS;
 use crate::session::tds::TDS_ANSWER;
 use crate::ssh::SSH;
+use crate::tls::DTLS;
 use crate::types::{AppProtocol, Role, Transport};
 use crate::upgrade::greetings::{FTP, IMAP, IRC, MANAGE_SIEVE, NNTP, POP3, SMTP, SMTP_OR_FTP};
 use crate::upgrade::ldap::LDAP;
@@ -24,7 +25,7 @@ use crate::upgrade::tds_tls::TLS_IN_TDS;
 use crate::upgrade::xmpp::XMPP;
 
 /// All protocols. Where first bytes fit several, the first one counts, so what proves less comes later.
-pub(crate) static PROTOCOLS: [&Protocol; 29] = [
+pub(crate) static PROTOCOLS: [&Protocol; 30] = [
     &TLS,
     &HTTP1_REQUEST,
     &HTTP1_RESPONSE,
@@ -53,12 +54,13 @@ pub(crate) static PROTOCOLS: [&Protocol; 29] = [
     &MQTT,
     &DNS,
     &QUIC,
+    &DTLS,
     // The first byte of its greeting is the lowest of a length: any.
     &MYSQL,
 ];
 
 /// Those of them that are read over UDP.
-pub(crate) static OVER_UDP: [&Protocol; 1] = [&QUIC];
+pub(crate) static OVER_UDP: [&Protocol; 2] = [&QUIC, &DTLS];
 
 /// What first bytes are.
 #[derive(Clone, Copy, Debug)]

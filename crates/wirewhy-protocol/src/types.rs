@@ -112,6 +112,8 @@ pub enum AppProtocol {
     Dns,
     /// A client's first Initial packet of QUIC.
     Quic,
+    /// A client's first hello of DTLS.
+    Dtls,
     /// None of these.
     Unknown,
 }

@@ -96,7 +96,7 @@ fn counts(report: &Report<'_>) -> Vec<String> {
         format::count(totals.undecided)
     )];
     if totals.undecided > 0 {
-        lines.extend([String::new(), text::UNDECIDED.to_owned()]);
+        lines.extend([String::new(), text::undecided(totals)]);
     }
     lines
 }

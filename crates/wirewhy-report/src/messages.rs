@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use wirewhy_flow::{Connection, EventKind, Side};
 use wirewhy_protocol::{
-    AlertDescription, AppFacts, ClientHello, ContentType, HandshakeType, Incomplete, Mark, Message,
-    MessageKind, ProtocolVersion, QuicClose, QuicFacts, Request, Role, TlsFacts,
+    AlertDescription, AppFacts, ClientHello, ContentType, DtlsFacts, HandshakeType, Incomplete,
+    Mark, Message, MessageKind, ProtocolVersion, QuicClose, QuicFacts, Request, Role, TlsFacts,
 };
 
 use crate::{Safe, format};
@@ -29,6 +29,9 @@ impl Messages {
         if let Some(quic) = connection.quic() {
             messages.add_quic(quic);
             messages.add_moves(connection);
+        }
+        if let Some(dtls) = connection.dtls() {
+            messages.add_dtls(dtls);
         }
         messages
     }
@@ -57,6 +60,29 @@ impl Messages {
         }
         if let Some(confirmed) = quic.confirmed {
             self.say_once(Side::Server, confirmed, "HANDSHAKE_DONE".to_owned());
+        }
+    }
+
+    /// What can be read of DTLS.
+    fn add_dtls(&mut self, dtls: &DtlsFacts) {
+        let hellos = [
+            (Side::Client, dtls.client_hello, "Client Hello"),
+            (
+                Side::Server,
+                dtls.verify_request,
+                "asks for the hello once more, with a cookie",
+            ),
+            (Side::Server, dtls.server_hello, "Server Hello"),
+        ];
+        for (from, at, name) in hellos {
+            if let Some(at) = at {
+                self.say_once(from, at, name.to_owned());
+            }
+        }
+        for alert in &dtls.alerts {
+            let level = crate::format::alert_level(alert.level);
+            let text = format!("Alert: {level}, {}", alert.description);
+            self.say_once(side_of(alert.from), alert.mark, text);
         }
     }
 
@@ -164,6 +190,38 @@ fn side_of(role: Role) -> Side {
         Role::Client => Side::Client,
         Role::Server => Side::Server,
     }
+}
+
+/// What can be read of DTLS: `DTLS 1.2, TLS_..., server name lab.example, alert of the client: fatal, unknown_ca`. Has text from
+/// the wire, cleaned.
+pub(crate) fn dtls(dtls: &DtlsFacts) -> String {
+    let offered = |versions: &[ProtocolVersion]| {
+        let names: Vec<String> = versions.iter().map(ToString::to_string).collect();
+        format!("offered {}, no Server Hello", names.join(", "))
+    };
+    let mut parts = vec![match dtls.version {
+        Some(version) => version.to_string(),
+        None => offered(&dtls.offered),
+    }];
+    parts.extend(dtls.cipher_suite.map(|suite| suite.to_string()));
+    if let Some(name) = &dtls.server_name {
+        parts.push(format!("server name {}", Safe(name)));
+    }
+    for alert in &dtls.alerts {
+        parts.push(format!(
+            "alert of the {}: {}, {}",
+            side_of(alert.from).name(),
+            crate::format::alert_level(alert.level),
+            alert.description
+        ));
+    }
+    let encrypted = dtls.client.encrypted + dtls.server.encrypted;
+    parts.push(format!(
+        "{}, {} of them encrypted",
+        crate::format::counted(dtls.client.records + dtls.server.records, "record"),
+        crate::format::count(encrypted)
+    ));
+    parts.join(", ")
 }
 
 /// What both sides agreed on, and how far they got.

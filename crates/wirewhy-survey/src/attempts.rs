@@ -74,6 +74,9 @@ impl Attempts {
     pub(crate) fn note_quic(&mut self, diagnosis: &Diagnosis, outcome: Outcome) {
         let connection = &diagnosis.connection;
         let address = (connection.server.address, connection.server.port);
+        if connection.quic().is_none() {
+            return;
+        }
         let Some(service) = self.over_quic.entry(address) else {
             return;
         };

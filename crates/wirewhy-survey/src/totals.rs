@@ -15,6 +15,8 @@ pub struct Totals {
     pub ok: u64,
     /// Those of which the capture shows too little.
     pub undecided: u64,
+    /// Those of them that are over DTLS, which is not judged.
+    pub dtls: u64,
     /// TCP packets, copies included.
     pub tcp_packets: u64,
     /// Resets.
@@ -34,6 +36,7 @@ impl Totals {
             Outcome::Ok => &mut self.ok,
             Outcome::Undecided => &mut self.undecided,
         } += 1;
+        self.dtls += u64::from(connection.dtls().is_some());
         for side in [&connection.client, &connection.server] {
             self.resets += u64::from(side.tcp.counts.resets);
             self.retransmissions += u64::from(side.tcp.counts.retransmissions);

@@ -108,7 +108,7 @@ impl PacketSource for SharedRecorder {
 }
 
 /// Two ends, the lower one first.
-type Pair = [(IpAddr, u16); 2];
+pub type Pair = [(IpAddr, u16); 2];
 
 /// Collects the packets of some connections.
 struct Follower {
@@ -137,7 +137,8 @@ impl Follower {
         let mut last = 0;
         let wanted = wanted.iter().enumerate().map(|(index, diagnosis)| {
             let connection = &*diagnosis.connection;
-            if connection.transport != Transport::Tcp && connection.quic().is_none() {
+            let drawn = connection.quic().is_some() || connection.dtls().is_some();
+            if connection.transport != Transport::Tcp && !drawn {
                 return None;
             }
             for ends in all_ends(connection) {
@@ -216,7 +217,8 @@ impl Follower {
 }
 
 /// The ends of a packet's TCP or UDP header, be it quoted.
-fn pair(packet: &Packet<'_>) -> Option<Pair> {
+#[must_use]
+pub fn pair(packet: &Packet<'_>) -> Option<Pair> {
     let ends = match &packet.transport {
         Carried::Tcp(segment) => {
             let ip = packet.ip?;
@@ -251,7 +253,8 @@ fn source(packet: &Packet<'_>) -> Option<SocketAddr> {
 }
 
 /// The ends of a connection, and over QUIC those that it moved to (RFC 9000 section 9).
-fn all_ends(connection: &Connection) -> BTreeSet<Pair> {
+#[must_use]
+pub fn all_ends(connection: &Connection) -> BTreeSet<Pair> {
     let mut now = [&connection.client, &connection.server].map(|end| (end.address, end.port));
     let mut all = BTreeSet::from([in_order(now)]);
     for event in connection.events.iter() {

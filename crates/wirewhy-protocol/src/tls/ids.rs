@@ -108,6 +108,9 @@ number! {
         TLS1_2 = 0x0303 => "TLS 1.2",
         TLS1_3 = 0x0304 => "TLS 1.3",
         TLCP = 0x0101 => "TLCP",
+        DTLS1_0 = 0xfeff => "DTLS 1.0",
+        DTLS1_2 = 0xfefd => "DTLS 1.2",
+        DTLS1_3 = 0xfefc => "DTLS 1.3",
     }
 }
 

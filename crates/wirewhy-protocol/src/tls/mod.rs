@@ -1,6 +1,7 @@
 //! TLS as an observer sees it (RFC 8446, RFC 5246 and before).
 
 mod decrypt;
+mod dtls;
 mod facts;
 mod fingerprint;
 mod follow;
@@ -14,6 +15,8 @@ mod wire;
 
 pub(crate) use decrypt::{Aead, Cipher, Hash, Suite};
 pub use decrypt::{Decryptor, Opened, Sender, Settled};
+pub(crate) use dtls::DTLS;
+pub use dtls::{DtlsAlert, DtlsFacts, DtlsTally, records_in as dtls_records};
 pub use facts::{
     Alert, AlertSeen, CertificateRequest, Certificates, Incomplete, Message, MessageKind,
     RecordTally, Retry, Sealed, Secrets, TlsFacts, TlsSide, TlsStage,

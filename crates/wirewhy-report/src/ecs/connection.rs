@@ -152,6 +152,7 @@ fn name_of(protocol: AppProtocol) -> Option<&'static str> {
         AppProtocol::Mqtt => "mqtt",
         AppProtocol::Dns => "dns",
         AppProtocol::Quic => "quic",
+        AppProtocol::Dtls => "dtls",
         _ => return None,
     })
 }

@@ -11,8 +11,8 @@ use super::policy::policy;
 use super::table::{self, MAX_ROWS, severity_badge};
 use super::{MAX_DRAWINGS, MAX_DRAWN, Seen, clean, pictures, strips, timeline};
 use crate::model::{Report, StreamId};
+use crate::text;
 use crate::text::entry::title;
-use crate::text::{self, UNDECIDED};
 use crate::{Names, PacketSource, View, format};
 
 /// What the page looks like.
@@ -171,7 +171,7 @@ fn counts(report: &Report<'_>) -> Markup {
     }
     html! {
         (tiles(totals))
-        @if totals.undecided > 0 { p.quiet { (UNDECIDED) } }
+        @if totals.undecided > 0 { p.quiet { (text::undecided(totals)) } }
     }
 }
 

@@ -4,6 +4,7 @@
 //! order in which they began as far as some thousands of them tell, so its members `capture`, `totals` and `findings` stand
 //! behind `connections`.
 
+mod dtls;
 mod encode;
 mod live;
 mod order;

@@ -12,6 +12,7 @@ use wirewhy_protocol::{dns_rcode_name, dns_type_name};
 use wirewhy_survey::{GroupFinding, Totals};
 
 use super::SCHEMA;
+use super::dtls::DtlsShape;
 use super::quic::QuicShape;
 use super::tls::{TlsShape, UpgradeShape};
 use crate::community_id::community_id_of;
@@ -210,6 +211,8 @@ pub(super) struct ConnectionShape<'a> {
     tls: Option<TlsShape<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     quic: Option<QuicShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dtls: Option<DtlsShape<'a>>,
     upgrade: Option<UpgradeShape<'a>>,
     lookup: Option<LookupShape<'a>>,
     findings: Vec<FindingShape<'a>>,
@@ -254,6 +257,7 @@ impl<'a> ConnectionShape<'a> {
             server_to_client: DirectionShape::new(server),
             tls: app.and_then(|app| Some(TlsShape::new(app.tls.as_deref()?))),
             quic: QuicShape::of(connection),
+            dtls: connection.dtls().map(DtlsShape::new),
             upgrade: app.and_then(|app| Some(UpgradeShape::new(app.upgrade.as_deref()?))),
             lookup: connection.looked_up.as_deref().map(LookupShape::new),
             findings: view

@@ -231,7 +231,12 @@ impl<W: Write> Ladder<W> {
         }
         if diagnosis.findings.is_empty() {
             page.blank()?;
-            page.text("Nothing was found wrong with this connection.")?;
+            page.text(match diagnosis.connection.dtls() {
+                Some(_) => {
+                    "DTLS is named and not judged: nothing is concluded about this connection."
+                }
+                None => "Nothing was found wrong with this connection.",
+            })?;
         }
         if hidden > 0 {
             page.blank()?;
@@ -331,6 +336,9 @@ fn numbers(page: &mut Page<'_>, diagnosis: &Diagnosis, names: &Names) -> io::Res
     if let Some(quic) = connection.quic() {
         page.labelled("quic", &quic::summary(quic))?;
         page.labelled("ids", &quic::ids(quic))?;
+    }
+    if let Some(dtls) = connection.dtls() {
+        page.labelled("dtls", &messages::dtls(dtls))?;
     }
     if let Some(tls) = connection.app.as_deref().and_then(|app| app.tls.as_deref()) {
         page.labelled("tls", &messages::summary(tls))?;

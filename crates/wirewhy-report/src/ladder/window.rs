@@ -185,6 +185,7 @@ mod tests {
                     marks: Marks::none(),
                     is_copy: false,
                     datagram: Box::default(),
+                    records: None,
                 },
             })
             .collect()

@@ -9,7 +9,7 @@ use wirewhy_detect::Diagnosis;
 use wirewhy_flow::Side;
 use wirewhy_flow::wireshark::{Marked, Marks};
 use wirewhy_packet::{Packet, SackBlocks, Seq, TcpFlags, TcpHeader, Timestamp, Transport};
-use wirewhy_protocol::PacketKind;
+use wirewhy_protocol::{PacketKind, dtls_records};
 
 use crate::json::{Time, encode};
 pub(crate) use kept::Kept;
@@ -47,6 +47,8 @@ pub struct PacketRow {
     pub is_copy: bool,
     /// The QUIC packets of a datagram; empty of a TCP frame. Of a datagram flags, numbers, window and marks mean nothing.
     pub datagram: Box<[PacketKind]>,
+    /// The records of a datagram of DTLS, by type.
+    pub records: Option<Box<str>>,
 }
 
 impl PacketRow {
@@ -80,6 +82,7 @@ impl PacketRow {
             marks: marked.marks,
             is_copy,
             datagram: Box::default(),
+            records: None,
         })
     }
 
@@ -107,6 +110,7 @@ impl PacketRow {
             marks: Marks::none(),
             is_copy,
             datagram: PacketKind::all_in(udp.payload).into_boxed_slice(),
+            records: dtls_records(udp.payload).map(Into::into),
         })
     }
 
@@ -116,8 +120,11 @@ impl PacketRow {
         kinds.all(|kind| *kind == PacketKind::OneRtt)
     }
 
-    /// The QUIC packets of a datagram: `Initial + Handshake + 1-RTT`; `None` of a TCP frame.
+    /// The QUIC packets of a datagram, or its records of DTLS: `Initial + Handshake + 1-RTT`; `None` of a TCP frame.
     pub(crate) fn quic_packets(&self) -> Option<String> {
+        if let Some(records) = &self.records {
+            return Some(format!("DTLS {records}"));
+        }
         if self.datagram.is_empty() {
             return None;
         }
@@ -257,6 +264,7 @@ mod tests {
             marks: Marks::none(),
             is_copy: false,
             datagram: Box::default(),
+            records: None,
         };
         let answer = PacketRow {
             frame: 3,

@@ -380,8 +380,8 @@ mod tests {
             assert_eq!(row.get_string(11).is_err(), at % 2 == 1, "root_cause");
             assert_eq!(row.get_group(4).unwrap().get_long(1).unwrap(), 80);
             assert_eq!(row.get_group(18).unwrap().get_double(0).unwrap(), 0.25);
-            assert_eq!(row.get_string(24).is_ok(), at % 2 == 1, "lookup");
-            let found = row.get_list(25).unwrap();
+            assert_eq!(row.get_string(25).is_ok(), at % 2 == 1, "lookup");
+            let found = row.get_list(26).unwrap();
             assert_eq!(found.len(), at % 3);
             let frames: Vec<usize> = (0..found.len())
                 .map(|one| found.get_group(one).unwrap().get_list(5).unwrap().len())

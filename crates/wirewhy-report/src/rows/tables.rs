@@ -108,6 +108,7 @@ const CONNECTION: &[Field] = &[
     Field::Group("server_to_client", DIRECTION),
     Field::Maybe("tls", Kind::Json),
     Field::Maybe("quic", Kind::Json),
+    Field::Maybe("dtls", Kind::Json),
     Field::Maybe("upgrade", Kind::Json),
     Field::Maybe("lookup", Kind::Json),
     Field::List("findings", &Field::Group("element", FOUND)),

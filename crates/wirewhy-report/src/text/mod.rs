@@ -209,11 +209,23 @@ fn counts(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
     if totals.undecided == 0 {
         return Ok(());
     }
-    page.text(UNDECIDED)
+    page.text(&undecided(totals))
 }
 
-/// What undecided means.
-pub(crate) const UNDECIDED: &str = "Undecided: the capture shows too little to say, as it begins in mid-stream, shows one \
+/// What undecided means, and what is not judged at all.
+pub(crate) fn undecided(totals: &Totals) -> String {
+    let unjudged = format!(
+        "{} over DTLS, which is named and not judged.",
+        format::count(totals.dtls)
+    );
+    match totals.undecided.saturating_sub(totals.dtls) {
+        0 => format!("Undecided: {unjudged}"),
+        _ if totals.dtls > 0 => format!("{UNDECIDED} {unjudged}"),
+        _ => UNDECIDED.to_owned(),
+    }
+}
+
+const UNDECIDED: &str = "Undecided: the capture shows too little to say, as it begins in mid-stream, shows one \
                                     direction only, or ends before an answer was due.";
 
 /// Why nothing is counted.

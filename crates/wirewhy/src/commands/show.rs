@@ -7,7 +7,7 @@ use wirewhy::engine::{self, Analysis, Feed};
 use wirewhy::packets::reread;
 use wirewhy_capture::{Filters, Recording};
 use wirewhy_detect::Diagnosis;
-use wirewhy_flow::{Transport, wireshark};
+use wirewhy_flow::{Connection, Transport, wireshark};
 use wirewhy_report::{Ladder, PacketChoice, Packets};
 
 use crate::cli::ShowArgs;
@@ -67,12 +67,17 @@ pub(crate) fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     }
 }
 
+/// Whether a conversation over UDP is one of those whose datagrams can be drawn.
+fn has_rows(connection: &Connection) -> bool {
+    connection.quic().is_some() || connection.dtls().is_some()
+}
+
 /// Why there is nothing to show.
 fn missing(source: &str, wanted: StreamNumber, found: &Found) -> String {
     let Some(last) = found.last_stream else {
         return match wanted.transport {
             Transport::Tcp => format!("{source}: has no TCP connection"),
-            Transport::Udp => format!("{source}: has no connection over QUIC"),
+            Transport::Udp => format!("{source}: has no connection over QUIC or DTLS"),
         };
     };
     match wanted.transport {
@@ -80,7 +85,7 @@ fn missing(source: &str, wanted: StreamNumber, found: &Found) -> String {
             format!("{source}: nothing of stream {wanted} is left to show")
         }
         Transport::Tcp => format!("{source}: has no stream {wanted}; its streams are 0 to {last}"),
-        Transport::Udp => format!("{source}: stream {wanted} is no connection over QUIC"),
+        Transport::Udp => format!("{source}: stream {wanted} is no connection over QUIC or DTLS"),
     }
 }
 
@@ -116,13 +121,13 @@ fn find(
     let mut sink = |one: &Diagnosis| {
         let connection = &one.connection;
         let is_it = connection.transport == wanted.transport && connection.stream == wanted.number;
-        if connection.quic().is_some() {
+        if has_rows(connection) {
             last_quic = last_quic.max(Some(connection.stream));
         }
         // Only the first of a stream of TCP.
         let shown = match is_tcp {
             true => diagnosis.is_empty(),
-            false => connection.quic().is_some(),
+            false => has_rows(connection),
         };
         if is_it && shown {
             diagnosis.push(one.clone());
