@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wirewhy_capture::Interface;
 use wirewhy_detect::{Diagnosis, Finding, Outcome, Severity};
+use wirewhy_flow::Connection;
 use wirewhy_packet::{Frame, Interval, Timestamp};
 
 use super::file::Case;
@@ -32,9 +33,9 @@ pub struct EvidenceWriter {
     evidence: Evidence,
     filter: Option<String>,
     /// Failures that wait, by stream, with the time from which they need not.
-    waiting: BTreeMap<u32, (Timestamp, Diagnosis)>,
+    waiting: BTreeMap<FailureKey, (Timestamp, Diagnosis)>,
     /// Streams that have their file or were passed over, and may fail again.
-    settled: BTreeSet<u32>,
+    settled: BTreeSet<FailureKey>,
 }
 
 impl EvidenceWriter {
@@ -57,7 +58,7 @@ impl EvidenceWriter {
 
     /// Takes note of a finding about a connection that may go on; `diagnosis` is how it stands.
     pub fn finding(&mut self, at: Timestamp, diagnosis: &Diagnosis, finding: &Finding) {
-        let stream = stream_key(&diagnosis.connection);
+        let stream = failure_key(&diagnosis.connection);
         if let Some((_, waiting)) = self.waiting.get_mut(&stream) {
             waiting.clone_from(diagnosis);
             return;
@@ -75,7 +76,7 @@ impl EvidenceWriter {
 
     /// Takes note of a connection that is over.
     pub fn connection(&mut self, diagnosis: &Diagnosis) {
-        let stream = stream_key(&diagnosis.connection);
+        let stream = failure_key(&diagnosis.connection);
         let is_settled = self.settled.remove(&stream);
         if diagnosis.outcome() != Outcome::Failed {
             // What it was taken for has been taken back.
@@ -89,7 +90,7 @@ impl EvidenceWriter {
     /// `interfaces` are those of the capture, as frames number them.
     pub fn write_due(&mut self, now: Timestamp, interfaces: &[Interface]) -> Vec<EvidenceError> {
         let waiting = self.waiting.iter();
-        let due: Vec<u32> = waiting
+        let due: Vec<FailureKey> = waiting
             .filter(|(_, (time, _))| *time <= now)
             .map(|(stream, _)| *stream)
             .collect();
@@ -135,13 +136,20 @@ impl EvidenceWriter {
         has_room
     }
 
-    fn settle(&mut self, stream: u32) {
+    fn settle(&mut self, stream: FailureKey) {
         if self.settled.len() >= MOST_SETTLED {
             // The oldest: stream numbers count up.
             self.settled.pop_first();
         }
         self.settled.insert(stream);
     }
+}
+
+/// A connection by its stream and its first frame: over QUIC several may follow each other in one stream of UDP.
+type FailureKey = (u32, u64);
+
+fn failure_key(connection: &Connection) -> FailureKey {
+    (stream_key(connection), connection.first.frame)
 }
 
 #[cfg(test)]

@@ -117,6 +117,10 @@ fn choose(case: &Case<'_>) -> Chosen {
     let mut older = VecDeque::with_capacity(OPENING);
     let (mut seen, mut left_out, mut bytes) = (0_u64, 0_u64, 0_u64);
     for record in case.recorder.stream(stream_key(connection)) {
+        // Of another connection over QUIC between the same ends.
+        if record.number < connection.first.frame {
+            continue;
+        }
         seen = seen.saturating_add(1);
         bytes = bytes.saturating_add(u64::from(record.captured_len));
         if bytes <= MOST_BYTES || is_cited(&record) {

@@ -50,6 +50,44 @@ fn show_draws_all_connections_between_the_same_ends_and_those_that_move() {
 }
 
 #[test]
+fn annotate_keeps_all_datagrams_of_a_connection_that_failed() {
+    let bench = Bench::new();
+    let path = capture("quic-migration/client.pcap");
+    let keys = capture("quic-migration/client.keylog");
+    let ran = bench.run(&[
+        "annotate", "--failed", &path, "--keylog", &keys, "-o", "b.pcapng",
+    ]);
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    // Its packets before and behind the move, and none of the connections over TCP whose streams have the same numbers.
+    let ran = bench.run(&["b.pcapng", "--keylog", &keys]);
+    let counted = ran.out.contains("59 packets") && ran.out.contains("1 connection: 1 failed");
+    assert!(counted, "{}", ran.out);
+    let ran = bench.run(&["show", "b.pcapng", "udp:0", "--keylog", &keys]);
+    assert!(
+        ran.out.contains("root cause quic.stateless-reset"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn dtls_is_named_and_not_judged() {
+    let path = capture("dtls/client.pcap");
+    let ran = Bench::new().run(&["show", &path, "udp:2"]);
+    for part in [
+        "|--- DTLS handshake  len 153 -",
+        "Alert: fatal, handshake_failure",
+        "Stream udp:2: undecided",
+        "DTLS is named and not judged",
+    ] {
+        assert!(ran.out.contains(part), "{part}: {}", ran.out);
+    }
+    let ran = Bench::new().run(&[&path]);
+    let counted = "12 ok, 3 undecided\nUndecided: 3 over DTLS, which is named and not judged.";
+    assert!(ran.out.contains(counted), "{}", ran.out);
+}
+
+#[test]
 fn show_names_what_is_no_connection_over_quic() {
     let path = capture("quic-fallback/client.pcap");
     let ran = Bench::new().run(&["show", &path, "udp:0"]);

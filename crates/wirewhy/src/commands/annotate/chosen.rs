@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use wirewhy::engine::Feed;
+use wirewhy::packets::pair as ends_of;
 use wirewhy_capture::{Filters, Recording};
 use wirewhy_flow::wireshark;
 use wirewhy_packet::{Packet, Transport};
@@ -132,7 +133,11 @@ impl Troubled<'_> {
         let frame = packet.frame;
         let is_cited = self.trouble.frames.contains(&frame);
         let is_of_stream = stream.is_some_and(|stream| self.trouble.streams.contains(&stream));
-        if is_cited || is_of_stream || self.is_fragment_between(packet) {
+        if is_cited
+            || is_of_stream
+            || self.is_datagram_of_one(packet)
+            || self.is_fragment_between(packet)
+        {
             chosen.choose(frame);
         }
         let Some(pair) = lookup(packet) else {
@@ -150,6 +155,15 @@ impl Troubled<'_> {
             self.recent.pop_front();
         }
         self.recent.push_back((frame, pair));
+    }
+
+    /// Whether it is between the ends of a connection over UDP, or quotes a packet from there, while that lasted.
+    fn is_datagram_of_one(&self, packet: &Packet<'_>) -> bool {
+        if self.trouble.datagrams.is_empty() || matches!(packet.transport, Transport::Tcp(_)) {
+            return false;
+        }
+        let ranges = ends_of(packet).and_then(|ends| self.trouble.datagrams.get(&ends));
+        ranges.is_some_and(|ranges| ranges.iter().any(|range| range.contains(&packet.frame)))
     }
 
     fn is_fragment_between(&self, packet: &Packet<'_>) -> bool {

@@ -7,16 +7,19 @@ mod chosen;
 mod copy;
 mod input;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use clap::error::ErrorKind;
 use wirewhy::engine::{self, ThreadPool};
+use wirewhy::packets::all_ends;
 use wirewhy_detect::{Diagnosis, Facts, Finding, Outcome};
+use wirewhy_flow::Transport;
 use wirewhy_report::{CaptureSummary, Reporter, Text, TextStyle, View};
 use wirewhy_survey::{GroupFinding, Totals};
 
@@ -149,7 +152,10 @@ fn about(story: Text<Vec<u8>>, chosen: &Chosen, args: &AnnotateArgs) -> Vec<Stri
 /// The connections in trouble, and what belongs to them.
 #[derive(Debug, Default)]
 struct Trouble {
+    /// The streams of those over TCP.
     streams: BTreeSet<u32>,
+    /// Of those over UDP the frames, from the first to the last, by the ends that they were seen between.
+    datagrams: BTreeMap<[(IpAddr, u16); 2], Vec<RangeInclusive<u64>>>,
     /// The hosts of each, the lower address first.
     hosts: BTreeSet<(IpAddr, IpAddr)>,
     /// Frames of the lookups they waited for, and those that findings cite.
@@ -207,7 +213,17 @@ impl Reporter for Found<'_> {
             .any(|finding| self.view.counts(finding));
         if is_shown && matches!(diagnosis.outcome(), Outcome::Failed | Outcome::Degraded) {
             let (one, other) = (connection.client.address, connection.server.address);
-            self.trouble.streams.insert(connection.stream);
+            match connection.transport {
+                Transport::Tcp => {
+                    self.trouble.streams.insert(connection.stream);
+                }
+                Transport::Udp => {
+                    for ends in all_ends(connection) {
+                        let frames = connection.first.frame..=connection.last.frame;
+                        self.trouble.datagrams.entry(ends).or_default().push(frames);
+                    }
+                }
+            }
             self.trouble.hosts.insert((one.min(other), one.max(other)));
             if let Some(lookup) = connection.looked_up.as_deref() {
                 let trouble = lookup.trouble.as_deref();
