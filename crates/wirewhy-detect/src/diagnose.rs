@@ -5,7 +5,7 @@ use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
 use crate::detectors::quic;
-use crate::detectors::tcp::{paws_drop, refused, syn_unanswered};
+use crate::detectors::tcp::{checksum_drop, paws_drop, refused, syn_unanswered};
 use crate::record::Readings;
 use crate::{
     Confidence, DETECTORS, Finding, Limits, Role, Severity, Signs, TrustStore, link_causes,
@@ -131,11 +131,12 @@ fn plain_attempt(connection: &Connection, limits: &Limits) -> Option<Option<Find
     if connection.interrupted || !began || !silent || connection.app.is_some() || unseen > 0 {
         return None;
     }
-    match Signs::of(connection, limits) {
-        Signs::NO_ANSWER if paws_drop::detect(connection, limits).is_none() => {
+    let signs = Signs::of(connection, limits);
+    match signs.without(Signs::DAMAGE) {
+        Signs::NO_ANSWER if !has_reason(connection, signs, limits) => {
             Some(syn_unanswered::verdict(connection, limits))
         }
-        Signs::RESET if connection.events.iter().all(refuses) => {
+        Signs::RESET if signs == Signs::RESET && connection.events.iter().all(refuses) => {
             // What came from another device than the host has more to say.
             refused::verdict(connection, limits)
                 .filter(|finding| finding.culprit.role == Role::Server)
@@ -143,6 +144,12 @@ fn plain_attempt(connection: &Connection, limits: &Limits) -> Option<Option<Find
         }
         _ => None,
     }
+}
+
+/// Whether a rule says why an attempt without an answer had none.
+fn has_reason(connection: &Connection, signs: Signs, limits: &Limits) -> bool {
+    paws_drop::detect(connection, limits).is_some()
+        || signs.any_of(Signs::DAMAGE) && checksum_drop::detect(connection, limits).is_some()
 }
 
 /// Whether an event is a SYN of the client, or a reset of the server in answer to one.
@@ -326,6 +333,7 @@ mod tests {
     fn masses_of_failures_are_put_into_words_later() {
         for (lines, wordless) in [
             ("0.0 > S 0:0(0)\n 9 end", true),
+            ("0.0 > S 0:0(0) badsum\n 9 end", true),
             ("0.0 > S 0:0(0)\n 1.0 > S 0:0(0)\n 9 end", true),
             (
                 "0.0 > S 0:0(0)\n 0.05 < RA 0:0(0) ack 1 abs-seq win 0 id 0",

@@ -122,6 +122,13 @@ impl Inspection {
 }
 
 impl Damage {
+    /// What there is of it where nothing but this segment was seen.
+    pub(crate) fn of_one(segment: &Segment) -> Option<Box<Damage>> {
+        let mut inspection = Inspection::default();
+        inspection.sent(segment);
+        inspection.finish()
+    }
+
     fn drop(&mut self, frame: u64) {
         self.dropped = self.dropped.saturating_add(1);
         self.keep(frame);

@@ -72,12 +72,12 @@ impl Segment {
     /// Whether it is a SYN and nothing else, and as a stack sends one: undamaged, and with a window.
     pub(crate) fn is_plain_syn(&self) -> bool {
         let whole = matches!(self.checksum, Checksum::Right | Checksum::Unknown);
-        self.flags.is_pure_syn()
-            && !self.is_fin()
-            && !self.is_rst()
-            && self.payload_len == 0
-            && self.window > 0
-            && whole
+        self.is_bare_syn() && self.window > 0 && whole
+    }
+
+    /// Whether it is a SYN and nothing else.
+    pub(crate) fn is_bare_syn(&self) -> bool {
+        self.flags.is_pure_syn() && !self.is_fin() && !self.is_rst() && self.payload_len == 0
     }
 
     /// Sequence space taken: payload plus one each for SYN and FIN (RFC 9293 section 3.4).

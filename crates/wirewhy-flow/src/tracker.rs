@@ -16,7 +16,7 @@ mod watch;
 use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
-use self::alone::{LoneSyn, LoneSyns};
+use self::alone::{LoneSegment, LoneSegments};
 use self::brief::{Kept, Unbrief};
 use self::datagrams::QuicIds;
 use self::lookups::ends_of;
@@ -31,7 +31,7 @@ use crate::observe::{Recorded, Tracked};
 use crate::segment::Segment;
 use crate::stream_table::RELEASED;
 use crate::{
-    Collision, Connection, Ended, HostContext, Located, Lookups, Opened, Pair, Roles, StreamTable,
+    Collision, Connection, Ended, HostContext, Located, Lookups, Opened, Pair, StreamTable,
 };
 
 /// How much a tracker holds, and for how long.
@@ -153,13 +153,16 @@ pub struct Tracker {
     tally: TrackerCounts,
     context: CaptureContext,
     lookups: Lookups,
-    /// The SYNs with nothing behind them.
-    alone: LoneSyns,
+    /// The segments with nothing behind them.
+    alone: LoneSegments,
     /// What connections that are over were kept in, for the next ones.
     spare: Spare,
     watch: Option<Box<Watch>>,
     /// Whether nothing is kept in brief.
     follows_all: bool,
+    /// Whether SYNs only are kept alone.
+    #[cfg(test)]
+    begins_strays: bool,
     unbrief: Unbrief,
     accounts: Accounts,
     /// Whether the recording has had a gap.
@@ -181,8 +184,8 @@ struct Slot {
 #[derive(Debug)]
 enum Occupant {
     None,
-    /// One SYN and nothing else, by its place among [`LoneSyns`].
-    Syn(u32),
+    /// One segment without payload and nothing else, by its place among [`LoneSegments`].
+    Alone(u32),
     /// A connection that shows no trouble.
     Brief(Box<Kept>),
     Connection(Tracked),
@@ -217,10 +220,12 @@ impl Tracker {
             tally: TrackerCounts::default(),
             context: CaptureContext::default(),
             lookups: Lookups::default(),
-            alone: LoneSyns::default(),
+            alone: LoneSegments::default(),
             spare: Spare::default(),
             watch: None,
             follows_all: false,
+            #[cfg(test)]
+            begins_strays: false,
             unbrief: Unbrief::default(),
             accounts: Accounts::default(),
             interrupted: false,
@@ -337,9 +342,9 @@ impl Tracker {
         for (slot, place) in (0u32..).zip(&self.slots) {
             match &place.occupant {
                 Occupant::None => {}
-                Occupant::Syn(at) => {
-                    let lone = self.alone.what(*at).map(|(stream, _)| (Tcp, stream, slot));
-                    left.extend(lone);
+                Occupant::Alone(at) => {
+                    let lone = self.alone.what(*at);
+                    left.extend(lone.map(|lone| (Tcp, lone.stream, slot)));
                 }
                 Occupant::Brief(kept) => left.push((Tcp, kept.syn.stream, slot)),
                 Occupant::Connection(tracked) => left.push((Tcp, tracked.connection.stream, slot)),
@@ -400,10 +405,11 @@ impl Tracker {
             _ => {
                 let reused = located.opened == Opened::Reused;
                 let earlier = reused.then(|| stream.wrapping_sub(1));
-                let lone = LoneSyn {
+                let lone = LoneSegment {
                     stream,
                     earlier_stream: earlier,
                     pair: *pair,
+                    opener: self.first_roles(pair, segment),
                     segment: *segment,
                     interrupted: self.interrupted && !segment.flags.is_pure_syn(),
                 };
@@ -420,39 +426,36 @@ impl Tracker {
 
     fn open(
         &mut self,
-        lone: LoneSyn,
+        lone: LoneSegment,
         located: &Located,
         collision: Option<Box<Collision>>,
         payload: &[u8],
         sink: &mut impl FnMut(Box<Connection>),
     ) {
         self.make_room(sink);
-        let LoneSyn { pair, segment, .. } = lone;
+        let LoneSegment { pair, segment, .. } = lone;
         if segment.flags.is_pure_syn() {
             let client = (pair.source, segment.mac);
             let mark = segment.mark();
             self.lookups
                 .observe_opening(client, pair.destination, lone.stream, mark);
         }
-        let alone = segment.flags.is_pure_syn() && !segment.is_rst() && !segment.is_fin();
-        let occupant = if alone && segment.payload_len == 0 && collision.is_none() {
-            Occupant::Syn(self.alone.add(&lone))
-        } else {
-            let mut tracked = self.begin(&lone, payload);
-            tracked.connection.collision = collision;
-            Occupant::Connection(tracked)
-        };
-        let (class, quiet) = match &occupant {
-            Occupant::Connection(tracked) => {
-                let class = class_of(tracked);
-                (class, quiet_of(class, &self.bounds))
+        let kept = lone.class().filter(|_| collision.is_none());
+        #[cfg(test)]
+        let kept = kept.filter(|class| *class == Class::Opening || !self.begins_strays);
+        let (occupant, class) = match kept {
+            Some(class) => (Occupant::Alone(self.alone.add(&lone)), class),
+            None => {
+                let mut tracked = self.begin(&lone, payload);
+                tracked.connection.collision = collision;
+                let class = class_of(&tracked);
+                (Occupant::Connection(tracked), class)
             }
-            _ => (Class::Opening, self.bounds.unopened_quiet),
         };
-        let stands_alone = matches!(occupant, Occupant::Syn(_));
+        let quiet = quiet_of(class, &self.bounds);
         let handle = self.place(occupant);
         self.expiry.enter(class, segment.time.after(quiet), handle);
-        if stands_alone {
+        if kept == Some(Class::Opening) {
             let alone = self
                 .watch
                 .as_ref()
@@ -635,9 +638,9 @@ impl Tracker {
         self.free.push(slot);
         self.forget_looks(slot);
         match occupant {
-            Occupant::Syn(at) => {
+            Occupant::Alone(at) => {
                 let lone = self.alone.take(at)?;
-                Some(self.hand_over_syn(&lone, ended))
+                Some(self.hand_over_alone(&lone, ended))
             }
             Occupant::Brief(kept) => {
                 self.accounts.close(kept.memory());
@@ -677,22 +680,5 @@ impl Tracker {
             connection.host_context.accepted = connection.host_context.accepted.or(then);
         }
         connection
-    }
-
-    /// A guess about who is who is mended by what became known later.
-    fn correct_roles(&self, tracked: &mut Tracked) {
-        if tracked.connection.roles != Roles::Guessed {
-            return;
-        }
-        let Connection { client, server, .. } = &*tracked.connection;
-        let client_serves = self.hosts.is_service((client.address, client.port));
-        let server_serves = self.hosts.is_service((server.address, server.port));
-        if client_serves == server_serves {
-            return;
-        }
-        tracked.connection.roles = Roles::KnownService;
-        if client_serves {
-            tracked.flip();
-        }
     }
 }

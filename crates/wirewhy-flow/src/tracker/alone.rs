@@ -1,5 +1,5 @@
-//! SYNs that nothing followed yet: most of a scan or a flood. Each is kept in few bytes and without a pointer. It grows to a connection
-//! that is followed when a second packet comes; where none does, what is handed over is made from it at once.
+//! Segments without payload that nothing followed yet: most of a scan or a flood. Each is kept in few bytes and without a pointer. It
+//! grows to a connection that is followed when a second packet comes; where none does, what is handed over is made from it at once.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,25 +8,56 @@ use wirewhy_packet::{
 };
 
 use super::Tracker;
+use crate::expiry::Class;
 use crate::segment::Segment;
-use crate::{Connection, Ended, Pair, Roles};
+use crate::{Connection, Damage, Ended, Pair, Roles, Side};
 
-/// A SYN that nothing followed.
+/// A segment that nothing followed.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct LoneSyn {
+pub(super) struct LoneSegment {
     pub(super) stream: u32,
     pub(super) earlier_stream: Option<u32>,
     pub(super) pair: Pair,
+    /// How it was known who is who when it came, and which side sent it.
+    pub(super) opener: (Roles, Side),
     pub(super) segment: Segment,
     pub(super) interrupted: bool,
 }
 
-/// All of them. Those that are as stacks send them take 80 bytes over IPv4, and 104 over IPv6.
+impl LoneSegment {
+    /// The queue in which its connection stands as long as nothing follows; `None` where it is to be followed at once.
+    pub(super) fn class(&self) -> Option<Class> {
+        let segment = &self.segment;
+        if segment.payload_len > 0 || segment.captured_len > 0 || segment.is_fin() {
+            return None;
+        }
+        match (segment.is_syn(), segment.is_rst()) {
+            (true, false) if !segment.has_ack() => Some(Class::Opening),
+            (false, true) => Some(Class::Over),
+            // A window that is closed, or a damaged segment, is trouble: worth more than others when the table is full.
+            (false, false) if segment.window > 0 && !segment.tunnel_damaged => Some(Class::Open),
+            _ => None,
+        }
+    }
+}
+
+/// What the tracker needs to know of one while nothing follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Glimpse {
+    pub(super) stream: u32,
+    pub(super) time: Timestamp,
+    pub(super) class: Class,
+}
+
+/// All of them. SYNs with the usual options take 80 bytes over IPv4, and 104 over IPv6.
 #[derive(Debug, Default)]
-pub(super) struct LoneSyns {
+pub(super) struct LoneSegments {
     v4: Slab<Packed<Ipv4Addr>>,
     v6: Slab<Packed<Ipv6Addr>>,
-    odd: Slab<LoneSyn>,
+    /// Other SYNs.
+    odd: Slab<LoneSegment>,
+    /// What is no SYN.
+    stray: Slab<LoneSegment>,
 }
 
 /// Things in places that are used again.
@@ -73,18 +104,26 @@ impl<T: Copy> Slab<T> {
 const V4: u32 = 0;
 const V6: u32 = 1;
 const ODD: u32 = 2;
+const STRAY: u32 = 3;
 
-impl LoneSyns {
-    /// Bytes of memory that each takes, at most, but for what is odd.
+impl LoneSegments {
+    /// Bytes of memory that each takes, at most, but for what is no plain SYN.
     pub(super) const EACH: usize = size_of::<Packed<Ipv6Addr>>();
 
+    /// Bytes of memory that they take beyond that.
+    pub(super) fn beyond_each(&self) -> usize {
+        let others = self.odd.count() + self.stray.count();
+        others * size_of::<LoneSegment>().saturating_sub(Self::EACH)
+    }
+
     /// Keeps one more. Returns where.
-    pub(super) fn add(&mut self, lone: &LoneSyn) -> u32 {
+    pub(super) fn add(&mut self, lone: &LoneSegment) -> u32 {
         let Pair {
             source: (source, _),
             destination: (destination, _),
         } = lone.pair;
         let (at, kind) = match (source, destination) {
+            _ if !lone.segment.flags.is_pure_syn() => (self.stray.add(*lone), STRAY),
             _ if !is_packable(&lone.segment) => (self.odd.add(*lone), ODD),
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 (self.v4.add(Packed::of(lone, [source, destination])), V4)
@@ -98,35 +137,57 @@ impl LoneSyns {
     }
 
     /// The one kept at a place.
-    pub(super) fn get(&self, place: u32) -> Option<LoneSyn> {
+    pub(super) fn get(&self, place: u32) -> Option<LoneSegment> {
         let at = place >> 2;
         match place & 3 {
             V4 => self.v4.get(at).map(|packed| packed.unpack(IpAddr::V4)),
             V6 => self.v6.get(at).map(|packed| packed.unpack(IpAddr::V6)),
-            _ => self.odd.get(at).copied(),
+            ODD => self.odd.get(at).copied(),
+            _ => self.stray.get(at).copied(),
         }
     }
 
-    /// Its stream, and when it came.
-    pub(super) fn what(&self, place: u32) -> Option<(u32, Timestamp)> {
+    /// What the tracker needs to know of it.
+    pub(super) fn what(&self, place: u32) -> Option<Glimpse> {
         let at = place >> 2;
-        match place & 3 {
-            V4 => self.v4.get(at).map(|packed| (packed.stream, packed.time)),
-            V6 => self.v6.get(at).map(|packed| (packed.stream, packed.time)),
-            _ => self
-                .odd
-                .get(at)
-                .map(|lone| (lone.stream, lone.segment.time)),
-        }
+        let (stream, time, class) = match place & 3 {
+            V4 => {
+                let packed = self.v4.get(at)?;
+                (packed.stream, packed.time, Class::Opening)
+            }
+            V6 => {
+                let packed = self.v6.get(at)?;
+                (packed.stream, packed.time, Class::Opening)
+            }
+            ODD => {
+                let lone = self.odd.get(at)?;
+                (lone.stream, lone.segment.time, Class::Opening)
+            }
+            _ => {
+                let lone = self.stray.get(at)?;
+                (lone.stream, lone.segment.time, lone.class()?)
+            }
+        };
+        Some(Glimpse {
+            stream,
+            time,
+            class,
+        })
+    }
+
+    /// Whether one is a SYN.
+    pub(super) fn is_syn(place: u32) -> bool {
+        place & 3 != STRAY
     }
 
     /// Empties a place that one is kept at.
-    pub(super) fn take(&mut self, place: u32) -> Option<LoneSyn> {
+    pub(super) fn take(&mut self, place: u32) -> Option<LoneSegment> {
         let lone = self.get(place)?;
         let free = match place & 3 {
             V4 => &mut self.v4.free,
             V6 => &mut self.v6.free,
-            _ => &mut self.odd.free,
+            ODD => &mut self.odd.free,
+            _ => &mut self.stray.free,
         };
         free.push(place >> 2);
         Some(lone)
@@ -134,6 +195,11 @@ impl LoneSyns {
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
+        self.syns() + self.stray.count()
+    }
+
+    /// How many of them are SYNs.
+    pub(super) fn syns(&self) -> usize {
         self.v4.count() + self.v6.count() + self.odd.count()
     }
 
@@ -142,7 +208,7 @@ impl LoneSyns {
         let (v4, v6) = (self.v4.kept.iter_mut(), self.v6.kept.iter_mut());
         v4.for_each(|packed| packed.marks |= INTERRUPTED);
         v6.for_each(|packed| packed.marks |= INTERRUPTED);
-        for lone in &mut self.odd.kept {
+        for lone in self.odd.kept.iter_mut().chain(&mut self.stray.kept) {
             lone.interrupted = true;
         }
     }
@@ -189,11 +255,13 @@ const CHECKED: u16 = 1 << 11;
 const INTERRUPTED: u16 = 1 << 12;
 /// The stream before has the same addresses and ports.
 const REUSED: u16 = 1 << 13;
+const DAMAGED: u16 = 1 << 14;
+const UNFINISHED: u16 = 1 << 15;
 
 /// Whether a segment has nothing beside what a [`Packed`] keeps.
 fn is_packable(segment: &Segment) -> bool {
     let options = &segment.options;
-    segment.is_plain_syn()
+    segment.is_bare_syn()
         && segment.captured_len == 0
         && !segment.len_from_frame
         && !segment.tunnel_damaged
@@ -204,7 +272,7 @@ fn is_packable(segment: &Segment) -> bool {
 }
 
 impl<A: Copy> Packed<A> {
-    fn of(lone: &LoneSyn, addresses: [A; 2]) -> Packed<A> {
+    fn of(lone: &LoneSegment, addresses: [A; 2]) -> Packed<A> {
         let Segment {
             frame,
             time,
@@ -235,6 +303,8 @@ impl<A: Copy> Packed<A> {
             | mark(DIRECTION, outgoing.is_some())
             | mark(OUTGOING, outgoing == Some(true))
             | mark(CHECKED, checksum == Checksum::Right)
+            | mark(DAMAGED, checksum == Checksum::Wrong)
+            | mark(UNFINISHED, checksum == Checksum::Unfinished)
             | mark(INTERRUPTED, lone.interrupted)
             | mark(REUSED, lone.earlier_stream.is_some());
         let timestamps = options.timestamps;
@@ -261,18 +331,19 @@ impl<A: Copy> Packed<A> {
         }
     }
 
-    fn unpack(&self, address: impl Fn(A) -> IpAddr) -> LoneSyn {
+    fn unpack(&self, address: impl Fn(A) -> IpAddr) -> LoneSegment {
         let has = |mark: u16| self.marks & mark != 0;
         let [source, destination] = self.addresses.map(address);
         let [from, to] = self.ports;
         let [value, echo] = self.timestamps;
-        LoneSyn {
+        LoneSegment {
             stream: self.stream,
             earlier_stream: has(REUSED).then(|| self.stream.wrapping_sub(1)),
             pair: Pair {
                 source: (source, from),
                 destination: (destination, to),
             },
+            opener: (Roles::Syn, Side::Client),
             interrupted: has(INTERRUPTED),
             segment: Segment {
                 frame: self.frame,
@@ -303,9 +374,11 @@ impl<A: Copy> Packed<A> {
                     authenticated: has(AUTHENTICATED),
                     ..TcpOptions::default()
                 },
-                checksum: match has(CHECKED) {
-                    true => Checksum::Right,
-                    false => Checksum::Unknown,
+                checksum: match self.marks & (CHECKED | DAMAGED | UNFINISHED) {
+                    CHECKED => Checksum::Right,
+                    DAMAGED => Checksum::Wrong,
+                    UNFINISHED => Checksum::Unfinished,
+                    _ => Checksum::Unknown,
                 },
                 tunnel_damaged: false,
             },
@@ -314,24 +387,26 @@ impl<A: Copy> Packed<A> {
 }
 
 impl Tracker {
-    /// The connection of a SYN that nothing followed, now that it is over: what following it would have come to.
-    pub(super) fn hand_over_syn(&mut self, lone: &LoneSyn, ended: Ended) -> Box<Connection> {
-        if !lone.segment.is_plain_syn() {
+    /// The connection of a segment that nothing followed, now that it is over: what following it would have come to.
+    pub(super) fn hand_over_alone(&mut self, lone: &LoneSegment, ended: Ended) -> Box<Connection> {
+        if !lone.segment.is_bare_syn() || lone.segment.window == 0 {
             let tracked = self.promoted(lone);
             return self.hand_over(tracked, ended);
         }
-        let LoneSyn {
+        let LoneSegment {
             stream,
             earlier_stream,
             pair,
             segment,
             interrupted,
+            ..
         } = lone;
         let ends = [pair.source, pair.destination];
         let mut connection = self.fresh(*stream, ends, Roles::Syn, segment.mark());
         connection.interrupted = *interrupted;
         connection.host_context.earlier_stream = *earlier_stream;
         connection.begin_with_syn(segment);
+        connection.client.tcp.delivery.damage = Damage::of_one(segment);
         let (asker, server) = ((pair.source.0, segment.mac), pair.destination.0);
         connection.looked_up = self.waited_for(*stream, asker, server, segment.time);
         connection.ended = ended;
@@ -344,12 +419,15 @@ impl Tracker {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use wirewhy_packet::{Decoder, Interval, Transport};
-    use wirewhy_testkit::trace;
+    use wirewhy_testkit::{Random, trace};
 
     use super::*;
-    use crate::Bounds;
     use crate::tracker::Occupant;
+    use crate::tracker::retire::class_of;
+    use crate::{Bounds, TrackerCounts};
 
     /// A tracker that has seen an answered attempt and a lookup, and then the SYN of these lines.
     fn with(syn: &str) -> Tracker {
@@ -375,44 +453,121 @@ mod tests {
 
     #[test]
     fn a_syn_comes_to_what_following_it_comes_to() {
-        for (syn, plain) in [
-            ("1.0 #2 > S 0:0(0)", true),
-            ("1.0 #2 > S 0:0(0) <mss 1460,sackOK,ts 12 0,wscale 9>", true),
-            ("1.0 #2 > SE 0:0(0) <mss 536> ttl 3 id 77", true),
-            ("1.0 #2 > S 0:0(0) win 0", false),
-            ("1.0 #2 > S 0:0(0) badsum", false),
-            ("#2 server 198.51.100.7:25\n 1.0 #2 > S 0:0(0)", true),
+        for syn in [
+            "1.0 #2 > S 0:0(0)",
+            "1.0 #2 > S 0:0(0) <mss 1460,sackOK,ts 12 0,wscale 9>",
+            "1.0 #2 > SE 0:0(0) <mss 536> ttl 3 id 77",
+            "1.0 #2 > S 0:0(0) win 0",
+            "1.0 #2 > S 0:0(0) badsum",
+            "#2 server 198.51.100.7:25\n 1.0 #2 > S 0:0(0)",
         ] {
             let (mut quick, mut full) = (with(syn), with(syn));
             let at = quick.slots.iter().find_map(|slot| match slot.occupant {
-                Occupant::Syn(at) => Some(at),
+                Occupant::Alone(at) => Some(at),
                 _ => None,
             });
             let lone = quick.alone.take(at.unwrap()).unwrap();
-            assert_eq!(lone.segment.is_plain_syn(), plain, "{syn}");
             let ended = Ended::NeverOpened;
             let tracked = full.promoted(&lone);
             let followed = full.hand_over(tracked, ended);
-            assert_eq!(quick.hand_over_syn(&lone, ended), followed, "{syn}");
+            assert_eq!(quick.hand_over_alone(&lone, ended), followed, "{syn}");
             assert_eq!(followed.tcp.handshake.syns, 1);
         }
     }
 
+    /// What comes of these lines, kept alone and followed from the first segment on.
+    fn both_ways(lines: &str) -> [(Vec<Connection>, TrackerCounts); 2] {
+        [false, true].map(|begins_strays| {
+            let bounds = Bounds {
+                max_connections: 6,
+                ..Bounds::default()
+            };
+            let mut tracker = Tracker::new(bounds);
+            tracker.begins_strays = begins_strays;
+            let mut decoder = Decoder::new();
+            let mut connections = Vec::new();
+            for frame in &trace(lines) {
+                let packet = decoder.decode(&frame.as_frame());
+                tracker.observe(&packet, &mut |connection| connections.push(*connection));
+            }
+            tracker.finish(&mut |connection| connections.push(*connection));
+            (connections, tracker.tally().clone())
+        })
+    }
+
+    #[test]
+    fn what_is_kept_alone_comes_to_what_is_followed() {
+        let flags = [
+            "S", "SE", "SA", "A", "PA", "R", "RA", "F", "FA", "SR", "SF", "E",
+        ];
+        for seed in 1..=400 {
+            let mut dice = Random::new(seed * 0x9e37_79b9);
+            let mut lines = String::new();
+            for number in 1..=9 {
+                let port = [80, 443, 40_001][dice.below(3)];
+                writeln!(
+                    lines,
+                    "#{number} server 198.51.100.{}:{port}",
+                    dice.below(3)
+                )
+                .unwrap();
+            }
+            let mut time = 0.0;
+            for _ in 0..30 {
+                time += [0.001, 0.3, 3.0, 20.0][dice.below(4)];
+                let (number, arrow) = (1 + dice.below(9), [">", "<"][dice.below(2)]);
+                let flags = flags[dice.below(flags.len())];
+                let (seq, ack) = (dice.below(3) * 50, dice.below(3) * 50);
+                let len = [0, 0, 0, 0, 0, 9][dice.below(6)];
+                let odd = ["", "", "", " badsum", " win 0", " <mss 1460,ts 9 0>"][dice.below(6)];
+                writeln!(
+                    lines,
+                    "{time:.3} #{number} {arrow} {flags} {seq}:{}({len}) ack {ack}{odd}",
+                    seq + len
+                )
+                .unwrap();
+            }
+            let [(alone, tally), (followed, full_tally)] = both_ways(&lines);
+            let order = |all: &[Connection]| -> Vec<(u32, Ended)> {
+                all.iter().map(|one| (one.stream, one.ended)).collect()
+            };
+            assert_eq!(order(&alone), order(&followed), "{lines}");
+            for (alone, followed) in alone.iter().zip(&followed) {
+                assert_eq!(alone, followed, "{lines}");
+            }
+            assert_eq!(tally, full_tally, "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_lone_segment_stands_where_its_connection_would() {
+        for flags in ["S", "SEC", "A", "PA", "R", "RA", "P", "U", "E"] {
+            for (direction, ack) in [(">", 1), ("<", 0)] {
+                let mut lone = lone(&format!("1.0 {direction} {flags} 0:0(0) ack {ack}"));
+                let mut tracker = Tracker::new(Bounds::default());
+                lone.opener = tracker.first_roles(&lone.pair, &lone.segment);
+                let tracked = tracker.begin(&lone, &[]);
+                assert_eq!(lone.class(), Some(class_of(&tracked)), "{flags}");
+            }
+        }
+    }
+
     /// The first segment of some lines, as a lone SYN.
-    fn lone(lines: &str) -> LoneSyn {
+    fn lone(lines: &str) -> LoneSegment {
         let frames = trace(lines);
         let mut decoder = Decoder::new();
         let packet = decoder.decode(&frames[0].as_frame());
         let (Some(ip), Transport::Tcp(tcp)) = (packet.ip, &packet.transport) else {
             panic!("a segment: {lines}");
         };
-        LoneSyn {
+        LoneSegment {
             stream: 7,
             earlier_stream: Some(6),
             pair: Pair {
                 source: (ip.source, tcp.source_port),
                 destination: (ip.destination, tcp.destination_port),
             },
+            opener: (Roles::Syn, Side::Client),
             segment: Segment::new(&packet, &ip, tcp),
             interrupted: false,
         }
@@ -429,10 +584,11 @@ mod tests {
             (options.to_owned(), V4),
             ("1.0 > SE 0:0(0) <mss 536> win 7".to_owned(), V4),
             (format!("{v6}{options}"), V6),
-            ("1.0 > S 0:0(0) win 0".to_owned(), ODD),
-            ("1.0 > S 0:0(0) badsum".to_owned(), ODD),
+            ("1.0 > S 0:0(0) win 0".to_owned(), V4),
+            ("1.0 > S 0:0(0) badsum".to_owned(), V4),
+            ("1.0 > SF 0:0(0)".to_owned(), ODD),
         ] {
-            let mut syns = LoneSyns::default();
+            let mut syns = LoneSegments::default();
             syns.add(&lone("1.0 > S 0:0(0)"));
             let mut syn = lone(&lines);
             for segment in [
@@ -448,7 +604,7 @@ mod tests {
                 let at = syns.add(&syn);
                 assert_eq!((syns.get(at), at & 3), (Some(syn), kind), "{lines}");
                 syns.interrupt();
-                let interrupted = LoneSyn {
+                let interrupted = LoneSegment {
                     interrupted: true,
                     ..syn
                 };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use wirewhy_protocol::CaptureContext;
 
-use super::alone::LoneSyn;
+use super::alone::LoneSegment;
 use super::lookups::ends_of;
 use super::{Occupant, Tracker};
 use crate::observe::Tracked;
@@ -16,15 +16,16 @@ const USUAL_EVENTS: usize = 6;
 
 impl Tracker {
     /// A connection from its first packet.
-    pub(super) fn begin(&mut self, lone: &LoneSyn, payload: &[u8]) -> Tracked {
-        let LoneSyn {
+    pub(super) fn begin(&mut self, lone: &LoneSegment, payload: &[u8]) -> Tracked {
+        let LoneSegment {
             stream,
             earlier_stream,
             pair,
+            opener: (roles, from),
             segment,
             interrupted,
         } = lone;
-        let (roles, from) = self.first_roles(pair, segment);
+        let (roles, from) = (*roles, *from);
         let (client, server) = match from {
             Side::Client => (pair.source, pair.destination),
             Side::Server => (pair.destination, pair.source),
@@ -69,7 +70,7 @@ impl Tracker {
     }
 
     /// Who is the client, by what the first packet shows; surest first.
-    fn first_roles(&self, pair: &Pair, segment: &Segment) -> (Roles, Side) {
+    pub(super) fn first_roles(&self, pair: &Pair, segment: &Segment) -> (Roles, Side) {
         if segment.flags.is_pure_syn() {
             return (Roles::Syn, Side::Client);
         }
@@ -104,7 +105,7 @@ impl Tracker {
     pub(super) fn promote(&mut self, slot: u32) -> Option<(&mut Tracked, &mut CaptureContext)> {
         let place = self.occupant(slot)?;
         let tracked = match &place.occupant {
-            Occupant::Syn(at) => {
+            Occupant::Alone(at) => {
                 let at = *at;
                 let lone = self.alone.take(at)?;
                 Some(self.promoted(&lone))
@@ -131,9 +132,13 @@ impl Tracker {
             _ => None,
         }
     }
-    /// The connection that began with a lone SYN.
-    pub(super) fn promoted(&mut self, lone: &LoneSyn) -> Tracked {
+
+    /// The connection that began with a lone segment.
+    pub(super) fn promoted(&mut self, lone: &LoneSegment) -> Tracked {
         let mut tracked = self.begin(lone, &[]);
+        if !lone.segment.flags.is_pure_syn() {
+            return tracked;
+        }
         let connection = &mut tracked.connection;
         let service = (connection.server.address, connection.server.port);
         let client = connection.client.address;
@@ -141,5 +146,22 @@ impl Tracker {
             self.hosts
                 .accepted_before(client, service, connection.first);
         tracked
+    }
+
+    /// A guess about who is who is mended by what became known later.
+    pub(super) fn correct_roles(&self, tracked: &mut Tracked) {
+        if tracked.connection.roles != Roles::Guessed {
+            return;
+        }
+        let Connection { client, server, .. } = &*tracked.connection;
+        let client_serves = self.hosts.is_service((client.address, client.port));
+        let server_serves = self.hosts.is_service((server.address, server.port));
+        if client_serves == server_serves {
+            return;
+        }
+        tracked.connection.roles = Roles::KnownService;
+        if client_serves {
+            tracked.flip();
+        }
     }
 }

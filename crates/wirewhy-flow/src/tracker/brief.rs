@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use wirewhy_protocol::Memory;
 
-use super::alone::LoneSyn;
+use super::alone::LoneSegment;
 use super::retire::quiet_of;
 use super::{Occupant, Tracker};
 use crate::brief::{Brief, BriefStage};
@@ -17,7 +17,7 @@ use crate::{Connection, Ended, Interval, Roles};
 /// A SYN that was answered, and what came behind it.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) syn: LoneSyn,
+    pub(super) syn: LoneSegment,
     pub(super) brief: Brief,
     /// Bytes of memory accounted for, beside what every connection takes.
     pub(super) charged: usize,
@@ -150,7 +150,7 @@ impl Tracker {
                 }
                 true
             }
-            Occupant::Syn(at) => {
+            Occupant::Alone(at) => {
                 let at = *at;
                 self.begin_brief(handle, at, source_is_low, segment)
             }
@@ -187,7 +187,7 @@ impl Tracker {
             return false;
         }
         self.alone.take(at);
-        let LoneSyn {
+        let LoneSegment {
             pair,
             segment: syn,
             stream,
@@ -240,7 +240,7 @@ impl Tracker {
 
     /// The facts of a connection that went well to its end, but for what its bytes show.
     fn gathered(&mut self, kept: &mut Kept) -> Tracked {
-        let LoneSyn {
+        let LoneSegment {
             stream,
             earlier_stream,
             pair,

@@ -107,7 +107,7 @@ impl Tracker {
                 &mut tracked.connection,
             )),
             Occupant::Datagrams(tracked) => Some((tracked.sender(pair), &mut tracked.connection)),
-            Occupant::Syn(_) | Occupant::Brief(_) | Occupant::None => None,
+            Occupant::Alone(_) | Occupant::Brief(_) | Occupant::None => None,
         }
     }
 }

@@ -23,7 +23,7 @@ impl Tracker {
         self.promote_where(continues);
         for slot in &mut self.slots {
             match &mut slot.occupant {
-                Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => {}
+                Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) => {}
                 Occupant::Connection(tracked) => {
                     let closed = |side: &Endpoint| {
                         matches!(

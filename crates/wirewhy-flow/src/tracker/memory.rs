@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use wirewhy_protocol::{Conversation, Memory};
 
-use super::alone::LoneSyns;
+use super::alone::LoneSegments;
 use super::{Occupant, Slot, Tracker};
 use crate::expiry::Handle;
 use crate::observe::Scratch;
@@ -23,8 +23,8 @@ pub(super) struct Accounts {
     keepers: VecDeque<Handle>,
 }
 
-/// What a SYN alone takes.
-const LONE: usize = LoneSyns::EACH + BOOKKEEPING;
+/// What a segment alone takes, if it is a plain SYN.
+const LONE: usize = LoneSegments::EACH + BOOKKEEPING;
 
 /// What a connection takes that has begun to speak, with the events of a usual one.
 const FOLLOWED: usize = size_of::<Connection>()
@@ -58,7 +58,7 @@ impl Occupant {
         match self {
             Occupant::Connection(tracked) => Some(tracked.weigh()),
             Occupant::Datagrams(tracked) => Some(tracked.weigh()),
-            Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => None,
+            Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) => None,
         }
     }
 
@@ -76,7 +76,7 @@ impl Occupant {
         match self {
             Occupant::Connection(tracked) => tracked.set_keeper(false),
             Occupant::Datagrams(tracked) => tracked.set_keeper(false),
-            Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => {}
+            Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) => {}
         }
     }
 
@@ -84,7 +84,7 @@ impl Occupant {
         match self {
             Occupant::Connection(tracked) => tracked.give_up_unread(),
             Occupant::Datagrams(tracked) => tracked.give_up_unread(),
-            Occupant::None | Occupant::Syn(_) | Occupant::Brief(_) => {}
+            Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) => {}
         }
     }
 }
@@ -96,7 +96,7 @@ impl Tracker {
         let alone = self.alone.count();
         let followed = self.following().saturating_sub(alone);
         let Memory { unread, read } = self.accounts.total;
-        alone * LONE + followed * FOLLOWED + unread + read
+        alone * LONE + self.alone.beyond_each() + followed * FOLLOWED + unread + read
     }
 
     #[inline]

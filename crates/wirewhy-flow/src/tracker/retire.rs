@@ -45,11 +45,11 @@ impl Tracker {
         }
         let (active, quiet, stands_in) = match &place.occupant {
             Occupant::None => return,
-            Occupant::Syn(at) => {
-                let Some((_, time)) = self.alone.what(*at) else {
+            Occupant::Alone(at) => {
+                let Some(lone) = self.alone.what(*at) else {
                     return;
                 };
-                (time, bounds.unopened_quiet, Class::Opening)
+                (lone.time, quiet_of(lone.class, &bounds), lone.class)
             }
             Occupant::Brief(kept) => {
                 let class = kept.class();
@@ -90,7 +90,7 @@ impl Tracker {
     /// that is idle; else what is open, healthy and idle; else what has been followed longest.
     pub(super) fn give_up_one(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
         use Class::{Cut, Datagrams, Open, Opening, Over};
-        let flooded = self.alone.count() > self.bounds.max_connections / 2;
+        let flooded = self.alone.syns() > self.bounds.max_connections / 2;
         let order = if flooded {
             [Over, Cut, Opening, Datagrams, Open]
         } else {
@@ -140,7 +140,10 @@ impl Tracker {
             place.generation == handle.generation
                 && match &place.occupant {
                     Occupant::None => false,
-                    Occupant::Syn(_) => class == Class::Opening,
+                    Occupant::Alone(at) => {
+                        let lone = self.alone.what(*at);
+                        lone.is_some_and(|lone| lone.class == class)
+                    }
                     Occupant::Brief(kept) => kept.class() == class,
                     Occupant::Connection(tracked) => class_of(tracked) == class,
                     Occupant::Datagrams(_) => class == Class::Datagrams,
@@ -163,7 +166,7 @@ impl Tracker {
                 (of_it, bounds.unopened_quiet)
             }
             Occupant::Datagrams(tracked) => (of(&tracked.connection), bounds.datagrams_quiet),
-            Occupant::Syn(_) | Occupant::None => return None,
+            Occupant::Alone(_) | Occupant::None => return None,
         };
         let active = latest.after(quiet);
         (active > due || troubled).then_some(active.max(due))

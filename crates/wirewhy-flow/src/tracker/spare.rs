@@ -1,7 +1,7 @@
 //! What connections that are over were kept in. The next ones take their place, in memory that was used just now, without a
 //! call to the allocator.
 
-use super::alone::LoneSyn;
+use super::alone::LoneSegment;
 use super::brief::Kept;
 use crate::Connection;
 use crate::brief::Brief;
@@ -34,7 +34,7 @@ impl Spare {
     }
 
     /// Room for the packets of a connection that begins with this SYN.
-    pub(super) fn brief(&mut self, syn: LoneSyn) -> Box<Kept> {
+    pub(super) fn brief(&mut self, syn: LoneSegment) -> Box<Kept> {
         if let Some(mut spare) = self.briefs.pop() {
             spare.syn = syn;
             spare.charged = 0;

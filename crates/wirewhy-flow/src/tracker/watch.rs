@@ -9,6 +9,7 @@ use wirewhy_packet::{Interval, Timestamp};
 
 use wirewhy_protocol::QuicConversation;
 
+use super::alone::LoneSegments;
 use super::{Occupant, Tracker};
 use crate::expiry::Handle;
 use crate::{Connection, Ended, Endpoint, EndpointState};
@@ -194,7 +195,8 @@ impl Tracker {
         }
         let telling = match &place.occupant {
             Occupant::None | Occupant::Brief(_) => return false,
-            Occupant::Syn(_) => 0,
+            // What is no SYN is looked at once.
+            Occupant::Alone(at) => u64::from(!LoneSegments::is_syn(*at)),
             Occupant::Connection(tracked) => telling(&tracked.connection, tracked.listens()),
             Occupant::Datagrams(tracked) => {
                 let of_quic = tracked.quic().map_or(0, QuicConversation::telling);
@@ -237,7 +239,7 @@ impl Tracker {
         }
         let tracked = match &place.occupant {
             Occupant::None | Occupant::Brief(_) => return None,
-            Occupant::Syn(at) => {
+            Occupant::Alone(at) => {
                 let lone = self.alone.get(*at)?;
                 self.begin(&lone, &[])
             }

@@ -77,11 +77,11 @@ fn half_read_messages_share_one_bound_and_the_largest_and_oldest_give_way() {
 
 #[test]
 fn connections_that_only_stand_open_are_given_up_where_they_take_too_much() {
-    let lines: String = (1..=1_500)
+    let lines: String = (1..=8_000)
         .map(|number| format!("+0.001 #{number} > A 1:1(0) ack 1\n"))
         .collect();
     let (connections, tracker) = follow(&lines, MIB);
-    assert_eq!(connections.len(), 1_500);
+    assert_eq!(connections.len(), 8_000);
     let given_up = connections
         .iter()
         .filter(|one| one.ended == Ended::GivenUp)
@@ -89,7 +89,7 @@ fn connections_that_only_stand_open_are_given_up_where_they_take_too_much() {
     assert_eq!(tracker.tally().given_up, given_up as u64);
     assert!(given_up > 1_000, "{given_up}");
     assert_eq!(connections[0].ended, Ended::GivenUp);
-    assert_eq!(connections[1_499].ended, Ended::EndOfCapture);
+    assert_eq!(connections[7_999].ended, Ended::EndOfCapture);
 }
 
 #[test]

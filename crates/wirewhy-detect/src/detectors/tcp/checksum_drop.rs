@@ -33,7 +33,7 @@ pub(crate) const DETECTOR: Detector = Detector {
     rule: Rule::Tcp(Signs::DAMAGE, detect),
 };
 
-fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
+pub(crate) fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
     [Side::Client, Side::Server].into_iter().find_map(|from| {
         let damage = connection.side(from).tcp.delivery.damage.as_deref()?;
         is_dropped(connection, from, damage, limits).then(|| finding(connection, from, damage))
