@@ -1,6 +1,8 @@
 //! All detectors over one connection, and what follows from them.
 
-use wirewhy_flow::{Connection, Ended, EndpointState, Event, EventKind, Position, Side, Transport};
+use wirewhy_flow::{
+    Connection, Ended, EndpointState, Event, EventKind, Position, Side, Transport, Unanswered,
+};
 use wirewhy_packet::Interval;
 
 use crate::detectors::certificate;
@@ -118,6 +120,12 @@ pub fn diagnose_briefly(
         },
         None => diagnose(connection, limits, trust),
     }
+}
+
+/// What [`diagnose_briefly`] finds of an attempt that nothing answered.
+#[must_use]
+pub fn diagnose_unanswered(attempt: &Unanswered, limits: &Limits) -> Option<Finding> {
+    syn_unanswered::verdict_on(attempt, limits)
 }
 
 /// What there is to say of an attempt that never opened and shows nothing else, which is nothing where the capture ended before

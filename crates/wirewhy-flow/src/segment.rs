@@ -75,6 +75,11 @@ impl Segment {
         self.is_bare_syn() && self.window > 0 && whole
     }
 
+    /// Whether a SYN asks for what devices on the way may not bear: ECN, or Fast Open.
+    pub(crate) fn asks_for_more(&self) -> bool {
+        self.flags.has(TcpFlags::ECE) || self.options.fast_open
+    }
+
     /// Whether it is a SYN and nothing else.
     pub(crate) fn is_bare_syn(&self) -> bool {
         self.flags.is_pure_syn() && !self.is_fin() && !self.is_rst() && self.payload_len == 0

@@ -11,6 +11,7 @@ mod lookups;
 mod memory;
 mod retire;
 mod spare;
+mod unanswered;
 mod watch;
 
 use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
@@ -23,6 +24,7 @@ use self::lookups::ends_of;
 use self::memory::Accounts;
 use self::retire::{class_of, quiet_of};
 use self::spare::Spare;
+pub use self::unanswered::{Over, Unanswered};
 use self::watch::Watch;
 use crate::datagrams::LiveDatagrams;
 use crate::expiry::{Class, Expiry, Handle};
@@ -269,6 +271,15 @@ impl Tracker {
         packet: &Packet<'_>,
         sink: &mut impl FnMut(Box<Connection>),
     ) -> Option<Observed> {
+        self.observe_briefly(packet, &mut |over| sink(over.into_connection()))
+    }
+
+    /// The same for those that need not know all of every connection.
+    pub fn observe_briefly(
+        &mut self,
+        packet: &Packet<'_>,
+        sink: &mut impl FnMut(Over),
+    ) -> Option<Observed> {
         self.note_pause(packet.time);
         self.step(packet.time);
         self.expire(sink);
@@ -329,8 +340,8 @@ impl Tracker {
     /// Hands over every connection still followed, by stream number, those over TCP first.
     pub fn finish(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
         let mut left = self.end();
-        while let Some(connection) = self.next_left(&mut left) {
-            sink(connection);
+        while let Some(over) = self.next_left(&mut left) {
+            sink(over.into_connection());
         }
     }
 
@@ -356,7 +367,7 @@ impl Tracker {
     }
 
     /// Hands over the next of the connections still followed.
-    pub fn next_left(&mut self, left: &mut Left) -> Option<Box<Connection>> {
+    pub fn next_left(&mut self, left: &mut Left) -> Option<Over> {
         let slots = left.0.by_ref();
         slots
             .map(|(_, _, slot)| slot)
@@ -381,7 +392,7 @@ impl Tracker {
         located: &Located,
         segment: &Segment,
         payload: &[u8],
-        sink: &mut impl FnMut(Box<Connection>),
+        sink: &mut impl FnMut(Over),
     ) -> Observed {
         let stream = located.stream;
         let mut collision = None;
@@ -430,7 +441,7 @@ impl Tracker {
         located: &Located,
         collision: Option<Box<Collision>>,
         payload: &[u8],
-        sink: &mut impl FnMut(Box<Connection>),
+        sink: &mut impl FnMut(Over),
     ) {
         self.make_room(sink);
         let LoneSegment { pair, segment, .. } = lone;
@@ -469,7 +480,7 @@ impl Tracker {
     }
 
     /// Makes room for one more.
-    fn make_room(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
+    fn make_room(&mut self, sink: &mut impl FnMut(Over)) {
         if self.following() >= self.bounds.max_connections || self.is_over_memory() {
             self.give_up_one(sink);
         }
@@ -609,53 +620,6 @@ impl Tracker {
         if let Some(value) = client.tcp.timestamp {
             self.hosts
                 .learn_timestamp(client.address, service, value, connection.first);
-        }
-    }
-
-    /// Empties a slot and hands its connection over.
-    fn release(&mut self, slot: u32, ended: Ended, sink: &mut impl FnMut(Box<Connection>)) {
-        let Some(connection) = self.vacate(slot, ended) else {
-            return;
-        };
-        if connection.transport == wirewhy_protocol::Transport::Tcp {
-            let pair = Pair {
-                source: (connection.client.address, connection.client.port),
-                destination: (connection.server.address, connection.server.port),
-            };
-            self.streams.attach(&pair, Some(RELEASED));
-        }
-        sink(connection);
-    }
-
-    /// Empties a slot. Returns what was in it as a connection that is over; its stream is still attached to the slot.
-    fn vacate(&mut self, slot: u32, ended: Ended) -> Option<Box<Connection>> {
-        let place = self.occupant(slot)?;
-        let occupant = std::mem::replace(&mut place.occupant, Occupant::None);
-        if matches!(occupant, Occupant::None) {
-            return None;
-        }
-        place.generation = place.generation.wrapping_add(1);
-        self.free.push(slot);
-        self.forget_looks(slot);
-        match occupant {
-            Occupant::Alone(at) => {
-                let lone = self.alone.take(at)?;
-                Some(self.hand_over_alone(&lone, ended))
-            }
-            Occupant::Brief(kept) => {
-                self.accounts.close(kept.memory());
-                Some(self.hand_over_brief(kept, ended))
-            }
-            Occupant::Connection(tracked) => {
-                self.accounts.close(tracked.memory());
-                Some(self.hand_over(tracked, ended))
-            }
-            Occupant::Datagrams(tracked) => {
-                self.accounts.close(tracked.memory());
-                self.forget_datagrams(&tracked, slot);
-                Some(self.hand_over_datagrams(tracked.finish(), ended))
-            }
-            Occupant::None => None,
         }
     }
 

@@ -42,15 +42,28 @@ impl Vantage {
 
     /// Weighs, surest first: what the capturing host itself sent, hop counts, then the two halves of the handshake.
     pub(crate) fn infer(connection: &Connection) -> Vantage {
-        by_direction(connection)
-            .or_else(|| by_hops(connection))
+        let server_ttl = Some(connection.server.ttl)
+            .filter(|seen| seen.first.is_some())
+            .or(connection.host_context.server_ttl);
+        let ttls = [Some(connection.client.ttl), server_ttl];
+        by_direction(connection.outgoing)
+            .or_else(|| by_hops(ttls, || by_timing(connection)))
             .or_else(|| by_timing(connection))
+            .unwrap_or(Vantage::Unknown)
+    }
+
+    /// The same where nothing was seen but a SYN.
+    pub(crate) fn of_syn(outgoing: Option<bool>, ttl: u8, server_ttl: Option<TtlSeen>) -> Vantage {
+        let mut client = TtlSeen::default();
+        client.add(ttl);
+        by_direction([outgoing, None])
+            .or_else(|| by_hops([Some(client), server_ttl], || None))
             .unwrap_or(Vantage::Unknown)
     }
 }
 
-fn by_direction(connection: &Connection) -> Option<Vantage> {
-    match connection.outgoing {
+fn by_direction(outgoing: [Option<bool>; 2]) -> Option<Vantage> {
+    match outgoing {
         [Some(true), Some(true)] => Some(Vantage::InBetween),
         [Some(true), _] => Some(Vantage::ClientSide),
         [_, Some(true)] => Some(Vantage::ServerSide),
@@ -59,17 +72,15 @@ fn by_direction(connection: &Connection) -> Option<Vantage> {
 }
 
 /// A hop count no router has lowered yet belongs to a host on this link. Both ends on the link decide nothing.
-fn by_hops(connection: &Connection) -> Option<Vantage> {
-    let server_ttl = Some(connection.server.ttl)
-        .filter(|seen| seen.first.is_some())
-        .or(connection.host_context.server_ttl);
-    let client = untouched(Some(connection.client.ttl))?;
-    let server = untouched(server_ttl)?;
+fn by_hops(ttls: [Option<TtlSeen>; 2], by_timing: impl Fn() -> Option<Vantage>) -> Option<Vantage> {
+    let [client, server] = ttls;
+    let client = untouched(client)?;
+    let server = untouched(server)?;
     match (client, server) {
         (true, false) => Some(Vantage::ClientSide),
         (false, true) => Some(Vantage::ServerSide),
         (false, false) => Some(
-            by_timing(connection)
+            by_timing()
                 .filter(|near| *near != Vantage::InBetween)
                 .unwrap_or(Vantage::InBetween),
         ),

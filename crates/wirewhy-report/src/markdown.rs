@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use wirewhy_detect::Diagnosis;
+use wirewhy_detect::{Diagnosis, Finding};
+use wirewhy_flow::Unanswered;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::html::{FILTER, Story};
@@ -50,6 +51,10 @@ impl<W: Write> Reporter for Markdown<W> {
 
     fn count(&mut self, diagnosis: &Diagnosis) -> bool {
         self.gathering.count(diagnosis)
+    }
+
+    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
+        self.gathering.count_unanswered(attempt, finding)
     }
 
     fn finish(

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use wirewhy_detect::Diagnosis;
+use wirewhy_detect::{Diagnosis, Finding};
+use wirewhy_flow::Unanswered;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::CaptureSummary;
@@ -19,6 +20,13 @@ pub trait Reporter {
     /// false it counted nothing: the connection comes with words then.
     fn count(&mut self, diagnosis: &Diagnosis) -> bool {
         let _ = diagnosis;
+        false
+    }
+
+    /// Counts an attempt that nothing answered, with its finding in no words, where this reporter needs no more of it. Where it
+    /// returns false it counted nothing: the connection comes as others do.
+    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
+        let _ = (attempt, finding);
         false
     }
 
@@ -61,6 +69,11 @@ impl<A: Reporter> Reporter for Option<A> {
             .is_none_or(|reporter| reporter.count(diagnosis))
     }
 
+    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
+        self.as_mut()
+            .is_none_or(|reporter| reporter.count_unanswered(attempt, finding))
+    }
+
     fn finish(
         &mut self,
         capture: &CaptureSummary,
@@ -80,6 +93,10 @@ impl<A: Reporter> Reporter for &mut A {
 
     fn count(&mut self, diagnosis: &Diagnosis) -> bool {
         (**self).count(diagnosis)
+    }
+
+    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
+        (**self).count_unanswered(attempt, finding)
     }
 
     fn finish(

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_flow::{Connection, Ended, EventKind, Mark, Side};
+use wirewhy_flow::{Connection, Ended, EventKind, Mark, Side, Unanswered};
 use wirewhy_packet::Interval;
 
 use crate::features::Shown;
@@ -81,6 +81,36 @@ impl Attempt {
             outcome,
             features: Shown::of(connection),
         }
+    }
+
+    /// What an attempt shows that nothing answered; `None` where that is nothing.
+    pub(crate) fn of_unanswered(
+        unanswered: &Unanswered,
+        finding: Option<&Finding>,
+    ) -> Option<Attempt> {
+        let waited =
+            unanswered.heard() >= Interval::from_secs(1) || unanswered.ended == Ended::GivenUp;
+        let first = unanswered.first();
+        let failed = finding.map(|finding| {
+            AttemptOutcome::Failed(Failure {
+                code: finding.code,
+                culprit: finding.culprit,
+                confidence: finding.confidence,
+                without_result: true,
+                repeated: false,
+                frame: first.frame,
+            })
+        });
+        (waited || failed.is_some()).then(|| Attempt {
+            stream: unanswered.stream(),
+            client: unanswered.client().0,
+            first,
+            answered: false,
+            answer_ttl: None,
+            silent: waited.then_some(HalfOpen::Unanswered),
+            outcome: failed,
+            features: Shown::by_plain_syn(),
+        })
     }
 }
 

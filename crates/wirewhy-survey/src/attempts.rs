@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use indexmap::IndexSet;
 
-use crate::attempt::{self, Attempt};
+use crate::attempt::{self, Attempt, FailedProbe};
 use crate::catalogue::SURVEY;
 use crate::flood::Recorded;
 use crate::group::{GroupFinding, about_host};
@@ -14,6 +14,7 @@ use crate::source::SourceTally;
 use crate::table::Table;
 use wirewhy_detect::wording::socket_of;
 use wirewhy_detect::{Confidence, Diagnosis, Finding, Limits, Outcome, Scope};
+use wirewhy_flow::Unanswered;
 use wirewhy_protocol::QuicFacts;
 
 /// Gathers attempts by service and by source.
@@ -49,7 +50,31 @@ impl Attempts {
         if outcome.is_some()
             && let Some(source) = self.sources.entry(connection.client.address)
         {
-            source.add(connection, attempt::failed_probe(diagnosis, limits), limits);
+            let failed = attempt::failed_probe(diagnosis, limits);
+            source.add(connection.first, address, failed, limits);
+        }
+    }
+
+    /// Takes in an attempt that nothing answered.
+    pub(crate) fn note_unanswered(
+        &mut self,
+        unanswered: &Unanswered,
+        finding: Option<&Finding>,
+        limits: &Limits,
+    ) {
+        let address = unanswered.server();
+        if let Some(service) = self.services.entry(address) {
+            match Attempt::of_unanswered(unanswered, finding) {
+                Some(attempt) => service.add(attempt),
+                None => service.end(unanswered.stream()),
+            }
+        }
+        let (client, _) = unanswered.client();
+        if finding.is_some()
+            && let Some(source) = self.sources.entry(client)
+        {
+            let failed = Some(FailedProbe::Unanswered);
+            source.add(unanswered.first(), address, failed, limits);
         }
     }
 

@@ -46,6 +46,14 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
+    /// Of a SYN that asks for neither ECN nor Fast Open: the first two of [`FEATURES`].
+    pub(crate) fn by_plain_syn() -> Shown {
+        Shown {
+            without: 0b11,
+            ..Shown::default()
+        }
+    }
+
     pub(crate) fn of(connection: &Connection) -> Shown {
         let mut shown = Shown {
             name: connection.server_name.clone(),

@@ -6,7 +6,7 @@ use wirewhy_detect::{
     Confidence, Culprit, Diagnosis, Finding, Limits, Role, Severity, code, ftp_session,
     is_sealed_ftp, refused_unresumed, unresumed_finding,
 };
-use wirewhy_flow::{Connection, Interval, Mark, Side};
+use wirewhy_flow::{Connection, Interval, Mark, Side, Unanswered};
 use wirewhy_packet::Timestamp;
 use wirewhy_protocol::{FtpData, FtpFacts, FtpSetup};
 
@@ -187,6 +187,15 @@ impl FtpConnections {
         entry(&mut self.candidates, candidate.server).add(candidate);
     }
 
+    /// Takes in an attempt that nothing answered: it may be one at a data connection.
+    pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) {
+        let server = attempt.server();
+        if is_data_port(server.1) {
+            let candidate = Candidate::of_unanswered(attempt, finding);
+            entry(&mut self.candidates, server).add(candidate);
+        }
+    }
+
     /// Takes in a control connection, ongoing or not; false where it is none.
     pub(crate) fn note_control(&mut self, connection: &Connection) -> bool {
         let sealed = is_sealed_ftp(connection);
@@ -264,8 +273,12 @@ impl FtpConnections {
 
     /// Whether a connection may be a data connection of a session that is known.
     pub(crate) fn may_tie(&self, connection: &Connection) -> bool {
-        let any = !self.announced.is_empty() || !self.sealed.is_empty();
-        any && self.tie(connection).is_some()
+        self.may_tie_any() && self.tie(connection).is_some()
+    }
+
+    /// Whether there is a session that a connection may belong to.
+    pub(crate) fn may_tie_any(&self) -> bool {
+        !self.announced.is_empty() || !self.sealed.is_empty()
     }
 
     /// The control connection of a data connection.
@@ -468,8 +481,7 @@ impl Candidate {
     fn of(diagnosis: &Diagnosis) -> Option<Candidate> {
         let connection = &diagnosis.connection;
         let (client, server) = (&connection.client, &connection.server);
-        let is_data_port = server.port >= UNPRIVILEGED || server.port == DATA;
-        let may_be = is_data_port && connection.tcp.handshake.syns > 0;
+        let may_be = is_data_port(server.port) && connection.tcp.handshake.syns > 0;
         let is_http = connection
             .app
             .as_deref()
@@ -481,11 +493,6 @@ impl Candidate {
         let failed = diagnosis
             .root_cause()
             .filter(|root| root.severity == Severity::Error && !is_usual(root));
-        let failure = |finding: &Finding| Failure {
-            code: finding.code,
-            culprit: finding.culprit,
-            confidence: finding.confidence,
-        };
         let mut findings = diagnosis.findings.iter();
         let reset = findings.find(|finding| RESETS.contains(&finding.code));
         let closed_first = match (client.tcp.fin, server.tcp.fin) {
@@ -504,12 +511,44 @@ impl Candidate {
             opened: connection.tcp.handshake.ack.is_some(),
             closed: both_closed && client.tcp.counts.resets + server.tcp.counts.resets == 0,
             bytes: [client, server].map(sent),
-            failure: failed.map(failure),
-            reset: reset.map(failure),
+            failure: failed.map(Failure::of),
+            reset: reset.map(Failure::of),
             closed_first,
             unresumed: refused_unresumed(connection),
         })
     }
+
+    fn of_unanswered(attempt: &Unanswered, finding: Option<&Finding>) -> Candidate {
+        Candidate {
+            stream: attempt.stream(),
+            client: attempt.client(),
+            server: attempt.server(),
+            first: attempt.first(),
+            last: attempt.first(),
+            opened: false,
+            closed: false,
+            bytes: [0, 0],
+            failure: finding.map(Failure::of),
+            reset: None,
+            closed_first: None,
+            unresumed: None,
+        }
+    }
+}
+
+impl Failure {
+    fn of(finding: &Finding) -> Failure {
+        Failure {
+            code: finding.code,
+            culprit: finding.culprit,
+            confidence: finding.confidence,
+        }
+    }
+}
+
+/// Whether a server may wait for data connections there.
+fn is_data_port(port: u16) -> bool {
+    port >= UNPRIVILEGED || port == DATA
 }
 
 /// How many bytes a side sent, each counted once.

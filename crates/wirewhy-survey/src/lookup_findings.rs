@@ -36,8 +36,13 @@ impl Unanswering {
         let Some(cause) = diagnosis.root_cause() else {
             return;
         };
-        make_room(&mut self.0, &connection.stream);
-        self.0.insert(connection.stream, cause.code);
+        self.note_failed(connection.stream, cause.code);
+    }
+
+    /// Takes in that a connection failed before the server sent any data, and its root cause.
+    pub(crate) fn note_failed(&mut self, stream: u32, cause: &'static str) {
+        make_room(&mut self.0, &stream);
+        self.0.insert(stream, cause);
     }
 
     fn blocked(&self, lookup: &Lookup) -> Option<Blocked> {

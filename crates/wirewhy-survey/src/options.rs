@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::{Finding, Limits};
-use wirewhy_flow::{Asked, Connection, Event, EventKind, Position, Side};
+use wirewhy_flow::{Asked, Connection, Event, EventKind, Position, Side, Unanswered};
 
 use crate::detectors::tcp::option_blackhole::{self, Found};
 use crate::recent::{RecentTable, entry};
@@ -96,6 +96,14 @@ impl SynOptions {
             if seen.works_without {
                 tally.works_without.get_or_insert(connection.stream);
             }
+        }
+    }
+
+    /// Takes in an attempt that nothing answered and that asks for none of these.
+    pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered, limits: &Limits) {
+        let failed = u32::from(attempt.heard() >= limits.silence);
+        for tally in entry(&mut self.0, attempt.server()) {
+            tally.failed_without = tally.failed_without.saturating_add(failed);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::{Finding, Limits};
-use wirewhy_flow::{Connection, EndpointState, Mark};
+use wirewhy_flow::{Connection, EndpointState, Mark, Unanswered};
 use wirewhy_packet::{Interval, Timestamp};
 
 use crate::detectors::tcp::probe;
@@ -31,6 +31,14 @@ impl HealthChecks {
             probes.add(connection.first);
         } else {
             probes.others = probes.others.saturating_add(1);
+        }
+    }
+
+    /// Takes in an attempt that nothing answered: one of the series all the same.
+    pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered) {
+        let ((client, _), (server, port)) = (attempt.client(), attempt.server());
+        if let Some(probes) = self.0.get_mut(&(client, server, port)) {
+            probes.note_pause(attempt.first());
         }
     }
 

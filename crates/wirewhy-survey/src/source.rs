@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_flow::{Connection, Mark};
+use wirewhy_flow::Mark;
 use wirewhy_packet::Timestamp;
 
 use crate::attempt::FailedProbe;
@@ -79,11 +79,11 @@ impl Worth for SourceTally {
 impl SourceTally {
     pub(crate) fn add(
         &mut self,
-        connection: &Connection,
+        start: Mark,
+        target: (IpAddr, u16),
         failed: Option<FailedProbe>,
         limits: &Limits,
     ) {
-        let start = connection.first;
         let from = *self.from.get_or_insert(start.time);
         if start.time.since(from) > limits.scan_window && !self.found {
             self.found = self.scan(limits).is_some();
@@ -95,7 +95,6 @@ impl SourceTally {
             }
         }
         self.attempts = self.attempts.saturating_add(1);
-        let target = (connection.server.address, connection.server.port);
         let Some(failed) = failed else {
             if self.latest.replace(target) != Some(target) {
                 self.fruitful.add(&target);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::Finding;
-use wirewhy_flow::Connection;
+use wirewhy_flow::{Connection, Unanswered};
 use wirewhy_packet::Seq;
 
 use crate::detectors::rst::stray_segment::{self, Stray, StrayAnswer};
@@ -39,19 +39,38 @@ impl Strays {
         if let Some(isn) = connection.client.tcp.isn
             && !connection.server.was_seen()
         {
-            make_room(&mut self.attempts, &client);
             let server = (connection.server.address, connection.server.port);
-            self.attempts.insert(client, Attempt { server, isn });
+            self.note_attempt(client, Attempt { server, isn });
         }
+    }
+
+    /// Takes in an attempt that nothing answered.
+    pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered) {
+        let (server, isn) = (attempt.server(), attempt.isn());
+        self.note_attempt(attempt.client(), Attempt { server, isn });
+    }
+
+    fn note_attempt(&mut self, client: (IpAddr, u16), attempt: Attempt) {
+        make_room(&mut self.attempts, &client);
+        self.attempts.insert(client, attempt);
     }
 
     /// What a SYN-ACK from the wrong address means for a connection: for the attempt it answers, and for the stream it
     /// stands in.
     pub(crate) fn answer_for(&self, connection: &Connection) -> Option<Finding> {
         let client = (connection.client.address, connection.client.port);
+        let server = (connection.server.address, connection.server.port);
+        self.answer_between(client, server)
+    }
+
+    /// The same of a connection of which only the ends are known.
+    pub(crate) fn answer_between(
+        &self,
+        client: (IpAddr, u16),
+        server: (IpAddr, u16),
+    ) -> Option<Finding> {
         let answer = self.answers.get(&client)?;
         let attempt = self.attempts.get(&client)?;
-        let server = (connection.server.address, connection.server.port);
         let belongs = attempt.isn.advance(1) == answer.ack && attempt.server != answer.server;
         let concerned = server == attempt.server || server == answer.server;
         (belongs && concerned).then(|| stray_segment::finding_of_answer(attempt.server, answer))

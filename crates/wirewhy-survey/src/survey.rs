@@ -7,7 +7,7 @@ use wirewhy_detect::{
     Confidence, Diagnosis, Finding, Limits, Scope, Severity, code, idle_before_end,
     large_unanswered, link_causes, while_others_pass,
 };
-use wirewhy_flow::{Connection, Lookups, Neighbours, Transport};
+use wirewhy_flow::{Connection, Lookups, Neighbours, Transport, Unanswered};
 
 use crate::alive::Alive;
 use crate::attempts::Attempts;
@@ -88,6 +88,36 @@ impl Survey {
             self.opened.note(connection);
         }
         self.strays.note(connection);
+    }
+
+    /// Takes in an attempt that nothing answered, as [`Survey::note`] takes in its connection: what is not named here takes no
+    /// notice of one.
+    pub fn note_unanswered(
+        &mut self,
+        attempt: &Unanswered,
+        finding: Option<&Finding>,
+        limits: &Limits,
+    ) {
+        self.options.note_unanswered(attempt, limits);
+        self.attempts.note_unanswered(attempt, finding, limits);
+        self.ftp.note_unanswered(attempt, finding);
+        self.probes.note_unanswered(attempt);
+        self.strays.note_unanswered(attempt);
+        if let Some(finding) = finding {
+            self.unanswering.note_failed(attempt.stream(), finding.code);
+            self.upstreams.note_unanswered(attempt, finding);
+        }
+    }
+
+    /// Whether what other connections show may bear on an attempt that nothing answered.
+    #[must_use]
+    pub fn may_bear_on(&self, attempt: &Unanswered, has_failed: bool, limits: &Limits) -> bool {
+        let (client, server) = (attempt.client(), attempt.server());
+        let others = has_failed
+            && (one_direction::applies(&self.faults, limits)
+                || self.ftp.may_tie_any()
+                || self.upstreams.may_bear_on_any());
+        others || self.strays.answer_between(client, server).is_some()
     }
 
     /// Takes in what an ongoing connection shows about attempts that race it. It is to be noted again when it is over.
@@ -366,4 +396,112 @@ fn opened(diagnosis: &Diagnosis) -> bool {
         .iter()
         .any(|found| found.code == code::TCP_HANDSHAKE_ABORTED);
     diagnosis.connection.tcp.handshake.ack.is_some() && !aborted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use wirewhy_detect::{TrustStore, diagnose_briefly, diagnose_unanswered};
+    use wirewhy_flow::{Bounds, Over, Tracker};
+    use wirewhy_packet::Decoder;
+    use wirewhy_testkit::{Random, trace};
+
+    use super::*;
+
+    /// Attempts without an answer, some connections that were answered in several ways, and a stray answer.
+    fn lines(dice: &mut Random) -> String {
+        let mut lines = String::new();
+        for number in 1..=40 {
+            let client = ["192.0.2.1", "192.0.2.2", "127.0.0.1", "[2001:db8::7]"][dice.below(4)];
+            let server = match client {
+                "[2001:db8::7]" => "[2001:db8::1]".to_owned(),
+                _ => format!("198.51.100.{}", dice.below(3)),
+            };
+            let port = [80, 20, 4_000, 21][dice.below(4)];
+            let from = 40_000 + dice.below(20);
+            writeln!(lines, "#{number} client {client}:{from}").unwrap();
+            writeln!(lines, "#{number} server {server}:{port}").unwrap();
+        }
+        let mut time = 0.0;
+        for number in 1..=40 {
+            time += [0.01, 0.3, 2.0][dice.below(3)];
+            let options = ["", " <mss 1460,ts 9 0>", " ttl 5", " <mss 1460>"][dice.below(4)];
+            writeln!(lines, "{time:.3} #{number} > S 0:0(0){options}").unwrap();
+            let behind = match dice.below(12) {
+                0 => "0.01 < RA 0:0(0) ack 1",
+                1 => "0.01 < SA 0:0(0) ack 1\n0.02 > A 1:1(0) ack 1",
+                2 => "0.01 < SA 0:0(0) ack 1\n0.02 > R 1:1(0)",
+                3 => "1.0 > S 0:0(0)",
+                _ => continue,
+            };
+            for line in behind.lines() {
+                let (after, rest) = line.split_once(' ').unwrap();
+                let after: f64 = after.parse().unwrap();
+                writeln!(lines, "{:.3} #{number} {rest}", time + after).unwrap();
+            }
+            time += 1.1;
+        }
+        let end = time + [0.0, 2.0, 90.0][dice.below(3)];
+        writeln!(lines, "{end:.3} end").unwrap();
+        lines
+    }
+
+    #[test]
+    fn an_attempt_without_an_answer_counts_as_its_connection_does() {
+        let (limits, trust) = (Limits::default(), TrustStore::mozilla());
+        let (mut brief, mut failed, mut unmoved) = (0, 0, 0);
+        for seed in 1..=150 {
+            let lines = lines(&mut Random::new(seed * 0x9e37_79b9));
+            let mut tracker = Tracker::new(Bounds::default());
+            let mut decoder = Decoder::new();
+            let mut all = Vec::new();
+            for frame in &trace(&lines) {
+                let packet = decoder.decode(&frame.as_frame());
+                tracker.observe_briefly(&packet, &mut |over| all.push(over));
+            }
+            let mut left = tracker.end();
+            while let Some(over) = tracker.next_left(&mut left) {
+                all.push(over);
+            }
+            let (mut whole, mut small) = (Survey::default(), Survey::default());
+            let mut attempts = Vec::new();
+            for over in all {
+                let Over::Unanswered(attempt) = over else {
+                    let diagnosis = diagnose_briefly(over.into_connection(), &limits, &trust);
+                    whole.note(&diagnosis, &limits);
+                    small.note(&diagnosis, &limits);
+                    continue;
+                };
+                let found = diagnose_unanswered(&attempt, &limits);
+                let diagnosis = diagnose_briefly(attempt.connection(), &limits, &trust);
+                assert_eq!(diagnosis.findings.first(), found.as_ref(), "{lines}");
+                whole.note(&diagnosis, &limits);
+                small.note_unanswered(&attempt, found.as_ref(), &limits);
+                assert_eq!(
+                    Survey::may_revise(&diagnosis, &limits),
+                    found.is_some(),
+                    "{lines}"
+                );
+                attempts.push((attempt, diagnosis));
+            }
+            assert_eq!(format!("{small:#?}"), format!("{whole:#?}"), "{lines}");
+            for (attempt, diagnosis) in attempts {
+                brief += 1;
+                let has_failed = !diagnosis.findings.is_empty();
+                failed += u32::from(has_failed);
+                let mut revised = diagnosis.clone();
+                whole.revise(&mut revised, &limits);
+                if !small.may_bear_on(&attempt, has_failed, &limits) {
+                    assert_eq!(revised, diagnosis, "{lines}");
+                    unmoved += 1;
+                }
+            }
+        }
+        assert!(unmoved > 1_000, "{unmoved} of {brief}");
+        assert!(
+            (1_000..brief - 100).contains(&failed),
+            "{failed} of {brief}"
+        );
+    }
 }

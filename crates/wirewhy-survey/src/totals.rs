@@ -26,6 +26,15 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Counts an attempt that nothing answered.
+    pub fn add_unanswered(&mut self, has_failed: bool) {
+        self.connections += 1;
+        match has_failed {
+            true => self.failed += 1,
+            false => self.undecided += 1,
+        }
+    }
+
     /// Counts one diagnosed connection; `tcp_packets` is set by the reader.
     pub fn add(&mut self, diagnosis: &Diagnosis) {
         let connection = &diagnosis.connection;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wirewhy_detect::wording::{count, socket_of};
 use wirewhy_detect::{Confidence, Culprit, Diagnosis, Finding, Role, Severity, Value, code};
-use wirewhy_flow::{Connection, EventKind};
+use wirewhy_flow::{Connection, EventKind, Unanswered};
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{Refusals, Request};
 
@@ -111,6 +111,25 @@ impl Upstreams {
         }
     }
 
+    /// Takes in an attempt that nothing answered.
+    pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered, finding: &Finding) {
+        let ((client, _), first) = (attempt.client(), attempt.first());
+        let is_own = client.is_loopback() || attempt.outgoing() == Some(true);
+        for host in hosts(client, is_own) {
+            entry(&mut self.failed, host).add(Upstream {
+                stream: attempt.stream(),
+                server: attempt.server(),
+                code: finding.code,
+                culprit: finding.culprit,
+                opened: false,
+                is_reused: false,
+                begun: first.time,
+                ended: first.time,
+                request: None,
+            });
+        }
+    }
+
     /// Adds to the answer of a gateway which connection made it answer so, and to that one what came of it.
     pub(crate) fn revise(&self, diagnosis: &mut Diagnosis) {
         if self.answers.is_empty() || self.failed.is_empty() {
@@ -144,7 +163,12 @@ impl Upstreams {
 
     /// Whether a gateway answered its client because of a connection.
     pub(crate) fn bear_on(&self, connection: &Connection) -> bool {
-        !self.answers.is_empty() && self.answered_for(connection).is_some()
+        self.may_bear_on_any() && self.answered_for(connection).is_some()
+    }
+
+    /// Whether there is an answer of a gateway that a connection may be the reason of.
+    pub(crate) fn may_bear_on_any(&self) -> bool {
+        !self.answers.is_empty()
     }
 
     /// The connections that made a gateway answer so: all that failed between the request and the answer, where they went to one

@@ -17,8 +17,8 @@ pub use following::Fed;
 use following::Following;
 pub use pool::ThreadPool;
 use wirewhy_capture::{CaptureInfo, Filters, Recording};
-use wirewhy_detect::{Diagnosis, Limits, Severity, TrustStore};
-use wirewhy_flow::{Bounds, Observed};
+use wirewhy_detect::{Diagnosis, Finding, Limits, Severity, TrustStore};
+use wirewhy_flow::{Bounds, Observed, Unanswered};
 use wirewhy_packet::Packet;
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, FileSummary, FilterSummary, Reporter, View};
@@ -199,6 +199,15 @@ impl Sink for Reported<'_> {
         let is_counted = self.reporter.count(diagnosis);
         if is_counted {
             self.note(diagnosis);
+        }
+        is_counted
+    }
+
+    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
+        let is_counted = self.reporter.count_unanswered(attempt, finding);
+        if is_counted {
+            let shown = finding.filter(|found| self.view.counts(found));
+            self.worst = self.worst.max(shown.map(|found| found.severity));
         }
         is_counted
     }

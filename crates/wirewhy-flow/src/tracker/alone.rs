@@ -7,10 +7,9 @@ use wirewhy_packet::{
     Checksum, IpId, MacAddr, Seq, TcpFlags, TcpOptions, TcpTimestamps, Timestamp,
 };
 
-use super::Tracker;
 use crate::expiry::Class;
 use crate::segment::Segment;
-use crate::{Connection, Damage, Ended, Pair, Roles, Side};
+use crate::{Pair, Roles, Side};
 
 /// A segment that nothing followed.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -386,37 +385,6 @@ impl<A: Copy> Packed<A> {
     }
 }
 
-impl Tracker {
-    /// The connection of a segment that nothing followed, now that it is over: what following it would have come to.
-    pub(super) fn hand_over_alone(&mut self, lone: &LoneSegment, ended: Ended) -> Box<Connection> {
-        if !lone.segment.is_bare_syn() || lone.segment.window == 0 {
-            let tracked = self.promoted(lone);
-            return self.hand_over(tracked, ended);
-        }
-        let LoneSegment {
-            stream,
-            earlier_stream,
-            pair,
-            segment,
-            interrupted,
-            ..
-        } = lone;
-        let ends = [pair.source, pair.destination];
-        let mut connection = self.fresh(*stream, ends, Roles::Syn, segment.mark());
-        connection.interrupted = *interrupted;
-        connection.host_context.earlier_stream = *earlier_stream;
-        connection.begin_with_syn(segment);
-        connection.client.tcp.delivery.damage = Damage::of_one(segment);
-        let (asker, server) = ((pair.source.0, segment.mac), pair.destination.0);
-        connection.looked_up = self.waited_for(*stream, asker, server, segment.time);
-        connection.ended = ended;
-        connection.observed_until = self.observed_until(segment.time);
-        self.lookups.tie_to_failed(&mut connection);
-        connection.host_context = self.around(&connection);
-        connection
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
@@ -425,9 +393,9 @@ mod tests {
     use wirewhy_testkit::{Random, trace};
 
     use super::*;
-    use crate::tracker::Occupant;
     use crate::tracker::retire::class_of;
-    use crate::{Bounds, TrackerCounts};
+    use crate::tracker::{Occupant, Over, Tracker};
+    use crate::{Bounds, Connection, Ended, TrackerCounts};
 
     /// A tracker that has seen an answered attempt and a lookup, and then the SYN of these lines.
     fn with(syn: &str) -> Tracker {
@@ -453,13 +421,24 @@ mod tests {
 
     #[test]
     fn a_syn_comes_to_what_following_it_comes_to() {
-        for syn in [
-            "1.0 #2 > S 0:0(0)",
-            "1.0 #2 > S 0:0(0) <mss 1460,sackOK,ts 12 0,wscale 9>",
-            "1.0 #2 > SE 0:0(0) <mss 536> ttl 3 id 77",
-            "1.0 #2 > S 0:0(0) win 0",
-            "1.0 #2 > S 0:0(0) badsum",
-            "#2 server 198.51.100.7:25\n 1.0 #2 > S 0:0(0)",
+        let elsewhere = "#2 server 198.51.100.7:25\n 1.0 #2 > S 0:0(0)";
+        for (syn, is_brief) in [
+            ("1.0 #2 > S 0:0(0)", false),
+            (
+                "1.0 #2 > S 0:0(0) <mss 1460,sackOK,ts 12 0,wscale 9>",
+                false,
+            ),
+            ("1.0 #2 > SE 0:0(0) <mss 536> ttl 3 id 77", false),
+            ("1.0 #2 > S 0:0(0) win 0", false),
+            ("1.0 #2 > S 0:0(0) badsum", false),
+            (elsewhere, true),
+            (
+                &format!("{elsewhere} <mss 1460,sackOK,ts 12 0,wscale 9> ttl 9"),
+                true,
+            ),
+            (&format!("{elsewhere} badsum"), false),
+            (&elsewhere.replace("> S", "> SE"), false),
+            (&elsewhere.replace("> S", "> SEC"), false),
         ] {
             let (mut quick, mut full) = (with(syn), with(syn));
             let at = quick.slots.iter().find_map(|slot| match slot.occupant {
@@ -470,7 +449,10 @@ mod tests {
             let ended = Ended::NeverOpened;
             let tracked = full.promoted(&lone);
             let followed = full.hand_over(tracked, ended);
-            assert_eq!(quick.hand_over_alone(&lone, ended), followed, "{syn}");
+            let handed_over = quick.hand_over_alone(&lone, ended);
+            let brief = matches!(handed_over, Over::Unanswered(_));
+            assert_eq!(brief, is_brief, "{syn}");
+            assert_eq!(handed_over.into_connection(), followed, "{syn}");
             assert_eq!(followed.tcp.handshake.syns, 1);
         }
     }

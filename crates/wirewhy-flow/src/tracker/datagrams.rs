@@ -13,7 +13,7 @@ use wirewhy_protocol::{
     ConnectionId, DatagramProtocols, Datagrams, QuicConversation, QuicDestination, Role, Transport,
 };
 
-use super::{Bounds, Observed, Occupant, Tracker};
+use super::{Bounds, Observed, Occupant, Over, Tracker};
 use crate::datagrams::LiveDatagrams;
 use crate::expiry::Class;
 use crate::stream_table::RELEASED;
@@ -101,7 +101,7 @@ impl Tracker {
         packet: &Packet<'_>,
         ip: &Ip,
         udp: &UdpDatagram<'_>,
-        sink: &mut impl FnMut(Box<Connection>),
+        sink: &mut impl FnMut(Over),
     ) -> Option<Observed> {
         let protocols = self.datagram_protocols?;
         let pair = pair_of(ip, udp);
@@ -200,7 +200,7 @@ impl Tracker {
         pair: Pair,
         sender: Role,
         packet: &Packet<'_>,
-        sink: &mut impl FnMut(Box<Connection>),
+        sink: &mut impl FnMut(Over),
     ) -> u32 {
         self.make_room(sink);
         let mark = Mark {

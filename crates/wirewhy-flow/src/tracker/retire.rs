@@ -2,22 +2,23 @@
 
 use wirewhy_packet::{Interval, Timestamp};
 
-use super::{Bounds, Occupant, Tracker};
+use super::{Bounds, Occupant, Over, Tracker};
 use crate::expiry::{Class, Handle};
 use crate::observe::Tracked;
-use crate::{Connection, Ended, EndpointState, Tcp};
+use crate::stream_table::RELEASED;
+use crate::{Connection, Ended, EndpointState, Pair, Tcp};
 
 impl Tracker {
     /// Hands over the connections that are due.
     #[inline]
-    pub(super) fn expire(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
+    pub(super) fn expire(&mut self, sink: &mut impl FnMut(Over)) {
         if self.expiry.may_be_due(self.now) {
             self.expire_due(sink);
         }
     }
 
     #[inline(never)]
-    fn expire_due(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
+    fn expire_due(&mut self, sink: &mut impl FnMut(Over)) {
         for class in [Class::Over, Class::Cut, Class::Opening, Class::Datagrams] {
             let quiet = quiet_of(class, &self.bounds);
             while let Some(handle) = self.expiry.due(class, self.now, quiet) {
@@ -34,7 +35,7 @@ impl Tracker {
         }
     }
 
-    fn expire_one(&mut self, class: Class, handle: Handle, sink: &mut impl FnMut(Box<Connection>)) {
+    fn expire_one(&mut self, class: Class, handle: Handle, sink: &mut impl FnMut(Over)) {
         let (now, bounds) = (self.now, self.bounds);
         let place = usize::try_from(handle.slot)
             .ok()
@@ -86,9 +87,66 @@ impl Tracker {
         self.release(handle.slot, ended, sink);
     }
 
+    /// Empties a slot and hands its connection over.
+    pub(super) fn release(&mut self, slot: u32, ended: Ended, sink: &mut impl FnMut(Over)) {
+        let Some(over) = self.vacate(slot, ended) else {
+            return;
+        };
+        let pair = match &over {
+            Over::Unanswered(attempt) => Some(Pair {
+                source: attempt.client(),
+                destination: attempt.server(),
+            }),
+            Over::Connection(connection) => {
+                let is_tcp = connection.transport == wirewhy_protocol::Transport::Tcp;
+                is_tcp.then_some(Pair {
+                    source: (connection.client.address, connection.client.port),
+                    destination: (connection.server.address, connection.server.port),
+                })
+            }
+        };
+        if let Some(pair) = pair {
+            self.streams.attach(&pair, Some(RELEASED));
+        }
+        sink(over);
+    }
+
+    /// Empties a slot. Returns what was in it as a connection that is over; its stream is still attached to the slot.
+    pub(super) fn vacate(&mut self, slot: u32, ended: Ended) -> Option<Over> {
+        let place = self.occupant(slot)?;
+        let occupant = std::mem::replace(&mut place.occupant, Occupant::None);
+        if matches!(occupant, Occupant::None) {
+            return None;
+        }
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(slot);
+        self.forget_looks(slot);
+        let connection = match occupant {
+            Occupant::Alone(at) => {
+                let lone = self.alone.take(at)?;
+                return Some(self.hand_over_alone(&lone, ended));
+            }
+            Occupant::Brief(kept) => {
+                self.accounts.close(kept.memory());
+                self.hand_over_brief(kept, ended)
+            }
+            Occupant::Connection(tracked) => {
+                self.accounts.close(tracked.memory());
+                self.hand_over(tracked, ended)
+            }
+            Occupant::Datagrams(tracked) => {
+                self.accounts.close(tracked.memory());
+                self.forget_datagrams(&tracked, slot);
+                self.hand_over_datagrams(tracked.finish(), ended)
+            }
+            Occupant::None => return None,
+        };
+        Some(Over::Connection(connection))
+    }
+
     /// Gives up what is least worth keeping: what is over; in a flood of SYNs the oldest of them; else a conversation over UDP
     /// that is idle; else what is open, healthy and idle; else what has been followed longest.
-    pub(super) fn give_up_one(&mut self, sink: &mut impl FnMut(Box<Connection>)) {
+    pub(super) fn give_up_one(&mut self, sink: &mut impl FnMut(Over)) {
         use Class::{Cut, Datagrams, Open, Opening, Over};
         let flooded = self.alone.syns() > self.bounds.max_connections / 2;
         let order = if flooded {

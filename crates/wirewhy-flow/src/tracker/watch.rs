@@ -86,7 +86,7 @@ impl Tracker {
     /// Lets time pass without a packet: connections that have been quiet long enough are handed to `sink`.
     pub fn advance(&mut self, now: Timestamp, sink: &mut impl FnMut(Box<Connection>)) {
         self.step(now);
-        self.expire(sink);
+        self.expire(&mut |over| sink(over.into_connection()));
         self.lookups.advance(self.now);
     }
 

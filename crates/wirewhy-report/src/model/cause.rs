@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use wirewhy_detect::{Finding, Severity};
-use wirewhy_flow::Connection;
 use wirewhy_survey::DistinctCount;
 
 use super::causes::Service;
 use super::detail::Detail;
+use super::instance::Instance;
 use super::tally::Tally;
 
 /// A cause with no more services than this keeps them all: what is rare must not be lost behind a scan.
@@ -181,14 +181,14 @@ impl Cause {
     /// Counts one connection; returns how many services are new.
     pub(super) fn count<'a>(
         &mut self,
-        connection: &Connection,
+        instance: &Instance<'_>,
         (root, severity, place): (&Finding, Severity, u64),
         others: impl Iterator<Item = &'a Finding> + Clone,
     ) -> usize {
         self.severity = self.severity.max(severity);
-        self.tally.count(connection, place);
+        self.tally.count(instance, place);
         self.detail.count(root, others.clone());
-        let service = (connection.server.address, connection.server.port);
+        let service = instance.service;
         self.hosts.add(service.0);
         self.ports.add(service.1);
         if let Some(distinct) = &mut self.distinct {
@@ -214,7 +214,7 @@ impl Cause {
         }
         if let Some(found) = self.services.get_mut(at) {
             found.severity = found.severity.max(severity);
-            found.tally.count(connection, place);
+            found.tally.count(instance, place);
             if let Some(detail) = &mut found.detail {
                 detail.count(root, others);
             }

@@ -7,6 +7,7 @@ use wirewhy_detect::{Diagnosis, Finding, Severity};
 use super::cause::{Cause, Problem};
 use super::detail::behind;
 use super::explained::{Reach, Whose};
+use super::instance::Instance;
 use crate::view::chain;
 
 /// How many services are kept apart, over all causes. When more come, those with the fewest connections are folded
@@ -85,6 +86,7 @@ impl Causes {
         let Some(root) = self.root(diagnosis) else {
             return;
         };
+        let instance = Instance::of(&diagnosis.connection);
         let severities = findings.iter().map(|finding| finding.severity);
         let severity = severities.fold(root.severity, Severity::max);
         let follows = |finding: &Finding| {
@@ -95,8 +97,23 @@ impl Causes {
             let is_notable = finding.severity >= Severity::Warning || follows(finding);
             is_notable && finding.code != root.code
         });
+        self.count_with(&instance, (root, severity, place), others);
+    }
+
+    /// Counts a connection about which nothing but its root cause was found.
+    pub(super) fn count(&mut self, instance: &Instance<'_>, root: &Finding, place: u64) {
+        if root.severity >= self.least {
+            self.count_with(instance, (root, root.severity, place), std::iter::empty());
+        }
+    }
+
+    fn count_with<'a>(
+        &mut self,
+        instance: &Instance<'_>,
+        (root, severity, place): (&Finding, Severity, u64),
+        others: impl Iterator<Item = &'a Finding> + Clone,
+    ) {
         self.make_room();
-        let source = diagnosis.connection.client.address;
         let behind = behind(root).filter(|_| self.codes.len() < MAX_STORIES);
         let at = self.codes.iter().position(|known| {
             let own = known.behind.as_ref();
@@ -114,24 +131,22 @@ impl Causes {
             self.codes.len() - 1
         });
         if let Some(code) = self.codes.get_mut(at) {
-            let cause = code.of_source(source, root, place);
-            self.services += cause.count(&diagnosis.connection, (root, severity, place), others);
+            let cause = code.of_source(instance.client, root, place);
+            self.services += cause.count(instance, (root, severity, place), others);
         }
     }
 
-    /// Whether what the findings about a connection say is kept, if it is counted now: it is an example.
-    pub(super) fn keeps_words(&mut self, diagnosis: &Diagnosis) -> bool {
-        let Some(root) = self.root(diagnosis) else {
+    /// Whether what the only finding about a connection says is kept, if it is counted now: it is an example.
+    pub(super) fn keeps_words(&mut self, instance: &Instance<'_>, root: &Finding) -> bool {
+        if root.severity < self.least {
             return false;
-        };
+        }
         self.make_room();
-        let connection = &diagnosis.connection;
         let mut codes = self.codes.iter();
         // What is behind others has words.
         let code = codes.find(|known| known.code == root.code && known.behind.is_none());
-        let cause = code.and_then(|code| code.kept(connection.client.address));
-        let service = (connection.server.address, connection.server.port);
-        cause.is_none_or(|cause| cause.keeps_words_of(service))
+        let cause = code.and_then(|code| code.kept(instance.client));
+        cause.is_none_or(|cause| cause.keeps_words_of(instance.service))
     }
 
     /// The root cause of a connection that counts.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use wirewhy_detect::{Diagnosis, Outcome};
 
 use super::causes::Service;
+use super::instance::Instance;
 use super::tally::Tally;
 
 /// How many services are counted apart.
@@ -52,7 +53,7 @@ impl Healthy {
         let Some(count) = self.services.get_mut(at) else {
             return;
         };
-        count.tally.count(connection, place);
+        count.tally.count(&Instance::of(connection), place);
         count.undecided += u64::from(diagnosis.outcome() == Outcome::Undecided);
         count.payload_bytes = count
             .payload_bytes

@@ -11,12 +11,14 @@ mod entry;
 mod explained;
 mod few;
 mod healthy;
+mod instance;
 mod stream;
 mod tally;
 
 use std::cmp::Reverse;
 
 use wirewhy_detect::{Diagnosis, Finding, Outcome, Scope, Severity};
+use wirewhy_flow::Unanswered;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::{CaptureSummary, View};
@@ -26,6 +28,7 @@ pub(crate) use causes::Service;
 pub(crate) use detail::{Blame, Detail, behind};
 pub(crate) use entry::{Beyond, Entry};
 pub(crate) use healthy::{Healthy, HealthyService};
+use instance::Instance;
 pub(crate) use stream::StreamId;
 pub(crate) use tally::{Tally, Waited};
 
@@ -74,11 +77,39 @@ impl Gathering {
             .findings
             .iter()
             .any(|found| self.view.counts(found));
-        let keeps = counts && self.causes.keeps_words(diagnosis);
+        let keeps = counts
+            && diagnosis.root_cause().is_some_and(|root| {
+                let instance = Instance::of(&diagnosis.connection);
+                self.causes.keeps_words(&instance, root)
+            });
         if !keeps {
             self.add(diagnosis);
         }
         !keeps
+    }
+
+    /// The same of an attempt that nothing answered.
+    pub(crate) fn count_unanswered(
+        &mut self,
+        attempt: &Unanswered,
+        finding: Option<&Finding>,
+    ) -> bool {
+        let instance = Instance::of_unanswered(attempt);
+        let counts = finding.is_some_and(|found| self.view.counts(found));
+        let keeps = match finding {
+            Some(found) => counts && self.causes.keeps_words(&instance, found),
+            None => self.view.all,
+        };
+        if keeps {
+            return false;
+        }
+        let place = self.connections;
+        self.connections += 1;
+        self.hidden += self.left_out(finding.into_iter());
+        if let Some(found) = finding.filter(|_| counts) {
+            self.causes.count(&instance, found, place);
+        }
+        true
     }
 
     /// Takes in one connection.

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use wirewhy_flow::{Connection, Transport};
+use wirewhy_flow::Transport;
 use wirewhy_packet::Timestamp;
 
 use super::few::Few;
+use super::instance::Instance;
 use super::stream::StreamId;
 use crate::lookup;
-use crate::names::server_name;
 
 /// How many streams are named.
 const MAX_STREAMS: usize = 6;
@@ -57,20 +57,19 @@ pub(crate) struct Waited {
 
 impl Tally {
     /// Counts one connection, the `place`th of the recording.
-    pub(super) fn count(&mut self, connection: &Connection, place: u64) {
-        self.streams.add((place, StreamId::of(connection)));
-        self.spread(connection.first.time, connection.first.time);
+    pub(super) fn count(&mut self, instance: &Instance<'_>, place: u64) {
+        self.streams.add((place, instance.stream));
+        self.spread(instance.begun, instance.begun);
         self.connections += 1;
-        if let Some(name) = server_name(connection).filter(|_| !self.more_names) {
+        if let Some(name) = instance.name.as_deref().filter(|_| !self.more_names) {
             let name: String = name.chars().take(MAX_NAME).collect();
             self.add_name(name.into());
         }
-        self.add_client(place, connection.client.address);
-        let looked_up = connection.looked_up.as_deref();
-        if let Some(sentence) = looked_up.and_then(lookup::sentence) {
+        self.add_client(place, instance.client);
+        if let Some(sentence) = instance.looked_up.and_then(lookup::sentence) {
             self.add_waited(&Waited {
                 connections: 1,
-                first: (place, StreamId::of(connection)),
+                first: (place, instance.stream),
                 sentence,
             });
         }

@@ -12,7 +12,8 @@ pub(crate) mod table;
 
 use std::io::{self, Write};
 
-use wirewhy_detect::{Diagnosis, Severity};
+use wirewhy_detect::{Diagnosis, Finding, Severity};
+use wirewhy_flow::Unanswered;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::model::{Entry, Gathering, Report, Tally};
@@ -61,6 +62,10 @@ impl<W: Write> Reporter for Text<W> {
 
     fn count(&mut self, diagnosis: &Diagnosis) -> bool {
         self.gathering.count(diagnosis)
+    }
+
+    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
+        self.gathering.count_unanswered(attempt, finding)
     }
 
     fn finish(

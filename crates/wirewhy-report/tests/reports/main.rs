@@ -22,3 +22,5 @@ mod stories;
 mod text;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod unanswered;

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 
-use wirewhy_detect::{Diagnosis, diagnose_briefly};
-use wirewhy_flow::Connection;
+use wirewhy_detect::{Diagnosis, Finding, Limits, diagnose_briefly, diagnose_unanswered};
+use wirewhy_flow::{Connection, Over, Unanswered};
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{Survey, Totals};
 
@@ -21,6 +21,12 @@ pub(super) trait Sink {
         let _ = diagnosis;
         false
     }
+
+    /// See [`Reporter::count_unanswered`](wirewhy_report::Reporter::count_unanswered).
+    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
+        let _ = (attempt, finding);
+        false
+    }
 }
 
 impl<F: FnMut(&Diagnosis) -> io::Result<()>> Sink for F {
@@ -34,10 +40,21 @@ impl<F: FnMut(&Diagnosis) -> io::Result<()>> Sink for F {
 pub(super) struct Diagnosing {
     pub(super) options: EngineOptions,
     pub(super) survey: Survey,
-    pub(super) held: VecDeque<PendingDiagnosis>,
+    pub(super) held: VecDeque<Waiting>,
     pub(super) totals: Totals,
     /// Connections that are not needed any more, the latest ones, for the tracker to take back.
-    pub(super) spent: Ended,
+    pub(super) spent: Spent,
+}
+
+/// Connections that are not needed any more. They come in boxes and are handed back in them.
+pub(super) type Spent = Vec<Box<Connection>>;
+
+/// What waits for what others may show about it.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Diagnosis(PendingDiagnosis),
+    /// An attempt that nothing answered, and that failed.
+    Unanswered(Unanswered),
 }
 
 /// How many connections are kept to be taken back: as many as are diagnosed at once.
@@ -59,16 +76,16 @@ impl Diagnosing {
             survey: Survey::default(),
             held: VecDeque::new(),
             totals: Totals::default(),
-            spent: Ended::new(),
+            spent: Spent::new(),
         }
     }
 
     /// Diagnoses a connection that is over.
-    pub(super) fn take(
-        &mut self,
-        connection: Box<Connection>,
-        sink: &mut dyn Sink,
-    ) -> io::Result<()> {
+    pub(super) fn take(&mut self, over: Over, sink: &mut dyn Sink) -> io::Result<()> {
+        let connection = match over {
+            Over::Connection(connection) => connection,
+            Over::Unanswered(attempt) => return self.take_unanswered(attempt, sink),
+        };
         let diagnosis = diagnose_briefly(connection, &self.options.limits, &self.options.trust);
         self.survey.note(&diagnosis, &self.options.limits);
         let since = diagnosis.connection.observed_until;
@@ -78,9 +95,42 @@ impl Diagnosing {
             since,
         };
         match self.hold(held) {
-            Some(due) => self.tell(due, sink),
+            Some(due) => self.tell_held(due, sink),
             None => Ok(()),
         }
+    }
+
+    /// Diagnoses an attempt that nothing answered.
+    fn take_unanswered(&mut self, attempt: Unanswered, sink: &mut dyn Sink) -> io::Result<()> {
+        let limits = &self.options.limits;
+        let finding = diagnose_unanswered(&attempt, limits);
+        self.survey
+            .note_unanswered(&attempt, finding.as_ref(), limits);
+        let due = match finding {
+            Some(_) => self.push(Waiting::Unanswered(attempt)),
+            None => Some(Waiting::Unanswered(attempt)),
+        };
+        match due {
+            Some(due) => self.tell_held(due, sink),
+            None => Ok(()),
+        }
+    }
+
+    fn tell_held(&mut self, due: Waiting, sink: &mut dyn Sink) -> io::Result<()> {
+        let attempt = match due {
+            Waiting::Diagnosis(due) => return self.tell(due, sink),
+            Waiting::Unanswered(attempt) => attempt,
+        };
+        let limits = &self.options.limits;
+        let finding = diagnose_unanswered(&attempt, limits);
+        let has_failed = finding.is_some();
+        if !self.survey.may_bear_on(&attempt, has_failed, limits)
+            && sink.count_unanswered(&attempt, finding.as_ref())
+        {
+            self.totals.add_unanswered(has_failed);
+            return Ok(());
+        }
+        self.tell(pending(&attempt, limits), sink)
     }
 
     fn tell(&mut self, due: PendingDiagnosis, sink: &mut dyn Sink) -> io::Result<()> {
@@ -100,17 +150,22 @@ impl Diagnosing {
 
     /// Diagnoses all of these, and leaves their places empty.
     pub(super) fn take_all(&mut self, ended: &mut Ended, sink: &mut dyn Sink) -> io::Result<()> {
-        ended
-            .drain(..)
-            .try_for_each(|connection| self.take(connection, sink))
+        ended.drain(..).try_for_each(|over| self.take(over, sink))
     }
 
     /// Lets a connection wait for what others may tell about it. Returns the one whose turn it is, if it is any's: itself
     /// where nothing could be told.
-    pub(super) fn hold(&mut self, held: PendingDiagnosis) -> Option<PendingDiagnosis> {
-        if !Survey::may_revise(&held.diagnosis, &self.options.limits) {
+    pub(super) fn hold(&mut self, held: PendingDiagnosis) -> Option<Waiting> {
+        let may_revise = Survey::may_revise(&held.diagnosis, &self.options.limits);
+        let held = Waiting::Diagnosis(held);
+        if !may_revise {
             return Some(held);
         }
+        self.push(held)
+    }
+
+    /// Lets one wait. Returns the one whose turn it is.
+    fn push(&mut self, held: Waiting) -> Option<Waiting> {
         self.held.push_back(held);
         if self.held.len() > self.options.held {
             return self.held.pop_front();
@@ -132,8 +187,8 @@ impl Diagnosing {
         sink: &mut dyn Sink,
     ) -> io::Result<()> {
         let mut left = following.tracker.end();
-        while let Some(connection) = following.tracker.next_left(&mut left) {
-            self.take(connection, sink)?;
+        while let Some(over) = following.tracker.next_left(&mut left) {
+            self.take(over, sink)?;
             following.tracker.take_back(self.spent.drain(..));
         }
         self.settle_all(sink)
@@ -142,8 +197,38 @@ impl Diagnosing {
     /// Settles every connection that waits.
     pub(super) fn settle_all(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
         while let Some(held) = self.held.pop_front() {
-            self.tell(held, sink)?;
+            self.tell_held(held, sink)?;
         }
         Ok(())
+    }
+}
+
+impl Waiting {
+    /// Since when it has waited.
+    pub(super) fn since(&self) -> Timestamp {
+        match self {
+            Waiting::Diagnosis(held) => held.since,
+            Waiting::Unanswered(attempt) => attempt.observed_until,
+        }
+    }
+
+    /// As the diagnosis of a connection.
+    pub(super) fn into_pending(self, limits: &Limits) -> PendingDiagnosis {
+        match self {
+            Waiting::Diagnosis(held) => held,
+            Waiting::Unanswered(attempt) => pending(&attempt, limits),
+        }
+    }
+}
+
+/// The diagnosis of an attempt that nothing answered, as of any connection.
+fn pending(attempt: &Unanswered, limits: &Limits) -> PendingDiagnosis {
+    PendingDiagnosis {
+        diagnosis: Diagnosis {
+            connection: attempt.connection(),
+            findings: diagnose_unanswered(attempt, limits).into_iter().collect(),
+        },
+        reported: Vec::new(),
+        since: attempt.observed_until,
     }
 }

@@ -112,26 +112,19 @@ impl<'a> Line<'a> {
             let is_due = self.is_due();
             if following.ended.len() >= BATCH || is_due && !following.ended.is_empty() {
                 let ended = std::mem::take(&mut following.ended);
-                let mut spent = outbox.send(ended)?;
-                following.tracker.take_back(spent.drain(..));
-                following.ended = spent;
+                let spent = outbox.send(ended)?;
+                following.tracker.take_back(spent.into_iter());
             }
         }
         let mut batch = std::mem::take(&mut following.ended);
-        let mut sent = Ok(());
-        following.tracker.finish(&mut |connection| {
-            if sent.is_err() {
-                return;
-            }
-            batch.push(connection);
+        let mut left = following.tracker.end();
+        while let Some(over) = following.tracker.next_left(&mut left) {
+            batch.push(over);
             if batch.len() >= BATCH {
-                match outbox.send(std::mem::take(&mut batch)) {
-                    Ok(_) => {}
-                    Err(gone) => sent = Err(gone),
-                }
+                let spent = outbox.send(std::mem::take(&mut batch))?;
+                following.tracker.take_back(spent.into_iter());
             }
-        });
-        sent?;
+        }
         outbox.send(batch).map(|_| ())
     }
 

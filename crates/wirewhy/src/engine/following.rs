@@ -1,7 +1,7 @@
 //! The first half of an analysis: packets, in their order, to the connections they make up.
 
 use wirewhy_capture::{Secrets, SecretsType};
-use wirewhy_flow::{Connection, Neighbours, Observed, Sample, Tracker};
+use wirewhy_flow::{Neighbours, Observed, Over, Sample, Tracker};
 use wirewhy_packet::{Frame, Interval, Packet, RecordingGap, Timestamp};
 use wirewhy_protocol::{CaptureContext, KeyLog};
 use wirewhy_report::CaptureSummary;
@@ -25,8 +25,8 @@ pub struct Fed<'p, 'f> {
     pub gap: Option<RecordingGap>,
 }
 
-/// Connections that are over. They come in boxes and are handed on in them.
-pub(super) type Ended = Vec<Box<Connection>>;
+/// Connections that are over.
+pub(super) type Ended = Vec<Over>;
 
 /// What was seen so far, and the connections that are over and not yet diagnosed.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Following {
         self.neighbours.observe(packet);
         let ended = &mut self.ended;
         self.tracker
-            .observe(packet, &mut |connection| ended.push(connection))
+            .observe_briefly(packet, &mut |over| ended.push(over))
     }
 
     /// Takes in one packet of a recording, and before it what the recording gave with it.

@@ -8,12 +8,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use wirewhy_detect::{Diagnosis, Finding, Scope, Severity, diagnose, next_deadline, reportable_at};
-use wirewhy_flow::{Connection, Observed, Tracker, TrackerCounts, Transport};
+use wirewhy_flow::{Connection, Observed, Over, Tracker, TrackerCounts, Transport};
 use wirewhy_packet::{Interval, Packet, Timestamp};
 use wirewhy_report::CaptureSummary;
 use wirewhy_survey::{CaptureFaults, GroupFinding, Survey, Totals, record_of};
 
-use super::diagnosing::{Diagnosing, PendingDiagnosis};
+use super::diagnosing::{Diagnosing, PendingDiagnosis, Waiting};
 use super::{Analysis, EngineOptions, Fed};
 
 /// See [`Connection::identity`].
@@ -161,13 +161,13 @@ impl Live {
     pub fn tick(&mut self, now: Timestamp, listener: &mut dyn Listener) -> io::Result<()> {
         let following = &mut self.analysis.following;
         let ended = &mut following.ended;
-        following
-            .tracker
-            .advance(now, &mut |connection| ended.push(connection));
+        following.tracker.advance(now, &mut |connection| {
+            ended.push(Over::Connection(connection))
+        });
         self.take_ended(listener)?;
         self.look_around(listener)?;
         while let Some(held) = self.analysis.diagnosing.held.front()
-            && now.since(held.since) >= HELD_FOR
+            && now.since(held.since()) >= HELD_FOR
         {
             let Some(held) = self.analysis.diagnosing.held.pop_front() else {
                 break;
@@ -246,7 +246,7 @@ impl Live {
         failed?;
         self.analysis.following.tracker = tracker;
         while let Some(held) = self.analysis.diagnosing.held.pop_front() {
-            let now = held.since;
+            let now = held.since();
             self.settle(now, held, listener)?;
         }
         Ok(self.analysis.conclude(summary))
@@ -258,8 +258,8 @@ impl Live {
             return Ok(());
         }
         let mut ended = std::mem::take(&mut self.analysis.following.ended);
-        for connection in ended.drain(..) {
-            self.close(connection, listener)?;
+        for over in ended.drain(..) {
+            self.close(over.into_connection(), listener)?;
         }
         self.analysis.following.ended = ended;
         Ok(())
@@ -303,9 +303,10 @@ impl Live {
     fn settle(
         &mut self,
         now: Timestamp,
-        held: PendingDiagnosis,
+        held: Waiting,
         listener: &mut dyn Listener,
     ) -> io::Result<()> {
+        let held = held.into_pending(&self.analysis.diagnosing.options.limits);
         let diagnosis = self.analysis.diagnosing.settle(held.diagnosis);
         for finding in &diagnosis.findings {
             if !held.reported.contains(&finding.code) {

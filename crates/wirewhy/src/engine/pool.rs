@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
-use super::diagnosing::{Diagnosing, Sink};
+use super::diagnosing::{Diagnosing, Sink, Spent};
 use super::following::Ended;
 
 /// Threads that may help with a capture besides the one that was given it. Several captures at once share them.
@@ -58,7 +58,7 @@ const BATCHES: usize = 4;
 pub(super) struct Outbox {
     full: SyncSender<Ended>,
     /// What was diagnosed and is not needed any more.
-    spent: Receiver<Ended>,
+    spent: Receiver<Spent>,
 }
 
 /// The thread that diagnosed has ended with an error, which it returns.
@@ -67,7 +67,7 @@ pub(super) struct Gone;
 
 impl Outbox {
     /// Hands over these connections. Returns some that were handed over before and are not needed any more.
-    pub(super) fn send(&self, batch: Ended) -> Result<Ended, Gone> {
+    pub(super) fn send(&self, batch: Ended) -> Result<Spent, Gone> {
         self.full.send(batch).map_err(|_| Gone)?;
         Ok(self.spent.try_recv().unwrap_or_default())
     }
@@ -98,10 +98,10 @@ where
         };
         for mut batch in &inbox {
             diagnosing.take_all(&mut batch, sink)?;
-            // What one thread allocates and another frees costs both more: all go back, with the room they came in.
-            batch.append(&mut diagnosing.spent);
+            // What one thread allocates and another frees costs both more: all go back.
+            let spent = std::mem::take(&mut diagnosing.spent);
             // Who has ended needs no more room.
-            let _ = back.send(batch);
+            let _ = back.send(spent);
         }
         match following.join() {
             Ok(_) => Ok(Some(())),

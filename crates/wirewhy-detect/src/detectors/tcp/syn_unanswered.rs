@@ -1,6 +1,8 @@
 //! `tcp.syn-unanswered`: a SYN without an answer.
 
-use wirewhy_flow::{Connection, EventKind, Vantage};
+use std::net::IpAddr;
+
+use wirewhy_flow::{Connection, EventKind, Unanswered, Vantage};
 use wirewhy_packet::Interval;
 
 use super::syns;
@@ -57,16 +59,30 @@ pub(crate) fn verdict(connection: &Connection, limits: &Limits) -> Option<Findin
         return None;
     }
     let host_answers = connection.host_context.server_ttl.is_some();
+    let server = connection.server.address;
+    Some(wordless(host_answers, connection.vantage(), server))
+}
+
+/// The same of an attempt of one SYN.
+pub(crate) fn verdict_on(attempt: &Unanswered, limits: &Limits) -> Option<Finding> {
+    if attempt.heard() < limits.silence {
+        return None;
+    }
+    let (server, _) = attempt.server();
+    Some(wordless(attempt.host_answers(), attempt.vantage(), server))
+}
+
+fn wordless(host_answers: bool, vantage: Vantage, server: IpAddr) -> Finding {
     let confidence = match host_answers {
         true => Confidence::Certain,
         false => Confidence::Likely,
     };
-    let culprit = match connection.vantage() {
-        Vantage::ServerSide => Culprit::new(Role::Server, connection.server.address),
+    let culprit = match vantage {
+        Vantage::ServerSide => Culprit::new(Role::Server, server),
         _ => Role::Unknown.into(),
     };
     let severity = Severity::Error;
-    Some(Finding::brief(&RECORD, severity, confidence, culprit))
+    Finding::brief(&RECORD, severity, confidence, culprit)
 }
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
