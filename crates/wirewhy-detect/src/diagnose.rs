@@ -268,7 +268,7 @@ impl Diagnosis {
         if let Some(reading) = quic::Reading::of(connection) {
             return !reading.is_established();
         }
-        // DTLS is named, not judged.
+        // DTLS is named, not diagnosed.
         if connection.dtls().is_some() {
             return true;
         }

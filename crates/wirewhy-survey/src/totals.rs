@@ -15,7 +15,7 @@ pub struct Totals {
     pub ok: u64,
     /// Those of which the capture shows too little.
     pub undecided: u64,
-    /// Those of them that are over DTLS, which is not judged.
+    /// Those of them that are over DTLS, which is not diagnosed.
     pub dtls: u64,
     /// TCP packets, copies included.
     pub tcp_packets: u64,

@@ -1,4 +1,4 @@
-//! DTLS (RFC 6347, RFC 9147): its hellos, and the alerts that it sends in the clear. Nothing is judged of it.
+//! DTLS (RFC 6347, RFC 9147): its hellos, and the alerts that it sends in the clear. Nothing is concluded from them.
 //!
 //! A conversation is recognised by a whole ClientHello, or its first fragment, alone in a record of epoch 0. Beside it other
 //! protocols may use the same ports (RFC 7983): what is no record is passed over.

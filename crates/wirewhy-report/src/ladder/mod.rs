@@ -233,7 +233,7 @@ impl<W: Write> Ladder<W> {
             page.blank()?;
             page.text(match diagnosis.connection.dtls() {
                 Some(_) => {
-                    "DTLS is named and not judged: nothing is concluded about this connection."
+                    "DTLS is named and not diagnosed: nothing is concluded about this connection."
                 }
                 None => "Nothing was found wrong with this connection.",
             })?;

@@ -217,15 +217,15 @@ fn counts(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
     page.text(&undecided(totals))
 }
 
-/// What undecided means, and what is not judged at all.
+/// What undecided means, and what is not diagnosed at all.
 pub(crate) fn undecided(totals: &Totals) -> String {
-    let unjudged = format!(
-        "{} over DTLS, which is named and not judged.",
+    let over_dtls = format!(
+        "{} over DTLS, which is named and not diagnosed.",
         format::count(totals.dtls)
     );
     match totals.undecided.saturating_sub(totals.dtls) {
-        0 => format!("Undecided: {unjudged}"),
-        _ if totals.dtls > 0 => format!("{UNDECIDED} {unjudged}"),
+        0 => format!("Undecided: {over_dtls}"),
+        _ if totals.dtls > 0 => format!("{UNDECIDED} {over_dtls}"),
         _ => UNDECIDED.to_owned(),
     }
 }

@@ -164,7 +164,7 @@ fn find(
     })
 }
 
-/// Reads the files again for the datagrams of connections over QUIC: which are theirs is known once they are judged, as a connection
+/// Reads the files again for the datagrams of connections over QUIC: which are theirs is known once they are diagnosed, as a connection
 /// may move to other addresses and ports. What cannot be read twice has none to be drawn.
 fn read_datagrams(args: &ShowArgs, setup: &Setup, found: &mut Found) -> Result<(), Failure> {
     if args.files.iter().any(|file| file == Path::new("-")) {

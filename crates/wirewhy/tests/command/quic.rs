@@ -78,12 +78,12 @@ fn dtls_is_named_and_not_judged() {
         "|--- DTLS handshake  len 153 -",
         "Alert: fatal, handshake_failure",
         "Stream udp:2: undecided",
-        "DTLS is named and not judged",
+        "DTLS is named and not diagnosed",
     ] {
         assert!(ran.out.contains(part), "{part}: {}", ran.out);
     }
     let ran = Bench::new().run(&[&path]);
-    let counted = "12 ok, 3 undecided\nUndecided: 3 over DTLS, which is named and not judged.";
+    let counted = "12 ok, 3 undecided\nUndecided: 3 over DTLS, which is named and not diagnosed.";
     assert!(ran.out.contains(counted), "{}", ran.out);
 }
 
