@@ -197,12 +197,13 @@ fn insists(reading: &Reading<'_>, from: Side, limits: &Limits) -> bool {
 fn repeats(reading: &Reading<'_>, from: Side) -> Vec<ProtocolMark> {
     let heard = reading.connection.side(from.other()).last;
     let run = reading.sent(from).unanswered.first.iter();
-    run.filter(|mark| heard.is_none_or(|heard| mark.time.since(heard.time) > ACKNOWLEDGES))
+    let acknowledges = Interval(ACKNOWLEDGES.0 + reading.longest_turn().0);
+    run.filter(|mark| heard.is_none_or(|heard| mark.time.since(heard.time) > acknowledges))
         .copied()
         .collect()
 }
 
-/// What follows so soon acknowledges what came.
+/// What follows so soon, the time to the farther end and back left out, acknowledges what came.
 const ACKNOWLEDGES: Interval = Interval::from_millis(200);
 
 #[cfg(test)]
@@ -230,6 +231,22 @@ mod tests {
             "{}",
             found.summary
         );
+    }
+
+    /// As a relay with much jitter showed them: the server's last answer arrives in pieces, and each is acknowledged.
+    #[test]
+    fn late_acknowledgements_and_a_farewell_need_no_answer() {
+        let conversation = ConversationTrace::new()
+            .client_hello(0)
+            .handshake(650)
+            .client_short(1_800, 60)
+            .server_short(2_160, 225)
+            .client_short(2_260, 33)
+            .client_short(2_510, 33)
+            .client_short(2_920, 33)
+            .client_short(7_710, 30)
+            .until(60_000);
+        assert_eq!(conversation.codes(), [""; 0]);
     }
 
     #[test]
