@@ -197,7 +197,7 @@ fn insists(reading: &Reading<'_>, from: Side, limits: &Limits) -> bool {
 fn repeats(reading: &Reading<'_>, from: Side) -> Vec<ProtocolMark> {
     let heard = reading.connection.side(from.other()).last;
     let run = reading.sent(from).unanswered.first.iter();
-    let acknowledges = Interval(ACKNOWLEDGES.0 + reading.longest_turn().0);
+    let acknowledges = Interval(ACKNOWLEDGES.0.saturating_add(reading.longest_turn().0));
     run.filter(|mark| heard.is_none_or(|heard| mark.time.since(heard.time) > acknowledges))
         .copied()
         .collect()

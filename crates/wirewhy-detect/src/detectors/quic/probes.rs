@@ -36,7 +36,8 @@ pub(super) fn unheeded(reading: &Reading<'_>, from: Side, limits: &Limits) -> Op
     for mark in own.into_iter().rev() {
         if let [.., later, last] = probes.as_slice() {
             let (gap, before) = (last.time.since(later.time), mark.time.since(last.time));
-            let (gap, before) = (gap.0.abs(), before.0.abs());
+            // Between three and five eighths: half, give or take a timer's quarter. Times of a capture may be anything.
+            let [gap, before] = [gap, before].map(|span| i128::from(span.0).abs());
             if before * 8 < gap * 3 || before * 8 > gap * 5 {
                 break;
             }
@@ -46,7 +47,7 @@ pub(super) fn unheeded(reading: &Reading<'_>, from: Side, limits: &Limits) -> Op
     probes.reverse();
     let (first, last) = (probes.first()?, probes.last()?);
     let round_trip = reading.longest_turn();
-    let window = Interval(ACKNOWLEDGES.0 + round_trip.0);
+    let window = Interval(ACKNOWLEDGES.0.saturating_add(round_trip.0));
     let acknowledged = |probe: &Mark| {
         peer.iter()
             .any(|came| (Interval::ZERO..window).contains(&came.time.since(probe.time)))
