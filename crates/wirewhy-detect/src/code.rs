@@ -39,7 +39,7 @@ pub const TCP_SYNACK_UNANSWERED: &str = tcp::synack_unanswered::RECORD.code;
 pub const TCP_UNREACHABLE: &str = tcp::unreachable::RECORD.code;
 /// `quic.closed`.
 pub const QUIC_CLOSED: &str = quic::closed::RECORD.code;
-/// The code of its record.
+/// `quic.handshake-timeout`.
 pub const QUIC_HANDSHAKE_TIMEOUT: &str = quic::handshake_timeout::RECORD.code;
 /// `quic.peer-vanished`.
 pub const QUIC_PEER_VANISHED: &str = quic::peer_vanished::RECORD.code;

@@ -112,7 +112,12 @@ impl Unanswered {
         let sides = [client, server].map(|(address, port)| Endpoint::new(address, port));
         let transport = wirewhy_protocol::Transport::Tcp;
         let (stream, first) = (self.stream(), self.first());
-        let mut connection = Box::new(Connection::new(transport, stream, sides, Roles::Syn, first));
+        let new = Connection::new(transport, stream, sides, Roles::Syn, first);
+        self.fill(Box::new(new))
+    }
+
+    /// Puts what is known of it into a connection of which no packet was taken in.
+    fn fill(&self, mut connection: Box<Connection>) -> Box<Connection> {
         connection.begin_with_syn(&self.syn.segment);
         connection.ended = self.ended;
         connection.observed_until = self.observed_until;
@@ -141,31 +146,27 @@ impl Tracker {
             earlier_stream: lone.earlier_stream,
             ..self.hosts.around(client.0, server, segment.mark())
         };
-        let observed_until = self.observed_until(segment.time);
         let is_brief = !self.follows_all
             && !lone.interrupted
             && looked_up.is_none()
             && host_context.accepted.is_none()
-            && lone.segment.is_plain_syn()
-            && !lone.segment.asks_for_more();
+            && segment.is_plain_syn()
+            && !segment.asks_for_more();
+        let attempt = Unanswered {
+            syn: *lone,
+            ended,
+            observed_until: self.observed_until(segment.time),
+            host_context,
+        };
         if is_brief {
-            return Over::Unanswered(Unanswered {
-                syn: *lone,
-                ended,
-                observed_until,
-                host_context,
-            });
+            return Over::Unanswered(attempt);
         }
         let ends = [client, server];
-        let mut connection = self.fresh(*stream, ends, Roles::Syn, segment.mark());
+        let mut connection = attempt.fill(self.fresh(*stream, ends, Roles::Syn, segment.mark()));
         connection.interrupted = lone.interrupted;
-        connection.begin_with_syn(segment);
         connection.client.tcp.delivery.damage = Damage::of_one(segment);
         connection.looked_up = looked_up;
-        connection.ended = ended;
-        connection.observed_until = observed_until;
         self.lookups.tie_to_failed(&mut connection);
-        connection.host_context = host_context;
         Over::Connection(connection)
     }
 }

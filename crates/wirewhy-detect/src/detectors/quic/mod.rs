@@ -203,7 +203,8 @@ fn gaps(marks: &[ProtocolMark]) -> Vec<Interval> {
 
 /// ` over 7.0 s`, the whole of some gaps; or nothing.
 fn over(gaps: &[Interval]) -> String {
-    match gaps.iter().map(|gap| gap.0).sum() {
+    let whole = gaps.iter().map(|gap| gap.0);
+    match whole.fold(0, i64::saturating_add) {
         0 => String::new(),
         whole => format!(" over {}", span(Interval(whole))),
     }
@@ -219,7 +220,7 @@ fn backs_off(gaps: &[Interval]) -> bool {
     let (Some(first), Some(last)) = (gaps.first(), gaps.last()) else {
         return false;
     };
-    gaps.len() >= 2 && grows && last.0 >= 2 * first.0 - first.0 / 4
+    gaps.len() >= 2 && grows && last.0 >= first.0.saturating_mul(2) - first.0 / 4
 }
 
 /// Whether a run is that of a side that waits for an answer: it goes on as long as the side waits. Two datagrams long before the
@@ -227,7 +228,7 @@ fn backs_off(gaps: &[Interval]) -> bool {
 fn is_waiting(run: &[ProtocolMark], silence: Interval) -> bool {
     match run {
         [] | [_] => false,
-        [first, second] => silence.0 <= 4 * second.time.since(first.time).0,
+        [first, second] => silence.0 <= second.time.since(first.time).0.saturating_mul(4),
         _ => true,
     }
 }
