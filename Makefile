@@ -14,7 +14,7 @@ SHELL := /bin/bash
 TARGET ?= x86_64-unknown-linux-musl
 
 run: setup
-	cargo run --release --locked --package wirewhy -- $(CAPTURE)
+	cargo run --profile quick --locked --package wirewhy -- $(CAPTURE)
 
 test: setup
 	cargo test --workspace --locked --no-fail-fast
