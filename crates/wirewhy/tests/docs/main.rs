@@ -14,7 +14,7 @@ mod pages {
     use std::path::{Path, PathBuf};
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
-    use pulldown_cmark::{Event, Options, Parser, Tag};
+    use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
 
     /// Set to rewrite what is made by the program instead of comparing it.
     pub(crate) const BLESS: &str = "WIREWHY_BLESS";
@@ -170,6 +170,29 @@ mod pages {
                 assert!(has_part, "{}: {place}", page.display());
             }
         }
+    }
+
+    /// `mdbook test` takes a block without a language for Rust, and compiles it.
+    #[test]
+    fn every_block_of_code_names_its_language() {
+        let mut wrong = Vec::new();
+        for page in all() {
+            let text = std::fs::read_to_string(&page).unwrap();
+            for (event, place) in Parser::new(&text).into_offset_iter() {
+                let Event::Start(Tag::CodeBlock(kind)) = event else {
+                    continue;
+                };
+                let named = match kind {
+                    CodeBlockKind::Indented => page.ends_with("benches/RESULTS.md"),
+                    CodeBlockKind::Fenced(language) => !["", "rust"].contains(&&*language),
+                };
+                if !named {
+                    let line = text[..place.start].lines().count();
+                    wrong.push(format!("{}:{line}", page.display()));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     #[test]

@@ -68,20 +68,11 @@ fn every_run_shown_is_real() {
     assert!(runs > 5, "{runs} runs");
 }
 
-/// The blocks `sh` of a page, and their lines indented by four in the older way.
-fn commands(text: &str) -> Vec<String> {
-    let fenced = text
-        .split("```sh\n")
-        .skip(1)
-        .filter_map(|part| part.split_once("```"));
-    let mut found: Vec<String> = fenced.map(|(block, _)| block.to_owned()).collect();
-    let indented = text.lines().filter_map(|line| line.strip_prefix("    "));
-    found.extend(
-        indented
-            .filter(|line| line.starts_with("wirewhy ") || line.contains("| wirewhy "))
-            .map(str::to_owned),
-    );
-    found
+/// The blocks `sh` of a page.
+fn commands(text: &str) -> impl Iterator<Item = String> {
+    let behind = text.split("```sh\n").skip(1);
+    let blocks = behind.filter_map(|part| part.split_once("```"));
+    blocks.map(|(block, _)| block.to_owned())
 }
 
 /// A folder with nothing but a `wirewhy` that checks its arguments, and notes what is wrong with them.
