@@ -136,8 +136,8 @@ impl Signs {
             }
         }
         // Either side may wait for the other to begin.
-        let unsaid = connection.client.first_payload.is_none();
-        self.add(Signs::NOT_TLS, opened && unsaid);
+        let silent_client = connection.client.first_payload.is_none();
+        self.add(Signs::NOT_TLS, opened && silent_client);
     }
 
     fn add_delivery(&mut self, connection: &Connection) {

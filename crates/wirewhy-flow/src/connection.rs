@@ -483,7 +483,7 @@ mod tests {
         used.client = Endpoint::new(ends[1].0, 9);
         (used.server.first_payload, used.server.last_payload) = (Some(mark(3)), Some(mark(3)));
         (used.server.last, used.server.tcp.fin) = (Some(mark(3)), Some(mark(3)));
-        (used.server.last_payload_len, used.server.said_farewell) = (3, true);
+        (used.server.last_payload_len, used.server.sent_farewell) = (3, true);
         used.server.ttl.add(9);
         used.server.counts.packets = 4;
         used.server.mac = Some(wirewhy_packet::MacAddr([3; 6]));

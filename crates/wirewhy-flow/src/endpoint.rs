@@ -22,7 +22,7 @@ pub struct Endpoint {
     /// Bytes of payload in its latest packet with any.
     pub last_payload_len: u32,
     /// Whether that payload is the message with which a client of its protocol leaves, and which is not answered.
-    pub said_farewell: bool,
+    pub sent_farewell: bool,
     /// Hop counts of its packets, resets not counted.
     pub ttl: TtlSeen,
     /// IPv4 identification of its latest packet, resets not counted.
@@ -97,7 +97,7 @@ impl Endpoint {
             last_payload: None,
             last: None,
             last_payload_len: 0,
-            said_farewell: false,
+            sent_farewell: false,
             ttl: TtlSeen::default(),
             ip_id: None,
             mac: None,
@@ -116,7 +116,7 @@ impl Endpoint {
             last_payload,
             last,
             last_payload_len,
-            said_farewell,
+            sent_farewell,
             ttl,
             ip_id,
             mac,
@@ -128,7 +128,7 @@ impl Endpoint {
         *last_payload = None;
         *last = None;
         *last_payload_len = 0;
-        *said_farewell = false;
+        *sent_farewell = false;
         *ttl = TtlSeen::default();
         *ip_id = None;
         *mac = None;

@@ -147,7 +147,7 @@ pub struct BeforeReset {
     /// Bytes in the other side's latest segment with payload.
     pub peer_payload_len: u32,
     /// Whether that payload is the message with which a client of its protocol leaves.
-    pub peer_said_farewell: bool,
+    pub peer_sent_farewell: bool,
     /// The own side's FIN.
     pub own_fin: Option<Mark>,
     /// The other side's FIN.

@@ -45,12 +45,12 @@ pub(crate) fn describe(
 }
 
 fn before(own: &Endpoint, peer: &Endpoint, segment: &Segment, pause: Option<Pause>) -> BeforeReset {
-    let said_since = |pause: &Pause| own.last.is_some_and(|last| last.time >= pause.ended);
+    let sent_since = |pause: &Pause| own.last.is_some_and(|last| last.time >= pause.ended);
     let trouble = own.tcp.trouble();
     BeforeReset {
         answered_ack: peer.tcp.last_ack,
         peer_payload_len: peer.last_payload_len,
-        peer_said_farewell: peer.said_farewell,
+        peer_sent_farewell: peer.sent_farewell,
         own_fin: own.tcp.fin,
         peer_fin: peer.tcp.fin,
         own_payload: own.last_payload,
@@ -64,7 +64,7 @@ fn before(own: &Endpoint, peer: &Endpoint, segment: &Segment, pause: Option<Paus
             .zip(segment.mac)
             .is_some_and(|(known, mac)| known != mac),
         idle: pause
-            .filter(|pause| !said_since(pause))
+            .filter(|pause| !sent_since(pause))
             .map(|pause| pause.length),
         unanswered: trouble.map_or(0, |trouble| trouble.unanswered.count),
         unanswered_keep_alives: trouble.map_or(0, |trouble| trouble.unanswered_keep_alives.count),
@@ -94,8 +94,8 @@ impl Pause {
 /// Checks the numbers as the receiver would: RFC 9293 section 3.10.7.3 in SYN-SENT, RFC 5961 section 3 afterwards, with
 /// Linux's allowance for a FIN's own number (macOS).
 fn position(own: &Endpoint, peer: &Endpoint, segment: &Segment) -> Position {
-    let said_nothing_else = own.counts.packets == u64::from(own.tcp.counts.resets);
-    if peer.tcp.state == EndpointState::SynSent && said_nothing_else {
+    let sent_nothing_else = own.counts.packets == u64::from(own.tcp.counts.resets);
+    if peer.tcp.state == EndpointState::SynSent && sent_nothing_else {
         return match peer.tcp.next {
             Some(next) if segment.has_ack() && segment.ack == next => Position::AnswersSyn,
             _ => Position::IgnoredInSynSent,

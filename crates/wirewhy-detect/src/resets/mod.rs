@@ -154,7 +154,7 @@ fn reason(
     // Both may say farewell at once.
     let own_word = reset.unacknowledged_own <= LONGEST_FAREWELL;
     let last_words = own_word && is_farewell(connection, event.from.other(), reset);
-    if last_words || both_said_farewell(connection, reset) {
+    if last_words || both_sent_farewell(connection, reset) {
         return Reason::AfterClose;
     }
     if denies {
@@ -343,7 +343,7 @@ const ALERT: ContentType = ContentType(21);
 /// around an alert of two bytes make 24 bytes in TLS 1.3, 31 in TLS 1.2 and, with its CBC suites, up to 69; those could be
 /// a short request too, unless a FIN follows.
 fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
-    if reset.before.peer_said_farewell {
+    if reset.before.peer_sent_farewell {
         return true;
     }
     let app = connection.app.as_deref();
@@ -363,7 +363,7 @@ fn is_farewell(connection: &Connection, side: Side, reset: &Reset) -> bool {
 }
 
 /// Both sides have said `close_notify`: what is still on the way is no more than that, and neither side waits for it.
-fn both_said_farewell(connection: &Connection, reset: &Reset) -> bool {
+fn both_sent_farewell(connection: &Connection, reset: &Reset) -> bool {
     let app = connection.app.as_deref();
     let Some(tls) = app.and_then(|app| app.tls.as_deref()) else {
         return false;
@@ -404,7 +404,7 @@ pub(crate) fn owes_answer(connection: &Connection, event: &Event, reset: &Reset)
 /// Work was outstanding: an answer owed, bytes on the way, a message begun.
 pub(crate) fn loses_work(connection: &Connection, event: &Event, reset: &Reset) -> bool {
     // Of a connection of which one direction was recorded it is not known what is outstanding.
-    if both_said_farewell(connection, reset) || connection.is_one_sided() {
+    if both_sent_farewell(connection, reset) || connection.is_one_sided() {
         return false;
     }
     let app = connection.app.as_deref();

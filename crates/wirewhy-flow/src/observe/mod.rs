@@ -236,7 +236,7 @@ impl Tracked {
         if segment.payload_len == 0 {
             return;
         }
-        self.connection.side_mut(from).said_farewell =
+        self.connection.side_mut(from).sent_farewell =
             segment.captured_len == segment.payload_len && is_farewell(payload);
         if from == Side::Server {
             let notice = closing_notice(payload, segment.frame, segment.time);
@@ -501,7 +501,7 @@ impl Tracked {
             Sent::New | Sent::Reordered | Sent::Refill => {
                 side.first_payload.get_or_insert(mark);
                 side.last_payload = Some(mark);
-                let farewell = side.said_farewell;
+                let farewell = side.sent_farewell;
                 let exchange = &mut self.connection.tcp.exchange;
                 // Last words neither ask nor answer.
                 if !farewell {

@@ -193,14 +193,14 @@ impl Tracker {
         if place.generation != handle.generation {
             return false;
         }
-        let telling = match &place.occupant {
+        let facts_digest = match &place.occupant {
             Occupant::None | Occupant::Brief(_) => return false,
             // What is no SYN is looked at once.
             Occupant::Alone(at) => u64::from(!LoneSegments::is_syn(*at)),
-            Occupant::Connection(tracked) => telling(&tracked.connection, tracked.listens()),
+            Occupant::Connection(tracked) => facts_digest(&tracked.connection, tracked.listens()),
             Occupant::Datagrams(tracked) => {
-                let of_quic = tracked.quic().map_or(0, QuicConversation::telling);
-                telling(&tracked.connection, tracked.listens()) ^ of_quic
+                let of_quic = tracked.quic().map_or(0, QuicConversation::facts_digest);
+                facts_digest(&tracked.connection, tracked.listens()) ^ of_quic
             }
         };
         let watch = self.watch.as_mut();
@@ -208,7 +208,7 @@ impl Tracker {
             return false;
         };
         seen.touched = false;
-        std::mem::replace(&mut seen.reported, telling) != telling
+        std::mem::replace(&mut seen.reported, facts_digest) != facts_digest
     }
 
     /// A slot holds something else now, of which nothing was seen yet.
@@ -256,7 +256,7 @@ impl Tracker {
 /// Everything about a connection that a finding could rest on, besides how much has been sent and when: two looks that
 /// find the same number see the same story.
 /// `listens` where more bytes can change the application facts.
-fn telling(connection: &Connection, listens: bool) -> u64 {
+fn facts_digest(connection: &Connection, listens: bool) -> u64 {
     let handshake = &connection.tcp.handshake;
     let exchange = &connection.tcp.exchange;
     let mut digest = Fnv1a(0xcbf2_9ce4_8422_2325);

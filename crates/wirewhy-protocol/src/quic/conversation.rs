@@ -242,7 +242,7 @@ impl QuicConversation {
 
     /// A number that is another one when there is something new to conclude, besides how much has been sent and when.
     #[must_use]
-    pub fn telling(&self) -> u64 {
+    pub fn facts_digest(&self) -> u64 {
         let facts = &self.facts;
         let of = |side: &super::QuicSide| {
             // What stands alone or goes to and fro is no silence yet.

@@ -112,7 +112,7 @@ impl Parser for Reader {
             return Step::More;
         };
         let says = match self.one {
-            true => said_in_one(frame),
+            true => performative(frame),
             false => meaning(frame.get(7..).unwrap_or(&[])),
         };
         match says {
@@ -200,7 +200,7 @@ fn meaning(method: &[u8]) -> Option<Says<'_>> {
 }
 
 /// What a performative of 1.0 says: sasl-outcome (part 5.3.3.6), begin, and close with an error (part 2.7.9, 2.8.14).
-fn said_in_one(frame: &[u8]) -> Option<Says<'_>> {
+fn performative(frame: &[u8]) -> Option<Says<'_>> {
     let body = frame.get(usize::from(*frame.get(4)?).checked_mul(4)?..)?;
     let (descriptor, list) = described(body)?;
     match descriptor {

@@ -363,8 +363,8 @@ impl Cause {
     /// A problem for each service, as long as they are few.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         let is_one_name = self.tally.only_name().is_some() && self.ports.only().is_some();
-        let is_told = self.services.iter().all(|service| service.detail.is_some());
-        let apart = self.distinct.is_none() && is_told && !is_one_name;
+        let has_details = self.services.iter().all(|service| service.detail.is_some());
+        let apart = self.distinct.is_none() && has_details && !is_one_name;
         if !apart || self.services.len() > MAX_PROBLEMS_OF_A_CAUSE {
             return vec![self.into_problem()];
         }

@@ -285,7 +285,7 @@ impl Live {
             let mut amended = diagnosis.clone();
             self.analysis.diagnosing.survey.revise(&mut amended, limits);
             for finding in &amended.findings {
-                self.tell(now, &mut case, (&amended, finding), listener)?;
+                self.report(now, &mut case, (&amended, finding), listener)?;
             }
         }
         let held = PendingDiagnosis {
@@ -316,14 +316,14 @@ impl Live {
         listener.connection(&diagnosis)
     }
 
-    fn tell(
+    fn report(
         &mut self,
         now: Timestamp,
         case: &mut Case,
         (diagnosis, finding): (&Diagnosis, &Finding),
         listener: &mut dyn Listener,
     ) -> io::Result<()> {
-        if !case.tell(finding, &mut self.failed) {
+        if !case.mark_reported(finding, &mut self.failed) {
             return Ok(());
         }
         listener.finding(now, diagnosis, finding)
@@ -389,7 +389,7 @@ impl Live {
 
 impl Case {
     /// Notes that a finding is reported. Returns whether it is for the first time.
-    fn tell(&mut self, finding: &Finding, failed: &mut u64) -> bool {
+    fn mark_reported(&mut self, finding: &Finding, failed: &mut u64) -> bool {
         if self.reported.contains(&finding.code) {
             return false;
         }
@@ -453,7 +453,7 @@ impl LiveCheck<'_> {
                 again = Some(again.map_or(due, |again| again.min(due)));
                 continue;
             }
-            if case.tell(finding, self.failed) {
+            if case.mark_reported(finding, self.failed) {
                 listener.finding(now, &diagnosis, finding)?;
             }
         }

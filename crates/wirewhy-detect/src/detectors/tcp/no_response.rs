@@ -229,7 +229,7 @@ fn turn(connection: &Connection) -> Option<Mark> {
     let exchange = &connection.tcp.exchange;
     let by_rhythm = exchange.answers >= TURNS && !exchange.insists && in_the_clear(connection);
     let in_turns = !exchange.pushes
-        && !connection.client.said_farewell
+        && !connection.client.sent_farewell
         && (by_rhythm || (exchange.answers > 0 && in_text(connection)));
     exchange.asked.filter(|_| in_turns)
 }

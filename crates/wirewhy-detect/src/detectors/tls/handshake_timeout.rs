@@ -50,8 +50,8 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
     // What was said once the silence was over need not have been taken.
     let over = since.time.after(waited);
     let last_payload = connection.side(asking).last_payload;
-    let said_later = last_payload.is_some_and(|last| last.time > over);
-    let taken = said_later || handshake.ending.is_taken(asking);
+    let sent_later = last_payload.is_some_and(|last| last.time > over);
+    let taken = sent_later || handshake.ending.is_taken(asking);
     let confidence = long_enough(handshake, waited, limits)?;
     // Behind a hole in what the silent side sent its answer may be: it was sent and did not come.
     if !taken || handshake.ending.is_missing_bytes(owed_by) {

@@ -74,7 +74,7 @@ fn cause(
     limits: &Limits,
 ) -> Option<(AlertReason, Side, Alert, AlertDescription)> {
     let (from, alert, description) = handshake.alert()?;
-    if let Some(reason) = told_by_hellos(handshake, from, description, limits) {
+    if let Some(reason) = shown_by_hellos(handshake, from, description, limits) {
         return Some((reason, from, alert, description));
     }
     let tls = handshake.tls;
@@ -157,7 +157,7 @@ fn is_of_old_server(handshake: &Handshake<'_>, alert: &Alert) -> bool {
 }
 
 /// What the messages before an alert tell of its reason, whatever word the library chose.
-fn told_by_hellos(
+fn shown_by_hellos(
     handshake: &Handshake<'_>,
     from: Side,
     description: AlertDescription,
