@@ -21,6 +21,7 @@ mod host_context;
 mod lookups;
 mod neighbours;
 mod observe;
+mod packed;
 mod resets;
 mod segment;
 mod side;

@@ -3,11 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use wirewhy_packet::{
-    Checksum, IpId, MacAddr, Seq, TcpFlags, TcpOptions, TcpTimestamps, Timestamp,
-};
+use wirewhy_packet::Timestamp;
 
 use crate::expiry::Class;
+use crate::packed::{PackedSegment, Tag};
 use crate::segment::Segment;
 use crate::{Pair, Roles, Side};
 
@@ -51,8 +50,8 @@ pub(super) struct Glimpse {
 /// All of them. SYNs with the usual options take 80 bytes over IPv4, and 104 over IPv6.
 #[derive(Debug, Default)]
 pub(super) struct LoneSegments {
-    v4: Slab<Packed<Ipv4Addr>>,
-    v6: Slab<Packed<Ipv6Addr>>,
+    v4: Slab<LoneSyn<Ipv4Addr>>,
+    v6: Slab<LoneSyn<Ipv6Addr>>,
     /// Other SYNs.
     odd: Slab<LoneSegment>,
     /// What is no SYN.
@@ -107,7 +106,7 @@ const STRAY: u32 = 3;
 
 impl LoneSegments {
     /// Bytes of memory that each takes, at most, but for what is no plain SYN.
-    pub(super) const EACH: usize = size_of::<Packed<Ipv6Addr>>();
+    pub(super) const EACH: usize = size_of::<LoneSyn<Ipv6Addr>>();
 
     /// Bytes of memory that they take beyond that.
     pub(super) fn beyond_each(&self) -> usize {
@@ -121,15 +120,18 @@ impl LoneSegments {
             source: (source, _),
             destination: (destination, _),
         } = lone.pair;
-        let (at, kind) = match (source, destination) {
-            _ if !lone.segment.flags.is_pure_syn() => (self.stray.add(*lone), STRAY),
-            _ if !is_packable(&lone.segment) => (self.odd.add(*lone), ODD),
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                (self.v4.add(Packed::of(lone, [source, destination])), V4)
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                (self.v6.add(Packed::of(lone, [source, destination])), V6)
-            }
+        let segment = &lone.segment;
+        let packed = PackedSegment::of(segment).filter(|_| segment.is_bare_syn());
+        let (at, kind) = match (packed, source, destination) {
+            _ if !segment.flags.is_pure_syn() => (self.stray.add(*lone), STRAY),
+            (Some(syn), IpAddr::V4(source), IpAddr::V4(destination)) => (
+                self.v4.add(LoneSyn::of(lone, syn, [source, destination])),
+                V4,
+            ),
+            (Some(syn), IpAddr::V6(source), IpAddr::V6(destination)) => (
+                self.v6.add(LoneSyn::of(lone, syn, [source, destination])),
+                V6,
+            ),
             _ => (self.odd.add(*lone), ODD),
         };
         at << 2 | kind
@@ -152,11 +154,11 @@ impl LoneSegments {
         let (stream, time, class) = match place & 3 {
             V4 => {
                 let packed = self.v4.get(at)?;
-                (packed.stream, packed.time, Class::Opening)
+                (packed.stream, packed.syn.time(), Class::Opening)
             }
             V6 => {
                 let packed = self.v6.get(at)?;
-                (packed.stream, packed.time, Class::Opening)
+                (packed.stream, packed.syn.time(), Class::Opening)
             }
             ODD => {
                 let lone = self.odd.get(at)?;
@@ -205,8 +207,8 @@ impl LoneSegments {
     /// Packets are missing behind all of them.
     pub(super) fn interrupt(&mut self) {
         let (v4, v6) = (self.v4.kept.iter_mut(), self.v6.kept.iter_mut());
-        v4.for_each(|packed| packed.marks |= INTERRUPTED);
-        v6.for_each(|packed| packed.marks |= INTERRUPTED);
+        v4.for_each(|lone| lone.syn.tag(INTERRUPTED, true));
+        v6.for_each(|lone| lone.syn.tag(INTERRUPTED, true));
         for lone in self.odd.kept.iter_mut().chain(&mut self.stray.kept) {
             lone.interrupted = true;
         }
@@ -215,172 +217,44 @@ impl LoneSegments {
 
 /// A SYN as stacks send them, and what is known of its connection.
 #[derive(Clone, Copy, Debug)]
-struct Packed<A> {
-    frame: u64,
-    time: Timestamp,
+struct LoneSyn<A> {
+    syn: PackedSegment,
     addresses: [A; 2],
-    /// Value and echo of its timestamps option.
-    timestamps: [u32; 2],
-    stream: u32,
-    seq: Seq,
-    ack: Seq,
-    wire_len: u32,
-    ip_len: u32,
     ports: [u16; 2],
-    flags: TcpFlags,
-    window: u16,
-    ip_id: u16,
-    mss: u16,
-    mptcp_subtypes: u16,
-    marks: u16,
-    mac: MacAddr,
-    ttl: u8,
-    window_scale: u8,
+    stream: u32,
 }
 
-/// What it has, a bit for each.
-const TIMESTAMPS: u16 = 1;
-const MSS: u16 = 1 << 1;
-const WINDOW_SCALE: u16 = 1 << 2;
-const SACK_PERMITTED: u16 = 1 << 3;
-const FAST_OPEN: u16 = 1 << 4;
-const AUTHENTICATED: u16 = 1 << 5;
-const IP_ID: u16 = 1 << 6;
-const DONT_FRAGMENT: u16 = 1 << 7;
-const MAC: u16 = 1 << 8;
-const DIRECTION: u16 = 1 << 9;
-const OUTGOING: u16 = 1 << 10;
-const CHECKED: u16 = 1 << 11;
-const INTERRUPTED: u16 = 1 << 12;
+/// Packets are missing behind it.
+const INTERRUPTED: Tag = Tag::ONE;
 /// The stream before has the same addresses and ports.
-const REUSED: u16 = 1 << 13;
-const DAMAGED: u16 = 1 << 14;
-const UNFINISHED: u16 = 1 << 15;
+const REUSED: Tag = Tag::OTHER;
 
-/// Whether a segment has nothing beside what a [`Packed`] keeps.
-fn is_packable(segment: &Segment) -> bool {
-    let options = &segment.options;
-    segment.is_bare_syn()
-        && segment.captured_len == 0
-        && !segment.len_from_frame
-        && !segment.tunnel_damaged
-        && options.sack.as_slice().is_empty()
-        && !options.malformed
-        && options.misfit.is_none()
-        && !options.truncated
-}
-
-impl<A: Copy> Packed<A> {
-    fn of(lone: &LoneSegment, addresses: [A; 2]) -> Packed<A> {
-        let Segment {
-            frame,
-            time,
-            wire_len,
-            ip_len,
-            seq,
-            ack,
-            flags,
-            window,
-            ttl,
-            ip_id,
-            outgoing,
-            mac,
-            ref options,
-            checksum,
-            ..
-        } = lone.segment;
-        let mark = |mark: u16, is: bool| mark * u16::from(is);
-        let marks = mark(TIMESTAMPS, options.timestamps.is_some())
-            | mark(MSS, options.mss.is_some())
-            | mark(WINDOW_SCALE, options.window_scale.is_some())
-            | mark(SACK_PERMITTED, options.sack_permitted)
-            | mark(FAST_OPEN, options.fast_open)
-            | mark(AUTHENTICATED, options.authenticated)
-            | mark(IP_ID, ip_id.is_some())
-            | mark(DONT_FRAGMENT, ip_id.is_some_and(|id| id.dont_fragment))
-            | mark(MAC, mac.is_some())
-            | mark(DIRECTION, outgoing.is_some())
-            | mark(OUTGOING, outgoing == Some(true))
-            | mark(CHECKED, checksum == Checksum::Right)
-            | mark(DAMAGED, checksum == Checksum::Wrong)
-            | mark(UNFINISHED, checksum == Checksum::Unfinished)
-            | mark(INTERRUPTED, lone.interrupted)
-            | mark(REUSED, lone.earlier_stream.is_some());
-        let timestamps = options.timestamps;
-        Packed {
-            frame,
-            time,
+impl<A: Copy> LoneSyn<A> {
+    fn of(lone: &LoneSegment, mut syn: PackedSegment, addresses: [A; 2]) -> LoneSyn<A> {
+        syn.tag(INTERRUPTED, lone.interrupted);
+        syn.tag(REUSED, lone.earlier_stream.is_some());
+        LoneSyn {
+            syn,
             addresses,
-            timestamps: timestamps.map_or([0; 2], |found| [found.value, found.echo]),
-            stream: lone.stream,
-            seq,
-            ack,
-            wire_len,
-            ip_len,
             ports: [lone.pair.source.1, lone.pair.destination.1],
-            flags,
-            window,
-            ip_id: ip_id.map_or(0, |id| id.id),
-            mss: options.mss.unwrap_or(0),
-            mptcp_subtypes: options.mptcp_subtypes,
-            marks,
-            mac: mac.unwrap_or(MacAddr([0; 6])),
-            ttl,
-            window_scale: options.window_scale.unwrap_or(0),
+            stream: lone.stream,
         }
     }
 
     fn unpack(&self, address: impl Fn(A) -> IpAddr) -> LoneSegment {
-        let has = |mark: u16| self.marks & mark != 0;
         let [source, destination] = self.addresses.map(address);
         let [from, to] = self.ports;
-        let [value, echo] = self.timestamps;
+        let is_reused = self.syn.has_tag(REUSED);
         LoneSegment {
             stream: self.stream,
-            earlier_stream: has(REUSED).then(|| self.stream.wrapping_sub(1)),
+            earlier_stream: is_reused.then(|| self.stream.wrapping_sub(1)),
             pair: Pair {
                 source: (source, from),
                 destination: (destination, to),
             },
             opener: (Roles::Syn, Side::Client),
-            interrupted: has(INTERRUPTED),
-            segment: Segment {
-                frame: self.frame,
-                time: self.time,
-                wire_len: self.wire_len,
-                ip_len: self.ip_len,
-                payload_len: 0,
-                captured_len: 0,
-                seq: self.seq,
-                ack: self.ack,
-                flags: self.flags,
-                window: self.window,
-                ttl: self.ttl,
-                ip_id: has(IP_ID).then(|| IpId {
-                    id: self.ip_id,
-                    dont_fragment: has(DONT_FRAGMENT),
-                }),
-                outgoing: has(DIRECTION).then(|| has(OUTGOING)),
-                mac: has(MAC).then_some(self.mac),
-                len_from_frame: false,
-                options: TcpOptions {
-                    mss: has(MSS).then_some(self.mss),
-                    window_scale: has(WINDOW_SCALE).then_some(self.window_scale),
-                    sack_permitted: has(SACK_PERMITTED),
-                    timestamps: has(TIMESTAMPS).then_some(TcpTimestamps { value, echo }),
-                    mptcp_subtypes: self.mptcp_subtypes,
-                    fast_open: has(FAST_OPEN),
-                    authenticated: has(AUTHENTICATED),
-                    ..TcpOptions::default()
-                },
-                checksum: match self.marks & (CHECKED | DAMAGED | UNFINISHED) {
-                    CHECKED => Checksum::Right,
-                    DAMAGED => Checksum::Wrong,
-                    UNFINISHED => Checksum::Unfinished,
-                    _ => Checksum::Unknown,
-                },
-                tunnel_damaged: false,
-            },
+            interrupted: self.syn.has_tag(INTERRUPTED),
+            segment: self.syn.unpack(),
         }
     }
 }
@@ -557,8 +431,8 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_unpacked_again() {
-        assert_eq!(size_of::<Packed<Ipv4Addr>>(), 80);
-        assert_eq!(size_of::<Packed<Ipv6Addr>>(), 104);
+        assert_eq!(size_of::<LoneSyn<Ipv4Addr>>(), 80);
+        assert_eq!(size_of::<LoneSyn<Ipv6Addr>>(), 104);
         let v6 = "client [2001:db8::7]:40000\n server [2001:db8::1]:443\n ";
         let options = "1.0 > S 0:0(0) <mss 1460,sackOK,ts 12 5,wscale 9> ttl 9 id 77";
         for (lines, kind) in [
