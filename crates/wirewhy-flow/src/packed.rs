@@ -190,7 +190,7 @@ impl PackedSegment {
     /// Sets a tag, or takes it away.
     #[inline]
     pub(crate) fn tag(&mut self, Tag(tag): Tag, is: bool) {
-        self.marks = self.marks & !tag | tag * u16::from(is);
+        self.marks = (self.marks & !tag) | (tag * u16::from(is));
     }
 
     /// Whether a tag is set.
