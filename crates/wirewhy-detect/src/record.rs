@@ -6,7 +6,7 @@ use crate::certificates::Presented;
 use crate::detectors::quic;
 use crate::handshake::Handshake;
 use crate::resets::Resets;
-use crate::{Cause, DETECTORS, Finding, Limits, Reportable, Severity, Signs};
+use crate::{Cause, DETECTORS, Facts, Finding, Limits, Reportable, Severity, Signs, Value};
 
 /// Everything a user reads about one code: `wirewhy explain`, the README's table and the tests read the same text.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +25,50 @@ pub struct Record {
     pub recognised: &'static str,
     /// What can be mistaken for it, and how it is told apart.
     pub look_alikes: &'static str,
-    /// What to check and run next, one step a line.
+    /// What to check and run next, one step a line. A step for certain codes or reasons begins with them and a colon:
+    /// `502, 503, 504: …`.
     pub check_next: &'static [&'static str],
     /// The codes that explain this one where both are found on a connection. The first that was found does.
     pub explained_by: &'static [Cause],
     /// When a finding about a connection that goes on may be reported.
     pub reportable: Reportable,
+}
+
+/// The facts that say of which kind a finding is, as a protocol or a rule names kinds.
+const KINDS: [&str; 8] = [
+    "alert",
+    "code",
+    "error",
+    "error_name",
+    "name",
+    "rcode",
+    "reason",
+    "status",
+];
+
+impl Record {
+    /// What to check next of a finding with these facts: all steps in their order, but first the one for a kind that the facts name.
+    #[must_use]
+    pub fn steps_for(&self, facts: &Facts) -> Vec<&'static str> {
+        let kinds: Vec<String> = KINDS
+            .into_iter()
+            .filter_map(|name| match facts.value(name)? {
+                Value::Text(kind) => Some(kind.clone()),
+                Value::Count(number) => Some(number.to_string()),
+                _ => None,
+            })
+            .collect();
+        let fits = |step: &str| {
+            let (when, _) = step.split_once(": ").unwrap_or_default();
+            let mut words = when.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            words.any(|word| kinds.iter().any(|kind| kind.eq_ignore_ascii_case(word)))
+        };
+        let mut steps = self.check_next.to_vec();
+        if let Some(at) = steps.iter().position(|step| fits(step)) {
+            steps.get_mut(..=at).unwrap_or_default().rotate_right(1);
+        }
+        steps
+    }
 }
 
 /// What a code is about.
@@ -262,4 +300,83 @@ pub fn found_without_sign(connection: &Connection, limits: &Limits) -> Vec<&'sta
         .filter(|detector| detector.diagnose(&readings).is_some())
         .map(|detector| detector.record.code)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code;
+
+    fn first_step(code: &str, facts: &Facts) -> &'static str {
+        let detector = DETECTORS.iter().find(|found| found.record.code == code);
+        detector.unwrap().record.steps_for(facts).first().unwrap()
+    }
+
+    #[test]
+    fn the_step_for_what_the_facts_name_comes_first() {
+        for (code, name, value, expected) in [
+            (
+                code::HTTP_ERROR_STATUS,
+                "status",
+                Value::Count(503),
+                "502, 503, 504",
+            ),
+            (
+                code::HTTP_ERROR_STATUS,
+                "status",
+                Value::Count(500),
+                "Search",
+            ),
+            ("ftp.error-reply", "code", Value::Count(421), "421"),
+            (
+                "ftp.error-reply",
+                "code",
+                Value::Count(451),
+                "The server's log",
+            ),
+            (
+                "app.session-refused",
+                "reason",
+                "capacity".into(),
+                "Capacity",
+            ),
+            (
+                "app.session-refused",
+                "message",
+                "Capacity".into(),
+                "The service's log",
+            ),
+            (
+                "grpc.error-status",
+                "name",
+                "UNAVAILABLE".into(),
+                "UNAVAILABLE",
+            ),
+            ("http2.goaway", "error", "NO_ERROR".into(), "NO_ERROR"),
+            (
+                "tls.cert-rejected",
+                "alert",
+                "unknown_ca".into(),
+                "unknown_ca",
+            ),
+        ] {
+            let step = first_step(code, &Facts::default().with(name, value));
+            assert!(step.starts_with(expected), "{code}: {step}");
+        }
+    }
+
+    #[test]
+    fn no_step_is_lost_and_the_others_keep_their_order() {
+        for detector in DETECTORS {
+            let record = detector.record;
+            for step in record.check_next {
+                let kind = step.split([' ', ',', ':']).next().unwrap();
+                let steps = record.steps_for(&Facts::default().with("code", kind));
+                let first = record.check_next.iter().position(|step| *step == steps[0]);
+                let mut rest = record.check_next.to_vec();
+                rest.remove(first.unwrap());
+                assert_eq!(steps[1..], rest, "{}", record.code);
+            }
+        }
+    }
 }

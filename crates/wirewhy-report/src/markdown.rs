@@ -162,7 +162,7 @@ fn story(one: &Entry<'_>, capture: &CaptureSummary, names: &Names) -> io::Result
         rows: Vec::new(),
     };
     entry::write(&mut story, one, names, false)?;
-    entry::write_steps(&mut story, entry::advice(one), false)?;
+    entry::write_steps(&mut story, &entry::advice(one), false)?;
     let mut lines = vec![
         String::new(),
         format!("### `{}` {}", one.code(), escaped(&story.title)),
@@ -187,7 +187,7 @@ fn story(one: &Entry<'_>, capture: &CaptureSummary, names: &Names) -> io::Result
     }
     lines.push(format!(
         "- more: {}",
-        code(&format!("wirewhy explain {}", entry::advice(one)))
+        code(&format!("wirewhy explain {}", entry::code_to_explain(one)))
     ));
     Ok(lines)
 }

@@ -49,7 +49,7 @@ pub(super) fn of(
         rows: Vec::new(),
     };
     entry::write(&mut story, one, writing.names, true)?;
-    entry::write_steps(&mut story, entry::advice(one), true)?;
+    entry::write_steps(&mut story, &entry::advice(one), true)?;
     let Story { title, rows, .. } = story;
     let severity = one.severity();
     let connections = one.connections();
@@ -129,7 +129,7 @@ fn commands(one: &Entry<'_>, capture: &CaptureSummary) -> Markup {
                 " " (tally.first_stream())
             } }
         }
-        p { code.copy { "wirewhy explain " (entry::advice(one)) } }
+        p { code.copy { "wirewhy explain " (entry::code_to_explain(one)) } }
     }
 }
 

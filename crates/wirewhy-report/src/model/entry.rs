@@ -78,13 +78,13 @@ impl<'a> Beyond<'a> {
     }
 
     /// The one reason for which every attempt at a service failed, where there is one.
-    pub(crate) fn reason(&self) -> Option<&'static str> {
+    pub(crate) fn reason(&self) -> Option<&Problem> {
         let is_service = self.first.scope == Scope::Service;
         let is_down = is_service && self.first.finding.severity == Severity::Error;
         match self.explains.as_slice() {
             [problem, rest @ ..] if is_down => {
                 let is_one = rest.iter().all(|other| other.code == problem.code);
-                is_one.then_some(problem.code)
+                is_one.then_some(problem)
             }
             _ => None,
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use wirewhy_detect::{Confidence, Finding, Record, Severity, Value};
+use wirewhy_detect::{Confidence, Finding, Severity, Value};
 use wirewhy_packet::Interval;
 use wirewhy_survey::{GroupFinding, record_of};
 
@@ -429,22 +429,39 @@ pub(crate) fn finding(page: &mut dyn Sheet, finding: &Finding, names: &Names) ->
     if let Some(cause) = finding.consequence_of {
         page.labelled("cause", cause)?;
     }
-    write_steps(page, finding.code, true)
+    write_steps(page, &steps(finding), true)
 }
 
 /// What to look at next: the first step, or some of them.
-pub(crate) fn write_steps(page: &mut dyn Sheet, code: &str, all: bool) -> io::Result<()> {
-    let steps = record_of(code).map_or(&[][..], |record: &Record| record.check_next);
+pub(crate) fn write_steps(page: &mut dyn Sheet, steps: &[&str], all: bool) -> io::Result<()> {
     let most = if all { MAX_STEPS } else { 1 };
     page.listed("next", steps.get(..most).unwrap_or(steps))
 }
 
-/// The code whose next steps help most: where attempts at a service fail for one reason, that reason's.
-pub(crate) fn advice(entry: &Entry<'_>) -> &'static str {
-    let Entry::Beyond(beyond) = entry else {
-        return entry.code();
-    };
-    beyond.reason().unwrap_or(entry.code())
+/// What to look at next because of a finding.
+fn steps(finding: &Finding) -> Vec<&'static str> {
+    record_of(finding.code).map_or(Vec::new(), |record| record.steps_for(&finding.facts))
+}
+
+/// The finding whose next steps help most: where attempts at a service fail for one reason, that reason's.
+fn decisive<'a>(entry: &'a Entry<'_>) -> &'a Finding {
+    match entry {
+        Entry::Cause(problem, _) => &problem.detail.example,
+        Entry::Beyond(beyond) => match beyond.reason() {
+            Some(problem) => &problem.detail.example,
+            None => &beyond.first.finding,
+        },
+    }
+}
+
+/// What to look at next because of an entry.
+pub(crate) fn advice(entry: &Entry<'_>) -> Vec<&'static str> {
+    steps(decisive(entry))
+}
+
+/// The code to read more about.
+pub(crate) fn code_to_explain(entry: &Entry<'_>) -> &'static str {
+    decisive(entry).code
 }
 
 /// Whether each of the findings is no more than possible.

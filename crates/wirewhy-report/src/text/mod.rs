@@ -259,9 +259,11 @@ fn entries(page: &mut Page<'_>, report: &Report<'_>, names: &Names, all: bool) -
         page.blank()?;
         entry::write(page, one, names, all)?;
         let advice = entry::advice(one);
-        if !reported.contains(&advice) {
-            reported.push(advice);
-            entry::write_steps(page, advice, all)?;
+        if let Some(first) = advice.first()
+            && !reported.contains(first)
+        {
+            reported.push(*first);
+            entry::write_steps(page, &advice, all)?;
         }
     }
     if rest.is_empty() {
@@ -323,7 +325,7 @@ fn where_next(page: &mut Page<'_>, report: &Report<'_>) -> io::Result<()> {
     }
     page.line(&format!(
         "About this code:  wirewhy explain {}",
-        entry::advice(first)
+        entry::code_to_explain(first)
     ))
 }
 

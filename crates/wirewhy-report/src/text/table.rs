@@ -91,7 +91,9 @@ pub(crate) fn row(entry: &Entry<'_>) -> Row {
         ),
         Entry::Beyond(beyond) => {
             let blames = beyond.all().map(|found| (Blame::of(&found.finding), 1));
-            let reason = beyond.reason().map(|code| entry::title(code).to_owned());
+            let reason = beyond
+                .reason()
+                .map(|problem| entry::title(problem.code).to_owned());
             (blames.collect(), reason, entry::is_possible(beyond))
         }
     };

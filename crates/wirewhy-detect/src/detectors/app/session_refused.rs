@@ -25,9 +25,14 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "A refusal after which the same connection is accepted (another password, another method) is none. Errors of single \
                   requests, such as a failed query or an unknown recipient, are the application's.",
     check_next: &[
-        "Credentials: are these the ones that the service knows? Its own log names the account.",
-        "Rules: pg_hba.conf, the account's hosts in MySQL, ACLs, the demand for TLS or signing.",
+        "The service's log at that second: it names the account, and often more than it told the client.",
+        "Credentials: are these the ones that the service knows?",
+        "Account: is it locked, expired, or without the right to log in?",
+        "Policy: pg_hba.conf, the account's hosts in MySQL, ACLs, the demand for TLS or signing.",
+        "Request: does the database, queue or mailbox exist that the client asks for, and do both sides speak the same version?",
         "Capacity: how many sessions has the service, how many does it take (max_connections, maxclients, MaxStartups)? Does a pool leak?",
+        "Service: was it starting, stopping, or out of disk or memory at that time?",
+        "Idle: which limit of the service did the client's pause exceed (wait_timeout, idle_session_timeout)? Let the client's pool test or close earlier.",
     ],
     explained_by: &[
         Cause::IfAsSevere("ssh.no-shared-algorithms"),

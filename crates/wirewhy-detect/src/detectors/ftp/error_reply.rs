@@ -25,12 +25,14 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "522 to EPRT or EPSV is an unknown address family (RFC 2428); to a transfer vsftpd sends it where the TLS session of the \
                   control connection was not resumed on the data connection.",
     check_next: &[
+        "The server's log at that second; the text of the reply is the server's own.",
         "530, 430: user name, password, and whether the server demands TLS first.",
         "421: limits of sessions in all and per address (vsftpd max_clients, max_per_ip), idle timeouts.",
         "425, 426: the data connection; see ftp.data-connection-failed.",
         "522, or 425 with PROT P: let the client resume the TLS session (vsftpd require_ssl_reuse, ProFTPD NoSessionReuseRequired).",
         "500 to PORT: a NAT in front of the client that does not translate it, or a transfer between servers; use passive mode.",
-        "550, 553: path and permissions. 452, 552: space and quota.",
+        "550, 553: path and permissions.",
+        "452, 552: space and quota.",
     ],
     explained_by: &[
         Cause::IfAsSevere("ftp.control-lost"),

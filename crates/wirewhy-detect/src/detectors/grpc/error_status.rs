@@ -21,9 +21,11 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "An answer of HTTP with an error and without grpc-status comes from a proxy: http.error-status. A call that ended with the \
                   connection has no status at all.",
     check_next: &[
+        "The server's log at that second, for the method and the message in the facts.",
         "UNAVAILABLE, UNKNOWN, INTERNAL: the server's log at that second; is a proxy between that does not speak HTTP/2 on both sides?",
         "DEADLINE_EXCEEDED: compare grpc-timeout with what the call needs; what did the server wait for?",
-        "UNIMPLEMENTED: does the path name a service that this server has? UNAUTHENTICATED, PERMISSION_DENIED: the token.",
+        "UNIMPLEMENTED: does the path name a service that this server has?",
+        "UNAUTHENTICATED, PERMISSION_DENIED: the token.",
     ],
     explained_by: &[
         Cause::IfAsSevere("http2.goaway"),

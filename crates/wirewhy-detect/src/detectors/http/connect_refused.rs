@@ -21,7 +21,8 @@ pub(crate) const RECORD: Record = Record {
                  connection or in another one within ten seconds.",
     look_alikes: "A tunnel that opens and then carries a failure is that failure. A web server that is not a proxy answers 400 or 405.",
     check_next: &[
-        "403: is host or port allowed in the proxy's rules? 407: does the client have credentials for this proxy, in a scheme it knows?",
+        "403: is host or port allowed in the proxy's rules?",
+        "401, 407: does the client have credentials for this proxy, in a scheme it knows?",
         "502, 503, 504: can the proxy itself resolve and reach the target?",
     ],
     explained_by: &[],

@@ -31,7 +31,8 @@ pub(crate) const RECORD: Record = Record {
         "Search the server's log, and that of the gateway in front of it, for the request at that second.",
         "502, 503, 504: test the server behind the gateway directly, and look at the gateway's health checks and time limits.",
         "401, 403, 407: compare the challenge with what the client sends; is a token expired, is a clock wrong?",
-        "429: obey Retry-After; 413, 414, 431: compare the sizes with the server's limits.",
+        "429: obey Retry-After.",
+        "413, 414, 431: compare the sizes with the server's limits.",
     ],
     explained_by: &[
         Cause::IfAsSevere("tls.not-tls"),

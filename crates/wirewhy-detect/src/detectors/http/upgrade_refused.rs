@@ -23,7 +23,8 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "An upgrade to HTTP/2 in the clear that is not taken goes on in HTTP/1.1 and is no failure.",
     check_next: &[
         "200, 400, 404, 426: does every proxy on the way pass Upgrade and Connection on (nginx: proxy_http_version 1.1, proxy_set_header)?",
-        "403: does the server accept this Origin? 401: does the client send its credentials with the handshake?",
+        "403: does the server accept this Origin?",
+        "401: does the client send its credentials with the handshake?",
     ],
     explained_by: &[],
     reportable: Reportable::Soon,

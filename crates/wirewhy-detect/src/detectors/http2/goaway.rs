@@ -22,6 +22,7 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "A GOAWAY with NO_ERROR is how servers end a connection that is old or at its limit of requests, and clients one that they no \
                   longer need: with nothing outstanding it is not reported.",
     check_next: &[
+        "Look for the error's name in the log of the side that sent the GOAWAY, at that second.",
         "ENHANCE_YOUR_CALM with too_many_pings: let the client's keep-alive be no shorter than the server allows (gRPC: 5 min).",
         "PROTOCOL_ERROR and its kin: look for a proxy or library that breaks the protocol; test without it.",
         "NO_ERROR with streams lost: does the server wait for its open streams before it closes?",

@@ -24,6 +24,7 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "A reset behind a complete answer (NO_ERROR) only says that the rest of the request is not wanted. A client of gRPC that cancels \
                   at its deadline is grpc.error-status.",
     check_next: &[
+        "Look for the request in the log of the side that sent the reset, at that second.",
         "REFUSED_STREAM: compare the streams open at once with the server's SETTINGS_MAX_CONCURRENT_STREAMS; the client may send them again.",
         "INTERNAL_ERROR: the log of the server, and behind a proxy of the server behind it, at that second.",
         "CANCEL by a server: an idle timer for streams, or a proxy whose own client went away.",

@@ -27,9 +27,9 @@ pub(crate) const RECORD: Record = Record {
     look_alikes: "FORMERR to a query with EDNS followed at once by the same query without is an old server, and works: a note. \
                   Servers refuse the questions of scanners from the Internet as they should: a note.",
     check_next: &[
+        "ICMP port unreachable: is the name server running (ss -lunp 'sport = :53'), and is the address in /etc/resolv.conf right?",
         "REFUSED: is this address meant to resolve for this client? Look at allow-recursion and allow-query (named), access-control (unbound).",
         "FORMERR or NOTIMP: dig +noedns @RESOLVER NAME. If that works, a device on the way or an old server rejects EDNS.",
-        "ICMP port unreachable: is the name server running (ss -lunp 'sport = :53'), and is the address in /etc/resolv.conf right?",
     ],
     explained_by: &[],
     reportable: Reportable::Soon,
