@@ -4,12 +4,11 @@ use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Stdio};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::Value as Json;
 use wirewhy_testkit::{to_pcap, trace};
 
-use crate::run::{Bench, MIXED, Ran, refusals};
+use crate::run::{Bench, MIXED, Ran, refusals, send};
 use crate::scan::records;
 
 /// One attempt to connect whose SYN is sent again over three files.
@@ -201,7 +200,7 @@ fn a_signal_ends_reading_a_pipe_with_the_report() {
         let mut child = piped(&bench, &["-"]);
         let mut input = child.stdin.take().unwrap();
         input.write_all(&to_pcap(&trace(&refusals(MANY)))).unwrap();
-        kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
+        send(signal, &child);
         let ran = Ran::from(child.wait_with_output().unwrap());
         drop(input);
         assert!(
@@ -218,7 +217,7 @@ fn a_writer_that_ends_by_the_same_signal_loses_nothing() {
     let mut child = piped(&bench, &["-"]);
     let mut input = child.stdin.take().unwrap();
     input.write_all(&to_pcap(&trace(&refusals(MANY)))).unwrap();
-    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    send(Signal::SIGINT, &child);
     drop(input);
     let ran = Ran::from(child.wait_with_output().unwrap());
     assert!(
@@ -271,7 +270,7 @@ fn a_file_that_grows_is_followed_until_a_signal() {
     let mut file = OpenOptions::new().append(true).open(path).unwrap();
     file.write_all(&second).unwrap();
     await_finding(&mut lines, "tcp.refused", 1);
-    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    send(Signal::SIGINT, &child);
     assert_eq!(connections(lines), 2);
     assert!(child.wait().unwrap().success());
 }
@@ -288,7 +287,7 @@ fn a_folder_is_followed_into_its_next_file() {
     await_finding(&mut lines, "tcp.refused", 0);
     bench.file("ring/t.pcap1", [header, second].concat());
     await_finding(&mut lines, "tcp.refused", 1);
-    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    send(Signal::SIGTERM, &child);
     assert_eq!(connections(lines), 2);
     assert!(child.wait().unwrap().success());
 }
@@ -308,7 +307,7 @@ fn standard_input_is_followed_to_its_end_or_a_signal() {
         if is_closed {
             drop(input);
         } else {
-            kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+            send(Signal::SIGINT, &child);
         }
         assert_eq!(connections(lines), 2);
         assert!(child.wait().unwrap().success());

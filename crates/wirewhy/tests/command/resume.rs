@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::process::Stdio;
 
+use nix::sys::signal::Signal;
 use serde_json::Value as Json;
 use wirewhy_testkit::Random;
 
-use crate::run::{Bench, MIXED, Ran, WELL};
+use crate::run::{Bench, MIXED, Ran, WELL, send};
 use crate::scan::records;
 
 const SCAN: [&str; 9] = [
@@ -323,10 +324,7 @@ fn an_interrupted_scan_goes_on() {
     while fs::metadata(bench.path("out")).is_err() {
         std::thread::yield_now();
     }
-    let interrupted = std::process::Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status();
-    assert!(interrupted.unwrap().success());
+    send(Signal::SIGTERM, &child);
     list.write_all(b"in\n").unwrap();
     drop(list);
     let status = child.wait().unwrap().code();

@@ -3,14 +3,21 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 use wirewhy_testkit::{to_pcap, trace};
 
 /// A directory with captures in it.
 pub(crate) struct Bench {
     dir: TempDir,
+}
+
+/// Sends a signal to a program that runs.
+pub(crate) fn send(signal: Signal, child: &Child) {
+    kill(Pid::from_raw(child.id().cast_signed()), signal).unwrap();
 }
 
 /// One connection refused, one that is well.

@@ -10,10 +10,11 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::Value as Json;
 use wirewhy_testkit::{to_pcap, trace};
 
-use crate::run::{Bench, MIXED, Ran, WELL, refusals};
+use crate::run::{Bench, MIXED, Ran, WELL, refusals, send};
 
 /// An archive with captures, others, and what cannot be read.
 pub(crate) fn archive() -> Bench {
@@ -324,10 +325,7 @@ fn an_interrupt_leaves_whole_records_and_a_summary() {
         .unwrap();
     let bytes = to_pcap(&trace(MIXED));
     pipe.write_all(&bytes).unwrap();
-    let interrupted = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(interrupted.unwrap().success());
+    send(Signal::SIGINT, &child);
     // Each of these ends the read under way; after the interrupt there is no other, and the pipe is closed.
     let closed = (0..1_000).find_map(|_| {
         thread::sleep(Duration::from_millis(10));

@@ -10,12 +10,11 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use wirewhy_capture::monotonic_time;
 use wirewhy_packet::Interval;
 
-use crate::run::{Bench, MIXED, refusals};
+use crate::run::{Bench, MIXED, refusals, send};
 
 /// How long the machine may take for what the program does at once.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -74,7 +73,7 @@ impl Service {
     }
 
     fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
+        send(signal, &self.0);
     }
 
     fn terminate(self) -> ExitStatus {
