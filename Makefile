@@ -16,6 +16,8 @@ TARGET ?= x86_64-unknown-linux-musl
 run: setup
 	cargo run --profile quick --locked --package wirewhy -- $(CAPTURE)
 
+# Root can make network namespaces, in which live capture is tested.
+check test: TOOLS := $(if $(filter 0,$(shell id -u)),ip:iproute2)
 test: setup
 	cargo test --workspace --locked --no-fail-fast
 
@@ -49,16 +51,18 @@ fixtures:
 	elif command -v sudo >/dev/null; then exec sudo fixtures/make $(NAMES); \
 	else echo "make: the lab needs root to make network namespaces, and there is no sudo here" >&2; exit 1; fi
 
-# A C compiler, the C library's headers and libpcap: some dependencies are written in C.
+# A C compiler, the C library's headers and libpcap, as some dependencies are written in C; and TOOLS, each with its package.
 setup:
 	@missing=; \
 	command -v cc >/dev/null || missing="gcc libc6-dev"; \
 	if [ -n "$$missing" ] || ! { pkg-config --exists libpcap 2>/dev/null || \
 	    cc -print-file-name=libpcap.so 2>/dev/null | grep -q ^/; }; then missing="$${missing:+$$missing }libpcap-dev"; fi; \
+	for tool in $(TOOLS); do \
+	    command -v "$${tool%:*}" >/dev/null || missing="$${missing:+$$missing }$${tool#*:}"; \
+	done; \
 	if [ -n "$$missing" ]; then \
 	    if ! command -v apt-get >/dev/null; then \
-	        echo "make: missing: a C compiler or libpcap's development files." \
-	             "Debian calls them $$missing; install what they are called here." >&2; exit 1; \
+	        echo "make: missing: what Debian calls $$missing. Install what it is called here." >&2; exit 1; \
 	    elif [ "$$(id -u)" = 0 ]; then sudo=; \
 	    elif command -v sudo >/dev/null; then sudo=sudo; \
 	    else \
