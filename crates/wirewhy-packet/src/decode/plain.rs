@@ -1,13 +1,15 @@
-//! The usual frame: Ethernet, IPv4 without options, TCP.
+//! The usual frame: Ethernet, IPv4 without options, TCP or UDP.
 //!
 //! It is read in one piece, as the walk would read it header by header. A frame that is anything else, or of which anything
 //! is damaged or cut, is left to the walk.
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::ip::protocol;
 use super::tcp::{BLANK, FIXED_HEADER, read_list};
+use super::udp::is_tunnel_port;
 use super::view::{ByteView, length};
-use crate::{Ip, IpId, MacAddr, Packet, Seq, TcpFlags, Transport};
+use crate::{Ip, IpId, MacAddr, Packet, Seq, TcpFlags, Transport, UdpDatagram};
 
 /// Fills `packet` in from an Ethernet frame. Returns whether the frame is a usual one; of another nothing is filled in.
 #[inline]
@@ -21,7 +23,7 @@ pub(super) fn read<'a>(view: ByteView<'a>, packet: &mut Packet<'a>) -> bool {
     let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, 8, 0] = ethernet else {
         return false;
     };
-    // Version 4 and five words of header; the protocol number of TCP.
+    // Version 4 and five words of header.
     let [
         0x45,
         tos,
@@ -32,7 +34,7 @@ pub(super) fn read<'a>(view: ByteView<'a>, packet: &mut Packet<'a>) -> bool {
         f0,
         f1,
         ttl,
-        6,
+        protocol,
         _,
         _,
         a0,
@@ -50,8 +52,40 @@ pub(super) fn read<'a>(view: ByteView<'a>, packet: &mut Packet<'a>) -> bool {
     // More fragments, and where this one belongs.
     let is_fragment = u16::from_be_bytes([f0 & 0x3f, f1]) != 0;
     let total = usize::from(u16::from_be_bytes([l0, l1]));
-    let bytes = ip_packet.get(..total).unwrap_or(ip_packet).get(20..);
-    let Some(bytes) = bytes else { return false };
+    if is_fragment || total < 20 {
+        return false;
+    }
+    let inside = view.skip(14).limit(total).skip(20);
+    let is_usual = match protocol {
+        protocol::TCP => read_tcp(inside, &mut packet.transport),
+        protocol::UDP => read_udp(inside, &mut packet.transport),
+        _ => false,
+    };
+    if !is_usual {
+        return false;
+    }
+    packet.link.source = Some(MacAddr([s0, s1, s2, s3, s4, s5]));
+    packet.link.destination = Some(MacAddr([d0, d1, d2, d3, d4, d5]));
+    packet.ip = Some(Ip {
+        source: IpAddr::V4(Ipv4Addr::new(a0, a1, a2, a3)),
+        destination: IpAddr::V4(Ipv4Addr::new(b0, b1, b2, b3)),
+        ttl,
+        id: Some(IpId {
+            id: u16::from_be_bytes([i0, i1]),
+            dont_fragment: f0 & 0x40 != 0,
+        }),
+        tos,
+        total_len: length(total),
+        len_from_frame: false,
+        reassembled: false,
+    });
+    true
+}
+
+/// Reads a segment. Returns whether its header is whole and has a length it can have; else nothing is filled in.
+#[inline(always)]
+fn read_tcp<'a>(view: ByteView<'a>, transport: &mut Transport<'a>) -> bool {
+    let bytes = view.data;
     let Some((&tcp, _)) = bytes.split_first_chunk::<FIXED_HEADER>() else {
         return false;
     };
@@ -81,26 +115,8 @@ pub(super) fn read<'a>(view: ByteView<'a>, packet: &mut Packet<'a>) -> bool {
     let Some(options) = header.get(FIXED_HEADER..) else {
         return false;
     };
-    if is_fragment {
-        return false;
-    }
-    packet.link.source = Some(MacAddr([s0, s1, s2, s3, s4, s5]));
-    packet.link.destination = Some(MacAddr([d0, d1, d2, d3, d4, d5]));
-    packet.ip = Some(Ip {
-        source: IpAddr::V4(Ipv4Addr::new(a0, a1, a2, a3)),
-        destination: IpAddr::V4(Ipv4Addr::new(b0, b1, b2, b3)),
-        ttl,
-        id: Some(IpId {
-            id: u16::from_be_bytes([i0, i1]),
-            dont_fragment: f0 & 0x40 != 0,
-        }),
-        tos,
-        total_len: length(total),
-        len_from_frame: false,
-        reassembled: false,
-    });
-    packet.transport = BLANK;
-    if let Transport::Tcp(segment) = &mut packet.transport {
+    *transport = BLANK;
+    if let Transport::Tcp(segment) = transport {
         segment.source_port = u16::from_be_bytes([p0, p1]);
         segment.destination_port = u16::from_be_bytes([q0, q1]);
         segment.seq = Seq(u32::from_be_bytes([n0, n1, n2, n3]));
@@ -109,17 +125,38 @@ pub(super) fn read<'a>(view: ByteView<'a>, packet: &mut Packet<'a>) -> bool {
         segment.window = u16::from_be_bytes([w0, w1]);
         segment.header_len = header_len;
         segment.payload = payload;
-        let wire = view.skip(14).limit(total).wire;
-        segment.payload_len = length(wire - 20 - usize::from(header_len));
+        segment.payload_len = length(view.wire - usize::from(header_len));
         segment.bytes = bytes;
         read_list(options, &mut segment.options);
     }
     true
 }
 
+/// Reads a datagram. Returns whether its header is whole, its length can be, and its ports are of no tunnel; else nothing is
+/// filled in.
+#[inline(always)]
+fn read_udp<'a>(view: ByteView<'a>, transport: &mut Transport<'a>) -> bool {
+    let Some((&[p0, p1, q0, q1, l0, l1, ..], _)) = view.data.split_first_chunk::<8>() else {
+        return false;
+    };
+    let [source_port, destination_port, claimed] =
+        [[p0, p1], [q0, q1], [l0, l1]].map(u16::from_be_bytes);
+    if claimed < 8 || is_tunnel_port(source_port) || is_tunnel_port(destination_port) {
+        return false;
+    }
+    let payload = view.limit(usize::from(claimed)).skip(8);
+    *transport = Transport::Udp(UdpDatagram {
+        source_port,
+        destination_port,
+        payload: payload.data,
+        payload_len: length(payload.wire),
+    });
+    true
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{Random, ethernet, ipv4, probe};
+    use super::super::samples::{Random, ethernet, ipv4, probe, udp};
     use super::super::{Decoder, blank};
     use super::*;
     use crate::{Frame, LinkType, Timestamp};
@@ -145,16 +182,29 @@ mod tests {
         (format!("{walked:?}"), taken.then_some(packet))
     }
 
+    fn segment() -> Vec<u8> {
+        ethernet(0x0800, &ipv4(6, &probe()))
+    }
+
+    fn datagram(port: u16) -> Vec<u8> {
+        ethernet(0x0800, &ipv4(17, &udp(50_000, port, &[8; 32])))
+    }
+
     #[test]
     fn what_is_taken_is_what_the_walk_makes_of_it() {
-        let usual = ethernet(0x0800, &ipv4(6, &probe()));
+        for usual in [segment(), datagram(53)] {
+            changed_at_random(&usual);
+        }
+    }
+
+    fn changed_at_random(usual: &[u8]) {
         let mut random = Random(7);
         let (mut taken, mut left) = (0, 0);
         for round in 0..40_000_u32 {
-            let mut bytes = usual.clone();
+            let mut bytes = usual.to_vec();
             // Header bytes, the payload, and one of them often none at all.
             for _ in 0..random.next() % 4 {
-                let at = usize::try_from(random.next() % 74).unwrap();
+                let at = usize::try_from(random.next()).unwrap() % bytes.len();
                 bytes[at] = random.next().to_be_bytes()[0];
             }
             if round % 3 == 0 {
@@ -180,13 +230,21 @@ mod tests {
 
     #[test]
     fn the_usual_frame_is_taken() {
-        let usual = ethernet(0x0800, &ipv4(6, &probe()));
-        let len = u32::try_from(usual.len()).unwrap();
-        let (walked, packet) = both(&usual, len);
-        assert_eq!(packet, Some(walked));
-        // Padding behind it is no payload.
-        let padded = [&usual[..], &[0; 9]].concat();
-        let (walked, packet) = both(&padded, len + 9);
-        assert_eq!(packet, Some(walked));
+        for usual in [segment(), datagram(53)] {
+            let len = u32::try_from(usual.len()).unwrap();
+            let (walked, packet) = both(&usual, len);
+            assert_eq!(packet, Some(walked));
+            // Padding behind it is no payload.
+            let padded = [&usual[..], &[0; 9]].concat();
+            let (walked, packet) = both(&padded, len + 9);
+            assert_eq!(packet, Some(walked));
+        }
+    }
+
+    #[test]
+    fn a_tunnel_is_left_to_the_walk() {
+        let tunnel = datagram(4_789);
+        let len = u32::try_from(tunnel.len()).unwrap();
+        assert_eq!(both(&tunnel, len).1, None);
     }
 }

@@ -69,6 +69,26 @@ impl Walk<'_, '_> {
     }
 }
 
+/// Whether what a port announces is a tunnel, so that the content must be looked at.
+#[inline]
+pub(super) fn is_tunnel_port(port: u16) -> bool {
+    // The lowest and the highest of them.
+    (port::L2TP..=port::VXLAN_LINUX).contains(&port)
+        && matches!(
+            port,
+            port::VXLAN
+                | port::VXLAN_GPE
+                | port::VXLAN_LINUX
+                | port::GENEVE
+                | port::GTP_USER
+                | port::L2TP
+                | port::MPLS
+                | port::GRE
+                | port::TEREDO
+                | port::AYIYA
+        )
+}
+
 fn udp_tunnel(port: u16, view: ByteView<'_>) -> Option<(Layer, ByteView<'_>)> {
     match port {
         port::VXLAN => vxlan(view),
