@@ -51,6 +51,17 @@ pub struct Located {
     place: EntryIndex,
 }
 
+/// Where a datagram belongs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LocatedDatagram {
+    /// As of [`Located`].
+    pub(crate) stream: u32,
+    /// As of [`Located`].
+    pub(crate) attached: Option<u32>,
+    /// Whether it is the first of its pair.
+    pub(crate) is_new: bool,
+}
+
 /// Where the entry of a pair stands, until entries are forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum EntryIndex {
@@ -85,8 +96,8 @@ pub struct StreamTable {
 #[derive(Debug)]
 struct Table<K> {
     entries: IndexMap<K, Entry, RandomState>,
-    /// Where the entry of the latest packet stands: packets come in trains.
-    latest: usize,
+    /// By [`Mixed::mix`], where the entry of the latest key stands: packets come in trains, and few conversations take turns.
+    latest: Box<[u32; LATEST]>,
     /// Where it is looked at next for what can be forgotten.
     hand: usize,
 }
@@ -95,7 +106,7 @@ impl<K> Default for Table<K> {
     fn default() -> Table<K> {
         Table {
             entries: IndexMap::default(),
-            latest: 0,
+            latest: Box::new([0; LATEST]),
             hand: 0,
         }
     }
@@ -109,6 +120,10 @@ struct Entry {
     base: [Seq; 2],
     known: [bool; 2],
 }
+
+/// 4 KiB, which stay in a cache.
+const LATEST: usize = 1 << LATEST_BITS;
+const LATEST_BITS: u32 = 10;
 
 const NOT_ATTACHED: u32 = u32::MAX;
 
@@ -173,11 +188,19 @@ impl StreamTable {
     }
 
     /// Finds the stream of a datagram, or of one that an ICMP error quotes, or opens one: the first of a pair does.
-    pub fn locate_datagram(&mut self, pair: &Pair) -> Located {
-        self.with_entry(pair, |entry, _, is_new| {
-            let opened = if is_new { Opened::First } else { Opened::No };
-            (opened, entry.attached)
-        })
+    #[inline]
+    pub(crate) fn locate_datagram(&mut self, pair: &Pair) -> LocatedDatagram {
+        let take = |entry: &mut Entry, _, is_new| LocatedDatagram {
+            stream: entry.stream,
+            attached: (entry.attached != NOT_ATTACHED).then_some(settled(entry.attached)),
+            is_new,
+        };
+        let located = match key(pair).0 {
+            Key::V4(key) => self.v4.enter(key, self.next, take),
+            Key::V6(key) => self.v6.enter(key, self.next, take),
+        };
+        self.next = self.next.wrapping_add(u32::from(located.is_new));
+        located
     }
 
     /// Finds the stream of a pair without opening one.
@@ -228,6 +251,7 @@ impl StreamTable {
     }
 
     /// Forgets streams whose connection is over, a few at a time, where a table holds more than `limit`.
+    #[inline]
     pub(crate) fn forget_beyond(&mut self, limit: usize) {
         if self.v4.entries.len() > limit {
             self.v4.sweep();
@@ -267,25 +291,38 @@ impl StreamTable {
     }
 }
 
-impl<K: Hash + Eq> Table<K> {
+impl<K: Mixed + Hash + Eq> Table<K> {
     /// Gives `act` the entry of a key, where it stands, and whether it is new: then its stream is `next`.
     #[inline]
     fn enter<R>(&mut self, key: K, next: u32, act: impl FnOnce(&mut Entry, usize, bool) -> R) -> R {
-        if let Some((known, entry)) = self.entries.get_index_mut(self.latest)
+        let mix = key.mix();
+        let latest = self.latest.get(mix).copied().unwrap_or_default();
+        if let Ok(at) = usize::try_from(latest)
+            && let Some((known, entry)) = self.entries.get_index_mut(at)
             && *known == key
         {
-            return act(entry, self.latest, false);
+            return act(entry, at, false);
         }
-        match self.entries.entry(key) {
-            MapEntry::Occupied(mut found) => {
-                self.latest = found.index();
-                act(found.get_mut(), self.latest, false)
+        let (entry, at, is_new) = self.search(key, mix, next);
+        act(entry, at, is_new)
+    }
+
+    #[inline(never)]
+    fn search(&mut self, key: K, mix: usize, next: u32) -> (&mut Entry, usize, bool) {
+        let (entry, at, is_new) = match self.entries.entry(key) {
+            MapEntry::Occupied(found) => {
+                let at = found.index();
+                (found.into_mut(), at, false)
             }
             MapEntry::Vacant(place) => {
-                self.latest = place.index();
-                act(place.insert(Entry::new(next)), self.latest, true)
+                let at = place.index();
+                (place.insert(Entry::new(next)), at, true)
             }
+        };
+        if let (Some(latest), Ok(at)) = (self.latest.get_mut(mix), u32::try_from(at)) {
+            *latest = at;
         }
+        (entry, at, is_new)
     }
 
     /// Moves the hand on by a few entries. One that is released fades first and goes when the hand comes round again, so
@@ -402,6 +439,40 @@ fn settled(attached: u32) -> u32 {
 enum Key {
     V4(PairV4),
     V6(PairV6),
+}
+
+/// A key of which a cheap number can be made that differs for most others.
+trait Mixed {
+    fn mix(&self) -> usize;
+}
+
+/// The highest bits of a product depend on all others (Knuth, TAOCP 6.4).
+#[inline]
+fn mixed(addresses: u32, ports: [u16; 2]) -> usize {
+    let key = u64::from(joined(ports)) << 32 | u64::from(addresses);
+    let product = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(product >> (u64::BITS - LATEST_BITS)).unwrap_or_default()
+}
+
+impl Mixed for PairV4 {
+    #[inline]
+    fn mix(&self) -> usize {
+        let [low, high] = self.addresses;
+        mixed(low ^ high, self.ports)
+    }
+}
+
+impl Mixed for PairV6 {
+    #[inline]
+    fn mix(&self) -> usize {
+        let [low, high] = self.addresses.map(Ipv6Addr::to_bits);
+        let both = low ^ high;
+        let folded = both ^ both >> 64;
+        mixed(
+            u32::try_from((folded ^ folded >> 32) & 0xffff_ffff).unwrap_or_default(),
+            self.ports,
+        )
+    }
 }
 
 /// The lower and the higher end, as few numbers: they are hashed for every packet.

@@ -7,7 +7,7 @@ use crate::facts::AppFacts;
 use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading};
 use crate::quic::QuicConversation;
-use crate::registry::{OVER_UDP, Recognised, recognise};
+use crate::registry::{OVER_UDP, Recognised, may_be_over_udp, recognise};
 use crate::shared_state::SharedState;
 use crate::types::{AppProtocol, Input, Mark, Opening, Role, Step, Transport, Unreadable};
 
@@ -47,12 +47,18 @@ struct State {
 
 /// The protocols that are read over UDP.
 #[derive(Clone, Copy, Debug)]
-pub struct DatagramProtocols(&'static [&'static Protocol]);
+pub struct DatagramProtocols {
+    protocols: &'static [&'static Protocol],
+    may_read: fn(&[u8]) -> bool,
+}
 
 impl Default for DatagramProtocols {
     /// All that are registered.
     fn default() -> DatagramProtocols {
-        DatagramProtocols(&OVER_UDP)
+        DatagramProtocols {
+            protocols: &OVER_UDP,
+            may_read: may_be_over_udp,
+        }
     }
 }
 
@@ -62,20 +68,34 @@ impl DatagramProtocols {
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn quiz() -> DatagramProtocols {
-        DatagramProtocols(&crate::quiz::PROTOCOLS)
+        DatagramProtocols {
+            protocols: &crate::quiz::PROTOCOLS,
+            may_read: |_| true,
+        }
     }
 
     /// Whether no protocol is read over UDP.
     #[must_use]
     pub fn is_empty(self) -> bool {
-        !self.0.iter().any(|protocol| protocol.reads_datagrams())
+        !self
+            .protocols
+            .iter()
+            .any(|protocol| protocol.reads_datagrams())
+    }
+
+    /// Whether one of them may read a datagram with these bytes, by a few comparisons: what a datagram of another protocol
+    /// costs. Where it is false, [`DatagramProtocols::sender`] finds none.
+    #[must_use]
+    #[inline]
+    pub fn may_read(self, bytes: &[u8]) -> bool {
+        (self.may_read)(bytes)
     }
 
     /// The end that sends a datagram with these bytes where a protocol reads it; `None` where none does.
     #[must_use]
     pub fn sender(self, bytes: &[u8]) -> Option<Role> {
         [Role::Client, Role::Server].into_iter().find(|role| {
-            let found = recognise(self.0, Transport::Udp, *role, bytes, true);
+            let found = recognise(self.protocols, Transport::Udp, *role, bytes, true);
             matches!(found, Recognised::As(protocol) if protocol.reads_datagrams())
         })
     }
@@ -125,7 +145,7 @@ impl Datagrams {
         end.sent = at.saturating_add(length);
         if end.protocol.is_none() && !bytes.is_empty() {
             end.opening.record(0, bytes);
-            let found = recognise(self.protocols.0, Transport::Udp, from, bytes, true);
+            let found = recognise(self.protocols.protocols, Transport::Udp, from, bytes, true);
             end.protocol = found.id();
             if self.reading.is_none()
                 && let Recognised::As(protocol) = found

@@ -4,14 +4,14 @@ use crate::dns::DNS;
 use crate::http1::{HTTP1_REQUEST, HTTP1_RESPONSE};
 use crate::http2::{HTTP2_PREFACE, HTTP2_SETTINGS};
 use crate::protocol::Protocol;
-use crate::quic::QUIC;
+use crate::quic::{self, QUIC};
 use crate::records::TLS;
 use crate::session::amqp::AMQP;
 use crate::session::mqtt::MQTT;
 use crate::session::redis::REDIS;
 use crate::session::tds::TDS_ANSWER;
 use crate::ssh::SSH;
-use crate::tls::DTLS;
+use crate::tls::{ContentType, DTLS};
 use crate::types::{AppProtocol, Role, Transport};
 use crate::upgrade::greetings::{FTP, IMAP, IRC, MANAGE_SIEVE, NNTP, POP3, SMTP, SMTP_OR_FTP};
 use crate::upgrade::ldap::LDAP;
@@ -61,6 +61,11 @@ pub(crate) static PROTOCOLS: [&Protocol; 30] = [
 
 /// Those of them that are read over UDP.
 pub(crate) static OVER_UDP: [&Protocol; 2] = [&QUIC, &DTLS];
+
+/// Whether a datagram may begin a conversation in one of them: with an Initial packet, or a record of a handshake.
+pub(crate) fn may_be_over_udp(datagram: &[u8]) -> bool {
+    quic::begins_initial(datagram) || datagram.first() == Some(&ContentType::HANDSHAKE.0)
+}
 
 /// What first bytes are.
 #[derive(Clone, Copy, Debug)]

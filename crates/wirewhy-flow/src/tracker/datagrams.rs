@@ -67,9 +67,13 @@ impl QuicIds {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// The slot of the connection that a datagram is for, by the id in it.
     fn find(&self, datagram: &[u8]) -> Option<u32> {
-        if self.slots.is_empty() {
+        if self.is_empty() {
             return None;
         }
         match QuicDestination::of(datagram)? {
@@ -96,6 +100,7 @@ impl Tracker {
     }
 
     /// Takes in a datagram. Returns what became of it if its conversation is followed.
+    #[inline]
     pub(super) fn observe_datagram(
         &mut self,
         packet: &Packet<'_>,
@@ -106,17 +111,35 @@ impl Tracker {
         let protocols = self.datagram_protocols?;
         let pair = pair_of(ip, udp);
         let located = self.datagram_streams.locate_datagram(&pair);
-        self.datagram_streams.forget_beyond(self.bounds.max_streams);
+        if located.is_new {
+            self.datagram_streams.forget_beyond(self.bounds.max_streams);
+        }
         let attached = located.attached.filter(|slot| *slot != RELEASED);
+        if attached.is_none() && self.quic_ids.is_empty() && !protocols.may_read(udp.payload) {
+            return None;
+        }
+        self.follow_datagram(packet, (ip, udp), &pair, (located.stream, attached), sink)
+    }
+
+    #[inline(never)]
+    fn follow_datagram(
+        &mut self,
+        packet: &Packet<'_>,
+        (ip, udp): (&Ip, &UdpDatagram<'_>),
+        pair: &Pair,
+        (stream, attached): (u32, Option<u32>),
+        sink: &mut impl FnMut(Over),
+    ) -> Option<Observed> {
+        let protocols = self.datagram_protocols?;
         let slot = match attached {
-            Some(slot) => self.among_those_of(slot, &pair, udp.payload),
-            None => self.moved_to(&pair, udp.payload),
+            Some(slot) => self.among_those_of(slot, pair, udp.payload),
+            None => self.moved_to(pair, udp.payload),
         };
         let slot = match slot {
             Some(slot) => slot,
             None => {
                 let sender = protocols.sender(udp.payload)?;
-                self.open_datagrams(located.stream, pair, sender, packet, sink)
+                self.open_datagrams(stream, *pair, sender, packet, sink)
             }
         };
         let place = usize::try_from(slot)
@@ -125,7 +148,7 @@ impl Tracker {
         let Some(Occupant::Datagrams(tracked)) = place.map(|place| &mut place.occupant) else {
             return None;
         };
-        tracked.observe(&pair, packet, ip, udp, &mut self.context);
+        tracked.observe(pair, packet, ip, udp, &mut self.context);
         self.quic_ids.take(tracked, slot);
         let stream = tracked.connection.stream;
         if tracked.has_grown() {

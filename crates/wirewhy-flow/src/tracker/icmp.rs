@@ -7,13 +7,13 @@ use wirewhy_protocol::Transport;
 
 use super::{Occupant, Tracker};
 use crate::stream_table::RELEASED;
-use crate::{Connection, Event, EventKind, Icmp, Located, Mark, Pair, Side};
+use crate::{Connection, Event, EventKind, Icmp, Mark, Pair, Side};
 
-/// The ends of a quoted packet, and the stream they have.
+/// The ends of a quoted packet, and what is attached to their stream.
 struct Quote {
     transport: Transport,
     pair: Pair,
-    located: Option<Located>,
+    attached: Option<u32>,
 }
 
 /// IP protocol numbers.
@@ -39,15 +39,15 @@ impl Tracker {
             destination: (quoted.destination, destination),
         };
         let header = quoted.tcp.and_then(|tcp| tcp.header);
-        let located = match (transport, header) {
-            (Transport::Tcp, Some(header)) => Some(self.streams.locate_quoted(&pair, &header)),
-            (Transport::Tcp, None) => self.streams.find(&pair),
-            (Transport::Udp, _) => Some(self.datagram_streams.locate_datagram(&pair)),
+        let attached = match (transport, header) {
+            (Transport::Tcp, Some(header)) => self.streams.locate_quoted(&pair, &header).attached,
+            (Transport::Tcp, None) => self.streams.find(&pair).and_then(|found| found.attached),
+            (Transport::Udp, _) => self.datagram_streams.locate_datagram(&pair).attached,
         };
         Some(Quote {
             transport,
             pair,
-            located,
+            attached,
         })
     }
 
@@ -60,10 +60,7 @@ impl Tracker {
         let Some(quote) = self.locate_quoted(error) else {
             return;
         };
-        let slot = quote
-            .located
-            .and_then(|located| located.attached)
-            .filter(|slot| *slot != RELEASED);
+        let slot = quote.attached.filter(|slot| *slot != RELEASED);
         let Some((slot, (from, connection))) =
             slot.and_then(|slot| Some((slot, self.sender_in(slot, &quote.pair)?)))
         else {

@@ -31,6 +31,7 @@ pub use facts::{
 };
 pub use ids::{CloseCode, ConnectionId, QuicVersion};
 pub use packet::QuicDestination;
+pub(crate) use packet::begins_initial;
 pub use parameters::TransportParameters;
 
 pub(crate) static QUIC: Protocol = Protocol {

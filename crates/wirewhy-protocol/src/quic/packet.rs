@@ -104,7 +104,7 @@ impl QuicDestination<'_> {
 ///
 /// A few comparisons: what most datagrams of other protocols cost.
 #[inline]
-pub(super) fn begins_initial(datagram: &[u8]) -> bool {
+pub(crate) fn begins_initial(datagram: &[u8]) -> bool {
     let Some((&[first, a, b, c, d], _)) = datagram.split_first_chunk::<5>() else {
         return false;
     };
