@@ -70,6 +70,7 @@ const LEVELS: usize = 3;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Level {
     Initial,
+    ZeroRtt,
     Handshake,
     OneRtt,
 }
@@ -78,6 +79,7 @@ impl Level {
     fn kind(self) -> PacketKind {
         match self {
             Level::Initial => PacketKind::Initial,
+            Level::ZeroRtt => PacketKind::ZeroRtt,
             Level::Handshake => PacketKind::Handshake,
             Level::OneRtt => PacketKind::OneRtt,
         }
@@ -356,21 +358,24 @@ impl QuicConversation {
         }
         self.write(role, letter);
         self.learn_ids(role, long);
-        let opened = match kind {
-            PacketKind::Handshake => {
-                self.look_up(role, Level::Handshake, context);
-                self.later.open_handshake(role, long.bytes, long.number_at)
-            }
-            _ => None,
+        let level = match kind {
+            PacketKind::Handshake => Level::Handshake,
+            _ => Level::ZeroRtt,
+        };
+        self.look_up(role, level, context);
+        let opened = match (level, role) {
+            (Level::Handshake, _) => self.later.open_handshake(role, long.bytes, long.number_at),
+            (_, Role::Client) => self.later.open_early(long.bytes, long.number_at),
+            (_, Role::Server) => None,
         };
         let side = self.facts.side_mut(role);
-        let tally = match kind {
-            PacketKind::Handshake => &mut side.handshake,
+        let tally = match level {
+            Level::Handshake => &mut side.handshake,
             _ => &mut side.zero_rtt,
         };
         add(tally, long.bytes, opened.is_some(), mark);
         if let Some(opened) = opened {
-            self.frames(role, Level::Handshake, &opened, mark, context);
+            self.frames(role, level, &opened, mark, context);
         }
         kind
     }
@@ -547,18 +552,28 @@ impl QuicConversation {
     fn look_up(&mut self, role: Role, level: Level, context: &CaptureContext) {
         let known = match level {
             Level::Initial => true,
+            Level::ZeroRtt => self.later.holds_early(),
             Level::Handshake => self.later.holds_handshake(role),
             Level::OneRtt => self.later.holds_application(role),
         };
         if known {
             return;
         }
-        if let Some(log) = context.keys()
-            && let Some((client, Some(server))) = self.tls.hellos()
-            && let Some(secrets) = log.connection(&client.random())
-        {
-            let suite = server.cipher_suite();
-            self.later.look_up(self.facts.version, suite, secrets);
+        let Some(log) = context.keys() else { return };
+        let Some((client, server)) = self.tls.hellos() else {
+            return;
+        };
+        let Some(secrets) = log.connection(&client.random()) else {
+            return;
+        };
+        let version = self.facts.version;
+        if level == Level::ZeroRtt {
+            if client.offers_early_data() {
+                let suites = client.cipher_suites();
+                self.later.look_up_early(version, suites, secrets);
+            }
+        } else if let Some(server) = server {
+            self.later.look_up(version, server.cipher_suite(), secrets);
         }
     }
 

@@ -139,6 +139,12 @@ impl QuicSide {
     pub const EARLY: usize = 12;
     /// How many of the latest ones are kept.
     pub const RECENT: usize = 16;
+
+    /// Packets behind the Initial ones that were opened with secrets.
+    #[must_use]
+    pub fn decrypted(&self) -> u64 {
+        self.zero_rtt.opened + self.handshake.opened + self.one_rtt.opened
+    }
 }
 
 /// A datagram.

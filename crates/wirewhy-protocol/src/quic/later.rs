@@ -1,16 +1,20 @@
-//! Handshake and 1-RTT packets, opened with the secrets of a key log (RFC 9001 sections 5 and 6).
+//! 0-RTT, Handshake and 1-RTT packets, opened with the secrets of a key log (RFC 9001 sections 5 and 6).
 
 use super::ids::QuicVersion;
 use super::keys::{Opened, PacketKeys};
 use crate::tls::{CipherSuite, ConnectionSecrets, Secrets, TrafficSecret};
 use crate::types::Role;
 
-/// So many 1-RTT packets in a row that do not open end the trying.
+/// So many 0-RTT or 1-RTT packets in a row that do not open end the trying.
 const MOST_FAILED: u8 = 64;
+
+/// For so many of the suites that a client offers its early data are tried.
+const MOST_SUITES: usize = 8;
 
 /// The keys of both sides behind their Initial packets.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct LaterKeys {
+    early: EarlyKeys,
     client: Keys,
     server: Keys,
     found: bool,
@@ -18,11 +22,20 @@ pub(super) struct LaterKeys {
     failed: bool,
 }
 
+/// The keys of 0-RTT packets. Their suite is that of the session resumed (RFC 8446 section 4.2.11): one of those offered.
+#[derive(Clone, PartialEq, Debug, Default)]
+struct EarlyKeys {
+    found: bool,
+    /// For each suite, until a packet shows which it is.
+    candidates: Vec<PacketKeys>,
+    failed: u8,
+}
+
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Keys {
     handshake: Option<PacketKeys>,
     application: Option<Application>,
-    /// The largest packet numbers that were opened, Handshake and 1-RTT.
+    /// The largest packet numbers that were opened: Handshake; 0-RTT and 1-RTT, which share theirs (RFC 9000 section 12.3).
     largest: [Option<u64>; 2],
     failed: u8,
 }
@@ -45,6 +58,58 @@ pub(super) struct OpenedShort {
 }
 
 impl LaterKeys {
+    /// Whether the secret of early data is known.
+    pub(super) fn holds_early(&self) -> bool {
+        self.early.found
+    }
+
+    /// Takes the secret of early data, for a hello that offers these suites.
+    pub(super) fn look_up_early(
+        &mut self,
+        version: QuicVersion,
+        suites: impl IntoIterator<Item = CipherSuite>,
+        secrets: &ConnectionSecrets,
+    ) {
+        let Some(secret) = secrets.traffic(TrafficSecret::ClientEarly) else {
+            return;
+        };
+        self.found = true;
+        self.early.found = true;
+        let keys = |suite| PacketKeys::from_secret(version, suite, secret);
+        let keys = suites.into_iter().filter_map(keys).take(MOST_SUITES);
+        self.early.candidates = keys.collect();
+    }
+
+    /// Opens a 0-RTT packet.
+    pub(super) fn open_early(&mut self, packet: &[u8], number_at: usize) -> Option<Opened> {
+        let candidates = &mut self.early.candidates;
+        if candidates.is_empty() {
+            return None;
+        }
+        let [_, largest] = &mut self.client.largest;
+        let open = |keys: &PacketKeys| keys.open(packet, number_at, *largest);
+        let opens = |(at, keys): (usize, &PacketKeys)| Some((at, open(keys)?));
+        let found = candidates.iter().enumerate().find_map(opens);
+        let opened = match found {
+            Some((at, opened)) => {
+                candidates.swap(0, at);
+                candidates.truncate(1);
+                *largest = Some(largest.map_or(opened.number, |known| known.max(opened.number)));
+                self.early.failed = 0;
+                Some(opened)
+            }
+            None => {
+                self.early.failed = self.early.failed.saturating_add(1);
+                if self.early.failed >= MOST_FAILED {
+                    candidates.clear();
+                }
+                None
+            }
+        };
+        self.note(opened.is_some());
+        opened
+    }
+
     /// Whether a side's 1-RTT packets can be opened, as far as is known.
     pub(super) fn holds_application(&self, role: Role) -> bool {
         self.of(role).application.is_some()
@@ -203,5 +268,45 @@ impl Application {
         self.previous = Some(std::mem::replace(&mut self.current, next));
         self.phase = unprotected.phase;
         Some(opened(payload, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::KeyLog;
+    use crate::quic::testing::seal;
+
+    #[test]
+    fn early_data_are_opened_with_the_suite_of_their_session() {
+        let mut log = KeyLog::new();
+        let line = format!(
+            "CLIENT_EARLY_TRAFFIC_SECRET {} {}",
+            "07".repeat(32),
+            "05".repeat(32)
+        );
+        log.add(line.as_bytes());
+        let secrets = log.connection(&[7; 32]).unwrap();
+        let suites = [0x1303, 0x1302, 0x1301].map(CipherSuite);
+        let mut later = LaterKeys::default();
+        later.look_up_early(QuicVersion::V1, suites, secrets);
+        assert!(later.holds_early());
+        // The secret is too short for SHA-384.
+        assert_eq!(later.early.candidates.len(), 2);
+
+        let keys = PacketKeys::from_secret(QuicVersion::V1, suites[2], &[5; 32]).unwrap();
+        let header = [0xd3, 0, 0, 0, 1, 1, 8, 1, 9, 0x40, 30, 0, 0, 1, 4];
+        let packet = seal(&keys, &header, 0x104, &[0; 10]);
+        let number_at = header.len() - 4;
+        let opened = later.open_early(&packet, number_at).unwrap();
+        assert_eq!((opened.number, opened.payload.len()), (0x104, 10));
+        assert_eq!(later.early.candidates, [keys]);
+        // 1-RTT packets count on from there.
+        assert_eq!(later.client.largest, [None, Some(0x104)]);
+        assert_eq!(later.secrets(), Secrets::Used);
+        for _ in 0..MOST_FAILED {
+            assert_eq!(later.open_early(&[0xd3; 60], number_at), None);
+        }
+        assert_eq!(later.open_early(&packet, number_at), None);
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use wirewhy_flow::{Connection, EventKind};
 use wirewhy_protocol::{
-    PacketTally, QuicClose, QuicFacts, QuicSide, QuicVersion, StatelessReset, TransportParameters,
+    QuicClose, QuicFacts, QuicSide, QuicVersion, StatelessReset, TransportParameters,
 };
 
 use super::shape::Seconds;
@@ -157,7 +157,6 @@ impl<'a> QuicShape<'a> {
 impl SideShape {
     fn new(side: &QuicSide) -> SideShape {
         let parameters = side.parameters.as_deref();
-        let opened = |tally: &PacketTally| tally.opened;
         let idle = |parameters: &TransportParameters| parameters.max_idle_timeout;
         SideShape {
             datagrams: side.datagrams,
@@ -168,7 +167,7 @@ impl SideShape {
             zero_rtt: side.zero_rtt.count,
             handshake: side.handshake.count,
             one_rtt: side.one_rtt.count,
-            decrypted: opened(&side.handshake) + opened(&side.one_rtt),
+            decrypted: side.decrypted(),
             repeated_crypto: side.repeated,
             max_idle_timeout_seconds: parameters.and_then(idle).map(Seconds),
             max_udp_payload_size: parameters.and_then(|own| own.max_udp_payload_size),

@@ -1,6 +1,6 @@
 //! A connection over QUIC in numbers.
 
-use wirewhy_protocol::{ConnectionId, QuicFacts, QuicSide, QuicVersion};
+use wirewhy_protocol::{ConnectionId, QuicFacts, QuicVersion};
 
 use crate::format::{counted, span};
 
@@ -26,7 +26,7 @@ pub(super) fn summary(quic: &QuicFacts) -> String {
     if quic.key_updates > 0 {
         parts.push(counted(u64::from(quic.key_updates), "key update"));
     }
-    let opened = opened(&quic.client) + opened(&quic.server);
+    let opened = quic.client.decrypted() + quic.server.decrypted();
     parts.push(match opened {
         0 => "nothing behind its Initial packets can be read".to_owned(),
         _ => format!("{} read with secrets", counted(opened, "packet")),
@@ -46,10 +46,6 @@ fn offered(quic: &QuicFacts, offered: QuicVersion) -> String {
         true => "any that the server lists".to_owned(),
         false => offered.to_string(),
     }
-}
-
-fn opened(side: &QuicSide) -> u64 {
-    side.handshake.opened + side.one_rtt.opened
 }
 
 /// Its connection ids.

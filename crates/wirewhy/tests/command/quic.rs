@@ -35,6 +35,25 @@ fn show_draws_datagrams_with_their_packets() {
 }
 
 #[test]
+fn early_data_are_opened() {
+    let path = capture("quic-resumed/client.pcap");
+    let keys = capture("quic-resumed/client.keylog");
+    let args = ["--all", "--format", "json", &path, "--keylog", &keys];
+    let json: serde_json::Value = serde_json::from_str(&Bench::new().run(&args).out).unwrap();
+    let mut with_early_data = 0;
+    for connection in json["connections"].as_array().unwrap() {
+        let client = &connection["quic"]["client"];
+        let count = |of: &str| client[of].as_u64().unwrap_or_default();
+        if count("zero_rtt") > 0 {
+            let sent = count("zero_rtt") + count("handshake") + count("one_rtt");
+            assert_eq!(count("decrypted"), sent, "{client}");
+            with_early_data += 1;
+        }
+    }
+    assert_eq!(with_early_data, 4);
+}
+
+#[test]
 fn show_draws_all_connections_between_the_same_ends_and_those_that_move() {
     // quinn keeps its socket for a second connection.
     let ran = show("quic-idle-timeout/client.pcap", "udp:2", &[]);

@@ -28,6 +28,8 @@ impl QuicConversation {
                         self.hello.acknowledge(&ack);
                     }
                 }
+                // RFC 9000 section 12.4 permits none in 0-RTT packets.
+                QuicFrame::Crypto { .. } if level == Level::ZeroRtt => {}
                 QuicFrame::Crypto { offset, data } => {
                     if role == Role::Client && level == Level::Initial {
                         self.hello.add(opened.number, offset, data, mark);
@@ -58,7 +60,7 @@ impl QuicConversation {
         let level = match level {
             Level::Initial => 0,
             Level::Handshake => 1,
-            Level::OneRtt => 2,
+            Level::ZeroRtt | Level::OneRtt => 2,
         };
         let had_hello = self.has_hello(role);
         let Some(stream) = role.of(&mut self.crypto).get_mut(level) else {
@@ -128,7 +130,7 @@ impl QuicConversation {
         if let Some(alert) = close.code.alert().filter(|_| !decoded) {
             let seen = match level {
                 Level::Initial => AlertSeen::Clear,
-                Level::Handshake | Level::OneRtt => AlertSeen::Decrypted,
+                _ => AlertSeen::Decrypted,
             };
             self.tls
                 .close_with(role, AlertDescription(alert), seen, mark);
