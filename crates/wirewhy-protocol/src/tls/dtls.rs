@@ -7,10 +7,11 @@ use super::hello::{ClientHello, ServerHello};
 use super::wire;
 use super::{AlertDescription, CipherSuite, ContentType, HandshakeType, ProtocolVersion};
 use crate::facts::AppFacts;
+use crate::out_of_order::OutOfOrder;
 use crate::parser::{Parser, ReaderPosition};
 use crate::protocol::{Protocol, Reading};
 use crate::shared_state::SharedState;
-use crate::types::{AppProtocol, Framing, Input, Mark, Role, Step, Transport};
+use crate::types::{AppProtocol, Framing, Input, Mark, Role, Step, StreamSegment, Transport};
 
 pub(crate) static DTLS: Protocol = Protocol {
     id: AppProtocol::Dtls,
@@ -207,11 +208,41 @@ struct Reader {
     pending: [Pending; 2],
 }
 
-/// Fragments of one message, in order.
+/// Fragments of one message.
 #[derive(Clone, Debug, Default)]
 struct Pending {
     number: u16,
+    /// What is whole from its first byte on.
     bytes: Vec<u8>,
+    waiting: OutOfOrder,
+}
+
+impl Pending {
+    /// Adds a fragment. Returns the message once it is whole. A fragment of another message begins that.
+    fn add(&mut self, fragment: &Fragment<'_>, mark: Mark) -> Option<Vec<u8>> {
+        if self.number != fragment.number {
+            *self = Pending {
+                number: fragment.number,
+                ..Pending::default()
+            };
+        }
+        let place = |offset: usize| u64::try_from(offset).unwrap_or(u64::MAX);
+        self.waiting.keep(StreamSegment::new(
+            place(fragment.offset),
+            fragment.body,
+            0,
+            mark,
+        ));
+        while let Some(piece) = self.waiting.take(place(self.bytes.len())) {
+            let next = piece.segment().from(place(self.bytes.len()));
+            self.bytes.extend_from_slice(next);
+        }
+        (self.bytes.len() >= fragment.length).then(|| std::mem::take(self).bytes)
+    }
+
+    fn kept(&self) -> usize {
+        self.bytes.capacity() + self.waiting.kept()
+    }
 }
 
 impl Reader {
@@ -257,18 +288,7 @@ impl Reader {
             if !wanted {
                 continue;
             }
-            let pending = role.of(&mut self.pending);
-            if fragment.offset == 0 {
-                pending.number = fragment.number;
-                pending.bytes.clear();
-            }
-            // Fragments that come in another order are left out.
-            if pending.number != fragment.number || pending.bytes.len() != fragment.offset {
-                continue;
-            }
-            pending.bytes.extend_from_slice(fragment.body);
-            if pending.bytes.len() == fragment.length {
-                let body = std::mem::take(&mut pending.bytes);
+            if let Some(body) = role.of(&mut self.pending).add(&fragment, mark) {
                 self.message(fragment.kind, &body, mark);
             }
         }
@@ -384,7 +404,7 @@ impl Parser for Reader {
 
     fn kept(&self) -> usize {
         let [client, server] = &self.pending;
-        client.bytes.capacity() + server.bytes.capacity()
+        client.kept() + server.kept()
     }
 
     fn stop(&mut self, _: Role, _: &[u8], _: &mut SharedState) {
@@ -486,6 +506,44 @@ mod tests {
         let found = facts(&[(Role::Client, one.clone()), (Role::Client, two.clone())]);
         assert_eq!(found.server_name.as_deref(), Some("shop.example"));
         assert_eq!(facts(&[(Role::Client, two)]).client_hello, None);
+    }
+
+    #[test]
+    fn fragments_of_a_server_in_any_order() {
+        let mut body = vec![0xfe, 0xfd];
+        body.extend([9; 32]);
+        // DTLS 1.3 is in an extension.
+        body.extend([0, 0x13, 0x01, 0, 0, 6, 0, 43, 0, 2, 0xfe, 0xfc]);
+        let parts = [30..body.len(), 0..10, 5..20, 0..10, 15..35];
+        let sent: Vec<_> = [(Role::Client, handshake(1, &hello_of_1_3()))]
+            .into_iter()
+            .chain(parts.map(|piece| (Role::Server, part(2, &body, piece))))
+            .collect();
+        let found = facts(&sent);
+        let version = ProtocolVersion::DTLS1_3;
+        assert_eq!(found.offered, [version, ProtocolVersion::DTLS1_2]);
+        assert_eq!(found.version, Some(version));
+        assert_eq!(found.server_hello.map(|mark| mark.frame), Some(6));
+        assert_eq!(facts(&sent[..5]).server_hello, None);
+    }
+
+    /// A ClientHello that offers DTLS 1.3 and 1.2.
+    fn hello_of_1_3() -> Vec<u8> {
+        let mut hello = hello();
+        let versions: &[u8] = &[0, 43, 0, 3, 2, 3, 4];
+        let length = versions.len();
+        let at = hello
+            .windows(length)
+            .position(|bytes| bytes == versions)
+            .unwrap();
+        hello.splice(at..at + length, [0, 43, 0, 5, 4, 0xfe, 0xfc, 0xfe, 0xfd]);
+        // Behind version, random, session id, cookie, suites and compression.
+        let extensions = 2 + 32 + 1 + 3 + 4 + 2;
+        let [high, low] = &mut hello[extensions..extensions + 2] else {
+            panic!();
+        };
+        [*high, *low] = (u16::from_be_bytes([*high, *low]) + 2).to_be_bytes();
+        hello
     }
 
     #[test]
