@@ -1,5 +1,7 @@
 //! What an observer learns of a connection over QUIC.
 
+use std::collections::VecDeque;
+
 use wirewhy_packet::Interval;
 
 use super::ids::{CloseCode, ConnectionId, QuicVersion};
@@ -129,7 +131,7 @@ pub struct QuicSide {
     /// What it sent since the other side was heard last.
     pub unanswered: Unanswered,
     /// Its latest datagrams, those within 10 ms of one before left out: at most [`QuicSide::RECENT`], the earliest first.
-    pub recent: Vec<Mark>,
+    pub recent: VecDeque<Mark>,
     /// What it declares of itself; of the server readable with secrets only.
     pub parameters: Option<Box<TransportParameters>>,
 }

@@ -50,9 +50,9 @@ impl QuicConversation {
         if apart {
             let recent = &mut self.facts.side_mut(role).recent;
             if recent.len() == QuicSide::RECENT {
-                recent.remove(0);
+                recent.pop_front();
             }
-            recent.push(mark);
+            recent.push_back(mark);
         }
     }
 
