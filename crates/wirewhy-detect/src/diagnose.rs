@@ -1,7 +1,8 @@
 //! All detectors over one connection, and what follows from them.
 
 use wirewhy_flow::{
-    Connection, Ended, EndpointState, Event, EventKind, Position, Side, Transport, Unanswered,
+    Connection, Ended, EndpointState, Event, EventKind, Healthy, Position, Side, Transport,
+    Unanswered,
 };
 use wirewhy_packet::Interval;
 
@@ -126,6 +127,12 @@ pub fn diagnose_briefly(
 #[must_use]
 pub fn diagnose_unanswered(attempt: &Unanswered, limits: &Limits) -> Option<Finding> {
     syn_unanswered::verdict_on(attempt, limits)
+}
+
+/// Whether [`diagnose`] finds nothing in a connection that went well, and its outcome is [`Outcome::Ok`].
+#[must_use]
+pub fn finds_nothing(healthy: &Healthy, limits: &Limits) -> bool {
+    Signs::are_absent_in(healthy, limits)
 }
 
 /// What there is to say of an attempt that never opened and shows nothing else, which is nothing where the capture ended before

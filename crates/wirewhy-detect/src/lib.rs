@@ -34,7 +34,9 @@ pub use detectors::{
     hello_was_refused, is_sealed_ftp, lost_state, neighbours_speak_otherwise, neighbours_speak_tls,
     record_of, refused_unresumed, spoken, unresumed_finding,
 };
-pub use diagnose::{Diagnosis, Outcome, diagnose, diagnose_briefly, diagnose_unanswered};
+pub use diagnose::{
+    Diagnosis, Outcome, diagnose, diagnose_briefly, diagnose_unanswered, finds_nothing,
+};
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use idle::{FatalIdle, idle_before_end};
 pub use limits::{Change, Limits, Setting, Threshold};

@@ -8,10 +8,10 @@
 use std::ops::BitOr;
 use std::sync::LazyLock;
 
-use wirewhy_flow::{Answer, Connection, Endpoint, EventKind, Transport};
+use wirewhy_flow::{Answer, Connection, Endpoint, EventKind, Healthy, Transport};
 use wirewhy_protocol::{AppFacts, AppProtocol, Framing, UpgradeVerdict};
 
-use crate::detectors::tcp::{accept_queue_full, awaits_greeting};
+use crate::detectors::tcp::{GREETING_FIRST, accept_queue_full, awaits_greeting};
 use crate::{DETECTORS, Detector, Limits};
 
 /// Some of the signs, a bit for each.
@@ -213,6 +213,15 @@ impl Signs {
         }
         self.add(Signs::TLS, app.tls.is_some());
         self.add(Signs::QUIC, app.quic.is_some());
+    }
+
+    /// Whether a connection that went well shows none of them: how long it took is all that it can show.
+    pub(crate) fn are_absent_in(healthy: &Healthy, limits: &Limits) -> bool {
+        let (_, port) = healthy.server();
+        healthy.to_server() <= limits.slow_handshake
+            && healthy.handshake() <= limits.slow_path
+            && healthy.slowest_answer() < limits.slow_response
+            && !GREETING_FIRST.contains(&port)
     }
 
     /// The rules that rest on any of these, in the order of [`DETECTORS`].

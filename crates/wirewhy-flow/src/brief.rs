@@ -4,12 +4,18 @@
 //! The first sign of trouble, or of anything that is out of the ordinary, is whatever [`Brief::take`] does not take: then the packets
 //! kept are followed one by one, and all that come after them.
 
-use wirewhy_packet::{Checksum, Seq, TcpFlags, Timestamp};
-use wirewhy_protocol::{AppFacts, PayloadSegment, Role, whole_http1};
+use std::sync::Arc;
+
+use wirewhy_packet::{Checksum, Interval, MacAddr, Seq, TcpFlags, Timestamp};
+use wirewhy_protocol::{
+    AppFacts, PayloadSegment, Request, Role, closing_notice, is_farewell, last_request_of_whole,
+    whole_http1,
+};
 
 use crate::resets::Pause;
 use crate::segment::Segment;
-use crate::{AcceptedTimestamp, LookedUp, Side};
+use crate::signs::SHORTEST_DELAY;
+use crate::{AcceptedTimestamp, LookedUp, Mark, Side};
 
 /// The packets of a connection without trouble, and what tells whether the next one is in line.
 #[derive(Debug)]
@@ -27,6 +33,80 @@ pub(crate) struct Brief {
     segments: Vec<(Side, Segment)>,
     /// The payloads of the segments, one behind the other.
     bytes: Vec<u8>,
+}
+
+/// What a connection has come to that went well to its end.
+#[derive(Debug)]
+pub(crate) struct WellEnded {
+    /// The last segments of client and server.
+    pub(crate) last: [Mark; 2],
+    /// The largest IP packets with payload of client and server that were acknowledged.
+    pub(crate) largest_delivered: [u32; 2],
+    /// From the SYN to the SYN-ACK.
+    pub(crate) to_server: Interval,
+    /// From the SYN to the ACK.
+    pub(crate) handshake: Interval,
+    /// From a request to its answer, at most.
+    pub(crate) slowest_answer: Interval,
+    /// The MAC address of the client.
+    pub(crate) client_mac: Option<MacAddr>,
+    /// The hop count of the SYN-ACK.
+    pub(crate) server_ttl: u8,
+    /// The last request.
+    pub(crate) request: Arc<Request>,
+}
+
+/// What one side of such a connection has sent behind its SYN, and what the other one has acknowledged of it.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    last: Mark,
+    next: Seq,
+    largest_delivered: u32,
+    /// The end of a larger packet that is not acknowledged yet, and its length.
+    larger: Option<(Seq, u32)>,
+    /// When bytes were sent that no bytes of the other side have followed.
+    alone: Option<Timestamp>,
+    /// Whether they were acknowledged so late that a delay of the acknowledgement may be the reason.
+    is_acknowledged_late: bool,
+    /// Where the window ends that the other side wrote, not scaled, and where the one before it did.
+    edges: [Option<Seq>; 2],
+}
+
+impl Sent {
+    /// Takes in bytes. `None` where they show what [`crate::SendingSigns`] may be made of.
+    fn send(&mut self, segment: &Segment) -> Option<()> {
+        let end = segment.seq_end();
+        if self.is_acknowledged_late || self.edges.contains(&Some(end)) {
+            return None;
+        }
+        self.next = end;
+        self.alone = Some(segment.time);
+        if self.larger.is_none() && segment.ip_len > self.largest_delivered {
+            self.larger = Some((end, segment.ip_len));
+        }
+        Some(())
+    }
+
+    /// Takes in an acknowledgement of the other side.
+    fn acknowledge(&mut self, segment: &Segment) {
+        if let Some((_, len)) = self.larger.take_if(|(end, _)| !segment.ack.is_before(*end)) {
+            self.largest_delivered = self.largest_delivered.max(len);
+        }
+        let edge = Some(segment.ack.advance(u32::from(segment.window)));
+        let [latest, before] = &mut self.edges;
+        if *latest != edge {
+            (*before, *latest) = (*latest, edge);
+        }
+        if segment.seq_len() > 0 {
+            (self.alone, self.is_acknowledged_late) = (None, false);
+        } else if let Some(sent) = self.alone {
+            self.is_acknowledged_late |= segment.time.since(sent) >= SHORTEST_DELAY;
+        }
+    }
+}
+
+fn is_notice(payload: &[u8], segment: &Segment) -> bool {
+    closing_notice(payload, segment.frame, segment.time).is_some()
 }
 
 /// How far a connection is.
@@ -269,19 +349,75 @@ impl Brief {
         if self.stage != BriefStage::Over {
             return None;
         }
+        whole_http1(self.payloads())
+    }
+
+    /// The segments with payload.
+    fn payloads(&self) -> impl Iterator<Item = PayloadSegment<'_>> {
         let payloads = self
             .kept()
             .filter(|(_, segment, _)| segment.payload_len > 0);
-        whole_http1(payloads.map(|(from, segment, bytes)| PayloadSegment {
+        payloads.map(|(from, segment, bytes)| PayloadSegment {
             role: match from {
                 Side::Client => Role::Client,
                 Side::Server => Role::Server,
             },
             bytes,
-            mark: wirewhy_protocol::Mark {
-                frame: segment.frame,
-                time: segment.time,
-            },
-        }))
+            mark: segment.mark(),
+        })
+    }
+
+    /// What it has come to, where it went well to its end: each segment was in line, each request was answered with success, and
+    /// nothing about it is a sign of trouble but, perhaps, how long it took.
+    pub(crate) fn outcome(&self, syn: &Segment) -> Option<WellEnded> {
+        if self.stage != BriefStage::Over || syn.asks_for_more() {
+            return None;
+        }
+        let [syn_ack, ack] = [self.segments.first()?, self.segments.get(1)?].map(|(_, kept)| kept);
+        let to_server = syn_ack.time.since(syn.time);
+        let mut sent = [Sent::default(); 2];
+        let mut slowest_answer = Interval::ZERO;
+        let mut asked: Option<Timestamp> = None;
+        let mut client_mac = syn.mac;
+        for (from, segment, payload) in self.kept() {
+            let [client, server] = &mut sent;
+            let (own, peer) = match from {
+                Side::Client => (client, server),
+                Side::Server => (server, client),
+            };
+            own.last = segment.mark();
+            if segment.is_syn() {
+                continue;
+            }
+            if from == Side::Client {
+                client_mac = client_mac.or(segment.mac);
+            }
+            if segment.payload_len > 0 {
+                own.send(segment)?;
+                match from {
+                    Side::Client => asked = Some(segment.time),
+                    Side::Server if segment.ack != peer.next => return None,
+                    Side::Server if is_farewell(payload) || is_notice(payload, segment) => {
+                        return None;
+                    }
+                    Side::Server => {
+                        let waited = asked.take().map(|asked| segment.time.since(asked));
+                        slowest_answer = slowest_answer.max(waited.unwrap_or(slowest_answer));
+                    }
+                }
+            }
+            peer.acknowledge(segment);
+        }
+        let request = last_request_of_whole(self.payloads())?;
+        Some(WellEnded {
+            last: sent.map(|side| side.last),
+            largest_delivered: sent.map(|side| side.largest_delivered),
+            to_server,
+            handshake: Interval(to_server.0.saturating_add(ack.time.since(syn_ack.time).0)),
+            slowest_answer,
+            client_mac,
+            server_ttl: syn_ack.ttl,
+            request: Arc::new(request),
+        })
     }
 }

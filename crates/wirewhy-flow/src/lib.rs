@@ -51,7 +51,9 @@ pub use side::Side;
 pub use signs::{AckStalls, MangledSack, SendingSigns, WrittenWindow};
 pub use stream_table::{Located, Opened, Pair, StreamTable};
 pub use tcp::{AfterReset, EndpointState, Handshake, Offer, Tcp, TcpCounts, TcpEndpoint};
-pub use tracker::{Bounds, Left, Observed, Over, Sample, Tracker, TrackerCounts, Unanswered};
+pub use tracker::{
+    Bounds, Healthy, Left, Observed, Over, Sample, Spent, Tracker, TrackerCounts, Unanswered,
+};
 pub use vantage::Vantage;
 pub use wirewhy_packet::Interval;
 pub use wirewhy_protocol::Transport;

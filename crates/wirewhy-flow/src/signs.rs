@@ -70,7 +70,10 @@ pub struct AckStalls {
 const FRAMES: usize = 8;
 
 /// The range of the timers that delay an acknowledgement: Linux from 40 ms on, macOS 100 ms, Windows 200 ms.
-const DELAYED_ACK: std::ops::RangeInclusive<i64> = 30_000_000..=260_000_000;
+const DELAYED_ACK: std::ops::RangeInclusive<i64> = SHORTEST_DELAY.0..=260_000_000;
+
+/// The shortest delay that may be one of these timers.
+pub(crate) const SHORTEST_DELAY: Interval = Interval::from_millis(30);
 
 /// How much later than its cause a segment that needs no thought is sent, at most.
 const AT_ONCE: Interval = Interval::from_millis(3);

@@ -5,6 +5,7 @@ mod beginning;
 mod brief;
 mod collision;
 mod datagrams;
+mod healthy;
 mod icmp;
 mod interruption;
 mod lookups;
@@ -14,16 +15,20 @@ mod spare;
 mod unanswered;
 mod watch;
 
+use std::net::IpAddr;
+
 use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
 use self::alone::{LoneSegment, LoneSegments};
 use self::brief::{Kept, Unbrief};
 use self::datagrams::QuicIds;
+pub use self::healthy::Healthy;
 use self::lookups::ends_of;
 use self::memory::Accounts;
 use self::retire::{class_of, quiet_of};
 use self::spare::Spare;
+pub use self::spare::Spent;
 pub use self::unanswered::{Over, Unanswered};
 use self::watch::Watch;
 use crate::datagrams::LiveDatagrams;
@@ -33,7 +38,7 @@ use crate::observe::{Recorded, Tracked};
 use crate::segment::Segment;
 use crate::stream_table::RELEASED;
 use crate::{
-    Collision, Connection, Ended, HostContext, Located, Lookups, Opened, Pair, StreamTable,
+    Collision, Connection, Ended, HostContext, Located, Lookups, Mark, Opened, Pair, StreamTable,
 };
 
 /// How much a tracker holds, and for how long.
@@ -333,8 +338,8 @@ impl Tracker {
     }
 
     /// Takes back connections that were handed over and are not needed any more, so that the next ones take their place.
-    pub fn take_back(&mut self, connections: impl Iterator<Item = Box<Connection>>) {
-        self.spare.keep_connections(connections);
+    pub fn take_back(&mut self, spent: impl Iterator<Item = Spent>) {
+        spent.for_each(|spent| self.spare.keep(spent));
     }
 
     /// Hands over every connection still followed, by stream number, those over TCP first.
@@ -514,13 +519,30 @@ impl Tracker {
         self.slots.get_mut(usize::try_from(slot).ok()?)
     }
 
+    /// What is known by now of the hosts of a connection.
     fn around(&self, connection: &Connection) -> HostContext {
         let client = connection.client.address;
         let server = (connection.server.address, connection.server.port);
-        HostContext {
-            earlier_stream: connection.host_context.earlier_stream,
-            ..self.hosts.around(client, server, connection.first)
+        self.around_ends(client, server, connection.first, connection.host_context)
+    }
+
+    /// The same of one of which this was known when it began.
+    fn around_ends(
+        &self,
+        client: IpAddr,
+        server: (IpAddr, u16),
+        first: Mark,
+        then: HostContext,
+    ) -> HostContext {
+        let mut now = self.hosts.around(client, server, first);
+        now.earlier_stream = then.earlier_stream;
+        // What was accepted before this connection began, with all that is known by now of that clock.
+        match (&mut now.accepted, then.accepted) {
+            (Some(now), Some(then)) => (now.value, now.mark) = (then.value, then.mark),
+            (now @ None, then) => *now = then,
+            (Some(_), None) => {}
         }
+        now
     }
 
     fn observe_in(
@@ -635,14 +657,7 @@ impl Tracker {
             connection.looked_up = self.looked_up(&connection);
         }
         self.lookups.tie_to_failed(&mut connection);
-        let then = connection.host_context.accepted;
         connection.host_context = self.around(&connection);
-        // What was accepted before this connection began, with all that is known by now of that clock.
-        if let (Some(now), Some(then)) = (&mut connection.host_context.accepted, then) {
-            (now.value, now.mark) = (then.value, then.mark);
-        } else {
-            connection.host_context.accepted = connection.host_context.accepted.or(then);
-        }
         connection
     }
 }

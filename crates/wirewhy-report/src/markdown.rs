@@ -57,6 +57,10 @@ impl<W: Write> Reporter for Markdown<W> {
         self.gathering.count_unanswered(attempt, finding)
     }
 
+    fn count_healthy(&mut self) -> bool {
+        self.gathering.count_healthy()
+    }
+
     fn finish(
         &mut self,
         capture: &CaptureSummary,

@@ -30,6 +30,12 @@ pub trait Reporter {
         false
     }
 
+    /// Counts a connection that went well and has no finding, where this reporter needs nothing of it. Where it returns false it
+    /// counted nothing: the connection comes as others do.
+    fn count_healthy(&mut self) -> bool {
+        false
+    }
+
     /// The end: the capture as a whole, and what only shows over many connections.
     fn finish(
         &mut self,
@@ -74,6 +80,10 @@ impl<A: Reporter> Reporter for Option<A> {
             .is_none_or(|reporter| reporter.count_unanswered(attempt, finding))
     }
 
+    fn count_healthy(&mut self) -> bool {
+        self.as_mut().is_none_or(Reporter::count_healthy)
+    }
+
     fn finish(
         &mut self,
         capture: &CaptureSummary,
@@ -97,6 +107,10 @@ impl<A: Reporter> Reporter for &mut A {
 
     fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
         (**self).count_unanswered(attempt, finding)
+    }
+
+    fn count_healthy(&mut self) -> bool {
+        (**self).count_healthy()
     }
 
     fn finish(

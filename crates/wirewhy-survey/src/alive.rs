@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::LargeUnanswered;
-use wirewhy_flow::{Connection, Mark, Side};
+use wirewhy_flow::{Connection, Healthy, Mark, Side};
 
 use crate::latest::Latest;
 use crate::recent::{RecentTable, entry};
@@ -23,6 +23,23 @@ struct Worked {
     delivered: [u32; 2],
 }
 
+impl Worked {
+    /// One of this stream and first frame, with the last packets of client and server.
+    fn new((stream, first): (u32, Mark), last: [Mark; 2], delivered: [u32; 2]) -> Worked {
+        let [asked, answered] = last;
+        Worked {
+            stream,
+            first,
+            last: if asked.time < answered.time {
+                asked
+            } else {
+                answered
+            },
+            delivered,
+        }
+    }
+}
+
 /// How many are kept of one pair of hosts.
 const KEPT: usize = 8;
 
@@ -36,17 +53,18 @@ impl Alive {
         if client.counts.payload_packets == 0 || server.counts.payload_packets == 0 {
             return;
         }
-        let worked = Worked {
-            stream: connection.stream,
-            first: connection.first,
-            last: if asked.time < answered.time {
-                asked
-            } else {
-                answered
-            },
-            delivered: [client, server].map(|side| side.tcp.delivery.largest_delivered),
-        };
+        let delivered = [client, server].map(|side| side.tcp.delivery.largest_delivered);
+        let begun = (connection.stream, connection.first);
+        let worked = Worked::new(begun, [asked, answered], delivered);
         entry(&mut self.0, (client.address, server.address)).add(worked, KEPT);
+    }
+
+    /// The same of one that went well.
+    pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
+        let begun = (healthy.stream(), healthy.first());
+        let worked = Worked::new(begun, healthy.last(), healthy.largest_delivered());
+        let hosts = (healthy.client().0, healthy.server().0);
+        entry(&mut self.0, hosts).add(worked, KEPT);
     }
 
     /// The stream of another connection between the same hosts in which packets got across while these large ones did not,

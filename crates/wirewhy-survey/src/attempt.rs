@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_flow::{Connection, Ended, EventKind, Mark, Side, Unanswered};
+use wirewhy_flow::{Connection, Ended, EventKind, Healthy, Mark, Side, Unanswered};
 use wirewhy_packet::Interval;
 
 use crate::features::Shown;
@@ -80,6 +80,20 @@ impl Attempt {
             silent,
             outcome,
             features: Shown::of(connection),
+        }
+    }
+
+    /// What a connection shows that went well.
+    pub(crate) fn of_healthy(healthy: &Healthy) -> Attempt {
+        Attempt {
+            stream: healthy.stream(),
+            client: healthy.client().0,
+            first: healthy.first(),
+            answered: true,
+            answer_ttl: Some(healthy.server_ttl()),
+            silent: None,
+            outcome: Some(AttemptOutcome::Worked),
+            features: Shown::by_plain_http(),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::source::SourceTally;
 use crate::table::Table;
 use wirewhy_detect::wording::socket_of;
 use wirewhy_detect::{Confidence, Diagnosis, Finding, Limits, Outcome, Scope};
-use wirewhy_flow::Unanswered;
+use wirewhy_flow::{Healthy, Unanswered};
 use wirewhy_protocol::QuicFacts;
 
 /// Gathers attempts by service and by source.
@@ -52,6 +52,19 @@ impl Attempts {
         {
             let failed = attempt::failed_probe(diagnosis, limits);
             source.add(connection.first, address, failed, limits);
+        }
+    }
+
+    /// Takes in a connection that went well.
+    pub(crate) fn note_healthy(&mut self, healthy: &Healthy, limits: &Limits) {
+        self.recorded.syn_acks = true;
+        self.recorded.beyond_syns = true;
+        let server = healthy.server();
+        if let Some(service) = self.services.entry(server) {
+            service.add(Attempt::of_healthy(healthy));
+        }
+        if let Some(source) = self.sources.entry(healthy.client().0) {
+            source.add(healthy.first(), server, None, limits);
         }
     }
 

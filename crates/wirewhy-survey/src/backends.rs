@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use wirewhy_detect::{
     Diagnosis, Finding, Limits, Severity, code, reset_again, reset_behind_handshake,
 };
-use wirewhy_flow::{Connection, Ended};
+use wirewhy_flow::{Connection, Ended, Healthy};
 use wirewhy_packet::Timestamp;
 
 use crate::recent::{RecentTable, entry};
@@ -52,6 +52,15 @@ impl Backends {
             };
             widen(&mut known.held, (began, ended));
         }
+    }
+
+    /// Takes in a connection that went well.
+    pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
+        let began = healthy.first().time;
+        widen(
+            &mut entry(&mut self.0, healthy.server()).served,
+            (began, began),
+        );
     }
 
     /// The finding about a connection that is one of several to be reset right behind the handshake, since the service served

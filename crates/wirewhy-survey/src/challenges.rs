@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use wirewhy_detect::{Diagnosis, Finding, Severity, Value, code};
-use wirewhy_flow::Connection;
+use wirewhy_flow::{Connection, Healthy};
 use wirewhy_packet::Interval;
 use wirewhy_protocol::{Http2Error, Mark, Purpose, Refusals, Refused, Request};
 
@@ -53,6 +53,16 @@ impl Challenges {
             stream: connection.stream,
         };
         entry(&mut self.0, key(connection)).add(answered, KEPT);
+    }
+
+    /// The same of one that went well.
+    pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
+        let ((client, _), (server, port)) = (healthy.client(), healthy.server());
+        let answered = Answered {
+            request: Arc::clone(healthy.last_request()),
+            stream: healthy.stream(),
+        };
+        entry(&mut self.0, (client, server, port)).add(answered, KEPT);
     }
 
     /// Makes a note of a challenge that the client met in another connection.

@@ -54,6 +54,15 @@ impl Shown {
         }
     }
 
+    /// The same where HTTP is spoken behind it: the third is missing, and the fourth is shown.
+    pub(crate) fn by_plain_http() -> Shown {
+        Shown {
+            with: 0b1000,
+            without: 0b111,
+            name: None,
+        }
+    }
+
     pub(crate) fn of(connection: &Connection) -> Shown {
         let mut shown = Shown {
             name: connection.server_name.clone(),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use wirewhy_detect::wording::span;
 use wirewhy_detect::{Finding, Limits, Severity, code};
-use wirewhy_flow::Connection;
+use wirewhy_flow::{Connection, Healthy};
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
 
 use crate::latest::Latest;
@@ -28,25 +28,43 @@ impl OpenedConnections {
 
     /// Takes in a connection that opened.
     pub(crate) fn note(&mut self, connection: &Connection) {
-        let (client, port) = (&connection.client, connection.server.port);
-        let by_link = client.mac.map(|mac| OpenedBy::Link {
-            mac,
-            ipv4: client.address.is_ipv4(),
-            port,
-        });
-        let by_address = Some(OpenedBy::Address(client.address, port));
-        let keys = [by_address, by_link, by_name(connection)];
-        for key in keys.into_iter().flatten() {
-            let openings = entry(&mut self.opened, key);
-            let is_known = |known: &Opening| known.stream == connection.stream;
-            if self.ongoing && openings.iter().any(is_known) {
-                continue;
-            }
-            let opening = Opening {
-                stream: connection.stream,
-                start: connection.first.time,
-                server: connection.server.address,
-            };
+        let client = (connection.client.address, connection.client.mac);
+        let opening = Opening {
+            stream: connection.stream,
+            start: connection.first.time,
+            server: connection.server.address,
+        };
+        let port = connection.server.port;
+        self.add(opening, port, client);
+        if let Some(name) = by_name(connection) {
+            self.add_by(name, opening);
+        }
+    }
+
+    /// The same of one that went well.
+    pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
+        let (server, port) = healthy.server();
+        let opening = Opening {
+            stream: healthy.stream(),
+            start: healthy.first().time,
+            server,
+        };
+        let client = (healthy.client().0, healthy.client_mac());
+        self.add(opening, port, client);
+    }
+
+    fn add(&mut self, opening: Opening, port: u16, (client, mac): (IpAddr, Option<MacAddr>)) {
+        self.add_by(OpenedBy::Address(client, port), opening);
+        if let Some(mac) = mac {
+            let ipv4 = client.is_ipv4();
+            self.add_by(OpenedBy::Link { mac, ipv4, port }, opening);
+        }
+    }
+
+    fn add_by(&mut self, key: OpenedBy, opening: Opening) {
+        let openings = entry(&mut self.opened, key);
+        let is_known = |known: &Opening| known.stream == opening.stream;
+        if !self.ongoing || !openings.iter().any(is_known) {
             openings.add(opening, KEPT);
         }
     }

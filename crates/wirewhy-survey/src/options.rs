@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::{Finding, Limits};
-use wirewhy_flow::{Asked, Connection, Event, EventKind, Position, Side, Unanswered};
+use wirewhy_flow::{Asked, Connection, Event, EventKind, Healthy, Position, Side, Unanswered};
 
 use crate::detectors::tcp::option_blackhole::{self, Found};
 use crate::recent::{RecentTable, entry};
@@ -96,6 +96,13 @@ impl SynOptions {
             if seen.works_without {
                 tally.works_without.get_or_insert(connection.stream);
             }
+        }
+    }
+
+    /// Takes in a connection that went well, the SYN of which asks for none of these.
+    pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
+        for tally in entry(&mut self.0, healthy.server()) {
+            tally.works_without.get_or_insert(healthy.stream());
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::{Finding, Limits};
-use wirewhy_flow::{Connection, EndpointState, Mark, Unanswered};
+use wirewhy_flow::{Connection, EndpointState, Healthy, Mark, Unanswered};
 use wirewhy_packet::{Interval, Timestamp};
 
 use crate::detectors::tcp::probe;
@@ -32,6 +32,13 @@ impl HealthChecks {
         } else {
             probes.others = probes.others.saturating_add(1);
         }
+    }
+
+    /// Takes in a connection that went well, which is no check.
+    pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
+        let ((client, _), (server, port)) = (healthy.client(), healthy.server());
+        let probes = entry(&mut self.0, (client, server, port));
+        probes.others = probes.others.saturating_add(1);
     }
 
     /// Takes in an attempt that nothing answered: one of the series all the same.

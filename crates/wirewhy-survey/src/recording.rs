@@ -50,6 +50,11 @@ pub struct CaptureFaults {
 }
 
 impl CaptureFaults {
+    /// Takes in a connection that went well.
+    pub(crate) fn note_healthy(&mut self) {
+        self.two_sided += 1;
+    }
+
     /// Takes in what one connection shows of the recording.
     pub(crate) fn note(&mut self, connection: &Connection) {
         let seen = connection

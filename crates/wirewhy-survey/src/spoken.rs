@@ -3,7 +3,8 @@
 
 use std::net::IpAddr;
 
-use wirewhy_flow::Connection;
+use wirewhy_flow::{Connection, Healthy};
+use wirewhy_protocol::AppProtocol;
 
 use crate::recent::{RecentTable, entry};
 use wirewhy_detect::{
@@ -90,6 +91,15 @@ impl Services {
             false => &mut seen.bare,
         };
         place.get_or_insert(stream);
+    }
+
+    /// Takes in a connection that went well.
+    pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
+        let stream = healthy.stream();
+        let seen = entry(&mut self.0, healthy.server());
+        let name = AppProtocol::Http1Response.name();
+        seen.other.get_or_insert((name, stream));
+        seen.bare.get_or_insert(stream);
     }
 
     /// Whether what a service speaks can bear on a connection without a finding: the client waited, or began with a header.

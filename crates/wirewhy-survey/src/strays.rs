@@ -55,6 +55,12 @@ impl Strays {
         self.attempts.insert(client, attempt);
     }
 
+    /// Whether a stray segment, or an answer from the wrong address, may bear on a connection of these ends.
+    pub(crate) fn may_bear_on(&self, client: (IpAddr, u16), server: (IpAddr, u16)) -> bool {
+        !self.segments.is_empty() && self.segments.contains_key(&client)
+            || self.answer_between(client, server).is_some()
+    }
+
     /// What a SYN-ACK from the wrong address means for a connection: for the attempt it answers, and for the stream it
     /// stands in.
     pub(crate) fn answer_for(&self, connection: &Connection) -> Option<Finding> {
@@ -69,6 +75,9 @@ impl Strays {
         client: (IpAddr, u16),
         server: (IpAddr, u16),
     ) -> Option<Finding> {
+        if self.answers.is_empty() {
+            return None;
+        }
         let answer = self.answers.get(&client)?;
         let attempt = self.attempts.get(&client)?;
         let belongs = attempt.isn.advance(1) == answer.ack && attempt.server != answer.server;

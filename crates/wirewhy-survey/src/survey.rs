@@ -7,7 +7,8 @@ use wirewhy_detect::{
     Confidence, Diagnosis, Finding, Limits, Scope, Severity, code, idle_before_end,
     large_unanswered, link_causes, while_others_pass,
 };
-use wirewhy_flow::{Connection, Lookups, Neighbours, Transport, Unanswered};
+use wirewhy_flow::{Connection, Healthy, Lookups, Neighbours, Transport, Unanswered};
+use wirewhy_packet::Interval;
 
 use crate::alive::Alive;
 use crate::attempts::Attempts;
@@ -107,6 +108,30 @@ impl Survey {
             self.unanswering.note_failed(attempt.stream(), finding.code);
             self.upstreams.note_unanswered(attempt, finding);
         }
+    }
+
+    /// Takes in a connection that went well and in which no rule finds anything, as [`Survey::note`] takes in its diagnosis: what is
+    /// not named here takes no notice of one.
+    pub fn note_healthy(&mut self, healthy: &Healthy, limits: &Limits) {
+        self.faults.note_healthy();
+        self.alive.note_healthy(healthy);
+        self.services.note_healthy(healthy);
+        self.backends.note_healthy(healthy);
+        self.challenges.note_healthy(healthy);
+        self.options.note_healthy(healthy);
+        self.attempts.note_healthy(healthy, limits);
+        self.probes.note_healthy(healthy);
+        self.opened.note_healthy(healthy);
+        if limits.idle <= Interval::ZERO {
+            // It survived none at all.
+            entry(&mut self.idle, healthy.server().0);
+        }
+    }
+
+    /// Whether what other connections show may bear on one that went well.
+    #[must_use]
+    pub fn may_bear_on_healthy(&self, healthy: &Healthy) -> bool {
+        self.strays.may_bear_on(healthy.client(), healthy.server())
     }
 
     /// Whether what other connections show may bear on an attempt that nothing answered.
@@ -402,7 +427,9 @@ fn opened(diagnosis: &Diagnosis) -> bool {
 mod tests {
     use std::fmt::Write as _;
 
-    use wirewhy_detect::{TrustStore, diagnose_briefly, diagnose_unanswered};
+    use wirewhy_detect::{
+        Outcome, TrustStore, diagnose_briefly, diagnose_unanswered, finds_nothing,
+    };
     use wirewhy_flow::{Bounds, Over, Tracker};
     use wirewhy_packet::Decoder;
     use wirewhy_testkit::{Random, trace};
@@ -503,5 +530,129 @@ mod tests {
             (1_000..brief - 100).contains(&failed),
             "{failed} of {brief}"
         );
+    }
+
+    /// Requests that are answered, most of them soon and in one piece, on connections that both sides close.
+    fn exchanges(dice: &mut Random) -> String {
+        let mut lines = String::new();
+        for number in 1..=12 {
+            let server = format!("198.51.100.{}", dice.below(3));
+            let port = [80, 4_000, 25, 20][dice.below(8) % 4];
+            let (client, from) = (dice.below(3), 40_000 + number);
+            writeln!(lines, "#{number} client 192.0.2.{client}:{from}").unwrap();
+            writeln!(lines, "#{number} server {server}:{port}").unwrap();
+        }
+        let mut time = 0.0;
+        let mut later = |dice: &mut Random| {
+            time += [0.001, 0.001, 0.002, 0.04, 0.3, 0.6, 1.2][dice.below(40) / 6];
+            time
+        };
+        for number in 1..=12 {
+            let mut line = |time: f64, words: String| {
+                writeln!(lines, "{time:.4} #{number} {words}").unwrap();
+            };
+            let window = ["", " win 17"][dice.below(9) / 8];
+            line(later(dice), "> S 0:0(0) <mss 1460,wscale 7>".to_owned());
+            line(
+                later(dice),
+                "< SA 0:0(0) ack 1 <mss 1460,wscale 7>".to_owned(),
+            );
+            line(later(dice), format!("> A 1:1(0) ack 1{window}"));
+            let (mut asked, mut answered) = (1, 1);
+            for turn in 0..1 + dice.below(3) {
+                let get = format!("GET /{turn} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n");
+                let next = asked + 28;
+                line(
+                    later(dice),
+                    format!("> PA {asked}:{next}(28) ack {answered} \"{get}\""),
+                );
+                asked = next;
+                let ok = "HTTP/1.1 200 OK\\r\\nContent-Length: 17\\r\\n\\r\\n";
+                let next = answered + 39;
+                line(
+                    later(dice),
+                    format!("< A {answered}:{next}(39) ack {asked} \"{ok}\""),
+                );
+                answered = next;
+                if dice.below(2) == 0 {
+                    line(
+                        later(dice),
+                        format!("> A {asked}:{asked}(0) ack {answered}"),
+                    );
+                }
+                let next = answered + 17;
+                line(
+                    later(dice),
+                    format!("< PA {answered}:{next}(17) ack {asked}"),
+                );
+                answered = next;
+                line(
+                    later(dice),
+                    format!("> A {asked}:{asked}(0) ack {answered}"),
+                );
+            }
+            line(
+                later(dice),
+                format!("> FA {asked}:{asked}(0) ack {answered}"),
+            );
+            asked += 1;
+            line(
+                later(dice),
+                format!("< FA {answered}:{answered}(0) ack {asked}"),
+            );
+            answered += 1;
+            line(
+                later(dice),
+                format!("> A {asked}:{asked}(0) ack {answered}"),
+            );
+        }
+        lines
+    }
+
+    #[test]
+    fn a_connection_that_went_well_counts_as_its_diagnosis_does() {
+        let (limits, trust) = (Limits::default(), TrustStore::mozilla());
+        let (mut uneventful, mut noticed) = (0, 0);
+        for seed in 1..=150 {
+            let lines = exchanges(&mut Random::new(seed * 0x9e37_79b9));
+            let mut tracker = Tracker::new(Bounds::default());
+            let mut decoder = Decoder::new();
+            let mut all = Vec::new();
+            for frame in &trace(&lines) {
+                let packet = decoder.decode(&frame.as_frame());
+                tracker.observe_briefly(&packet, &mut |over| all.push(over));
+            }
+            let mut left = tracker.end();
+            all.extend(std::iter::from_fn(|| tracker.next_left(&mut left)));
+            let (mut whole, mut small) = (Survey::default(), Survey::default());
+            for over in all {
+                let healthy = match over {
+                    Over::Healthy(healthy) if finds_nothing(&healthy, &limits) => healthy,
+                    other => {
+                        let diagnosis = diagnose_briefly(other.into_connection(), &limits, &trust);
+                        whole.note(&diagnosis, &limits);
+                        small.note(&diagnosis, &limits);
+                        noticed += u32::from(!diagnosis.findings.is_empty());
+                        continue;
+                    }
+                };
+                uneventful += 1;
+                let diagnosis = diagnose_briefly(healthy.connection(), &limits, &trust);
+                assert_eq!(diagnosis.findings, [], "{lines}");
+                assert_eq!(diagnosis.outcome(), Outcome::Ok, "{lines}");
+                assert!(!Survey::may_revise(&diagnosis, &limits), "{lines}");
+                whole.note(&diagnosis, &limits);
+                small.note_healthy(&healthy, &limits);
+                let mut revised = diagnosis.clone();
+                whole.revise(&mut revised, &limits);
+                assert!(
+                    revised == diagnosis || small.may_bear_on_healthy(&healthy),
+                    "{lines}"
+                );
+            }
+            assert_eq!(format!("{small:#?}"), format!("{whole:#?}"), "{lines}");
+        }
+        assert!(uneventful > 300, "{uneventful}");
+        assert!(noticed > 100, "{noticed}");
     }
 }

@@ -35,6 +35,12 @@ impl Totals {
         }
     }
 
+    /// Counts a connection that went well.
+    pub fn add_healthy(&mut self) {
+        self.connections += 1;
+        self.ok += 1;
+    }
+
     /// Counts one diagnosed connection; `tcp_packets` is set by the reader.
     pub fn add(&mut self, diagnosis: &Diagnosis) {
         let connection = &diagnosis.connection;

@@ -211,6 +211,10 @@ impl Sink for Reported<'_> {
         }
         is_counted
     }
+
+    fn count_healthy(&mut self) -> bool {
+        self.reporter.count_healthy()
+    }
 }
 
 /// What an analysis of one capture came to.

@@ -10,9 +10,9 @@ use super::retire::quiet_of;
 use super::{Occupant, Tracker};
 use crate::brief::{Brief, BriefStage};
 use crate::expiry::{Class, Handle};
-use crate::observe::Tracked;
+use crate::observe::{Scratch, Tracked};
 use crate::segment::Segment;
-use crate::{Connection, Ended, Interval, Roles};
+use crate::{Connection, Interval, Roles};
 
 /// A SYN that was answered, and what came behind it.
 #[derive(Debug)]
@@ -224,22 +224,8 @@ impl Tracker {
         live
     }
 
-    /// What a connection kept in brief has come to, now that it is over.
-    pub(super) fn hand_over_brief(&mut self, mut kept: Box<Kept>, ended: Ended) -> Box<Connection> {
-        let live = match kept.brief.app() {
-            Some(app) => {
-                let mut live = self.gathered(&mut kept);
-                live.connection.app = Some(app);
-                live
-            }
-            None => self.followed(&mut kept),
-        };
-        self.spare.keep_brief(kept);
-        self.hand_over(live, ended)
-    }
-
     /// The facts of a connection that went well to its end, but for what its bytes show.
-    fn gathered(&mut self, kept: &mut Kept) -> Tracked {
+    pub(super) fn gather(&mut self, kept: &mut Kept) -> Tracked {
         let LoneSegment {
             stream,
             earlier_stream,
@@ -252,13 +238,22 @@ impl Tracker {
         connection.host_context.earlier_stream = *earlier_stream;
         connection.host_context.accepted = kept.brief.accepted;
         connection.looked_up = kept.brief.looked_up.take();
-        connection.begin_with_syn(segment);
-        let mut live = Tracked::new(connection, self.spare.scratch(), kept.brief.client_is_low());
-        for (from, segment, payload) in kept.brief.kept() {
-            live.observe_in_line(from, segment, payload);
-        }
-        live
+        gathered(kept, connection, self.spare.scratch())
     }
+}
+
+/// The same of a connection of which no packet was taken in.
+pub(super) fn gathered(
+    kept: &Kept,
+    mut connection: Box<Connection>,
+    scratch: Box<Scratch>,
+) -> Tracked {
+    connection.begin_with_syn(&kept.syn.segment);
+    let mut live = Tracked::new(connection, scratch, kept.brief.client_is_low());
+    for (from, segment, payload) in kept.brief.kept() {
+        live.observe_in_line(from, segment, payload);
+    }
+    live
 }
 
 #[cfg(test)]

@@ -97,6 +97,10 @@ impl Tracker {
                 source: attempt.client(),
                 destination: attempt.server(),
             }),
+            Over::Healthy(healthy) => Some(Pair {
+                source: healthy.client(),
+                destination: healthy.server(),
+            }),
             Over::Connection(connection) => {
                 let is_tcp = connection.transport == wirewhy_protocol::Transport::Tcp;
                 is_tcp.then_some(Pair {
@@ -128,7 +132,7 @@ impl Tracker {
             }
             Occupant::Brief(kept) => {
                 self.accounts.close(kept.memory());
-                self.hand_over_brief(kept, ended)
+                return Some(self.hand_over_brief(kept, ended));
             }
             Occupant::Connection(tracked) => {
                 self.accounts.close(tracked.memory());

@@ -1,11 +1,34 @@
 //! What connections that are over were kept in. The next ones take their place, in memory that was used just now, without a
 //! call to the allocator.
 
+use super::Healthy;
 use super::alone::LoneSegment;
 use super::brief::Kept;
 use crate::Connection;
 use crate::brief::Brief;
 use crate::observe::Scratch;
+
+/// What a connection that was handed over was kept in.
+#[derive(Debug)]
+pub struct Spent(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Connection(Box<Connection>),
+    Brief(Box<Kept>),
+}
+
+impl From<Box<Connection>> for Spent {
+    fn from(connection: Box<Connection>) -> Spent {
+        Spent(Kind::Connection(connection))
+    }
+}
+
+impl From<Healthy> for Spent {
+    fn from(healthy: Healthy) -> Spent {
+        Spent(Kind::Brief(healthy.into_kept()))
+    }
+}
 
 /// A few of each.
 #[derive(Debug, Default)]
@@ -54,9 +77,14 @@ impl Spare {
         }
     }
 
-    pub(super) fn keep_connections(&mut self, spent: impl Iterator<Item = Box<Connection>>) {
-        let room = KEPT.saturating_sub(self.connections.len());
-        self.connections.extend(spent.take(room));
+    pub(super) fn keep(&mut self, spent: Spent) {
+        match spent.0 {
+            Kind::Connection(connection) if self.connections.len() < KEPT => {
+                self.connections.push(connection);
+            }
+            Kind::Connection(_) => {}
+            Kind::Brief(brief) => self.keep_brief(brief),
+        }
     }
 
     pub(super) fn keep_notes(&mut self, spent: Box<Scratch>) {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use wirewhy_packet::{Interval, Seq, Timestamp};
 
-use super::Tracker;
 use super::alone::LoneSegment;
+use super::{Healthy, Tracker};
 use crate::{Connection, Damage, Ended, Endpoint, HostContext, Mark, Roles, Vantage};
 
 /// A connection of which one SYN was seen and nothing else: a plain one, that asks for neither ECN nor Fast Open, to an address that
@@ -23,15 +23,13 @@ pub struct Unanswered {
 
 /// A connection that is over.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there may be masses of the larger one, for which a box each costs more than its place"
-)]
 pub enum Over {
     /// As all that is known of it.
     Connection(Box<Connection>),
     /// As the little that was seen of it.
     Unanswered(Unanswered),
+    /// As the packets of one that went well.
+    Healthy(Healthy),
 }
 
 impl Over {
@@ -41,6 +39,7 @@ impl Over {
         match self {
             Over::Connection(connection) => connection,
             Over::Unanswered(attempt) => attempt.connection(),
+            Over::Healthy(healthy) => healthy.connection(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::head::{Body, method};
-use super::plain::Plain;
+use super::plain::{Plain, RequestLine};
 use super::probe;
 use crate::exchanges::{ExchangeCounts, Method};
 use crate::facts::{AppFacts, SideFacts};
@@ -29,37 +29,26 @@ pub fn whole_http1<'a>(
     segments: impl IntoIterator<Item = PayloadSegment<'a>>,
 ) -> Option<Box<AppFacts>> {
     let mut tally = ExchangeCounts::default();
-    let mut waiting = None;
-    // How much of a response is to come.
-    let mut missing = 0;
-    for PayloadSegment { role, bytes, mark } in segments {
-        match (role, waiting.take()) {
-            (Role::Client, None) if missing == 0 => {
-                if tally.requests == 0 && probe::is_request(bytes) != Some(true) {
-                    return None;
-                }
-                let request = Arc::new(request(bytes, mark)?);
+    let mut asked = None;
+    let mut turns = Turns::default();
+    for segment in segments {
+        let mark = segment.mark;
+        match turns.take(segment)? {
+            Turn::Request(request) => {
+                let request = Arc::new(request.read(mark));
                 tally.begun(Some(&request));
-                waiting = Some((request, mark));
+                asked = Some((request, mark));
             }
-            (Role::Server, Some((request, sent))) => {
-                let (status, length, here) = response(bytes)?;
-                tally.answered(Some(request), Some(sent), mark, Some(status));
-                missing = length.checked_sub(here)?;
-                if missing == 0 {
-                    tally.completed(mark);
-                }
+            Turn::Response(status) => {
+                let (request, sent) = asked.take().unzip();
+                tally.answered(request, sent, mark, Some(status));
             }
-            (Role::Server, None) if missing > 0 => {
-                missing = missing.checked_sub(u64::try_from(bytes.len()).ok()?)?;
-                if missing == 0 {
-                    tally.completed(mark);
-                }
-            }
-            _ => return None,
+            Turn::Body => {}
+        }
+        if turns.is_complete() {
+            tally.completed(mark);
         }
     }
-    let is_whole = tally.requests > 0 && waiting.is_none() && missing == 0;
     let side = |protocol| SideFacts {
         begins_with_text: true,
         protocol: Some(protocol),
@@ -67,7 +56,7 @@ pub fn whole_http1<'a>(
         framing: Framing::Boundary,
         closed: true,
     };
-    is_whole.then(|| {
+    turns.is_complete().then(|| {
         Box::new(AppFacts {
             client: side(AppProtocol::Http1Request),
             server: side(AppProtocol::Http1Response),
@@ -77,12 +66,94 @@ pub fn whole_http1<'a>(
     })
 }
 
+/// The last request of a conversation, where [`whole_http1`] reads it.
+pub fn last_request_of_whole<'a>(
+    segments: impl IntoIterator<Item = PayloadSegment<'a>>,
+) -> Option<Request> {
+    let mut turns = Turns::default();
+    let mut last = None;
+    for segment in segments {
+        let mark = segment.mark;
+        if let Turn::Request(request) = turns.take(segment)? {
+            last = Some((request, mark));
+        }
+    }
+    let (request, mark) = last.filter(|_| turns.is_complete())?;
+    Some(request.read(mark))
+}
+
+/// How far such a conversation is.
+#[derive(Debug, Default)]
+struct Turns {
+    has_begun: bool,
+    is_asked: bool,
+    /// How much of a response is to come.
+    missing: u64,
+}
+
+/// What a segment of such a conversation is.
+enum Turn<'a> {
+    Request(WholeRequest<'a>),
+    /// A response of this status, and perhaps a part of its body.
+    Response(u16),
+    /// A further part.
+    Body,
+}
+
 /// A request that is all of a segment.
-fn request(bytes: &[u8], mark: Mark) -> Option<Request> {
-    let plain = Plain::read(bytes).filter(|plain| plain.length == bytes.len())?;
-    let (line, body) = plain.request()?;
-    let usual = body == Body::None && method(line.method) == Method::Other;
-    usual.then(|| Request::read(line.method, line.target, plain.host, mark))
+struct WholeRequest<'a> {
+    line: RequestLine<'a>,
+    host: Option<&'a [u8]>,
+}
+
+impl Turns {
+    /// What the next segment is; `None` where it is anything else.
+    fn take<'a>(&mut self, segment: PayloadSegment<'a>) -> Option<Turn<'a>> {
+        let PayloadSegment { role, bytes, .. } = segment;
+        match role {
+            Role::Client if !self.is_asked && self.missing == 0 => {
+                if !self.has_begun && probe::is_request(bytes) != Some(true) {
+                    return None;
+                }
+                let request = WholeRequest::of(bytes)?;
+                (self.has_begun, self.is_asked) = (true, true);
+                Some(Turn::Request(request))
+            }
+            Role::Server if self.is_asked => {
+                let (status, length, here) = response(bytes)?;
+                self.is_asked = false;
+                self.missing = length.checked_sub(here)?;
+                Some(Turn::Response(status))
+            }
+            Role::Server if self.missing > 0 => {
+                let length = u64::try_from(bytes.len()).ok()?;
+                self.missing = self.missing.checked_sub(length)?;
+                Some(Turn::Body)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether all requests so far have their responses.
+    fn is_complete(&self) -> bool {
+        self.has_begun && !self.is_asked && self.missing == 0
+    }
+}
+
+impl<'a> WholeRequest<'a> {
+    fn of(bytes: &'a [u8]) -> Option<WholeRequest<'a>> {
+        let plain = Plain::read(bytes).filter(|plain| plain.length == bytes.len())?;
+        let (line, body) = plain.request()?;
+        let usual = body == Body::None && method(line.method) == Method::Other;
+        usual.then_some(WholeRequest {
+            line,
+            host: plain.host,
+        })
+    }
+
+    fn read(self, mark: Mark) -> Request {
+        Request::read(self.line.method, self.line.target, self.host, mark)
+    }
 }
 
 /// The status of a response whose header a segment begins with, the length of its body, and how much of that is in the segment.
@@ -186,7 +257,10 @@ mod tests {
                 (role, words(role, *number))
             }).collect();
             let segments = marked(words.iter().map(|(role, words)| (*role, words.as_str())));
-            if let Some(facts) = whole_http1(segments.iter().copied()) {
+            let whole = whole_http1(segments.iter().copied());
+            let last = whole.as_ref().and_then(|facts| facts.http.last_request.as_deref().cloned());
+            prop_assert_eq!(last, last_request_of_whole(segments.iter().copied()));
+            if let Some(facts) = whole {
                 prop_assert_eq!(*facts, read_in_full(&segments));
             }
         }

@@ -112,6 +112,12 @@ impl Gathering {
         true
     }
 
+    /// The same of a connection that went well.
+    pub(crate) fn count_healthy(&mut self) -> bool {
+        self.connections += u64::from(!self.view.all);
+        !self.view.all
+    }
+
     /// Takes in one connection.
     pub(crate) fn add(&mut self, diagnosis: &Diagnosis) {
         let place = self.connections;

@@ -68,6 +68,10 @@ impl<W: Write> Reporter for Text<W> {
         self.gathering.count_unanswered(attempt, finding)
     }
 
+    fn count_healthy(&mut self) -> bool {
+        self.gathering.count_healthy()
+    }
+
     fn finish(
         &mut self,
         capture: &CaptureSummary,

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 
-use wirewhy_detect::{Diagnosis, Finding, Limits, diagnose_briefly, diagnose_unanswered};
-use wirewhy_flow::{Connection, Over, Unanswered};
+use wirewhy_detect::{
+    Diagnosis, Finding, Limits, diagnose_briefly, diagnose_unanswered, finds_nothing,
+};
+use wirewhy_flow::{Healthy, Over, Unanswered};
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{Survey, Totals};
 
@@ -27,6 +29,11 @@ pub(super) trait Sink {
         let _ = (attempt, finding);
         false
     }
+
+    /// See [`Reporter::count_healthy`](wirewhy_report::Reporter::count_healthy).
+    fn count_healthy(&mut self) -> bool {
+        false
+    }
 }
 
 impl<F: FnMut(&Diagnosis) -> io::Result<()>> Sink for F {
@@ -46,8 +53,8 @@ pub(super) struct Diagnosing {
     pub(super) spent: Spent,
 }
 
-/// Connections that are not needed any more. They come in boxes and are handed back in them.
-pub(super) type Spent = Vec<Box<Connection>>;
+/// Connections that are not needed any more.
+pub(super) type Spent = Vec<wirewhy_flow::Spent>;
 
 /// What waits for what others may show about it.
 #[derive(Debug)]
@@ -85,6 +92,10 @@ impl Diagnosing {
         let connection = match over {
             Over::Connection(connection) => connection,
             Over::Unanswered(attempt) => return self.take_unanswered(attempt, sink),
+            Over::Healthy(healthy) if finds_nothing(&healthy, &self.options.limits) => {
+                return self.take_healthy(healthy, sink);
+            }
+            Over::Healthy(healthy) => healthy.connection(),
         };
         let diagnosis = diagnose_briefly(connection, &self.options.limits, &self.options.trust);
         self.survey.note(&diagnosis, &self.options.limits);
@@ -116,9 +127,31 @@ impl Diagnosing {
         }
     }
 
+    /// Counts a connection that went well and in which no rule finds anything.
+    fn take_healthy(&mut self, healthy: Healthy, sink: &mut dyn Sink) -> io::Result<()> {
+        self.survey.note_healthy(&healthy, &self.options.limits);
+        if !self.survey.may_bear_on_healthy(&healthy) && sink.count_healthy() {
+            self.totals.add_healthy();
+            self.keep_spent(healthy.into());
+            return Ok(());
+        }
+        let diagnosis = Diagnosis {
+            connection: healthy.connection(),
+            findings: Vec::new(),
+        };
+        self.keep_spent(healthy.into());
+        self.tell(diagnosis, sink)
+    }
+
+    fn keep_spent(&mut self, spent: wirewhy_flow::Spent) {
+        if self.spent.len() < SPENT {
+            self.spent.push(spent);
+        }
+    }
+
     fn tell_held(&mut self, due: Waiting, sink: &mut dyn Sink) -> io::Result<()> {
         let attempt = match due {
-            Waiting::Diagnosis(due) => return self.tell(due, sink),
+            Waiting::Diagnosis(due) => return self.tell(due.diagnosis, sink),
             Waiting::Unanswered(attempt) => attempt,
         };
         let limits = &self.options.limits;
@@ -130,11 +163,11 @@ impl Diagnosing {
             self.totals.add_unanswered(has_failed);
             return Ok(());
         }
-        self.tell(pending(&attempt, limits), sink)
+        self.tell(pending(&attempt, limits).diagnosis, sink)
     }
 
-    fn tell(&mut self, due: PendingDiagnosis, sink: &mut dyn Sink) -> io::Result<()> {
-        let mut diagnosis = self.settle(due.diagnosis);
+    fn tell(&mut self, due: Diagnosis, sink: &mut dyn Sink) -> io::Result<()> {
+        let mut diagnosis = self.settle(due);
         let is_wordless = diagnosis.is_wordless();
         if !is_wordless || !sink.count(&diagnosis) {
             if is_wordless {
@@ -142,9 +175,7 @@ impl Diagnosing {
             }
             sink.connection(&diagnosis)?;
         }
-        if self.spent.len() < SPENT {
-            self.spent.push(diagnosis.connection);
-        }
+        self.keep_spent(diagnosis.connection.into());
         Ok(())
     }
 

@@ -37,7 +37,7 @@ use wirewhy_flow::{Connection, Event, EventKind, Reset, Side, Vantage};
 use crate::{Confidence, Culprit, Role};
 
 /// Ports of protocols in which the server speaks first: FTP, SSH, SMTP and its submission port, POP3, IMAP, NNTP, MySQL.
-const GREETING_FIRST: [u16; 8] = [21, 22, 25, 110, 119, 143, 587, 3306];
+pub(crate) const GREETING_FIRST: [u16; 8] = [21, 22, 25, 110, 119, 143, 587, 3306];
 
 /// Whether the server is to send a greeting before the client sends anything.
 pub(crate) fn awaits_greeting(connection: &Connection) -> bool {
