@@ -4,12 +4,13 @@
 //! The first sign of trouble, or of anything that is out of the ordinary, is whatever [`Brief::take`] does not take: then the packets
 //! kept are followed one by one, and all that come after them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use wirewhy_packet::{Checksum, Interval, MacAddr, Seq, TcpFlags, Timestamp};
 use wirewhy_protocol::{
-    AppFacts, PayloadSegment, Request, Role, closing_notice, is_farewell, last_request_of_whole,
-    whole_http1,
+    AppFacts, PayloadSegment, Request, Role, WholeTurns, closing_notice, is_farewell, whole_http1,
+    whole_request,
 };
 
 use crate::resets::Pause;
@@ -30,9 +31,20 @@ pub(crate) struct Brief {
     ends: [End; 2],
     latest: Timestamp,
     /// All segments behind the SYN.
-    segments: Vec<(Side, Segment)>,
-    /// The payloads of the segments, one behind the other.
+    segments: Vec<Entry>,
+    /// The payloads of the segments, as far as they are kept, one behind the other.
     bytes: Vec<u8>,
+    /// How far its requests and answers are; `None` where they are of another form than most.
+    turns: Option<WholeTurns>,
+}
+
+/// A segment.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    from: Side,
+    /// How many bytes of its payload are kept: the others are of a body, and what they are changes nothing.
+    kept: u32,
+    segment: Segment,
 }
 
 /// What a connection has come to that went well to its end.
@@ -105,6 +117,13 @@ impl Sent {
     }
 }
 
+fn role_of(side: Side) -> Role {
+    match side {
+        Side::Client => Role::Client,
+        Side::Server => Role::Server,
+    }
+}
+
 fn is_notice(payload: &[u8], segment: &Segment) -> bool {
     closing_notice(payload, segment.frame, segment.time).is_some()
 }
@@ -140,10 +159,10 @@ const NOTHING: End = End {
 };
 
 /// How many segments are kept; what goes on longer is followed.
-const SEGMENTS: usize = 40;
+const SEGMENTS: usize = 96;
 
-/// How many bytes of payload.
-const BYTES: usize = 16 * 1024;
+/// How many bytes of payload; the last of them may be a whole segment more.
+const BYTES: usize = 8 * 1024;
 
 /// The flags that decide what a segment does.
 const DECISIVE: u16 = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0;
@@ -169,6 +188,7 @@ impl Brief {
             latest: Timestamp(0),
             segments: Vec::with_capacity(USUAL_SEGMENTS),
             bytes: Vec::with_capacity(USUAL_BYTES),
+            turns: None,
         }
     }
 
@@ -184,6 +204,7 @@ impl Brief {
             latest,
             segments,
             bytes,
+            turns,
         } = self;
         *accepted = None;
         *looked_up = None;
@@ -198,13 +219,14 @@ impl Brief {
         *latest = syn.time;
         segments.clear();
         bytes.clear();
+        *turns = Some(WholeTurns::default());
     }
 
     /// Bytes of memory that it takes beyond what most do.
     #[inline]
     pub(crate) fn beyond_usual(&self) -> usize {
         let segments = self.segments.capacity().saturating_sub(USUAL_SEGMENTS);
-        segments * size_of::<(Side, Segment)>() + self.bytes.capacity().saturating_sub(USUAL_BYTES)
+        segments * size_of::<Entry>() + self.bytes.capacity().saturating_sub(USUAL_BYTES)
     }
 
     /// How far it is.
@@ -242,10 +264,34 @@ impl Brief {
         let kept = self.is_ordinary(segment) && self.advance(from, segment, payload);
         if kept {
             self.latest = segment.time;
-            self.segments.push((from, *segment));
-            self.bytes.extend_from_slice(payload);
+            let mut bytes = payload;
+            if !payload.is_empty() {
+                bytes = self.deciding(from, segment, payload);
+                self.bytes.extend_from_slice(bytes);
+            }
+            self.segments.push(Entry {
+                from,
+                kept: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+                segment: *segment,
+            });
         }
         kept
+    }
+
+    /// The bytes of a payload that decide anything: all, but for those of the body of a response.
+    fn deciding<'a>(&mut self, from: Side, segment: &Segment, payload: &'a [u8]) -> &'a [u8] {
+        let role = role_of(from);
+        let (bytes, mark) = (payload, segment.mark());
+        let head = self
+            .turns
+            .as_mut()
+            .and_then(|turns| turns.take(PayloadSegment { role, bytes, mark }))
+            // Last words are read wherever they stand.
+            .filter(|head| *head > 0 || !is_farewell(payload) && !is_notice(payload, segment));
+        if head.is_none() {
+            self.turns = None;
+        }
+        head.and_then(|head| payload.get(..head)).unwrap_or(payload)
     }
 
     /// Whether a segment came undamaged, whole, not long after the one before, and as it crossed the wire.
@@ -310,7 +356,7 @@ impl Brief {
                             && segment.payload_len <= peer.mss
                             && !own.has_closed
                             && !peer.has_closed
-                            && bytes.len() + payload.len() <= BYTES
+                            && bytes.len() <= BYTES
                     }
                     _ => false,
                 };
@@ -333,38 +379,48 @@ impl Brief {
         }
     }
 
-    /// The segments kept, with their payloads.
-    pub(crate) fn kept(&self) -> impl Iterator<Item = (Side, &Segment, &[u8])> {
+    /// The segments kept, with what is kept of their payloads.
+    fn entries(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
         let mut rest = self.bytes.as_slice();
-        self.segments.iter().map(move |(from, segment)| {
-            let len = usize::try_from(segment.payload_len).unwrap_or(usize::MAX);
+        self.segments.iter().map(move |entry| {
+            let len = usize::try_from(entry.kept).unwrap_or(usize::MAX);
             let (payload, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
             rest = after;
+            (entry, payload)
+        })
+    }
+
+    /// The segments kept, with their payloads: zeros where those are not kept.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (Side, &Segment, Cow<'_, [u8]>)> {
+        self.entries().map(|(entry, kept)| {
+            let Entry { from, segment, .. } = entry;
+            let mut payload = Cow::Borrowed(kept);
+            if entry.kept < segment.payload_len {
+                let len = usize::try_from(segment.payload_len).unwrap_or(usize::MAX);
+                payload.to_mut().resize(len, 0);
+            }
             (*from, segment, payload)
         })
     }
 
     /// What its bytes show, where it is over and they can be read at once.
     pub(crate) fn app(&self) -> Option<Box<AppFacts>> {
-        if self.stage != BriefStage::Over {
+        if !self.turns.is_some_and(|turns| turns.is_complete()) || self.stage != BriefStage::Over {
             return None;
         }
-        whole_http1(self.payloads())
-    }
-
-    /// The segments with payload.
-    fn payloads(&self) -> impl Iterator<Item = PayloadSegment<'_>> {
-        let payloads = self
+        let payloads: Vec<_> = self
             .kept()
-            .filter(|(_, segment, _)| segment.payload_len > 0);
-        payloads.map(|(from, segment, bytes)| PayloadSegment {
-            role: match from {
-                Side::Client => Role::Client,
-                Side::Server => Role::Server,
-            },
-            bytes,
-            mark: segment.mark(),
-        })
+            .filter(|(_, segment, _)| segment.payload_len > 0)
+            .collect();
+        whole_http1(
+            payloads
+                .iter()
+                .map(|(from, segment, bytes)| PayloadSegment {
+                    role: role_of(*from),
+                    bytes,
+                    mark: segment.mark(),
+                }),
+        )
     }
 
     /// What it has come to, where it went well to its end: each segment was in line, each request was answered with success, and
@@ -373,13 +429,16 @@ impl Brief {
         if self.stage != BriefStage::Over || syn.asks_for_more() {
             return None;
         }
-        let [syn_ack, ack] = [self.segments.first()?, self.segments.get(1)?].map(|(_, kept)| kept);
+        self.turns.filter(|turns| turns.is_complete())?;
+        let [syn_ack, ack] =
+            [self.segments.first()?, self.segments.get(1)?].map(|entry| &entry.segment);
         let to_server = syn_ack.time.since(syn.time);
         let mut sent = [Sent::default(); 2];
         let mut slowest_answer = Interval::ZERO;
         let mut asked: Option<Timestamp> = None;
         let mut client_mac = syn.mac;
-        for (from, segment, payload) in self.kept() {
+        let mut request: Option<(&[u8], Mark)> = None;
+        for (Entry { from, segment, .. }, payload) in self.entries() {
             let [client, server] = &mut sent;
             let (own, peer) = match from {
                 Side::Client => (client, server),
@@ -389,17 +448,17 @@ impl Brief {
             if segment.is_syn() {
                 continue;
             }
-            if from == Side::Client {
+            if *from == Side::Client {
                 client_mac = client_mac.or(segment.mac);
             }
             if segment.payload_len > 0 {
                 own.send(segment)?;
                 match from {
-                    Side::Client => asked = Some(segment.time),
-                    Side::Server if segment.ack != peer.next => return None,
-                    Side::Server if is_farewell(payload) || is_notice(payload, segment) => {
-                        return None;
+                    Side::Client => {
+                        asked = Some(segment.time);
+                        request = Some((payload, segment.mark()));
                     }
+                    Side::Server if segment.ack != peer.next => return None,
                     Side::Server => {
                         let waited = asked.take().map(|asked| segment.time.since(asked));
                         slowest_answer = slowest_answer.max(waited.unwrap_or(slowest_answer));
@@ -408,7 +467,8 @@ impl Brief {
             }
             peer.acknowledge(segment);
         }
-        let request = last_request_of_whole(self.payloads())?;
+        let (request, mark) = request?;
+        let request = whole_request(request, mark)?;
         Some(WellEnded {
             last: sent.map(|side| side.last),
             largest_delivered: sent.map(|side| side.largest_delivered),

@@ -80,7 +80,7 @@ pub use http_trouble::{
     Author, Challenge, Detail, Gateway, HeldBodies, HttpTrouble, Purpose, Reason, Refusals,
     RetryAfter,
 };
-pub use http1::{PayloadSegment, begins_with_request, last_request_of_whole, whole_http1};
+pub use http1::{PayloadSegment, WholeTurns, begins_with_request, whole_http1, whole_request};
 pub use http2_facts::{
     GoAway, GrpcErrors, GrpcStatus, Http2Error, Http2Facts, Refused, StreamResets,
 };

@@ -219,7 +219,7 @@ impl Tracker {
         live.connection.host_context.accepted = kept.brief.accepted;
         live.connection.looked_up = kept.brief.looked_up.take();
         for (from, segment, payload) in kept.brief.kept() {
-            live.observe(from, segment, payload, &mut self.context);
+            live.observe(from, segment, &payload, &mut self.context);
         }
         live
     }
@@ -251,7 +251,7 @@ pub(super) fn gathered(
     connection.begin_with_syn(&kept.syn.segment);
     let mut live = Tracked::new(connection, scratch, kept.brief.client_is_low());
     for (from, segment, payload) in kept.brief.kept() {
-        live.observe_in_line(from, segment, payload);
+        live.observe_in_line(from, segment, &payload);
     }
     live
 }
@@ -277,20 +277,25 @@ mod tests {
 
     impl ScriptedExchange {
         fn send(&mut self, from: usize, flags: &str, words: &str) {
+            let len = words.replace("\\r", "r").replace("\\n", "n").len();
+            self.send_bytes(from, flags, len);
+            if len > 0 {
+                self.lines.pop();
+                writeln!(self.lines, " \"{words}\"").unwrap();
+            }
+        }
+
+        /// The same of letters.
+        fn send_bytes(&mut self, from: usize, flags: &str, len: usize) {
             let arrow = [">", "<"][from];
             let (seq, ack) = (self.next[from], self.next[1 - from]);
-            let len = words.replace("\\r", "r").replace("\\n", "n").len();
             let end = seq + len;
             let (number, time) = (self.number, self.time);
-            write!(
+            writeln!(
                 self.lines,
                 "{time:.4} #{number} {arrow} {flags} {seq}:{end}({len}) ack {ack}"
             )
             .unwrap();
-            if len > 0 {
-                write!(self.lines, " \"{words}\"").unwrap();
-            }
-            self.lines.push('\n');
             self.next[from] = end + usize::from(flags.starts_with('F'));
         }
     }
@@ -345,6 +350,18 @@ mod tests {
                     exchange.send(1, "A", ok);
                     exchange.time += 0.001;
                     exchange.send(1, "PA", "abcd");
+                }
+                6 => {
+                    let pieces = [2, 4, 50][dice.below(3)];
+                    let length = pieces * 1000;
+                    let ok = format!("HTTP/1.1 200 OK\\r\\nContent-Length: {length}\\r\\n\\r\\n");
+                    exchange.send(1, "A", &ok);
+                    for piece in 0..pieces {
+                        exchange.send_bytes(1, "PA", 1000);
+                        if piece % 2 == 1 {
+                            exchange.send(0, "A", "");
+                        }
+                    }
                 }
                 _ => exchange.send(1, "PA", &format!("{ok}abcd")),
             }

@@ -30,16 +30,16 @@ pub fn whole_http1<'a>(
 ) -> Option<Box<AppFacts>> {
     let mut tally = ExchangeCounts::default();
     let mut asked = None;
-    let mut turns = Turns::default();
+    let mut turns = WholeTurns::default();
     for segment in segments {
         let mark = segment.mark;
-        match turns.take(segment)? {
+        match turns.turn(segment)? {
             Turn::Request(request) => {
                 let request = Arc::new(request.read(mark));
                 tally.begun(Some(&request));
                 asked = Some((request, mark));
             }
-            Turn::Response(status) => {
+            Turn::Response(status, _) => {
                 let (request, sent) = asked.take().unzip();
                 tally.answered(request, sent, mark, Some(status));
             }
@@ -66,36 +66,25 @@ pub fn whole_http1<'a>(
     })
 }
 
-/// The last request of a conversation, where [`whole_http1`] reads it.
-pub fn last_request_of_whole<'a>(
-    segments: impl IntoIterator<Item = PayloadSegment<'a>>,
-) -> Option<Request> {
-    let mut turns = Turns::default();
-    let mut last = None;
-    for segment in segments {
-        let mark = segment.mark;
-        if let Turn::Request(request) = turns.take(segment)? {
-            last = Some((request, mark));
-        }
-    }
-    let (request, mark) = last.filter(|_| turns.is_complete())?;
-    Some(request.read(mark))
-}
-
-/// How far such a conversation is.
-#[derive(Debug, Default)]
-struct Turns {
+/// How far a conversation is that [`whole_http1`] can read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WholeTurns {
     has_begun: bool,
     is_asked: bool,
     /// How much of a response is to come.
     missing: u64,
 }
 
+/// The request that is all of a segment, as [`whole_http1`] reads it.
+pub fn whole_request(bytes: &[u8], mark: Mark) -> Option<Request> {
+    Some(WholeRequest::of(bytes)?.read(mark))
+}
+
 /// What a segment of such a conversation is.
 enum Turn<'a> {
     Request(WholeRequest<'a>),
-    /// A response of this status, and perhaps a part of its body.
-    Response(u16),
+    /// A response of this status with a header section of this length, and perhaps a part of its body.
+    Response(u16, usize),
     /// A further part.
     Body,
 }
@@ -106,9 +95,19 @@ struct WholeRequest<'a> {
     host: Option<&'a [u8]>,
 }
 
-impl Turns {
+impl WholeTurns {
+    /// Takes in the next segment. Returns how many of its first bytes are of a header section, and so decide anything: the others are
+    /// of a body. `None` where the conversation is of another form.
+    pub fn take(&mut self, segment: PayloadSegment<'_>) -> Option<usize> {
+        Some(match self.turn(segment)? {
+            Turn::Request(_) => segment.bytes.len(),
+            Turn::Response(_, head) => head,
+            Turn::Body => 0,
+        })
+    }
+
     /// What the next segment is; `None` where it is anything else.
-    fn take<'a>(&mut self, segment: PayloadSegment<'a>) -> Option<Turn<'a>> {
+    fn turn<'a>(&mut self, segment: PayloadSegment<'a>) -> Option<Turn<'a>> {
         let PayloadSegment { role, bytes, .. } = segment;
         match role {
             Role::Client if !self.is_asked && self.missing == 0 => {
@@ -120,10 +119,11 @@ impl Turns {
                 Some(Turn::Request(request))
             }
             Role::Server if self.is_asked => {
-                let (status, length, here) = response(bytes)?;
+                let (status, length, head) = response(bytes)?;
+                let here = u64::try_from(bytes.len().checked_sub(head)?).ok()?;
                 self.is_asked = false;
                 self.missing = length.checked_sub(here)?;
-                Some(Turn::Response(status))
+                Some(Turn::Response(status, head))
             }
             Role::Server if self.missing > 0 => {
                 let length = u64::try_from(bytes.len()).ok()?;
@@ -135,7 +135,7 @@ impl Turns {
     }
 
     /// Whether all requests so far have their responses.
-    fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.has_begun && !self.is_asked && self.missing == 0
     }
 }
@@ -156,16 +156,15 @@ impl<'a> WholeRequest<'a> {
     }
 }
 
-/// The status of a response whose header a segment begins with, the length of its body, and how much of that is in the segment.
-fn response(bytes: &[u8]) -> Option<(u16, u64, u64)> {
+/// The status of a response whose header a segment begins with, the length of its body, and that of its header.
+fn response(bytes: &[u8]) -> Option<(u16, u64, usize)> {
     let plain = Plain::read(bytes)?;
     let (status, body) = plain.response()?;
     let Body::Length(length) = body else {
         return None;
     };
-    let here = u64::try_from(bytes.len().checked_sub(plain.length)?).ok()?;
     let usual = matches!(status, 200..400) && !matches!(status, 204 | 304);
-    usual.then_some((status, length, here))
+    usual.then_some((status, length, plain.length))
 }
 
 #[cfg(test)]
@@ -230,6 +229,20 @@ mod tests {
         *conversation.finish().unwrap()
     }
 
+    /// The segments with nothing but zeros in the place of bodies.
+    fn without_bodies(segments: &[PayloadSegment<'_>]) -> Option<Vec<Vec<u8>>> {
+        let mut turns = WholeTurns::default();
+        let heads: Option<Vec<Vec<u8>>> = segments
+            .iter()
+            .map(|segment| {
+                let mut head = segment.bytes[..turns.take(*segment)?].to_vec();
+                head.resize(segment.bytes.len(), 0);
+                Some(head)
+            })
+            .collect();
+        heads.filter(|_| turns.is_complete())
+    }
+
     fn marked<'a>(segments: impl IntoIterator<Item = (Role, &'a str)>) -> Vec<PayloadSegment<'a>> {
         let numbered = (1..).zip(segments);
         let marked = numbered.map(|(frame, (role, words))| PayloadSegment {
@@ -258,10 +271,15 @@ mod tests {
             }).collect();
             let segments = marked(words.iter().map(|(role, words)| (*role, words.as_str())));
             let whole = whole_http1(segments.iter().copied());
-            let last = whole.as_ref().and_then(|facts| facts.http.last_request.as_deref().cloned());
-            prop_assert_eq!(last, last_request_of_whole(segments.iter().copied()));
             if let Some(facts) = whole {
-                prop_assert_eq!(*facts, read_in_full(&segments));
+                prop_assert_eq!(&*facts, &read_in_full(&segments));
+                let heads = without_bodies(&segments).unwrap();
+                let bare = segments.iter().zip(&heads);
+                let bare: Vec<_> = bare.map(|(segment, bytes)| PayloadSegment { bytes, ..*segment }).collect();
+                prop_assert_eq!(&*facts, &read_in_full(&bare));
+                prop_assert_eq!(Some(facts), whole_http1(bare.iter().copied()));
+            } else {
+                prop_assert_eq!(without_bodies(&segments), None);
             }
         }
     }
