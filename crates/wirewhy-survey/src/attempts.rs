@@ -40,13 +40,10 @@ impl Attempts {
             return;
         }
         let outcome = attempt::outcome(diagnosis, outcome);
-        if let Some(service) = self.services.entry(address) {
-            let silent = attempt::silent(connection);
-            match outcome.is_some() || silent.is_some() {
-                true => service.add(Attempt::of(connection, silent, outcome)),
-                false => service.end(connection.stream),
-            }
-        }
+        let silent = attempt::silent(connection);
+        let attempt = (outcome.is_some() || silent.is_some())
+            .then(|| Attempt::of(connection, silent, outcome));
+        self.note_attempt(address, connection.stream, attempt);
         if outcome.is_some()
             && let Some(source) = self.sources.entry(connection.client.address)
         {
@@ -76,18 +73,30 @@ impl Attempts {
         limits: &Limits,
     ) {
         let address = unanswered.server();
-        if let Some(service) = self.services.entry(address) {
-            match Attempt::of_unanswered(unanswered, finding) {
-                Some(attempt) => service.add(attempt),
-                None => service.end(unanswered.stream()),
-            }
-        }
+        let attempt = Attempt::of_unanswered(unanswered, finding);
+        self.note_attempt(address, unanswered.stream(), attempt);
         let (client, _) = unanswered.client();
         if finding.is_some()
             && let Some(source) = self.sources.entry(client)
         {
             let failed = Some(FailedProbe::Unanswered);
             source.add(unanswered.first(), address, failed, limits);
+        }
+    }
+
+    /// Takes in the attempt that a stream shows, if it shows one.
+    fn note_attempt(&mut self, service: (IpAddr, u16), stream: u32, attempt: Option<Attempt>) {
+        match attempt {
+            Some(attempt) => {
+                if let Some(service) = self.services.entry(service) {
+                    service.add(attempt);
+                }
+            }
+            None => {
+                if let Some(service) = self.services.get_mut(&service) {
+                    service.end(stream);
+                }
+            }
         }
     }
 

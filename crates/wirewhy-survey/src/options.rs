@@ -67,12 +67,18 @@ pub(crate) enum Fate {
 }
 
 /// A SYN's events and how it ended.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 struct Seen {
     fate: Option<Fate>,
     accepted: bool,
     works_without: bool,
     failed_without: bool,
+}
+
+impl Seen {
+    fn is_nothing(&self) -> bool {
+        *self == Seen::default()
+    }
 }
 
 impl SynOptions {
@@ -86,6 +92,9 @@ impl SynOptions {
             true => [seen(connection, Ask::Ecn, limits); 3],
             false => Ask::ALL.map(|ask| seen(connection, ask, limits)),
         };
+        if seen.iter().all(Seen::is_nothing) {
+            return;
+        }
         let key = (connection.server.address, connection.server.port);
         for (tally, seen) in entry(&mut self.0, key).iter_mut().zip(seen) {
             let add = |count: &mut u32, is: bool| *count = count.saturating_add(u32::from(is));
@@ -108,9 +117,11 @@ impl SynOptions {
 
     /// Takes in an attempt that nothing answered and that asks for none of these.
     pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered, limits: &Limits) {
-        let failed = u32::from(attempt.heard() >= limits.silence);
+        if attempt.heard() < limits.silence {
+            return;
+        }
         for tally in entry(&mut self.0, attempt.server()) {
-            tally.failed_without = tally.failed_without.saturating_add(failed);
+            tally.failed_without = tally.failed_without.saturating_add(1);
         }
     }
 

@@ -47,6 +47,11 @@ impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
         self.entries.get(key)
     }
 
+    /// The same, to be changed.
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter()
     }

@@ -117,11 +117,10 @@ impl Diagnosing {
         let finding = diagnose_unanswered(&attempt, limits);
         self.survey
             .note_unanswered(&attempt, finding.as_ref(), limits);
-        let due = match finding {
-            Some(_) => self.push(Waiting::Unanswered(attempt)),
-            None => Some(Waiting::Unanswered(attempt)),
-        };
-        match due {
+        if finding.is_none() {
+            return self.tell_unanswered(&attempt, None, sink);
+        }
+        match self.push(Waiting::Unanswered(attempt)) {
             Some(due) => self.tell_held(due, sink),
             None => Ok(()),
         }
@@ -150,20 +149,30 @@ impl Diagnosing {
     }
 
     fn tell_held(&mut self, due: Waiting, sink: &mut dyn Sink) -> io::Result<()> {
-        let attempt = match due {
-            Waiting::Diagnosis(due) => return self.tell(due.diagnosis, sink),
-            Waiting::Unanswered(attempt) => attempt,
-        };
+        match due {
+            Waiting::Diagnosis(due) => self.tell(due.diagnosis, sink),
+            Waiting::Unanswered(attempt) => {
+                let finding = diagnose_unanswered(&attempt, &self.options.limits);
+                self.tell_unanswered(&attempt, finding.as_ref(), sink)
+            }
+        }
+    }
+
+    fn tell_unanswered(
+        &mut self,
+        attempt: &Unanswered,
+        finding: Option<&Finding>,
+        sink: &mut dyn Sink,
+    ) -> io::Result<()> {
         let limits = &self.options.limits;
-        let finding = diagnose_unanswered(&attempt, limits);
         let has_failed = finding.is_some();
-        if !self.survey.may_bear_on(&attempt, has_failed, limits)
-            && sink.count_unanswered(&attempt, finding.as_ref())
+        if !self.survey.may_bear_on(attempt, has_failed, limits)
+            && sink.count_unanswered(attempt, finding)
         {
             self.totals.add_unanswered(has_failed);
             return Ok(());
         }
-        self.tell(pending(&attempt, limits).diagnosis, sink)
+        self.tell(pending(attempt, limits).diagnosis, sink)
     }
 
     fn tell(&mut self, due: Diagnosis, sink: &mut dyn Sink) -> io::Result<()> {
