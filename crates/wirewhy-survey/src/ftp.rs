@@ -1,5 +1,6 @@
 //! Control and data connections of FTP, to be found from one another, whichever is noted first.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use wirewhy_detect::{
@@ -80,7 +81,7 @@ impl SealedControl {
 /// The latest candidates of one address and port. Few ports are connected to more than once.
 #[derive(Clone, Debug, Default)]
 struct Candidates {
-    earlier: Vec<Candidate>,
+    earlier: VecDeque<Candidate>,
     latest: Option<Candidate>,
 }
 
@@ -97,7 +98,7 @@ impl Candidates {
         self.earlier
             .extend(before.filter(|before| Some(before.stream) != stream));
         if self.earlier.len() >= KEPT {
-            self.earlier.remove(0);
+            self.earlier.pop_front();
         }
     }
 
