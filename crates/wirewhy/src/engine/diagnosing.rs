@@ -47,7 +47,7 @@ impl<F: FnMut(&Diagnosis) -> io::Result<()>> Sink for F {
 pub(super) struct Diagnosing {
     pub(super) options: EngineOptions,
     pub(super) survey: Survey,
-    pub(super) held: VecDeque<Waiting>,
+    pub(super) waiting: VecDeque<Waiting>,
     pub(super) totals: Totals,
     /// Connections that are not needed any more, the latest ones, for the tracker to take back.
     pub(super) spent: Spent,
@@ -81,7 +81,7 @@ impl Diagnosing {
         Diagnosing {
             options,
             survey: Survey::default(),
-            held: VecDeque::new(),
+            waiting: VecDeque::new(),
             totals: Totals::default(),
             spent: Spent::new(),
         }
@@ -105,8 +105,8 @@ impl Diagnosing {
             reported: Vec::new(),
             since,
         };
-        match self.hold(held) {
-            Some(due) => self.tell_held(due, sink),
+        match self.enqueue(held) {
+            Some(due) => self.report_due(due, sink),
             None => Ok(()),
         }
     }
@@ -121,7 +121,7 @@ impl Diagnosing {
             return self.tell_unanswered(&attempt, None, sink);
         }
         match self.push(Waiting::Unanswered(attempt)) {
-            Some(due) => self.tell_held(due, sink),
+            Some(due) => self.report_due(due, sink),
             None => Ok(()),
         }
     }
@@ -139,7 +139,7 @@ impl Diagnosing {
             findings: Vec::new(),
         };
         self.keep_spent(healthy.into());
-        self.tell(diagnosis, sink)
+        self.report(diagnosis, sink)
     }
 
     fn keep_spent(&mut self, spent: wirewhy_flow::Spent) {
@@ -148,9 +148,9 @@ impl Diagnosing {
         }
     }
 
-    fn tell_held(&mut self, due: Waiting, sink: &mut dyn Sink) -> io::Result<()> {
+    fn report_due(&mut self, due: Waiting, sink: &mut dyn Sink) -> io::Result<()> {
         match due {
-            Waiting::Diagnosis(due) => self.tell(due.diagnosis, sink),
+            Waiting::Diagnosis(due) => self.report(due.diagnosis, sink),
             Waiting::Unanswered(attempt) => {
                 let finding = diagnose_unanswered(&attempt, &self.options.limits);
                 self.tell_unanswered(&attempt, finding.as_ref(), sink)
@@ -172,10 +172,10 @@ impl Diagnosing {
             self.totals.add_unanswered(has_failed);
             return Ok(());
         }
-        self.tell(pending(attempt, limits).diagnosis, sink)
+        self.report(pending(attempt, limits).diagnosis, sink)
     }
 
-    fn tell(&mut self, due: Diagnosis, sink: &mut dyn Sink) -> io::Result<()> {
+    fn report(&mut self, due: Diagnosis, sink: &mut dyn Sink) -> io::Result<()> {
         let mut diagnosis = self.settle(due);
         let is_wordless = diagnosis.is_wordless();
         if !is_wordless || !sink.count(&diagnosis) {
@@ -195,7 +195,7 @@ impl Diagnosing {
 
     /// Lets a connection wait for what others may tell about it. Returns the one whose turn it is, if it is any's: itself
     /// where nothing could be told.
-    pub(super) fn hold(&mut self, held: PendingDiagnosis) -> Option<Waiting> {
+    pub(super) fn enqueue(&mut self, held: PendingDiagnosis) -> Option<Waiting> {
         let may_revise = Survey::may_revise(&held.diagnosis, &self.options.limits);
         let held = Waiting::Diagnosis(held);
         if !may_revise {
@@ -206,9 +206,9 @@ impl Diagnosing {
 
     /// Lets one wait. Returns the one whose turn it is.
     fn push(&mut self, held: Waiting) -> Option<Waiting> {
-        self.held.push_back(held);
-        if self.held.len() > self.options.held {
-            return self.held.pop_front();
+        self.waiting.push_back(held);
+        if self.waiting.len() > self.options.held {
+            return self.waiting.pop_front();
         }
         None
     }
@@ -236,8 +236,8 @@ impl Diagnosing {
 
     /// Settles every connection that waits.
     pub(super) fn settle_all(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
-        while let Some(held) = self.held.pop_front() {
-            self.tell_held(held, sink)?;
+        while let Some(held) = self.waiting.pop_front() {
+            self.report_due(held, sink)?;
         }
         Ok(())
     }

@@ -166,10 +166,10 @@ impl Live {
         });
         self.take_ended(listener)?;
         self.look_around(listener)?;
-        while let Some(held) = self.analysis.diagnosing.held.front()
+        while let Some(held) = self.analysis.diagnosing.waiting.front()
             && now.since(held.since()) >= HELD_FOR
         {
-            let Some(held) = self.analysis.diagnosing.held.pop_front() else {
+            let Some(held) = self.analysis.diagnosing.waiting.pop_front() else {
                 break;
             };
             self.settle(now, held, listener)?;
@@ -245,7 +245,7 @@ impl Live {
         });
         failed?;
         self.analysis.following.tracker = tracker;
-        while let Some(held) = self.analysis.diagnosing.held.pop_front() {
+        while let Some(held) = self.analysis.diagnosing.waiting.pop_front() {
             let now = held.since();
             self.settle(now, held, listener)?;
         }
@@ -293,7 +293,7 @@ impl Live {
             reported: case.reported,
             since: now,
         };
-        match self.analysis.diagnosing.hold(held) {
+        match self.analysis.diagnosing.enqueue(held) {
             Some(due) => self.settle(now, due, listener),
             None => Ok(()),
         }
