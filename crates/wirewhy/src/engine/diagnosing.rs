@@ -118,7 +118,7 @@ impl Diagnosing {
         self.survey
             .note_unanswered(&attempt, finding.as_ref(), limits);
         if finding.is_none() {
-            return self.tell_unanswered(&attempt, None, sink);
+            return self.report_unanswered(&attempt, None, sink);
         }
         match self.push(Waiting::Unanswered(attempt)) {
             Some(due) => self.report_due(due, sink),
@@ -153,12 +153,12 @@ impl Diagnosing {
             Waiting::Diagnosis(due) => self.report(due.diagnosis, sink),
             Waiting::Unanswered(attempt) => {
                 let finding = diagnose_unanswered(&attempt, &self.options.limits);
-                self.tell_unanswered(&attempt, finding.as_ref(), sink)
+                self.report_unanswered(&attempt, finding.as_ref(), sink)
             }
         }
     }
 
-    fn tell_unanswered(
+    fn report_unanswered(
         &mut self,
         attempt: &Unanswered,
         finding: Option<&Finding>,
