@@ -48,7 +48,10 @@ impl Segment {
             mac: packet.link.source,
             len_from_frame: ip.len_from_frame,
             options: tcp.options,
-            checksum: checksum(packet, ip, tcp),
+            checksum: match packet.tunnel_damaged {
+                true => Checksum::Wrong,
+                false => tcp.checksum,
+            },
             tunnel_damaged: packet.tunnel_damaged,
         }
     }
@@ -116,17 +119,6 @@ impl Segment {
             mix.add(left.0, right.0);
         }
         mix.finish()
-    }
-}
-
-/// Bare acknowledgements are not sent again, so that nothing shows what became of them.
-fn checksum(packet: &Packet<'_>, ip: &Ip, tcp: &TcpSegment<'_>) -> Checksum {
-    if packet.tunnel_damaged {
-        Checksum::Wrong
-    } else if tcp.payload_len > 0 || tcp.flags.has(TcpFlags::SYN) {
-        tcp.checksum(ip)
-    } else {
-        Checksum::Unknown
     }
 }
 

@@ -591,7 +591,7 @@ mod tests {
             options: TcpOptions::default(),
             payload: &[],
             payload_len: 0,
-            bytes: &[],
+            checksum: wirewhy_packet::Checksum::Unknown,
         }
     }
 

@@ -25,8 +25,8 @@ pub struct TcpSegment<'a> {
     pub payload: &'a [u8],
     /// Length of the payload on the wire in bytes: from the IP lengths, never from what was captured.
     pub payload_len: u32,
-    /// The captured bytes from the first of the header on.
-    pub bytes: &'a [u8],
+    /// What its checksum says, of those with payload or SYN: others are not sent again, so that nothing shows what became of them.
+    pub checksum: Checksum,
 }
 
 impl TcpSegment<'_> {
@@ -57,22 +57,25 @@ impl TcpSegment<'_> {
         },
         payload: &[],
         payload_len: 0,
-        bytes: &[],
+        checksum: Checksum::Unknown,
     };
 
-    /// What its checksum says, given the IP header it came behind.
-    #[must_use]
-    pub fn checksum(&self, ip: &Ip) -> Checksum {
+    /// Reads off `bytes`, all that were captured from the first of the header on, what the checksum says.
+    #[inline]
+    pub(crate) fn check(&mut self, bytes: &[u8], ip: &Ip) {
         /// The IP protocol number.
         const TCP: u8 = 6;
+        if self.payload_len == 0 && !self.flags.has(TcpFlags::SYN) {
+            return;
+        }
         let whole = u32::from(self.header_len).saturating_add(self.payload_len);
-        let field = self.bytes.get(16..18).and_then(|field| field.first_chunk());
-        match field {
-            Some(field) if u32::try_from(self.bytes.len()) == Ok(whole) && !ip.len_from_frame => {
-                let ends = (ip.source, ip.destination);
-                Checksum::of(self.bytes, TCP, u16::from_be_bytes(*field), ends)
-            }
-            _ => Checksum::Unknown,
+        let field = bytes.get(16..18).and_then(|field| field.first_chunk());
+        if let Some(field) = field
+            && u32::try_from(bytes.len()) == Ok(whole)
+            && !ip.len_from_frame
+        {
+            let ends = (ip.source, ip.destination);
+            self.checksum = Checksum::of(bytes, TCP, u16::from_be_bytes(*field), ends);
         }
     }
 

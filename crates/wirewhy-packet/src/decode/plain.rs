@@ -79,6 +79,9 @@ pub(super) fn read<'a>(view: ByteView<'a>, packet: &mut Packet<'a>) -> bool {
         len_from_frame: false,
         reassembled: false,
     });
+    if let (Transport::Tcp(segment), Some(ip)) = (&mut packet.transport, &packet.ip) {
+        segment.check(inside.data, ip);
+    }
     true
 }
 
@@ -126,7 +129,6 @@ fn read_tcp<'a>(view: ByteView<'a>, transport: &mut Transport<'a>) -> bool {
         segment.header_len = header_len;
         segment.payload = payload;
         segment.payload_len = length(view.wire - usize::from(header_len));
-        segment.bytes = bytes;
         read_list(options, &mut segment.options);
     }
     true

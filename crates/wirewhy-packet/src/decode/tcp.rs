@@ -43,7 +43,11 @@ impl<'a> Walk<'a, '_> {
         let Transport::Tcp(segment) = &mut self.packet.transport else {
             return None;
         };
-        match read_segment(view, segment) {
+        let shape = read_segment(view, segment);
+        if let Some(ip) = &self.packet.ip {
+            segment.check(view.data, ip);
+        }
+        match shape {
             Shape::Whole => None,
             Shape::Truncated => self.stop("tcp", StopReason::Truncated),
             Shape::Malformed => self.stop("tcp", StopReason::Malformed),
@@ -125,7 +129,6 @@ fn read_fixed<'a>(header: &TcpHeaderSlice<'_>, view: ByteView<'a>, segment: &mut
     let payload = view.skip(usize::from(segment.header_len));
     segment.payload = payload.data;
     segment.payload_len = length(payload.wire);
-    segment.bytes = view.data;
 }
 
 /// Reads options until the list ends or contradicts itself (RFC 9293 section 3.1). etherparse ends at the first option it
@@ -286,10 +289,10 @@ mod tests {
             let mut decoder = Decoder::new();
             let cut = bytes.len() - missing;
             let packet = decode_cut(&mut decoder, LinkType::RAW, &bytes, cut);
-            let (Transport::Tcp(segment), Some(ip)) = (packet.transport, packet.ip) else {
+            let Transport::Tcp(segment) = packet.transport else {
                 panic!("{packet:?}");
             };
-            segment.checksum(&ip)
+            segment.checksum
         };
         assert_eq!(found(right, 0), Checksum::Right);
         assert_eq!(found(right ^ 0x0400, 0), Checksum::Wrong);
