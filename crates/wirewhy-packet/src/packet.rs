@@ -29,6 +29,80 @@ pub struct Packet<'a> {
     pub stopped: Option<Stop>,
 }
 
+impl<'a> Packet<'a> {
+    /// The packet without the bytes that it borrows, and those bytes: together they can go to another thread, where
+    /// [`Packet::attach`] joins them again.
+    #[must_use]
+    pub fn detach(&self) -> (Packet<'static>, &'a [u8]) {
+        let (transport, bytes): (Transport<'static>, &[u8]) = match self.transport {
+            Transport::Tcp(segment) => (
+                Transport::Tcp(TcpSegment {
+                    source_port: segment.source_port,
+                    destination_port: segment.destination_port,
+                    seq: segment.seq,
+                    ack: segment.ack,
+                    flags: segment.flags,
+                    window: segment.window,
+                    header_len: segment.header_len,
+                    options: segment.options,
+                    payload: &[],
+                    payload_len: segment.payload_len,
+                    checksum: segment.checksum,
+                }),
+                segment.payload,
+            ),
+            Transport::Udp(datagram) => (
+                Transport::Udp(UdpDatagram {
+                    source_port: datagram.source_port,
+                    destination_port: datagram.destination_port,
+                    payload: &[],
+                    payload_len: datagram.payload_len,
+                }),
+                datagram.payload,
+            ),
+            Transport::Fragment(fragment) => (
+                Transport::Fragment(Fragment {
+                    protocol: fragment.protocol,
+                    offset: fragment.offset,
+                    data: &[],
+                }),
+                fragment.data,
+            ),
+            Transport::IcmpError(error) => (Transport::IcmpError(error), &[]),
+            Transport::IcmpOther { kind, code } => (Transport::IcmpOther { kind, code }, &[]),
+            Transport::Arp(arp) => (Transport::Arp(arp), &[]),
+            Transport::NeighborDiscovery(found) => (Transport::NeighborDiscovery(found), &[]),
+            Transport::OtherIp { protocol } => (Transport::OtherIp { protocol }, &[]),
+            Transport::None => (Transport::None, &[]),
+        };
+        let packet = Packet {
+            frame: self.frame,
+            time: self.time,
+            wire_len: self.wire_len,
+            link: self.link,
+            ip: self.ip,
+            tunnels: self.tunnels,
+            tunnel_damaged: self.tunnel_damaged,
+            transport,
+            stopped: self.stopped,
+        };
+        (packet, bytes)
+    }
+
+    /// The packet with these bytes, which [`Packet::detach`] gave, or a copy of them.
+    #[must_use]
+    #[inline]
+    pub fn attach(mut self, bytes: &'a [u8]) -> Packet<'a> {
+        match &mut self.transport {
+            Transport::Tcp(segment) => segment.payload = bytes,
+            Transport::Udp(datagram) => datagram.payload = bytes,
+            Transport::Fragment(fragment) => fragment.data = bytes,
+            _ => {}
+        }
+        self
+    }
+}
+
 /// What the link layer told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Link {

@@ -181,6 +181,10 @@ pub(super) fn survives_mutation(link_type: LinkType, data: &[u8]) {
 /// What holds for every packet, whatever the frame was.
 #[track_caller]
 pub(super) fn check(packet: &Packet<'_>) {
+    let (detached, bytes) = packet.detach();
+    let copy = bytes.to_vec();
+    let attached = detached.attach(&copy);
+    assert_eq!(format!("{attached:?}"), format!("{packet:?}"));
     if let Some(ip) = packet.ip {
         assert_eq!(ip.source.is_ipv4(), ip.destination.is_ipv4());
         assert_eq!(ip.source.is_ipv4(), ip.id.is_some());
