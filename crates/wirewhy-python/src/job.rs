@@ -224,7 +224,7 @@ struct Records<W> {
     has_connections: bool,
 }
 
-impl<W: Write> Reporter for Records<W> {
+impl<W: Write + Send> Reporter for Records<W> {
     fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         if self.has_connections {
             self.records.connection(diagnosis)?;

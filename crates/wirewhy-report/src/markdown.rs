@@ -43,7 +43,7 @@ impl<W: Write> Markdown<W> {
     }
 }
 
-impl<W: Write> Reporter for Markdown<W> {
+impl<W: Write + Send> Reporter for Markdown<W> {
     fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         self.gathering.add(diagnosis);
         Ok(())

@@ -12,7 +12,7 @@ use crate::CaptureSummary;
 ///
 /// Connections are reported in the order they ended, then the end of the capture once. An error is that of the
 /// writer, and ends the report.
-pub trait Reporter {
+pub trait Reporter: Send {
     /// One connection with what was concluded about it.
     fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()>;
 

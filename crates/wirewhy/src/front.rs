@@ -71,7 +71,7 @@ pub fn analyze(path: impl AsRef<Path>) -> Result<Found, OpenError> {
 pub fn analyze_each(
     recording: &mut Recording,
     options: &EngineOptions,
-    each: impl FnMut(&Diagnosis),
+    each: impl FnMut(&Diagnosis) + Send,
 ) -> Found {
     let mut collector = Collector { each, end: None };
     let view = View::everything();
@@ -98,7 +98,7 @@ struct Collector<F> {
     end: Option<(CaptureSummary, Vec<GroupFinding>)>,
 }
 
-impl<F: FnMut(&Diagnosis)> Reporter for Collector<F> {
+impl<F: FnMut(&Diagnosis) + Send> Reporter for Collector<F> {
     fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         (self.each)(diagnosis);
         Ok(())

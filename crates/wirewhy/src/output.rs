@@ -14,7 +14,7 @@ use crate::terminal::Target;
 
 /// Buffered output with a name for error messages.
 pub(crate) struct Output {
-    writer: BufWriter<Box<dyn Write>>,
+    writer: BufWriter<Box<dyn Write + Send>>,
     name: String,
     target: Target,
     /// Raised to open a file of this name anew at the next write or flush; nothing where the output is no file.
@@ -74,7 +74,7 @@ impl Output {
         self.target
     }
 
-    pub(crate) fn writer(&mut self) -> &mut BufWriter<Box<dyn Write>> {
+    pub(crate) fn writer(&mut self) -> &mut BufWriter<Box<dyn Write + Send>> {
         &mut self.writer
     }
 
@@ -137,7 +137,7 @@ fn append_to(path: &Path) -> io::Result<File> {
 /// As much as a pipe holds.
 const BUFFER: usize = 64 << 10;
 
-fn buffered(writer: Box<dyn Write>) -> BufWriter<Box<dyn Write>> {
+fn buffered(writer: Box<dyn Write + Send>) -> BufWriter<Box<dyn Write + Send>> {
     BufWriter::with_capacity(BUFFER, writer)
 }
 

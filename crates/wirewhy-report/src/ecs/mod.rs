@@ -47,7 +47,7 @@ impl<W: Write> Ecs<W> {
     }
 }
 
-impl<W: Write> Reporter for Ecs<W> {
+impl<W: Write + Send> Reporter for Ecs<W> {
     fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         if !self.view.shows(diagnosis) {
             return Ok(());

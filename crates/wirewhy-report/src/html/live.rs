@@ -21,7 +21,7 @@ impl<'a, W: Write> LiveHtml<'a, W> {
     }
 }
 
-impl<W: Write> LiveReporter for LiveHtml<'_, W> {
+impl<W: Write + Send> LiveReporter for LiveHtml<'_, W> {
     /// A connection comes with all of them when it is over.
     fn finding(&mut self, _: Timestamp, _: &Connection, _: &Finding) -> io::Result<()> {
         Ok(())

@@ -90,7 +90,7 @@ impl Seen {
     }
 }
 
-impl<W: Write> Reporter for Html<'_, W> {
+impl<W: Write + Send> Reporter for Html<'_, W> {
     fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         self.gathering.add(diagnosis);
         self.seen

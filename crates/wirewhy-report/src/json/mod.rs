@@ -72,7 +72,7 @@ impl<W: Write> Json<W> {
     }
 }
 
-impl<W: Write> Reporter for Json<W> {
+impl<W: Write + Send> Reporter for Json<W> {
     fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         if !self.view.shows(diagnosis) {
             return Ok(());
@@ -169,7 +169,7 @@ impl<W: Write> Ndjson<W> {
     }
 }
 
-impl<W: Write> Reporter for Ndjson<W> {
+impl<W: Write + Send> Reporter for Ndjson<W> {
     fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         let Some(record) = self.connection_record(diagnosis)? else {
             return Ok(());
@@ -244,7 +244,7 @@ impl<W: Write> LiveNdjson<W> {
     }
 }
 
-impl<W: Write> LiveReporter for LiveNdjson<W> {
+impl<W: Write + Send> LiveReporter for LiveNdjson<W> {
     fn finding(
         &mut self,
         at: Timestamp,

@@ -139,7 +139,7 @@ impl PacketRow {
 }
 
 /// Where the packets of connections are available once the connections are diagnosed.
-pub trait PacketSource {
+pub trait PacketSource: Send {
     /// The packets of these connections, in their order; `None` for one whose packets are not to be had.
     fn packets(&mut self, wanted: &[&Diagnosis]) -> Vec<Option<Packets>>;
 }

@@ -54,7 +54,7 @@ impl<W: Write> Text<W> {
     }
 }
 
-impl<W: Write> Reporter for Text<W> {
+impl<W: Write + Send> Reporter for Text<W> {
     fn connection(&mut self, diagnosis: &Diagnosis) -> io::Result<()> {
         self.gathering.add(diagnosis);
         Ok(())

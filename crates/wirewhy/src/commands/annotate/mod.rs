@@ -123,7 +123,7 @@ fn check(path: &Path, args: &AnnotateArgs, setup: &Setup) -> Result<(), Failure>
     Ok(())
 }
 
-fn create(path: &Path) -> io::Result<Box<dyn Write>> {
+fn create(path: &Path) -> io::Result<Box<dyn Write + Send>> {
     Ok(if path == Path::new("-") {
         Box::new(io::stdout())
     } else {

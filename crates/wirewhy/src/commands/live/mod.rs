@@ -175,7 +175,7 @@ fn reporter<'a>(
 ) -> Box<dyn LiveReporter + 'a> {
     let style = terminal::style(output.target(), args.common.color);
     let (names, view) = (setup.names.clone(), view.clone());
-    let out: &mut BufWriter<Box<dyn Write>> = output.writer();
+    let out: &mut BufWriter<Box<dyn Write + Send>> = output.writer();
     match args.format {
         LiveFormat::Text => Box::new(LiveText::new(out, screen, style, view, names)),
         LiveFormat::Ndjson => {
