@@ -2,6 +2,7 @@
 //!
 //! Modes differ in where frames come from and who listens; what happens in between is here and only here.
 
+mod batch;
 mod diagnosing;
 mod feed;
 mod following;

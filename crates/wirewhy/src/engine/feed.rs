@@ -5,16 +5,14 @@ use std::io;
 use wirewhy_capture::{Filters, Recording};
 use wirewhy_packet::Decoder;
 
+use super::batch::Batch;
 use super::diagnosing::{Diagnosing, Sink};
 use super::following::{Fed, Following};
-use super::pool::{Gone, Outbox, Permit, ThreadPool, diagnose_beside};
+use super::pool::{Permit, ThreadPool, follow_beside};
 
 /// After so many packets it is checked whether a thread is idle: much more than a thread costs, and soon enough to be there
 /// for most of a large capture.
 const ASK_EVERY: u32 = 8_192;
-
-/// Connections are sent to the thread that diagnoses in batches of this size, and at the latest after [`ASK_EVERY`] packets.
-const BATCH: usize = 128;
 
 /// The packets of a recording: read, matched against a filter, and decoded. What analyses a recording reads it by this.
 #[derive(Debug)]
@@ -59,7 +57,7 @@ pub(super) fn run(
     filters: Option<&mut Filters>,
     pool: &ThreadPool,
     (following, diagnosing): (&mut Following, &mut Diagnosing),
-    sink: &mut dyn Sink,
+    sink: &mut (dyn Sink + Send),
 ) -> io::Result<()> {
     let mut line = Line {
         feed: Feed::new(recording, filters),
@@ -75,8 +73,8 @@ pub(super) fn run(
         if line.is_due()
             && let Some(permit) = line.acquire()
         {
-            let follow = &mut |outbox: &Outbox| line.follow_rest(following, outbox);
-            let done = diagnose_beside(follow, diagnosing, sink)?;
+            let fill = &mut |batch: &mut Batch| line.fill(batch);
+            let done = follow_beside(fill, following, diagnosing, sink)?;
             drop(permit);
             if done.is_some() {
                 return diagnosing.settle_all(sink);
@@ -106,26 +104,14 @@ impl<'a> Line<'a> {
             .is_some()
     }
 
-    /// Follows everything that is left, and sends what is over.
-    fn follow_rest(&mut self, following: &mut Following, outbox: &Outbox) -> Result<(), Gone> {
-        while self.follow_next(following) {
-            let is_due = self.is_due();
-            if following.ended.len() >= BATCH || is_due && !following.ended.is_empty() {
-                let ended = std::mem::take(&mut following.ended);
-                let spent = outbox.send(ended)?;
-                following.tracker.take_back(spent.into_iter());
+    /// Puts the next packets into a batch. Whether more may come.
+    fn fill(&mut self, batch: &mut Batch) -> bool {
+        while !batch.is_full() {
+            if self.feed.next(|fed| batch.push(fed)).is_none() {
+                return false;
             }
         }
-        let mut batch = std::mem::take(&mut following.ended);
-        let mut left = following.tracker.end();
-        while let Some(over) = following.tracker.next_left(&mut left) {
-            batch.push(over);
-            if batch.len() >= BATCH {
-                let spent = outbox.send(std::mem::take(&mut batch))?;
-                following.tracker.take_back(spent.into_iter());
-            }
-        }
-        outbox.send(batch).map(|_| ())
+        true
     }
 
     fn is_due(&mut self) -> bool {
@@ -137,19 +123,15 @@ impl<'a> Line<'a> {
         true
     }
 
-    /// A thread to follow the packets while this one diagnoses.
+    /// A thread to follow the packets while this one reads and diagnoses.
     fn acquire(&mut self) -> Option<Permit<'a>> {
         // The first thread decompresses, where there is anything to: that is most of the work.
-        let is_compressed = self.feed.recording.is_compressed();
-        if is_compressed && self.ahead.is_none() {
+        if self.feed.recording.is_compressed() && self.ahead.is_none() {
             let permit = self.pool.acquire()?;
             self.ahead = self.feed.recording.read_ahead().then_some(permit);
             return None;
         }
-        let permit = self.pool.acquire()?;
-        // Copying a file from the system's cache is little work beside the other two, but would wait for the greater.
-        self.feed.recording.read_ahead();
-        Some(permit)
+        self.pool.acquire()
     }
 }
 

@@ -1,15 +1,17 @@
 //! Work inside one capture by several threads, with the same result as by one.
 //!
-//! A capture is worked on as on an assembly line: one thread decompresses, one follows the packets, one diagnoses the
-//! connections that are over. Each does all of its part in order, so that nothing depends on how many they are.
+//! A capture is worked on as on an assembly line: one thread decompresses, one reads and decodes the packets and diagnoses the
+//! connections that are over, one follows the packets in between. Each does all of its part in order, so that nothing depends on
+//! how many they are.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use super::batch::Batch;
 use super::diagnosing::{Diagnosing, Sink, Spent};
-use super::following::Ended;
+use super::following::{Ended, Following};
 
 /// Threads that may help with a capture besides the one that was given it. Several captures at once share them.
 #[derive(Debug, Default)]
@@ -51,61 +53,100 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// How many batches lie between the thread that follows and the one that diagnoses.
+/// How many batches are on their way at once: one that is followed, and more that wait for it.
 const BATCHES: usize = 4;
 
-/// Where connections go that another thread is to diagnose.
-pub(super) struct Outbox {
-    full: SyncSender<Ended>,
-    /// What was diagnosed and is not needed any more.
-    spent: Receiver<Spent>,
+/// How many connections that are left at the end are handed over at once.
+const LEFT: usize = 128;
+
+/// What goes from the thread that reads and diagnoses to the one that follows, and back.
+#[derive(Debug, Default)]
+struct Parcel {
+    /// There: packets. Back: none.
+    packets: Batch,
+    /// Back: the connections that they ended.
+    ended: Ended,
+    /// There: connections that are not needed any more. What one thread allocates and another frees costs both more.
+    spent: Spent,
+    /// There: whether no packets come behind these.
+    is_last: bool,
 }
 
-/// The thread that diagnosed has ended with an error, which it returns.
-#[derive(Debug)]
-pub(super) struct Gone;
-
-impl Outbox {
-    /// Hands over these connections. Returns some that were handed over before and are not needed any more.
-    pub(super) fn send(&self, batch: Ended) -> Result<Spent, Gone> {
-        self.full.send(batch).map_err(|_| Gone)?;
-        Ok(self.spent.try_recv().unwrap_or_default())
-    }
-}
-
-/// Lets another thread do `follow`, and diagnoses meanwhile what it sends, in order. Nothing where the system has no thread
-/// to spare: then `follow` was not called.
+/// Follows the packets that `fill` puts into batches, which it does as long as it returns true. Another thread does that, and
+/// diagnoses meanwhile what is over, in order. Nothing where the system has no thread to spare: then `fill` was not called.
 ///
 /// # Errors
 ///
 /// What `sink` returns.
-pub(super) fn diagnose_beside<F>(
-    follow: &mut F,
+pub(super) fn follow_beside<F>(
+    fill: &mut F,
+    following: &mut Following,
     diagnosing: &mut Diagnosing,
-    sink: &mut dyn Sink,
+    sink: &mut (dyn Sink + Send),
 ) -> io::Result<Option<()>>
 where
-    F: FnMut(&Outbox) -> Result<(), Gone> + Send,
+    F: FnMut(&mut Batch) -> bool + Send,
 {
-    let (full, inbox) = sync_channel::<Ended>(BATCHES);
-    let (back, spent) = channel();
-    let outbox = Outbox { full, spent };
-    // The inbox is gone once diagnosing has ended, however it did: no thread waits to send what none takes.
+    let (there, packets) = sync_channel(BATCHES);
+    let (back, ended) = sync_channel(BATCHES);
     thread::scope(move |scope| {
-        let spawned = thread::Builder::new().spawn_scoped(scope, move || follow(&outbox));
-        let Ok(following) = spawned else {
+        let work = move || read_and_diagnose(fill, there, ended, diagnosing, sink);
+        let Ok(other) = thread::Builder::new().spawn_scoped(scope, work) else {
             return Ok(None);
         };
-        for mut batch in &inbox {
-            diagnosing.take_all(&mut batch, sink)?;
-            // What one thread allocates and another frees costs both more: all go back.
-            let spent = std::mem::take(&mut diagnosing.spent);
-            // Who has ended needs no more room.
-            let _ = back.send(spent);
-        }
-        match following.join() {
-            Ok(_) => Ok(Some(())),
+        // Memory of connections is allocated here, in the first thread, for which the C library does it with less effort.
+        follow(following, packets, back);
+        match other.join() {
+            Ok(done) => done.map(Some),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
+}
+
+fn read_and_diagnose(
+    fill: &mut dyn FnMut(&mut Batch) -> bool,
+    there: SyncSender<Parcel>,
+    ended: Receiver<Parcel>,
+    diagnosing: &mut Diagnosing,
+    sink: &mut dyn Sink,
+) -> io::Result<()> {
+    let mut continues = true;
+    let mut spare: Vec<Parcel> = (0..BATCHES).map(|_| Parcel::default()).collect();
+    loop {
+        while let Some(mut parcel) = spare.pop() {
+            continues = continues && fill(&mut parcel.packets);
+            parcel.is_last = !continues;
+            // Where nothing takes it any more, everything is followed.
+            let _ = there.send(parcel);
+        }
+        let Ok(mut parcel) = ended.recv() else {
+            return Ok(());
+        };
+        diagnosing.take_all(&mut parcel.ended, sink)?;
+        std::mem::swap(&mut parcel.spent, &mut diagnosing.spent);
+        spare.push(parcel);
+    }
+}
+
+/// Follows the packets that come, and behind the last ones what is left, as long as what is over is wanted.
+fn follow(following: &mut Following, packets: Receiver<Parcel>, back: SyncSender<Parcel>) {
+    let mut left = None;
+    for mut parcel in packets {
+        following.tracker.take_back(parcel.spent.drain(..));
+        parcel.packets.drain(|fed| {
+            following.take(fed);
+        });
+        std::mem::swap(&mut parcel.ended, &mut following.ended);
+        if parcel.is_last {
+            let left = left.get_or_insert_with(|| following.tracker.end());
+            let rest = std::iter::from_fn(|| following.tracker.next_left(left));
+            parcel.ended.extend(rest.take(LEFT));
+            if parcel.ended.is_empty() {
+                return;
+            }
+        }
+        if back.send(parcel).is_err() {
+            return;
+        }
+    }
 }
