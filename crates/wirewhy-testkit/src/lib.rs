@@ -70,6 +70,12 @@
 mod build;
 mod datagram;
 mod dns;
+#[expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "called by tests, which must fail on what cannot be made"
+)]
+mod exchanges;
 mod options;
 mod parse;
 mod random;
@@ -77,6 +83,7 @@ mod wire;
 mod words;
 
 pub use datagram::{at_millis, icmp_frame, udp_frame};
+pub use exchanges::exchanges;
 pub use random::Random;
 
 use wirewhy_packet::{Frame, LinkType, Timestamp};
