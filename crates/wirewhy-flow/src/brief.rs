@@ -249,6 +249,11 @@ impl Brief {
         self.stage == BriefStage::Open && self.bytes.is_empty()
     }
 
+    /// Whether its bytes, if there are any, are requests and responses as most are.
+    pub(crate) fn is_usual(&self) -> bool {
+        self.bytes.is_empty() || self.turns.is_some()
+    }
+
     /// Whether a side has sent its FIN.
     pub(crate) fn is_closing(&self) -> bool {
         self.ends.iter().any(|end| end.has_closed)

@@ -553,6 +553,7 @@ impl Tracker {
         payload: &[u8],
     ) -> bool {
         if self.keep_in_brief(slot, source_is_low, segment, payload) {
+            self.touch(slot);
             return false;
         }
         let Some((tracked, context)) = self.promote(slot) else {

@@ -108,12 +108,13 @@ impl Tracker {
             Occupant::Alone(at) => {
                 let at = *at;
                 let lone = self.alone.take(at)?;
+                self.forget_looks(slot);
                 Some(self.promoted(&lone))
             }
             Occupant::Brief(_) => match std::mem::replace(&mut place.occupant, Occupant::None) {
-                Occupant::Brief(mut kept) => {
+                Occupant::Brief(kept) => {
                     self.accounts.close(kept.memory());
-                    let tracked = self.followed(&mut kept);
+                    let tracked = self.followed(&kept);
                     self.spare.keep_brief(kept);
                     Some(tracked)
                 }
@@ -122,7 +123,6 @@ impl Tracker {
             Occupant::Connection(_) | Occupant::Datagrams(_) | Occupant::None => None,
         };
         if let Some(tracked) = tracked {
-            self.forget_looks(slot);
             let place = self.occupant(slot)?;
             place.occupant = Occupant::Connection(tracked);
         }

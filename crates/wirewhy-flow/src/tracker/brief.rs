@@ -90,8 +90,7 @@ impl Unbrief {
 const DNS: u16 = 53;
 
 impl Tracker {
-    /// Follows every connection from its first packet on. What is handed over is the same, and costs more: for those that
-    /// want to see connections while they go on, and for tests.
+    /// Follows every connection from its first packet on. What is handed over is the same, and costs more.
     pub fn follow_all(&mut self) {
         self.follows_all = true;
         let brief = |occupant: &Occupant| matches!(occupant, Occupant::Brief(_));
@@ -144,6 +143,9 @@ impl Tracker {
                     let class = kept.class();
                     let due = segment.time.after(quiet_of(class, &self.bounds));
                     self.expiry.enter(class, due, handle);
+                    if let Some(watch) = self.watch.as_mut().filter(|_| class == Class::Open) {
+                        watch.handshake(segment.time.since(kept.syn.segment.time));
+                    }
                 }
                 if has_grown && self.is_over_memory() {
                     self.free_memory();
@@ -187,6 +189,7 @@ impl Tracker {
             return false;
         }
         self.alone.take(at);
+        self.forget_looks(handle.slot);
         let LoneSegment {
             pair,
             segment: syn,
@@ -214,10 +217,10 @@ impl Tracker {
     }
 
     /// The connection kept in brief, followed.
-    pub(super) fn followed(&mut self, kept: &mut Kept) -> Tracked {
+    pub(super) fn followed(&mut self, kept: &Kept) -> Tracked {
         let mut live = self.begin(&kept.syn, &[]);
         live.connection.host_context.accepted = kept.brief.accepted;
-        live.connection.looked_up = kept.brief.looked_up.take();
+        live.connection.looked_up.clone_from(&kept.brief.looked_up);
         for (from, segment, payload) in kept.brief.kept() {
             live.observe(from, segment, &payload, &mut self.context);
         }
@@ -225,7 +228,7 @@ impl Tracker {
     }
 
     /// The facts of a connection that went well to its end, but for what its bytes show.
-    pub(super) fn gather(&mut self, kept: &mut Kept) -> Tracked {
+    pub(super) fn gather(&mut self, kept: &Kept) -> Tracked {
         let LoneSegment {
             stream,
             earlier_stream,
@@ -237,7 +240,7 @@ impl Tracker {
         let mut connection = self.fresh(*stream, ends, Roles::Syn, segment.mark());
         connection.host_context.earlier_stream = *earlier_stream;
         connection.host_context.accepted = kept.brief.accepted;
-        connection.looked_up = kept.brief.looked_up.take();
+        connection.looked_up.clone_from(&kept.brief.looked_up);
         gathered(kept, connection, self.spare.scratch())
     }
 }

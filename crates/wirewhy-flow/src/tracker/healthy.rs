@@ -121,7 +121,7 @@ impl Healthy {
 
 impl Tracker {
     /// What a connection kept in brief has come to, now that it is over.
-    pub(super) fn hand_over_brief(&mut self, mut kept: Box<Kept>, ended: Ended) -> Over {
+    pub(super) fn hand_over_brief(&mut self, kept: Box<Kept>, ended: Ended) -> Over {
         if let Some(outcome) = self.well_ended(&kept) {
             let observed_until = self.observed_until(kept.brief.latest());
             let known = HostContext {
@@ -142,11 +142,11 @@ impl Tracker {
         }
         let live = match kept.brief.app() {
             Some(app) => {
-                let mut live = self.gather(&mut kept);
+                let mut live = self.gather(&kept);
                 live.connection.app = Some(app);
                 live
             }
-            None => self.followed(&mut kept),
+            None => self.followed(&kept),
         };
         self.spare.keep_brief(kept);
         Over::Connection(self.hand_over(live, ended))

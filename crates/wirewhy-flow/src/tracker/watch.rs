@@ -12,6 +12,7 @@ use wirewhy_protocol::QuicConversation;
 use super::alone::LoneSegments;
 use super::{Occupant, Tracker};
 use crate::expiry::Handle;
+use crate::observe::Tracked;
 use crate::{Connection, Ended, Endpoint, EndpointState};
 
 /// Connections with news, and those to be looked at when a time has come.
@@ -73,7 +74,6 @@ impl Tracker {
     /// From now on keeps account of which connections have news for [`visit`](Tracker::visit). A SYN that nothing followed
     /// is news only after `alone`: most of a flood never costs more.
     pub fn watch(&mut self, alone: Interval) {
-        self.follow_all();
         self.watch = Some(Box::new(Watch {
             alone,
             seen: Vec::new(),
@@ -98,8 +98,13 @@ impl Tracker {
         let Some(watch) = &mut self.watch else { return };
         let mut touched = std::mem::take(&mut watch.touched);
         for handle in touched.drain(..) {
-            if self.has_news(handle) {
-                self.look_at(handle, look);
+            let brief = self.brief_followed(handle);
+            if self.has_news(handle, brief.as_ref()) {
+                self.look_at(handle, brief, look);
+            } else if let Some(brief) = brief {
+                let (connection, scratch) = brief.finish();
+                self.spare.keep_notes(scratch);
+                self.spare.keep(connection.into());
             }
         }
         touched.shrink_to(USUAL_NEWS);
@@ -107,7 +112,8 @@ impl Tracker {
             watch.touched = touched;
         }
         while let Some(handle) = self.ringing() {
-            self.look_at(handle, look);
+            let brief = self.brief_followed(handle);
+            self.look_at(handle, brief, look);
         }
     }
 
@@ -185,8 +191,32 @@ impl Tracker {
         }
     }
 
-    /// Whether a connection that was touched tells anything else than when it was looked at last.
-    fn has_news(&mut self, handle: Handle) -> bool {
+    /// A connection kept in brief as if it had been followed. It is kept on, unless its bytes are of a form that is read with what
+    /// the connections share: then it is followed from now on.
+    fn brief_followed(&mut self, handle: Handle) -> Option<Tracked> {
+        let place = self.occupant(handle.slot)?;
+        if place.generation != handle.generation {
+            return None;
+        }
+        let Occupant::Brief(kept) = &place.occupant else {
+            return None;
+        };
+        if !kept.brief.is_usual() {
+            self.promote(handle.slot);
+            return None;
+        }
+        let occupant = std::mem::replace(&mut place.occupant, Occupant::None);
+        let tracked = match &occupant {
+            Occupant::Brief(kept) => Some(self.followed(kept)),
+            _ => None,
+        };
+        self.occupant(handle.slot)?.occupant = occupant;
+        tracked
+    }
+
+    /// Whether a connection that was touched tells anything else than when it was looked at last. `brief` is what it comes to where
+    /// it is kept in brief.
+    fn has_news(&mut self, handle: Handle, brief: Option<&Tracked>) -> bool {
         let Some(place) = self.occupant(handle.slot) else {
             return false;
         };
@@ -194,7 +224,11 @@ impl Tracker {
             return false;
         }
         let facts_digest = match &place.occupant {
-            Occupant::None | Occupant::Brief(_) => return false,
+            Occupant::None => return false,
+            Occupant::Brief(_) => {
+                let Some(brief) = brief else { return false };
+                facts_digest(&brief.connection, brief.listens())
+            }
             // What is no SYN is looked at once.
             Occupant::Alone(at) => u64::from(!LoneSegments::is_syn(*at)),
             Occupant::Connection(tracked) => facts_digest(&tracked.connection, tracked.listens()),
@@ -221,9 +255,10 @@ impl Tracker {
     fn look_at(
         &mut self,
         handle: Handle,
+        brief: Option<Tracked>,
         look: &mut impl FnMut(Box<Connection>) -> Option<Timestamp>,
     ) {
-        let Some(connection) = self.snapshot(handle) else {
+        let Some(connection) = self.snapshot(handle, brief) else {
             return;
         };
         if let Some(due) = look(connection) {
@@ -231,14 +266,15 @@ impl Tracker {
         }
     }
 
-    /// A connection as it would be handed over now.
-    fn snapshot(&mut self, handle: Handle) -> Option<Box<Connection>> {
+    /// A connection as it would be handed over now. `brief` is what it comes to where it is kept in brief.
+    fn snapshot(&mut self, handle: Handle, brief: Option<Tracked>) -> Option<Box<Connection>> {
         let place = self.slots.get(usize::try_from(handle.slot).ok()?)?;
         if place.generation != handle.generation {
             return None;
         }
         let tracked = match &place.occupant {
-            Occupant::None | Occupant::Brief(_) => return None,
+            Occupant::None => return None,
+            Occupant::Brief(_) => brief?,
             Occupant::Alone(at) => {
                 let lone = self.alone.get(*at)?;
                 self.begin(&lone, &[])

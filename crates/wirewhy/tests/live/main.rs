@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod brief;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod lookups;
 #[cfg(test)]
