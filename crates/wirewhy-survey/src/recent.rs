@@ -11,7 +11,7 @@ use wirewhy_flow::Mark;
 pub(crate) type RecentTable<K, V> = IndexMap<K, V, RandomState>;
 
 /// How many entries each table has.
-const REMEMBERED: usize = 16_384;
+pub(crate) const REMEMBERED: usize = 16_384;
 
 /// Evicts the older half of a full table.
 pub(crate) fn make_room<K: Hash + Eq, V>(table: &mut RecentTable<K, V>, key: &K) {

@@ -1,5 +1,6 @@
 //! Segments that came from an address that was not translated back, to be found by the connection they belong to.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use wirewhy_detect::Finding;
@@ -7,7 +8,7 @@ use wirewhy_flow::{Connection, Unanswered};
 use wirewhy_packet::Seq;
 
 use crate::detectors::rst::stray_segment::{self, Stray, StrayAnswer};
-use crate::recent::{RecentTable, make_room};
+use crate::recent::{REMEMBERED, RecentTable, make_room};
 
 /// The latest stray segments and the attempts without an answer, by the client.
 #[derive(Debug, Default)]
@@ -15,6 +16,9 @@ pub(crate) struct Strays {
     segments: RecentTable<(IpAddr, u16), Stray>,
     answers: RecentTable<(IpAddr, u16), StrayAnswer>,
     attempts: RecentTable<(IpAddr, u16), Attempt>,
+    /// The same in their order, until there is an answer: masses of attempts cost less than in a table, and most captures have
+    /// no such answer.
+    unindexed: VecDeque<((IpAddr, u16), Attempt)>,
 }
 
 /// An attempt to open that nothing answered from the address it was sent to.
@@ -34,6 +38,9 @@ impl Strays {
         if let Some(answer) = StrayAnswer::of(connection) {
             make_room(&mut self.answers, &answer.client);
             self.answers.insert(answer.client, answer);
+            while let Some((client, attempt)) = self.unindexed.pop_front() {
+                self.note_attempt(client, attempt);
+            }
         }
         let client = (connection.client.address, connection.client.port);
         if let Some(isn) = connection.client.tcp.isn
@@ -51,6 +58,13 @@ impl Strays {
     }
 
     fn note_attempt(&mut self, client: (IpAddr, u16), attempt: Attempt) {
+        if self.answers.is_empty() {
+            if self.unindexed.len() >= REMEMBERED {
+                self.unindexed.pop_front();
+            }
+            self.unindexed.push_back((client, attempt));
+            return;
+        }
         make_room(&mut self.attempts, &client);
         self.attempts.insert(client, attempt);
     }
