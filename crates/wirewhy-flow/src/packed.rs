@@ -4,10 +4,11 @@ use wirewhy_packet::{
     Checksum, IpId, MacAddr, Seq, TcpFlags, TcpOptions, TcpTimestamps, Timestamp,
 };
 
+use crate::Mark;
 use crate::segment::Segment;
 
 /// A segment without what hardly any has.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct PackedSegment {
     frame: u64,
     time: Timestamp,
@@ -41,9 +42,15 @@ const DONT_FRAGMENT: u16 = 1 << 7;
 const MAC: u16 = 1 << 8;
 const DIRECTION: u16 = 1 << 9;
 const OUTGOING: u16 = 1 << 10;
-const CHECKED: u16 = 1 << 11;
-const DAMAGED: u16 = 1 << 12;
-const UNFINISHED: u16 = 1 << 13;
+/// Its options were cut by the snap length.
+const TRUNCATED: u16 = 1 << 11;
+/// What its checksum is, in two bits; 0 where that is not known.
+const CHECKSUM: u16 = 3 << 12;
+const RIGHT: u16 = 1 << 12;
+/// Set in both of these, and in no other.
+const DOUBTFUL: u16 = 2 << 12;
+const WRONG: u16 = DOUBTFUL;
+const UNFINISHED: u16 = DOUBTFUL | RIGHT;
 
 /// A bit that means what its keeper wants it to mean.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +63,7 @@ impl Tag {
 
 impl PackedSegment {
     /// The same segment, without tags; `None` where it has more than fits, or was not captured whole.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(segment: &Segment) -> Option<PackedSegment> {
         let Segment {
             frame,
@@ -96,8 +103,7 @@ impl PackedSegment {
             || tunnel_damaged
             || !sack.as_slice().is_empty()
             || malformed
-            || misfit.is_some()
-            || truncated;
+            || misfit.is_some();
         if has_more {
             return None;
         }
@@ -113,9 +119,13 @@ impl PackedSegment {
             | mark(MAC, mac.is_some())
             | mark(DIRECTION, outgoing.is_some())
             | mark(OUTGOING, outgoing == Some(true))
-            | mark(CHECKED, checksum == Checksum::Right)
-            | mark(DAMAGED, checksum == Checksum::Wrong)
-            | mark(UNFINISHED, checksum == Checksum::Unfinished);
+            | mark(TRUNCATED, truncated)
+            | match checksum {
+                Checksum::Unknown => 0,
+                Checksum::Right => RIGHT,
+                Checksum::Wrong => WRONG,
+                Checksum::Unfinished => UNFINISHED,
+            };
         Some(PackedSegment {
             frame,
             time,
@@ -169,11 +179,12 @@ impl PackedSegment {
                 mptcp_subtypes: self.mptcp_subtypes,
                 fast_open: has(FAST_OPEN),
                 authenticated: has(AUTHENTICATED),
+                truncated: has(TRUNCATED),
                 ..TcpOptions::default()
             },
-            checksum: match self.marks & (CHECKED | DAMAGED | UNFINISHED) {
-                CHECKED => Checksum::Right,
-                DAMAGED => Checksum::Wrong,
+            checksum: match self.marks & CHECKSUM {
+                RIGHT => Checksum::Right,
+                WRONG => Checksum::Wrong,
                 UNFINISHED => Checksum::Unfinished,
                 _ => Checksum::Unknown,
             },
@@ -185,6 +196,54 @@ impl PackedSegment {
     #[inline]
     pub(crate) fn time(&self) -> Timestamp {
         self.time
+    }
+
+    /// Where it was seen.
+    #[inline]
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            frame: self.frame,
+            time: self.time,
+        }
+    }
+
+    /// Its sequence number.
+    #[inline]
+    pub(crate) fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// Its hop count.
+    #[inline]
+    pub(crate) fn ttl(&self) -> u8 {
+        self.ttl
+    }
+
+    /// Its window field.
+    #[inline]
+    pub(crate) fn window(&self) -> u16 {
+        self.window
+    }
+
+    /// Whether the capturing host sent it, where that is known.
+    #[inline]
+    pub(crate) fn outgoing(&self) -> Option<bool> {
+        (self.marks & DIRECTION != 0).then_some(self.marks & OUTGOING != 0)
+    }
+
+    /// The MAC address it came from.
+    #[inline]
+    pub(crate) fn mac(&self) -> Option<MacAddr> {
+        (self.marks & MAC != 0).then_some(self.mac)
+    }
+
+    /// See [`Segment::is_plain_syn`] and [`Segment::asks_for_more`]: of a SYN and nothing else, whether it is plain and asks for no
+    /// more.
+    #[inline]
+    pub(crate) fn is_ordinary_syn(&self) -> bool {
+        self.marks & (DOUBTFUL | FAST_OPEN) == 0
+            && !self.flags.has(TcpFlags::ECE)
+            && self.window > 0
     }
 
     /// Sets a tag, or takes it away.

@@ -30,6 +30,8 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
+    /// Inlined, so that a segment of which only parts are wanted is never put together.
+    #[inline(always)]
     pub(crate) fn new(packet: &Packet<'_>, ip: &Ip, tcp: &TcpSegment<'_>) -> Segment {
         Segment {
             frame: packet.frame,

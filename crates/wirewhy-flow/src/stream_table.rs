@@ -51,6 +51,16 @@ pub struct Located {
     place: EntryIndex,
 }
 
+impl Located {
+    /// Whether a connection begins with a SYN found here: nothing is attached to its stream, and nothing to the one before on the same
+    /// pair.
+    #[inline]
+    pub(crate) fn leaves_nothing(&self) -> bool {
+        let is_followed = |attached: Option<u32>| attached.is_some_and(|slot| slot != RELEASED);
+        !is_followed(self.attached) && !is_followed(self.replaced)
+    }
+}
+
 /// Where a datagram belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LocatedDatagram {
@@ -152,6 +162,7 @@ impl StreamTable {
 
     /// How many pairs are remembered.
     #[must_use]
+    #[inline]
     pub fn remembered(&self) -> usize {
         self.v4.entries.len() + self.v6.entries.len()
     }
@@ -253,6 +264,13 @@ impl StreamTable {
     /// Forgets streams whose connection is over, a few at a time, where a table holds more than `limit`.
     #[inline]
     pub(crate) fn forget_beyond(&mut self, limit: usize) {
+        if self.remembered() > limit {
+            self.sweep_beyond(limit);
+        }
+    }
+
+    #[inline(never)]
+    fn sweep_beyond(&mut self, limit: usize) {
         if self.v4.entries.len() > limit {
             self.v4.sweep();
         }
@@ -293,36 +311,37 @@ impl StreamTable {
 
 impl<K: Mixed + Hash + Eq> Table<K> {
     /// Gives `act` the entry of a key, where it stands, and whether it is new: then its stream is `next`.
-    #[inline]
+    #[inline(always)]
     fn enter<R>(&mut self, key: K, next: u32, act: impl FnOnce(&mut Entry, usize, bool) -> R) -> R {
         let mix = key.mix();
         let latest = self.latest.get(mix).copied().unwrap_or_default();
-        if let Ok(at) = usize::try_from(latest)
-            && let Some((known, entry)) = self.entries.get_index_mut(at)
-            && *known == key
-        {
-            return act(entry, at, false);
-        }
-        let (entry, at, is_new) = self.search(key, mix, next);
+        let latest = usize::try_from(latest).unwrap_or(usize::MAX);
+        let known = self.entries.get_index(latest);
+        let (at, is_new) = match known.is_some_and(|(known, _)| *known == key) {
+            true => (latest, false),
+            false => self.search(key, mix, next),
+        };
+        let mut unknown = Entry::new(next);
+        let entry = self.entries.get_index_mut(at);
+        let entry = entry.map_or(&mut unknown, |(_, entry)| entry);
         act(entry, at, is_new)
     }
 
+    /// Where the entry of a key stands, which is made if need be, and whether it was.
     #[inline(never)]
-    fn search(&mut self, key: K, mix: usize, next: u32) -> (&mut Entry, usize, bool) {
-        let (entry, at, is_new) = match self.entries.entry(key) {
-            MapEntry::Occupied(found) => {
-                let at = found.index();
-                (found.into_mut(), at, false)
-            }
+    fn search(&mut self, key: K, mix: usize, next: u32) -> (usize, bool) {
+        let (at, is_new) = match self.entries.entry(key) {
+            MapEntry::Occupied(found) => (found.index(), false),
             MapEntry::Vacant(place) => {
                 let at = place.index();
-                (place.insert(Entry::new(next)), at, true)
+                place.insert(Entry::new(next));
+                (at, true)
             }
         };
         if let (Some(latest), Ok(at)) = (self.latest.get_mut(mix), u32::try_from(at)) {
             *latest = at;
         }
-        (entry, at, is_new)
+        (at, is_new)
     }
 
     /// Moves the hand on by a few entries. One that is released fades first and goes when the hand comes round again, so

@@ -21,6 +21,7 @@ use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
 use self::alone::{LoneSegment, LoneSegments};
+use self::beginning::is_bare_syn;
 use self::brief::{Kept, Unbrief};
 use self::datagrams::QuicIds;
 pub use self::healthy::Healthy;
@@ -35,11 +36,10 @@ use crate::datagrams::LiveDatagrams;
 use crate::expiry::{Class, Expiry, Handle};
 use crate::host_context::Hosts;
 use crate::observe::{Recorded, Tracked};
+use crate::packed::PackedSegment;
 use crate::segment::Segment;
 use crate::stream_table::RELEASED;
-use crate::{
-    Collision, Connection, Ended, HostContext, Located, Lookups, Mark, Opened, Pair, StreamTable,
-};
+use crate::{Connection, Ended, HostContext, Located, Lookups, Mark, Opened, Pair, StreamTable};
 
 /// How much a tracker holds, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -297,6 +297,17 @@ impl Tracker {
                     destination: (ip.destination, tcp.destination_port),
                 };
                 let located = self.streams.locate(&pair, tcp);
+                if is_bare_syn(tcp)
+                    && located.leaves_nothing()
+                    && let Some(syn) = PackedSegment::of(&Segment::new(packet, ip, tcp))
+                    && self.open_with_syn(syn, &pair, &located, sink)
+                {
+                    return Some(Observed {
+                        transport: wirewhy_protocol::Transport::Tcp,
+                        stream: located.stream,
+                        is_copy: false,
+                    });
+                }
                 let segment = Segment::new(packet, ip, tcp);
                 self.tally.resets += u64::from(segment.is_rst());
                 Some(self.observe_segment(&pair, &located, &segment, tcp.payload, sink))
@@ -440,51 +451,8 @@ impl Tracker {
         }
     }
 
-    fn open(
-        &mut self,
-        lone: LoneSegment,
-        located: &Located,
-        collision: Option<Box<Collision>>,
-        payload: &[u8],
-        sink: &mut impl FnMut(Over),
-    ) {
-        self.make_room(sink);
-        let LoneSegment { pair, segment, .. } = lone;
-        if segment.flags.is_pure_syn() {
-            let client = (pair.source, segment.mac);
-            let mark = segment.mark();
-            self.lookups
-                .observe_opening(client, pair.destination, lone.stream, mark);
-        }
-        let kept = lone.class().filter(|_| collision.is_none());
-        #[cfg(test)]
-        let kept = kept.filter(|class| *class == Class::Opening || !self.begins_strays);
-        let (occupant, class) = match kept {
-            Some(class) => (Occupant::Alone(self.alone.add(&lone)), class),
-            None => {
-                let mut tracked = self.begin(&lone, payload);
-                tracked.connection.collision = collision;
-                let class = class_of(&tracked);
-                (Occupant::Connection(tracked), class)
-            }
-        };
-        let quiet = quiet_of(class, &self.bounds);
-        let handle = self.place(occupant);
-        self.expiry.enter(class, segment.time.after(quiet), handle);
-        if kept == Some(Class::Opening) {
-            let alone = self
-                .watch
-                .as_ref()
-                .map_or(Interval::ZERO, |watch| watch.alone);
-            self.remind(handle, segment.time.after(alone));
-        } else {
-            self.touch(handle.slot);
-        }
-        self.streams.attach_located(located, Some(handle.slot));
-        self.streams.forget_beyond(self.bounds.max_streams);
-    }
-
     /// Makes room for one more.
+    #[inline]
     fn make_room(&mut self, sink: &mut impl FnMut(Over)) {
         if self.following() >= self.bounds.max_connections || self.is_over_memory() {
             self.give_up_one(sink);

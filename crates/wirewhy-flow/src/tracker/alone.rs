@@ -116,35 +116,73 @@ impl LoneSegments {
 
     /// Keeps one more. Returns where.
     pub(super) fn add(&mut self, lone: &LoneSegment) -> u32 {
-        let Pair {
-            source: (source, _),
-            destination: (destination, _),
-        } = lone.pair;
-        let segment = &lone.segment;
-        let packed = PackedSegment::of(segment).filter(|_| segment.is_bare_syn());
-        let (at, kind) = match (packed, source, destination) {
-            _ if !segment.flags.is_pure_syn() => (self.stray.add(*lone), STRAY),
-            (Some(syn), IpAddr::V4(source), IpAddr::V4(destination)) => (
-                self.v4.add(LoneSyn::of(lone, syn, [source, destination])),
-                V4,
-            ),
-            (Some(syn), IpAddr::V6(source), IpAddr::V6(destination)) => (
-                self.v6.add(LoneSyn::of(lone, syn, [source, destination])),
-                V6,
-            ),
-            _ => (self.odd.add(*lone), ODD),
-        };
-        at << 2 | kind
+        let LoneSegment {
+            segment,
+            pair,
+            stream,
+            earlier_stream,
+            ..
+        } = lone;
+        if !segment.flags.is_pure_syn() {
+            return self.stray.add(*lone) << 2 | STRAY;
+        }
+        PackedSegment::of(segment)
+            .filter(|_| segment.is_bare_syn())
+            .and_then(|syn| self.add_syn(syn, pair, (*stream, earlier_stream.is_some())))
+            .unwrap_or_else(|| self.odd.add(*lone) << 2 | ODD)
+    }
+
+    /// The same of a SYN and nothing else, with the number of its stream, and whether the stream before has the same pair.
+    #[inline]
+    pub(super) fn add_syn(
+        &mut self,
+        mut syn: PackedSegment,
+        pair: &Pair,
+        (stream, is_reused): (u32, bool),
+    ) -> Option<u32> {
+        syn.tag(REUSED, is_reused);
+        let ports = [pair.source.1, pair.destination.1];
+        match (pair.source.0, pair.destination.0) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let at = self.v4.add(LoneSyn {
+                    syn,
+                    addresses: [source, destination],
+                    ports,
+                    stream,
+                });
+                Some(at << 2 | V4)
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                let at = self.v6.add(LoneSyn {
+                    syn,
+                    addresses: [source, destination],
+                    ports,
+                    stream,
+                });
+                Some(at << 2 | V6)
+            }
+            _ => None,
+        }
+    }
+
+    /// The SYN and nothing else that is kept at a place.
+    #[inline]
+    fn syn(&self, place: u32) -> Option<LoneSyn> {
+        let at = place >> 2;
+        match place & 3 {
+            V4 => Some(self.v4.get(at)?.with(IpAddr::V4)),
+            V6 => Some(self.v6.get(at)?.with(IpAddr::V6)),
+            _ => None,
+        }
     }
 
     /// The one kept at a place.
     pub(super) fn get(&self, place: u32) -> Option<LoneSegment> {
         let at = place >> 2;
         match place & 3 {
-            V4 => self.v4.get(at).map(|packed| packed.unpack(IpAddr::V4)),
-            V6 => self.v6.get(at).map(|packed| packed.unpack(IpAddr::V6)),
             ODD => self.odd.get(at).copied(),
-            _ => self.stray.get(at).copied(),
+            STRAY => self.stray.get(at).copied(),
+            _ => Some(self.syn(place)?.unpack()),
         }
     }
 
@@ -184,6 +222,20 @@ impl LoneSegments {
     /// Empties a place that one is kept at.
     pub(super) fn take(&mut self, place: u32) -> Option<LoneSegment> {
         let lone = self.get(place)?;
+        self.free(place);
+        Some(lone)
+    }
+
+    /// The same where it is a SYN and nothing else.
+    #[inline]
+    pub(super) fn take_syn(&mut self, place: u32) -> Option<LoneSyn> {
+        let syn = self.syn(place)?;
+        self.free(place);
+        Some(syn)
+    }
+
+    #[inline]
+    fn free(&mut self, place: u32) {
         let free = match place & 3 {
             V4 => &mut self.v4.free,
             V6 => &mut self.v6.free,
@@ -191,7 +243,6 @@ impl LoneSegments {
             _ => &mut self.stray.free,
         };
         free.push(place >> 2);
-        Some(lone)
     }
 
     /// How many there are.
@@ -216,12 +267,12 @@ impl LoneSegments {
 }
 
 /// A SYN as stacks send them, and what is known of its connection.
-#[derive(Clone, Copy, Debug)]
-struct LoneSyn<A> {
-    syn: PackedSegment,
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct LoneSyn<A = IpAddr> {
+    pub(super) syn: PackedSegment,
     addresses: [A; 2],
     ports: [u16; 2],
-    stream: u32,
+    pub(super) stream: u32,
 }
 
 /// Packets are missing behind it.
@@ -230,30 +281,57 @@ const INTERRUPTED: Tag = Tag::ONE;
 const REUSED: Tag = Tag::OTHER;
 
 impl<A: Copy> LoneSyn<A> {
-    fn of(lone: &LoneSegment, mut syn: PackedSegment, addresses: [A; 2]) -> LoneSyn<A> {
-        syn.tag(INTERRUPTED, lone.interrupted);
-        syn.tag(REUSED, lone.earlier_stream.is_some());
+    /// The same with addresses of any version of IP.
+    #[inline]
+    fn with(&self, address: impl Fn(A) -> IpAddr) -> LoneSyn {
         LoneSyn {
-            syn,
-            addresses,
-            ports: [lone.pair.source.1, lone.pair.destination.1],
-            stream: lone.stream,
+            syn: self.syn,
+            addresses: self.addresses.map(address),
+            ports: self.ports,
+            stream: self.stream,
         }
     }
+}
 
-    fn unpack(&self, address: impl Fn(A) -> IpAddr) -> LoneSegment {
-        let [source, destination] = self.addresses.map(address);
-        let [from, to] = self.ports;
+impl LoneSyn {
+    /// Where it comes from.
+    #[inline]
+    pub(super) fn client(&self) -> (IpAddr, u16) {
+        let ([client, _], [port, _]) = (&self.addresses, &self.ports);
+        (*client, *port)
+    }
+
+    /// Where it goes.
+    #[inline]
+    pub(super) fn server(&self) -> (IpAddr, u16) {
+        let ([_, server], [_, port]) = (&self.addresses, &self.ports);
+        (*server, *port)
+    }
+
+    /// Whether packets are missing behind it.
+    #[inline]
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.syn.has_tag(INTERRUPTED)
+    }
+
+    /// The stream before, where that has the same addresses and ports.
+    #[inline]
+    pub(super) fn earlier_stream(&self) -> Option<u32> {
         let is_reused = self.syn.has_tag(REUSED);
+        is_reused.then(|| self.stream.wrapping_sub(1))
+    }
+
+    /// The same as any other segment that nothing followed.
+    pub(super) fn unpack(&self) -> LoneSegment {
         LoneSegment {
             stream: self.stream,
-            earlier_stream: is_reused.then(|| self.stream.wrapping_sub(1)),
+            earlier_stream: self.earlier_stream(),
             pair: Pair {
-                source: (source, from),
-                destination: (destination, to),
+                source: self.client(),
+                destination: self.server(),
             },
             opener: (Roles::Syn, Side::Client),
-            interrupted: self.syn.has_tag(INTERRUPTED),
+            interrupted: self.is_interrupted(),
             segment: self.syn.unpack(),
         }
     }
@@ -319,11 +397,12 @@ mod tests {
                 Occupant::Alone(at) => Some(at),
                 _ => None,
             });
-            let lone = quick.alone.take(at.unwrap()).unwrap();
+            let at = at.unwrap();
+            let lone = quick.alone.get(at).unwrap();
             let ended = Ended::NeverOpened;
             let tracked = full.promoted(&lone);
             let followed = full.hand_over(tracked, ended);
-            let handed_over = quick.hand_over_alone(&lone, ended);
+            let handed_over = quick.hand_over_alone(at, ended).unwrap();
             let brief = matches!(handed_over, Over::Unanswered(_));
             assert_eq!(brief, is_brief, "{syn}");
             assert_eq!(handed_over.into_connection(), followed, "{syn}");

@@ -2,19 +2,107 @@
 
 use std::net::IpAddr;
 
+use wirewhy_packet::{TcpFlags, TcpSegment, Timestamp};
 use wirewhy_protocol::CaptureContext;
 
 use super::alone::LoneSegment;
 use super::lookups::ends_of;
-use super::{Occupant, Tracker};
+use super::retire::{class_of, quiet_of};
+use super::{Occupant, Over, Tracker};
+use crate::expiry::{Class, Handle};
 use crate::observe::Tracked;
+use crate::packed::PackedSegment;
 use crate::segment::Segment;
-use crate::{Connection, Endpoint, Events, Mark, Pair, Roles, Side};
+use crate::{Collision, Connection, Endpoint, Events, Located, Mark, Opened, Pair, Roles, Side};
 
 /// How many events most connections have: SYN, SYN-ACK, ACK, two FINs, and one more.
 const USUAL_EVENTS: usize = 6;
 
 impl Tracker {
+    /// Begins a connection with a SYN and nothing else, in what it was packed into. Returns whether it did.
+    #[inline]
+    pub(super) fn open_with_syn(
+        &mut self,
+        syn: PackedSegment,
+        pair: &Pair,
+        located: &Located,
+        sink: &mut impl FnMut(Over),
+    ) -> bool {
+        self.make_room(sink);
+        let stream = located.stream;
+        let is_reused = located.opened == Opened::Reused;
+        let Some(at) = self.alone.add_syn(syn, pair, (stream, is_reused)) else {
+            return false;
+        };
+        let client = (pair.source, syn.mac());
+        self.lookups
+            .observe_opening(client, pair.destination, stream, syn.mark());
+        let handle = self.enter(Occupant::Alone(at), Class::Opening, syn.time(), located);
+        self.remind_of_lone(handle, syn.time());
+        true
+    }
+
+    pub(super) fn open(
+        &mut self,
+        lone: LoneSegment,
+        located: &Located,
+        collision: Option<Box<Collision>>,
+        payload: &[u8],
+        sink: &mut impl FnMut(Over),
+    ) {
+        self.make_room(sink);
+        let LoneSegment { pair, segment, .. } = lone;
+        if segment.flags.is_pure_syn() {
+            let client = (pair.source, segment.mac);
+            let mark = segment.mark();
+            self.lookups
+                .observe_opening(client, pair.destination, lone.stream, mark);
+        }
+        let kept = lone.class().filter(|_| collision.is_none());
+        #[cfg(test)]
+        let kept = kept.filter(|class| *class == Class::Opening || !self.begins_strays);
+        let (occupant, class) = match kept {
+            Some(class) => (Occupant::Alone(self.alone.add(&lone)), class),
+            None => {
+                let mut tracked = self.begin(&lone, payload);
+                tracked.connection.collision = collision;
+                let class = class_of(&tracked);
+                (Occupant::Connection(tracked), class)
+            }
+        };
+        let handle = self.enter(occupant, class, segment.time, located);
+        if kept == Some(Class::Opening) {
+            self.remind_of_lone(handle, segment.time);
+        } else {
+            self.touch(handle.slot);
+        }
+    }
+
+    /// Follows what begins at this time.
+    #[inline]
+    fn enter(
+        &mut self,
+        occupant: Occupant,
+        class: Class,
+        time: Timestamp,
+        located: &Located,
+    ) -> Handle {
+        let quiet = quiet_of(class, &self.bounds);
+        let handle = self.place(occupant);
+        self.expiry.enter(class, time.after(quiet), handle);
+        self.streams.attach_located(located, Some(handle.slot));
+        self.streams.forget_beyond(self.bounds.max_streams);
+        handle
+    }
+
+    #[inline]
+    fn remind_of_lone(&mut self, handle: Handle, time: Timestamp) {
+        if let Some(watch) = &self.watch {
+            let due = time.after(watch.alone);
+            self.remind(handle, due);
+        }
+    }
+
     /// A connection from its first packet.
     pub(super) fn begin(&mut self, lone: &LoneSegment, payload: &[u8]) -> Tracked {
         let LoneSegment {
@@ -164,4 +252,11 @@ impl Tracker {
             tracked.flip();
         }
     }
+}
+
+/// Whether it is a SYN and nothing else.
+#[inline]
+pub(super) fn is_bare_syn(tcp: &TcpSegment<'_>) -> bool {
+    let not_alone = TcpFlags(TcpFlags::FIN.0 | TcpFlags::RST.0);
+    tcp.flags.is_pure_syn() && tcp.flags.0 & not_alone.0 == 0 && tcp.payload_len == 0
 }

@@ -126,10 +126,7 @@ impl Tracker {
         self.free.push(slot);
         self.forget_looks(slot);
         let connection = match occupant {
-            Occupant::Alone(at) => {
-                let lone = self.alone.take(at)?;
-                return Some(self.hand_over_alone(&lone, ended));
-            }
+            Occupant::Alone(at) => return self.hand_over_alone(at, ended),
             Occupant::Brief(kept) => {
                 self.accounts.close(kept.memory());
                 return Some(self.hand_over_brief(kept, ended));
@@ -180,11 +177,16 @@ impl Tracker {
     }
 
     /// Forgets the places that connections have left behind in the queues, once they are most of one.
+    #[inline]
     pub(super) fn tidy(&mut self) {
         let most = 2 * self.slots.len() + 1_024;
-        if self.expiry.standing_in_all() <= most {
-            return;
+        if self.expiry.standing_in_all() > most {
+            self.tidy_queues(most);
         }
+    }
+
+    #[inline(never)]
+    fn tidy_queues(&mut self, most: usize) {
         for class in Class::ALL {
             if self.expiry.standing(class) > most {
                 let mut queue = self.expiry.take(class);

@@ -5,20 +5,21 @@ use std::net::IpAddr;
 
 use wirewhy_packet::{Interval, Seq, Timestamp};
 
-use super::alone::LoneSegment;
+use super::alone::LoneSyn;
 use super::{Healthy, Tracker};
-use crate::{Connection, Damage, Ended, Endpoint, HostContext, Mark, Roles, Vantage};
+use crate::{Connection, Damage, Ended, Endpoint, HostContext, Mark, Roles, TtlSeen, Vantage};
 
 /// A connection of which one SYN was seen and nothing else: a plain one, that asks for neither ECN nor Fast Open, to an address that
 /// was not looked up, and from a client of which no answered SYN to that service shows a clock.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Unanswered {
-    syn: LoneSegment,
+    syn: LoneSyn,
     /// Why the tracker stopped following it.
     pub ended: Ended,
     /// See [`Connection::observed_until`].
     pub observed_until: Timestamp,
-    host_context: HostContext,
+    server_ttl: Option<TtlSeen>,
+    server_round_trip: Option<Interval>,
 }
 
 /// A connection that is over.
@@ -54,54 +55,50 @@ impl Unanswered {
     /// Address and port of the client.
     #[must_use]
     pub fn client(&self) -> (IpAddr, u16) {
-        self.syn.pair.source
+        self.syn.client()
     }
 
     /// Address and port of the server.
     #[must_use]
     pub fn server(&self) -> (IpAddr, u16) {
-        self.syn.pair.destination
+        self.syn.server()
     }
 
     /// Its SYN.
     #[must_use]
     pub fn first(&self) -> Mark {
-        self.syn.segment.mark()
+        self.syn.syn.mark()
     }
 
     /// The initial sequence number of the client.
     #[must_use]
     pub fn isn(&self) -> Seq {
-        self.syn.segment.seq
+        self.syn.syn.seq()
     }
 
     /// Whether the capturing host sent the SYN, where the capture tells.
     #[must_use]
     pub fn outgoing(&self) -> Option<bool> {
-        self.syn.segment.outgoing
+        self.syn.syn.outgoing()
     }
 
     /// Whether the server's address answered other connections.
     #[must_use]
     pub fn host_answers(&self) -> bool {
-        self.host_context.server_ttl.is_some()
+        self.server_ttl.is_some()
     }
 
     /// How long the capture ran on behind the SYN, zero where it did not.
     #[must_use]
     pub fn heard(&self) -> Interval {
-        let heard = self.observed_until.since(self.syn.segment.time);
+        let heard = self.observed_until.since(self.first().time);
         heard.max(Interval::ZERO)
     }
 
     /// Where the capture was taken, as far as this attempt tells.
     #[must_use]
     pub fn vantage(&self) -> Vantage {
-        Vantage::of_syn(
-            self.outgoing(),
-            self.syn.segment.ttl,
-            self.host_context.server_ttl,
-        )
+        Vantage::of_syn(self.outgoing(), self.syn.syn.ttl(), self.server_ttl)
     }
 
     /// All that is known of it, as of any connection.
@@ -117,53 +114,63 @@ impl Unanswered {
 
     /// Puts what is known of it into a connection of which no packet was taken in.
     fn fill(&self, mut connection: Box<Connection>) -> Box<Connection> {
-        connection.begin_with_syn(&self.syn.segment);
+        connection.begin_with_syn(&self.syn.syn.unpack());
         connection.ended = self.ended;
         connection.observed_until = self.observed_until;
-        connection.host_context = self.host_context;
+        connection.host_context = HostContext {
+            server_ttl: self.server_ttl,
+            server_round_trip: self.server_round_trip,
+            accepted: None,
+            earlier_stream: self.syn.earlier_stream(),
+        };
         connection
     }
 }
 
 impl Tracker {
-    /// What a segment comes to that nothing followed, now that it is over: what following it would have come to.
-    pub(super) fn hand_over_alone(&mut self, lone: &LoneSegment, ended: Ended) -> Over {
-        if !lone.segment.is_bare_syn() || lone.segment.window == 0 {
-            let tracked = self.promoted(lone);
+    /// What a segment comes to that nothing followed, now that it is over: what following it would have come to. It is kept at this
+    /// place.
+    #[inline]
+    pub(super) fn hand_over_alone(&mut self, place: u32, ended: Ended) -> Option<Over> {
+        if let Some(syn) = self.alone.take_syn(place) {
+            return Some(self.hand_over_syn(syn, ended));
+        }
+        let lone = self.alone.take(place)?;
+        let tracked = self.promoted(&lone);
+        Some(Over::Connection(self.hand_over(tracked, ended)))
+    }
+
+    #[inline]
+    fn hand_over_syn(&mut self, lone: LoneSyn, ended: Ended) -> Over {
+        let LoneSyn { syn, stream, .. } = lone;
+        if syn.window() == 0 {
+            let tracked = self.promoted(&lone.unpack());
             return Over::Connection(self.hand_over(tracked, ended));
         }
-        let LoneSegment {
-            stream,
-            pair,
-            segment,
-            ..
-        } = lone;
-        let (client, server) = (pair.source, pair.destination);
-        let asker = (client.0, segment.mac);
-        let looked_up = self.waited_for(*stream, asker, server.0, segment.time);
-        let host_context = HostContext {
-            earlier_stream: lone.earlier_stream,
-            ..self.hosts.around(client.0, server, segment.mark())
-        };
+        let (client, server) = (lone.client(), lone.server());
+        let asker = (client.0, syn.mac());
+        let looked_up = self.waited_for(stream, asker, server.0, syn.time());
+        let around = self.hosts.around(client.0, server, syn.mark());
         let is_brief = !self.follows_all
-            && !lone.interrupted
+            && !lone.is_interrupted()
             && looked_up.is_none()
-            && host_context.accepted.is_none()
-            && segment.is_plain_syn()
-            && !segment.asks_for_more();
+            && around.accepted.is_none()
+            && syn.is_ordinary_syn();
         let attempt = Unanswered {
-            syn: *lone,
+            syn: lone,
             ended,
-            observed_until: self.observed_until(segment.time),
-            host_context,
+            observed_until: self.observed_until(syn.time()),
+            server_ttl: around.server_ttl,
+            server_round_trip: around.server_round_trip,
         };
         if is_brief {
             return Over::Unanswered(attempt);
         }
         let ends = [client, server];
-        let mut connection = attempt.fill(self.fresh(*stream, ends, Roles::Syn, segment.mark()));
-        connection.interrupted = lone.interrupted;
-        connection.client.tcp.delivery.damage = Damage::of_one(segment);
+        let mut connection = attempt.fill(self.fresh(stream, ends, Roles::Syn, syn.mark()));
+        connection.host_context.accepted = around.accepted;
+        connection.interrupted = lone.is_interrupted();
+        connection.client.tcp.delivery.damage = Damage::of_one(&syn.unpack());
         connection.looked_up = looked_up;
         self.lookups.tie_to_failed(&mut connection);
         Over::Connection(connection)
