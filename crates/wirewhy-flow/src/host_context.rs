@@ -167,7 +167,16 @@ impl Hosts {
     }
 
     /// What is known of the two hosts of a connection that began with `first`.
+    #[inline]
     pub(crate) fn around(&self, client: IpAddr, server: (IpAddr, u16), first: Mark) -> HostContext {
+        if self.by_address.is_empty() {
+            // Clocks are learned of the same SYNs.
+            return HostContext::default();
+        }
+        self.seen_around(client, server, first)
+    }
+
+    fn seen_around(&self, client: IpAddr, server: (IpAddr, u16), first: Mark) -> HostContext {
         let host = self.by_address.get(&server.0);
         HostContext {
             server_ttl: host.map(|seen| seen.ttl),

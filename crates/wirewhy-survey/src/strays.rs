@@ -84,6 +84,7 @@ impl Strays {
     }
 
     /// The same of a connection of which only the ends are known.
+    #[inline]
     pub(crate) fn answer_between(
         &self,
         client: (IpAddr, u16),
@@ -92,6 +93,14 @@ impl Strays {
         if self.answers.is_empty() {
             return None;
         }
+        self.known_answer_between(client, server)
+    }
+
+    fn known_answer_between(
+        &self,
+        client: (IpAddr, u16),
+        server: (IpAddr, u16),
+    ) -> Option<Finding> {
         let answer = self.answers.get(&client)?;
         let attempt = self.attempts.get(&client)?;
         let belongs = attempt.isn.advance(1) == answer.ack && attempt.server != answer.server;

@@ -126,6 +126,12 @@ impl Lookups {
         self.groups.before_searched(client, name)
     }
 
+    /// Whether nothing was looked up yet that a connection may have waited for.
+    #[inline]
+    pub(crate) fn knows_nothing(&self) -> bool {
+        self.troubles.is_empty() && self.names.is_empty()
+    }
+
     /// The name that a client's lookups gave to an address by a time.
     pub(crate) fn name_of(
         &self,

@@ -94,6 +94,12 @@ impl Names {
         *before = latest.replace(found);
     }
 
+    /// Whether no name is known.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.young.is_empty() && self.old.is_empty()
+    }
+
     /// The name of `address` for a client at `time`: of its latest answer before.
     pub(super) fn find(
         &self,
@@ -102,7 +108,7 @@ impl Names {
         link: Option<MacAddr>,
         time: Timestamp,
     ) -> Option<&Named> {
-        if self.young.is_empty() && self.old.is_empty() {
+        if self.is_empty() {
             return None;
         }
         let whom = [

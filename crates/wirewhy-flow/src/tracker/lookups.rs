@@ -30,6 +30,7 @@ impl Tracker {
 
     /// The name that a client, with its MAC address, had looked up for a server's address when it began a stream, and what the
     /// lookup lost that.
+    #[inline]
     pub(super) fn waited_for(
         &mut self,
         stream: u32,
@@ -37,6 +38,9 @@ impl Tracker {
         server: IpAddr,
         begun: Timestamp,
     ) -> Option<Box<LookedUp>> {
+        if self.lookups.knows_nothing() {
+            return None;
+        }
         let trouble = self.lookups.trouble_of(stream);
         let mut found = self.lookups.name_of(server, client, link, begun)?;
         found.trouble = trouble;
