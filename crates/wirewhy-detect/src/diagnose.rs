@@ -2,7 +2,7 @@
 
 use wirewhy_flow::{
     Connection, Ended, EndpointState, Event, EventKind, Healthy, Position, Side, Transport,
-    Unanswered,
+    Unopened,
 };
 use wirewhy_packet::Interval;
 
@@ -125,7 +125,7 @@ pub fn diagnose_briefly(
 
 /// What [`diagnose_briefly`] finds of an attempt that nothing answered.
 #[must_use]
-pub fn diagnose_unanswered(attempt: &Unanswered, limits: &Limits) -> Option<Finding> {
+pub fn diagnose_unopened(attempt: &Unopened, limits: &Limits) -> Option<Finding> {
     syn_unanswered::verdict_on(attempt, limits)
 }
 

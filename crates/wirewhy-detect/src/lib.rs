@@ -35,7 +35,7 @@ pub use detectors::{
     record_of, refused_unresumed, spoken, unresumed_finding,
 };
 pub use diagnose::{
-    Diagnosis, Outcome, diagnose, diagnose_briefly, diagnose_unanswered, finds_nothing,
+    Diagnosis, Outcome, diagnose, diagnose_briefly, diagnose_unopened, finds_nothing,
 };
 pub use finding::{Confidence, Culprit, Facts, Finding, Role, Scope, Severity, Value};
 pub use idle::{FatalIdle, idle_before_end};

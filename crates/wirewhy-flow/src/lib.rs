@@ -52,7 +52,7 @@ pub use signs::{AckStalls, MangledSack, SendingSigns, WrittenWindow};
 pub use stream_table::{Located, Opened, Pair, StreamTable};
 pub use tcp::{AfterReset, EndpointState, Handshake, Offer, Tcp, TcpCounts, TcpEndpoint};
 pub use tracker::{
-    Bounds, Healthy, Left, Observed, Over, Sample, Spent, Tracker, TrackerCounts, Unanswered,
+    Bounds, Healthy, Left, Observed, Over, Sample, Spent, Tracker, TrackerCounts, Unopened,
 };
 pub use vantage::Vantage;
 pub use wirewhy_packet::Interval;

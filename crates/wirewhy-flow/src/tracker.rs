@@ -12,7 +12,7 @@ mod lookups;
 mod memory;
 mod retire;
 mod spare;
-mod unanswered;
+mod unopened;
 mod watch;
 
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ use self::memory::Accounts;
 use self::retire::{class_of, quiet_of};
 use self::spare::Spare;
 pub use self::spare::Spent;
-pub use self::unanswered::{Over, Unanswered};
+pub use self::unopened::{Over, Unopened};
 use self::watch::Watch;
 use crate::datagrams::LiveDatagrams;
 use crate::expiry::{Class, Expiry, Handle};

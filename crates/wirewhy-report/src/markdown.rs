@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use wirewhy_detect::{Diagnosis, Finding};
-use wirewhy_flow::Unanswered;
+use wirewhy_flow::Unopened;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::html::{FILTER, Story};
@@ -53,8 +53,8 @@ impl<W: Write + Send> Reporter for Markdown<W> {
         self.gathering.count(diagnosis)
     }
 
-    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
-        self.gathering.count_unanswered(attempt, finding)
+    fn count_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) -> bool {
+        self.gathering.count_unopened(attempt, finding)
     }
 
     fn count_healthy(&mut self) -> bool {

@@ -3,7 +3,7 @@
 use std::io;
 
 use wirewhy_detect::{Diagnosis, Finding};
-use wirewhy_flow::Unanswered;
+use wirewhy_flow::Unopened;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::CaptureSummary;
@@ -25,7 +25,7 @@ pub trait Reporter: Send {
 
     /// Counts an attempt that nothing answered, with its finding in no words, where this reporter needs no more of it. Where it
     /// returns false it counted nothing: the connection comes as others do.
-    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
+    fn count_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) -> bool {
         let _ = (attempt, finding);
         false
     }
@@ -75,9 +75,9 @@ impl<A: Reporter> Reporter for Option<A> {
             .is_none_or(|reporter| reporter.count(diagnosis))
     }
 
-    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
+    fn count_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) -> bool {
         self.as_mut()
-            .is_none_or(|reporter| reporter.count_unanswered(attempt, finding))
+            .is_none_or(|reporter| reporter.count_unopened(attempt, finding))
     }
 
     fn count_healthy(&mut self) -> bool {
@@ -105,8 +105,8 @@ impl<A: Reporter> Reporter for &mut A {
         (**self).count(diagnosis)
     }
 
-    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
-        (**self).count_unanswered(attempt, finding)
+    fn count_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) -> bool {
+        (**self).count_unopened(attempt, finding)
     }
 
     fn count_healthy(&mut self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_flow::{Connection, Ended, EventKind, Healthy, Mark, Side, Unanswered};
+use wirewhy_flow::{Connection, Ended, EventKind, Healthy, Mark, Side, Unopened};
 use wirewhy_packet::Interval;
 
 use crate::features::Shown;
@@ -98,10 +98,7 @@ impl Attempt {
     }
 
     /// What an attempt shows that nothing answered; `None` where that is nothing.
-    pub(crate) fn of_unanswered(
-        unanswered: &Unanswered,
-        finding: Option<&Finding>,
-    ) -> Option<Attempt> {
+    pub(crate) fn of_unopened(unanswered: &Unopened, finding: Option<&Finding>) -> Option<Attempt> {
         let waited =
             unanswered.heard() >= Interval::from_secs(1) || unanswered.ended == Ended::GivenUp;
         let first = unanswered.first();

@@ -14,7 +14,7 @@ use crate::source::SourceTally;
 use crate::table::Table;
 use wirewhy_detect::wording::socket_of;
 use wirewhy_detect::{Confidence, Diagnosis, Finding, Limits, Outcome, Scope};
-use wirewhy_flow::{Healthy, Unanswered};
+use wirewhy_flow::{Healthy, Unopened};
 use wirewhy_protocol::QuicFacts;
 
 /// Gathers attempts by service and by source.
@@ -66,14 +66,14 @@ impl Attempts {
     }
 
     /// Takes in an attempt that nothing answered.
-    pub(crate) fn note_unanswered(
+    pub(crate) fn note_unopened(
         &mut self,
-        unanswered: &Unanswered,
+        unanswered: &Unopened,
         finding: Option<&Finding>,
         limits: &Limits,
     ) {
         let address = unanswered.server();
-        let attempt = Attempt::of_unanswered(unanswered, finding);
+        let attempt = Attempt::of_unopened(unanswered, finding);
         self.note_attempt(address, unanswered.stream(), attempt);
         let (client, _) = unanswered.client();
         if finding.is_some()

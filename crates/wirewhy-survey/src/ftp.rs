@@ -7,7 +7,7 @@ use wirewhy_detect::{
     Confidence, Culprit, Diagnosis, Finding, Limits, Role, Severity, code, ftp_session,
     is_sealed_ftp, refused_unresumed, unresumed_finding,
 };
-use wirewhy_flow::{Connection, Interval, Mark, Side, Unanswered};
+use wirewhy_flow::{Connection, Interval, Mark, Side, Unopened};
 use wirewhy_packet::Timestamp;
 use wirewhy_protocol::{FtpData, FtpFacts, FtpSetup};
 
@@ -189,10 +189,10 @@ impl FtpConnections {
     }
 
     /// Takes in an attempt that nothing answered: it may be one at a data connection.
-    pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) {
+    pub(crate) fn note_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) {
         let server = attempt.server();
         if is_data_port(server.1) {
-            let candidate = Candidate::of_unanswered(attempt, finding);
+            let candidate = Candidate::of_unopened(attempt, finding);
             entry(&mut self.candidates, server).add(candidate);
         }
     }
@@ -519,7 +519,7 @@ impl Candidate {
         })
     }
 
-    fn of_unanswered(attempt: &Unanswered, finding: Option<&Finding>) -> Candidate {
+    fn of_unopened(attempt: &Unopened, finding: Option<&Finding>) -> Candidate {
         Candidate {
             stream: attempt.stream(),
             client: attempt.client(),

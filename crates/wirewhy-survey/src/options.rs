@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::{Finding, Limits};
-use wirewhy_flow::{Asked, Connection, Event, EventKind, Healthy, Position, Side, Unanswered};
+use wirewhy_flow::{Asked, Connection, Event, EventKind, Healthy, Position, Side, Unopened};
 
 use crate::detectors::tcp::option_blackhole::{self, Found};
 use crate::recent::{RecentTable, entry};
@@ -116,7 +116,7 @@ impl SynOptions {
     }
 
     /// Takes in an attempt that nothing answered and that asks for none of these.
-    pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered, limits: &Limits) {
+    pub(crate) fn note_unopened(&mut self, attempt: &Unopened, limits: &Limits) {
         if attempt.heard() < limits.silence {
             return;
         }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::{Finding, Limits};
-use wirewhy_flow::{Connection, EndpointState, Healthy, Mark, Unanswered};
+use wirewhy_flow::{Connection, EndpointState, Healthy, Mark, Unopened};
 use wirewhy_packet::{Interval, Timestamp};
 
 use crate::detectors::tcp::probe;
@@ -42,7 +42,7 @@ impl HealthChecks {
     }
 
     /// Takes in an attempt that nothing answered: one of the series all the same.
-    pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered) {
+    pub(crate) fn note_unopened(&mut self, attempt: &Unopened) {
         let ((client, _), (server, port)) = (attempt.client(), attempt.server());
         if let Some(probes) = self.0.get_mut(&(client, server, port)) {
             probes.note_pause(attempt.first());

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use wirewhy_detect::Finding;
-use wirewhy_flow::{Connection, Unanswered};
+use wirewhy_flow::{Connection, Unopened};
 use wirewhy_packet::Seq;
 
 use crate::detectors::rst::stray_segment::{self, Stray, StrayAnswer};
@@ -52,7 +52,7 @@ impl Strays {
     }
 
     /// Takes in an attempt that nothing answered.
-    pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered) {
+    pub(crate) fn note_unopened(&mut self, attempt: &Unopened) {
         let (server, isn) = (attempt.server(), attempt.isn());
         self.note_attempt(attempt.client(), Attempt { server, isn });
     }

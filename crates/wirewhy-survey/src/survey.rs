@@ -7,7 +7,7 @@ use wirewhy_detect::{
     Confidence, Diagnosis, Finding, Limits, Scope, Severity, code, idle_before_end,
     large_unanswered, link_causes, while_others_pass,
 };
-use wirewhy_flow::{Connection, Healthy, Lookups, Neighbours, Transport, Unanswered};
+use wirewhy_flow::{Connection, Healthy, Lookups, Neighbours, Transport, Unopened};
 
 use crate::alive::Alive;
 use crate::attempts::Attempts;
@@ -92,20 +92,20 @@ impl Survey {
 
     /// Takes in an attempt that nothing answered, as [`Survey::note`] takes in its connection: what is not named here takes no
     /// notice of one.
-    pub fn note_unanswered(
+    pub fn note_unopened(
         &mut self,
-        attempt: &Unanswered,
+        attempt: &Unopened,
         finding: Option<&Finding>,
         limits: &Limits,
     ) {
-        self.options.note_unanswered(attempt, limits);
-        self.attempts.note_unanswered(attempt, finding, limits);
-        self.ftp.note_unanswered(attempt, finding);
-        self.probes.note_unanswered(attempt);
-        self.strays.note_unanswered(attempt);
+        self.options.note_unopened(attempt, limits);
+        self.attempts.note_unopened(attempt, finding, limits);
+        self.ftp.note_unopened(attempt, finding);
+        self.probes.note_unopened(attempt);
+        self.strays.note_unopened(attempt);
         if let Some(finding) = finding {
             self.unanswering.note_failed(attempt.stream(), finding.code);
-            self.upstreams.note_unanswered(attempt, finding);
+            self.upstreams.note_unopened(attempt, finding);
         }
     }
 
@@ -131,7 +131,7 @@ impl Survey {
 
     /// Whether what other connections show may bear on an attempt that nothing answered.
     #[must_use]
-    pub fn may_bear_on(&self, attempt: &Unanswered, has_failed: bool, limits: &Limits) -> bool {
+    pub fn may_bear_on(&self, attempt: &Unopened, has_failed: bool, limits: &Limits) -> bool {
         let (client, server) = (attempt.client(), attempt.server());
         let others = has_failed
             && (one_direction::applies(&self.faults, limits)

@@ -27,7 +27,7 @@ pub struct Totals {
 
 impl Totals {
     /// Counts an attempt that nothing answered.
-    pub fn add_unanswered(&mut self, has_failed: bool) {
+    pub fn add_unopened(&mut self, has_failed: bool) {
         self.connections += 1;
         match has_failed {
             true => self.failed += 1,

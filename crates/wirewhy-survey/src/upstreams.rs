@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wirewhy_detect::wording::{count, socket_of};
 use wirewhy_detect::{Confidence, Culprit, Diagnosis, Finding, Role, Severity, Value, code};
-use wirewhy_flow::{Connection, EventKind, Unanswered};
+use wirewhy_flow::{Connection, EventKind, Unopened};
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{Refusals, Request};
 
@@ -112,7 +112,7 @@ impl Upstreams {
     }
 
     /// Takes in an attempt that nothing answered.
-    pub(crate) fn note_unanswered(&mut self, attempt: &Unanswered, finding: &Finding) {
+    pub(crate) fn note_unopened(&mut self, attempt: &Unopened, finding: &Finding) {
         let ((client, _), first) = (attempt.client(), attempt.first());
         let is_own = client.is_loopback() || attempt.outgoing() == Some(true);
         for host in hosts(client, is_own) {

@@ -19,7 +19,7 @@ use following::Following;
 pub use pool::ThreadPool;
 use wirewhy_capture::{CaptureInfo, Filters, Recording};
 use wirewhy_detect::{Diagnosis, Finding, Limits, Severity, TrustStore};
-use wirewhy_flow::{Bounds, Observed, Unanswered};
+use wirewhy_flow::{Bounds, Observed, Unopened};
 use wirewhy_packet::Packet;
 use wirewhy_protocol::KeyLog;
 use wirewhy_report::{CaptureSummary, FileSummary, FilterSummary, Reporter, View};
@@ -204,8 +204,8 @@ impl Sink for Reported<'_> {
         is_counted
     }
 
-    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
-        let is_counted = self.reporter.count_unanswered(attempt, finding);
+    fn count_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) -> bool {
+        let is_counted = self.reporter.count_unopened(attempt, finding);
         if is_counted {
             let shown = finding.filter(|found| self.view.counts(found));
             self.worst = self.worst.max(shown.map(|found| found.severity));

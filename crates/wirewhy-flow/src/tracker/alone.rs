@@ -403,7 +403,7 @@ mod tests {
             let tracked = full.promoted(&lone);
             let followed = full.hand_over(tracked, ended);
             let handed_over = quick.hand_over_alone(at, ended).unwrap();
-            let brief = matches!(handed_over, Over::Unanswered(_));
+            let brief = matches!(handed_over, Over::Unopened(_));
             assert_eq!(brief, is_brief, "{syn}");
             assert_eq!(handed_over.into_connection(), followed, "{syn}");
             assert_eq!(followed.tcp.handshake.syns, 1);

@@ -93,7 +93,7 @@ impl Tracker {
             return;
         };
         let pair = match &over {
-            Over::Unanswered(attempt) => Some(Pair {
+            Over::Unopened(attempt) => Some(Pair {
                 source: attempt.client(),
                 destination: attempt.server(),
             }),

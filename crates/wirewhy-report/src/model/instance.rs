@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use wirewhy_flow::{Connection, LookedUp, Transport, Unanswered};
+use wirewhy_flow::{Connection, LookedUp, Transport, Unopened};
 use wirewhy_packet::Timestamp;
 
 use super::causes::Service;
@@ -34,7 +34,7 @@ impl<'a> Instance<'a> {
         }
     }
 
-    pub(super) fn of_unanswered(attempt: &Unanswered) -> Instance<'static> {
+    pub(super) fn of_unopened(attempt: &Unopened) -> Instance<'static> {
         Instance {
             stream: StreamId {
                 transport: Transport::Tcp,

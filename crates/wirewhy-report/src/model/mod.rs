@@ -18,7 +18,7 @@ mod tally;
 use std::cmp::Reverse;
 
 use wirewhy_detect::{Diagnosis, Finding, Outcome, Scope, Severity};
-use wirewhy_flow::Unanswered;
+use wirewhy_flow::Unopened;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::{CaptureSummary, View};
@@ -89,12 +89,8 @@ impl Gathering {
     }
 
     /// The same of an attempt that nothing answered.
-    pub(crate) fn count_unanswered(
-        &mut self,
-        attempt: &Unanswered,
-        finding: Option<&Finding>,
-    ) -> bool {
-        let instance = Instance::of_unanswered(attempt);
+    pub(crate) fn count_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) -> bool {
+        let instance = Instance::of_unopened(attempt);
         let counts = finding.is_some_and(|found| self.view.counts(found));
         let keeps = match finding {
             Some(found) => counts && self.causes.keeps_words(&instance, found),

@@ -13,7 +13,7 @@ pub(crate) mod table;
 use std::io::{self, Write};
 
 use wirewhy_detect::{Diagnosis, Finding, Severity};
-use wirewhy_flow::Unanswered;
+use wirewhy_flow::Unopened;
 use wirewhy_survey::{GroupFinding, Totals};
 
 use crate::model::{Entry, Gathering, Report, Tally};
@@ -64,8 +64,8 @@ impl<W: Write + Send> Reporter for Text<W> {
         self.gathering.count(diagnosis)
     }
 
-    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
-        self.gathering.count_unanswered(attempt, finding)
+    fn count_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) -> bool {
+        self.gathering.count_unopened(attempt, finding)
     }
 
     fn count_healthy(&mut self) -> bool {

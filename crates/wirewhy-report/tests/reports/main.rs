@@ -23,4 +23,4 @@ mod text;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
-mod unanswered;
+mod unopened;

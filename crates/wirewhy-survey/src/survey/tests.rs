@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use wirewhy_detect::{Outcome, TrustStore, diagnose_briefly, diagnose_unanswered, finds_nothing};
+use wirewhy_detect::{Outcome, TrustStore, diagnose_briefly, diagnose_unopened, finds_nothing};
 use wirewhy_flow::{Bounds, Over, Tracker};
 use wirewhy_packet::Decoder;
 use wirewhy_testkit::{Random, trace};
@@ -70,17 +70,17 @@ fn an_attempt_without_an_answer_counts_as_its_connection_does() {
         let (mut whole, mut small) = (Survey::default(), Survey::default());
         let mut attempts = Vec::new();
         for over in followed(&lines) {
-            let Over::Unanswered(attempt) = over else {
+            let Over::Unopened(attempt) = over else {
                 let diagnosis = diagnose_briefly(over.into_connection(), &limits, &trust);
                 whole.note(&diagnosis, &limits);
                 small.note(&diagnosis, &limits);
                 continue;
             };
-            let found = diagnose_unanswered(&attempt, &limits);
+            let found = diagnose_unopened(&attempt, &limits);
             let diagnosis = diagnose_briefly(attempt.connection(), &limits, &trust);
             assert_eq!(diagnosis.findings.first(), found.as_ref(), "{lines}");
             whole.note(&diagnosis, &limits);
-            small.note_unanswered(&attempt, found.as_ref(), &limits);
+            small.note_unopened(&attempt, found.as_ref(), &limits);
             assert_eq!(
                 Survey::may_revise(&diagnosis, &limits),
                 found.is_some(),

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::io;
 
 use wirewhy_detect::{
-    Diagnosis, Finding, Limits, diagnose_briefly, diagnose_unanswered, finds_nothing,
+    Diagnosis, Finding, Limits, diagnose_briefly, diagnose_unopened, finds_nothing,
 };
-use wirewhy_flow::{Healthy, Over, Unanswered};
+use wirewhy_flow::{Healthy, Over, Unopened};
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{Survey, Totals};
 
@@ -24,8 +24,8 @@ pub(super) trait Sink {
         false
     }
 
-    /// See [`Reporter::count_unanswered`](wirewhy_report::Reporter::count_unanswered).
-    fn count_unanswered(&mut self, attempt: &Unanswered, finding: Option<&Finding>) -> bool {
+    /// See [`Reporter::count_unopened`](wirewhy_report::Reporter::count_unopened).
+    fn count_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) -> bool {
         let _ = (attempt, finding);
         false
     }
@@ -61,7 +61,7 @@ pub(super) type Spent = Vec<wirewhy_flow::Spent>;
 pub(super) enum Waiting {
     Diagnosis(PendingDiagnosis),
     /// An attempt that nothing answered, and that failed.
-    Unanswered(Unanswered),
+    Unopened(Unopened),
 }
 
 /// How many connections are kept to be taken back: as many as are diagnosed at once.
@@ -91,7 +91,7 @@ impl Diagnosing {
     pub(super) fn take(&mut self, over: Over, sink: &mut dyn Sink) -> io::Result<()> {
         let connection = match over {
             Over::Connection(connection) => connection,
-            Over::Unanswered(attempt) => return self.take_unanswered(attempt, sink),
+            Over::Unopened(attempt) => return self.take_unopened(attempt, sink),
             Over::Healthy(healthy) if finds_nothing(&healthy, &self.options.limits) => {
                 return self.take_healthy(healthy, sink);
             }
@@ -112,15 +112,15 @@ impl Diagnosing {
     }
 
     /// Diagnoses an attempt that nothing answered.
-    fn take_unanswered(&mut self, attempt: Unanswered, sink: &mut dyn Sink) -> io::Result<()> {
+    fn take_unopened(&mut self, attempt: Unopened, sink: &mut dyn Sink) -> io::Result<()> {
         let limits = &self.options.limits;
-        let finding = diagnose_unanswered(&attempt, limits);
+        let finding = diagnose_unopened(&attempt, limits);
         self.survey
-            .note_unanswered(&attempt, finding.as_ref(), limits);
+            .note_unopened(&attempt, finding.as_ref(), limits);
         if finding.is_none() {
-            return self.report_unanswered(&attempt, None, sink);
+            return self.report_unopened(&attempt, None, sink);
         }
-        match self.push(Waiting::Unanswered(attempt)) {
+        match self.push(Waiting::Unopened(attempt)) {
             Some(due) => self.report_due(due, sink),
             None => Ok(()),
         }
@@ -151,25 +151,25 @@ impl Diagnosing {
     fn report_due(&mut self, due: Waiting, sink: &mut dyn Sink) -> io::Result<()> {
         match due {
             Waiting::Diagnosis(due) => self.report(due.diagnosis, sink),
-            Waiting::Unanswered(attempt) => {
-                let finding = diagnose_unanswered(&attempt, &self.options.limits);
-                self.report_unanswered(&attempt, finding.as_ref(), sink)
+            Waiting::Unopened(attempt) => {
+                let finding = diagnose_unopened(&attempt, &self.options.limits);
+                self.report_unopened(&attempt, finding.as_ref(), sink)
             }
         }
     }
 
-    fn report_unanswered(
+    fn report_unopened(
         &mut self,
-        attempt: &Unanswered,
+        attempt: &Unopened,
         finding: Option<&Finding>,
         sink: &mut dyn Sink,
     ) -> io::Result<()> {
         let limits = &self.options.limits;
         let has_failed = finding.is_some();
         if !self.survey.may_bear_on(attempt, has_failed, limits)
-            && sink.count_unanswered(attempt, finding)
+            && sink.count_unopened(attempt, finding)
         {
-            self.totals.add_unanswered(has_failed);
+            self.totals.add_unopened(has_failed);
             return Ok(());
         }
         self.report(pending(attempt, limits).diagnosis, sink)
@@ -248,7 +248,7 @@ impl Waiting {
     pub(super) fn since(&self) -> Timestamp {
         match self {
             Waiting::Diagnosis(held) => held.since,
-            Waiting::Unanswered(attempt) => attempt.observed_until,
+            Waiting::Unopened(attempt) => attempt.observed_until,
         }
     }
 
@@ -256,17 +256,17 @@ impl Waiting {
     pub(super) fn into_pending(self, limits: &Limits) -> PendingDiagnosis {
         match self {
             Waiting::Diagnosis(held) => held,
-            Waiting::Unanswered(attempt) => pending(&attempt, limits),
+            Waiting::Unopened(attempt) => pending(&attempt, limits),
         }
     }
 }
 
 /// The diagnosis of an attempt that nothing answered, as of any connection.
-fn pending(attempt: &Unanswered, limits: &Limits) -> PendingDiagnosis {
+fn pending(attempt: &Unopened, limits: &Limits) -> PendingDiagnosis {
     PendingDiagnosis {
         diagnosis: Diagnosis {
             connection: attempt.connection(),
-            findings: diagnose_unanswered(attempt, limits).into_iter().collect(),
+            findings: diagnose_unopened(attempt, limits).into_iter().collect(),
         },
         reported: Vec::new(),
         since: attempt.observed_until,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_flow::{Connection, EventKind, Unanswered, Vantage};
+use wirewhy_flow::{Connection, EventKind, Unopened, Vantage};
 use wirewhy_packet::Interval;
 
 use super::syns;
@@ -64,7 +64,7 @@ pub(crate) fn verdict(connection: &Connection, limits: &Limits) -> Option<Findin
 }
 
 /// The same of an attempt of one SYN.
-pub(crate) fn verdict_on(attempt: &Unanswered, limits: &Limits) -> Option<Finding> {
+pub(crate) fn verdict_on(attempt: &Unopened, limits: &Limits) -> Option<Finding> {
     if attempt.heard() < limits.silence {
         return None;
     }

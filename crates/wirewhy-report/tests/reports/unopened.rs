@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use wirewhy_detect::{
-    Diagnosis, Limits, Severity, TrustStore, diagnose_briefly, diagnose_unanswered,
+    Diagnosis, Limits, Severity, TrustStore, diagnose_briefly, diagnose_unopened,
 };
-use wirewhy_flow::{Bounds, Over, Tracker, Unanswered};
+use wirewhy_flow::{Bounds, Over, Tracker, Unopened};
 use wirewhy_packet::Decoder;
 use wirewhy_report::{Color, Names, Reporter, Selection, Text, TextStyle, View};
 use wirewhy_testkit::trace;
@@ -13,7 +13,7 @@ use wirewhy_testkit::trace;
 use crate::sample::{capture, totals};
 
 /// Attempts of many clients at many services; the last of them have not waited for an answer long enough.
-fn attempts() -> Vec<Unanswered> {
+fn attempts() -> Vec<Unopened> {
     let mut lines = String::new();
     for number in 1..=1_500 {
         let client = if number > 700 && number % 4 > 0 {
@@ -40,7 +40,7 @@ fn attempts() -> Vec<Unanswered> {
     }
     let mut left = tracker.end();
     let mut attempts = Vec::new();
-    while let Some(Over::Unanswered(attempt)) = tracker.next_left(&mut left) {
+    while let Some(Over::Unopened(attempt)) = tracker.next_left(&mut left) {
         attempts.push(attempt);
     }
     assert_eq!(attempts.len(), 1_500);
@@ -48,15 +48,15 @@ fn attempts() -> Vec<Unanswered> {
 }
 
 /// Reports attempts, as little of each as the reporter takes or as connections. Returns of how many it took little.
-fn report(attempts: &[Unanswered], counts: bool, reporter: &mut dyn Reporter) -> usize {
+fn report(attempts: &[Unopened], counts: bool, reporter: &mut dyn Reporter) -> usize {
     let (limits, trust) = (Limits::default(), TrustStore::mozilla());
     let mut diagnoses: Vec<Diagnosis> = Vec::new();
     let mut counted = 0;
     for attempt in attempts {
-        let finding = diagnose_unanswered(attempt, &limits);
+        let finding = diagnose_unopened(attempt, &limits);
         let mut diagnosis = diagnose_briefly(attempt.connection(), &limits, &trust);
         diagnosis.put_into_words(&limits);
-        if counts && reporter.count_unanswered(attempt, finding.as_ref()) {
+        if counts && reporter.count_unopened(attempt, finding.as_ref()) {
             counted += 1;
         } else {
             reporter.connection(&diagnosis).unwrap();

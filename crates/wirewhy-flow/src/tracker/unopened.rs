@@ -12,7 +12,7 @@ use crate::{Connection, Damage, Ended, Endpoint, HostContext, Mark, Roles, TtlSe
 /// A connection of which one SYN was seen and nothing else: a plain one, that asks for neither ECN nor Fast Open, to an address that
 /// was not looked up, and from a client of which no answered SYN to that service shows a clock.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Unanswered {
+pub struct Unopened {
     syn: LoneSyn,
     /// Why the tracker stopped following it.
     pub ended: Ended,
@@ -28,7 +28,7 @@ pub enum Over {
     /// As all that is known of it.
     Connection(Box<Connection>),
     /// As the little that was seen of it.
-    Unanswered(Unanswered),
+    Unopened(Unopened),
     /// As the packets of one that went well.
     Healthy(Healthy),
 }
@@ -39,13 +39,13 @@ impl Over {
     pub fn into_connection(self) -> Box<Connection> {
         match self {
             Over::Connection(connection) => connection,
-            Over::Unanswered(attempt) => attempt.connection(),
+            Over::Unopened(attempt) => attempt.connection(),
             Over::Healthy(healthy) => healthy.connection(),
         }
     }
 }
 
-impl Unanswered {
+impl Unopened {
     /// The number of its stream.
     #[must_use]
     pub fn stream(&self) -> u32 {
@@ -156,7 +156,7 @@ impl Tracker {
             && looked_up.is_none()
             && around.accepted.is_none()
             && syn.is_ordinary_syn();
-        let attempt = Unanswered {
+        let attempt = Unopened {
             syn: lone,
             ended,
             observed_until: self.observed_until(syn.time()),
@@ -164,7 +164,7 @@ impl Tracker {
             server_round_trip: around.server_round_trip,
         };
         if is_brief {
-            return Over::Unanswered(attempt);
+            return Over::Unopened(attempt);
         }
         let ends = [client, server];
         let mut connection = attempt.fill(self.fresh(stream, ends, Roles::Syn, syn.mark()));
