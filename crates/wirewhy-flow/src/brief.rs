@@ -30,6 +30,8 @@ pub(crate) struct Brief {
     /// Client and server.
     ends: [End; 2],
     latest: Timestamp,
+    /// Whether every segment came soon after the one before, and with a checksum that is right. Else it is followed once it is over.
+    is_plain: bool,
     /// All segments behind the SYN.
     segments: Vec<Entry>,
     /// The payloads of the segments, as far as they are kept, one behind the other.
@@ -186,6 +188,7 @@ impl Brief {
             stage: BriefStage::Asked,
             ends: [NOTHING; 2],
             latest: Timestamp(0),
+            is_plain: true,
             segments: Vec::with_capacity(USUAL_SEGMENTS),
             bytes: Vec::with_capacity(USUAL_BYTES),
             turns: None,
@@ -202,6 +205,7 @@ impl Brief {
             stage,
             ends,
             latest,
+            is_plain,
             segments,
             bytes,
             turns,
@@ -217,6 +221,7 @@ impl Brief {
         };
         *ends = [client, NOTHING];
         *latest = syn.time;
+        *is_plain = syn.checksum != Checksum::Unfinished;
         segments.clear();
         bytes.clear();
         *turns = Some(WholeTurns::default());
@@ -268,6 +273,8 @@ impl Brief {
         };
         let kept = self.is_ordinary(segment) && self.advance(from, segment, payload);
         if kept {
+            self.is_plain &= segment.time.since(self.latest) < Pause::SHORTEST
+                && segment.checksum != Checksum::Unfinished;
             self.latest = segment.time;
             let mut bytes = payload;
             if !payload.is_empty() {
@@ -299,11 +306,10 @@ impl Brief {
         head.and_then(|head| payload.get(..head)).unwrap_or(payload)
     }
 
-    /// Whether a segment came undamaged, whole, not long after the one before, and as it crossed the wire.
+    /// Whether a segment came undamaged, whole, and as it crossed the wire.
     fn is_ordinary(&self, segment: &Segment) -> bool {
-        let quiet = segment.time.0.wrapping_sub(self.latest.0);
-        (0..Pause::SHORTEST.0).contains(&quiet)
-            && matches!(segment.checksum, Checksum::Right | Checksum::Unknown)
+        segment.time >= self.latest
+            && segment.checksum != Checksum::Wrong
             && segment.captured_len == segment.payload_len
             && segment.window > 0
             && !segment.len_from_frame
@@ -410,9 +416,10 @@ impl Brief {
 
     /// What its bytes show, where it is over and they can be read at once.
     pub(crate) fn app(&self) -> Option<Box<AppFacts>> {
-        if !self.turns.is_some_and(|turns| turns.is_complete()) || self.stage != BriefStage::Over {
+        if !self.is_plain || self.stage != BriefStage::Over {
             return None;
         }
+        self.turns.filter(|turns| turns.is_complete())?;
         let payloads: Vec<_> = self
             .kept()
             .filter(|(_, segment, _)| segment.payload_len > 0)
@@ -431,7 +438,7 @@ impl Brief {
     /// What it has come to, where it went well to its end: each segment was in line, each request was answered with success, and
     /// nothing about it is a sign of trouble but, perhaps, how long it took.
     pub(crate) fn outcome(&self, syn: &Segment) -> Option<WellEnded> {
-        if self.stage != BriefStage::Over || syn.asks_for_more() {
+        if !self.is_plain || self.stage != BriefStage::Over || syn.asks_for_more() {
             return None;
         }
         self.turns.filter(|turns| turns.is_complete())?;

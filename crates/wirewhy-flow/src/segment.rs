@@ -76,8 +76,7 @@ impl Segment {
 
     /// Whether it is a SYN and nothing else, and as a stack sends one: undamaged, and with a window.
     pub(crate) fn is_plain_syn(&self) -> bool {
-        let whole = matches!(self.checksum, Checksum::Right | Checksum::Unknown);
-        self.is_bare_syn() && self.window > 0 && whole
+        self.is_bare_syn() && self.window > 0 && self.checksum != Checksum::Wrong
     }
 
     /// Whether a SYN asks for what devices on the way may not bear: ECN, or Fast Open.

@@ -119,7 +119,7 @@ fn with_silences(mut frames: Vec<OwnedFrame>, seed: u64) -> Vec<OwnedFrame> {
 #[test]
 fn what_is_kept_in_brief_is_reported_as_what_is_followed() {
     let (mut findings, mut connections, mut handshakes) = (0, 0, 0);
-    for seed in 1..=400 {
+    for seed in 1..=160 {
         let frames = with_silences(exchanges(seed), seed);
         let (brief, full) = (live(&frames, false), live(&frames, true));
         assert_eq!(brief.calls.len(), full.calls.len(), "{seed}");
@@ -139,8 +139,8 @@ fn what_is_kept_in_brief_is_reported_as_what_is_followed() {
         handshakes += brief.stands.iter().map(taken).sum::<usize>();
     }
     assert!(
-        findings > 200 && connections > 800,
+        findings > 80 && connections > 300,
         "{findings} {connections}"
     );
-    assert!(handshakes > 800, "{handshakes}");
+    assert!(handshakes > 300, "{handshakes}");
 }
