@@ -119,6 +119,16 @@ impl Sent {
     }
 }
 
+/// A payload of this length as far as it is kept, and zeros behind it.
+pub(crate) fn whole_payload(kept: &[u8], len: u32) -> Cow<'_, [u8]> {
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    let mut payload = Cow::Borrowed(kept);
+    if kept.len() < len {
+        payload.to_mut().resize(len, 0);
+    }
+    payload
+}
+
 fn role_of(side: Side) -> Role {
     match side {
         Side::Client => Role::Client,
@@ -401,16 +411,17 @@ impl Brief {
         })
     }
 
+    /// The same without what an entry has besides.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (Side, &Segment, &[u8])> {
+        let entries = self.entries();
+        entries.map(|(entry, kept)| (entry.from, &entry.segment, kept))
+    }
+
     /// The segments kept, with their payloads: zeros where those are not kept.
     pub(crate) fn kept(&self) -> impl Iterator<Item = (Side, &Segment, Cow<'_, [u8]>)> {
-        self.entries().map(|(entry, kept)| {
-            let Entry { from, segment, .. } = entry;
-            let mut payload = Cow::Borrowed(kept);
-            if entry.kept < segment.payload_len {
-                let len = usize::try_from(segment.payload_len).unwrap_or(usize::MAX);
-                payload.to_mut().resize(len, 0);
-            }
-            (*from, segment, payload)
+        self.segments().map(|(from, segment, kept)| {
+            let payload = whole_payload(kept, segment.payload_len);
+            (from, segment, payload)
         })
     }
 

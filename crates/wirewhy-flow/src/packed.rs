@@ -1,5 +1,7 @@
 //! A segment in 64 bytes, for those that are kept in masses.
 
+pub(crate) mod journal;
+
 use wirewhy_packet::{
     Checksum, IpId, MacAddr, Seq, TcpFlags, TcpOptions, TcpTimestamps, Timestamp,
 };

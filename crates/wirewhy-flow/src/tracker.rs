@@ -1,6 +1,7 @@
 //! All connections being followed.
 
 mod alone;
+mod at_rest;
 mod beginning;
 mod brief;
 mod collision;
@@ -21,6 +22,7 @@ use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
 use self::alone::{LoneSegment, LoneSegments};
+use self::at_rest::AtRest;
 use self::beginning::is_bare_syn;
 use self::brief::{Kept, Unbrief};
 use self::datagrams::QuicIds;
@@ -195,6 +197,8 @@ enum Occupant {
     Alone(u32),
     /// A connection that shows no trouble.
     Brief(Box<Kept>),
+    /// The same, idle.
+    AtRest(Box<AtRest>),
     Connection(Tracked),
     /// In a place of its own: there are few, and the slot of a SYN is small.
     Datagrams(Box<LiveDatagrams>),
@@ -374,6 +378,7 @@ impl Tracker {
                     left.extend(lone.map(|lone| (Tcp, lone.stream, slot)));
                 }
                 Occupant::Brief(kept) => left.push((Tcp, kept.syn.stream, slot)),
+                Occupant::AtRest(rest) => left.push((Tcp, rest.stream, slot)),
                 Occupant::Connection(tracked) => left.push((Tcp, tracked.connection.stream, slot)),
                 Occupant::Datagrams(tracked) => left.push((Udp, tracked.connection.stream, slot)),
             }
@@ -521,7 +526,9 @@ impl Tracker {
         payload: &[u8],
     ) -> bool {
         if self.keep_in_brief(slot, source_is_low, segment, payload) {
-            self.touch(slot);
+            if self.watch.is_some() {
+                self.touch(slot);
+            }
             return false;
         }
         let Some((tracked, context)) = self.promote(slot) else {

@@ -193,21 +193,17 @@ impl Tracker {
     pub(super) fn promote(&mut self, slot: u32) -> Option<(&mut Tracked, &mut CaptureContext)> {
         let place = self.occupant(slot)?;
         let tracked = match &place.occupant {
+            Occupant::AtRest(_) => {
+                self.wake(slot);
+                self.promote_brief(slot)
+            }
+            Occupant::Brief(_) => self.promote_brief(slot),
             Occupant::Alone(at) => {
                 let at = *at;
                 let lone = self.alone.take(at)?;
                 self.forget_looks(slot);
                 Some(self.promoted(&lone))
             }
-            Occupant::Brief(_) => match std::mem::replace(&mut place.occupant, Occupant::None) {
-                Occupant::Brief(kept) => {
-                    self.accounts.close(kept.memory());
-                    let tracked = self.followed(&kept);
-                    self.spare.keep_brief(kept);
-                    Some(tracked)
-                }
-                _ => None,
-            },
             Occupant::Connection(_) | Occupant::Datagrams(_) | Occupant::None => None,
         };
         if let Some(tracked) = tracked {
@@ -218,6 +214,22 @@ impl Tracker {
         match &mut place.occupant {
             Occupant::Connection(tracked) => Some((tracked, &mut self.context)),
             _ => None,
+        }
+    }
+
+    fn promote_brief(&mut self, slot: u32) -> Option<Tracked> {
+        let place = self.occupant(slot)?;
+        match std::mem::replace(&mut place.occupant, Occupant::None) {
+            Occupant::Brief(kept) => {
+                self.accounts.close(kept.memory());
+                let tracked = self.followed(&kept);
+                self.spare.keep_brief(kept);
+                Some(tracked)
+            }
+            other => {
+                place.occupant = other;
+                None
+            }
         }
     }
 

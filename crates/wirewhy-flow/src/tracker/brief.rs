@@ -46,6 +46,17 @@ impl Kept {
     }
 }
 
+impl Occupant {
+    /// Whether it is a connection kept in brief that has not ended.
+    pub(super) fn is_brief_and_open(&self) -> bool {
+        match self {
+            Occupant::Brief(kept) => !kept.is_over(),
+            Occupant::AtRest(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Services that speak what is not read at once, by a few bits of address and port: their connections are followed from the beginning.
 /// Where others have the same bits, theirs are followed, too, which comes to the same.
 #[derive(Debug)]
@@ -93,8 +104,7 @@ impl Tracker {
     /// Follows every connection from its first packet on. What is handed over is the same, and costs more.
     pub fn follow_all(&mut self) {
         self.follows_all = true;
-        let brief = |occupant: &Occupant| matches!(occupant, Occupant::Brief(_));
-        self.promote_where(brief);
+        self.promote_where(|occupant| matches!(occupant, Occupant::Brief(_) | Occupant::AtRest(_)));
     }
 
     /// Follows the connections in these slots, if they were not.
@@ -155,6 +165,11 @@ impl Tracker {
             Occupant::Alone(at) => {
                 let at = *at;
                 self.begin_brief(handle, at, source_is_low, segment)
+            }
+            Occupant::AtRest(_) => {
+                self.wake(slot);
+                let is_awake = matches!(self.occupant(slot), Some(place) if matches!(place.occupant, Occupant::Brief(_)));
+                is_awake && self.keep_in_brief(slot, source_is_low, segment, payload)
             }
             Occupant::Connection(_) | Occupant::Datagrams(_) | Occupant::None => false,
         }

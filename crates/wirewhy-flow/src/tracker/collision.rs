@@ -25,7 +25,7 @@ impl Tracker {
         if !segment.flags.is_pure_syn() {
             return None;
         }
-        if matches!(&self.occupant(slot)?.occupant, Occupant::Brief(kept) if !kept.is_over()) {
+        if self.occupant(slot)?.occupant.is_brief_and_open() {
             self.promote(slot);
         }
         let Occupant::Connection(tracked) = &mut self.occupant(slot)?.occupant else {

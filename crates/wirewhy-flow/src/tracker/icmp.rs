@@ -104,7 +104,7 @@ impl Tracker {
                 &mut tracked.connection,
             )),
             Occupant::Datagrams(tracked) => Some((tracked.sender(pair), &mut tracked.connection)),
-            Occupant::Alone(_) | Occupant::Brief(_) | Occupant::None => None,
+            Occupant::Alone(_) | Occupant::Brief(_) | Occupant::AtRest(_) | Occupant::None => None,
         }
     }
 }

@@ -18,12 +18,10 @@ impl Tracker {
         self.interrupted = true;
         self.lookups.interrupt();
         self.alone.interrupt();
-        let continues =
-            |occupant: &Occupant| matches!(occupant, Occupant::Brief(kept) if !kept.is_over());
-        self.promote_where(continues);
+        self.promote_where(Occupant::is_brief_and_open);
         for slot in &mut self.slots {
             match &mut slot.occupant {
-                Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) => {}
+                Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) | Occupant::AtRest(_) => {}
                 Occupant::Connection(tracked) => {
                     let closed = |side: &Endpoint| {
                         matches!(

@@ -19,6 +19,8 @@ use crate::{Connection, Event};
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     total: Memory,
+    /// How many are at rest, and what they take.
+    at_rest: (usize, usize),
     /// Those with payload that waits, the one that has kept some longest first, and places that such ones left behind.
     keepers: VecDeque<Handle>,
 }
@@ -46,6 +48,18 @@ impl Accounts {
         *read = (*read + now.read).saturating_sub(before.read);
     }
 
+    /// A connection that takes so many bytes was put to rest.
+    pub(super) fn add_at_rest(&mut self, bytes: usize) {
+        let (count, total) = &mut self.at_rest;
+        (*count, *total) = (*count + 1, *total + bytes);
+    }
+
+    /// It is no longer at rest.
+    pub(super) fn remove_at_rest(&mut self, bytes: usize) {
+        let (count, total) = &mut self.at_rest;
+        (*count, *total) = (count.saturating_sub(1), total.saturating_sub(bytes));
+    }
+
     /// A connection is no longer followed.
     pub(super) fn close(&mut self, memory: Memory) {
         self.replace(memory, Memory::default());
@@ -58,7 +72,7 @@ impl Occupant {
         match self {
             Occupant::Connection(tracked) => Some(tracked.weigh()),
             Occupant::Datagrams(tracked) => Some(tracked.weigh()),
-            Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) => None,
+            Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) | Occupant::AtRest(_) => None,
         }
     }
 
@@ -76,7 +90,7 @@ impl Occupant {
         match self {
             Occupant::Connection(tracked) => tracked.set_keeper(false),
             Occupant::Datagrams(tracked) => tracked.set_keeper(false),
-            Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) => {}
+            Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) | Occupant::AtRest(_) => {}
         }
     }
 
@@ -84,7 +98,7 @@ impl Occupant {
         match self {
             Occupant::Connection(tracked) => tracked.give_up_unread(),
             Occupant::Datagrams(tracked) => tracked.give_up_unread(),
-            Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) => {}
+            Occupant::None | Occupant::Alone(_) | Occupant::Brief(_) | Occupant::AtRest(_) => {}
         }
     }
 }
@@ -94,9 +108,11 @@ impl Tracker {
     #[must_use]
     pub fn memory(&self) -> usize {
         let alone = self.alone.count();
-        let followed = self.following().saturating_sub(alone);
+        let (resting, at_rest) = self.accounts.at_rest;
+        let followed = self.following().saturating_sub(alone + resting);
         let Memory { unread, read } = self.accounts.total;
-        alone * LONE + self.alone.beyond_each() + followed * FOLLOWED + unread + read
+        let brief = alone * LONE + self.alone.beyond_each() + resting * BOOKKEEPING + at_rest;
+        brief + followed * FOLLOWED + unread + read
     }
 
     #[inline]

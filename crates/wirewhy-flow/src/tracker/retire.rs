@@ -56,6 +56,10 @@ impl Tracker {
                 let class = kept.class();
                 (kept.brief.latest(), quiet_of(class, &bounds), class)
             }
+            Occupant::AtRest(rest) => {
+                let quiet = quiet_of(Class::Open, &bounds);
+                (rest.latest, quiet, Class::Open)
+            }
             Occupant::Connection(tracked) => {
                 let class = class_of(tracked);
                 (
@@ -128,6 +132,11 @@ impl Tracker {
         let connection = match occupant {
             Occupant::Alone(at) => return self.hand_over_alone(at, ended),
             Occupant::Brief(kept) => {
+                self.accounts.close(kept.memory());
+                return Some(self.hand_over_brief(kept, ended));
+            }
+            Occupant::AtRest(rest) => {
+                let kept = self.woken(&rest)?;
                 self.accounts.close(kept.memory());
                 return Some(self.hand_over_brief(kept, ended));
             }
@@ -209,6 +218,7 @@ impl Tracker {
                         lone.is_some_and(|lone| lone.class == class)
                     }
                     Occupant::Brief(kept) => kept.class() == class,
+                    Occupant::AtRest(_) => class == Class::Open,
                     Occupant::Connection(tracked) => class_of(tracked) == class,
                     Occupant::Datagrams(_) => class == Class::Datagrams,
                 }
@@ -229,6 +239,7 @@ impl Tracker {
                 let of_it = (kept.brief.latest(), kept.brief.is_closing());
                 (of_it, bounds.unopened_quiet)
             }
+            Occupant::AtRest(rest) => ((rest.latest, rest.is_closing), bounds.unopened_quiet),
             Occupant::Datagrams(tracked) => (of(&tracked.connection), bounds.datagrams_quiet),
             Occupant::Alone(_) | Occupant::None => return None,
         };

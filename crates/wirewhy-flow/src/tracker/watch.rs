@@ -3,7 +3,7 @@
 //! A look costs as much as there is news: connections at rest are not visited, and cost nothing.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use wirewhy_packet::{Interval, Timestamp};
 
@@ -24,6 +24,8 @@ pub(super) struct Watch {
     seen: Vec<Seen>,
     touched: Vec<Handle>,
     alarms: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
+    /// Connections kept in brief, and when each is put to rest if it is idle.
+    resting: VecDeque<(Timestamp, Handle)>,
     /// How long handshakes took that were completed since the last query.
     handshakes: Vec<Interval>,
 }
@@ -48,6 +50,8 @@ impl Watch {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     touched: bool,
+    /// Whether it stands among those to be put to rest.
+    resting: bool,
     reported: u64,
     alarm: Timestamp,
 }
@@ -56,6 +60,7 @@ impl Default for Seen {
     fn default() -> Seen {
         Seen {
             touched: false,
+            resting: false,
             reported: 0,
             alarm: NEVER,
         }
@@ -79,6 +84,7 @@ impl Tracker {
             seen: Vec::new(),
             touched: Vec::new(),
             alarms: BinaryHeap::new(),
+            resting: VecDeque::new(),
             handshakes: Vec::new(),
         }));
     }
@@ -99,6 +105,9 @@ impl Tracker {
         let mut touched = std::mem::take(&mut watch.touched);
         for handle in touched.drain(..) {
             let brief = self.brief_followed(handle);
+            if brief.is_some() {
+                self.rest_later(handle);
+            }
             if self.has_news(handle, brief.as_ref()) {
                 self.look_at(handle, brief, look);
             } else if let Some(brief) = brief {
@@ -113,7 +122,45 @@ impl Tracker {
         }
         while let Some(handle) = self.ringing() {
             let brief = self.brief_followed(handle);
+            if brief.is_some() {
+                self.rest_later(handle);
+            }
             self.look_at(handle, brief, look);
+        }
+        self.put_idle_to_rest();
+    }
+
+    /// Notes that a connection kept in brief is to be put to rest once it is idle.
+    fn rest_later(&mut self, handle: Handle) {
+        let now = self.now;
+        let Some(watch) = &mut self.watch else { return };
+        let seen = watch.seen(handle.slot).filter(|seen| !seen.resting);
+        if let Some(seen) = seen {
+            seen.resting = true;
+            watch.resting.push_back((now, handle));
+        }
+    }
+
+    /// Puts connections to rest that are kept in brief and are idle.
+    fn put_idle_to_rest(&mut self) {
+        let now = self.now;
+        while let Some(watch) = &mut self.watch
+            && let Some((_, handle)) = watch.resting.pop_front_if(|(due, _)| *due <= now)
+        {
+            let place = self.occupant(handle.slot);
+            if place.is_none_or(|place| place.generation != handle.generation) {
+                continue;
+            }
+            let due = self.put_to_rest(handle);
+            let Some(watch) = &mut self.watch else { return };
+            match due {
+                Some(due) => watch.resting.push_back((due, handle)),
+                None => {
+                    if let Some(seen) = watch.seen(handle.slot) {
+                        seen.resting = false;
+                    }
+                }
+            }
         }
     }
 
@@ -198,6 +245,8 @@ impl Tracker {
         if place.generation != handle.generation {
             return None;
         }
+        self.wake(handle.slot);
+        let place = self.occupant(handle.slot)?;
         let Occupant::Brief(kept) = &place.occupant else {
             return None;
         };
@@ -224,7 +273,7 @@ impl Tracker {
             return false;
         }
         let facts_digest = match &place.occupant {
-            Occupant::None => return false,
+            Occupant::None | Occupant::AtRest(_) => return false,
             Occupant::Brief(_) => {
                 let Some(brief) = brief else { return false };
                 facts_digest(&brief.connection, brief.listens())
@@ -273,7 +322,7 @@ impl Tracker {
             return None;
         }
         let tracked = match &place.occupant {
-            Occupant::None => return None,
+            Occupant::None | Occupant::AtRest(_) => return None,
             Occupant::Brief(_) => brief?,
             Occupant::Alone(at) => {
                 let lone = self.alone.get(*at)?;
