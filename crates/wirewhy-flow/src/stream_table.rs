@@ -554,13 +554,14 @@ fn key(pair: &Pair) -> (Key, bool) {
             };
             (Key::V4(key), source_is_low)
         }
-        (source, destination) => key_v6(source, destination),
+        ((IpAddr::V6(a), from), (IpAddr::V6(b), to)) => key_v6((a, from), (b, to)),
+        // A packet has addresses of one version.
+        ((a, from), (b, to)) => key_v6((as_v6(a), from), (as_v6(b), to)),
     }
 }
 
 #[inline(never)]
-fn key_v6(source: (IpAddr, u16), destination: (IpAddr, u16)) -> (Key, bool) {
-    let [source, destination] = [source, destination].map(|(address, port)| (as_v6(address), port));
+fn key_v6(source: (Ipv6Addr, u16), destination: (Ipv6Addr, u16)) -> (Key, bool) {
     let number = |(address, port): (Ipv6Addr, u16)| (address.to_bits(), port);
     let source_is_low = number(source) <= number(destination);
     let (low, high) = if source_is_low {
@@ -575,6 +576,7 @@ fn key_v6(source: (IpAddr, u16), destination: (IpAddr, u16)) -> (Key, bool) {
     (Key::V6(key), source_is_low)
 }
 
+#[cold]
 fn as_v6(address: IpAddr) -> Ipv6Addr {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped(),

@@ -44,7 +44,7 @@ pub(super) mod protocol {
 const IPV4_HEADER: usize = 20;
 
 /// The fixed IPv6 header.
-const IPV6_HEADER: usize = 40;
+pub(super) const IPV6_HEADER: usize = 40;
 
 /// The shortest Ethernet payload: a shorter packet is padded to it, so a length cannot be taken from such a frame.
 const ETHERNET_MIN_PAYLOAD: usize = 46;

@@ -1,11 +1,11 @@
-//! The usual frame: Ethernet, IPv4 without options, TCP or UDP.
+//! The usual frame: Ethernet, IPv4 without options or IPv6 without extensions, TCP or UDP.
 //!
 //! It is read in one piece, as the walk would read it header by header. A frame that is anything else, or of which anything
 //! is damaged or cut, is left to the walk.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::ip::protocol;
+use super::ip::{IPV6_HEADER, protocol};
 use super::tcp::{BLANK, FIXED_HEADER, read_list};
 use super::udp::is_tunnel_port;
 use super::view::{ByteView, length};
@@ -14,17 +14,34 @@ use crate::{Ip, IpId, MacAddr, Packet, Seq, TcpFlags, Transport, UdpDatagram};
 /// Fills `packet` in from an Ethernet frame. Returns whether the frame is a usual one; of another nothing is filled in.
 #[inline]
 pub(super) fn read<'a>(view: ByteView<'a>, packet: &mut Packet<'a>) -> bool {
-    let Some((&ethernet, ip_packet)) = view.data.split_first_chunk::<14>() else {
+    let Some((&ethernet, _)) = view.data.split_first_chunk::<14>() else {
         return false;
     };
-    let Some(&ip) = ip_packet.first_chunk::<20>() else {
-        return false;
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1] = ethernet;
+    let inside = view.skip(14);
+    let behind = match [t0, t1] {
+        [0x08, 0x00] => read_ipv4(inside, &mut packet.ip),
+        [0x86, 0xdd] => read_ipv6(inside, &mut packet.ip),
+        _ => None,
     };
-    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, 8, 0] = ethernet else {
-        return false;
+    let is_usual = match (behind, &packet.ip) {
+        (Some((protocol::TCP, inside)), Some(ip)) => read_tcp(inside, ip, &mut packet.transport),
+        (Some((protocol::UDP, inside)), _) => read_udp(inside, &mut packet.transport),
+        _ => false,
     };
-    // Version 4 and five words of header.
-    let [
+    if !is_usual {
+        packet.ip = None;
+        return false;
+    }
+    packet.link.source = Some(MacAddr([s0, s1, s2, s3, s4, s5]));
+    packet.link.destination = Some(MacAddr([d0, d1, d2, d3, d4, d5]));
+    true
+}
+
+/// Reads a header of five words, that of no fragment. Returns the protocol, and what is inside.
+#[inline(always)]
+fn read_ipv4<'a>(view: ByteView<'a>, ip: &mut Option<Ip>) -> Option<(u8, ByteView<'a>)> {
+    let &[
         0x45,
         tos,
         l0,
@@ -45,28 +62,17 @@ pub(super) fn read<'a>(view: ByteView<'a>, packet: &mut Packet<'a>) -> bool {
         b1,
         b2,
         b3,
-    ] = ip
+    ] = view.data.first_chunk::<20>()?
     else {
-        return false;
+        return None;
     };
     // More fragments, and where this one belongs.
     let is_fragment = u16::from_be_bytes([f0 & 0x3f, f1]) != 0;
     let total = usize::from(u16::from_be_bytes([l0, l1]));
     if is_fragment || total < 20 {
-        return false;
+        return None;
     }
-    let inside = view.skip(14).limit(total).skip(20);
-    let is_usual = match protocol {
-        protocol::TCP => read_tcp(inside, &mut packet.transport),
-        protocol::UDP => read_udp(inside, &mut packet.transport),
-        _ => false,
-    };
-    if !is_usual {
-        return false;
-    }
-    packet.link.source = Some(MacAddr([s0, s1, s2, s3, s4, s5]));
-    packet.link.destination = Some(MacAddr([d0, d1, d2, d3, d4, d5]));
-    packet.ip = Some(Ip {
+    *ip = Some(Ip {
         source: IpAddr::V4(Ipv4Addr::new(a0, a1, a2, a3)),
         destination: IpAddr::V4(Ipv4Addr::new(b0, b1, b2, b3)),
         ttl,
@@ -79,15 +85,36 @@ pub(super) fn read<'a>(view: ByteView<'a>, packet: &mut Packet<'a>) -> bool {
         len_from_frame: false,
         reassembled: false,
     });
-    if let (Transport::Tcp(segment), Some(ip)) = (&mut packet.transport, &packet.ip) {
-        segment.check(inside.data, ip);
+    Some((protocol, view.limit(total).skip(20)))
+}
+
+/// Reads a header with a length. Returns what follows it, and what is inside.
+#[inline(always)]
+fn read_ipv6<'a>(view: ByteView<'a>, ip: &mut Option<Ip>) -> Option<(u8, ByteView<'a>)> {
+    let (&[v0, v1, _, _, l0, l1, next, hops], rest) = view.data.split_first_chunk::<8>()?;
+    let (&source, rest) = rest.split_first_chunk::<16>()?;
+    let &destination = rest.first_chunk::<16>()?;
+    let claimed = usize::from(u16::from_be_bytes([l0, l1]));
+    if v0 >> 4 != 6 || claimed == 0 {
+        return None;
     }
-    true
+    let total = IPV6_HEADER + claimed;
+    *ip = Some(Ip {
+        source: IpAddr::V6(source.into()),
+        destination: IpAddr::V6(destination.into()),
+        ttl: hops,
+        id: None,
+        tos: v0 << 4 | v1 >> 4,
+        total_len: length(total),
+        len_from_frame: false,
+        reassembled: false,
+    });
+    Some((next, view.limit(total).skip(IPV6_HEADER)))
 }
 
 /// Reads a segment. Returns whether its header is whole and has a length it can have; else nothing is filled in.
 #[inline(always)]
-fn read_tcp<'a>(view: ByteView<'a>, transport: &mut Transport<'a>) -> bool {
+fn read_tcp<'a>(view: ByteView<'a>, ip: &Ip, transport: &mut Transport<'a>) -> bool {
     let bytes = view.data;
     let Some((&tcp, _)) = bytes.split_first_chunk::<FIXED_HEADER>() else {
         return false;
@@ -130,6 +157,7 @@ fn read_tcp<'a>(view: ByteView<'a>, transport: &mut Transport<'a>) -> bool {
         segment.payload = payload;
         segment.payload_len = length(view.wire - usize::from(header_len));
         read_list(options, &mut segment.options);
+        segment.check(bytes, ip);
     }
     true
 }
@@ -158,7 +186,7 @@ fn read_udp<'a>(view: ByteView<'a>, transport: &mut Transport<'a>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{Random, ethernet, ipv4, probe, udp};
+    use super::super::samples::{Random, ethernet, ipv4, ipv6, probe, udp};
     use super::super::{Decoder, blank};
     use super::*;
     use crate::{Frame, LinkType, Timestamp};
@@ -192,9 +220,17 @@ mod tests {
         ethernet(0x0800, &ipv4(17, &udp(50_000, port, &[8; 32])))
     }
 
+    fn segment_v6() -> Vec<u8> {
+        ethernet(0x86dd, &ipv6(6, &probe()))
+    }
+
+    fn datagram_v6() -> Vec<u8> {
+        ethernet(0x86dd, &ipv6(17, &udp(50_000, 53, &[8; 32])))
+    }
+
     #[test]
     fn what_is_taken_is_what_the_walk_makes_of_it() {
-        for usual in [segment(), datagram(53)] {
+        for usual in [segment(), datagram(53), segment_v6(), datagram_v6()] {
             changed_at_random(&usual);
         }
     }
@@ -232,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_usual_frame_is_taken() {
-        for usual in [segment(), datagram(53)] {
+        for usual in [segment(), datagram(53), segment_v6(), datagram_v6()] {
             let len = u32::try_from(usual.len()).unwrap();
             let (walked, packet) = both(&usual, len);
             assert_eq!(packet, Some(walked));
