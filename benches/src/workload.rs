@@ -18,6 +18,8 @@ pub enum Mix {
     Small,
     /// SYNs without an answer.
     Scan,
+    /// SYNs that are refused.
+    Refusals,
 }
 
 /// Captures held in memory.
@@ -79,6 +81,7 @@ impl Workload {
     /// A synthetic capture of so many conversations.
     #[must_use]
     pub fn synthetic(mix: Mix, conversations: u32) -> Workload {
+        let refused = trace("0 > S 0:0(0) win 64240 <mss 1460>\n 0.002 < RA 0:0(0) ack 1 win 0");
         let (name, template, gap) = match mix {
             Mix::Web => ("web", web(), Interval(400_000)),
             Mix::Small => ("small", small(), Interval(100_000)),
@@ -87,14 +90,14 @@ impl Workload {
                 trace("0 > S 0:0(0) win 1024 <mss 1460>"),
                 Interval(20_000),
             ),
+            Mix::Refusals => ("refusals", refused.clone(), Interval(20_000)),
         };
-        let refused = trace("0 > S 0:0(0) win 64240 <mss 1460>\n 0.002 < RA 0:0(0) ack 1 win 0");
         let unanswered = trace("0 > S 0:0(0)\n 1 > S 0:0(0)\n 3 > S 0:0(0)\n 7 > S 0:0(0)");
         let reset = trace(&(opening() + "0.007 < RA 1:1(0) ack 301 win 0"));
         let mut frames = Vec::new();
         for number in 0..conversations {
             let pattern = match (mix, number % 100) {
-                (Mix::Scan, _) => &template,
+                (Mix::Scan | Mix::Refusals, _) => &template,
                 (_, share) if share < REFUSED => &refused,
                 (_, share) if share < REFUSED + RESET => &reset,
                 (_, share) if share < REFUSED + RESET + UNANSWERED => &unanswered,
@@ -452,6 +455,8 @@ mod tests {
     fn a_scan_opens_nothing() {
         let totals = analyzed(&Workload::synthetic(Mix::Scan, 1000)).totals;
         assert_eq!((totals.connections, totals.ok), (1000, 0));
+        let totals = analyzed(&Workload::synthetic(Mix::Refusals, 1000)).totals;
+        assert_eq!((totals.connections, totals.failed), (1000, 1000));
     }
 
     /// How many connections went well, of a recorded one over and over.

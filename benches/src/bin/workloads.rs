@@ -1,6 +1,6 @@
 //! Writes the captures that are measured: `workloads FOLDER [TIMES]`, TIMES as many conversations as in the smallest set.
 //!
-//! `web`, `small` and `scan` are synthetic; `tls12` and `tls13` repeat a recorded handshake. `empty` holds no packet: what a run
+//! `web`, `small`, `scan` and `refusals` are synthetic; `tls12` and `tls13` repeat a recorded handshake. `empty` holds no packet: what a run
 //! costs before the first one. Beside them goes `workloads.json` with the numbers of packets and connections.
 
 use std::fs;
@@ -33,6 +33,7 @@ fn write(folder: &Path, times: u32) -> io::Result<()> {
         Workload::synthetic(Mix::Web, many(200)),
         Workload::synthetic(Mix::Small, many(2_000)),
         Workload::synthetic(Mix::Scan, many(10_000)),
+        Workload::synthetic(Mix::Refusals, many(10_000)),
         Workload::repeated("tls12", &healthy, 159..=175, many(1_000)),
         Workload::repeated("tls13", &healthy, 193..=211, many(1_000)),
         Workload::repeated("empty", &healthy, 0..=0, 1),
