@@ -123,10 +123,14 @@ pub fn diagnose_briefly(
     }
 }
 
-/// What [`diagnose_briefly`] finds of an attempt that nothing answered.
+/// What [`diagnose_briefly`] finds of an attempt that nothing answered or that the server refused: its finding without words. Where
+/// another device than the server refused it, its connection has more to say.
 #[must_use]
 pub fn diagnose_unopened(attempt: &Unopened, limits: &Limits) -> Option<Finding> {
-    syn_unanswered::verdict_on(attempt, limits)
+    match attempt.refused() {
+        Some(_) => refused::verdict_on(attempt, limits),
+        None => syn_unanswered::verdict_on(attempt, limits),
+    }
 }
 
 /// Whether [`diagnose`] finds nothing in a connection that went well, and its outcome is [`Outcome::Ok`].

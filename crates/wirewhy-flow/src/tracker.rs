@@ -525,6 +525,9 @@ impl Tracker {
         segment: &Segment,
         payload: &[u8],
     ) -> bool {
+        if segment.is_rst() && self.keep_refusal(slot, source_is_low, segment) {
+            return false;
+        }
         if self.keep_in_brief(slot, source_is_low, segment, payload) {
             if self.watch.is_some() {
                 self.touch(slot);

@@ -23,7 +23,7 @@ pub trait Reporter: Send {
         false
     }
 
-    /// Counts an attempt that nothing answered, with its finding in no words, where this reporter needs no more of it. Where it
+    /// Counts an attempt that opened nothing, with its finding in no words, where this reporter needs no more of it. Where it
     /// returns false it counted nothing: the connection comes as others do.
     fn count_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) -> bool {
         let _ = (attempt, finding);

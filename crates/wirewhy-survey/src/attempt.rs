@@ -97,11 +97,12 @@ impl Attempt {
         }
     }
 
-    /// What an attempt shows that nothing answered; `None` where that is nothing.
-    pub(crate) fn of_unopened(unanswered: &Unopened, finding: Option<&Finding>) -> Option<Attempt> {
-        let waited =
-            unanswered.heard() >= Interval::from_secs(1) || unanswered.ended == Ended::GivenUp;
-        let first = unanswered.first();
+    /// What an attempt shows that opened nothing; `None` where that is nothing.
+    pub(crate) fn of_unopened(unopened: &Unopened, finding: Option<&Finding>) -> Option<Attempt> {
+        let refused = unopened.refused();
+        let waited = refused.is_none()
+            && (unopened.heard() >= Interval::from_secs(1) || unopened.ended == Ended::GivenUp);
+        let first = unopened.first();
         let failed = finding.map(|finding| {
             AttemptOutcome::Failed(Failure {
                 code: finding.code,
@@ -109,15 +110,15 @@ impl Attempt {
                 confidence: finding.confidence,
                 without_result: true,
                 repeated: false,
-                frame: first.frame,
+                frame: unopened.last().frame,
             })
         });
         (waited || failed.is_some()).then(|| Attempt {
-            stream: unanswered.stream(),
-            client: unanswered.client().0,
+            stream: unopened.stream(),
+            client: unopened.client().0,
             first,
-            answered: false,
-            answer_ttl: None,
+            answered: refused.is_some(),
+            answer_ttl: unopened.reset_ttl(),
             silent: waited.then_some(HalfOpen::Unanswered),
             outcome: failed,
             features: Shown::by_plain_syn(),

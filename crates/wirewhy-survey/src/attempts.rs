@@ -65,22 +65,26 @@ impl Attempts {
         }
     }
 
-    /// Takes in an attempt that nothing answered.
+    /// Takes in an attempt that opened nothing.
     pub(crate) fn note_unopened(
         &mut self,
-        unanswered: &Unopened,
+        unopened: &Unopened,
         finding: Option<&Finding>,
         limits: &Limits,
     ) {
-        let address = unanswered.server();
-        let attempt = Attempt::of_unopened(unanswered, finding);
-        self.note_attempt(address, unanswered.stream(), attempt);
-        let (client, _) = unanswered.client();
+        let address = unopened.server();
+        let failed = match unopened.refused() {
+            Some(_) => FailedProbe::Refused,
+            None => FailedProbe::Unanswered,
+        };
+        self.recorded.beyond_syns |= failed == FailedProbe::Refused;
+        let attempt = Attempt::of_unopened(unopened, finding);
+        self.note_attempt(address, unopened.stream(), attempt);
+        let (client, _) = unopened.client();
         if finding.is_some()
             && let Some(source) = self.sources.entry(client)
         {
-            let failed = Some(FailedProbe::Unanswered);
-            source.add(unanswered.first(), address, failed, limits);
+            source.add(unopened.first(), address, Some(failed), limits);
         }
     }
 

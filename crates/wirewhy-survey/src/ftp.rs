@@ -188,7 +188,7 @@ impl FtpConnections {
         entry(&mut self.candidates, candidate.server).add(candidate);
     }
 
-    /// Takes in an attempt that nothing answered: it may be one at a data connection.
+    /// Takes in an attempt that opened nothing: it may be one at a data connection.
     pub(crate) fn note_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) {
         let server = attempt.server();
         if is_data_port(server.1) {
@@ -525,7 +525,7 @@ impl Candidate {
             client: attempt.client(),
             server: attempt.server(),
             first: attempt.first(),
-            last: attempt.first(),
+            last: attempt.last(),
             opened: false,
             closed: false,
             bytes: [0, 0],

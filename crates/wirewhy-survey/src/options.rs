@@ -115,9 +115,9 @@ impl SynOptions {
         }
     }
 
-    /// Takes in an attempt that nothing answered and that asks for none of these.
+    /// Takes in an attempt that opened nothing and that asks for none of these.
     pub(crate) fn note_unopened(&mut self, attempt: &Unopened, limits: &Limits) {
-        if attempt.heard() < limits.silence {
+        if attempt.refused().is_none() && attempt.heard() < limits.silence {
             return;
         }
         for tally in entry(&mut self.0, attempt.server()) {

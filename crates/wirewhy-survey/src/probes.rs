@@ -41,7 +41,7 @@ impl HealthChecks {
         probes.others = probes.others.saturating_add(1);
     }
 
-    /// Takes in an attempt that nothing answered: one of the series all the same.
+    /// Takes in an attempt that opened nothing: one of the series all the same.
     pub(crate) fn note_unopened(&mut self, attempt: &Unopened) {
         let ((client, _), (server, port)) = (attempt.client(), attempt.server());
         if let Some(probes) = self.0.get_mut(&(client, server, port)) {

@@ -50,8 +50,8 @@ pub struct CaptureFaults {
 }
 
 impl CaptureFaults {
-    /// Takes in a connection that went well.
-    pub(crate) fn note_healthy(&mut self) {
+    /// Takes in a connection both sides of which were seen, and nothing of which is missing.
+    pub(crate) fn note_two_sided(&mut self) {
         self.two_sided += 1;
     }
 

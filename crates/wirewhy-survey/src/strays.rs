@@ -51,8 +51,11 @@ impl Strays {
         }
     }
 
-    /// Takes in an attempt that nothing answered.
+    /// Takes in an attempt that opened nothing: only those without any answer wait for one.
     pub(crate) fn note_unopened(&mut self, attempt: &Unopened) {
+        if attempt.refused().is_some() {
+            return;
+        }
         let (server, isn) = (attempt.server(), attempt.isn());
         self.note_attempt(attempt.client(), Attempt { server, isn });
     }

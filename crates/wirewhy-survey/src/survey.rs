@@ -90,14 +90,17 @@ impl Survey {
         self.strays.note(connection);
     }
 
-    /// Takes in an attempt that nothing answered, as [`Survey::note`] takes in its connection: what is not named here takes no
-    /// notice of one.
+    /// Takes in an attempt that nothing answered or that the server refused, as [`Survey::note`] takes in its connection: what is not
+    /// named here takes no notice of one.
     pub fn note_unopened(
         &mut self,
         attempt: &Unopened,
         finding: Option<&Finding>,
         limits: &Limits,
     ) {
+        if attempt.refused().is_some() {
+            self.faults.note_two_sided();
+        }
         self.options.note_unopened(attempt, limits);
         self.attempts.note_unopened(attempt, finding, limits);
         self.ftp.note_unopened(attempt, finding);
@@ -112,7 +115,7 @@ impl Survey {
     /// Takes in a connection that went well and in which no rule finds anything, as [`Survey::note`] takes in its diagnosis: what is
     /// not named here takes no notice of one.
     pub fn note_healthy(&mut self, healthy: &Healthy, limits: &Limits) {
-        self.faults.note_healthy();
+        self.faults.note_two_sided();
         self.alive.note_healthy(healthy);
         self.services.note_healthy(healthy);
         self.backends.note_healthy(healthy);
@@ -129,7 +132,7 @@ impl Survey {
         self.strays.may_bear_on(healthy.client(), healthy.server())
     }
 
-    /// Whether what other connections show may bear on an attempt that nothing answered.
+    /// Whether what other connections show may bear on an attempt that opened nothing.
     #[must_use]
     pub fn may_bear_on(&self, attempt: &Unopened, has_failed: bool, limits: &Limits) -> bool {
         let (client, server) = (attempt.client(), attempt.server());

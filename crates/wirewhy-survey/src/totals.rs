@@ -1,6 +1,7 @@
 //! Sums over the connections of one capture.
 
 use wirewhy_detect::{Diagnosis, Outcome};
+use wirewhy_flow::Unopened;
 
 /// Sums over the connections of one capture.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -26,9 +27,10 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Counts an attempt that nothing answered.
-    pub fn add_unopened(&mut self, has_failed: bool) {
+    /// Counts an attempt that opened nothing.
+    pub fn add_unopened(&mut self, attempt: &Unopened, has_failed: bool) {
         self.connections += 1;
+        self.resets += u64::from(attempt.refused().is_some());
         match has_failed {
             true => self.failed += 1,
             false => self.undecided += 1,

@@ -111,7 +111,7 @@ impl Upstreams {
         }
     }
 
-    /// Takes in an attempt that nothing answered.
+    /// Takes in an attempt that opened nothing.
     pub(crate) fn note_unopened(&mut self, attempt: &Unopened, finding: &Finding) {
         let ((client, _), first) = (attempt.client(), attempt.first());
         let is_own = client.is_loopback() || attempt.outgoing() == Some(true);
@@ -124,7 +124,7 @@ impl Upstreams {
                 opened: false,
                 is_reused: false,
                 begun: first.time,
-                ended: first.time,
+                ended: attempt.last().time,
                 request: None,
             });
         }

@@ -1,5 +1,6 @@
-//! Segments without payload that nothing followed yet: most of a scan or a flood. Each is kept in few bytes and without a pointer. It
-//! grows to a connection that is followed when a second packet comes; where none does, what is handed over is made from it at once.
+//! Segments without payload that nothing followed yet, and SYNs that were refused: most of a scan or a flood. Each is kept in few bytes
+//! and without a pointer. It grows to a connection that is followed when another packet comes; where none does, what is handed over is
+//! made from it at once.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -56,6 +57,14 @@ pub(super) struct LoneSegments {
     odd: Slab<LoneSegment>,
     /// What is no SYN.
     stray: Slab<LoneSegment>,
+    refused: Slab<RefusedSyn>,
+}
+
+/// A SYN, and the reset that answers it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RefusedSyn {
+    pub(super) syn: LoneSyn,
+    pub(super) reset: PackedSegment,
 }
 
 /// Things in places that are used again.
@@ -98,11 +107,20 @@ impl<T: Copy> Slab<T> {
     }
 }
 
-/// What the two lowest bits of a place say: whose it is.
+/// What the lowest bits of a place say: whose it is.
 const V4: u32 = 0;
 const V6: u32 = 1;
 const ODD: u32 = 2;
 const STRAY: u32 = 3;
+const REFUSED: u32 = 4;
+
+/// How many bits those are.
+const KIND_BITS: u32 = 3;
+
+#[inline]
+fn kind_of(place: u32) -> u32 {
+    place & ((1 << KIND_BITS) - 1)
+}
 
 impl LoneSegments {
     /// Bytes of memory that each takes, at most, but for what is no plain SYN.
@@ -112,6 +130,7 @@ impl LoneSegments {
     pub(super) fn beyond_each(&self) -> usize {
         let others = self.odd.count() + self.stray.count();
         others * size_of::<LoneSegment>().saturating_sub(Self::EACH)
+            + self.refused.count() * size_of::<RefusedSyn>().saturating_sub(Self::EACH)
     }
 
     /// Keeps one more. Returns where.
@@ -124,12 +143,12 @@ impl LoneSegments {
             ..
         } = lone;
         if !segment.flags.is_pure_syn() {
-            return self.stray.add(*lone) << 2 | STRAY;
+            return self.stray.add(*lone) << KIND_BITS | STRAY;
         }
         PackedSegment::of(segment)
             .filter(|_| segment.is_bare_syn())
             .and_then(|syn| self.add_syn(syn, pair, (*stream, earlier_stream.is_some())))
-            .unwrap_or_else(|| self.odd.add(*lone) << 2 | ODD)
+            .unwrap_or_else(|| self.odd.add(*lone) << KIND_BITS | ODD)
     }
 
     /// The same of a SYN and nothing else, with the number of its stream, and whether the stream before has the same pair.
@@ -150,7 +169,7 @@ impl LoneSegments {
                     ports,
                     stream,
                 });
-                Some(at << 2 | V4)
+                Some(at << KIND_BITS | V4)
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let at = self.v6.add(LoneSyn {
@@ -159,27 +178,27 @@ impl LoneSegments {
                     ports,
                     stream,
                 });
-                Some(at << 2 | V6)
+                Some(at << KIND_BITS | V6)
             }
             _ => None,
         }
     }
 
-    /// The SYN and nothing else that is kept at a place.
+    /// The SYN and nothing else that is kept at a place, where it was not refused.
     #[inline]
-    fn syn(&self, place: u32) -> Option<LoneSyn> {
-        let at = place >> 2;
-        match place & 3 {
+    pub(super) fn syn(&self, place: u32) -> Option<LoneSyn> {
+        let at = place >> KIND_BITS;
+        match kind_of(place) {
             V4 => Some(self.v4.get(at)?.with(IpAddr::V4)),
             V6 => Some(self.v6.get(at)?.with(IpAddr::V6)),
             _ => None,
         }
     }
 
-    /// The one kept at a place.
+    /// The one kept at a place, where it was not refused.
     pub(super) fn get(&self, place: u32) -> Option<LoneSegment> {
-        let at = place >> 2;
-        match place & 3 {
+        let at = place >> KIND_BITS;
+        match kind_of(place) {
             ODD => self.odd.get(at).copied(),
             STRAY => self.stray.get(at).copied(),
             _ => Some(self.syn(place)?.unpack()),
@@ -188,8 +207,8 @@ impl LoneSegments {
 
     /// What the tracker needs to know of it.
     pub(super) fn what(&self, place: u32) -> Option<Glimpse> {
-        let at = place >> 2;
-        let (stream, time, class) = match place & 3 {
+        let at = place >> KIND_BITS;
+        let (stream, time, class) = match kind_of(place) {
             V4 => {
                 let packed = self.v4.get(at)?;
                 (packed.stream, packed.syn.time(), Class::Opening)
@@ -201,6 +220,10 @@ impl LoneSegments {
             ODD => {
                 let lone = self.odd.get(at)?;
                 (lone.stream, lone.segment.time, Class::Opening)
+            }
+            REFUSED => {
+                let refusal = self.refused.get(at)?;
+                (refusal.syn.stream, refusal.reset.time(), Class::Over)
             }
             _ => {
                 let lone = self.stray.get(at)?;
@@ -216,7 +239,29 @@ impl LoneSegments {
 
     /// Whether one is a SYN.
     pub(super) fn is_syn(place: u32) -> bool {
-        place & 3 != STRAY
+        kind_of(place) != STRAY
+    }
+
+    /// Whether one is a SYN that was refused.
+    pub(super) fn is_refusal(place: u32) -> bool {
+        kind_of(place) == REFUSED
+    }
+
+    /// Adds the reset that answers the SYN and nothing else at a place. Returns where both are kept.
+    pub(super) fn refuse(&mut self, place: u32, reset: PackedSegment) -> Option<u32> {
+        let syn = self.take_syn(place)?;
+        Some(self.refused.add(RefusedSyn { syn, reset }) << KIND_BITS | REFUSED)
+    }
+
+    /// Empties a place, where a SYN is that was refused.
+    #[inline]
+    pub(super) fn take_refusal(&mut self, place: u32) -> Option<RefusedSyn> {
+        if !Self::is_refusal(place) {
+            return None;
+        }
+        let refusal = *self.refused.get(place >> KIND_BITS)?;
+        self.free(place);
+        Some(refusal)
     }
 
     /// Empties a place that one is kept at.
@@ -236,21 +281,22 @@ impl LoneSegments {
 
     #[inline]
     fn free(&mut self, place: u32) {
-        let free = match place & 3 {
+        let free = match kind_of(place) {
             V4 => &mut self.v4.free,
             V6 => &mut self.v6.free,
             ODD => &mut self.odd.free,
+            REFUSED => &mut self.refused.free,
             _ => &mut self.stray.free,
         };
-        free.push(place >> 2);
+        free.push(place >> KIND_BITS);
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.syns() + self.stray.count()
+        self.syns() + self.stray.count() + self.refused.count()
     }
 
-    /// How many of them are SYNs.
+    /// How many of them are SYNs that nothing answered.
     pub(super) fn syns(&self) -> usize {
         self.v4.count() + self.v6.count() + self.odd.count()
     }
@@ -260,6 +306,8 @@ impl LoneSegments {
         let (v4, v6) = (self.v4.kept.iter_mut(), self.v6.kept.iter_mut());
         v4.for_each(|lone| lone.syn.tag(INTERRUPTED, true));
         v6.for_each(|lone| lone.syn.tag(INTERRUPTED, true));
+        let refused = self.refused.kept.iter_mut();
+        refused.for_each(|refusal| refusal.syn.syn.tag(INTERRUPTED, true));
         for lone in self.odd.kept.iter_mut().chain(&mut self.stray.kept) {
             lone.interrupted = true;
         }
@@ -308,6 +356,15 @@ impl LoneSyn {
         (*server, *port)
     }
 
+    /// Its pair.
+    #[inline]
+    pub(super) fn pair(&self) -> Pair {
+        Pair {
+            source: self.client(),
+            destination: self.server(),
+        }
+    }
+
     /// Whether packets are missing behind it.
     #[inline]
     pub(super) fn is_interrupted(&self) -> bool {
@@ -326,10 +383,7 @@ impl LoneSyn {
         LoneSegment {
             stream: self.stream,
             earlier_stream: self.earlier_stream(),
-            pair: Pair {
-                source: self.client(),
-                destination: self.server(),
-            },
+            pair: self.pair(),
             opener: (Roles::Syn, Side::Client),
             interrupted: self.is_interrupted(),
             segment: self.syn.unpack(),
@@ -537,7 +591,7 @@ mod tests {
             ] {
                 syn.segment = segment;
                 let at = syns.add(&syn);
-                assert_eq!((syns.get(at), at & 3), (Some(syn), kind), "{lines}");
+                assert_eq!((syns.get(at), kind_of(at)), (Some(syn), kind), "{lines}");
                 syns.interrupt();
                 let interrupted = LoneSegment {
                     interrupted: true,

@@ -200,9 +200,14 @@ impl Tracker {
             Occupant::Brief(_) => self.promote_brief(slot),
             Occupant::Alone(at) => {
                 let at = *at;
-                let lone = self.alone.take(at)?;
-                self.forget_looks(slot);
-                Some(self.promoted(&lone))
+                match self.alone.take_refusal(at) {
+                    Some(refusal) => Some(self.refused(&refusal)),
+                    None => {
+                        let lone = self.alone.take(at)?;
+                        self.forget_looks(slot);
+                        Some(self.promoted(&lone))
+                    }
+                }
             }
             Occupant::Connection(_) | Occupant::Datagrams(_) | Occupant::None => None,
         };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use wirewhy_protocol::Memory;
 
-use super::alone::LoneSegment;
+use super::alone::{LoneSegment, LoneSegments};
 use super::retire::quiet_of;
 use super::{Occupant, Tracker};
 use crate::brief::{Brief, BriefStage};
@@ -104,7 +104,11 @@ impl Tracker {
     /// Follows every connection from its first packet on. What is handed over is the same, and costs more.
     pub fn follow_all(&mut self) {
         self.follows_all = true;
-        self.promote_where(|occupant| matches!(occupant, Occupant::Brief(_) | Occupant::AtRest(_)));
+        self.promote_where(|occupant| match occupant {
+            Occupant::Brief(_) | Occupant::AtRest(_) => true,
+            Occupant::Alone(at) => LoneSegments::is_refusal(*at),
+            _ => false,
+        });
     }
 
     /// Follows the connections in these slots, if they were not.

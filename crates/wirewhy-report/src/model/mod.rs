@@ -88,7 +88,7 @@ impl Gathering {
         !keeps
     }
 
-    /// The same of an attempt that nothing answered.
+    /// The same of an attempt that opened nothing.
     pub(crate) fn count_unopened(&mut self, attempt: &Unopened, finding: Option<&Finding>) -> bool {
         let instance = Instance::of_unopened(attempt);
         let counts = finding.is_some_and(|found| self.view.counts(found));

@@ -1,4 +1,4 @@
-//! Masses of attempts that nothing answered, of which a report takes little.
+//! Masses of attempts that nothing answered or that were refused, of which a report takes little.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use wirewhy_testkit::trace;
 
 use crate::sample::{capture, totals};
 
-/// Attempts of many clients at many services; the last of them have not waited for an answer long enough.
+/// Attempts of many clients at many services; the last of them have not waited for an answer long enough, unless they were refused.
 fn attempts() -> Vec<Unopened> {
     let mut lines = String::new();
     for number in 1..=1_500 {
@@ -33,15 +33,23 @@ fn attempts() -> Vec<Unopened> {
             number % 200
         )
         .unwrap();
+        if number % 3 == 0 {
+            let (second, later) = (number / 200, number % 200);
+            writeln!(lines, "{second}.{later:03} #{number} < RA 0:0(0) ack 1").unwrap();
+        }
     }
     let (mut tracker, mut decoder) = (Tracker::new(Bounds::default()), Decoder::new());
+    let mut attempts = Vec::new();
+    let mut take = |over| match over {
+        Over::Unopened(attempt) => attempts.push(attempt),
+        other => panic!("{other:?}"),
+    };
     for frame in &trace(&lines) {
-        tracker.observe_briefly(&decoder.decode(&frame.as_frame()), &mut |_| {});
+        tracker.observe_briefly(&decoder.decode(&frame.as_frame()), &mut take);
     }
     let mut left = tracker.end();
-    let mut attempts = Vec::new();
-    while let Some(Over::Unopened(attempt)) = tracker.next_left(&mut left) {
-        attempts.push(attempt);
+    while let Some(over) = tracker.next_left(&mut left) {
+        take(over);
     }
     assert_eq!(attempts.len(), 1_500);
     attempts

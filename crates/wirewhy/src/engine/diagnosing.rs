@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::io;
 
 use wirewhy_detect::{
-    Diagnosis, Finding, Limits, diagnose_briefly, diagnose_unopened, finds_nothing,
+    Diagnosis, Finding, Limits, Role, diagnose_briefly, diagnose_unopened, finds_nothing,
 };
-use wirewhy_flow::{Healthy, Over, Unopened};
+use wirewhy_flow::{Connection, Healthy, Over, Unopened};
 use wirewhy_packet::Timestamp;
 use wirewhy_survey::{Survey, Totals};
 
@@ -60,7 +60,7 @@ pub(super) type Spent = Vec<wirewhy_flow::Spent>;
 #[derive(Debug)]
 pub(super) enum Waiting {
     Diagnosis(PendingDiagnosis),
-    /// An attempt that nothing answered, and that failed.
+    /// An attempt that nothing answered or that the server refused, and that failed.
     Unopened(Unopened),
 }
 
@@ -97,6 +97,14 @@ impl Diagnosing {
             }
             Over::Healthy(healthy) => healthy.connection(),
         };
+        self.take_connection(connection, sink)
+    }
+
+    fn take_connection(
+        &mut self,
+        connection: Box<Connection>,
+        sink: &mut dyn Sink,
+    ) -> io::Result<()> {
         let diagnosis = diagnose_briefly(connection, &self.options.limits, &self.options.trust);
         self.survey.note(&diagnosis, &self.options.limits);
         let since = diagnosis.connection.observed_until;
@@ -111,10 +119,14 @@ impl Diagnosing {
         }
     }
 
-    /// Diagnoses an attempt that nothing answered.
+    /// Diagnoses an attempt that opened nothing.
     fn take_unopened(&mut self, attempt: Unopened, sink: &mut dyn Sink) -> io::Result<()> {
         let limits = &self.options.limits;
         let finding = diagnose_unopened(&attempt, limits);
+        let by_device = |finding: &Finding| finding.culprit.role == Role::Path;
+        if finding.as_ref().is_some_and(by_device) {
+            return self.take_connection(attempt.connection(), sink);
+        }
         self.survey
             .note_unopened(&attempt, finding.as_ref(), limits);
         if finding.is_none() {
@@ -169,7 +181,7 @@ impl Diagnosing {
         if !self.survey.may_bear_on(attempt, has_failed, limits)
             && sink.count_unopened(attempt, finding)
         {
-            self.totals.add_unopened(has_failed);
+            self.totals.add_unopened(attempt, has_failed);
             return Ok(());
         }
         self.report(pending(attempt, limits).diagnosis, sink)
@@ -261,7 +273,7 @@ impl Waiting {
     }
 }
 
-/// The diagnosis of an attempt that nothing answered, as of any connection.
+/// The diagnosis of an attempt that opened nothing, as of any connection.
 fn pending(attempt: &Unopened, limits: &Limits) -> PendingDiagnosis {
     PendingDiagnosis {
         diagnosis: Diagnosis {

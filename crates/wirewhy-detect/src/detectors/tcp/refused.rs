@@ -1,6 +1,8 @@
 //! `tcp.refused`: the answer to the SYN is a reset.
 
-use wirewhy_flow::{Connection, Event, Position, Reset, Side};
+use std::net::IpAddr;
+
+use wirewhy_flow::{Connection, Event, Position, Reset, Side, TtlSeen, Unopened};
 use wirewhy_packet::Interval;
 
 use super::{resets, syns};
@@ -84,7 +86,11 @@ impl<'a> RefusedAttempt<'a> {
             reset,
             delay,
             asked,
-            distance: Distance::of(connection, reset, delay, limits),
+            distance: Distance::of(
+                (reset.ttl, connection.host_context.server_ttl),
+                (delay, connection.host_context.server_round_trip),
+                limits,
+            ),
         })
     }
 
@@ -94,25 +100,59 @@ impl<'a> RefusedAttempt<'a> {
     }
 
     fn verdict(&self, connection: &Connection) -> Finding {
-        let (role, mut confidence) = self.distance.verdict();
-        if self.asked.is_none() {
-            confidence = Confidence::Possible;
-        }
-        let address = (role == Role::Server).then_some(connection.server.address);
-        let culprit = Culprit::new(role, address).at_most(match self.is_misfit() {
+        let sure = match self.is_misfit() {
             true => Confidence::Possible,
             false => Confidence::Certain,
-        });
-        Finding {
-            frames: vec![self.event.frame],
-            ..Finding::brief(&RECORD, Severity::Error, confidence, culprit)
+        };
+        let wordless = wordless(
+            self.event.frame,
+            connection.server.address,
+            &self.distance,
+            sure,
+        );
+        match self.asked {
+            Some(_) => wordless,
+            None => Finding {
+                confidence: Confidence::Possible,
+                ..wordless
+            },
         }
+    }
+}
+
+/// What is concluded of a reset in the name of a server, where it is `sure` that it answers the SYN.
+fn wordless(reset: u64, server: IpAddr, distance: &Distance, sure: Confidence) -> Finding {
+    let (role, confidence) = distance.verdict();
+    let address = (role == Role::Server).then_some(server);
+    let culprit = Culprit::new(role, address).at_most(sure);
+    Finding {
+        frames: vec![reset],
+        ..Finding::brief(&RECORD, Severity::Error, confidence, culprit)
     }
 }
 
 /// What is concluded, without words.
 pub(crate) fn verdict(connection: &Connection, limits: &Limits) -> Option<Finding> {
     Some(RefusedAttempt::of(connection, limits)?.verdict(connection))
+}
+
+/// The same of an attempt of one SYN, if a reset refused it.
+pub(crate) fn verdict_on(attempt: &Unopened, limits: &Limits) -> Option<Finding> {
+    let reset = attempt.refused()?;
+    let delay = reset.time.since(attempt.first().time);
+    let delay = Some(delay).filter(|delay| *delay >= Interval::ZERO);
+    let distance = Distance::of(
+        (attempt.reset_ttl()?, attempt.server_ttl()),
+        (delay, attempt.server_round_trip()),
+        limits,
+    );
+    let (server, _) = attempt.server();
+    Some(wordless(
+        reset.frame,
+        server,
+        &distance,
+        Confidence::Certain,
+    ))
 }
 
 fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
@@ -188,18 +228,14 @@ fn detect(connection: &Connection, limits: &Limits) -> Option<Finding> {
 }
 
 impl Distance {
+    /// By hop count and delay of the reset, beside those of the host's other packets.
     fn of(
-        connection: &Connection,
-        reset: &Reset,
-        delay: Option<Interval>,
+        (ttl, host): (u8, Option<TtlSeen>),
+        (delay, known): (Option<Interval>, Option<Interval>),
         limits: &Limits,
     ) -> Distance {
-        let host_ttl = connection
-            .host_context
-            .server_ttl
-            .and_then(|seen| seen.constant());
-        let nearer = host_ttl.map(|host| i16::from(reset.ttl) - i16::from(host));
-        let known = connection.host_context.server_round_trip;
+        let host_ttl = host.and_then(|seen| seen.constant());
+        let nearer = host_ttl.map(|host| i16::from(ttl) - i16::from(host));
         let faster = known.zip(delay).is_some_and(|(known, delay)| {
             known > Interval::from_millis(2)
                 && delay.0.saturating_mul(i64::from(limits.nearer_round_trip)) < known.0
