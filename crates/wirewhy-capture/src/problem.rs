@@ -209,6 +209,8 @@ pub enum ProblemKind {
         /// How many bytes were, decompressed.
         bytes: u64,
     },
+    /// Reading was to stop: see [`open_until`](crate::open_until).
+    Interrupted,
     /// Reading failed.
     Io {
         /// What the system says.
@@ -278,6 +280,7 @@ impl fmt::Display for ProblemKind {
                 "something else follows the end of the {} stream",
                 compression.name()
             ),
+            ProblemKind::Interrupted => f.write_str("interrupted"),
             ProblemKind::Io { message } => write!(f, "cannot be read further: {message}"),
         }
     }

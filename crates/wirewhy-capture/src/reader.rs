@@ -10,6 +10,7 @@ use crate::gzip::TrailingGarbage;
 use crate::pcap_file::PcapFile;
 use crate::pcapng::PcapNg;
 use crate::step::{Failure, ReadStats, Step, WindowFrame};
+use crate::until::STOPPED;
 use crate::window::{LimitReached, Window};
 use crate::{
     CaptureInfo, Compression, LooksLike, Oddities, OpenError, OpenErrorKind, Problem, ProblemKind,
@@ -411,6 +412,9 @@ fn stream_failure(error: &io::Error, compression: Option<Compression>) -> Proble
         return ProblemKind::LimitReached {
             bytes: reached.bytes,
         };
+    }
+    if error.raw_os_error() == Some(STOPPED) {
+        return ProblemKind::Interrupted;
     }
     match compression {
         Some(compression) if error.raw_os_error().is_none() => {

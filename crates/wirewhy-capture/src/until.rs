@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use crate::{OpenError, OpenErrorKind, Reader};
 
 /// How often it is looked whether reading is to end.
@@ -89,6 +91,9 @@ impl Read for Fifo {
     }
 }
 
+/// What reading fails with once it is to stop: no file system fails with it.
+pub(crate) const STOPPED: i32 = Errno::ECANCELED as i32;
+
 /// A file.
 struct Stoppable {
     file: File,
@@ -98,7 +103,7 @@ struct Stoppable {
 impl Read for Stoppable {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.stop.load(Ordering::Relaxed) {
-            return Err(nix::errno::Errno::ECANCELED.into());
+            return Err(io::Error::from_raw_os_error(STOPPED));
         }
         self.file.read(out)
     }
@@ -184,6 +189,8 @@ mod tests {
     use std::sync::mpsc::{Sender, channel};
 
     use super::*;
+    use crate::testbytes::Bytes;
+    use crate::{ByteOrder, ProblemKind};
 
     /// Gives what is sent, and waits for it.
     struct Waiting(Receiver<&'static [u8]>);
@@ -229,17 +236,34 @@ mod tests {
         assert!(read <= u64::from(LAST_PIECES) * PIECE as u64);
     }
 
+    /// A file is read in pieces: this one is longer.
     #[test]
-    fn a_file_cannot_be_read_on() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        io::Write::write_all(&mut file, b"abc").unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut source = Stoppable {
-            file: file.reopen().unwrap(),
-            stop: Arc::clone(&stop),
-        };
-        assert_eq!(source.read(&mut [0; 1]).unwrap(), 1);
-        stop.store(true, Ordering::Relaxed);
-        assert!(source.read(&mut [0; 1]).is_err());
+    fn a_file_that_is_not_to_be_read_on_is_interrupted() {
+        let mut bytes = Bytes::new(ByteOrder::Little);
+        bytes.pcap_header(0xa1b2_c3d4, (2, 4), 1);
+        let mut number = 1_u32;
+        for second in 0..10 {
+            // What compression does not make shorter.
+            let packet: Vec<u8> = std::iter::repeat_with(|| {
+                number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                number.to_be_bytes()[0]
+            })
+            .take(60_000)
+            .collect();
+            bytes.record((second, 0), (60_000, 60_000), 0, &packet);
+        }
+        let compressed = zstd::encode_all(&bytes.bytes[..], 1).unwrap();
+        for bytes in [bytes.bytes, compressed] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            io::Write::write_all(&mut file, &bytes).unwrap();
+            let stop = Arc::new(AtomicBool::new(false));
+            let mut reader = open_until(file.path(), &stop).unwrap();
+            assert!(reader.next().is_some());
+            stop.store(true, Ordering::Relaxed);
+            while reader.next().is_some() {}
+            let problem = reader.problem().unwrap();
+            assert_eq!(problem.kind, ProblemKind::Interrupted);
+            assert!(problem.to_string().starts_with("interrupted (at byte "));
+        }
     }
 }
