@@ -537,7 +537,7 @@ fn end_v4(address: Ipv4Addr, port: u16) -> u64 {
 }
 
 /// The key of a pair, and whether its source is the lower end.
-#[inline]
+#[inline(always)]
 fn key(pair: &Pair) -> (Key, bool) {
     match (pair.source, pair.destination) {
         ((IpAddr::V4(a), from), (IpAddr::V4(b), to)) => {
