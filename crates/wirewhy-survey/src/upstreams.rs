@@ -10,15 +10,16 @@ use wirewhy_flow::{Connection, EventKind, Unopened};
 use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{Refusals, Request};
 
+use crate::latest::Latest;
 use crate::recent::{RecentTable, entry};
 
 /// Connections of hosts that may be gateways, and what gateways answered.
 #[derive(Debug, Default)]
 pub(crate) struct Upstreams {
     /// Connections that failed, by who made them.
-    failed: RecentTable<Host, Recent<Upstream>>,
+    failed: RecentTable<Host, Latest<Upstream>>,
     /// Answers for which servers behind a gateway may be the reason, by gateway.
-    answers: RecentTable<Host, Recent<Answer>>,
+    answers: RecentTable<Host, Latest<Answer>>,
 }
 
 /// A host as it is known on both sides: by its address, or as the capturing host, which may use several, the loopback address among
@@ -57,39 +58,11 @@ struct Answer {
     answered: Timestamp,
 }
 
-/// The latest ones of a host.
-#[derive(Clone, Debug)]
-struct Recent<T> {
-    kept: Vec<T>,
-    /// The oldest, once there are as many as are kept.
-    oldest: usize,
-}
-
 /// How many are kept of one host.
 const KEPT: usize = 64;
 
 /// A gateway closes a connection that it has given up when it has answered its client.
 const CLOSES_WITHIN: Interval = Interval::from_millis(100);
-
-impl<T> Default for Recent<T> {
-    fn default() -> Recent<T> {
-        Recent {
-            kept: Vec::new(),
-            oldest: 0,
-        }
-    }
-}
-
-impl<T> Recent<T> {
-    fn add(&mut self, item: T) {
-        if self.kept.len() < KEPT {
-            self.kept.push(item);
-        } else if let Some(oldest) = self.kept.get_mut(self.oldest) {
-            *oldest = item;
-            self.oldest = (self.oldest + 1) % KEPT;
-        }
-    }
-}
 
 impl Upstreams {
     /// Takes in one connection that is over.
@@ -98,7 +71,7 @@ impl Upstreams {
         let mut findings = diagnosis.findings.iter();
         if let Some(answer) = findings.find_map(|finding| Answer::of(connection, finding)) {
             for host in hosts(connection.server.address, answer.is_own) {
-                entry(&mut self.answers, host).add(answer.clone());
+                entry(&mut self.answers, host).add(answer.clone(), KEPT);
             }
         }
         let root = diagnosis.root_cause();
@@ -107,7 +80,7 @@ impl Upstreams {
         };
         let is_own = is_of_capturing_host(connection);
         for host in hosts(connection.client.address, is_own) {
-            entry(&mut self.failed, host).add(Upstream::of(connection, root));
+            entry(&mut self.failed, host).add(Upstream::of(connection, root), KEPT);
         }
     }
 
@@ -116,7 +89,7 @@ impl Upstreams {
         let ((client, _), first) = (attempt.client(), attempt.first());
         let is_own = client.is_loopback() || attempt.outgoing() == Some(true);
         for host in hosts(client, is_own) {
-            entry(&mut self.failed, host).add(Upstream {
+            let upstream = Upstream {
                 stream: attempt.stream(),
                 server: attempt.server(),
                 code: finding.code,
@@ -126,7 +99,8 @@ impl Upstreams {
                 begun: first.time,
                 ended: attempt.last().time,
                 request: None,
-            });
+            };
+            entry(&mut self.failed, host).add(upstream, KEPT);
         }
     }
 
@@ -177,7 +151,7 @@ impl Upstreams {
         let mut found: Vec<&Upstream> = Vec::new();
         for host in hosts(answer.gateway.0, answer.is_own) {
             let failed = self.failed.get(&host);
-            for upstream in failed.iter().flat_map(|failed| &failed.kept) {
+            for upstream in failed.into_iter().flat_map(Latest::iter) {
                 let is_known = found.iter().any(|known| known.stream == upstream.stream);
                 if upstream.fits(answer) && !is_known {
                     found.push(upstream);
@@ -202,7 +176,7 @@ impl Upstreams {
     fn answers_beside(&self, answer: &Answer, attempts: &[&Upstream]) -> usize {
         let mut streams: Vec<u32> = hosts(answer.gateway.0, answer.is_own)
             .filter_map(|host| self.answers.get(&host))
-            .flat_map(|answers| &answers.kept)
+            .flat_map(Latest::iter)
             .filter(|other| attempts.iter().any(|upstream| upstream.fits(other)))
             .map(|other| other.stream)
             .collect();
@@ -216,7 +190,7 @@ impl Upstreams {
         let is_own = is_of_capturing_host(connection);
         let mut known = hosts(connection.client.address, is_own)
             .filter_map(|host| self.answers.get(&host))
-            .flat_map(|answers| &answers.kept);
+            .flat_map(Latest::iter);
         known.find(|answer| {
             let mut attempts = self.behind(answer).into_iter();
             attempts.any(|upstream| upstream.stream == connection.stream)
