@@ -28,7 +28,7 @@ impl<T: Hash> fmt::Debug for DistinctCount<T> {
 
 impl<T: Hash> DistinctCount<T> {
     /// The number of hashes that the library keeps one by one before it estimates.
-    const EXACT: usize = 128;
+    pub(crate) const EXACT: u64 = 128;
 
     /// Takes in one value.
     pub fn add(&mut self, value: &T) {
@@ -43,14 +43,18 @@ impl<T: Hash> DistinctCount<T> {
     /// Whether [`DistinctCount::count`] is exact.
     #[must_use]
     pub fn is_exact(&self) -> bool {
-        self.0.estimate() <= Self::EXACT
+        self.estimate() <= Self::EXACT
+    }
+
+    fn estimate(&self) -> u64 {
+        u64::try_from(self.0.estimate()).unwrap_or(u64::MAX)
     }
 
     /// How many there were; an estimate is rounded to the two digits it is worth.
     #[must_use]
     pub fn count(&self) -> u64 {
-        let estimate = u64::try_from(self.0.estimate()).unwrap_or(u64::MAX);
-        if self.is_exact() {
+        let estimate = self.estimate();
+        if estimate <= Self::EXACT {
             estimate
         } else {
             two_digits(estimate)

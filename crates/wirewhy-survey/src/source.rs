@@ -1,5 +1,6 @@
 //! What one source tried.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use wirewhy_flow::Mark;
@@ -24,10 +25,20 @@ pub(crate) struct SourceTally {
     pub(crate) fruitful: DistinctCount<(IpAddr, u16)>,
     /// The latest of those.
     latest: Option<(IpAddr, u16)>,
-    /// What the failed attempts tried.
-    pub(crate) tried: Option<Box<Tried>>,
+    /// The first failed attempt, until there is another: most of the sources that a capture holds failed once.
+    only_failed: Option<FailedAttempt>,
+    /// What the failed attempts tried, where there are several.
+    tried: Option<Box<Tried>>,
     /// Whether it was seen to scan.
     found: bool,
+}
+
+/// One failed attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct FailedAttempt {
+    start: Mark,
+    target: (IpAddr, u16),
+    kind: FailedProbe,
 }
 
 /// What the failed attempts tried.
@@ -102,14 +113,39 @@ impl SourceTally {
             return;
         };
         self.failed_probes = self.failed_probes.saturating_add(1);
-        self.tried
-            .get_or_insert_with(|| Box::new(Tried::new(target, start)))
-            .add(target, start, failed);
+        let failed = FailedAttempt {
+            start,
+            target,
+            kind: failed,
+        };
+        match (&mut self.tried, self.only_failed.take()) {
+            (Some(tried), _) => tried.add(&failed),
+            (None, None) => self.only_failed = Some(failed),
+            (None, Some(first)) => {
+                let mut tried = Box::new(Tried::of(&first));
+                tried.add(&failed);
+                self.tried = Some(tried);
+            }
+        }
+    }
+
+    /// What the failed attempts tried.
+    pub(crate) fn tried(&self) -> Option<Cow<'_, Tried>> {
+        match (&self.tried, &self.only_failed) {
+            (Some(tried), _) => Some(Cow::Borrowed(tried)),
+            (None, Some(first)) => Some(Cow::Owned(Tried::of(first))),
+            (None, None) => None,
+        }
     }
 
     /// What kind of scan the attempts make.
     pub(crate) fn scan(&self, limits: &Limits) -> Option<Scan> {
-        let tried = self.tried.as_deref()?;
+        let (ports, hosts) = (u64::from(limits.scan_ports), u64::from(limits.scan_hosts));
+        let is_exact = u64::from(self.failed_probes) < DistinctCount::<u16>::EXACT;
+        if is_exact && u64::from(self.failed_probes) < ports.min(hosts) {
+            return None;
+        }
+        let tried = self.tried()?;
         let targets = tried.targets.count();
         // A client that tries the same again and again needs it.
         let insists = u64::from(self.failed_probes) > targets.saturating_mul(4);
@@ -118,7 +154,6 @@ impl SourceTally {
         if share < limits.scan_share || insists {
             return None;
         }
-        let (ports, hosts) = (u64::from(limits.scan_ports), u64::from(limits.scan_hosts));
         let average = |many: u64, limit: u64| targets >= many.saturating_mul(limit);
         if tried.most_ports.most() >= ports || average(tried.hosts.count(), ports) {
             Some(Scan::Ports)
@@ -132,22 +167,22 @@ impl SourceTally {
     /// Whether missing answers are known not to have come: in a recording of nothing but SYNs every attempt looks unanswered.
     pub(crate) fn is_proven(&self, scan: Scan, recorded: &Recorded) -> bool {
         let answers = self
-            .tried
-            .as_deref()
+            .tried()
             .is_some_and(|tried| tried.unanswered.saturating_mul(2) < self.failed_probes);
         answers || recorded.beyond_syns || scan == Scan::Ports
     }
 }
 
 impl Tried {
-    fn new(example: (IpAddr, u16), start: Mark) -> Tried {
-        Tried {
+    fn of(first: &FailedAttempt) -> Tried {
+        let FailedAttempt { start, target, .. } = *first;
+        let mut tried = Tried {
             targets: DistinctCount::default(),
             hosts: DistinctCount::default(),
             ports: DistinctCount::default(),
             most_ports: Leaders::default(),
             most_hosts: Leaders::default(),
-            example,
+            example: target,
             unanswered: 0,
             refused: 0,
             unreachable: 0,
@@ -155,16 +190,23 @@ impl Tried {
             first: start.time,
             last: start.time,
             frames: Vec::new(),
-        }
+        };
+        tried.add(first);
+        tried
     }
 
-    fn add(&mut self, target: (IpAddr, u16), start: Mark, failed: FailedProbe) {
+    fn add(&mut self, failed: &FailedAttempt) {
+        let FailedAttempt {
+            start,
+            target,
+            kind,
+        } = *failed;
         self.targets.add(&target);
         self.hosts.add(&target.0);
         self.ports.add(&target.1);
         self.most_ports.add(target.0, &target.1);
         self.most_hosts.add(target.1, &target.0);
-        let count = match failed {
+        let count = match kind {
             FailedProbe::Unanswered => &mut self.unanswered,
             FailedProbe::Refused => &mut self.refused,
             FailedProbe::Unreachable => &mut self.unreachable,

@@ -43,7 +43,7 @@ fn find(source: &Source<'_>, limits: &Limits) -> Option<Finding> {
         recorded,
     } = *source;
     let scan = tally.scan(limits)?;
-    let tried = tally.tried.as_deref()?;
+    let tried = &*tally.tried()?;
     if !tally.is_proven(scan, recorded) {
         return None;
     }
