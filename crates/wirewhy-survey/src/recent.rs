@@ -13,10 +13,17 @@ pub(crate) type RecentTable<K, V> = IndexMap<K, V, RandomState>;
 /// How many entries each table has.
 pub(crate) const REMEMBERED: usize = 16_384;
 
+/// A table with more entries is given all of its room at once, of which no memory is used before an entry is: it would be copied
+/// each time it grows.
+pub(crate) const FEW: usize = 256;
+
 /// Evicts the older half of a full table.
 pub(crate) fn make_room<K: Hash + Eq, V>(table: &mut RecentTable<K, V>, key: &K) {
-    if table.len() >= REMEMBERED && !table.contains_key(key) {
+    let len = table.len();
+    if len >= REMEMBERED && !table.contains_key(key) {
         table.drain(..REMEMBERED / 2);
+    } else if len >= FEW && len == table.capacity() && len < REMEMBERED {
+        table.reserve(REMEMBERED - len);
     }
 }
 

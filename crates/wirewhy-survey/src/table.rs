@@ -5,6 +5,8 @@ use std::hash::Hash;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
+use crate::recent::FEW;
+
 /// The value of an entry of a [`Table`].
 pub(crate) trait Worth {
     /// Whether it holds more than a single event.
@@ -36,8 +38,11 @@ impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
     /// The entry of a key, made if there is none; `None` if there is no room.
     #[inline]
     pub(crate) fn entry(&mut self, key: K) -> Option<&mut V> {
-        if self.entries.len() >= Self::LIMIT && !self.entries.contains_key(&key) {
+        let len = self.entries.len();
+        if len >= Self::LIMIT && !self.entries.contains_key(&key) {
             self.make_room()?;
+        } else if len >= FEW && len == self.entries.capacity() && len < Self::LIMIT {
+            self.entries.reserve(Self::LIMIT - len);
         }
         Some(self.entries.entry(key).or_default())
     }
