@@ -13,6 +13,9 @@ impl<T: Copy, const N: usize> Default for Few<T, N> {
 impl<T: Copy + Ord, const N: usize> Few<T, N> {
     /// Adds a value, and returns the one for which there is no room.
     pub(crate) fn add(&mut self, value: T) -> Option<T> {
+        if self.has_no_room_for(&value) {
+            return Some(value);
+        }
         let mut left = value;
         for place in &mut self.0 {
             match place {
@@ -25,6 +28,12 @@ impl<T: Copy + Ord, const N: usize> Few<T, N> {
             }
         }
         Some(left)
+    }
+
+    /// Whether there are so many that are no larger.
+    #[inline]
+    pub(crate) fn has_no_room_for(&self, value: &T) -> bool {
+        matches!(self.0.last(), Some(Some(largest)) if largest <= value)
     }
 
     /// Takes out the first value that is wanted.
@@ -53,9 +62,11 @@ mod tests {
             .filter_map(|value| few.add(value))
             .collect();
         assert_eq!(few.iter().collect::<Vec<_>>(), [1, 3, 5]);
+        assert!(few.has_no_room_for(&5) && !few.has_no_room_for(&4));
         assert_eq!(left, [9, 7]);
         assert_eq!(few.take(|value| *value == 3), Some(3));
         assert_eq!(few.take(|value| *value == 3), None);
+        assert!(!few.has_no_room_for(&6));
         assert_eq!(few.add(2), None);
         assert_eq!(few.iter().collect::<Vec<_>>(), [1, 2, 5]);
     }

@@ -121,6 +121,9 @@ impl Tally {
     }
 
     fn add_client(&mut self, place: u64, client: IpAddr) {
+        if self.more_clients && self.clients.has_no_room_for(&(place, client)) {
+            return;
+        }
         let is_known = |(first, known): (u64, IpAddr)| known == client && first <= place;
         if self.clients.iter().any(is_known) {
             return;
