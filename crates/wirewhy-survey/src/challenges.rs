@@ -1,16 +1,14 @@
 //! Challenges of HTTP (401 and 407), and refused streams of HTTP/2: the client repeats the request in another connection than that
 //! in which it got them, as browsers and many libraries do.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use wirewhy_detect::{Diagnosis, Finding, Severity, Value, code};
-use wirewhy_flow::{Connection, Healthy};
+use wirewhy_flow::Connection;
 use wirewhy_packet::Interval;
 use wirewhy_protocol::{Http2Error, Mark, Purpose, Refusals, Refused, Request};
 
-use crate::latest::Latest;
-use crate::recent::{RecentTable, entry};
+use crate::clients::{Client, Clients, key};
 
 /// How soon behind its challenge a client repeats its request: it has the answer at hand, or asks its user.
 const AT_ONCE: Interval = Interval::from_secs(10);
@@ -18,25 +16,23 @@ const AT_ONCE: Interval = Interval::from_secs(10);
 /// How many requests are kept of one client and service.
 const KEPT: usize = 16;
 
-/// The last requests of clients that were not refused, by client and service.
-#[derive(Debug, Default)]
-pub(crate) struct Challenges(RecentTable<(IpAddr, IpAddr, u16), Latest<Answered>>);
-
 /// A request that was answered.
 #[derive(Clone, Debug)]
-struct Answered {
+pub(crate) struct Answered {
     request: Arc<Request>,
     stream: u32,
 }
 
-fn key(connection: &Connection) -> (IpAddr, IpAddr, u16) {
-    let (client, server) = (&connection.client, &connection.server);
-    (client.address, server.address, server.port)
+impl Client {
+    /// Takes in the last request of a connection, which was not refused.
+    pub(crate) fn note_answered(&mut self, request: Arc<Request>, stream: u32) {
+        self.answered.add(Answered { request, stream }, KEPT);
+    }
 }
 
-impl Challenges {
+impl Clients {
     /// Takes in the last request of a connection.
-    pub(crate) fn note(&mut self, connection: &Connection) {
+    pub(crate) fn note_request(&mut self, connection: &Connection) {
         let app = connection.app.as_deref();
         let Some(last) = app.and_then(|app| app.http.last.as_ref()) else {
             return;
@@ -48,25 +44,12 @@ impl Challenges {
         if status >= 400 {
             return;
         }
-        let answered = Answered {
-            request: Arc::clone(request),
-            stream: connection.stream,
-        };
-        entry(&mut self.0, key(connection)).add(answered, KEPT);
-    }
-
-    /// The same of one that went well.
-    pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
-        let ((client, _), (server, port)) = (healthy.client(), healthy.server());
-        let answered = Answered {
-            request: Arc::clone(healthy.last_request()),
-            stream: healthy.stream(),
-        };
-        entry(&mut self.0, (client, server, port)).add(answered, KEPT);
+        let client = self.of(connection);
+        client.note_answered(Arc::clone(request), connection.stream);
     }
 
     /// Makes a note of a challenge that the client met in another connection.
-    pub(crate) fn revise(&self, diagnosis: &mut Diagnosis) {
+    pub(crate) fn revise_challenges(&self, diagnosis: &mut Diagnosis) {
         let connection = &diagnosis.connection;
         for finding in &mut diagnosis.findings {
             if finding.severity <= Severity::Note {
@@ -107,7 +90,7 @@ impl Challenges {
 
     /// The connection in which the client repeated a request that was refused last at `refused`, and was not refused again.
     fn met(&self, connection: &Connection, asked: &Request, refused: Mark) -> Option<u32> {
-        let kept = self.0.get(&key(connection))?.iter();
+        let kept = self.0.get(&key(connection))?.answered.iter();
         let found = kept.filter(|other| {
             let behind = other.request.begun.time.since(refused.time);
             other.stream != connection.stream

@@ -11,6 +11,7 @@ mod attempts;
 mod backends;
 mod catalogue;
 mod challenges;
+mod clients;
 mod detectors;
 mod distinct_count;
 mod features;

@@ -3,78 +3,71 @@
 use std::net::IpAddr;
 
 use wirewhy_detect::{Finding, Limits};
-use wirewhy_flow::{Connection, EndpointState, Healthy, Mark, Unopened};
+use wirewhy_flow::{Connection, EndpointState, Mark, Unopened};
 use wirewhy_packet::{Interval, Timestamp};
 
+use crate::clients::{Clients, key};
 use crate::detectors::tcp::probe;
-use crate::recent::{RecentTable, entry, keep};
+use crate::recent::keep;
 
-/// Client, server and port.
-type Key = (IpAddr, IpAddr, u16);
-
-/// What could be health checks, by source and service.
-#[derive(Debug, Default)]
-pub(crate) struct HealthChecks(RecentTable<Key, Probes>);
-
-impl HealthChecks {
+impl Clients {
     /// Takes in one connection.
-    pub(crate) fn note(&mut self, connection: &Connection, limits: &Limits) {
+    pub(crate) fn note_probe(&mut self, connection: &Connection, limits: &Limits) {
         if connection.tcp.handshake.syn_ack.is_none() {
             // A check that is refused or not answered is one of the series all the same.
-            if let Some(probes) = self.0.get_mut(&probe_key(connection)) {
-                probes.note_pause(connection.first);
+            if let Some(client) = self.0.get_mut(&key(connection)) {
+                client.probes.note_failure(connection.first);
             }
             return;
         }
-        let probes = entry(&mut self.0, probe_key(connection));
+        let probes = &mut self.of(connection).probes;
         if is_probe_like(connection, limits) {
             probes.add(connection.first);
         } else {
-            probes.others = probes.others.saturating_add(1);
+            probes.note_other();
         }
-    }
-
-    /// Takes in a connection that went well, which is no check.
-    pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
-        let ((client, _), (server, port)) = (healthy.client(), healthy.server());
-        let probes = entry(&mut self.0, (client, server, port));
-        probes.others = probes.others.saturating_add(1);
     }
 
     /// Takes in an attempt that opened nothing: one of the series all the same.
     pub(crate) fn note_unopened(&mut self, attempt: &Unopened) {
         let ((client, _), (server, port)) = (attempt.client(), attempt.server());
-        if let Some(probes) = self.0.get_mut(&(client, server, port)) {
-            probes.note_pause(attempt.first());
+        if let Some(client) = self.0.get_mut(&(client, server, port)) {
+            client.probes.note_failure(attempt.first());
         }
     }
 
     /// The finding about the health checks that a connection is one of.
-    pub(crate) fn finding_for(&self, connection: &Connection, limits: &Limits) -> Option<Finding> {
+    pub(crate) fn probe_finding_for(
+        &self,
+        connection: &Connection,
+        limits: &Limits,
+    ) -> Option<Finding> {
         if !is_probe_like(connection, limits) {
             return None;
         }
-        let probes = self.0.get(&probe_key(connection))?;
+        let probes = &self.0.get(&key(connection))?.probes;
         probes
             .are_steady(limits)
             .then(|| probes.finding(connection.client.address))
     }
 
     /// The findings about all of them, with server and port.
-    pub(crate) fn findings<'a>(
+    pub(crate) fn probe_findings<'a>(
         &'a self,
         limits: &'a Limits,
     ) -> impl Iterator<Item = (IpAddr, u16, Finding)> + 'a {
         self.0
             .iter()
-            .filter(|(_, probes)| probes.are_steady(limits))
-            .map(|((client, server, port), probes)| (*server, *port, probes.finding(*client)))
+            .filter(|(_, client)| client.probes.are_steady(limits))
+            .map(|((address, server, port), client)| {
+                (*server, *port, client.probes.finding(*address))
+            })
     }
 }
 
 /// The connections of one source to one service.
 #[derive(Clone, Debug)]
-struct Probes {
+pub(crate) struct Probes {
     /// Those that were accepted and left without a byte.
     alike: u32,
     /// Those, and the refused and unanswered ones between them.
@@ -103,10 +96,22 @@ impl Default for Probes {
 }
 
 impl Probes {
+    /// Takes in a connection that is no check.
+    pub(crate) fn note_other(&mut self) {
+        self.others = self.others.saturating_add(1);
+    }
+
     fn add(&mut self, first: Mark) {
         self.note_pause(first);
         self.alike = self.alike.saturating_add(1);
         keep(&mut self.frames, first);
+    }
+
+    /// Takes in a connection that was refused or not answered, if others were accepted.
+    fn note_failure(&mut self, first: Mark) {
+        if self.alike > 0 || self.others > 0 {
+            self.note_pause(first);
+        }
     }
 
     /// Takes in when a check began, and so the pause before it.
@@ -139,14 +144,6 @@ impl Probes {
             self.frames.clone(),
         )
     }
-}
-
-fn probe_key(connection: &Connection) -> Key {
-    (
-        connection.client.address,
-        connection.server.address,
-        connection.server.port,
-    )
 }
 
 /// Accepted, left at once, and not a byte of payload, or none but a TLS handshake that was not used.

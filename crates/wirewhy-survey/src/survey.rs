@@ -14,7 +14,7 @@ use crate::attempts::Attempts;
 use crate::backends::Backends;
 use crate::catalogue::SURVEY;
 use crate::catalogue::record_of;
-use crate::challenges::Challenges;
+use crate::clients::Clients;
 use crate::detectors::capture::{duplicate_packets, one_direction};
 use crate::detectors::rst::{after_close, stray_segment};
 use crate::detectors::service::down;
@@ -24,7 +24,7 @@ use crate::hellos::Hellos;
 use crate::lookup_findings::{Unanswering, about_lookups};
 use crate::openings::OpenedConnections;
 use crate::options::SynOptions;
-use crate::probes::{HealthChecks, is_probe_like, is_unused_tls};
+use crate::probes::{is_probe_like, is_unused_tls};
 use crate::quic::QuicConnections;
 use crate::recent::{RecentTable, entry};
 use crate::recording::CaptureFaults;
@@ -37,14 +37,13 @@ use crate::upstreams::Upstreams;
 #[derive(Debug, Default)]
 pub struct Survey {
     alive: Alive,
-    probes: HealthChecks,
+    clients: Clients,
     opened: OpenedConnections,
     idle: RecentTable<IpAddr, IdleTimes>,
     strays: Strays,
     hellos: Hellos,
     services: Services,
     backends: Backends,
-    challenges: Challenges,
     options: SynOptions,
     attempts: Attempts,
     ftp: FtpConnections,
@@ -76,13 +75,13 @@ impl Survey {
         self.hellos.note(connection);
         self.services.note(diagnosis, outcome);
         self.backends.note(connection);
-        self.challenges.note(connection);
+        self.clients.note_request(connection);
         self.options.note(connection, limits);
         self.attempts.note(diagnosis, outcome, limits);
         self.ftp.note(diagnosis);
         self.unanswering.note(diagnosis, outcome);
         self.upstreams.note(diagnosis);
-        self.probes.note(connection, limits);
+        self.clients.note_probe(connection, limits);
         self.note_idle_end(diagnosis, limits);
         if opened(diagnosis) {
             self.opened.note(connection);
@@ -104,7 +103,7 @@ impl Survey {
         self.options.note_unopened(attempt, limits);
         self.attempts.note_unopened(attempt, finding, limits);
         self.ftp.note_unopened(attempt, finding);
-        self.probes.note_unopened(attempt);
+        self.clients.note_unopened(attempt);
         self.strays.note_unopened(attempt);
         if let Some(finding) = finding {
             self.unanswering.note_failed(attempt.stream(), finding.code);
@@ -119,10 +118,9 @@ impl Survey {
         self.alive.note_healthy(healthy);
         self.services.note_healthy(healthy);
         self.backends.note_healthy(healthy);
-        self.challenges.note_healthy(healthy);
         self.options.note_healthy(healthy);
         self.attempts.note_healthy(healthy, limits);
-        self.probes.note_healthy(healthy);
+        self.clients.note_healthy(healthy);
         self.opened.note_healthy(healthy);
     }
 
@@ -191,14 +189,16 @@ impl Survey {
             }
             diagnosis.put_into_words(limits);
         }
-        let probe = self.probes.finding_for(&diagnosis.connection, limits);
+        let probe = self
+            .clients
+            .probe_finding_for(&diagnosis.connection, limits);
         if has_findings && self.hellos.refuting(&diagnosis.connection).is_some() {
             let refuted = code::TLS_CLIENT_HELLO_DROPPED;
             diagnosis.findings.retain(|finding| finding.code != refuted);
         }
         self.services.revise(diagnosis, limits);
         self.ftp.revise(diagnosis, limits);
-        self.challenges.revise(diagnosis);
+        self.clients.revise_challenges(diagnosis);
         for finding in &mut diagnosis.findings {
             if finding.code == code::TLS_CLIENT_HELLO_DROPPED {
                 self.hellos.amend(&diagnosis.connection, finding);
@@ -305,7 +305,7 @@ impl Survey {
             ..recording
         };
         let mut found = about_recording(&faults, limits);
-        let probes = self.probes.findings(limits);
+        let probes = self.clients.probe_findings(limits);
         found.extend(probes.map(|(server, port, finding)| GroupFinding {
             scope: Scope::Service,
             subject: socket_of(server, port),
