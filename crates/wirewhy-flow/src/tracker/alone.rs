@@ -247,10 +247,10 @@ impl LoneSegments {
         kind_of(place) == REFUSED
     }
 
-    /// Adds the reset that answers the SYN and nothing else at a place. Returns where both are kept.
-    pub(super) fn refuse(&mut self, place: u32, reset: PackedSegment) -> Option<u32> {
-        let syn = self.take_syn(place)?;
-        Some(self.refused.add(RefusedSyn { syn, reset }) << KIND_BITS | REFUSED)
+    /// Keeps the SYN and nothing else at a place elsewhere, with the reset that answers it. Returns where.
+    pub(super) fn refuse(&mut self, place: u32, refused: RefusedSyn) -> u32 {
+        self.free(place);
+        self.refused.add(refused) << KIND_BITS | REFUSED
     }
 
     /// Empties a place, where a SYN is that was refused.

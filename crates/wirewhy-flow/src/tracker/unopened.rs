@@ -267,10 +267,10 @@ impl Tracker {
         }
         // A connection that is followed would have been asked for it by now.
         let _ = self.lookups.trouble_of(stream);
-        let Some((refused, place)) = self.alone.refuse(at, reset).zip(self.occupant(slot)) else {
-            return false;
-        };
-        place.occupant = Occupant::Alone(refused);
+        let refused = self.alone.refuse(at, RefusedSyn { syn: lone, reset });
+        if let Some(place) = self.occupant(slot) {
+            place.occupant = Occupant::Alone(refused);
+        }
         let due = segment.time.after(quiet_of(Class::Over, &self.bounds));
         self.expiry
             .enter(Class::Over, due, Handle { slot, generation });
