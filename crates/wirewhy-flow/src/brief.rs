@@ -13,6 +13,7 @@ use wirewhy_protocol::{
     whole_request,
 };
 
+use crate::packed::{PackedSegment, Tag};
 use crate::resets::Pause;
 use crate::segment::Segment;
 use crate::signs::SHORTEST_DELAY;
@@ -43,10 +44,23 @@ pub(crate) struct Brief {
 /// A segment.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    from: Side,
+    /// Tagged with [`SERVER`] where the server sent it.
+    segment: PackedSegment,
     /// How many bytes of its payload are kept: the others are of a body, and what they are changes nothing.
     kept: u32,
-    segment: Segment,
+}
+
+/// The server sent it.
+const SERVER: Tag = Tag::ONE;
+
+impl Entry {
+    #[inline(always)]
+    fn from(&self) -> Side {
+        match self.segment.has_tag(SERVER) {
+            true => Side::Server,
+            false => Side::Client,
+        }
+    }
 }
 
 /// What a connection has come to that went well to its end.
@@ -88,25 +102,28 @@ struct Sent {
 
 impl Sent {
     /// Takes in bytes. `None` where they show what [`crate::SendingSigns`] may be made of.
-    fn send(&mut self, segment: &Segment) -> Option<()> {
+    fn send(&mut self, segment: &PackedSegment) -> Option<()> {
         let end = segment.seq_end();
         if self.is_acknowledged_late || self.edges.contains(&Some(end)) {
             return None;
         }
         self.next = end;
-        self.alone = Some(segment.time);
-        if self.larger.is_none() && segment.ip_len > self.largest_delivered {
-            self.larger = Some((end, segment.ip_len));
+        self.alone = Some(segment.time());
+        if self.larger.is_none() && segment.ip_len() > self.largest_delivered {
+            self.larger = Some((end, segment.ip_len()));
         }
         Some(())
     }
 
     /// Takes in an acknowledgement of the other side.
-    fn acknowledge(&mut self, segment: &Segment) {
-        if let Some((_, len)) = self.larger.take_if(|(end, _)| !segment.ack.is_before(*end)) {
+    fn acknowledge(&mut self, segment: &PackedSegment) {
+        if let Some((_, len)) = self
+            .larger
+            .take_if(|(end, _)| !segment.ack().is_before(*end))
+        {
             self.largest_delivered = self.largest_delivered.max(len);
         }
-        let edge = Some(segment.ack.advance(u32::from(segment.window)));
+        let edge = Some(segment.ack().advance(u32::from(segment.window())));
         let [latest, before] = &mut self.edges;
         if *latest != edge {
             (*before, *latest) = (*latest, edge);
@@ -114,7 +131,7 @@ impl Sent {
         if segment.seq_len() > 0 {
             (self.alone, self.is_acknowledged_late) = (None, false);
         } else if let Some(sent) = self.alone {
-            self.is_acknowledged_late |= segment.time.since(sent) >= SHORTEST_DELAY;
+            self.is_acknowledged_late |= segment.time().since(sent) >= SHORTEST_DELAY;
         }
     }
 }
@@ -281,8 +298,9 @@ impl Brief {
         } else {
             Side::Server
         };
-        let kept = self.is_ordinary(segment) && self.advance(from, segment, payload);
-        if kept {
+        let packed = PackedSegment::of(segment).filter(|_| self.is_ordinary(segment));
+        let packed = packed.filter(|_| self.advance(from, segment, payload));
+        if let Some(mut packed) = packed {
             self.is_plain &= segment.time.since(self.latest) < Pause::SHORTEST
                 && segment.checksum != Checksum::Unfinished;
             self.latest = segment.time;
@@ -291,13 +309,13 @@ impl Brief {
                 bytes = self.deciding(from, segment, payload);
                 self.bytes.extend_from_slice(bytes);
             }
+            packed.tag(SERVER, from == Side::Server);
             self.segments.push(Entry {
-                from,
+                segment: packed,
                 kept: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-                segment: *segment,
             });
         }
-        kept
+        packed.is_some()
     }
 
     /// The bytes of a payload that decide anything: all, but for those of the body of a response.
@@ -320,10 +338,7 @@ impl Brief {
     fn is_ordinary(&self, segment: &Segment) -> bool {
         segment.time >= self.latest
             && segment.checksum != Checksum::Wrong
-            && segment.captured_len == segment.payload_len
             && segment.window > 0
-            && !segment.len_from_frame
-            && segment.options.sack.as_slice().is_empty()
             && self.segments.len() < SEGMENTS
     }
 
@@ -412,13 +427,13 @@ impl Brief {
     }
 
     /// The same without what an entry has besides.
-    pub(crate) fn segments(&self) -> impl Iterator<Item = (Side, &Segment, &[u8])> {
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (Side, Segment, &[u8])> {
         let entries = self.entries();
-        entries.map(|(entry, kept)| (entry.from, &entry.segment, kept))
+        entries.map(|(entry, kept)| (entry.from(), entry.segment.unpack(), kept))
     }
 
     /// The segments kept, with their payloads: zeros where those are not kept.
-    pub(crate) fn kept(&self) -> impl Iterator<Item = (Side, &Segment, Cow<'_, [u8]>)> {
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (Side, Segment, Cow<'_, [u8]>)> {
         self.segments().map(|(from, segment, kept)| {
             let payload = whole_payload(kept, segment.payload_len);
             (from, segment, payload)
@@ -455,35 +470,36 @@ impl Brief {
         self.turns.filter(|turns| turns.is_complete())?;
         let [syn_ack, ack] =
             [self.segments.first()?, self.segments.get(1)?].map(|entry| &entry.segment);
-        let to_server = syn_ack.time.since(syn.time);
+        let to_server = syn_ack.time().since(syn.time);
         let mut sent = [Sent::default(); 2];
         let mut slowest_answer = Interval::ZERO;
         let mut asked: Option<Timestamp> = None;
         let mut client_mac = syn.mac;
         let mut request: Option<(&[u8], Mark)> = None;
-        for (Entry { from, segment, .. }, payload) in self.entries() {
+        for (entry, payload) in self.entries() {
+            let (from, segment) = (entry.from(), &entry.segment);
             let [client, server] = &mut sent;
             let (own, peer) = match from {
                 Side::Client => (client, server),
                 Side::Server => (server, client),
             };
             own.last = segment.mark();
-            if segment.is_syn() {
+            if segment.flags().has(TcpFlags::SYN) {
                 continue;
             }
-            if *from == Side::Client {
-                client_mac = client_mac.or(segment.mac);
+            if from == Side::Client {
+                client_mac = client_mac.or(segment.mac());
             }
-            if segment.payload_len > 0 {
+            if segment.payload_len() > 0 {
                 own.send(segment)?;
                 match from {
                     Side::Client => {
-                        asked = Some(segment.time);
+                        asked = Some(segment.time());
                         request = Some((payload, segment.mark()));
                     }
-                    Side::Server if segment.ack != peer.next => return None,
+                    Side::Server if segment.ack() != peer.next => return None,
                     Side::Server => {
-                        let waited = asked.take().map(|asked| segment.time.since(asked));
+                        let waited = asked.take().map(|asked| segment.time().since(asked));
                         slowest_answer = slowest_answer.max(waited.unwrap_or(slowest_answer));
                     }
                 }
@@ -496,10 +512,14 @@ impl Brief {
             last: sent.map(|side| side.last),
             largest_delivered: sent.map(|side| side.largest_delivered),
             to_server,
-            handshake: Interval(to_server.0.saturating_add(ack.time.since(syn_ack.time).0)),
+            handshake: Interval(
+                to_server
+                    .0
+                    .saturating_add(ack.time().since(syn_ack.time()).0),
+            ),
             slowest_answer,
             client_mac,
-            server_ttl: syn_ack.ttl,
+            server_ttl: syn_ack.ttl(),
             request: Arc::new(request),
         })
     }

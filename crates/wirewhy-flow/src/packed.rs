@@ -215,6 +215,43 @@ impl PackedSegment {
         self.seq
     }
 
+    /// Its acknowledgement number.
+    #[inline]
+    pub(crate) fn ack(&self) -> Seq {
+        self.ack
+    }
+
+    /// Its control bits.
+    #[inline]
+    pub(crate) fn flags(&self) -> TcpFlags {
+        self.flags
+    }
+
+    /// The length of its payload in bytes, on the wire.
+    #[inline]
+    pub(crate) fn payload_len(&self) -> u32 {
+        self.payload_len
+    }
+
+    /// The length of its IP packet in bytes.
+    #[inline]
+    pub(crate) fn ip_len(&self) -> u32 {
+        self.ip_len
+    }
+
+    /// The sequence space that it takes.
+    #[inline]
+    pub(crate) fn seq_len(&self) -> u32 {
+        let controls = [TcpFlags::SYN, TcpFlags::FIN].map(|flag| u32::from(self.flags.has(flag)));
+        self.payload_len.saturating_add(controls.iter().sum())
+    }
+
+    /// The sequence number behind it.
+    #[inline]
+    pub(crate) fn seq_end(&self) -> Seq {
+        self.seq.advance(self.seq_len())
+    }
+
     /// Its hop count.
     #[inline]
     pub(crate) fn ttl(&self) -> u8 {

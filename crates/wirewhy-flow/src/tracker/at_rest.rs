@@ -49,7 +49,7 @@ impl AtRest {
         write_accepted(&mut writer, kept.brief.accepted);
         writer.segment(Side::Client, segment, &[])?;
         for (from, segment, payload) in kept.brief.segments() {
-            writer.segment(from, segment, payload)?;
+            writer.segment(from, &segment, payload)?;
         }
         Some(AtRest {
             stream,

@@ -241,7 +241,7 @@ impl Tracker {
         live.connection.host_context.accepted = kept.brief.accepted;
         live.connection.looked_up.clone_from(&kept.brief.looked_up);
         for (from, segment, payload) in kept.brief.kept() {
-            live.observe(from, segment, &payload, &mut self.context);
+            live.observe(from, &segment, &payload, &mut self.context);
         }
         live
     }
@@ -273,7 +273,7 @@ pub(super) fn gathered(
     connection.begin_with_syn(&kept.syn.segment);
     let mut live = Tracked::new(connection, scratch, kept.brief.client_is_low());
     for (from, segment, payload) in kept.brief.kept() {
-        live.observe_in_line(from, segment, &payload);
+        live.observe_in_line(from, &segment, &payload);
     }
     live
 }
