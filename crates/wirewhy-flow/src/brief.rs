@@ -209,6 +209,15 @@ impl Brief {
     /// One of which nothing was seen, with room for what most have.
     pub(crate) fn with_room() -> Brief {
         Brief {
+            segments: Vec::with_capacity(USUAL_SEGMENTS),
+            bytes: Vec::with_capacity(USUAL_BYTES),
+            ..Brief::without_room()
+        }
+    }
+
+    /// The same without.
+    pub(crate) fn without_room() -> Brief {
+        Brief {
             accepted: None,
             looked_up: None,
             client_is_low: false,
@@ -216,8 +225,8 @@ impl Brief {
             ends: [NOTHING; 2],
             latest: Timestamp(0),
             is_plain: true,
-            segments: Vec::with_capacity(USUAL_SEGMENTS),
-            bytes: Vec::with_capacity(USUAL_BYTES),
+            segments: Vec::new(),
+            bytes: Vec::new(),
             turns: None,
         }
     }

@@ -40,12 +40,19 @@ pub(super) struct Spare {
     connections: Vec<Box<Connection>>,
     scratch: Vec<Box<Scratch>>,
     briefs: Vec<Box<Kept>>,
+    /// Whether new ones are made without room for what most need: many may be kept at once, and idle.
+    saves_memory: bool,
 }
 
 /// How many are kept of each: more than end between two packets, as a rule.
 const KEPT: usize = 256;
 
 impl Spare {
+    /// From now on makes new ones without room for what most need.
+    pub(super) fn save_memory(&mut self) {
+        self.saves_memory = true;
+    }
+
     /// A connection that need not be new.
     pub(super) fn connection(&mut self) -> Option<Box<Connection>> {
         self.connections.pop()
@@ -63,7 +70,11 @@ impl Spare {
             spare.charged = 0;
             return spare;
         }
-        let brief = Brief::with_room();
+        let brief = if self.saves_memory {
+            Brief::without_room()
+        } else {
+            Brief::with_room()
+        };
         Box::new(Kept {
             syn,
             brief,

@@ -52,7 +52,7 @@ struct Seen {
     touched: bool,
     /// Whether it stands among those to be put to rest.
     resting: bool,
-    reported: u64,
+    reported: u32,
     alarm: Timestamp,
 }
 
@@ -79,6 +79,7 @@ impl Tracker {
     /// From now on keeps account of which connections have news for [`visit`](Tracker::visit). A SYN that nothing followed
     /// is news only after `alone`: most of a flood never costs more.
     pub fn watch(&mut self, alone: Interval) {
+        self.spare.save_memory();
         self.watch = Some(Box::new(Watch {
             alone,
             seen: Vec::new(),
@@ -144,6 +145,13 @@ impl Tracker {
     /// Puts connections to rest that are kept in brief and are idle.
     fn put_idle_to_rest(&mut self) {
         let now = self.now;
+        if let Some(Watch {
+            alarms, resting, ..
+        }) = self.watch.as_deref_mut()
+        {
+            alarms.shrink_to(shrunk(alarms.len(), alarms.capacity()));
+            resting.shrink_to(shrunk(resting.len(), resting.capacity()));
+        }
         while let Some(watch) = &mut self.watch
             && let Some((_, handle)) = watch.resting.pop_front_if(|(due, _)| *due <= now)
         {
@@ -279,11 +287,11 @@ impl Tracker {
                 facts_digest(&brief.connection, brief.listens())
             }
             // What is no SYN is looked at once.
-            Occupant::Alone(at) => u64::from(!LoneSegments::is_syn(*at)),
+            Occupant::Alone(at) => u32::from(!LoneSegments::is_syn(*at)),
             Occupant::Connection(tracked) => facts_digest(&tracked.connection, tracked.listens()),
             Occupant::Datagrams(tracked) => {
                 let of_quic = tracked.quic().map_or(0, QuicConversation::facts_digest);
-                facts_digest(&tracked.connection, tracked.listens()) ^ of_quic
+                facts_digest(&tracked.connection, tracked.listens()) ^ folded(of_quic)
             }
         };
         let watch = self.watch.as_mut();
@@ -338,10 +346,19 @@ impl Tracker {
     }
 }
 
+/// The room that is left to a table of so many entries which once had more.
+fn shrunk(entries: usize, capacity: usize) -> usize {
+    if capacity > 4 * entries + USUAL_NEWS {
+        2 * entries
+    } else {
+        capacity
+    }
+}
+
 /// Everything about a connection that a finding could rest on, besides how much has been sent and when: two looks that
 /// find the same number see the same story.
 /// `listens` where more bytes can change the application facts.
-fn facts_digest(connection: &Connection, listens: bool) -> u64 {
+fn facts_digest(connection: &Connection, listens: bool) -> u32 {
     let handshake = &connection.tcp.handshake;
     let exchange = &connection.tcp.exchange;
     let mut digest = Fnv1a(0xcbf2_9ce4_8422_2325);
@@ -361,7 +378,12 @@ fn facts_digest(connection: &Connection, listens: bool) -> u64 {
             digest.add(read_closely(side.counts.payload_packets));
         }
     }
-    digest.0
+    folded(digest.0)
+}
+
+fn folded(digest: u64) -> u32 {
+    let [a, b, c, d, ..] = (digest ^ digest >> 32).to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 /// While bytes are read, each of the first packets with payload may say something. Behind an opening and a few turns it is
