@@ -31,7 +31,8 @@ pub(crate) struct Brief {
     /// Client and server.
     ends: [End; 2],
     latest: Timestamp,
-    /// Whether every segment came soon after the one before, and with a checksum that is right. Else it is followed once it is over.
+    /// Whether every segment came soon after the one before, with a checksum that is right, and no larger than it crossed the wire. Else
+    /// it is followed once it is over.
     is_plain: bool,
     /// All segments behind the SYN.
     segments: Vec<Entry>,
@@ -193,6 +194,9 @@ const SEGMENTS: usize = 96;
 /// How many bytes of payload; the last of them may be a whole segment more.
 const BYTES: usize = 8 * 1024;
 
+/// How long a payload may be: longer than any segment crosses a wire, and often as long as it is taken from a host.
+const LONGEST: u32 = 24 * 1024;
+
 /// The flags that decide what a segment does.
 const DECISIVE: u16 = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0;
 
@@ -300,13 +304,34 @@ impl Brief {
         self.ends.iter().any(|end| end.has_closed)
     }
 
-    /// Keeps a segment if it is the next in line and nothing about it is out of the ordinary. Whether it was kept.
-    pub(crate) fn take(&mut self, source_is_low: bool, segment: &Segment, payload: &[u8]) -> bool {
-        let from = if source_is_low == self.client_is_low {
+    /// Who sends, where the source is the lower end of the pair or not.
+    fn sender(&self, source_is_low: bool) -> Side {
+        if source_is_low == self.client_is_low {
             Side::Client
         } else {
             Side::Server
+        }
+    }
+
+    /// Whether a segment is larger than the other side accepts: taken from the host before its network card cut it, or behind one that
+    /// had joined several.
+    fn is_offloaded(&self, from: Side, segment: &Segment) -> bool {
+        let [client, server] = &self.ends;
+        let peer = match from {
+            Side::Client => server,
+            Side::Server => client,
         };
+        segment.payload_len > peer.mss
+    }
+
+    /// The same of one that was kept.
+    pub(crate) fn has_kept_offloaded(&self, source_is_low: bool, segment: &Segment) -> bool {
+        !self.is_plain && self.is_offloaded(self.sender(source_is_low), segment)
+    }
+
+    /// Keeps a segment if it is the next in line and nothing about it is out of the ordinary. Whether it was kept.
+    pub(crate) fn take(&mut self, source_is_low: bool, segment: &Segment, payload: &[u8]) -> bool {
+        let from = self.sender(source_is_low);
         let packed = PackedSegment::of(segment).filter(|_| self.is_ordinary(segment));
         let packed = packed.filter(|_| self.advance(from, segment, payload));
         if let Some(mut packed) = packed {
@@ -315,6 +340,7 @@ impl Brief {
             self.latest = segment.time;
             let mut bytes = payload;
             if !payload.is_empty() {
+                self.is_plain &= !self.is_offloaded(from, segment);
                 bytes = self.deciding(from, segment, payload);
                 self.bytes.extend_from_slice(bytes);
             }
@@ -343,7 +369,7 @@ impl Brief {
         head.and_then(|head| payload.get(..head)).unwrap_or(payload)
     }
 
-    /// Whether a segment came undamaged, whole, and as it crossed the wire.
+    /// Whether a segment came undamaged and whole.
     fn is_ordinary(&self, segment: &Segment) -> bool {
         segment.time >= self.latest
             && segment.checksum != Checksum::Wrong
@@ -398,7 +424,7 @@ impl Brief {
                         let begins = !bytes.is_empty()
                             || from == Side::Client && payload.starts_with(b"GET ");
                         begins
-                            && segment.payload_len <= peer.mss
+                            && segment.payload_len <= LONGEST
                             && !own.has_closed
                             && !peer.has_closed
                             && bytes.len() <= BYTES

@@ -168,11 +168,12 @@ fn exchange(number: usize, dice: &mut Random) -> Vec<(f64, String)> {
             }
             6 => {
                 let pieces = [2, 4, 50][dice.below(3)];
-                let length = pieces * 1000;
+                let each = [1000, 4000][dice.below(4) / 3];
+                let length = pieces * each;
                 let ok = format!("HTTP/1.1 200 OK\\r\\nContent-Length: {length}\\r\\n\\r\\n");
                 exchange.send(1, "A", &ok);
                 for piece in 0..pieces {
-                    exchange.send_bytes(1, "PA", 1000);
+                    exchange.send_bytes(1, "PA", each);
                     if piece % 2 == 1 {
                         exchange.send(0, "A", "");
                     }

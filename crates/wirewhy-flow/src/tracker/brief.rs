@@ -146,6 +146,9 @@ impl Tracker {
                     }
                     return false;
                 }
+                if kept.brief.has_kept_offloaded(source_is_low, segment) {
+                    self.tally.offloaded.add(segment.frame);
+                }
                 let now = kept.brief.beyond_usual();
                 let has_grown = now != kept.charged;
                 if has_grown {
