@@ -19,24 +19,24 @@ struct Owned {
     packet: Packet<'static>,
     link_type: LinkType,
     passes: bool,
-    frame: Place,
+    frame: ByteRange,
     /// What the packet borrows.
-    borrowed: Place,
+    borrowed: ByteRange,
     aside: Option<Box<Aside>>,
 }
 
 /// Where bytes are among those of the batch.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct ByteRange {
     from: u32,
     len: u32,
 }
 
-impl Place {
-    fn new(from: usize, len: usize) -> Place {
+impl ByteRange {
+    fn new(from: usize, len: usize) -> ByteRange {
         // A batch is full long before.
         let [from, len] = [from, len].map(|number| u32::try_from(number).unwrap_or(u32::MAX));
-        Place { from, len }
+        ByteRange { from, len }
     }
 
     fn start(self) -> usize {
@@ -73,8 +73,8 @@ impl Batch {
         let (packet, borrowed) = fed.packet.detach();
         let data = fed.frame.data;
         let frame = self.copy(data);
-        let borrowed = match place_in(data, borrowed) {
-            Some(at) => Place::new(frame.start().saturating_add(at), borrowed.len()),
+        let borrowed = match position_in(data, borrowed) {
+            Some(at) => ByteRange::new(frame.start().saturating_add(at), borrowed.len()),
             None => self.copy(borrowed),
         };
         let has_aside = fed.gap.is_some() || !fed.secrets.is_empty();
@@ -117,15 +117,15 @@ impl Batch {
         self.bytes.clear();
     }
 
-    fn copy(&mut self, bytes: &[u8]) -> Place {
-        let place = Place::new(self.bytes.len(), bytes.len());
+    fn copy(&mut self, bytes: &[u8]) -> ByteRange {
+        let range = ByteRange::new(self.bytes.len(), bytes.len());
         self.bytes.extend_from_slice(bytes);
-        place
+        range
     }
 }
 
 /// Where in `whole` a part of it begins; `None` for what is not part of it.
-fn place_in(whole: &[u8], part: &[u8]) -> Option<usize> {
+fn position_in(whole: &[u8], part: &[u8]) -> Option<usize> {
     let at = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
     let end = at.checked_add(part.len())?;
     (end <= whole.len()).then_some(at)
