@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
+use indexmap::map::Entry;
 use indexmap::{IndexMap, IndexSet};
 use wirewhy_packet::{Interval, Seq};
 
@@ -58,38 +59,61 @@ impl HostSeen {
     }
 }
 
-/// The last answered SYNs from one address to one service, newest last: the first one in all places until there are more.
-#[derive(Clone, Copy, Debug)]
+/// The last answered SYNs from one address to one service.
+#[derive(Debug)]
 struct Accepted {
-    marks: [Mark; Accepted::KEPT],
-    /// What the clock showed at each.
-    values: [u32; Accepted::KEPT],
+    latest: ClockSeen,
+    /// Those before it, newest last; most have none.
+    earlier: Vec<ClockSeen>,
     one_clock: bool,
     answered: u32,
 }
 
-impl Accepted {
-    const KEPT: usize = 4;
+/// What a clock showed, and where that was seen.
+#[derive(Clone, Copy, Debug)]
+struct ClockSeen {
+    value: u32,
+    mark: Mark,
+}
 
-    fn first(value: u32, mark: Mark) -> Accepted {
+impl Accepted {
+    /// How many are kept before the latest.
+    const EARLIER: usize = 3;
+
+    fn first(seen: ClockSeen) -> Accepted {
         Accepted {
-            marks: [mark; Accepted::KEPT],
-            values: [value; Accepted::KEPT],
+            latest: seen,
+            earlier: Vec::new(),
             one_clock: true,
             answered: 1,
         }
     }
 
-    fn add(&mut self, value: u32, mark: Mark) {
-        let ([.., latest], [.., before]) = (self.values, self.marks);
-        let ticks = i64::from(Seq(value).distance_from(Seq(latest)));
-        let reachable = mark.time.since(before.time).0 / 1_000_000 * FASTEST_CLOCK_HZ / 1_000;
+    fn add(&mut self, seen: ClockSeen) {
+        let before = std::mem::replace(&mut self.latest, seen);
+        let ticks = i64::from(Seq(seen.value).distance_from(Seq(before.value)));
+        let passed = seen.mark.time.since(before.mark.time);
+        let reachable = passed.0 / 1_000_000 * FASTEST_CLOCK_HZ / 1_000;
         self.one_clock &= (0..=reachable.max(0) + 100).contains(&ticks);
-        self.marks.rotate_left(1);
-        self.values.rotate_left(1);
-        let ([.., newest], [.., newest_mark]) = (&mut self.values, &mut self.marks);
-        (*newest, *newest_mark) = (value, mark);
+        if self.earlier.len() == Accepted::EARLIER {
+            self.earlier.remove(0);
+        } else if self.earlier.is_empty() {
+            self.earlier.reserve_exact(Accepted::EARLIER);
+        }
+        self.earlier.push(before);
         self.answered = self.answered.saturating_add(1);
+    }
+
+    /// The latest of them before a frame.
+    fn before(&self, first: Mark) -> Option<AcceptedTimestamp> {
+        let mut seen = std::iter::once(&self.latest).chain(self.earlier.iter().rev());
+        let ClockSeen { value, mark } = *seen.find(|seen| seen.mark.frame < first.frame)?;
+        Some(AcceptedTimestamp {
+            value,
+            mark,
+            one_clock: self.one_clock,
+            answered: self.answered,
+        })
     }
 }
 
@@ -121,23 +145,28 @@ impl Hosts {
         self.by_address.insert(server.0, seen);
     }
 
-    /// Learns the clock of a SYN that was answered.
+    /// Learns the clock of a SYN that was answered. Returns what was known before it: see
+    /// [`accepted_before`](Hosts::accepted_before).
     pub(crate) fn learn_timestamp(
         &mut self,
         client: IpAddr,
         service: (IpAddr, u16),
         value: u32,
         mark: Mark,
-    ) {
-        let key = (client, service);
-        if let Some(accepted) = self.accepted.get_mut(&key) {
-            accepted.add(value, mark);
-            return;
-        }
-        if self.accepted.len() >= Self::LIMIT {
+    ) -> Option<AcceptedTimestamp> {
+        let seen = ClockSeen { value, mark };
+        match self.accepted.entry((client, service)) {
+            Entry::Occupied(mut known) => {
+                let before = known.get().before(mark);
+                known.get_mut().add(seen);
+                return before;
+            }
+            Entry::Vacant(place) => place.insert(Accepted::first(seen)),
+        };
+        if self.accepted.len() > Self::LIMIT {
             self.accepted.drain(..Self::LIMIT / 2);
         }
-        self.accepted.insert(key, Accepted::first(value, mark));
+        None
     }
 
     pub(crate) fn is_service(&self, endpoint: (IpAddr, u16)) -> bool {
@@ -151,19 +180,7 @@ impl Hosts {
         service: (IpAddr, u16),
         first: Mark,
     ) -> Option<AcceptedTimestamp> {
-        let accepted = self.accepted.get(&(client, service))?;
-        let (mark, value) = accepted
-            .marks
-            .iter()
-            .zip(&accepted.values)
-            .rev()
-            .find(|(mark, _)| mark.frame < first.frame)?;
-        Some(AcceptedTimestamp {
-            value: *value,
-            mark: *mark,
-            one_clock: accepted.one_clock,
-            answered: accepted.answered,
-        })
+        self.accepted.get(&(client, service))?.before(first)
     }
 
     /// What is known of the two hosts of a connection that began with `first`.

@@ -219,7 +219,14 @@ impl Tracker {
             ..
         } = kept.syn;
         let (client, server) = (pair.source, pair.destination);
-        kept.brief.accepted = self.hosts.accepted_before(client.0, server, syn.mark());
+        kept.brief.accepted = match syn.options.timestamps {
+            Some(clock) => {
+                let value = clock.value;
+                self.hosts
+                    .learn_timestamp(client.0, server, value, syn.mark())
+            }
+            None => self.hosts.accepted_before(client.0, server, syn.mark()),
+        };
         let asker = (client.0, syn.mac);
         kept.brief.looked_up = self.waited_for(stream, asker, server.0, syn.time);
         let there = segment.time.since(syn.time);
@@ -228,10 +235,6 @@ impl Tracker {
             segment.ttl,
             (there >= Interval::ZERO).then_some(there),
         );
-        if let Some(timestamps) = syn.options.timestamps {
-            self.hosts
-                .learn_timestamp(client.0, server, timestamps.value, syn.mark());
-        }
         if let Some(place) = self.occupant(handle.slot) {
             place.occupant = Occupant::Brief(kept);
         }
