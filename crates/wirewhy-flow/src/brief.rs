@@ -17,14 +17,12 @@ use crate::packed::{PackedSegment, Tag};
 use crate::resets::Pause;
 use crate::segment::Segment;
 use crate::signs::SHORTEST_DELAY;
-use crate::{AcceptedTimestamp, LookedUp, Mark, Side};
+use crate::{LookedUp, Mark, Side};
 
 /// The packets of a connection without trouble, and what tells whether the next one is in line.
 #[derive(Debug)]
 pub(crate) struct Brief {
-    /// What the tracker knew of its hosts when the SYN was answered.
-    pub(crate) accepted: Option<AcceptedTimestamp>,
-    /// The same of the name of its server.
+    /// What the tracker knew of the name of its server when the SYN was answered.
     pub(crate) looked_up: Option<Box<LookedUp>>,
     client_is_low: bool,
     stage: BriefStage,
@@ -222,7 +220,6 @@ impl Brief {
     /// The same without.
     pub(crate) fn without_room() -> Brief {
         Brief {
-            accepted: None,
             looked_up: None,
             client_is_low: false,
             stage: BriefStage::Asked,
@@ -239,7 +236,6 @@ impl Brief {
     pub(crate) fn begin(&mut self, syn: &Segment, client_is_low: bool) {
         // Named one by one, so that none is forgotten.
         let Brief {
-            accepted,
             looked_up,
             client_is_low: low,
             stage,
@@ -250,7 +246,6 @@ impl Brief {
             bytes,
             turns,
         } = self;
-        *accepted = None;
         *looked_up = None;
         *low = client_is_low;
         *stage = BriefStage::Asked;

@@ -16,7 +16,8 @@ pub struct HostContext {
     pub server_ttl: Option<TtlSeen>,
     /// The shortest SYN to SYN-ACK time to the server's address.
     pub server_round_trip: Option<Interval>,
-    /// The latest earlier SYN from the client's address to the same service that was answered.
+    /// The latest earlier SYN from the client's address to the same service that was answered; of a connection whose server was not
+    /// seen.
     pub accepted: Option<AcceptedTimestamp>,
     /// The stream that used the same addresses and ports before.
     pub earlier_stream: Option<u32>,
@@ -145,28 +146,25 @@ impl Hosts {
         self.by_address.insert(server.0, seen);
     }
 
-    /// Learns the clock of a SYN that was answered. Returns what was known before it: see
-    /// [`accepted_before`](Hosts::accepted_before).
+    /// Learns the clock of a SYN that was answered.
     pub(crate) fn learn_timestamp(
         &mut self,
         client: IpAddr,
         service: (IpAddr, u16),
         value: u32,
         mark: Mark,
-    ) -> Option<AcceptedTimestamp> {
+    ) {
         let seen = ClockSeen { value, mark };
         match self.accepted.entry((client, service)) {
             Entry::Occupied(mut known) => {
-                let before = known.get().before(mark);
                 known.get_mut().add(seen);
-                return before;
+                return;
             }
             Entry::Vacant(place) => place.insert(Accepted::first(seen)),
         };
         if self.accepted.len() > Self::LIMIT {
             self.accepted.drain(..Self::LIMIT / 2);
         }
-        None
     }
 
     pub(crate) fn is_service(&self, endpoint: (IpAddr, u16)) -> bool {
@@ -174,31 +172,35 @@ impl Hosts {
     }
 
     /// The latest SYN from a client to a service that was answered, of those before `first`.
+    #[inline]
     pub(crate) fn accepted_before(
         &self,
         client: IpAddr,
         service: (IpAddr, u16),
         first: Mark,
     ) -> Option<AcceptedTimestamp> {
+        if self.accepted.is_empty() {
+            // As in most scans and floods.
+            return None;
+        }
         self.accepted.get(&(client, service))?.before(first)
     }
 
-    /// What is known of the two hosts of a connection that began with `first`.
+    /// What is known of a server's address.
     #[inline]
-    pub(crate) fn around(&self, client: IpAddr, server: (IpAddr, u16), first: Mark) -> HostContext {
+    pub(crate) fn around(&self, server: IpAddr) -> HostContext {
         if self.by_address.is_empty() {
-            // Clocks are learned of the same SYNs.
             return HostContext::default();
         }
-        self.seen_around(client, server, first)
+        self.seen_around(server)
     }
 
-    fn seen_around(&self, client: IpAddr, server: (IpAddr, u16), first: Mark) -> HostContext {
-        let host = self.by_address.get(&server.0);
+    fn seen_around(&self, server: IpAddr) -> HostContext {
+        let seen = self.by_address.get(&server);
         HostContext {
-            server_ttl: host.map(|seen| seen.ttl),
-            server_round_trip: host.and_then(|seen| seen.round_trip),
-            accepted: self.accepted_before(client, server, first),
+            server_ttl: seen.map(|seen| seen.ttl),
+            server_round_trip: seen.and_then(|seen| seen.round_trip),
+            accepted: None,
             earlier_stream: None,
         }
     }

@@ -16,8 +16,6 @@ mod spare;
 mod unopened;
 mod watch;
 
-use std::net::IpAddr;
-
 use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
 use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
@@ -41,7 +39,7 @@ use crate::observe::{Recorded, Tracked};
 use crate::packed::PackedSegment;
 use crate::segment::Segment;
 use crate::stream_table::RELEASED;
-use crate::{Connection, Ended, HostContext, Located, Lookups, Mark, Opened, Pair, StreamTable};
+use crate::{Connection, Ended, HostContext, Located, Lookups, Opened, Pair, StreamTable};
 
 /// How much a tracker holds, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -494,26 +492,21 @@ impl Tracker {
 
     /// What is known by now of the hosts of a connection.
     fn around(&self, connection: &Connection) -> HostContext {
-        let client = connection.client.address;
-        let server = (connection.server.address, connection.server.port);
-        self.around_ends(client, server, connection.first, connection.host_context)
-    }
-
-    /// The same of one of which this was known when it began.
-    fn around_ends(
-        &self,
-        client: IpAddr,
-        server: (IpAddr, u16),
-        first: Mark,
-        then: HostContext,
-    ) -> HostContext {
-        let mut now = self.hosts.around(client, server, first);
+        let (client, server) = (&connection.client, &connection.server);
+        let then = connection.host_context;
+        let mut now = self.hosts.around(server.address);
         now.earlier_stream = then.earlier_stream;
-        // What was accepted before this connection began, with all that is known by now of that clock.
-        match (&mut now.accepted, then.accepted) {
-            (Some(now), Some(then)) => (now.value, now.mark) = (then.value, then.mark),
-            (now @ None, then) => *now = then,
-            (Some(_), None) => {}
+        if !server.was_seen() {
+            let service = (server.address, server.port);
+            now.accepted = self
+                .hosts
+                .accepted_before(client.address, service, connection.first);
+            // What was accepted before this connection began, with all that is known by now of that clock.
+            match (&mut now.accepted, then.accepted) {
+                (Some(now), Some(then)) => (now.value, now.mark) = (then.value, then.mark),
+                (now @ None, then) => *now = then,
+                (Some(_), None) => {}
+            }
         }
         now
     }

@@ -12,7 +12,7 @@ use super::{Occupant, Tracker};
 use crate::brief::{BriefStage, whole_payload};
 use crate::expiry::Handle;
 use crate::packed::journal::{JournalReader, JournalWriter};
-use crate::{AcceptedTimestamp, LookedUp, Mark, Pair, Roles, Side};
+use crate::{LookedUp, Pair, Roles, Side};
 
 /// An open connection that shows no trouble and is idle.
 #[derive(Debug)]
@@ -46,7 +46,6 @@ impl AtRest {
         writer.number(earlier_stream.is_some().into());
         write_end(&mut writer, pair.source);
         write_end(&mut writer, pair.destination);
-        write_accepted(&mut writer, kept.brief.accepted);
         writer.segment(Side::Client, segment, &[])?;
         for (from, segment, payload) in kept.brief.segments() {
             writer.segment(from, &segment, payload)?;
@@ -60,15 +59,14 @@ impl AtRest {
         })
     }
 
-    /// The SYN and what was known when it was answered, and a reader of the segments behind it.
-    fn read(&self) -> Option<(LoneSegment, Option<AcceptedTimestamp>, JournalReader<'_>)> {
+    /// The SYN, and a reader of the segments behind it.
+    fn read(&self) -> Option<(LoneSegment, JournalReader<'_>)> {
         let mut reader = JournalReader::new(&self.journal);
         let is_reused = reader.number()? != 0;
         let pair = Pair {
             source: read_end(&mut reader)?,
             destination: read_end(&mut reader)?,
         };
-        let accepted = read_accepted(&mut reader)?;
         let (_, segment, _) = reader.segment()?;
         let syn = LoneSegment {
             stream: self.stream,
@@ -78,7 +76,7 @@ impl AtRest {
             segment,
             interrupted: false,
         };
-        Some((syn, accepted, reader))
+        Some((syn, reader))
     }
 
     /// Bytes of memory that it takes.
@@ -103,42 +101,6 @@ fn read_end(reader: &mut JournalReader<'_>) -> Option<(IpAddr, u16)> {
         IpAddr::from(reader.bytes::<16>()?)
     };
     Some((address, u16::try_from(reader.number()?).ok()?))
-}
-
-fn write_accepted(writer: &mut JournalWriter, accepted: Option<AcceptedTimestamp>) {
-    writer.number(accepted.is_some().into());
-    if let Some(AcceptedTimestamp {
-        value,
-        mark,
-        one_clock,
-        answered,
-    }) = accepted
-    {
-        let time = mark.time.0.cast_unsigned();
-        let clock = [
-            value.into(),
-            mark.frame,
-            time,
-            one_clock.into(),
-            answered.into(),
-        ];
-        clock.into_iter().for_each(|number| writer.number(number));
-    }
-}
-
-fn read_accepted(reader: &mut JournalReader<'_>) -> Option<Option<AcceptedTimestamp>> {
-    if reader.number()? == 0 {
-        return Some(None);
-    }
-    Some(Some(AcceptedTimestamp {
-        value: u32::try_from(reader.number()?).ok()?,
-        mark: Mark {
-            frame: reader.number()?,
-            time: Timestamp(reader.number()?.cast_signed()),
-        },
-        one_clock: reader.number()? != 0,
-        answered: u32::try_from(reader.number()?).ok()?,
-    }))
 }
 
 impl Tracker {
@@ -187,11 +149,11 @@ impl Tracker {
 
     /// The same connection kept in brief, as it was before it was put to rest.
     pub(super) fn woken(&mut self, rest: &AtRest) -> Option<Box<Kept>> {
-        let (syn, accepted, mut reader) = rest.read()?;
+        let (syn, mut reader) = rest.read()?;
         let mut kept = self.spare.brief(syn);
         let client_is_low = kept.syn.pair.source_is_low();
         kept.brief.begin(&kept.syn.segment, client_is_low);
-        (kept.brief.accepted, kept.brief.looked_up) = (accepted, rest.looked_up.clone());
+        kept.brief.looked_up.clone_from(&rest.looked_up);
         while let Some((from, segment, payload)) = reader.segment() {
             let source_is_low = (from == Side::Client) == client_is_low;
             let payload = whole_payload(payload, segment.payload_len);

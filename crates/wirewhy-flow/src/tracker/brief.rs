@@ -219,14 +219,6 @@ impl Tracker {
             ..
         } = kept.syn;
         let (client, server) = (pair.source, pair.destination);
-        kept.brief.accepted = match syn.options.timestamps {
-            Some(clock) => {
-                let value = clock.value;
-                self.hosts
-                    .learn_timestamp(client.0, server, value, syn.mark())
-            }
-            None => self.hosts.accepted_before(client.0, server, syn.mark()),
-        };
         let asker = (client.0, syn.mac);
         kept.brief.looked_up = self.waited_for(stream, asker, server.0, syn.time);
         let there = segment.time.since(syn.time);
@@ -235,6 +227,10 @@ impl Tracker {
             segment.ttl,
             (there >= Interval::ZERO).then_some(there),
         );
+        if let Some(timestamps) = syn.options.timestamps {
+            self.hosts
+                .learn_timestamp(client.0, server, timestamps.value, syn.mark());
+        }
         if let Some(place) = self.occupant(handle.slot) {
             place.occupant = Occupant::Brief(kept);
         }
@@ -244,7 +240,6 @@ impl Tracker {
     /// The connection kept in brief, followed.
     pub(super) fn followed(&mut self, kept: &Kept) -> Tracked {
         let mut live = self.begin(&kept.syn, &[]);
-        live.connection.host_context.accepted = kept.brief.accepted;
         live.connection.looked_up.clone_from(&kept.brief.looked_up);
         for (from, segment, payload) in kept.brief.kept() {
             live.observe(from, &segment, &payload, &mut self.context);
@@ -264,7 +259,6 @@ impl Tracker {
         let ends = [pair.source, pair.destination];
         let mut connection = self.fresh(*stream, ends, Roles::Syn, segment.mark());
         connection.host_context.earlier_stream = *earlier_stream;
-        connection.host_context.accepted = kept.brief.accepted;
         connection.looked_up.clone_from(&kept.brief.looked_up);
         gathered(kept, connection, self.spare.scratch())
     }

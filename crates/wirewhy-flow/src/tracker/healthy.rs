@@ -124,14 +124,10 @@ impl Tracker {
     pub(super) fn hand_over_brief(&mut self, kept: Box<Kept>, ended: Ended) -> Over {
         if let Some(outcome) = self.well_ended(&kept) {
             let observed_until = self.observed_until(kept.brief.latest());
-            let known = HostContext {
+            let host_context = HostContext {
                 earlier_stream: kept.syn.earlier_stream,
-                accepted: kept.brief.accepted,
-                ..HostContext::default()
+                ..self.hosts.around(kept.syn.pair.destination.0)
             };
-            let pair = &kept.syn.pair;
-            let first = kept.syn.segment.mark();
-            let host_context = self.around_ends(pair.source.0, pair.destination, first, known);
             return Over::Healthy(Healthy {
                 kept,
                 outcome,

@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// A connection of which one SYN was seen and nothing else, or nothing but a reset that acknowledges it: a plain SYN, that asks for
-/// neither ECN nor Fast Open, to an address that was not looked up, and from a client of which no answered SYN to that service shows a
-/// clock.
+/// neither ECN nor Fast Open, to an address that was not looked up. If nothing answered it, no answered SYN from that client to that
+/// service shows a clock.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Unopened {
     syn: LoneSyn,
@@ -199,11 +199,12 @@ impl Tracker {
         let (client, server) = (lone.client(), lone.server());
         let asker = (client.0, syn.mac());
         let looked_up = self.waited_for(stream, asker, server.0, syn.time());
-        let around = self.hosts.around(client.0, server, syn.mark());
+        let around = self.hosts.around(server.0);
+        let accepted = self.hosts.accepted_before(client.0, server, syn.mark());
         let is_brief = !self.follows_all
             && !lone.is_interrupted()
             && looked_up.is_none()
-            && around.accepted.is_none()
+            && accepted.is_none()
             && syn.is_ordinary_syn();
         let attempt = Unopened {
             syn: lone,
@@ -218,7 +219,7 @@ impl Tracker {
         }
         let ends = [client, server];
         let mut connection = attempt.fill(self.fresh(stream, ends, Roles::Syn, syn.mark()));
-        connection.host_context.accepted = around.accepted;
+        connection.host_context.accepted = accepted;
         connection.interrupted = lone.is_interrupted();
         connection.client.tcp.delivery.damage = Damage::of_one(&syn.unpack());
         connection.looked_up = looked_up;
@@ -260,9 +261,8 @@ impl Tracker {
         }
         let (client, server) = (pair.source.0, pair.destination);
         let (link, begun) = (syn.mac(), syn.mark());
-        let accepted = self.hosts.accepted_before(client, server, begun);
         let name = self.lookups.name_of(server.0, client, link, begun.time);
-        if accepted.is_some() || name.is_some() {
+        if name.is_some() {
             return false;
         }
         // A connection that is followed would have been asked for it by now.
@@ -290,10 +290,10 @@ impl Tracker {
     fn hand_over_refusal(&mut self, refusal: &RefusedSyn, ended: Ended) -> Over {
         let RefusedSyn { syn: lone, reset } = *refusal;
         let (client, server, begun) = (lone.client().0, lone.server(), lone.syn.mark());
-        let around = self.hosts.around(client, server, begun);
+        let around = self.hosts.around(server.0);
         let link = lone.syn.mac();
         let name = self.lookups.name_of(server.0, client, link, begun.time);
-        if lone.is_interrupted() || around.accepted.is_some() || name.is_some() {
+        if lone.is_interrupted() || name.is_some() {
             let tracked = self.refused(refusal);
             return Over::Connection(self.hand_over(tracked, ended));
         }
@@ -368,6 +368,7 @@ mod tests {
         let opened = "5.0 #2 > S 0:0(0)\n 5.1 #2 < SA 0:0(0) ack 1\n 5.2 #2 > A 1:1(0) ack 1\n";
         let name = "0.0 dns 192.0.2.1:5000 > 192.0.2.53 1 a.example A
                     0.0 dns 192.0.2.1:5000 < 192.0.2.53 1 noerror a.example A 198.51.100.1\n";
+        let clock = opened.replace("S 0:0(0)", "S 0:0(0) <ts 3 0>");
         let plain = format!("{syn}{refusal}");
         let small = [
             plain.clone(),
@@ -379,11 +380,11 @@ mod tests {
             plain.replace("win 0", "win 99 badsum"),
             plain.replace("0.0 >", "0.2 >"),
             format!("client [2001:db8::7]:40000\n server [2001:db8::1]:443\n{plain}"),
+            format!("{}\n{plain}", clock.replace("5.", "0.")),
         ];
         for lines in small {
             assert_eq!(kept_small(&lines), 1, "{lines}");
         }
-        let clock = opened.replace("S 0:0(0)", "S 0:0(0) <ts 3 0>");
         let data = "0.0 > S 0:5(5)\n 0.1 < RA 0:0(0) ack 6\n";
         let whole = [
             plain.replace("ack 1", "ack 2"),
@@ -410,7 +411,6 @@ mod tests {
             format!("{plain}0.1001 dup ttl-1"),
             format!("{name}{plain}"),
             format!("{plain}0.5 end // interrupted"),
-            format!("{}\n{plain}", clock.replace("5.", "0.")),
         ];
         for lines in whole {
             assert_eq!(kept_small(&lines), 0, "{lines}");
