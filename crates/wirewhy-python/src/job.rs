@@ -105,7 +105,7 @@ pub(crate) struct Job {
 }
 
 /// Takes batches as they are full.
-pub(crate) type Emit<'a> = &'a mut dyn FnMut(Table, RecordBatch) -> io::Result<()>;
+pub(crate) type Emit<'a> = &'a mut (dyn FnMut(Table, RecordBatch) -> io::Result<()> + Send);
 
 impl Job {
     /// The work, not begun. Where that is wanted, the first file is opened, and an error is raised where it cannot be read.
