@@ -18,6 +18,8 @@ pub(super) struct Batch {
 struct Owned {
     packet: Packet<'static>,
     link_type: LinkType,
+    /// That of the frame: some link layers name another one, which the packet has.
+    interface: u32,
     passes: bool,
     frame: ByteRange,
     /// What the packet borrows.
@@ -81,6 +83,7 @@ impl Batch {
         self.packets.push(Owned {
             packet,
             link_type: fed.frame.link_type,
+            interface: fed.frame.interface,
             passes: fed.passes,
             frame,
             borrowed,
@@ -101,7 +104,7 @@ impl Batch {
                 number: packet.frame,
                 time: packet.time,
                 link_type: owned.link_type,
-                interface: packet.link.interface,
+                interface: owned.interface,
                 original_len: packet.wire_len,
                 data: owned.frame.of(&self.bytes),
             };
@@ -188,17 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_frame_is_kept_beside_it() {
+    fn what_differs_from_the_frame_is_kept_beside_it() {
         let frame = Frame {
             number: 1,
             time: Timestamp(0),
             link_type: LinkType::ETHERNET,
-            interface: 0,
+            interface: 7,
             original_len: 3,
             data: b"abc",
         };
         let mut decoder = Decoder::new();
         let mut packet = decoder.decode(&frame);
+        packet.link.interface = 3;
         let whole = b"put together from several".to_vec();
         packet.transport = Transport::Udp(UdpDatagram {
             source_port: 1,
