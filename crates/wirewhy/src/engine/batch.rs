@@ -118,6 +118,8 @@ impl Batch {
             });
         }
         self.bytes.clear();
+        // A single frame may be of many megabytes.
+        self.bytes.shrink_to(2 * Batch::BYTES);
     }
 
     fn copy(&mut self, bytes: &[u8]) -> ByteRange {
