@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::Hash;
 
 use cardinality_estimator::CardinalityEstimator;
+use wirewhy_detect::wording::number;
 
 /// 256 registers of 6 bits: 192 bytes for any number of values, with a standard error of 6.5 % (Flajolet et al. 2007).
 ///
@@ -61,11 +62,11 @@ impl<T: Hash> DistinctCount<T> {
         }
     }
 
-    /// The count for a sentence: `12`, `about 1300`.
+    /// The count for a sentence: `12`, `about 1,300`.
     #[must_use]
     pub fn words(&self) -> String {
         let about = if self.is_exact() { "" } else { "about " };
-        format!("{about}{}", self.count())
+        format!("{about}{}", number(self.count()))
     }
 }
 
@@ -144,10 +145,7 @@ mod tests {
             let (low, high) = (u64::from(many) * 4 / 5, u64::from(many) * 6 / 5);
             assert!((low..=high).contains(&count), "{many}: {count}");
         }
-        assert_eq!(
-            of(0..1_000).words(),
-            format!("about {}", of(0..1_000).count())
-        );
+        assert_eq!(of(0..30_000).words(), "about 28,000");
     }
 
     #[test]
