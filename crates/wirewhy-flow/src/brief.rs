@@ -446,27 +446,21 @@ impl Brief {
     }
 
     /// The segments kept, with what is kept of their payloads.
-    fn entries(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (Side, &PackedSegment, &[u8])> {
         let mut rest = self.bytes.as_slice();
         self.segments.iter().map(move |entry| {
             let len = usize::try_from(entry.kept).unwrap_or(usize::MAX);
             let (payload, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
             rest = after;
-            (entry, payload)
+            (entry.from(), &entry.segment, payload)
         })
-    }
-
-    /// The same without what an entry has besides.
-    pub(crate) fn segments(&self) -> impl Iterator<Item = (Side, Segment, &[u8])> {
-        let entries = self.entries();
-        entries.map(|(entry, kept)| (entry.from(), entry.segment.unpack(), kept))
     }
 
     /// The segments kept, with their payloads: zeros where those are not kept.
     pub(crate) fn kept(&self) -> impl Iterator<Item = (Side, Segment, Cow<'_, [u8]>)> {
         self.segments().map(|(from, segment, kept)| {
-            let payload = whole_payload(kept, segment.payload_len);
-            (from, segment, payload)
+            let payload = whole_payload(kept, segment.payload_len());
+            (from, segment.unpack(), payload)
         })
     }
 
@@ -506,8 +500,7 @@ impl Brief {
         let mut asked: Option<Timestamp> = None;
         let mut client_mac = syn.mac;
         let mut request: Option<(&[u8], Mark)> = None;
-        for (entry, payload) in self.entries() {
-            let (from, segment) = (entry.from(), &entry.segment);
+        for (from, segment, payload) in self.segments() {
             let [client, server] = &mut sent;
             let (own, peer) = match from {
                 Side::Client => (client, server),

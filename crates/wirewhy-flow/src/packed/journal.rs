@@ -90,7 +90,7 @@ impl Known {
         ]
     }
 
-    fn note(&mut self, from: Side, fields: Fields, segment: &Segment) {
+    fn note(&mut self, from: Side, fields: Fields, segment: &PackedSegment) {
         let [frame, time, ..] = fields;
         (self.frame, self.time) = (frame, time);
         let [client, server] = &mut self.latest;
@@ -201,9 +201,14 @@ impl JournalWriter {
         }
     }
 
-    /// Writes a segment, and `kept` of its payload. `None`, and nothing is written, where it has what hardly any has.
-    pub(crate) fn segment(&mut self, from: Side, segment: &Segment, kept: &[u8]) -> Option<()> {
-        let fields = PackedSegment::of(segment)?.fields();
+    /// Writes a segment, and `kept` of its payload. `None`, and nothing is written, where more is kept than it has.
+    pub(crate) fn segment(
+        &mut self,
+        from: Side,
+        segment: &PackedSegment,
+        kept: &[u8],
+    ) -> Option<()> {
+        let fields = segment.fields();
         let left_out =
             u64::from(segment.payload_len).checked_sub(u64::try_from(kept.len()).ok()?)?;
         let expected = self.known.expected(from);
@@ -284,12 +289,12 @@ impl<'a> JournalReader<'a> {
         } else {
             self.number()?
         };
-        let segment = PackedSegment::of_fields(fields)?.unpack();
+        let segment = PackedSegment::of_fields(fields)?;
         let kept = u64::from(segment.payload_len).checked_sub(left_out)?;
         let (payload, rest) = self.rest.split_at_checked(usize::try_from(kept).ok()?)?;
         self.rest = rest;
         self.known.note(from, fields, &segment);
-        Some((from, segment, payload))
+        Some((from, segment.unpack(), payload))
     }
 }
 
@@ -319,7 +324,9 @@ mod tests {
                     Side::Client
                 };
                 let payload = &tcp.payload[..tcp.payload.len() / 2];
-                if writer.segment(from, &segment, payload).is_some() {
+                if let Some(packed) = PackedSegment::of(&segment)
+                    && writer.segment(from, &packed, payload).is_some()
+                {
                     kept.push((from, segment, payload.to_vec()));
                     payloads += payload.len();
                 }

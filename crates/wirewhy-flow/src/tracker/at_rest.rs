@@ -11,6 +11,7 @@ use super::brief::Kept;
 use super::{Occupant, Tracker};
 use crate::brief::{BriefStage, whole_payload};
 use crate::expiry::Handle;
+use crate::packed::PackedSegment;
 use crate::packed::journal::{JournalReader, JournalWriter};
 use crate::{LookedUp, Pair, Roles, Side};
 
@@ -46,9 +47,9 @@ impl AtRest {
         writer.number(earlier_stream.is_some().into());
         write_end(&mut writer, pair.source);
         write_end(&mut writer, pair.destination);
-        writer.segment(Side::Client, segment, &[])?;
+        writer.segment(Side::Client, &PackedSegment::of(segment)?, &[])?;
         for (from, segment, payload) in kept.brief.segments() {
-            writer.segment(from, &segment, payload)?;
+            writer.segment(from, segment, payload)?;
         }
         Some(AtRest {
             stream,
