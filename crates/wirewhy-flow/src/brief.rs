@@ -152,8 +152,9 @@ fn role_of(side: Side) -> Role {
     }
 }
 
-fn is_notice(payload: &[u8], segment: &Segment) -> bool {
-    closing_notice(payload, segment.frame, segment.time).is_some()
+fn is_notice(payload: &[u8], segment: &PackedSegment) -> bool {
+    let Mark { frame, time } = segment.mark();
+    closing_notice(payload, frame, time).is_some()
 }
 
 /// How far a connection is.
@@ -310,46 +311,51 @@ impl Brief {
 
     /// Whether a segment is larger than the other side accepts: taken from the host before its network card cut it, or behind one that
     /// had joined several.
-    fn is_offloaded(&self, from: Side, segment: &Segment) -> bool {
+    fn is_offloaded(&self, from: Side, segment: &PackedSegment) -> bool {
         let [client, server] = &self.ends;
         let peer = match from {
             Side::Client => server,
             Side::Server => client,
         };
-        segment.payload_len > peer.mss
+        segment.payload_len() > peer.mss
     }
 
     /// The same of one that was kept.
-    pub(crate) fn has_kept_offloaded(&self, source_is_low: bool, segment: &Segment) -> bool {
+    pub(crate) fn has_kept_offloaded(&self, source_is_low: bool, segment: &PackedSegment) -> bool {
         !self.is_plain && self.is_offloaded(self.sender(source_is_low), segment)
     }
 
     /// Keeps a segment if it is the next in line and nothing about it is out of the ordinary. Whether it was kept.
-    pub(crate) fn take(&mut self, source_is_low: bool, segment: &Segment, payload: &[u8]) -> bool {
+    pub(crate) fn take(
+        &mut self,
+        source_is_low: bool,
+        segment: &PackedSegment,
+        payload: &[u8],
+    ) -> bool {
         let from = self.sender(source_is_low);
-        let packed = PackedSegment::of(segment).filter(|_| self.is_ordinary(segment));
-        let packed = packed.filter(|_| self.advance(from, segment, payload));
-        if let Some(mut packed) = packed {
-            self.is_plain &= segment.time.since(self.latest) < Pause::SHORTEST
-                && segment.checksum != Checksum::Unfinished;
-            self.latest = segment.time;
-            let mut bytes = payload;
-            if !payload.is_empty() {
-                self.is_plain &= !self.is_offloaded(from, segment);
-                bytes = self.deciding(from, segment, payload);
-                self.bytes.extend_from_slice(bytes);
-            }
-            packed.tag(SERVER, from == Side::Server);
-            self.segments.push(Entry {
-                segment: packed,
-                kept: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            });
+        if !self.is_ordinary(segment) || !self.advance(from, segment, payload) {
+            return false;
         }
-        packed.is_some()
+        self.is_plain &= segment.time().since(self.latest) < Pause::SHORTEST
+            && segment.checksum() != Checksum::Unfinished;
+        self.latest = segment.time();
+        let mut bytes = payload;
+        if !payload.is_empty() {
+            self.is_plain &= !self.is_offloaded(from, segment);
+            bytes = self.deciding(from, segment, payload);
+            self.bytes.extend_from_slice(bytes);
+        }
+        let mut segment = *segment;
+        segment.tag(SERVER, from == Side::Server);
+        self.segments.push(Entry {
+            segment,
+            kept: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        });
+        true
     }
 
     /// The bytes of a payload that decide anything: all, but for those of the body of a response.
-    fn deciding<'a>(&mut self, from: Side, segment: &Segment, payload: &'a [u8]) -> &'a [u8] {
+    fn deciding<'a>(&mut self, from: Side, segment: &PackedSegment, payload: &'a [u8]) -> &'a [u8] {
         let role = role_of(from);
         let (bytes, mark) = (payload, segment.mark());
         let head = self
@@ -365,29 +371,29 @@ impl Brief {
     }
 
     /// Whether a segment came undamaged and whole.
-    fn is_ordinary(&self, segment: &Segment) -> bool {
-        segment.time >= self.latest
-            && segment.checksum != Checksum::Wrong
-            && segment.window > 0
+    fn is_ordinary(&self, segment: &PackedSegment) -> bool {
+        segment.time() >= self.latest
+            && segment.checksum() != Checksum::Wrong
+            && segment.window() > 0
             && self.segments.len() < SEGMENTS
     }
 
     /// Moves on with a segment that is the next in line.
-    fn advance(&mut self, from: Side, segment: &Segment, payload: &[u8]) -> bool {
+    fn advance(&mut self, from: Side, segment: &PackedSegment, payload: &[u8]) -> bool {
         let Brief {
             stage, ends, bytes, ..
         } = self;
         let [client, server] = ends;
-        let flags = segment.flags.0 & DECISIVE;
+        let flags = segment.flags().0 & DECISIVE;
         match (*stage, from) {
             (BriefStage::Asked, Side::Server) => {
-                if flags != SYN_ACK || segment.payload_len > 0 || segment.ack != client.next {
+                if flags != SYN_ACK || segment.payload_len() > 0 || segment.ack() != client.next {
                     return false;
                 }
                 *server = End {
                     next: segment.seq_end(),
-                    acknowledged: segment.ack,
-                    mss: segment.options.mss.map_or(u32::MAX, u32::from),
+                    acknowledged: segment.ack(),
+                    mss: segment.mss().map_or(u32::MAX, u32::from),
                     has_closed: false,
                 };
                 *stage = BriefStage::Answered;
@@ -395,10 +401,10 @@ impl Brief {
             }
             (BriefStage::Answered, Side::Client) => {
                 let accepts = flags == ACK
-                    && segment.payload_len == 0
-                    && (segment.seq, segment.ack) == (client.next, server.next);
+                    && segment.payload_len() == 0
+                    && (segment.seq(), segment.ack()) == (client.next, server.next);
                 if accepts {
-                    client.acknowledged = segment.ack;
+                    client.acknowledged = segment.ack();
                     *stage = BriefStage::Open;
                 }
                 accepts
@@ -408,18 +414,18 @@ impl Brief {
                     Side::Client => (client, server),
                     Side::Server => (server, client),
                 };
-                let in_line = segment.seq == own.next
-                    && !segment.ack.is_after(peer.next)
-                    && !segment.ack.is_before(own.acknowledged);
+                let in_line = segment.seq() == own.next
+                    && !segment.ack().is_after(peer.next)
+                    && !segment.ack().is_before(own.acknowledged);
                 let fits = match flags {
-                    FIN_ACK => segment.payload_len == 0 && !own.has_closed,
+                    FIN_ACK => segment.payload_len() == 0 && !own.has_closed,
                     // One that acknowledges nothing new may be a copy, or the second of several alike.
-                    ACK if segment.payload_len == 0 => segment.ack != own.acknowledged,
+                    ACK if segment.payload_len() == 0 => segment.ack() != own.acknowledged,
                     ACK => {
                         let begins = !bytes.is_empty()
                             || from == Side::Client && payload.starts_with(b"GET ");
                         begins
-                            && segment.payload_len <= LONGEST
+                            && segment.payload_len() <= LONGEST
                             && !own.has_closed
                             && !peer.has_closed
                             && bytes.len() <= BYTES
@@ -430,7 +436,7 @@ impl Brief {
                     return false;
                 }
                 own.next = segment.seq_end();
-                own.acknowledged = segment.ack;
+                own.acknowledged = segment.ack();
                 own.has_closed |= flags == FIN_ACK;
                 let over = own.has_closed
                     && peer.has_closed

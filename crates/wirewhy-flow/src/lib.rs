@@ -6,6 +6,8 @@
 //! Nothing here has an opinion: a tracker records facts, bounded in memory, with time as an argument. No `Result`, no
 //! panic, no clock, no input or output.
 
+mod arrival;
+mod attachments;
 mod brief;
 mod connection;
 mod copies;
@@ -33,6 +35,7 @@ mod vantage;
 pub mod wireshark;
 mod zeek;
 
+pub use arrival::PackedArrival;
 pub use connection::{Collision, Connection, Ended, Roles, RoundTrip, Stage};
 pub use damage::Damage;
 pub use delivery::{Delivery, Hole, Run, Smoothed, Stuck, Trouble, WindowStall};
@@ -49,7 +52,7 @@ pub use neighbours::{
 };
 pub use side::Side;
 pub use signs::{AckStalls, MangledSack, SendingSigns, WrittenWindow};
-pub use stream_table::{Located, Opened, Pair, StreamTable};
+pub use stream_table::{Bases, Located, Opened, Pair, StreamTable};
 pub use tcp::{AfterReset, EndpointState, Handshake, Offer, Tcp, TcpCounts, TcpEndpoint};
 pub use tracker::{
     Bounds, Healthy, Left, Observed, Over, Sample, Spent, Tracker, TrackerCounts, Unopened,

@@ -184,14 +184,26 @@ impl PackedSegment {
                 truncated: has(TRUNCATED),
                 ..TcpOptions::default()
             },
-            checksum: match self.marks & CHECKSUM {
-                RIGHT => Checksum::Right,
-                WRONG => Checksum::Wrong,
-                UNFINISHED => Checksum::Unfinished,
-                _ => Checksum::Unknown,
-            },
+            checksum: self.checksum(),
             tunnel_damaged: false,
         }
+    }
+
+    /// What its checksum is.
+    #[inline]
+    pub(crate) fn checksum(&self) -> Checksum {
+        match self.marks & CHECKSUM {
+            RIGHT => Checksum::Right,
+            WRONG => Checksum::Wrong,
+            UNFINISHED => Checksum::Unfinished,
+            _ => Checksum::Unknown,
+        }
+    }
+
+    /// Its maximum segment size option.
+    #[inline]
+    pub(crate) fn mss(&self) -> Option<u16> {
+        (self.marks & MSS != 0).then_some(self.mss)
     }
 
     /// When it came.

@@ -86,7 +86,7 @@ impl Segment {
 
     /// Whether it is a SYN and nothing else.
     pub(crate) fn is_bare_syn(&self) -> bool {
-        self.flags.is_pure_syn() && !self.is_fin() && !self.is_rst() && self.payload_len == 0
+        self.flags.is_bare_syn() && self.payload_len == 0
     }
 
     /// Sequence space taken: payload plus one each for SYN and FIN (RFC 9293 section 3.4).

@@ -9,7 +9,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use indexmap::map::Entry as MapEntry;
-use wirewhy_packet::{Seq, TcpFlags, TcpHeader, TcpSegment};
+use wirewhy_packet::{
+    IcmpError, Ip, Packet, Quoted, Seq, TcpFlags, TcpHeader, TcpSegment, Transport,
+};
+
+use crate::attachments::Attachments;
 
 /// The two ends of a segment, as its sender sees them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,37 +32,49 @@ impl Pair {
     pub fn source_is_low(&self) -> bool {
         key(self).1
     }
+
+    /// That of a segment.
+    #[must_use]
+    #[inline(always)]
+    pub fn of(ip: &Ip, tcp: &TcpSegment<'_>) -> Pair {
+        Pair {
+            source: (ip.source, tcp.source_port),
+            destination: (ip.destination, tcp.destination_port),
+        }
+    }
+
+    /// That of what an ICMP error quotes, where it tells the ports.
+    pub(crate) fn quoted(quoted: &Quoted) -> Option<Pair> {
+        let (source, destination) = quoted.ports?;
+        Some(Pair {
+            source: (quoted.source, source),
+            destination: (quoted.destination, destination),
+        })
+    }
 }
+
+/// The protocol number of TCP.
+const TCP: u8 = 6;
 
 /// Where a segment belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Located {
     /// The stream number, from 0.
     pub stream: u32,
-    /// The value last stored for this pair with [`StreamTable::attach`], if any and if the stream is not new.
-    pub attached: Option<u32>,
-    /// The value that was attached to the stream a reused pair leaves behind.
-    pub replaced: Option<u32>,
     /// Whether the segment opened the stream.
     pub opened: Opened,
-    /// What sequence numbers of the segment's sender count from: its initial sequence number, or one before the first
-    /// byte seen of it. `None` until a segment told.
-    pub sender_base: Option<Seq>,
-    /// The same of the receiver, whose numbers the segment acknowledges.
-    pub receiver_base: Option<Seq>,
     /// See [`Pair::source_is_low`].
     pub source_is_low: bool,
-    place: EntryIndex,
+    pub(crate) index: EntryIndex,
 }
 
-impl Located {
-    /// Whether a connection begins with a SYN found here: nothing is attached to its stream, and nothing to the one before on the same
-    /// pair.
-    #[inline]
-    pub(crate) fn leaves_nothing(&self) -> bool {
-        let is_followed = |attached: Option<u32>| attached.is_some_and(|slot| slot != RELEASED);
-        !is_followed(self.attached) && !is_followed(self.replaced)
-    }
+/// What the sequence numbers of a stream count from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Bases {
+    /// Of a segment's sender: its initial sequence number, or one before the first byte seen of it. `None` until a segment told.
+    pub sender: Option<Seq>,
+    /// The same of the receiver, whose numbers the segment acknowledges.
+    pub receiver: Option<Seq>,
 }
 
 /// Where a datagram belongs.
@@ -66,17 +82,38 @@ impl Located {
 pub(crate) struct LocatedDatagram {
     /// As of [`Located`].
     pub(crate) stream: u32,
-    /// As of [`Located`].
-    pub(crate) attached: Option<u32>,
     /// Whether it is the first of its pair.
     pub(crate) is_new: bool,
+    pub(crate) index: EntryIndex,
 }
 
-/// Where the entry of a pair stands, until entries are forgotten.
+/// Where the entry of a pair stands, until entries are forgotten: a position, and whether it is among those over IPv6.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum EntryIndex {
-    V4(usize),
-    V6(usize),
+pub(crate) struct EntryIndex(u32);
+
+impl EntryIndex {
+    /// Of no entry.
+    pub(crate) const NONE: EntryIndex = EntryIndex(u32::MAX);
+
+    #[inline]
+    fn v4(at: usize) -> EntryIndex {
+        u32::try_from(at << 1).map_or(EntryIndex::NONE, EntryIndex)
+    }
+
+    #[inline]
+    fn v6(at: usize) -> EntryIndex {
+        u32::try_from(at << 1 | 1).map_or(EntryIndex::NONE, EntryIndex)
+    }
+
+    #[inline]
+    pub(crate) fn is_v6(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    #[inline]
+    pub(crate) fn at(self) -> usize {
+        usize::try_from(self.0 >> 1).unwrap_or(usize::MAX)
+    }
 }
 
 /// Whether a segment opened a stream.
@@ -125,7 +162,6 @@ impl<K> Default for Table<K> {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     stream: u32,
-    attached: u32,
     /// Wireshark's `base_seq` of the lower and the higher end, where it is known.
     base: [Seq; 2],
     known: [bool; 2],
@@ -134,14 +170,6 @@ struct Entry {
 /// 4 KiB, which stay in a cache.
 const LATEST: usize = 1 << LATEST_BITS;
 const LATEST_BITS: u32 = 10;
-
-const NOT_ATTACHED: u32 = u32::MAX;
-
-/// To attach to a stream whose connection was followed to its end.
-pub(crate) const RELEASED: u32 = u32::MAX - 1;
-
-/// Released, and passed over once in search of what can be forgotten.
-const FADING: u32 = u32::MAX - 2;
 
 /// How many entries are looked at for each new one when there are too many: each is passed over once, and half of them may
 /// be in use.
@@ -167,19 +195,57 @@ impl StreamTable {
         self.v4.entries.len() + self.v6.entries.len()
     }
 
+    /// Finds the stream of a packet, or opens one: of the segment in it, or of the one that it quotes. `None` where it is of none.
+    #[inline]
+    pub fn number(&mut self, packet: &Packet<'_>) -> Option<Located> {
+        match &packet.transport {
+            Transport::Tcp(tcp) => {
+                let ip = packet.ip.as_ref()?;
+                Some(self.locate(&Pair::of(ip, tcp), tcp))
+            }
+            Transport::IcmpError(error) => self.number_quoted(error),
+            _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn number_quoted(&mut self, error: &IcmpError) -> Option<Located> {
+        let quoted = error.quoted.filter(|quoted| quoted.protocol == TCP)?;
+        let pair = Pair::quoted(&quoted)?;
+        match quoted.tcp.and_then(|tcp| tcp.header) {
+            Some(header) => Some(self.locate_quoted(&pair, &header)),
+            None => self.find(&pair),
+        }
+    }
+
     /// Finds the stream of a segment, or opens one.
     #[inline]
     pub fn locate(&mut self, pair: &Pair, segment: &TcpSegment<'_>) -> Located {
         let next = self.next;
         self.with_entry(pair, |entry, sender, is_new| {
-            let before = entry.attached;
             let opened = if is_new {
                 Opened::First
             } else {
                 entry.reopen(sender, (segment.seq, segment.flags), next)
             };
             entry.learn_base(sender, segment);
-            (opened, before)
+            opened
+        })
+    }
+
+    /// What the numbers of the segment count from that was just found here.
+    #[must_use]
+    pub fn bases(&self, located: &Located) -> Bases {
+        let at = located.index.at();
+        let entry = if located.index.is_v6() {
+            self.v6.entries.get_index(at).map(|(_, entry)| entry)
+        } else {
+            self.v4.entries.get_index(at).map(|(_, entry)| entry)
+        };
+        let sender = usize::from(!located.source_is_low);
+        entry.map_or(Bases::default(), |entry| Bases {
+            sender: entry.base_of(sender),
+            receiver: entry.base_of(1 - sender),
         })
     }
 
@@ -188,27 +254,29 @@ impl StreamTable {
     pub fn locate_quoted(&mut self, pair: &Pair, header: &TcpHeader) -> Located {
         let next = self.next;
         self.with_entry(pair, |entry, sender, is_new| {
-            let before = entry.attached;
-            let opened = if is_new {
+            if is_new {
                 Opened::First
             } else {
                 entry.reopen(sender, (header.seq, header.flags), next)
-            };
-            (opened, before)
+            }
         })
     }
 
     /// Finds the stream of a datagram, or of one that an ICMP error quotes, or opens one: the first of a pair does.
     #[inline]
     pub(crate) fn locate_datagram(&mut self, pair: &Pair) -> LocatedDatagram {
-        let take = |entry: &mut Entry, _, is_new| LocatedDatagram {
+        let take = |entry: &mut Entry, index, is_new| LocatedDatagram {
             stream: entry.stream,
-            attached: (entry.attached != NOT_ATTACHED).then_some(settled(entry.attached)),
             is_new,
+            index,
         };
         let located = match key(pair).0 {
-            Key::V4(key) => self.v4.enter(key, self.next, take),
-            Key::V6(key) => self.v6.enter(key, self.next, take),
+            Key::V4(key) => self.v4.enter(key, self.next, |entry, at, is_new| {
+                take(entry, EntryIndex::v4(at), is_new)
+            }),
+            Key::V6(key) => self.v6.enter(key, self.next, |entry, at, is_new| {
+                take(entry, EntryIndex::v6(at), is_new)
+            }),
         };
         self.next = self.next.wrapping_add(u32::from(located.is_new));
         located
@@ -218,88 +286,79 @@ impl StreamTable {
     #[must_use]
     pub fn find(&self, pair: &Pair) -> Option<Located> {
         let (key, source_is_low) = key(pair);
-        let (place, entry) = match key {
+        let (index, stream) = match key {
             Key::V4(key) => {
                 let (at, _, entry) = self.v4.entries.get_full(&key)?;
-                (EntryIndex::V4(at), entry)
+                (EntryIndex::v4(at), entry.stream)
             }
             Key::V6(key) => {
                 let (at, _, entry) = self.v6.entries.get_full(&key)?;
-                (EntryIndex::V6(at), entry)
+                (EntryIndex::v6(at), entry.stream)
             }
         };
-        Some(entry.located(source_is_low, place, (Opened::No, NOT_ATTACHED)))
+        Some(Located {
+            stream,
+            opened: Opened::No,
+            source_is_low,
+            index,
+        })
     }
 
-    /// Stores a value with the pair's current stream; it comes back in [`Located::attached`].
-    pub fn attach(&mut self, pair: &Pair, value: Option<u32>) {
-        let entry = match key(pair).0 {
-            Key::V4(key) => self.v4.entries.get_mut(&key),
-            Key::V6(key) => self.v6.entries.get_mut(&key),
-        };
-        if let Some(entry) = entry {
-            entry.attached = value.unwrap_or(NOT_ATTACHED);
-        }
-    }
-
-    /// Marks a pair as released whose stream has this value attached.
-    pub(crate) fn release(&mut self, pair: &Pair, value: u32) {
-        let attached = self.find(pair).and_then(|located| located.attached);
-        if attached == Some(value) {
-            self.attach(pair, Some(RELEASED));
-        }
-    }
-
-    /// The same for the stream just found, as long as nothing was forgotten since.
-    pub(crate) fn attach_located(&mut self, located: &Located, value: Option<u32>) {
-        let entry = match located.place {
-            EntryIndex::V4(at) => self.v4.entries.get_index_mut(at).map(|(_, entry)| entry),
-            EntryIndex::V6(at) => self.v6.entries.get_index_mut(at).map(|(_, entry)| entry),
-        };
-        if let Some(entry) = entry {
-            entry.attached = value.unwrap_or(NOT_ATTACHED);
-        }
-    }
-
-    /// Forgets streams whose connection is over, a few at a time, where a table holds more than `limit`.
+    /// Forgets streams whose connection is over, a few at a time, where a table holds more than `limit`. `moved` is called with
+    /// what is attached to an entry that stands elsewhere since, and where that is.
     #[inline]
-    pub(crate) fn forget_beyond(&mut self, limit: usize) {
+    pub(crate) fn forget_beyond(
+        &mut self,
+        limit: usize,
+        attachments: &mut Attachments,
+        moved: impl FnMut(u32, EntryIndex),
+    ) {
         if self.remembered() > limit {
-            self.sweep_beyond(limit);
+            self.sweep_beyond(limit, attachments, moved);
         }
     }
 
     #[inline(never)]
-    fn sweep_beyond(&mut self, limit: usize) {
+    fn sweep_beyond(
+        &mut self,
+        limit: usize,
+        attachments: &mut Attachments,
+        mut moved: impl FnMut(u32, EntryIndex),
+    ) {
         if self.v4.entries.len() > limit {
-            self.v4.sweep();
+            self.v4.sweep(attachments, EntryIndex::v4, &mut moved);
         }
         if self.v6.entries.len() > limit {
-            self.v6.sweep();
+            self.v6.sweep(attachments, EntryIndex::v6, &mut moved);
         }
     }
 
-    /// Finds the entry of a pair, or makes one, and lets `act` say whether the packet opened a stream, and what was attached
-    /// before. It is given the entry, which of its ends sends, and whether the entry is new.
+    /// Finds the entry of a pair, or makes one, and lets `act` say whether the packet opened a stream. It is given the entry,
+    /// which of its ends sends, and whether the entry is new.
     #[inline(always)]
     fn with_entry(
         &mut self,
         pair: &Pair,
-        act: impl FnOnce(&mut Entry, usize, bool) -> (Opened, u32),
+        act: impl FnOnce(&mut Entry, usize, bool) -> Opened,
     ) -> Located {
         let next = self.next;
         let (key, source_is_low) = key(pair);
         let sender = usize::from(!source_is_low);
-        let take = |entry: &mut Entry, place, is_new| {
-            let acted = act(entry, sender, is_new);
-            entry.located(source_is_low, place, acted)
+        let take = |entry: &mut Entry, index, is_new| {
+            let opened = act(entry, sender, is_new);
+            Located {
+                stream: entry.stream,
+                opened,
+                source_is_low,
+                index,
+            }
         };
         let located = match key {
             Key::V4(key) => self.v4.enter(key, next, |entry, at, is_new| {
-                take(entry, EntryIndex::V4(at), is_new)
+                take(entry, EntryIndex::v4(at), is_new)
             }),
             Key::V6(key) => self.v6.enter(key, next, |entry, at, is_new| {
-                take(entry, EntryIndex::V6(at), is_new)
+                take(entry, EntryIndex::v6(at), is_new)
             }),
         };
         if matches!(located.opened, Opened::First | Opened::Reused) {
@@ -344,22 +403,26 @@ impl<K: Mixed + Hash + Eq> Table<K> {
         (at, is_new)
     }
 
-    /// Moves the hand on by a few entries. One that is released fades first and goes when the hand comes round again, so
-    /// that its late packets still find it.
-    fn sweep(&mut self) {
+    /// Moves the hand on by a few entries, and forgets those that can be forgotten.
+    fn sweep(
+        &mut self,
+        attachments: &mut Attachments,
+        index_of: fn(usize) -> EntryIndex,
+        moved: &mut impl FnMut(u32, EntryIndex),
+    ) {
         for _ in 0..LOOKED_AT {
             if self.hand >= self.entries.len() {
                 self.hand = 0;
             }
-            let Some((_, entry)) = self.entries.get_index_mut(self.hand) else {
+            let Some(last) = self.entries.len().checked_sub(1) else {
                 return;
             };
-            match entry.attached {
-                RELEASED => entry.attached = FADING,
-                FADING | NOT_ATTACHED => {
-                    self.entries.swap_remove_index(self.hand);
+            let index = index_of(self.hand);
+            if attachments.is_forgettable(index) {
+                self.entries.swap_remove_index(self.hand);
+                if let Some(slot) = attachments.forget(index, index_of(last)) {
+                    moved(slot, index);
                 }
-                _ => {}
             }
             self.hand += 1;
         }
@@ -371,33 +434,8 @@ impl Entry {
     fn new(stream: u32) -> Entry {
         Entry {
             stream,
-            attached: NOT_ATTACHED,
             base: [Seq(0); 2],
             known: [false; 2],
-        }
-    }
-
-    /// `before` was attached when the packet came.
-    #[inline]
-    fn located(
-        &self,
-        source_is_low: bool,
-        place: EntryIndex,
-        (opened, before): (Opened, u32),
-    ) -> Located {
-        let kept =
-            self.attached != NOT_ATTACHED && !matches!(opened, Opened::First | Opened::Reused);
-        let left_behind = opened == Opened::Reused && before != NOT_ATTACHED;
-        let sender = usize::from(!source_is_low);
-        Located {
-            stream: self.stream,
-            attached: kept.then_some(settled(self.attached)),
-            replaced: left_behind.then_some(settled(before)),
-            opened,
-            sender_base: self.base_of(sender),
-            receiver_base: self.base_of(1 - sender),
-            source_is_low,
-            place,
         }
     }
 
@@ -444,14 +482,6 @@ impl Entry {
         if let (Some(base), Some(known)) = (self.base.get_mut(end), self.known.get_mut(end)) {
             (*base, *known) = (seq, true);
         }
-    }
-}
-
-fn settled(attached: u32) -> u32 {
-    if attached == FADING {
-        RELEASED
-    } else {
-        attached
     }
 }
 
@@ -638,27 +668,31 @@ mod tests {
 
     #[test]
     fn a_syn_with_another_number_opens_the_next_stream_and_drops_what_was_attached() {
-        let mut streams = StreamTable::new();
-        streams.locate(&UP, &segment(TcpFlags::SYN, 100, 0));
-        streams.attach(&UP, Some(7));
-        assert_eq!(
-            streams.find(&DOWN).and_then(|found| found.attached),
-            Some(7)
-        );
+        let (mut streams, mut attachments) = (StreamTable::new(), Attachments::default());
+        let first = streams.locate(&UP, &segment(TcpFlags::SYN, 100, 0));
+        attachments.meet(&first);
+        attachments.attach(first.index, 7);
+        let found = streams.find(&DOWN).unwrap();
+        assert_eq!(attachments.get(found.index), Some(7));
         let again = streams.locate(&UP, &segment(TcpFlags::SYN, 200, 0));
         assert_eq!(
             again,
             Located {
                 stream: 1,
-                attached: None,
-                replaced: Some(7),
                 opened: Opened::Reused,
-                sender_base: Some(Seq(200)),
-                receiver_base: None,
                 source_is_low: false,
-                place: EntryIndex::V4(0),
+                index: EntryIndex::v4(0),
             }
         );
+        let bases = Bases {
+            sender: Some(Seq(200)),
+            receiver: None,
+        };
+        assert_eq!(streams.bases(&again), bases);
+        let met = attachments.meet(&again);
+        assert_eq!((met.attached, met.replaced), (None, Some(7)));
+        assert!(!met.leaves_nothing());
+        assert_eq!(attachments.get(again.index), None);
         assert_eq!(streams.find(&UP).map(|found| found.stream), Some(1));
     }
 
@@ -675,7 +709,8 @@ mod tests {
     fn a_quoted_header_takes_a_number_but_teaches_no_base() {
         let mut streams = StreamTable::new();
         let quoted = streams.locate_quoted(&UP, &header(TcpFlags::SYN, 100));
-        assert_eq!((quoted.opened, quoted.sender_base), (Opened::First, None));
+        let base = streams.bases(&quoted).sender;
+        assert_eq!((quoted.opened, base), (Opened::First, None));
         let syn = streams.locate(&UP, &segment(TcpFlags::SYN, 900, 0));
         assert_eq!((syn.stream, syn.opened), (0, Opened::No));
         let other = streams.locate_quoted(&UP, &header(TcpFlags::SYN, 901));
@@ -687,7 +722,8 @@ mod tests {
         let mut streams = StreamTable::new();
         streams.locate(&UP, &segment(TcpFlags::ACK, 101, 501));
         let back = streams.locate(&DOWN, &segment(TcpFlags::ACK, 501, 101));
-        assert_eq!(back.sender_base, Some(Seq(500)));
-        assert_eq!(back.receiver_base, Some(Seq(100)));
+        let bases = streams.bases(&back);
+        assert_eq!(bases.sender, Some(Seq(500)));
+        assert_eq!(bases.receiver, Some(Seq(100)));
     }
 }

@@ -16,12 +16,11 @@ mod spare;
 mod unopened;
 mod watch;
 
-use wirewhy_packet::{Interval, Packet, Timestamp, Transport};
+use wirewhy_packet::{Interval, Ip, Packet, Timestamp, Transport};
 use wirewhy_protocol::{CaptureContext, DatagramProtocols};
 
 use self::alone::{LoneSegment, LoneSegments};
 use self::at_rest::AtRest;
-use self::beginning::is_bare_syn;
 use self::brief::{Kept, Unbrief};
 use self::datagrams::QuicIds;
 pub use self::healthy::Healthy;
@@ -32,13 +31,14 @@ use self::spare::Spare;
 pub use self::spare::Spent;
 pub use self::unopened::{Over, Unopened};
 use self::watch::Watch;
+use crate::arrival::{Arrival, PackedArrival, Whole};
+use crate::attachments::{Attachments, Met, RELEASED};
 use crate::datagrams::LiveDatagrams;
 use crate::expiry::{Class, Expiry, Handle};
 use crate::host_context::Hosts;
 use crate::observe::{Recorded, Tracked};
-use crate::packed::PackedSegment;
 use crate::segment::Segment;
-use crate::stream_table::RELEASED;
+use crate::stream_table::EntryIndex;
 use crate::{Connection, Ended, HostContext, Located, Lookups, Opened, Pair, StreamTable};
 
 /// How much a tracker holds, and for how long.
@@ -146,8 +146,10 @@ pub struct TrackerCounts {
 pub struct Tracker {
     bounds: Bounds,
     streams: StreamTable,
+    attachments: Attachments,
     /// The same of conversations over UDP.
     datagram_streams: StreamTable,
+    datagram_attachments: Attachments,
     /// What is read over UDP, if anything is.
     datagram_protocols: Option<DatagramProtocols>,
     /// The connection ids of connections over QUIC.
@@ -185,6 +187,8 @@ pub struct Left(std::vec::IntoIter<(wirewhy_protocol::Transport, u32, u32)>);
 #[derive(Debug)]
 struct Slot {
     generation: u32,
+    /// The entry of its pair of ends, if it is a connection over TCP.
+    entry: EntryIndex,
     occupant: Occupant,
 }
 
@@ -217,7 +221,9 @@ impl Tracker {
         Tracker {
             bounds,
             streams: StreamTable::new(),
+            attachments: Attachments::default(),
             datagram_streams: StreamTable::new(),
+            datagram_attachments: Attachments::default(),
             datagram_protocols: Some(DatagramProtocols::default())
                 .filter(|protocols| !protocols.is_empty()),
             quic_ids: QuicIds::default(),
@@ -287,67 +293,143 @@ impl Tracker {
         packet: &Packet<'_>,
         sink: &mut impl FnMut(Over),
     ) -> Option<Observed> {
-        self.note_pause(packet.time);
-        self.step(packet.time);
-        self.expire(sink);
+        self.pass_time(packet.time, sink);
         let ip = packet.ip.as_ref()?;
+        let Transport::Tcp(tcp) = &packet.transport else {
+            let located = self.streams.number(packet);
+            return self.observe_other(packet, ip, located.as_ref(), sink);
+        };
+        let pair = Pair::of(ip, tcp);
+        let located = self.streams.locate(&pair, tcp);
+        let whole = Whole { packet, ip, tcp };
+        Some(self.observe_arrival(&whole, (&pair, &located), tcp.payload, sink))
+    }
+
+    /// The same of a packet that [`StreamTable::number`] has located, by the table that [`Tracker::take_streams`] gave.
+    #[inline]
+    pub fn observe_numbered(
+        &mut self,
+        packet: &Packet<'_>,
+        located: Option<&Located>,
+        sink: &mut impl FnMut(Over),
+    ) -> Option<Observed> {
+        self.pass_time(packet.time, sink);
+        let ip = packet.ip.as_ref()?;
+        let Transport::Tcp(tcp) = &packet.transport else {
+            return self.observe_other(packet, ip, located, sink);
+        };
+        let whole = Whole { packet, ip, tcp };
+        let located = (&Pair::of(ip, tcp), located?);
+        Some(self.observe_arrival(&whole, located, tcp.payload, sink))
+    }
+
+    /// Takes in what is no segment.
+    fn observe_other(
+        &mut self,
+        packet: &Packet<'_>,
+        ip: &Ip,
+        located: Option<&Located>,
+        sink: &mut impl FnMut(Over),
+    ) -> Option<Observed> {
         match &packet.transport {
-            Transport::Tcp(tcp) => {
-                self.tally.tcp_packets += 1;
-                let pair = Pair {
-                    source: (ip.source, tcp.source_port),
-                    destination: (ip.destination, tcp.destination_port),
-                };
-                let located = self.streams.locate(&pair, tcp);
-                if is_bare_syn(tcp)
-                    && located.leaves_nothing()
-                    && let Some(syn) = PackedSegment::of(&Segment::new(packet, ip, tcp))
-                    && self.open_with_syn(syn, &pair, &located, sink)
-                {
-                    return Some(Observed {
-                        transport: wirewhy_protocol::Transport::Tcp,
-                        stream: located.stream,
-                        is_copy: false,
-                    });
-                }
-                let segment = Segment::new(packet, ip, tcp);
-                self.tally.resets += u64::from(segment.is_rst());
-                Some(self.observe_segment(&pair, &located, &segment, tcp.payload, sink))
-            }
             Transport::Udp(udp) => {
                 self.lookups.observe(packet, ip, udp, self.now);
-                self.observe_datagram(packet, ip, udp, sink)
+                return self.observe_datagram(packet, ip, udp, sink);
             }
-            Transport::Fragment(piece) => {
-                self.lookups.observe_fragment(packet, ip, piece);
-                None
-            }
+            Transport::Fragment(piece) => self.lookups.observe_fragment(packet, ip, piece),
             Transport::IcmpError(error) => {
                 self.lookups.observe_icmp(packet, ip.source, error);
-                self.observe_icmp(packet, ip.source, error);
-                None
+                self.observe_icmp(packet, ip.source, error, located);
             }
-            _ => None,
+            _ => {}
         }
+        None
+    }
+
+    /// Takes in a segment in the form in which one thread gives it to another. Returns what became of it.
+    #[inline]
+    pub fn observe_packed(
+        &mut self,
+        arrival: &PackedArrival,
+        payload: &[u8],
+        sink: &mut impl FnMut(Over),
+    ) -> Observed {
+        self.pass_time(arrival.time(), sink);
+        let located = (arrival.pair(), arrival.located());
+        self.observe_arrival(arrival, located, payload, sink)
     }
 
     /// Gives a packet its stream number and nothing else: for packets a filter leaves out.
     pub fn skip(&mut self, packet: &Packet<'_>) {
-        let Some(ip) = packet.ip else { return };
-        match &packet.transport {
-            Transport::Tcp(tcp) => {
-                let pair = Pair {
-                    source: (ip.source, tcp.source_port),
-                    destination: (ip.destination, tcp.destination_port),
-                };
-                self.streams.locate(&pair, tcp);
-            }
-            Transport::Udp(udp) => self.skip_datagram(&ip, udp),
-            Transport::IcmpError(error) => {
-                self.skip_icmp(error);
-            }
+        let located = self.streams.number(packet);
+        self.skip_numbered(packet, located.as_ref());
+    }
+
+    /// The same of a packet that was located.
+    pub fn skip_numbered(&mut self, packet: &Packet<'_>, located: Option<&Located>) {
+        if let Some(located) = located {
+            self.attachments.meet(located);
+        }
+        match (&packet.transport, &packet.ip) {
+            (Transport::Udp(udp), Some(ip)) => self.skip_datagram(ip, udp),
+            (Transport::IcmpError(error), Some(_)) => self.skip_icmp(error),
             _ => {}
         }
+    }
+
+    /// Takes the table away that numbers the streams, for who numbers all packets from now on before they are observed here.
+    #[must_use]
+    pub fn take_streams(&mut self) -> StreamTable {
+        std::mem::take(&mut self.streams)
+    }
+
+    /// Gives it back.
+    pub fn give_streams(&mut self, streams: StreamTable) {
+        self.streams = streams;
+    }
+
+    /// A packet came at this time.
+    #[inline]
+    fn pass_time(&mut self, time: Timestamp, sink: &mut impl FnMut(Over)) {
+        self.note_pause(time);
+        self.step(time);
+        self.expire(sink);
+    }
+
+    /// Takes in a segment.
+    #[inline(always)]
+    fn observe_arrival(
+        &mut self,
+        arrival: &impl Arrival,
+        (pair, located): (&Pair, &Located),
+        payload: &[u8],
+        sink: &mut impl FnMut(Over),
+    ) -> Observed {
+        self.tally.tcp_packets += 1;
+        let met = self.attachments.meet(located);
+        let observed = Observed {
+            transport: wirewhy_protocol::Transport::Tcp,
+            stream: located.stream,
+            is_copy: false,
+        };
+        if arrival.is_bare_syn()
+            && met.leaves_nothing()
+            && let Some(syn) = arrival.packed()
+            && self.open_with_syn(syn, pair, located, sink)
+        {
+            return observed;
+        }
+        if let Some(slot) = met.attached.filter(|slot| *slot != RELEASED)
+            && self.keep_in_brief(slot, located.source_is_low, arrival, payload)
+        {
+            if self.watch.is_some() {
+                self.touch(slot);
+            }
+            return observed;
+        }
+        let segment = arrival.segment();
+        self.tally.resets += u64::from(segment.is_rst());
+        self.observe_segment(pair, (located, met), &segment, payload, sink)
     }
 
     /// Takes back connections that were handed over and are not needed any more, so that the next ones take their place.
@@ -408,20 +490,18 @@ impl Tracker {
     fn observe_segment(
         &mut self,
         pair: &Pair,
-        located: &Located,
+        (located, met): (&Located, Met),
         segment: &Segment,
         payload: &[u8],
         sink: &mut impl FnMut(Over),
     ) -> Observed {
         let stream = located.stream;
         let mut collision = None;
-        if let Some(slot) = located.replaced.filter(|slot| *slot != RELEASED) {
+        if let Some(slot) = met.replaced.filter(|slot| *slot != RELEASED) {
             collision = self.collide(slot, pair, segment, stream);
             self.release(slot, Ended::Reused, sink);
-            // Releasing marked the pair as released; the new stream takes its place.
-            self.streams.attach_located(located, None);
         }
-        let is_copy = match located.attached {
+        let is_copy = match met.attached {
             Some(RELEASED) if segment.payload_len == 0 && !segment.is_syn() => {
                 self.tally.late_packets += 1;
                 if segment.is_rst() {
@@ -463,13 +543,14 @@ impl Tracker {
         self.tidy();
     }
 
-    fn place(&mut self, occupant: Occupant) -> Handle {
+    fn place(&mut self, occupant: Occupant, entry: EntryIndex) -> Handle {
         if let Some(slot) = self.free.pop()
             && let Some(place) = usize::try_from(slot)
                 .ok()
                 .and_then(|at| self.slots.get_mut(at))
         {
             place.occupant = occupant;
+            place.entry = entry;
             return Handle {
                 slot,
                 generation: place.generation,
@@ -478,6 +559,7 @@ impl Tracker {
         let slot = u32::try_from(self.slots.len()).unwrap_or(RELEASED);
         self.slots.push(Slot {
             generation: 0,
+            entry,
             occupant,
         });
         Handle {
@@ -519,12 +601,6 @@ impl Tracker {
         payload: &[u8],
     ) -> bool {
         if segment.is_rst() && self.keep_refusal(slot, source_is_low, segment) {
-            return false;
-        }
-        if self.keep_in_brief(slot, source_is_low, segment, payload) {
-            if self.watch.is_some() {
-                self.touch(slot);
-            }
             return false;
         }
         let Some((tracked, context)) = self.promote(slot) else {

@@ -185,6 +185,14 @@ impl TcpFlags {
         self.0 & (Self::SYN.0 | Self::ACK.0) == Self::SYN.0
     }
 
+    /// SYN without ACK, FIN and RST.
+    #[must_use]
+    #[inline]
+    pub const fn is_bare_syn(self) -> bool {
+        let decisive = Self::SYN.0 | Self::ACK.0 | Self::FIN.0 | Self::RST.0;
+        self.0 & decisive == Self::SYN.0
+    }
+
     /// SYN with ACK: the answer to an attempt to open.
     #[must_use]
     #[inline]

@@ -158,7 +158,9 @@ impl Tracker {
         while let Some((from, segment, payload)) = reader.segment() {
             let source_is_low = (from == Side::Client) == client_is_low;
             let payload = whole_payload(payload, segment.payload_len);
-            kept.brief.take(source_is_low, &segment, &payload);
+            if let Some(segment) = PackedSegment::of(&segment) {
+                kept.brief.take(source_is_low, &segment, &payload);
+            }
         }
         kept.charged = kept.brief.beyond_usual();
         self.accounts.remove_at_rest(rest.memory());

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wirewhy_packet::{TcpFlags, TcpSegment, Timestamp};
+use wirewhy_packet::Timestamp;
 use wirewhy_protocol::CaptureContext;
 
 use super::alone::LoneSegment;
@@ -88,10 +88,18 @@ impl Tracker {
         located: &Located,
     ) -> Handle {
         let quiet = quiet_of(class, &self.bounds);
-        let handle = self.place(occupant);
+        let handle = self.place(occupant, located.index);
         self.expiry.enter(class, time.after(quiet), handle);
-        self.streams.attach_located(located, Some(handle.slot));
-        self.streams.forget_beyond(self.bounds.max_streams);
+        self.attachments.attach(located.index, handle.slot);
+        let slots = &mut self.slots;
+        let moved = |slot, entry| {
+            let place = usize::try_from(slot).ok();
+            if let Some(place) = place.and_then(|at| slots.get_mut(at)) {
+                place.entry = entry;
+            }
+        };
+        self.streams
+            .forget_beyond(self.bounds.max_streams, &mut self.attachments, moved);
         handle
     }
 
@@ -269,11 +277,4 @@ impl Tracker {
             tracked.flip();
         }
     }
-}
-
-/// Whether it is a SYN and nothing else.
-#[inline]
-pub(super) fn is_bare_syn(tcp: &TcpSegment<'_>) -> bool {
-    let not_alone = TcpFlags(TcpFlags::FIN.0 | TcpFlags::RST.0);
-    tcp.flags.is_pure_syn() && tcp.flags.0 & not_alone.0 == 0 && tcp.payload_len == 0
 }

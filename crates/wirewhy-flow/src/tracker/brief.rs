@@ -8,10 +8,11 @@ use wirewhy_protocol::Memory;
 use super::alone::{LoneSegment, LoneSegments};
 use super::retire::quiet_of;
 use super::{Occupant, Tracker};
+use crate::arrival::Arrival;
 use crate::brief::{Brief, BriefStage};
 use crate::expiry::{Class, Handle};
 use crate::observe::{Scratch, Tracked};
-use crate::segment::Segment;
+use crate::packed::PackedSegment;
 use crate::{Connection, Interval, Roles};
 
 /// A SYN that was answered, and what came behind it.
@@ -126,7 +127,7 @@ impl Tracker {
         &mut self,
         slot: u32,
         source_is_low: bool,
-        segment: &Segment,
+        arrival: &impl Arrival,
         payload: &[u8],
     ) -> bool {
         let place = usize::try_from(slot)
@@ -140,14 +141,17 @@ impl Tracker {
         match &mut place.occupant {
             Occupant::Brief(kept) => {
                 let before = kept.brief.stage();
-                if !kept.brief.take(source_is_low, segment, payload) {
-                    if kept.brief.is_silent() && segment.payload_len > 0 {
+                let Some(segment) = arrival.packed() else {
+                    return false;
+                };
+                if !kept.brief.take(source_is_low, &segment, payload) {
+                    if kept.brief.is_silent() && segment.payload_len() > 0 {
                         self.unbrief.add(kept.syn.pair.destination);
                     }
                     return false;
                 }
-                if kept.brief.has_kept_offloaded(source_is_low, segment) {
-                    self.tally.offloaded.add(segment.frame);
+                if kept.brief.has_kept_offloaded(source_is_low, &segment) {
+                    self.tally.offloaded.add(segment.mark().frame);
                 }
                 let now = kept.brief.beyond_usual();
                 let has_grown = now != kept.charged;
@@ -158,10 +162,10 @@ impl Tracker {
                 }
                 if kept.brief.stage() != before {
                     let class = kept.class();
-                    let due = segment.time.after(quiet_of(class, &self.bounds));
+                    let due = segment.time().after(quiet_of(class, &self.bounds));
                     self.expiry.enter(class, due, handle);
                     if let Some(watch) = self.watch.as_mut().filter(|_| class == Class::Open) {
-                        watch.handshake(segment.time.since(kept.syn.segment.time));
+                        watch.handshake(segment.time().since(kept.syn.segment.time));
                     }
                 }
                 if has_grown && self.is_over_memory() {
@@ -171,12 +175,13 @@ impl Tracker {
             }
             Occupant::Alone(at) => {
                 let at = *at;
-                self.begin_brief(handle, at, source_is_low, segment)
+                let answer = arrival.packed().filter(|it| it.flags().is_syn_ack());
+                answer.is_some_and(|answer| self.begin_brief(handle, at, source_is_low, &answer))
             }
             Occupant::AtRest(_) => {
                 self.wake(slot);
                 let is_awake = matches!(self.occupant(slot), Some(place) if matches!(place.occupant, Occupant::Brief(_)));
-                is_awake && self.keep_in_brief(slot, source_is_low, segment, payload)
+                is_awake && self.keep_in_brief(slot, source_is_low, arrival, payload)
             }
             Occupant::Connection(_) | Occupant::Datagrams(_) | Occupant::None => false,
         }
@@ -188,7 +193,7 @@ impl Tracker {
         handle: Handle,
         at: u32,
         source_is_low: bool,
-        segment: &Segment,
+        segment: &PackedSegment,
     ) -> bool {
         if self.follows_all {
             return false;
@@ -221,10 +226,10 @@ impl Tracker {
         let (client, server) = (pair.source, pair.destination);
         let asker = (client.0, syn.mac);
         kept.brief.looked_up = self.waited_for(stream, asker, server.0, syn.time);
-        let there = segment.time.since(syn.time);
+        let there = segment.time().since(syn.time);
         self.hosts.learn_answer(
             server,
-            segment.ttl,
+            segment.ttl(),
             (there >= Interval::ZERO).then_some(there),
         );
         if let Some(timestamps) = syn.options.timestamps {

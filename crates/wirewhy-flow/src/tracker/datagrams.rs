@@ -14,9 +14,10 @@ use wirewhy_protocol::{
 };
 
 use super::{Bounds, Observed, Occupant, Over, Tracker};
+use crate::attachments::RELEASED;
 use crate::datagrams::LiveDatagrams;
 use crate::expiry::Class;
-use crate::stream_table::RELEASED;
+use crate::stream_table::EntryIndex;
 use crate::{Connection, Ended, Endpoint, Mark, Pair, Roles, Side};
 
 /// The connection ids of the connections over QUIC that are followed.
@@ -111,10 +112,13 @@ impl Tracker {
         let protocols = self.datagram_protocols?;
         let pair = pair_of(ip, udp);
         let located = self.datagram_streams.locate_datagram(&pair);
+        let attached = self.datagram_attachments.get(located.index);
         if located.is_new {
-            self.datagram_streams.forget_beyond(self.bounds.max_streams);
+            let attachments = &mut self.datagram_attachments;
+            self.datagram_streams
+                .forget_beyond(self.bounds.max_streams, attachments, |_, _| {});
         }
-        let attached = located.attached.filter(|slot| *slot != RELEASED);
+        let attached = attached.filter(|slot| *slot != RELEASED && !located.is_new);
         if attached.is_none() && self.quic_ids.is_empty() && !protocols.may_read(udp.payload) {
             return None;
         }
@@ -204,7 +208,7 @@ impl Tracker {
             return None;
         }
         if tracked.add_pair(*pair) {
-            self.datagram_streams.attach(pair, Some(slot));
+            self.attach_datagrams(pair, slot);
         }
         Some(slot)
     }
@@ -213,6 +217,12 @@ impl Tracker {
         match &self.slots.get(usize::try_from(slot).ok()?)?.occupant {
             Occupant::Datagrams(tracked) => tracked.quic().map(|quic| (&**tracked, quic)),
             _ => None,
+        }
+    }
+
+    fn attach_datagrams(&mut self, pair: &Pair, slot: u32) {
+        if let Some(found) = self.datagram_streams.find(pair) {
+            self.datagram_attachments.attach(found.index, slot);
         }
     }
 
@@ -247,17 +257,19 @@ impl Tracker {
         let datagrams = Datagrams::of(self.datagram_protocols.unwrap_or_default());
         connection.looked_up = self.looked_up(&connection);
         let tracked = LiveDatagrams::new(connection, datagrams);
-        let handle = self.place(Occupant::Datagrams(Box::new(tracked)));
+        let handle = self.place(Occupant::Datagrams(Box::new(tracked)), EntryIndex::NONE);
         let due = packet.time.after(self.bounds.datagrams_quiet);
         self.expiry.enter(Class::Datagrams, due, handle);
-        self.datagram_streams.attach(&pair, Some(handle.slot));
+        self.attach_datagrams(&pair, handle.slot);
         handle.slot
     }
 
     /// Forgets the ends and the connection ids of a conversation that leaves a slot.
     pub(super) fn forget_datagrams(&mut self, tracked: &LiveDatagrams, slot: u32) {
         for pair in tracked.pairs() {
-            self.datagram_streams.release(pair, slot);
+            if let Some(found) = self.datagram_streams.find(pair) {
+                self.datagram_attachments.release(found.index, slot);
+            }
         }
         for (_, id) in tracked.quic().map_or(&[][..], QuicConversation::ids) {
             self.quic_ids.remove(id, slot);

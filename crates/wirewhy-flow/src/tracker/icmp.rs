@@ -6,8 +6,8 @@ use wirewhy_packet::{IcmpError, Packet, Seq};
 use wirewhy_protocol::Transport;
 
 use super::{Occupant, Tracker};
-use crate::stream_table::RELEASED;
-use crate::{Connection, Event, EventKind, Icmp, Mark, Pair, Side};
+use crate::attachments::RELEASED;
+use crate::{Connection, Event, EventKind, Icmp, Located, Mark, Pair, Side};
 
 /// The ends of a quoted packet, and what is attached to their stream.
 struct Quote {
@@ -23,26 +23,24 @@ const UDP: u8 = 17;
 impl Tracker {
     /// Gives what an error quotes its stream number and nothing else.
     pub(super) fn skip_icmp(&mut self, error: &IcmpError) {
-        self.locate_quoted(error);
+        self.find_quoted(error, None);
     }
 
-    fn locate_quoted(&mut self, error: &IcmpError) -> Option<Quote> {
+    /// What an error quotes. A segment was located before.
+    fn find_quoted(&mut self, error: &IcmpError, located: Option<&Located>) -> Option<Quote> {
         let quoted = error.quoted?;
         let transport = match quoted.protocol {
             TCP => Transport::Tcp,
             UDP if self.datagram_protocols.is_some() => Transport::Udp,
             _ => return None,
         };
-        let (source, destination) = quoted.ports?;
-        let pair = Pair {
-            source: (quoted.source, source),
-            destination: (quoted.destination, destination),
-        };
-        let header = quoted.tcp.and_then(|tcp| tcp.header);
-        let attached = match (transport, header) {
-            (Transport::Tcp, Some(header)) => self.streams.locate_quoted(&pair, &header).attached,
-            (Transport::Tcp, None) => self.streams.find(&pair).and_then(|found| found.attached),
-            (Transport::Udp, _) => self.datagram_streams.locate_datagram(&pair).attached,
+        let pair = Pair::quoted(&quoted)?;
+        let attached = match transport {
+            Transport::Tcp => located.and_then(|located| self.attachments.meet(located).attached),
+            Transport::Udp => {
+                let index = self.datagram_streams.locate_datagram(&pair).index;
+                self.datagram_attachments.get(index)
+            }
         };
         Some(Quote {
             transport,
@@ -56,8 +54,9 @@ impl Tracker {
         packet: &Packet<'_>,
         reporter: IpAddr,
         error: &IcmpError,
+        located: Option<&Located>,
     ) {
-        let Some(quote) = self.locate_quoted(error) else {
+        let Some(quote) = self.find_quoted(error, located) else {
             return;
         };
         let slot = quote.attached.filter(|slot| *slot != RELEASED);

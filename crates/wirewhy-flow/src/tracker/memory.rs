@@ -129,6 +129,7 @@ impl Tracker {
         let Some(Slot {
             generation,
             occupant,
+            ..
         }) = place
         else {
             return;

@@ -5,8 +5,7 @@ use wirewhy_packet::{Interval, Timestamp};
 use super::{Bounds, Occupant, Over, Tracker};
 use crate::expiry::{Class, Handle};
 use crate::observe::Tracked;
-use crate::stream_table::RELEASED;
-use crate::{Connection, Ended, EndpointState, Pair, Tcp};
+use crate::{Connection, Ended, EndpointState, Tcp};
 
 impl Tracker {
     /// Hands over the connections that are due.
@@ -93,29 +92,14 @@ impl Tracker {
 
     /// Empties a slot and hands its connection over.
     pub(super) fn release(&mut self, slot: u32, ended: Ended, sink: &mut impl FnMut(Over)) {
+        let Some(place) = self.occupant(slot) else {
+            return;
+        };
+        let entry = place.entry;
         let Some(over) = self.vacate(slot, ended) else {
             return;
         };
-        let pair = match &over {
-            Over::Unopened(attempt) => Some(Pair {
-                source: attempt.client(),
-                destination: attempt.server(),
-            }),
-            Over::Healthy(healthy) => Some(Pair {
-                source: healthy.client(),
-                destination: healthy.server(),
-            }),
-            Over::Connection(connection) => {
-                let is_tcp = connection.transport == wirewhy_protocol::Transport::Tcp;
-                is_tcp.then_some(Pair {
-                    source: (connection.client.address, connection.client.port),
-                    destination: (connection.server.address, connection.server.port),
-                })
-            }
-        };
-        if let Some(pair) = pair {
-            self.streams.attach(&pair, Some(RELEASED));
-        }
+        self.attachments.release(entry, slot);
         sink(over);
     }
 

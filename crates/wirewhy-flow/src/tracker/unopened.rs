@@ -240,6 +240,7 @@ impl Tracker {
         let Some(Slot {
             generation,
             occupant: Occupant::Alone(at),
+            ..
         }) = place
         else {
             return false;

@@ -58,10 +58,7 @@ impl WiresharkAnalysis {
         match &packet.transport {
             Transport::Tcp(segment) => {
                 let ip = packet.ip.as_ref()?;
-                let pair = Pair {
-                    source: (ip.source, segment.source_port),
-                    destination: (ip.destination, segment.destination_port),
-                };
+                let pair = Pair::of(ip, segment);
                 let header = TcpHeader::from(segment);
                 let reach = reach(packet, segment);
                 let located = match reach {
@@ -72,12 +69,8 @@ impl WiresharkAnalysis {
             }
             Transport::IcmpError(error) => {
                 let quoted = error.quoted.as_ref()?;
-                let (source, destination) = quoted.ports?;
                 let header = quoted.tcp.as_ref()?.header.as_ref()?;
-                let pair = Pair {
-                    source: (quoted.source, source),
-                    destination: (quoted.destination, destination),
-                };
+                let pair = Pair::quoted(quoted)?;
                 let located = self.streams.locate_quoted(&pair, header);
                 let from = End::source(&pair);
                 Some(self.mark(packet.time, from, located, header, Reach::Quoted))
@@ -99,11 +92,12 @@ impl WiresharkAnalysis {
             self.conversations.push(StreamAnalysis::default());
         }
         let acked = header.flags.has(TcpFlags::ACK);
+        let bases = self.streams.bases(&located);
         let mut marked = Marked {
             stream: located.stream,
             from: Side::Client,
-            relative_seq: relative(header.seq, located.sender_base),
-            relative_ack: acked.then(|| relative(header.ack, located.receiver_base)),
+            relative_seq: relative(header.seq, bases.sender),
+            relative_ack: acked.then(|| relative(header.ack, bases.receiver)),
             marks: Marks::none(),
             completeness: 0,
             quoted: reach == Reach::Quoted,
@@ -115,9 +109,7 @@ impl WiresharkAnalysis {
                 // The value of a new stream is set before it is shown.
                 marked.completeness = 1;
             }
-            if located.opened == Opened::No
-                && header.flags.is_pure_syn()
-                && located.sender_base.is_some()
+            if located.opened == Opened::No && header.flags.is_pure_syn() && bases.sender.is_some()
             {
                 conversation.syn_again(from);
             }
