@@ -7,6 +7,7 @@ mod diagnosing;
 mod feed;
 mod following;
 mod live;
+mod packet_notes;
 mod pool;
 
 use std::io;
@@ -167,7 +168,7 @@ impl Analysis {
     fn beyond(&self, recording: CaptureFaults) -> Vec<GroupFinding> {
         let options = &self.diagnosing.options;
         let faults = self.following.faults(recording);
-        let neighbours = &self.following.neighbours;
+        let neighbours = &self.following.notes.neighbours;
         let survey = &self.diagnosing.survey;
         let lookups = self.following.tracker.lookups();
         survey.findings(faults, neighbours, lookups, &options.limits)

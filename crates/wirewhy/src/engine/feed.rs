@@ -3,11 +3,13 @@
 use std::io;
 
 use wirewhy_capture::{Filters, Recording};
+use wirewhy_flow::StreamTable;
 use wirewhy_packet::Decoder;
 
 use super::batch::Batch;
 use super::diagnosing::{Diagnosing, Sink};
 use super::following::{Fed, Following};
+use super::packet_notes::PacketNotes;
 use super::pool::{Permit, ThreadPool, follow_beside};
 
 /// After so many packets it is checked whether a thread is idle: much more than a thread costs, and soon enough to be there
@@ -73,15 +75,46 @@ pub(super) fn run(
         if line.is_due()
             && let Some(permit) = line.acquire()
         {
-            let fill = &mut |batch: &mut Batch| line.fill(batch);
+            let mut reading = Reading::of(following);
+            let fill = &mut |batch: &mut Batch| line.fill(batch, &mut reading);
             let done = follow_beside(fill, following, diagnosing, sink)?;
             drop(permit);
+            reading.give_back(following);
             if done.is_some() {
                 return diagnosing.settle_all(sink);
             }
         }
     }
     diagnosing.take_rest(following, sink)
+}
+
+/// What is done to each packet where it is read, while another thread follows them.
+struct Reading {
+    notes: PacketNotes,
+    streams: StreamTable,
+    keeps_frames: bool,
+}
+
+impl Reading {
+    fn of(following: &mut Following) -> Reading {
+        Reading {
+            notes: std::mem::take(&mut following.notes),
+            streams: following.tracker.take_streams(),
+            keeps_frames: following.keeps_frames(),
+        }
+    }
+
+    /// Notes a packet, numbers its stream, and puts it into a batch.
+    fn put(&mut self, fed: &Fed<'_, '_>, batch: &mut Batch) {
+        self.notes.take(fed);
+        let located = self.streams.number(fed.packet);
+        batch.push(fed, located.as_ref(), self.keeps_frames);
+    }
+
+    fn give_back(self, following: &mut Following) {
+        following.notes = self.notes;
+        following.tracker.give_streams(self.streams);
+    }
 }
 
 /// The work on one recording, and the threads that help with it.
@@ -105,9 +138,9 @@ impl<'a> Line<'a> {
     }
 
     /// Puts the next packets into a batch. Whether more may come.
-    fn fill(&mut self, batch: &mut Batch) -> bool {
+    fn fill(&mut self, batch: &mut Batch, reading: &mut Reading) -> bool {
         while !batch.is_full() {
-            if self.feed.next(|fed| batch.push(fed)).is_none() {
+            if self.feed.next(|fed| reading.put(fed, batch)).is_none() {
                 return false;
             }
         }

@@ -1,13 +1,14 @@
 //! The first half of an analysis: packets, in their order, to the connections they make up.
 
 use wirewhy_capture::{Secrets, SecretsType};
-use wirewhy_flow::{Neighbours, Observed, Over, Sample, Tracker};
-use wirewhy_packet::{Frame, Interval, Packet, RecordingGap, Timestamp};
+use wirewhy_flow::{Located, Observed, Over, PackedArrival, Tracker};
+use wirewhy_packet::{Frame, Packet, RecordingGap};
 use wirewhy_protocol::{CaptureContext, KeyLog};
 use wirewhy_report::CaptureSummary;
 use wirewhy_survey::CaptureFaults;
 
 use super::EngineOptions;
+use super::packet_notes::PacketNotes;
 use crate::evidence::{FrameScope, SharedRecorder};
 
 /// One packet of a recording.
@@ -32,13 +33,9 @@ pub(super) type Ended = Vec<Over>;
 #[derive(Debug)]
 pub(super) struct Following {
     pub(super) tracker: Tracker,
-    pub(super) neighbours: Neighbours,
+    pub(super) notes: PacketNotes,
     pub(super) ended: Ended,
-    pub(super) frames: u64,
     recorder: Option<SharedRecorder>,
-    latest: Option<Timestamp>,
-    backwards: Sample,
-    largest_step_back: Interval,
 }
 
 impl Following {
@@ -50,20 +47,15 @@ impl Following {
         }
         Following {
             tracker,
-            neighbours: Neighbours::default(),
+            notes: PacketNotes::default(),
             ended: Vec::new(),
-            frames: 0,
             recorder: options.recorder.clone(),
-            latest: None,
-            backwards: Sample::default(),
-            largest_step_back: Interval::ZERO,
         }
     }
 
     /// Takes in one packet. Connections that are over are in `ended` then.
     pub(super) fn observe(&mut self, packet: &Packet<'_>) -> Option<Observed> {
-        self.note_time(packet);
-        self.neighbours.observe(packet);
+        self.notes.observe(packet);
         let ended = &mut self.ended;
         self.tracker
             .observe_briefly(packet, &mut |over| ended.push(over))
@@ -71,18 +63,52 @@ impl Following {
 
     /// Takes in one packet of a recording, and before it what the recording gave with it.
     pub(super) fn take(&mut self, fed: &Fed<'_, '_>) -> Option<Observed> {
+        self.notes.take(fed);
+        self.prepare(fed);
+        if !fed.passes {
+            self.tracker.skip(fed.packet);
+            return None;
+        }
+        let ended = &mut self.ended;
+        let sink = &mut |over| ended.push(over);
+        let observed = self.tracker.observe_briefly(fed.packet, sink);
+        self.record(fed, observed);
+        observed
+    }
+
+    /// The same of one that was noted and located elsewhere.
+    pub(super) fn follow(&mut self, fed: &Fed<'_, '_>, located: Option<&Located>) {
+        self.prepare(fed);
+        if !fed.passes {
+            self.tracker.skip_numbered(fed.packet, located);
+            return;
+        }
+        let ended = &mut self.ended;
+        let sink = &mut |over| ended.push(over);
+        let observed = self.tracker.observe_numbered(fed.packet, located, sink);
+        self.record(fed, observed);
+    }
+
+    /// Takes in what the recording gave with a packet.
+    #[inline]
+    fn prepare(&mut self, fed: &Fed<'_, '_>) {
         if fed.gap.is_some() {
             self.tracker.interrupt();
-            self.neighbours.interrupt();
         }
         self.learn_secrets(fed.secrets);
-        if fed.passes {
-            let observed = self.observe(fed.packet);
-            self.record(fed, observed);
-            return observed;
-        }
-        self.skip(fed.packet);
-        None
+    }
+
+    /// The same of a segment that nothing else came with, where [`Following::keeps_frames`] does not say that its frame is wanted, too.
+    #[inline]
+    pub(super) fn follow_packed(&mut self, arrival: &PackedArrival, payload: &[u8]) {
+        let ended = &mut self.ended;
+        let sink = &mut |over| ended.push(over);
+        self.tracker.observe_packed(arrival, payload, sink);
+    }
+
+    /// Whether the frames of packets are kept.
+    pub(super) fn keeps_frames(&self) -> bool {
+        self.recorder.is_some()
     }
 
     fn record(&self, fed: &Fed<'_, '_>, observed: Option<Observed>) {
@@ -91,11 +117,6 @@ impl Following {
         {
             recorder.lock().record(fed.frame, frame_scope);
         }
-    }
-
-    fn skip(&mut self, packet: &Packet<'_>) {
-        self.note_time(packet);
-        self.tracker.skip(packet);
     }
 
     fn learn_secrets(&mut self, fresh: &[Secrets]) {
@@ -110,10 +131,10 @@ impl Following {
     pub(super) fn faults(&self, recording: CaptureFaults) -> CaptureFaults {
         let tally = self.tracker.tally();
         CaptureFaults {
-            frames: self.frames,
+            frames: self.notes.frames,
             tcp_packets: tally.tcp_packets,
-            backwards: self.backwards.clone(),
-            largest_step_back: self.largest_step_back,
+            backwards: self.notes.backwards.clone(),
+            largest_step_back: self.notes.largest_step_back,
             late_resets: tally.late_resets.clone(),
             copies: tally.copies.clone(),
             cut: tally.cut.clone(),
@@ -130,16 +151,6 @@ impl Following {
             unread: tally.unread,
             not_followed: self.tracker.context().not_followed(),
             ..summary
-        }
-    }
-
-    fn note_time(&mut self, packet: &Packet<'_>) {
-        self.frames += 1;
-        if let Some(latest) = self.latest.replace(packet.time)
-            && packet.time < latest
-        {
-            self.backwards.add(packet.frame);
-            self.largest_step_back = self.largest_step_back.max(latest.since(packet.time));
         }
     }
 }

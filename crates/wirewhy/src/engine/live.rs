@@ -176,7 +176,7 @@ impl Live {
         }
         let following = &self.analysis.following;
         let news = self.ended_since > 0
-            || following.neighbours.messages() > self.messages
+            || following.notes.neighbours.messages() > self.messages
             || following.tracker.lookups().tally().kept > self.lookups;
         if news && now.since(self.looked_beyond) >= BEYOND_EVERY {
             self.look_beyond(now, listener)?;
@@ -201,7 +201,7 @@ impl Live {
         let tracker = &self.analysis.following.tracker;
         let following = count(tracker.following());
         LiveCounts {
-            packets: self.analysis.following.frames,
+            packets: self.analysis.following.notes.frames,
             tcp_packets: tracker.tally().tcp_packets,
             following,
             remembered: count(tracker.remembered_streams()),
@@ -360,7 +360,7 @@ impl Live {
 
     fn look_beyond(&mut self, now: Timestamp, listener: &mut dyn Listener) -> io::Result<()> {
         self.looked_beyond = now;
-        self.messages = self.analysis.following.neighbours.messages();
+        self.messages = self.analysis.following.notes.neighbours.messages();
         self.lookups = self.analysis.following.tracker.lookups().tally().kept;
         self.ended_since = 0;
         // After as many, a finding reported twice is the least trouble.

@@ -133,9 +133,7 @@ fn follow(following: &mut Following, packets: Receiver<Parcel>, back: SyncSender
     let mut left = None;
     for mut parcel in packets {
         following.tracker.take_back(parcel.spent.drain(..));
-        parcel.packets.drain(|fed| {
-            following.take(fed);
-        });
+        parcel.packets.follow(following);
         std::mem::swap(&mut parcel.ended, &mut following.ended);
         if parcel.is_last {
             let left = left.get_or_insert_with(|| following.tracker.end());
