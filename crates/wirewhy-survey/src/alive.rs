@@ -6,7 +6,7 @@ use wirewhy_detect::LargeUnanswered;
 use wirewhy_flow::{Connection, Healthy, Mark, Side};
 
 use crate::latest::Latest;
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 
 /// The latest connections of two hosts in which both were heard, by client and server.
 #[derive(Debug, Default)]
@@ -56,7 +56,9 @@ impl Alive {
         let delivered = [client, server].map(|side| side.tcp.delivery.largest_delivered);
         let begun = (connection.stream, connection.first);
         let worked = Worked::new(begun, [asked, answered], delivered);
-        entry(&mut self.0, (client.address, server.address)).add(worked, KEPT);
+        self.0
+            .entry((client.address, server.address))
+            .add(worked, KEPT);
     }
 
     /// The same of one that went well.
@@ -64,7 +66,7 @@ impl Alive {
         let begun = (healthy.stream(), healthy.first());
         let worked = Worked::new(begun, healthy.last(), healthy.largest_delivered());
         let hosts = (healthy.client().0, healthy.server().0);
-        entry(&mut self.0, hosts).add(worked, KEPT);
+        self.0.entry(hosts).add(worked, KEPT);
     }
 
     /// The stream of another connection between the same hosts in which packets got across while these large ones did not,

@@ -8,7 +8,7 @@ use wirewhy_detect::{
 use wirewhy_flow::{Connection, Ended, Healthy};
 use wirewhy_packet::Timestamp;
 
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 
 /// What services did with the connections they accepted.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl Backends {
             return;
         }
         let key = (connection.server.address, connection.server.port);
-        let known = entry(&mut self.0, key);
+        let known = self.0.entry(key);
         let began = connection.first.time;
         if reset_behind_handshake(connection).is_some() {
             if known.reset.len() < KEPT {
@@ -57,10 +57,7 @@ impl Backends {
     /// Takes in a connection that went well.
     pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
         let began = healthy.first().time;
-        widen(
-            &mut entry(&mut self.0, healthy.server()).served,
-            (began, began),
-        );
+        widen(&mut self.0.entry(healthy.server()).served, (began, began));
     }
 
     /// The finding about a connection that is one of several to be reset right behind the handshake, since the service served

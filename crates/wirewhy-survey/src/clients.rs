@@ -8,7 +8,7 @@ use wirewhy_flow::{Connection, Healthy};
 use crate::challenges::Answered;
 use crate::latest::Latest;
 use crate::probes::Probes;
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 
 /// Client, server and port.
 pub(crate) type ClientAndService = (IpAddr, IpAddr, u16);
@@ -29,13 +29,13 @@ pub(crate) struct Client {
 impl Clients {
     /// The client of a connection, at its service.
     pub(crate) fn of(&mut self, connection: &Connection) -> &mut Client {
-        entry(&mut self.0, key(connection))
+        self.0.entry(key(connection))
     }
 
     /// Takes in a connection that went well, which is no check.
     pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
         let ((client, _), (server, port)) = (healthy.client(), healthy.server());
-        let client = entry(&mut self.0, (client, server, port));
+        let client = self.0.entry((client, server, port));
         client.probes.note_other();
         client.note_answered(Arc::clone(healthy.last_request()), healthy.stream());
     }

@@ -12,7 +12,7 @@ use wirewhy_packet::Timestamp;
 use wirewhy_protocol::{FtpData, FtpFacts, FtpSetup};
 
 use crate::detectors::ftp::{control_lost, data_connection_failed};
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 
 /// The latest control connections of FTP, and connections that may be data connections.
 #[derive(Debug, Default)]
@@ -185,7 +185,7 @@ impl FtpConnections {
         let Some(candidate) = Candidate::of(diagnosis) else {
             return;
         };
-        entry(&mut self.candidates, candidate.server).add(candidate);
+        self.candidates.entry(candidate.server).add(candidate);
     }
 
     /// Takes in an attempt that opened nothing: it may be one at a data connection.
@@ -193,7 +193,7 @@ impl FtpConnections {
         let server = attempt.server();
         if is_data_port(server.1) {
             let candidate = Candidate::of_unopened(attempt, finding);
-            entry(&mut self.candidates, server).add(candidate);
+            self.candidates.entry(server).add(candidate);
         }
     }
 
@@ -202,7 +202,7 @@ impl FtpConnections {
         let sealed = is_sealed_ftp(connection);
         if sealed {
             let hosts = (connection.client.address, connection.server.address);
-            let known = entry(&mut self.sealed, hosts);
+            let known = self.sealed.entry(hosts);
             known.retain(|other| other.stream != connection.stream);
             if known.len() >= KEPT {
                 known.remove(0);
@@ -223,7 +223,7 @@ impl FtpConnections {
         for (index, data) in ftp.data.iter().enumerate() {
             let announced = Announced::new(connection, ftp, index, data);
             for key in places(connection, data) {
-                let known = entry(&mut self.announced, key);
+                let known = self.announced.entry(key);
                 known.retain(|other| {
                     other.control != connection.stream || other.asked != announced.asked
                 });

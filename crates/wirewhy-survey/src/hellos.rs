@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use wirewhy_flow::Connection;
 
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 use wirewhy_detect::{Confidence, Finding, hello_was_refused};
 
 /// ClientHellos that were answered, by client and service.
@@ -32,7 +32,7 @@ impl Hellos {
         if !is_answered && !refused {
             return;
         }
-        let answered = entry(&mut self.0, key(connection));
+        let answered = self.0.entry(key(connection));
         let place = match (long, refused) {
             (_, true) => &mut answered.refused,
             (true, false) => &mut answered.long,

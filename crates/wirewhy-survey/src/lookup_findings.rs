@@ -13,7 +13,7 @@ use crate::catalogue::SURVEY;
 use crate::detectors::dns::conflicting_answers;
 use crate::group::GroupFinding;
 use crate::lookups::{Blocked, LookupCase, LookupFinding};
-use crate::recent::{RecentTable, make_room};
+use crate::recent::RecentTable;
 use crate::rule::{Rule, SurveyDetector};
 
 /// So many names that one resolver failed on in the same way are findings of their own; the others are one together.
@@ -41,7 +41,6 @@ impl Unanswering {
 
     /// Takes in that a connection failed before the server sent any data, and its root cause.
     pub(crate) fn note_failed(&mut self, stream: u32, cause: &'static str) {
-        make_room(&mut self.0, &stream);
         self.0.insert(stream, cause);
     }
 

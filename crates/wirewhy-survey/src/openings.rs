@@ -9,7 +9,7 @@ use wirewhy_flow::{Connection, Healthy};
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
 
 use crate::latest::Latest;
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 
 /// The latest connections that opened, by client and port.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl OpenedConnections {
     }
 
     fn add_by(&mut self, key: OpenedBy, opening: Opening) {
-        let openings = entry(&mut self.opened, key);
+        let openings = self.opened.entry(key);
         let is_known = |known: &Opening| known.stream == opening.stream;
         if !self.ongoing || !openings.iter().any(is_known) {
             openings.add(opening, KEPT);

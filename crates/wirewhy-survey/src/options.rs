@@ -6,7 +6,7 @@ use wirewhy_detect::{Finding, Limits};
 use wirewhy_flow::{Asked, Connection, Event, EventKind, Healthy, Position, Side, Unopened};
 
 use crate::detectors::tcp::option_blackhole::{self, Found};
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 
 /// What a SYN may ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,7 +96,7 @@ impl SynOptions {
             return;
         }
         let key = (connection.server.address, connection.server.port);
-        for (tally, seen) in entry(&mut self.0, key).iter_mut().zip(seen) {
+        for (tally, seen) in self.0.entry(key).iter_mut().zip(seen) {
             let add = |count: &mut u32, is: bool| *count = count.saturating_add(u32::from(is));
             add(&mut tally.dropped, seen.fate == Some(Fate::Dropped));
             add(&mut tally.refused, seen.fate == Some(Fate::Refused));
@@ -110,7 +110,7 @@ impl SynOptions {
 
     /// Takes in a connection that went well, the SYN of which asks for none of these.
     pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
-        for tally in entry(&mut self.0, healthy.server()) {
+        for tally in self.0.entry(healthy.server()) {
             tally.works_without.get_or_insert(healthy.stream());
         }
     }
@@ -120,7 +120,7 @@ impl SynOptions {
         if attempt.refused().is_none() && attempt.heard() < limits.silence {
             return;
         }
-        for tally in entry(&mut self.0, attempt.server()) {
+        for tally in self.0.entry(attempt.server()) {
             tally.failed_without = tally.failed_without.saturating_add(1);
         }
     }

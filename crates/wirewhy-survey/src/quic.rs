@@ -8,7 +8,7 @@ use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::QuicVersion;
 
 use crate::latest::Latest;
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 
 /// The latest connections over QUIC that were answered, by client and server.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl QuicConnections {
             stream: connection.stream,
             version: quic.version,
         };
-        let known = entry(&mut self.answered, key(connection));
+        let known = self.answered.entry(key(connection));
         if !known.iter().any(|other| *other == answered) {
             known.add(answered, KEPT);
         }

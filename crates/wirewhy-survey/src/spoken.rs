@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use wirewhy_flow::{Connection, Healthy};
 use wirewhy_protocol::AppProtocol;
 
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 use wirewhy_detect::{
     Confidence, Diagnosis, Finding, Limits, Outcome, Severity, code, header_missing,
     header_not_expected, neighbours_speak_otherwise, neighbours_speak_tls, spoken,
@@ -69,17 +69,15 @@ impl Services {
         if refusals.any(|found| client_did(found, "refused"))
             && let Some(leaf) = leaf(connection)
         {
-            entry(&mut self.0, key)
-                .refused
-                .get_or_insert((leaf, stream));
+            self.0.entry(key).refused.get_or_insert((leaf, stream));
         }
         if diagnosis.findings.iter().any(is_left_without_tls) {
-            entry(&mut self.0, key).note_left(connection.client.address);
+            self.0.entry(key).note_left(connection.client.address);
         }
         let Some(spoken) = spoken(connection) else {
             return;
         };
-        let seen = entry(&mut self.0, key);
+        let seen = self.0.entry(key);
         match spoken.other {
             None => _ = seen.tls.get_or_insert(stream),
             // What failed may have failed for being the wrong one.
@@ -96,7 +94,7 @@ impl Services {
     /// Takes in a connection that went well.
     pub(crate) fn note_healthy(&mut self, healthy: &Healthy) {
         let stream = healthy.stream();
-        let seen = entry(&mut self.0, healthy.server());
+        let seen = self.0.entry(healthy.server());
         let name = AppProtocol::Http1Response.name();
         seen.other.get_or_insert((name, stream));
         seen.bare.get_or_insert(stream);

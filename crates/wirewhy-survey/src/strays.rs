@@ -8,7 +8,7 @@ use wirewhy_flow::{Connection, Unopened};
 use wirewhy_packet::Seq;
 
 use crate::detectors::rst::stray_segment::{self, Stray, StrayAnswer};
-use crate::recent::{REMEMBERED, RecentTable, make_room};
+use crate::recent::{REMEMBERED, RecentTable};
 
 /// The latest stray segments and the attempts without an answer, by the client.
 #[derive(Debug, Default)]
@@ -32,11 +32,9 @@ impl Strays {
     /// Takes in one connection.
     pub(crate) fn note(&mut self, connection: &Connection) {
         if let Some(stray) = Stray::of(connection) {
-            make_room(&mut self.segments, &stray.client);
             self.segments.insert(stray.client, stray);
         }
         if let Some(answer) = StrayAnswer::of(connection) {
-            make_room(&mut self.answers, &answer.client);
             self.answers.insert(answer.client, answer);
             while let Some((client, attempt)) = self.unindexed.pop_front() {
                 self.note_attempt(client, attempt);
@@ -68,7 +66,6 @@ impl Strays {
             self.unindexed.push_back((client, attempt));
             return;
         }
-        make_room(&mut self.attempts, &client);
         self.attempts.insert(client, attempt);
     }
 

@@ -26,7 +26,7 @@ use crate::openings::OpenedConnections;
 use crate::options::SynOptions;
 use crate::probes::{is_probe_like, is_unused_tls};
 use crate::quic::QuicConnections;
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 use crate::recording::CaptureFaults;
 use crate::rule::{IdleEnd, IdleTimes, Rule};
 use crate::spoken::Services;
@@ -350,7 +350,7 @@ impl Survey {
         if idle.is_none() && survived < limits.idle {
             return;
         }
-        let times = entry(&mut self.idle, diagnosis.connection.server.address);
+        let times = self.idle.entry(diagnosis.connection.server.address);
         times.survived = times.survived.max(survived);
         if let Some(end) = idle
             && times.ends.len() < IDLE_ENDS

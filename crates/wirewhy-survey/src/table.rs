@@ -20,6 +20,8 @@ pub(crate) struct Table<K, V> {
     entries: IndexMap<K, V, RandomState>,
     /// Where the next search for an entry to evict begins.
     hand: usize,
+    /// Where the two entries are that were changed last: connections to a service come in trains.
+    latest: [usize; 2],
 }
 
 impl<K, V> Default for Table<K, V> {
@@ -27,6 +29,7 @@ impl<K, V> Default for Table<K, V> {
         Table {
             entries: IndexMap::default(),
             hand: 0,
+            latest: [0; 2],
         }
     }
 }
@@ -38,13 +41,38 @@ impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
     /// The entry of a key, made if there is none; `None` if there is no room.
     #[inline]
     pub(crate) fn entry(&mut self, key: K) -> Option<&mut V> {
+        let [latest, before] = self.latest;
+        let mut at = latest;
+        if !self.is_at(at, &key) {
+            at = if self.is_at(before, &key) {
+                before
+            } else {
+                self.find(key)?
+            };
+            self.latest = [at, latest];
+        }
+        let (_, value) = self.entries.get_index_mut(at)?;
+        Some(value)
+    }
+
+    fn is_at(&self, at: usize, key: &K) -> bool {
+        let entry = self.entries.get_index(at);
+        entry.is_some_and(|(known, _)| known == key)
+    }
+
+    /// Where the entry of a key is, which is made if there is room.
+    #[inline(never)]
+    fn find(&mut self, key: K) -> Option<usize> {
         let len = self.entries.len();
         if len >= Self::LIMIT && !self.entries.contains_key(&key) {
             self.make_room()?;
         } else if len >= FEW && len == self.entries.capacity() && len < Self::LIMIT {
             self.entries.reserve(Self::LIMIT - len);
         }
-        Some(self.entries.entry(key).or_default())
+        let entry = self.entries.entry(key);
+        let at = entry.index();
+        entry.or_default();
+        Some(at)
     }
 
     /// The entry of a key, where there is one.
@@ -101,6 +129,21 @@ mod tests {
         table.entry(9).unwrap().0 += 1;
         assert_eq!(table.iter().count(), Table::<u32, Seen>::LIMIT);
         assert_eq!(table.entries[&7].0, 2);
+    }
+
+    #[test]
+    fn what_was_changed_last_is_found_when_others_are_evicted() {
+        let mut table: Table<u32, Seen> = Table::default();
+        for key in 0..40_000 {
+            for key in [key, u32::MAX, key / 2] {
+                let before = table.get(&key).map_or(0, |seen| seen.0);
+                if let Some(seen) = table.entry(key) {
+                    seen.0 += 1;
+                    assert_eq!(seen.0, before + 1, "{key}");
+                }
+            }
+        }
+        assert_eq!(table.entries[&u32::MAX].0, 40_000);
     }
 
     #[test]

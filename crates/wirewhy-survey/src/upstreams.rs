@@ -11,7 +11,7 @@ use wirewhy_packet::{Interval, Timestamp};
 use wirewhy_protocol::{Refusals, Request};
 
 use crate::latest::Latest;
-use crate::recent::{RecentTable, entry};
+use crate::recent::RecentTable;
 
 /// Connections of hosts that may be gateways, and what gateways answered.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Upstreams {
         let mut findings = diagnosis.findings.iter();
         if let Some(answer) = findings.find_map(|finding| Answer::of(connection, finding)) {
             for host in hosts(connection.server.address, answer.is_own) {
-                entry(&mut self.answers, host).add(answer.clone(), KEPT);
+                self.answers.entry(host).add(answer.clone(), KEPT);
             }
         }
         let root = diagnosis.root_cause();
@@ -80,7 +80,9 @@ impl Upstreams {
         };
         let is_own = is_of_capturing_host(connection);
         for host in hosts(connection.client.address, is_own) {
-            entry(&mut self.failed, host).add(Upstream::of(connection, root), KEPT);
+            self.failed
+                .entry(host)
+                .add(Upstream::of(connection, root), KEPT);
         }
     }
 
@@ -100,7 +102,7 @@ impl Upstreams {
                 ended: attempt.last().time,
                 request: None,
             };
-            entry(&mut self.failed, host).add(upstream, KEPT);
+            self.failed.entry(host).add(upstream, KEPT);
         }
     }
 
