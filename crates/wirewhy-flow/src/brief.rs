@@ -5,12 +5,11 @@
 //! kept are followed one by one, and all that come after them.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use wirewhy_packet::{Checksum, Interval, MacAddr, Seq, TcpFlags, Timestamp};
 use wirewhy_protocol::{
-    AppFacts, PayloadSegment, Request, Role, WholeTurns, closing_notice, is_farewell, whole_http1,
-    whole_request,
+    AppFacts, PayloadSegment, RequestHash, Role, WholeTurns, closing_notice, is_farewell,
+    whole_http1,
 };
 
 use crate::packed::{PackedSegment, Tag};
@@ -79,8 +78,8 @@ pub(crate) struct WellEnded {
     pub(crate) client_mac: Option<MacAddr>,
     /// The hop count of the SYN-ACK.
     pub(crate) server_ttl: u8,
-    /// The last request.
-    pub(crate) request: Arc<Request>,
+    /// The last request, and where it began.
+    pub(crate) request: (RequestHash, Mark),
 }
 
 /// What one side of such a connection has sent behind its SYN, and what the other one has acknowledged of it.
@@ -497,7 +496,7 @@ impl Brief {
         if !self.is_plain || self.stage != BriefStage::Over || syn.asks_for_more() {
             return None;
         }
-        self.turns.filter(|turns| turns.is_complete())?;
+        let turns = self.turns.filter(|turns| turns.is_complete())?;
         let [syn_ack, ack] =
             [self.segments.first()?, self.segments.get(1)?].map(|entry| &entry.segment);
         let to_server = syn_ack.time().since(syn.time);
@@ -505,8 +504,9 @@ impl Brief {
         let mut slowest_answer = Interval::ZERO;
         let mut asked: Option<Timestamp> = None;
         let mut client_mac = syn.mac;
-        let mut request: Option<(&[u8], Mark)> = None;
-        for (from, segment, payload) in self.segments() {
+        let mut request: Option<Mark> = None;
+        for entry in &self.segments {
+            let (from, segment) = (entry.from(), &entry.segment);
             let [client, server] = &mut sent;
             let (own, peer) = match from {
                 Side::Client => (client, server),
@@ -524,7 +524,7 @@ impl Brief {
                 match from {
                     Side::Client => {
                         asked = Some(segment.time());
-                        request = Some((payload, segment.mark()));
+                        request = Some(segment.mark());
                     }
                     Side::Server if segment.ack() != peer.next => return None,
                     Side::Server => {
@@ -535,8 +535,6 @@ impl Brief {
             }
             peer.acknowledge(segment);
         }
-        let (request, mark) = request?;
-        let request = whole_request(request, mark)?;
         Some(WellEnded {
             last: sent.map(|side| side.last),
             largest_delivered: sent.map(|side| side.largest_delivered),
@@ -549,7 +547,7 @@ impl Brief {
             slowest_answer,
             client_mac,
             server_ttl: syn_ack.ttl(),
-            request: Arc::new(request),
+            request: (turns.last_request(), request?),
         })
     }
 }

@@ -1,7 +1,10 @@
 //! A request of HTTP as it is kept: its texts in one piece, beside it while they are short.
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher, Hasher};
 
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
 use memchr::{memchr, memrchr};
 
 use crate::types::Mark;
@@ -18,6 +21,38 @@ pub struct Request {
     /// Where the target ends.
     target: u16,
     has_host: bool,
+}
+
+/// What all requests for the same have in common: those of the same method, and the same target of the same host.
+///
+/// It is a hash, the same for all connections of a process, and not known before it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RequestHash(u64);
+
+impl RequestHash {
+    /// That of the request that [`Request::read`] makes of these texts, where all of them are ASCII.
+    pub(crate) fn read(method: &[u8], target: &[u8], host: Option<&[u8]>) -> RequestHash {
+        match without_secrets(bounded(target)) {
+            (&[], path, query) => {
+                let host = host.map(bounded);
+                RequestHash::of(bounded(method), path, !query.is_empty(), host)
+            }
+            _ => Request::read(method, target, host, Mark::default()).hash(),
+        }
+    }
+
+    fn of(method: &[u8], path: &[u8], has_query: bool, host: Option<&[u8]>) -> RequestHash {
+        let state = SeedableRandomState::with_seed(0, SharedSeed::global_random());
+        let mut hasher = state.build_hasher();
+        hasher.write(method);
+        hasher.write(path);
+        hasher.write_u16(u16::from_be_bytes([
+            has_query.into(),
+            host.is_some().into(),
+        ]));
+        hasher.write(host.unwrap_or_default());
+        RequestHash(hasher.finish())
+    }
 }
 
 /// The bytes of texts, beside one another where they are as short as those of most requests.
@@ -69,9 +104,19 @@ impl Request {
     }
 
     /// Whether both ask for the same: by the same method, the same target of the same host.
-    #[must_use]
-    pub fn repeats(&self, other: &Request) -> bool {
+    pub(crate) fn repeats(&self, other: &Request) -> bool {
         self.method() == other.method() && self.is_for_same(other)
+    }
+
+    /// What all requests have in common that repeat it.
+    #[must_use]
+    pub fn hash(&self) -> RequestHash {
+        let (method, target, host) = (self.method(), self.target(), self.host());
+        let path = target.strip_suffix(QUERY);
+        let has_query = path.is_some();
+        let path = path.unwrap_or(&target).as_bytes();
+        let host = host.as_deref().map(str::as_bytes);
+        RequestHash::of(method.as_bytes(), path, has_query, host)
     }
 
     /// Whether both are for the same resource of the same host.
@@ -119,6 +164,9 @@ impl Texts {
     }
 }
 
+/// What stands in the place of a query.
+const QUERY: &str = "?...";
+
 /// As much of a text as is kept.
 fn bounded(bytes: &[u8]) -> &[u8] {
     bytes.get(..Request::MAX_TEXT).unwrap_or(bytes)
@@ -128,7 +176,7 @@ fn bounded(bytes: &[u8]) -> &[u8] {
 /// up to a query, and a sign for the query.
 fn without_secrets(target: &[u8]) -> (&[u8], &[u8], &'static [u8]) {
     let (path, query) = match memchr(b'?', target) {
-        Some(at) => (target.get(..at).unwrap_or(target), &b"?..."[..]),
+        Some(at) => (target.get(..at).unwrap_or(target), QUERY.as_bytes()),
         None => (target, &[][..]),
     };
     let (scheme, path) = match path.first() {
@@ -192,6 +240,36 @@ mod tests {
         ];
         for (target, kept) in table {
             assert_eq!(request(target, None).target(), kept);
+        }
+    }
+
+    #[test]
+    fn requests_for_the_same_have_one_hash() {
+        let targets = [
+            "/a",
+            "/a?b",
+            "/a?c",
+            "/a/",
+            "http://u:p@h/a",
+            "http://h/a",
+            "*",
+        ];
+        let hosts = [None, Some(""), Some("h"), Some("/a")];
+        let requests: Vec<(Request, RequestHash)> = targets
+            .iter()
+            .flat_map(|target| hosts.map(|host| (*target, host.map(str::as_bytes))))
+            .flat_map(|(target, host)| [b"GET", b"PUT"].map(|method| (&method[..], target, host)))
+            .map(|(method, target, host)| {
+                let target = target.as_bytes();
+                let request = Request::read(method, target, host, Mark::default());
+                (request, RequestHash::read(method, target, host))
+            })
+            .collect();
+        for (one, hash) in &requests {
+            assert_eq!(one.hash(), *hash);
+            for (other, other_hash) in &requests {
+                assert_eq!(hash == other_hash, one.repeats(other), "{one:?} {other:?}");
+            }
         }
     }
 

@@ -75,12 +75,12 @@ pub use ftp::{
 };
 pub use hello::server_name;
 pub use http_facts::{Awaiting, Exchange, HttpFacts, TlsComplaint};
-pub use http_request::Request;
+pub use http_request::{Request, RequestHash};
 pub use http_trouble::{
     Author, Challenge, Detail, Gateway, HeldBodies, HttpTrouble, Purpose, Reason, Refusals,
     RetryAfter,
 };
-pub use http1::{PayloadSegment, WholeTurns, begins_with_request, whole_http1, whole_request};
+pub use http1::{PayloadSegment, WholeTurns, begins_with_request, whole_http1};
 pub use http2_facts::{
     GoAway, GrpcErrors, GrpcStatus, Http2Error, Http2Facts, Refused, StreamResets,
 };

@@ -1,12 +1,10 @@
 //! Challenges of HTTP (401 and 407), and refused streams of HTTP/2: the client repeats the request in another connection than that
 //! in which it got them, as browsers and many libraries do.
 
-use std::sync::Arc;
-
 use wirewhy_detect::{Diagnosis, Finding, Severity, Value, code};
 use wirewhy_flow::Connection;
-use wirewhy_packet::Interval;
-use wirewhy_protocol::{Http2Error, Mark, Purpose, Refusals, Refused, Request};
+use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_protocol::{Http2Error, Mark, Purpose, Refusals, Refused, Request, RequestHash};
 
 use crate::clients::{Client, Clients, key};
 
@@ -19,14 +17,20 @@ const KEPT: usize = 16;
 /// A request that was answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Answered {
-    request: Arc<Request>,
+    request: RequestHash,
+    begun: Timestamp,
     stream: u32,
 }
 
 impl Client {
     /// Takes in the last request of a connection, which was not refused.
-    pub(crate) fn note_answered(&mut self, request: Arc<Request>, stream: u32) {
-        self.answered.add(Answered { request, stream }, KEPT);
+    pub(crate) fn note_answered(&mut self, (request, at): (RequestHash, Mark), stream: u32) {
+        let answered = Answered {
+            request,
+            begun: at.time,
+            stream,
+        };
+        self.answered.add(answered, KEPT);
     }
 }
 
@@ -45,7 +49,7 @@ impl Clients {
             return;
         }
         let client = self.of(connection);
-        client.note_answered(Arc::clone(request), connection.stream);
+        client.note_answered((request.hash(), request.begun), connection.stream);
     }
 
     /// Makes a note of a challenge that the client met in another connection.
@@ -91,10 +95,11 @@ impl Clients {
     /// The connection in which the client repeated a request that was refused last at `refused`, and was not refused again.
     fn met(&self, connection: &Connection, asked: &Request, refused: Mark) -> Option<u32> {
         let kept = self.0.get(&key(connection))?.answered.iter();
+        let asked = asked.hash();
         let found = kept.filter(|other| {
-            let behind = other.request.begun.time.since(refused.time);
+            let behind = other.begun.since(refused.time);
             other.stream != connection.stream
-                && other.request.repeats(asked)
+                && other.request == asked
                 && (Interval::ZERO..=AT_ONCE).contains(&behind)
         });
         found.map(|other| other.stream).min()

@@ -1,7 +1,6 @@
 //! What each client has done at each service.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use wirewhy_flow::{Connection, Healthy};
 
@@ -37,7 +36,7 @@ impl Clients {
         let ((client, _), (server, port)) = (healthy.client(), healthy.server());
         let client = self.0.entry((client, server, port));
         client.probes.note_other();
-        client.note_answered(Arc::clone(healthy.last_request()), healthy.stream());
+        client.note_answered(healthy.last_request(), healthy.stream());
     }
 }
 

@@ -1,10 +1,9 @@
 //! A connection that went well to its end: handed over as its packets, so that who only counts it need not gather its facts.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use wirewhy_packet::{Interval, MacAddr, Timestamp};
-use wirewhy_protocol::Request;
+use wirewhy_protocol::RequestHash;
 
 use super::brief::{Kept, gathered};
 use super::{Over, Tracker};
@@ -90,10 +89,10 @@ impl Healthy {
         self.outcome.slowest_answer
     }
 
-    /// The last request.
+    /// The last request, and where it began.
     #[must_use]
-    pub fn last_request(&self) -> &Arc<Request> {
-        &self.outcome.request
+    pub fn last_request(&self) -> (RequestHash, Mark) {
+        self.outcome.request
     }
 
     /// All that is known of it, as of any connection.

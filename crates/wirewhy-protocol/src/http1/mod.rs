@@ -8,7 +8,7 @@ mod whole;
 
 pub use probe::begins_with_request;
 pub(crate) use refusal::refusal_of;
-pub use whole::{PayloadSegment, WholeTurns, whole_http1, whole_request};
+pub use whole::{PayloadSegment, WholeTurns, whole_http1};
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use super::plain::{Plain, RequestLine};
 use super::probe;
 use crate::exchanges::{ExchangeCounts, Method};
 use crate::facts::{AppFacts, SideFacts};
-use crate::http_request::Request;
+use crate::http_request::{Request, RequestHash};
 use crate::types::{AppProtocol, Framing, Mark, Role};
 
 /// A segment with payload.
@@ -73,11 +73,8 @@ pub struct WholeTurns {
     is_asked: bool,
     /// How much of a response is to come.
     missing: u64,
-}
-
-/// The request that is all of a segment, as [`whole_http1`] reads it.
-pub fn whole_request(bytes: &[u8], mark: Mark) -> Option<Request> {
-    Some(WholeRequest::of(bytes)?.read(mark))
+    /// The latest request.
+    asked: RequestHash,
 }
 
 /// What a segment of such a conversation is.
@@ -100,7 +97,10 @@ impl WholeTurns {
     /// of a body. `None` where the conversation is of another form.
     pub fn take(&mut self, segment: PayloadSegment<'_>) -> Option<usize> {
         Some(match self.turn(segment)? {
-            Turn::Request(_) => segment.bytes.len(),
+            Turn::Request(request) => {
+                self.asked = request.hash();
+                segment.bytes.len()
+            }
             Turn::Response(_, head) => head,
             Turn::Body => 0,
         })
@@ -134,6 +134,11 @@ impl WholeTurns {
         }
     }
 
+    /// The latest of the requests taken in.
+    pub fn last_request(&self) -> RequestHash {
+        self.asked
+    }
+
     /// Whether all requests so far have their responses.
     pub fn is_complete(&self) -> bool {
         self.has_begun && !self.is_asked && self.missing == 0
@@ -149,6 +154,10 @@ impl<'a> WholeRequest<'a> {
             line,
             host: plain.host,
         })
+    }
+
+    fn hash(&self) -> RequestHash {
+        RequestHash::read(self.line.method, self.line.target, self.host)
     }
 
     fn read(self, mark: Mark) -> Request {
@@ -277,6 +286,10 @@ mod tests {
                 let bare = segments.iter().zip(&heads);
                 let bare: Vec<_> = bare.map(|(segment, bytes)| PayloadSegment { bytes, ..*segment }).collect();
                 prop_assert_eq!(&*facts, &read_in_full(&bare));
+                let mut turns = WholeTurns::default();
+                prop_assert!(segments.iter().all(|segment| turns.take(*segment).is_some()));
+                let last = facts.http.last_request.as_deref();
+                prop_assert_eq!(last.map(Request::hash), Some(turns.last_request()));
                 prop_assert_eq!(Some(facts), whole_http1(bare.iter().copied()));
             } else {
                 prop_assert_eq!(without_bodies(&segments), None);
