@@ -59,7 +59,7 @@ impl<'a> Plain<'a> {
         let [b' ', target @ ..] = target else {
             return None;
         };
-        let usual = !method.is_empty() && !target.is_empty() && !target.contains(&b' ');
+        let usual = !method.is_empty() && !target.is_empty() && part_length(target) == target.len();
         if !usual || method == b"CONNECT" || self.has_intent || self.is_chunked && is_1_0 {
             return None;
         }
@@ -103,7 +103,7 @@ impl<'a> Plain<'a> {
             }
             6 => self.has_intent |= is(b"expect"),
             7 => self.has_intent |= is(b"upgrade"),
-            14 if is(b"content-length") => {
+            14 if has_ends(name, b"content-", b"t-length") => {
                 let length =
                     number(value.trim_ascii()).filter(|_| self.content_length.is_none())?;
                 self.content_length = Some(length);
@@ -177,6 +177,17 @@ fn name_length(bytes: &[u8]) -> usize {
 
 /// How many bytes are printable ASCII, from the first one on.
 fn printable_length(bytes: &[u8]) -> usize {
+    // Where all bytes of a block are looked at, many are at once.
+    let is_printable = |block: &&[u8; 32]| {
+        let others = block.iter().map(|byte| !matches!(byte, b' '..=b'~'));
+        !others.fold(false, |any, is| any | is)
+    };
+    let (blocks, _) = bytes.as_chunks::<32>();
+    let length = 32 * blocks.iter().take_while(is_printable).count();
+    length + printable_length_by_words(bytes.get(length..).unwrap_or_default())
+}
+
+fn printable_length_by_words(bytes: &[u8]) -> usize {
     length_of(
         bytes,
         |word| {
@@ -186,6 +197,26 @@ fn printable_length(bytes: &[u8]) -> usize {
         },
         |byte| matches!(byte, b' '..=b'~'),
     )
+}
+
+/// How many bytes come before a space.
+fn part_length(bytes: &[u8]) -> usize {
+    length_of(
+        bytes,
+        |word| {
+            let apart = word ^ eight(b' ');
+            apart.wrapping_sub(eight(1)) & !apart & HIGHEST
+        },
+        |byte| byte != b' ',
+    )
+}
+
+/// Whether a name begins with `first` and ends with `last`, which are in lower case.
+fn has_ends(name: &[u8], first: &[u8; 8], last: &[u8; 8]) -> bool {
+    // No two characters of names but the cases of a letter differ in this bit alone.
+    let lower = |word: &[u8; 8]| u64::from_le_bytes(*word) | eight(b' ');
+    name.first_chunk().map(lower) == Some(u64::from_le_bytes(*first))
+        && name.last_chunk().map(lower) == Some(u64::from_le_bytes(*last))
 }
 
 /// How many bytes from the first one on are of a kind, taken eight at a time. `others` has the highest bit set of every byte
