@@ -99,12 +99,8 @@ impl Features {
     /// Takes in one attempt.
     pub(crate) fn add(&mut self, shown: &Shown) {
         self.attempts = self.attempts.saturating_add(1);
-        let counts = self.with.iter_mut().zip(&mut self.without);
-        for (place, (with, without)) in counts.enumerate() {
-            let is_in = |set: u8| u32::from(set >> place & 1);
-            *with = with.saturating_add(is_in(shown.with));
-            *without = without.saturating_add(is_in(shown.without));
-        }
+        count(&mut self.with, shown.with);
+        count(&mut self.without, shown.without);
         match &shown.name {
             Some(name) if self.names.contains(name) => {}
             Some(name) if self.names.len() < Self::NAMES => self.names.push(name.clone()),
@@ -137,6 +133,14 @@ impl Features {
             missing.push(("server-name", words));
         }
         missing
+    }
+}
+
+/// Counts what is in a set.
+fn count(counts: &mut [u32; FEATURES.len()], mut set: u8) {
+    while let Some(count) = counts.get_mut(set.trailing_zeros() as usize) {
+        *count = count.saturating_add(1);
+        set &= set - 1;
     }
 }
 

@@ -21,10 +21,10 @@ pub(crate) struct SourceTally {
     pub(crate) attempts: u32,
     /// Those that failed.
     pub(crate) failed_probes: u32,
-    /// Addresses with ports where an attempt worked.
-    pub(crate) fruitful: DistinctCount<(IpAddr, u16)>,
-    /// The latest of those.
+    /// The address and port of the latest attempt that worked.
     latest: Option<(IpAddr, u16)>,
+    /// Those of others that worked.
+    fruitful: DistinctCount<(IpAddr, u16)>,
     /// The first failed attempt, until there is another: most of the sources that a capture holds failed once.
     only_failed: Option<FailedAttempt>,
     /// What the failed attempts tried, where there are several.
@@ -107,8 +107,8 @@ impl SourceTally {
         }
         self.attempts = self.attempts.saturating_add(1);
         let Some(failed) = failed else {
-            if self.latest.replace(target) != Some(target) {
-                self.fruitful.add(&target);
+            if let Some(before) = self.latest.replace(target).filter(|one| *one != target) {
+                self.fruitful.add(&before);
             }
             return;
         };
@@ -138,6 +138,15 @@ impl SourceTally {
         }
     }
 
+    /// How many addresses with ports there are where an attempt worked.
+    pub(crate) fn fruitful(&self) -> u64 {
+        let mut all = self.fruitful.clone();
+        if let Some(latest) = &self.latest {
+            all.add(latest);
+        }
+        all.count()
+    }
+
     /// What kind of scan the attempts make.
     pub(crate) fn scan(&self, limits: &Limits) -> Option<Scan> {
         let (ports, hosts) = (u64::from(limits.scan_ports), u64::from(limits.scan_hosts));
@@ -150,7 +159,7 @@ impl SourceTally {
         // A client that tries the same again and again needs it.
         let insists = u64::from(self.failed_probes) > targets.saturating_mul(4);
         // Exact far beyond any number of targets.
-        let share = targets as f64 / targets.saturating_add(self.fruitful.count()).max(1) as f64;
+        let share = targets as f64 / targets.saturating_add(self.fruitful()).max(1) as f64;
         if share < limits.scan_share || insists {
             return None;
         }

@@ -68,7 +68,7 @@ fn find(source: &Source<'_>, limits: &Limits) -> Option<Finding> {
             .with("kind", kind)
             .with("attempts", tally.attempts)
             .with("fruitless", tally.failed_probes)
-            .with("targets_found", tally.fruitful.count())
+            .with("targets_found", tally.fruitful())
             .with("targets", tried.targets.count())
             .with("hosts", tried.hosts.count())
             .with("ports", tried.ports.count())
