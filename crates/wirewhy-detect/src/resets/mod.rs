@@ -6,7 +6,7 @@ use wirewhy_flow::{Connection, Event, EventKind, Interval, Position, Reset, Side
 use wirewhy_protocol::{ContentType, Framing, Sealed};
 
 use crate::Limits;
-pub(crate) use origin::origin;
+pub(crate) use origin::{Origin, origin};
 
 /// Why a reset was sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -51,7 +51,7 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
             span(quiet),
             request(connection),
         ),
-        facts: found.facts.clone().with("idle_before_close_seconds", quiet),
+        facts: found.facts.with("idle_before_close_seconds", quiet),
         ..found
     })
 }

@@ -13,7 +13,7 @@ pub(crate) mod unread_data;
 
 use wirewhy_flow::{Connection, Position, Side};
 
-use crate::resets::{ExplainedReset, origin};
+use crate::resets::{ExplainedReset, Origin, origin};
 use crate::{Confidence, Culprit, Facts, Finding, Limits, Role, Severity, Value};
 
 /// The side a reset claims to come from, as culprit.
@@ -56,7 +56,7 @@ fn finding(
         },
         summary: String::new(),
         frames,
-        facts: facts(connection, first, all, limits),
+        facts: facts(connection, first, all, &origin),
         consequence_of: None,
     }
 }
@@ -66,10 +66,9 @@ fn facts(
     connection: &Connection,
     explained: &ExplainedReset<'_>,
     all: &[ExplainedReset<'_>],
-    limits: &Limits,
+    origin: &Origin,
 ) -> Facts {
     let (event, reset) = (explained.event, explained.reset);
-    let origin = origin(connection, event, reset, limits);
     Facts::default()
         .with("sender", event.from.name())
         .with("stage", connection.stage().name())

@@ -65,7 +65,7 @@ fn detect(resets: &Resets<'_>, limits: &Limits) -> Option<Finding> {
             socket(own),
             request(connection),
         ),
-        facts: found.facts.clone().with("early_status", status),
+        facts: found.facts.with("early_status", status),
         ..found
     })
 }

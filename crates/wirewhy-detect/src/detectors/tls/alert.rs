@@ -63,7 +63,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
             for_name(handshake),
             description.0,
         ),
-        facts: found.facts.clone().with("can_mean", causes.to_vec()),
+        facts: found.facts.with("can_mean", causes.to_vec()),
         ..found
     })
 }

@@ -53,7 +53,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
             party(handshake, from),
             for_name(handshake),
         ),
-        facts: found.facts.clone().with("alpn_offered", offered),
+        facts: found.facts.with("alpn_offered", offered),
         ..found
     })
 }

@@ -70,7 +70,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
             party(handshake, from),
             for_name(handshake),
         ),
-        facts: found.facts.clone().with(
+        facts: found.facts.with(
             "accepted_authorities",
             Value::List(
                 authorities

@@ -73,7 +73,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
             party(handshake, from),
             for_name(handshake),
         ),
-        facts: found.facts.clone().with("client_subject", subject),
+        facts: found.facts.with("client_subject", subject),
         ..found
     })
 }

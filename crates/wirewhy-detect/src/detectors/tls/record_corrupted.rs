@@ -52,7 +52,7 @@ fn detect(handshake: &Handshake<'_>, limits: &Limits) -> Option<Finding> {
                 for_name(handshake),
             ),
             frames: handshake.frames([Some(alert.mark.frame), record].into_iter().flatten()),
-            facts: found.facts.clone().with("record_frame", record),
+            facts: found.facts.with("record_frame", record),
             ..found
         });
     }

@@ -23,7 +23,7 @@ pub fn neighbours_speak_tls(
         let why = format!("the port speaks TLS in other connections (stream {stream})");
         let found = deadlock.finding(Confidence::Likely, &why);
         return Some(Finding {
-            facts: found.facts.clone().with("tls_in_stream", stream),
+            facts: found.facts.with("tls_in_stream", stream),
             ..found
         });
     }
