@@ -8,7 +8,7 @@ use wirewhy_protocol::RequestHash;
 use super::brief::{Kept, gathered};
 use super::{Over, Tracker};
 use crate::brief::WellEnded;
-use crate::{Connection, Ended, Endpoint, HostContext, Mark, Roles};
+use crate::{Connection, Ended, Endpoint, HostContext, Mark, Roles, TtlSeen};
 
 /// A connection over which requests in HTTP/1 were answered with success, and which both sides closed: seen from its SYN on, without
 /// a segment lost, overtaken, damaged or repeated. The SYN asked for neither ECN nor Fast Open, and the server's address was not
@@ -19,7 +19,8 @@ pub struct Healthy {
     outcome: WellEnded,
     ended: Ended,
     observed_until: Timestamp,
-    host_context: HostContext,
+    server_ttl: Option<TtlSeen>,
+    server_round_trip: Option<Interval>,
 }
 
 impl Healthy {
@@ -108,7 +109,12 @@ impl Healthy {
         connection.app = self.kept.brief.app();
         connection.ended = self.ended;
         connection.observed_until = self.observed_until;
-        connection.host_context = self.host_context;
+        connection.host_context = HostContext {
+            server_ttl: self.server_ttl,
+            server_round_trip: self.server_round_trip,
+            accepted: None,
+            earlier_stream: self.kept.syn.earlier_stream,
+        };
         connection
     }
 
@@ -123,16 +129,14 @@ impl Tracker {
     pub(super) fn hand_over_brief(&mut self, kept: Box<Kept>, ended: Ended) -> Over {
         if let Some(outcome) = self.well_ended(&kept) {
             let observed_until = self.observed_until(kept.brief.latest());
-            let host_context = HostContext {
-                earlier_stream: kept.syn.earlier_stream,
-                ..self.hosts.around(kept.syn.pair.destination.0)
-            };
+            let around = self.hosts.around(kept.syn.pair.destination.0);
             return Over::Healthy(Healthy {
                 kept,
                 outcome,
                 ended,
                 observed_until,
-                host_context,
+                server_ttl: around.server_ttl,
+                server_round_trip: around.server_round_trip,
             });
         }
         let live = match kept.brief.app() {

@@ -199,32 +199,44 @@ impl Tracker {
         let (client, server) = (lone.client(), lone.server());
         let asker = (client.0, syn.mac());
         let looked_up = self.waited_for(stream, asker, server.0, syn.time());
-        let around = self.hosts.around(server.0);
         let accepted = self.hosts.accepted_before(client.0, server, syn.mark());
         let is_brief = !self.follows_all
             && !lone.is_interrupted()
             && looked_up.is_none()
             && accepted.is_none()
             && syn.is_ordinary_syn();
-        let attempt = Unopened {
-            syn: lone,
+        if !is_brief {
+            let mut connection = self.filled_with(lone, ended);
+            connection.host_context.accepted = accepted;
+            connection.looked_up = looked_up;
+            self.lookups.tie_to_failed(&mut connection);
+            return Over::Connection(connection);
+        }
+        Over::Unopened(self.unanswered(lone, ended))
+    }
+
+    #[inline]
+    fn unanswered(&self, syn: LoneSyn, ended: Ended) -> Unopened {
+        let around = self.hosts.around(syn.server().0);
+        Unopened {
+            syn,
             reset: None,
             ended,
-            observed_until: self.observed_until(syn.time()),
+            observed_until: self.observed_until(syn.syn.time()),
             server_ttl: around.server_ttl,
             server_round_trip: around.server_round_trip,
-        };
-        if is_brief {
-            return Over::Unopened(attempt);
         }
-        let ends = [client, server];
-        let mut connection = attempt.fill(self.fresh(stream, ends, Roles::Syn, syn.mark()));
-        connection.host_context.accepted = accepted;
+    }
+
+    /// The connection of a SYN that nothing answered.
+    fn filled_with(&mut self, lone: LoneSyn, ended: Ended) -> Box<Connection> {
+        let attempt = self.unanswered(lone, ended);
+        let ends = [lone.client(), lone.server()];
+        let fresh = self.fresh(lone.stream, ends, Roles::Syn, lone.syn.mark());
+        let mut connection = attempt.fill(fresh);
         connection.interrupted = lone.is_interrupted();
-        connection.client.tcp.delivery.damage = Damage::of_one(&syn.unpack());
-        connection.looked_up = looked_up;
-        self.lookups.tie_to_failed(&mut connection);
-        Over::Connection(connection)
+        connection.client.tcp.delivery.damage = Damage::of_one(&lone.syn.unpack());
+        connection
     }
 
     /// Keeps a reset of the server that does nothing but refuse a lone SYN. Whether it was kept: if not, the connection is to be followed.

@@ -91,7 +91,7 @@ impl Diagnosing {
     pub(super) fn take(&mut self, over: Over, sink: &mut dyn Sink) -> io::Result<()> {
         let connection = match over {
             Over::Connection(connection) => connection,
-            Over::Unopened(attempt) => return self.take_unopened(attempt, sink),
+            Over::Unopened(ref attempt) => return self.take_unopened(attempt, sink),
             Over::Healthy(healthy) if finds_nothing(&healthy, &self.options.limits) => {
                 return self.take_healthy(healthy, sink);
             }
@@ -120,19 +120,18 @@ impl Diagnosing {
     }
 
     /// Diagnoses an attempt that opened nothing.
-    fn take_unopened(&mut self, attempt: Unopened, sink: &mut dyn Sink) -> io::Result<()> {
+    fn take_unopened(&mut self, attempt: &Unopened, sink: &mut dyn Sink) -> io::Result<()> {
         let limits = &self.options.limits;
-        let finding = diagnose_unopened(&attempt, limits);
+        let finding = diagnose_unopened(attempt, limits);
         let by_device = |finding: &Finding| finding.culprit.role == Role::Path;
         if finding.as_ref().is_some_and(by_device) {
             return self.take_connection(attempt.connection(), sink);
         }
-        self.survey
-            .note_unopened(&attempt, finding.as_ref(), limits);
+        self.survey.note_unopened(attempt, finding.as_ref(), limits);
         if finding.is_none() {
-            return self.report_unopened(&attempt, None, sink);
+            return self.report_unopened(attempt, None, sink);
         }
-        match self.push(Waiting::Unopened(attempt)) {
+        match self.push(Waiting::Unopened(attempt.clone())) {
             Some(due) => self.report_due(due, sink),
             None => Ok(()),
         }
