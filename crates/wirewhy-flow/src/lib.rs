@@ -24,6 +24,7 @@ mod lookups;
 mod neighbours;
 mod observe;
 mod packed;
+mod pair;
 mod resets;
 mod segment;
 mod side;
@@ -50,9 +51,10 @@ pub use lookups::{
 pub use neighbours::{
     Asking, Claimant, Contest, Hearing, LinkId, Neighbour, Neighbours, Requests, Return,
 };
+pub use pair::Pair;
 pub use side::Side;
 pub use signs::{AckStalls, MangledSack, SendingSigns, WrittenWindow};
-pub use stream_table::{Bases, Located, Opened, Pair, StreamTable};
+pub use stream_table::{Bases, Located, Opened, StreamTable};
 pub use tcp::{AfterReset, EndpointState, Handshake, Offer, Tcp, TcpCounts, TcpEndpoint};
 pub use tracker::{
     Bounds, Healthy, Left, Observed, Over, Sample, Spent, Tracker, TrackerCounts, Unopened,
