@@ -57,6 +57,29 @@ pub struct Connection {
     pub tcp: Tcp,
 }
 
+wirewhy_protocol::compact!(Connection {
+    transport,
+    stream,
+    client,
+    server,
+    roles,
+    first,
+    last,
+    app,
+    notice,
+    server_name,
+    looked_up,
+    events,
+    zeek,
+    ended,
+    interrupted,
+    observed_until,
+    host_context,
+    collision,
+    outgoing,
+    tcp,
+});
+
 /// A SYN that came into an open connection of the same addresses and ports, as either of the two connections has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Collision {
@@ -80,6 +103,18 @@ pub struct Collision {
     pub continues: Option<Mark>,
 }
 
+wirewhy_protocol::compact!(Collision {
+    stream,
+    is_later,
+    syn,
+    idle,
+    ttl,
+    other_clock,
+    outstanding,
+    earlier_next,
+    continues,
+});
+
 /// How it is known which side is the client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Roles {
@@ -98,6 +133,10 @@ pub enum Roles {
     /// Over UDP: the protocol tells which end sends what came first.
     Datagram,
 }
+
+wirewhy_protocol::compact!(Roles = {
+    0 Syn, 1 SynAck, 2 Simultaneous, 3 KnownService, 4 Hello, 5 Guessed, 6 Datagram,
+});
 
 impl Roles {
     /// Whether the opening itself showed who is who.
@@ -128,6 +167,10 @@ pub enum Ended {
     /// It is not over: this is how it stands while it goes on.
     Followed,
 }
+
+wirewhy_protocol::compact!(Ended = {
+    0 Closed, 1 NeverOpened, 2 Reused, 3 EndOfCapture, 4 Quiet, 5 GivenUp, 6 Followed,
+});
 
 /// How long it took to get across and back.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]

@@ -4,6 +4,7 @@
 //! identification and, later than a clock tick, a new timestamp, and it follows a round trip or a timer.
 
 use wirewhy_packet::{Interval, Timestamp};
+use wirewhy_protocol::compact::{Compact, CompactReader, CompactWriter};
 
 use crate::segment::Segment;
 
@@ -21,6 +22,58 @@ pub(crate) struct Recent {
     /// The peer has sent something since our latest packet.
     interrupted: bool,
 }
+
+/// Of packets that are too long ago for a copy to follow nothing is written.
+impl Compact for Recent {
+    fn write(&self, to: &mut CompactWriter) {
+        let Recent {
+            prints,
+            times,
+            hops,
+            next,
+            proven,
+            interrupted,
+        } = self;
+        next.write(to);
+        proven.write(to);
+        interrupted.write(to);
+        for ((print, time), hops) in prints.iter().zip(times).zip(hops) {
+            let is_recent = time.0 != 0 && to.now().since(*time) <= FORGOTTEN;
+            to.tag(is_recent.into());
+            if is_recent {
+                print.write(to);
+                time.write(to);
+                hops.write(to);
+            }
+        }
+    }
+
+    fn read(from: &mut CompactReader<'_>) -> Option<Recent> {
+        let mut recent = Recent {
+            next: u8::read(from)?,
+            proven: bool::read(from)?,
+            interrupted: bool::read(from)?,
+            ..Recent::default()
+        };
+        let Recent {
+            prints,
+            times,
+            hops,
+            ..
+        } = &mut recent;
+        for ((print, time), hops) in prints.iter_mut().zip(times).zip(hops) {
+            if bool::read(from)? {
+                *print = u32::read(from)?;
+                *time = Timestamp::read(from)?;
+                *hops = u8::read(from)?;
+            }
+        }
+        Some(recent)
+    }
+}
+
+/// What came so long ago is not copied any more, even where frames are out of order.
+const FORGOTTEN: Interval = Interval::from_millis(500);
 
 /// A packet whose identification tells copies from retransmissions may be this late: queues between two mirrors.
 const LATEST_WITH_ID: Interval = Interval::from_millis(100);

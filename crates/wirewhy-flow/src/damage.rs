@@ -24,6 +24,16 @@ pub struct Damage {
     pub frames: Vec<u64>,
 }
 
+wirewhy_protocol::compact!(Damage {
+    dropped,
+    open,
+    taken,
+    unfinished,
+    in_tunnel,
+    right,
+    frames
+});
+
 /// How many example frames are kept.
 const FRAMES: usize = 8;
 
@@ -37,11 +47,15 @@ pub(crate) struct Inspection {
     found: Option<Box<Found>>,
 }
 
+wirewhy_protocol::compact!(Inspection { right, found });
+
 #[derive(Clone, Debug, Default)]
 struct Found {
     pending: Vec<Pending>,
     damage: Damage,
 }
+
+wirewhy_protocol::compact!(Found { pending, damage });
 
 /// A damaged segment that is neither acknowledged nor sent again.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +64,8 @@ struct Pending {
     end: Seq,
     frame: u64,
 }
+
+wirewhy_protocol::compact!(Pending { seq, end, frame });
 
 impl Inspection {
     /// Whether no checksum was wrong.

@@ -182,6 +182,20 @@ pub(crate) struct Flight {
     pub(crate) inspection: Inspection,
 }
 
+wirewhy_protocol::compact!(Flight {
+    gaps,
+    timed,
+    larger,
+    latest,
+    stuck,
+    repeats,
+    sacked,
+    whole_round_trip,
+    far_round_trip,
+    watch,
+    inspection,
+});
+
 /// What a segment with payload, SYN or FIN is to the bytes sent before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sent {

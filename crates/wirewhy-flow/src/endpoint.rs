@@ -35,6 +35,21 @@ pub struct Endpoint {
     pub tcp: TcpEndpoint,
 }
 
+wirewhy_protocol::compact!(Endpoint {
+    address,
+    port,
+    first_payload,
+    last_payload,
+    last,
+    last_payload_len,
+    sent_farewell,
+    ttl,
+    ip_id,
+    mac,
+    counts,
+    tcp,
+});
+
 /// Hop counts seen in one direction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TtlSeen {
@@ -45,6 +60,8 @@ pub struct TtlSeen {
     /// The largest.
     pub max: u8,
 }
+
+wirewhy_protocol::compact!(TtlSeen { first, min, max });
 
 impl TtlSeen {
     pub(crate) fn add(&mut self, ttl: u8) {
@@ -87,6 +104,17 @@ pub struct Counts {
     /// Packets whose IP header left the length to the network card.
     pub offloaded: u32,
 }
+
+wirewhy_protocol::compact!(Counts {
+    packets,
+    bytes,
+    payload_bytes,
+    payload_packets,
+    duplicate_frames,
+    cut_payloads,
+    largest_payload,
+    offloaded,
+});
 
 impl Endpoint {
     pub(crate) fn new(address: IpAddr, port: u16) -> Endpoint {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use wirewhy_packet::{Interval, IpId, Seq, Timestamp};
+use wirewhy_protocol::compact::{Compact, CompactReader, CompactWriter};
 
 use crate::{Side, TtlSeen};
 
@@ -20,6 +21,24 @@ pub struct Event {
     pub from: Side,
     /// What happened.
     pub kind: EventKind,
+}
+
+impl Compact for Event {
+    fn write(&self, to: &mut CompactWriter) {
+        self.mark().write(to);
+        self.from.write(to);
+        self.kind.write(to);
+    }
+
+    fn read(from: &mut CompactReader<'_>) -> Option<Event> {
+        let Mark { frame, time } = Mark::read(from)?;
+        Some(Event {
+            frame,
+            time,
+            from: Side::read(from)?,
+            kind: EventKind::read(from)?,
+        })
+    }
 }
 
 impl Event {
@@ -90,6 +109,12 @@ pub enum EventKind {
     },
 }
 
+wirewhy_protocol::compact!(EventKind = {
+    0 Syn { seq, timestamp, asks }, 1 SynAck { seq, ack, acceptable }, 2 HandshakeAck, 3 HandshakeAckRepeated,
+    4 UnrelatedAck { seq, ack, empty }, 5 Fin, 6 Reset(item), 7 Icmp(item), 8 Moved { address, port, only_port },
+    9 Unseen { bytes },
+});
+
 /// What a SYN asks for that devices on the way are known to stumble over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Asked {
@@ -100,6 +125,12 @@ pub struct Asked {
     /// It carries payload.
     pub payload: bool,
 }
+
+wirewhy_protocol::compact!(Asked {
+    ecn,
+    fast_open,
+    payload
+});
 
 /// A reset and how it sits in the connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -137,6 +168,25 @@ pub struct Reset {
     /// What the state was when it came.
     pub before: BeforeReset,
 }
+
+wirewhy_protocol::compact!(Reset {
+    seq,
+    ack,
+    ack_field,
+    window,
+    ttl,
+    ip_id,
+    timestamp,
+    payload_len,
+    position,
+    idle,
+    answers,
+    peer_next,
+    own_next,
+    unacknowledged_own,
+    unacknowledged_peer,
+    before,
+});
 
 /// The state of a connection when a reset came. "Own" is the side whose header the reset carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -181,6 +231,27 @@ pub struct BeforeReset {
     pub peer_alert: Option<Mark>,
 }
 
+wirewhy_protocol::compact!(BeforeReset {
+    answered_ack,
+    peer_payload_len,
+    peer_sent_farewell,
+    own_fin,
+    peer_fin,
+    own_payload,
+    peer_payload,
+    expected,
+    own_ttl,
+    own_ip_id,
+    own_timestamp,
+    other_mac,
+    idle,
+    unanswered,
+    unanswered_keep_alives,
+    peer_window_closed,
+    own_alert,
+    peer_alert,
+});
+
 /// Where a sequence number falls in what the receiver expects (RFC 5961 section 3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Position {
@@ -197,6 +268,10 @@ pub enum Position {
     /// The receiver's state was never seen.
     Unknown,
 }
+
+wirewhy_protocol::compact!(Position = {
+    0 Exact, 1 InWindow, 2 Outside, 3 AnswersSyn, 4 IgnoredInSynSent, 5 Unknown,
+});
 
 /// An ICMP error about this connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -219,12 +294,25 @@ pub struct Icmp {
     pub in_window: bool,
 }
 
+wirewhy_protocol::compact!(Icmp {
+    v6,
+    kind,
+    code,
+    mtu,
+    reporter,
+    quoted_seq,
+    quoted_len,
+    in_window
+});
+
 /// Events in the order they were seen, bounded: the first [`Events::FIRST`] and the last [`Events::LAST`] are kept.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Events {
     kept: Vec<Event>,
     left_out: u32,
 }
+
+wirewhy_protocol::compact!(Events { kept, left_out });
 
 impl Events {
     /// How many of the earliest events are always kept.

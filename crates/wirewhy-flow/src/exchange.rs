@@ -27,6 +27,18 @@ pub struct Exchange {
     pub quiet_before_close: Option<Interval>,
 }
 
+wirewhy_protocol::compact!(Exchange {
+    asked,
+    asked_bytes,
+    answers,
+    first,
+    slowest,
+    pushes,
+    greets,
+    insists,
+    quiet_before_close,
+});
+
 /// A question and the first byte of its answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Answer {
@@ -35,6 +47,8 @@ pub struct Answer {
     /// The first byte of the answer.
     pub answered: Mark,
 }
+
+wirewhy_protocol::compact!(Answer { asked, answered });
 
 impl Answer {
     /// How long the answer took, zero where time ran backwards.

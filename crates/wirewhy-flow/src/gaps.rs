@@ -11,6 +11,8 @@ pub(crate) struct Gaps {
     open: Vec<Gap>,
 }
 
+wirewhy_protocol::compact!(Gaps { open });
+
 /// Bytes from `from` up to `to`, and the segment that skipped them.
 #[derive(Clone, Copy, Debug)]
 struct Gap {
@@ -19,6 +21,12 @@ struct Gap {
     skipped_by: Skipper,
 }
 
+wirewhy_protocol::compact!(Gap {
+    from,
+    to,
+    skipped_by
+});
+
 /// The segment that skipped a hole: when it came, and what its sender counted and clocked then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Skipper {
@@ -26,6 +34,8 @@ pub(crate) struct Skipper {
     pub(crate) ip_id: Option<IpId>,
     pub(crate) clock: Option<u32>,
 }
+
+wirewhy_protocol::compact!(Skipper { mark, ip_id, clock });
 
 impl Gap {
     fn len(&self) -> i32 {

@@ -23,6 +23,13 @@ pub struct HostContext {
     pub earlier_stream: Option<u32>,
 }
 
+wirewhy_protocol::compact!(HostContext {
+    server_ttl,
+    server_round_trip,
+    accepted,
+    earlier_stream
+});
+
 /// A SYN that was answered, with the sender's clock (RFC 7323).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AcceptedTimestamp {
@@ -35,6 +42,13 @@ pub struct AcceptedTimestamp {
     /// How many were answered.
     pub answered: u32,
 }
+
+wirewhy_protocol::compact!(AcceptedTimestamp {
+    value,
+    mark,
+    one_clock,
+    answered
+});
 
 /// Host facts gathered from answered SYNs. A table that holds [`Hosts::LIMIT`] forgets the half it has known longest.
 #[derive(Debug, Default)]

@@ -86,6 +86,8 @@ pub(crate) struct Pause {
     pub(crate) by: Side,
 }
 
+wirewhy_protocol::compact!(Pause { length, ended, by });
+
 impl Pause {
     /// Shorter pauses are retransmission timers and thinking, and tell of no timer on the path.
     pub(crate) const SHORTEST: Interval = Interval::from_secs(5);

@@ -9,6 +9,8 @@ pub enum Side {
     Server,
 }
 
+wirewhy_protocol::compact!(Side = { 0 Client, 1 Server });
+
 impl Side {
     /// The opposite side.
     #[must_use]

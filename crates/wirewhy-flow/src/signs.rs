@@ -17,6 +17,12 @@ pub struct SendingSigns {
     pub stalls: AckStalls,
 }
 
+wirewhy_protocol::compact!(SendingSigns {
+    window,
+    sack,
+    stalls
+});
+
 /// How one side's segments lie in the window field of the other side as it is written, before any scaling (RFC 7323
 /// section 2.3). The windows of SYNs are never scaled, and are left out.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -37,6 +43,16 @@ pub struct WrittenWindow {
     pub frames: Vec<u64>,
 }
 
+wirewhy_protocol::compact!(WrittenWindow {
+    filled,
+    exceeded,
+    passed,
+    largest,
+    lost_beyond,
+    lost_within,
+    frames,
+});
+
 /// Selective acknowledgements whose edges lie outside all that was sent.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct MangledSack {
@@ -49,6 +65,13 @@ pub struct MangledSack {
     /// The first frames.
     pub frames: Vec<u64>,
 }
+
+wirewhy_protocol::compact!(MangledSack {
+    acks,
+    right,
+    ahead,
+    frames
+});
 
 /// Nagle's algorithm (RFC 1122 section 4.2.3.4) against a delayed acknowledgement (section 4.2.3.2): a small segment, an
 /// acknowledgement of it on a timer, and at once the next segment.
@@ -65,6 +88,14 @@ pub struct AckStalls {
     /// The first segments that had waited.
     pub frames: Vec<u64>,
 }
+
+wirewhy_protocol::compact!(AckStalls {
+    count,
+    total,
+    longest,
+    does_not_wait,
+    frames
+});
 
 /// How many example frames are kept.
 const FRAMES: usize = 8;
@@ -102,6 +133,20 @@ pub(crate) struct Watch {
     signs: Option<Box<SendingSigns>>,
 }
 
+wirewhy_protocol::compact!(Watch {
+    edges,
+    written,
+    farthest,
+    beyond,
+    lost_at,
+    small,
+    largest,
+    exceeded,
+    passed,
+    does_not_wait,
+    signs,
+});
+
 /// A small segment with nothing else on the way.
 #[derive(Clone, Copy, Debug)]
 struct Small {
@@ -109,6 +154,12 @@ struct Small {
     sent: Timestamp,
     acknowledged: Option<Timestamp>,
 }
+
+wirewhy_protocol::compact!(Small {
+    end,
+    sent,
+    acknowledged
+});
 
 /// How long it takes from the capture point to the other side and back, and over the whole path.
 #[derive(Clone, Copy, Debug)]

@@ -16,6 +16,12 @@ pub struct Tcp {
     pub survived_idle: Interval,
 }
 
+wirewhy_protocol::compact!(Tcp {
+    handshake,
+    exchange,
+    survived_idle
+});
+
 /// How far the opening got.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Handshake {
@@ -38,6 +44,18 @@ pub struct Handshake {
     /// How many SYN-ACKs were sent after the client's ACK had passed the capture point.
     pub syn_acks_after_ack: u32,
 }
+
+wirewhy_protocol::compact!(Handshake {
+    first_syn,
+    last_syn,
+    syn_ack,
+    last_syn_ack,
+    ack,
+    answered_syn,
+    syns,
+    syn_acks,
+    syn_acks_after_ack,
+});
 
 /// What only TCP has of one side.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -74,6 +92,24 @@ pub struct TcpEndpoint {
     pub counts: TcpCounts,
 }
 
+wirewhy_protocol::compact!(TcpEndpoint {
+    state,
+    isn,
+    offer,
+    next,
+    acknowledged,
+    window,
+    max_window,
+    fin,
+    crossed_fin,
+    last_ack,
+    timestamp,
+    alert,
+    after_reset,
+    delivery,
+    counts,
+});
+
 /// How far one side got, as seen from outside (RFC 9293 section 3.3.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum EndpointState {
@@ -97,6 +133,10 @@ pub enum EndpointState {
     Reset,
 }
 
+wirewhy_protocol::compact!(EndpointState = {
+    0 Silent, 1 SynSent, 2 SynReceived, 3 Established, 4 JoinedLate, 5 Closing { acknowledged }, 6 Reset,
+});
+
 /// A packet of a side whose reset was seen before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct AfterReset {
@@ -111,6 +151,14 @@ pub struct AfterReset {
     /// Its hop count.
     pub ttl: u8,
 }
+
+wirewhy_protocol::compact!(AfterReset {
+    mark,
+    reset,
+    new_data,
+    overtaken,
+    ttl
+});
 
 /// What a side offered in its SYN or SYN-ACK.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -131,6 +179,16 @@ pub struct Offer {
     pub mptcp: bool,
 }
 
+wirewhy_protocol::compact!(Offer {
+    mss,
+    window_scale,
+    sack_permitted,
+    timestamps,
+    ecn,
+    fast_open,
+    mptcp
+});
+
 /// How many of what only TCP has one side sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TcpCounts {
@@ -149,6 +207,16 @@ pub struct TcpCounts {
     /// Segments whose numbers lie far outside the connection, resets not counted: forged, or another connection's.
     pub stray: u32,
 }
+
+wirewhy_protocol::compact!(TcpCounts {
+    retransmissions,
+    out_of_order,
+    duplicate_acks,
+    zero_windows,
+    resets,
+    unseen_bytes,
+    stray,
+});
 
 impl TcpEndpoint {
     /// The shortest time from the capture point to the other side and back, by this side's data and its acknowledgement.

@@ -4,6 +4,7 @@
 //! is one entry. The originator is our client. Checksums are not verified, so `C` does not occur.
 
 use wirewhy_packet::{Seq, TcpFlags};
+use wirewhy_protocol::compact::{Compact, CompactReader, CompactWriter};
 
 use crate::Side;
 use crate::segment::Segment;
@@ -15,6 +16,12 @@ pub struct Zeek {
     responder: End,
     history: History,
 }
+
+wirewhy_protocol::compact!(Zeek {
+    originator,
+    responder,
+    history
+});
 
 /// Zeek's `conn_state`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -41,6 +48,10 @@ enum State {
     Active,
 }
 
+wirewhy_protocol::compact!(State = {
+    0 Inactive, 1 SynSent, 2 SynAckSent, 3 Partial, 4 Established, 5 Closed, 6 Reset, 7 Active,
+});
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct End {
     state: State,
@@ -56,6 +67,20 @@ struct End {
     gaps: u32,
     has_payload: bool,
 }
+
+wirewhy_protocol::compact!(End {
+    state,
+    before,
+    written,
+    highest,
+    last_syn,
+    last_fin,
+    last_rst,
+    retransmissions,
+    zero_windows,
+    gaps,
+    has_payload,
+});
 
 const END: End = End {
     state: State::Inactive,
@@ -76,6 +101,20 @@ const END: End = End {
 struct History {
     letters: [u8; History::ROOM],
     len: u8,
+}
+
+impl Compact for History {
+    fn write(&self, to: &mut CompactWriter) {
+        to.text(self.as_bytes());
+    }
+
+    fn read(from: &mut CompactReader<'_>) -> Option<History> {
+        let text = from.text()?;
+        let mut letters = [0; History::ROOM];
+        letters.get_mut(..text.len())?.copy_from_slice(&text);
+        let len = u8::try_from(text.len()).ok()?;
+        Some(History { letters, len })
+    }
 }
 
 impl History {

@@ -18,6 +18,8 @@ use crate::types::{Framing, Mark, Role, StreamSegment, Unreadable, What};
 #[derive(Clone, Debug, Default)]
 pub struct Conversation(Phase);
 
+crate::compact!(Conversation(number));
+
 /// Bytes of memory that a conversation takes beside what every conversation does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Memory {
@@ -35,6 +37,8 @@ enum Phase {
     Finished,
 }
 
+crate::compact!(Phase = { 0 Empty, 1 Open(item), 2 Finished });
+
 #[derive(Clone, Debug)]
 struct State {
     client: Direction,
@@ -43,6 +47,13 @@ struct State {
     /// The conversation inside TLS, of which the application data were decrypted.
     decrypted: Conversation,
 }
+
+crate::compact!(State {
+    client,
+    server,
+    shared,
+    decrypted
+});
 
 impl Conversation {
     /// Bytes of memory that a conversation takes from its first byte on, whatever is sent.

@@ -40,6 +40,22 @@ pub(crate) struct Direction {
     latest: Mark,
 }
 
+crate::compact!(Direction {
+    role,
+    need,
+    seen,
+    end,
+    opening,
+    protocol,
+    inner,
+    parser,
+    unreadable,
+    stalled,
+    pending,
+    out_of_order,
+    latest,
+});
+
 impl Direction {
     pub(crate) fn new(role: Role) -> Direction {
         Direction {

@@ -24,6 +24,14 @@ pub(crate) struct Exchanges {
     pub(crate) tally: ExchangeCounts,
 }
 
+crate::compact!(Exchanges {
+    waiting,
+    tunnel,
+    overflowed,
+    connect,
+    tally
+});
+
 /// What a request's method makes of its response (RFC 9112 section 6.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Method {
@@ -31,6 +39,8 @@ pub(crate) enum Method {
     Connect,
     Other,
 }
+
+crate::compact!(Method = { 0 Head, 1 Connect, 2 Other });
 
 /// Whether HTTP hands the connection over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,6 +52,8 @@ enum Tunnel {
     Refused,
 }
 
+crate::compact!(Tunnel = { 0 None, 1 Asked, 2 Open, 3 Refused });
+
 /// The requests that wait, in order: the first in place, for few clients have more than one under way.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Queue {
@@ -49,6 +61,8 @@ struct Queue {
     first: Option<Waiting>,
     others: VecDeque<Waiting>,
 }
+
+crate::compact!(Queue { first, others });
 
 #[derive(Clone, PartialEq, Debug)]
 struct Waiting {
@@ -60,6 +74,14 @@ struct Waiting {
     /// Set while the client holds its body back for a "100 Continue" (RFC 9110 section 10.1.1).
     continues: Option<Mark>,
 }
+
+crate::compact!(Waiting {
+    request,
+    method,
+    purpose,
+    sent,
+    continues
+});
 
 /// What a client asked for.
 pub(crate) struct Asked {
@@ -92,6 +114,18 @@ pub(crate) struct ExchangeCounts {
     slowest: Option<Exchange>,
     trouble: Option<Box<HttpTrouble>>,
 }
+
+crate::compact!(ExchangeCounts {
+    requests,
+    responses,
+    interim,
+    last_request,
+    last_status,
+    complaint,
+    last,
+    slowest,
+    trouble,
+});
 
 impl Exchanges {
     /// A server complained of TLS.

@@ -33,6 +33,23 @@ pub struct AppFacts {
     pub tls: Option<Box<TlsFacts>>,
 }
 
+crate::compact!(AppFacts {
+    client,
+    server,
+    http,
+    awaiting,
+    upgrade,
+    refusal,
+    ssh,
+    dns,
+    ftp,
+    quic,
+    dtls,
+    tls,
+});
+
+crate::compact!(declined SshFacts, DnsFacts, FtpFacts, QuicFacts, DtlsFacts);
+
 /// What the application bytes of one direction show.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SideFacts {
@@ -47,6 +64,14 @@ pub struct SideFacts {
     /// Whether the side has closed its stream (FIN).
     pub closed: bool,
 }
+
+crate::compact!(SideFacts {
+    begins_with_text,
+    protocol,
+    inner,
+    framing,
+    closed
+});
 
 impl SideFacts {
     /// What the side speaks once a PROXY prefix, which only names the client, is passed over; `None` while it is not known.

@@ -28,6 +28,16 @@ pub struct Http2Facts {
     pub lost: u64,
 }
 
+crate::compact!(Http2Facts {
+    resets,
+    refused,
+    further_refused,
+    goaways,
+    grpc,
+    unprocessed,
+    lost
+});
+
 impl Http2Facts {
     /// The most kinds kept of each.
     pub const MAX_KINDS: usize = 16;
@@ -77,6 +87,8 @@ pub struct Refused {
     pub at: Mark,
 }
 
+crate::compact!(Refused { request, at });
+
 /// Streams reset by one side for one reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StreamResets {
@@ -98,6 +110,17 @@ pub struct StreamResets {
     pub first: Mark,
 }
 
+crate::compact!(StreamResets {
+    sender,
+    code,
+    count,
+    answered,
+    stream,
+    request,
+    asked,
+    first
+});
+
 /// A GOAWAY frame (RFC 9113 section 6.8).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GoAway {
@@ -115,9 +138,20 @@ pub struct GoAway {
     pub mark: Mark,
 }
 
+crate::compact!(GoAway {
+    sender,
+    code,
+    last_stream,
+    opened,
+    debug,
+    mark
+});
+
 /// An error code of HTTP/2 (RFC 9113 section 7).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Http2Error(pub u32);
+
+crate::compact!(Http2Error(number));
 
 impl Http2Error {
     /// `NO_ERROR`.
@@ -183,9 +217,22 @@ pub struct GrpcErrors {
     pub by_client: bool,
 }
 
+crate::compact!(GrpcErrors {
+    status,
+    count,
+    message,
+    request,
+    asked,
+    first,
+    timeout,
+    by_client
+});
+
 /// A status of gRPC.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct GrpcStatus(pub u16);
+
+crate::compact!(GrpcStatus(number));
 
 impl GrpcStatus {
     /// `DEADLINE_EXCEEDED`.

@@ -27,6 +27,13 @@ pub(crate) struct Http2Streams {
     facts: Option<Box<Http2Facts>>,
 }
 
+crate::compact!(Http2Streams {
+    open,
+    highest,
+    unreadable,
+    facts
+});
+
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Stream {
     client: Half,
@@ -36,6 +43,13 @@ struct Stream {
     /// How long a client of gRPC gives the call.
     timeout: Option<Interval>,
 }
+
+crate::compact!(Stream {
+    client,
+    server,
+    request,
+    timeout
+});
 
 /// One direction of a stream.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -50,6 +64,8 @@ enum Half {
         at: Mark,
     },
 }
+
+crate::compact!(Half = { 0 Idle, 1 Begun { begun, received }, 2 Ended { at } });
 
 impl Half {
     fn is_over(self) -> bool {

@@ -32,6 +32,19 @@ pub struct HttpFacts {
     pub http2: Option<Box<Http2Facts>>,
 }
 
+crate::compact!(HttpFacts {
+    requests,
+    responses,
+    interim,
+    last_request,
+    last_status,
+    complaint,
+    last,
+    slowest,
+    trouble,
+    http2,
+});
+
 /// What a server answers in HTTP, with status 400, about the TLS around it or the lack of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TlsComplaint {
@@ -42,6 +55,8 @@ pub enum TlsComplaint {
     /// The client's certificate does not verify (nginx).
     BadClientCertificate,
 }
+
+crate::compact!(TlsComplaint = { 0 ExpectsTls, 1 NoClientCertificate, 2 BadClientCertificate });
 
 /// A request and the start of its final response.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,6 +73,14 @@ pub struct Exchange {
     pub status: Option<u16>,
 }
 
+crate::compact!(Exchange {
+    request,
+    sent,
+    answered,
+    ended,
+    status
+});
+
 /// A request that waits for its answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Awaiting {
@@ -66,3 +89,5 @@ pub struct Awaiting {
     /// The request's last byte; of a request that waits for "100 Continue" the last byte of its header.
     pub sent: Mark,
 }
+
+crate::compact!(Awaiting { request, sent });

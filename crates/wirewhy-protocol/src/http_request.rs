@@ -7,6 +7,7 @@ use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 use memchr::{memchr, memrchr};
 
+use crate::compact::{Compact, CompactReader, CompactWriter};
 use crate::types::Mark;
 
 /// A request. The strings are as they were on the wire: hostile, and cut at [`Request::MAX_TEXT`] bytes.
@@ -22,6 +23,14 @@ pub struct Request {
     target: u16,
     has_host: bool,
 }
+
+crate::compact!(Request {
+    begun,
+    texts,
+    method,
+    target,
+    has_host
+});
 
 /// What all requests for the same have in common: those of the same method, and the same target of the same host.
 ///
@@ -60,6 +69,17 @@ impl RequestHash {
 enum Texts {
     Short([u8; Texts::SHORT], u8),
     Long(Box<[u8]>),
+}
+
+impl Compact for Texts {
+    fn write(&self, to: &mut CompactWriter) {
+        u8::write_all(self.bytes(), to);
+    }
+
+    fn read(from: &mut CompactReader<'_>) -> Option<Texts> {
+        let bytes = from.text()?;
+        Some(Texts::of([&bytes, &[], &[], &[], &[]]))
+    }
 }
 
 impl Request {

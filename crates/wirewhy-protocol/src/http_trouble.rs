@@ -20,6 +20,12 @@ pub struct HttpTrouble {
     pub held: Option<HeldBodies>,
 }
 
+crate::compact!(HttpTrouble {
+    refusals,
+    further,
+    held
+});
+
 impl HttpTrouble {
     /// The most kinds kept.
     pub const MAX_KINDS: usize = 16;
@@ -50,6 +56,19 @@ pub struct Refusals {
     pub(crate) open: Option<(Arc<Request>, u64)>,
 }
 
+crate::compact!(Refusals {
+    status,
+    purpose,
+    count,
+    optional,
+    settled,
+    first,
+    last,
+    asked_again,
+    detail,
+    open
+});
+
 /// What an answer is to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Purpose {
@@ -64,6 +83,8 @@ pub enum Purpose {
     /// A request to change to another protocol (RFC 9110 section 7.8).
     Upgrade,
 }
+
+crate::compact!(Purpose = { 0 Request, 1 Connect, 2 WebSocket, 3 Http2, 4 Upgrade });
 
 /// What an answer that refuses says, as far as it explains it. Credentials and nonces are not kept.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -82,6 +103,18 @@ pub struct Detail {
     pub author: Option<Author>,
 }
 
+crate::compact!(Detail {
+    challenge,
+    retry_after,
+    offers,
+    error,
+    reason,
+    author
+});
+
+// The error of a service.
+crate::compact!(declined &'static str);
+
 /// A challenge (RFC 9110 section 11.6.1).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Challenge {
@@ -91,6 +124,8 @@ pub struct Challenge {
     pub is_stale: bool,
 }
 
+crate::compact!(Challenge { scheme, is_stale });
+
 /// When a client may ask again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RetryAfter {
@@ -99,6 +134,8 @@ pub enum RetryAfter {
     /// At this date: hostile text.
     Date(Box<str>),
 }
+
+crate::compact!(RetryAfter = { 0 Seconds(item), 1 Date(item) });
 
 /// What the text of an answer says about its cause.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -118,6 +155,11 @@ pub enum Reason {
     /// The client did not send its request in time.
     RequestTimeout,
 }
+
+crate::compact!(Reason = {
+    0 HeaderTooLarge, 1 DefaultBackend, 2 NoBackend, 3 InvalidAnswer, 4 BackendTimeout, 5 BackendUnreachable,
+    6 RequestTimeout,
+});
 
 /// What shows who wrote an answer, the strongest first.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -142,6 +184,11 @@ pub enum Author {
     /// The header of this gateway, without what it adds to answers that it passes on.
     NotMarked(Gateway),
 }
+
+crate::compact!(Author = {
+    0 ProxyStatus { hop, error, received }, 1 OwnHeader(item), 2 Relayed(item), 3 OwnStatus(item), 4 OwnText(item),
+    5 NotMarked(item),
+});
 
 /// Servers and networks that answer in the place of a server behind them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -171,6 +218,11 @@ pub enum Gateway {
     /// Azure Application Gateway and Front Door.
     Azure,
 }
+
+crate::compact!(Gateway = {
+    0 Nginx, 1 HaProxy, 2 Apache, 3 Envoy, 4 Squid, 5 Varnish, 6 Cloudflare, 7 AmazonBalancer, 8 CloudFront, 9 Google,
+    10 Akamai, 11 Azure,
+});
 
 impl Gateway {
     /// Its name in reports.
@@ -209,6 +261,15 @@ pub struct HeldBodies {
     /// The first byte of its body.
     pub sent: Mark,
 }
+
+crate::compact!(HeldBodies {
+    count,
+    longest,
+    total,
+    request,
+    asked,
+    sent
+});
 
 /// A body sent sooner than this behind its header was not held back: the shortest wait of the usual clients is 350 ms (.NET),
 /// the most common 1 s (curl, Go).

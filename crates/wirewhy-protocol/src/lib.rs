@@ -19,6 +19,7 @@
 
 mod capture_context;
 mod certificate;
+pub mod compact;
 mod conversation;
 mod datagrams;
 mod direction;

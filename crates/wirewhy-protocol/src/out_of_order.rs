@@ -12,12 +12,16 @@ const OVERHEAD: usize = size_of::<Piece>() + 16;
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct OutOfOrder(Option<Box<Pieces>>);
 
+crate::compact!(OutOfOrder(number));
+
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Pieces {
     /// Sorted by offset, farthest first, so that the nearest is popped from the end.
     pieces: Vec<Piece>,
     cost: usize,
 }
+
+crate::compact!(Pieces { pieces, cost });
 
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Piece {
@@ -26,6 +30,13 @@ pub(crate) struct Piece {
     bytes: Box<[u8]>,
     mark: Mark,
 }
+
+crate::compact!(Piece {
+    at,
+    end,
+    bytes,
+    mark
+});
 
 impl Piece {
     pub(crate) fn segment(&self) -> StreamSegment<'_> {

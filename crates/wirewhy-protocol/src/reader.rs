@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
+use crate::compact::{Compact, CompactReader, CompactWriter};
 use crate::parser::Parser;
 use crate::protocol::Reading;
 use crate::{http1, records};
@@ -45,5 +46,29 @@ impl DerefMut for Reader {
             Reader::Tls(parser) => parser,
             Reader::Other(parser) => parser.as_mut(),
         }
+    }
+}
+
+/// A parser that is allocated is not written.
+impl Compact for Reader {
+    fn write(&self, to: &mut CompactWriter) {
+        match self {
+            Reader::Http1(parser) => {
+                to.tag(0);
+                parser.write(to);
+            }
+            Reader::Tls(parser) => {
+                to.tag(1);
+                parser.write(to);
+            }
+            Reader::Other(_) => to.decline(),
+        }
+    }
+
+    fn read(from: &mut CompactReader<'_>) -> Option<Reader> {
+        Some(match from.number()? {
+            0 => Reader::Http1(Compact::read(from)?),
+            _ => Reader::Tls(Compact::read(from)?),
+        })
     }
 }

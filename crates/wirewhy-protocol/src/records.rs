@@ -101,6 +101,12 @@ pub(crate) struct Reader {
     is_cleared: bool,
 }
 
+crate::compact!(Reader {
+    begun,
+    record,
+    is_cleared
+});
+
 /// A record whose header was read.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Open {
@@ -111,6 +117,13 @@ struct Open {
     /// Its bytes are needed.
     taken: bool,
 }
+
+crate::compact!(Open {
+    record,
+    start,
+    end,
+    taken
+});
 
 impl Parser for Reader {
     fn read(&mut self, input: Input<'_>, shared: &mut SharedState) -> Step {

@@ -1,6 +1,7 @@
 //! What the parsers of both directions of one connection share.
 
 use crate::CaptureContext;
+use crate::compact::{Compact, CompactReader, CompactWriter};
 use crate::dns::Open;
 use crate::exchanges::Exchanges;
 use crate::ftp::FtpSession;
@@ -42,5 +43,49 @@ impl SharedState {
     /// Reads with what the connections of a capture have in common: `context` is lent for as long.
     pub(crate) fn lend(&mut self, context: &mut CaptureContext) {
         std::mem::swap(context, &mut self.context);
+    }
+}
+
+crate::compact!(declined SshState, FtpSession, Open);
+
+impl Compact for SharedState {
+    fn write(&self, to: &mut CompactWriter) {
+        let SharedState {
+            exchanges,
+            streams,
+            upgrade,
+            refusal,
+            ssh,
+            ftp,
+            ftp_inside,
+            tls,
+            dns,
+            // Empty while nothing is read.
+            context: _,
+        } = self;
+        exchanges.write(to);
+        streams.write(to);
+        upgrade.write(to);
+        refusal.write(to);
+        ssh.write(to);
+        ftp.write(to);
+        ftp_inside.write(to);
+        tls.write(to);
+        dns.write(to);
+    }
+
+    fn read(from: &mut CompactReader<'_>) -> Option<SharedState> {
+        Some(SharedState {
+            exchanges: Compact::read(from)?,
+            streams: Compact::read(from)?,
+            upgrade: Compact::read(from)?,
+            refusal: Compact::read(from)?,
+            ssh: Compact::read(from)?,
+            ftp: Compact::read(from)?,
+            ftp_inside: Compact::read(from)?,
+            tls: Compact::read(from)?,
+            dns: Compact::read(from)?,
+            context: CaptureContext::default(),
+        })
     }
 }

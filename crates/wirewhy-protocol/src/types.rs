@@ -3,6 +3,8 @@
 
 use wirewhy_packet::Timestamp;
 
+use crate::compact::{Compact, CompactReader, CompactWriter};
+
 /// Where in the capture something was seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Mark {
@@ -20,6 +22,8 @@ pub enum Role {
     /// The other end.
     Server,
 }
+
+crate::compact!(Role = { 0 Client, 1 Server });
 
 impl Role {
     /// What belongs to this end, of what both have.
@@ -39,6 +43,8 @@ pub enum Transport {
     /// UDP (RFC 768): datagrams.
     Udp,
 }
+
+crate::compact!(Transport = { 0 Tcp, 1 Udp });
 
 impl Transport {
     /// The word used in output.
@@ -117,6 +123,12 @@ pub enum AppProtocol {
     /// None of these.
     Unknown,
 }
+
+crate::compact!(AppProtocol = {
+    0 Http1Request, 1 Http1Response, 2 Http2Preface, 3 Http2Settings, 4 Tls, 5 Ssh, 6 Smtp, 7 Ftp, 8 SmtpOrFtp, 9 Pop3,
+    10 Imap, 11 Nntp, 12 ManageSieve, 13 Irc, 14 Xmpp, 15 Ldap, 16 PostgreSql, 17 MySql, 18 Rdp, 19 Tds, 20 TdsAnswer,
+    21 TlsInTds, 22 Socks, 23 Redis, 24 Amqp, 25 Mqtt, 26 ProxyProtocol, 27 Dns, 28 Quic, 29 Dtls, 30 Unknown,
+});
 
 /// A stretch of a stream: `bytes` from `at` on, and unseen ones up to `end` where the snap length cut them.
 #[derive(Clone, Copy)]
@@ -239,6 +251,20 @@ impl Opening {
     }
 }
 
+impl Compact for Opening {
+    fn write(&self, to: &mut CompactWriter) {
+        self.seen.write(to);
+        to.text(&self.bytes);
+    }
+
+    fn read(from: &mut CompactReader<'_>) -> Option<Opening> {
+        Some(Opening {
+            seen: u32::read(from)?,
+            bytes: from.text()?.try_into().ok()?,
+        })
+    }
+}
+
 /// As many of the lowest bits, at most all of them.
 fn bits(count: usize) -> u32 {
     let shift = u32::try_from(count).unwrap_or(u32::MAX);
@@ -259,6 +285,8 @@ pub enum Framing {
     Unknown(Unreadable),
 }
 
+crate::compact!(Framing = { 0 Boundary, 1 Inside(item), 2 UntilClose, 3 Unknown(item) });
+
 /// Something a direction began and has not finished.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unfinished {
@@ -267,6 +295,8 @@ pub struct Unfinished {
     /// Where the message, record or frame began.
     pub begun: Mark,
 }
+
+crate::compact!(Unfinished { what, begun });
 
 /// What is incomplete. `received` counts the bytes of the stream as sent, whether or not the capture saw them all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -308,6 +338,11 @@ pub enum What {
     },
 }
 
+crate::compact!(What = {
+    0 Header, 1 ContentLength { announced, received }, 2 Chunked { received }, 3 TlsRecord { announced, received },
+    4 Http2Frame { announced, received }, 5 Http2Stream { stream, received },
+});
+
 /// Why a direction could not be followed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Unreadable {
@@ -324,3 +359,5 @@ pub enum Unreadable {
     /// The length of a response depends on a request that was not seen (RFC 9112 section 6.3).
     RequestUnseen,
 }
+
+crate::compact!(Unreadable = { 0 Unframed, 1 Gap, 2 Cut, 3 TooMuch, 4 Malformed, 5 RequestUnseen });

@@ -27,6 +27,14 @@ pub struct LookedUp {
     pub trouble: Option<Box<LookupTrouble>>,
 }
 
+wirewhy_protocol::compact!(LookedUp {
+    name,
+    asker,
+    answer,
+    took,
+    trouble
+});
+
 /// What a lookup lost a connection that depended on it, as it stood when the connection began.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LookupTrouble {
@@ -39,6 +47,13 @@ pub struct LookupTrouble {
     /// The queries for addresses that failed, each kind of failure once; at most [`LookupTrouble::MISSED`].
     pub missed: Vec<Missed>,
 }
+
+wirewhy_protocol::compact!(LookupTrouble {
+    first,
+    delay,
+    is_resolved,
+    missed
+});
 
 impl LookupTrouble {
     /// How many failures are kept.
@@ -58,6 +73,13 @@ pub struct Missed {
     pub since: Mark,
 }
 
+wirewhy_protocol::compact!(Missed {
+    kind,
+    resolver,
+    how,
+    since
+});
+
 /// How a query failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Missing {
@@ -70,6 +92,8 @@ pub enum Missing {
     /// An ICMP error came.
     Unreachable,
 }
+
+wirewhy_protocol::compact!(Missing = { 0 Unanswered, 1 Repeated, 2 Code(item), 3 Unreachable });
 
 /// A connection that depended on a lookup.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

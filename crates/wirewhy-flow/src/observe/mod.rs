@@ -5,6 +5,7 @@ mod in_line;
 mod listen;
 mod opening;
 mod reset;
+mod resting;
 mod stray;
 mod weigh;
 

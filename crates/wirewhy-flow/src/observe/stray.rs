@@ -17,6 +17,8 @@ pub(super) struct Stray {
     ack: Option<Seq>,
 }
 
+wirewhy_protocol::compact!(Stray { seq, end, ack });
+
 /// How far beyond the window a number may lie: windows shrink, probes overshoot, captures drop frames.
 const SLACK: u32 = 1 << 20;
 

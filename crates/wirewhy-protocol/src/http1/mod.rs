@@ -63,6 +63,15 @@ pub(crate) struct Reader {
     is_held: bool,
 }
 
+crate::compact!(Reader {
+    state,
+    begun,
+    searched,
+    request,
+    asks_tunnel,
+    is_held
+});
+
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 enum State {
     /// Before a message or inside its header.
@@ -93,6 +102,13 @@ enum State {
     /// After a request to hand the connection over.
     Tunnel,
 }
+
+crate::compact!(State = {
+    0 Head, 1 Sized { start, end }, 2 AwaitsContinue { start, end }, 3 Refusal { status, start, end },
+    4 OpenRefusal { status }, 5 RefusalSize { status }, 6 RefusalChunk { status, start, end },
+    7 ChunkSize { received }, 8 Chunk { received, start, end }, 9 ChunkEnd { received }, 10 Trailers { received },
+    11 UntilClose, 12 Tunnel,
+});
 
 impl Parser for Reader {
     fn read(&mut self, input: Input<'_>, shared: &mut SharedState) -> Step {

@@ -18,6 +18,14 @@ pub struct Refusal {
     pub accepted_before: bool,
 }
 
+crate::compact!(Refusal {
+    protocol,
+    code,
+    message,
+    mark,
+    accepted_before
+});
+
 impl Refusal {
     /// The most bytes kept of a code.
     pub const MAX_CODE: usize = 64;

@@ -52,6 +52,25 @@ pub struct TlsFacts {
     pub joined_late: bool,
 }
 
+crate::compact!(TlsFacts {
+    client_hello,
+    server_hello,
+    retry,
+    server_certificates,
+    client_certificates,
+    certificate_request,
+    group,
+    prime_bits,
+    alpn,
+    early_data_accepted,
+    ocsp_response,
+    client,
+    server,
+    renegotiation,
+    secrets,
+    joined_late,
+});
+
 /// What one side of a TLS connection sent.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct TlsSide {
@@ -86,6 +105,21 @@ pub struct TlsSide {
     pub stopped: Option<Unreadable>,
 }
 
+crate::compact!(TlsSide {
+    messages,
+    alerts,
+    change_cipher_spec,
+    finished,
+    likely_finished,
+    sealed,
+    last_sealed,
+    sealed_count,
+    application_data,
+    unauthentic,
+    incomplete,
+    stopped,
+});
+
 impl TlsSide {
     /// How many messages are kept.
     pub const MAX_MESSAGES: usize = 24;
@@ -108,6 +142,13 @@ pub struct RecordTally {
     pub last: Option<Mark>,
 }
 
+crate::compact!(RecordTally {
+    count,
+    bytes,
+    first,
+    last
+});
+
 /// A message or record, as the ladder names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Message {
@@ -120,6 +161,13 @@ pub struct Message {
     /// Its length in bytes, its header included.
     pub length: u32,
 }
+
+crate::compact!(Message {
+    what,
+    begun,
+    mark,
+    length
+});
 
 /// What a message is, as far as it can be seen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -142,6 +190,11 @@ pub enum MessageKind {
     Heartbeat,
 }
 
+crate::compact!(MessageKind = {
+    0 Handshake(item), 1 HelloRetryRequest, 2 SslV2ClientHello, 3 ChangeCipherSpec, 4 Alert(item), 5 Sealed(item),
+    6 ApplicationData, 7 Heartbeat,
+});
+
 /// An encrypted record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sealed {
@@ -152,6 +205,8 @@ pub struct Sealed {
     /// Where its last byte was seen.
     pub mark: Mark,
 }
+
+crate::compact!(Sealed { kind, length, mark });
 
 /// An alert (RFC 8446 section 6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,6 +223,14 @@ pub struct Alert {
     pub record_version: ProtocolVersion,
 }
 
+crate::compact!(Alert {
+    mark,
+    level,
+    description,
+    seen,
+    record_version
+});
+
 /// How an alert is known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum AlertSeen {
@@ -178,6 +241,8 @@ pub enum AlertSeen {
     /// The record's outer type is that of an alert; what it says is encrypted (TLS 1.2 and before).
     Encrypted,
 }
+
+crate::compact!(AlertSeen = { 0 Clear, 1 Decrypted, 2 Encrypted });
 
 /// A record that was begun and not finished.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,6 +256,13 @@ pub struct Incomplete {
     /// Where it began.
     pub begun: Mark,
 }
+
+crate::compact!(Incomplete {
+    kind,
+    announced,
+    received,
+    begun
+});
 
 /// A HelloRetryRequest.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -207,6 +279,14 @@ pub struct Retry {
     pub key_shares: Vec<NamedGroup>,
 }
 
+crate::compact!(Retry {
+    mark,
+    group,
+    cookie,
+    answered,
+    key_shares
+});
+
 /// A Certificate message.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Certificates {
@@ -221,6 +301,14 @@ pub struct Certificates {
     /// Whether its signatures are to be verified. The capture has an allowance of that, which grows with it.
     pub is_followed: bool,
 }
+
+crate::compact!(Certificates {
+    mark,
+    chain,
+    count,
+    length,
+    is_followed
+});
 
 impl Certificates {
     /// How many certificates are kept.
@@ -240,6 +328,13 @@ pub struct CertificateRequest {
     pub authority_count: u32,
 }
 
+crate::compact!(CertificateRequest {
+    mark,
+    signature_schemes,
+    authorities,
+    authority_count
+});
+
 /// Whether encrypted messages could be read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Secrets {
@@ -251,6 +346,8 @@ pub enum Secrets {
     /// Secrets are known, and the records do not decrypt with them, or the cipher suite is not supported.
     Useless,
 }
+
+crate::compact!(Secrets = { 0 Unknown, 1 Used, 2 Useless });
 
 /// How far a handshake got.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -47,6 +47,13 @@ pub(crate) struct RecordHeader {
     pub(crate) begun: Mark,
 }
 
+crate::compact!(RecordHeader {
+    kind,
+    version,
+    length,
+    begun
+});
+
 /// Application data of one record, decrypted.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Decrypted {
@@ -58,6 +65,13 @@ pub(crate) struct Decrypted {
     /// The segment with the record's last byte.
     pub(crate) mark: Mark,
 }
+
+crate::compact!(Decrypted {
+    role,
+    at,
+    bytes,
+    mark
+});
 
 /// A TLS connection being followed, and where it looks things up.
 pub(crate) struct Tls<'a> {
@@ -86,6 +100,19 @@ pub(crate) struct Follow {
     quic_parameters: Option<Box<[u8]>>,
 }
 
+crate::compact!(Follow {
+    facts,
+    sizes,
+    is_1_3,
+    client,
+    server,
+    since_finished,
+    opener,
+    decrypted,
+    is_quic,
+    quic_parameters,
+});
+
 /// Where one direction stands.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Progress {
@@ -103,6 +130,16 @@ struct Progress {
     /// How much application data was decrypted.
     plain: u64,
 }
+
+crate::compact!(Progress {
+    transcript,
+    begun,
+    late,
+    alert,
+    record_version,
+    sealed,
+    plain
+});
 
 impl Tls<'_> {
     /// Whether the client has not begun: only then its bytes may be a hello in the format of SSL 2.0.

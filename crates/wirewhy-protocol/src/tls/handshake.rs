@@ -40,6 +40,14 @@ pub(super) struct Transcript {
     pub(super) stopped: Option<Unreadable>,
 }
 
+crate::compact!(Transcript {
+    buffer,
+    begun,
+    records,
+    record_version,
+    stopped
+});
+
 impl Transcript {
     /// Another handshake record begins.
     pub(super) fn record(&mut self, version: u16) {

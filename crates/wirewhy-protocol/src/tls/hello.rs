@@ -26,6 +26,16 @@ pub struct ClientHello {
     pub is_quic: bool,
 }
 
+crate::compact!(ClientHello {
+    begun,
+    mark,
+    record_version,
+    is_ssl2,
+    records,
+    raw,
+    is_quic
+});
+
 /// A ServerHello (RFC 8446 section 4.1.3).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerHello {
@@ -34,6 +44,8 @@ pub struct ServerHello {
     /// The message as it was on the wire, handshake header left out.
     pub raw: Box<[u8]>,
 }
+
+crate::compact!(ServerHello { mark, raw });
 
 /// A ClientHello's fields, as far as they are there: what is missing is empty.
 #[derive(Default)]

@@ -14,6 +14,8 @@ macro_rules! number {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
         pub struct $name(pub $raw);
 
+        crate::compact!($name(number));
+
         impl $name {
             $(
                 #[doc = concat!("`", $text, "`")]
@@ -398,6 +400,8 @@ number! {
 /// A cipher suite.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct CipherSuite(pub u16);
+
+crate::compact!(CipherSuite(number));
 
 impl CipherSuite {
     /// Not a suite: the client can renegotiate safely (RFC 5746 section 3.3).

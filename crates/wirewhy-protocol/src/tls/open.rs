@@ -28,6 +28,15 @@ pub(super) struct Opener {
     failed: bool,
 }
 
+crate::compact!(Opener {
+    client,
+    server,
+    again,
+    known,
+    opened,
+    failed
+});
+
 /// The first hellos of a connection.
 #[derive(Clone, Copy)]
 pub(super) struct Hellos<'a> {
@@ -40,6 +49,8 @@ struct Again {
     client: ClientHello,
     server: Option<ServerHello>,
 }
+
+crate::compact!(Again { client, server });
 
 /// One direction.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -57,6 +68,18 @@ struct DirectionKeys {
     proven: bool,
 }
 
+crate::compact!(DirectionKeys {
+    lookup,
+    current,
+    later,
+    failed,
+    unseen,
+    proven
+});
+
+// Keys are not copied to another place.
+crate::compact!(declined Decryptor);
+
 /// Whether the key log was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum SecretsLookup {
@@ -66,6 +89,8 @@ enum SecretsLookup {
     EarlyData,
     Done,
 }
+
+crate::compact!(SecretsLookup = { 0 NotYet, 1 EarlyData, 2 Done });
 
 impl Opener {
     /// Whether there are keys for a side's next encrypted record. The log is asked at the first one, and at the first after

@@ -25,6 +25,17 @@ pub struct Upgrade {
     pub target: Option<Box<str>>,
 }
 
+crate::compact!(Upgrade {
+    protocol,
+    offered,
+    asked,
+    answered,
+    verdict,
+    reply,
+    went_on,
+    target
+});
+
 impl Upgrade {
     /// Nothing was seen yet.
     pub(crate) fn new(protocol: UpgradeProtocol) -> Upgrade {
@@ -91,6 +102,11 @@ pub enum UpgradeProtocol {
     Socks,
 }
 
+crate::compact!(UpgradeProtocol = {
+    0 Smtp, 1 Imap, 2 Pop3, 3 Nntp, 4 Ftp, 5 ManageSieve, 6 Xmpp, 7 Ldap, 8 PostgreSql, 9 MySql, 10 Rdp, 11 Tds,
+    12 Irc, 13 HttpConnect, 14 Socks,
+});
+
 /// What became of a request to change to TLS.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum UpgradeVerdict {
@@ -103,3 +119,5 @@ pub enum UpgradeVerdict {
     /// The server refused.
     Refused,
 }
+
+crate::compact!(UpgradeVerdict = { 0 NotAsked, 1 Unanswered, 2 Accepted, 3 Refused });

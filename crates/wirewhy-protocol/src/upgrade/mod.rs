@@ -42,6 +42,14 @@ pub(crate) struct UpgradeState {
     inside: [bool; 2],
 }
 
+crate::compact!(UpgradeState {
+    negotiation,
+    outer,
+    inside
+});
+
+crate::compact!(declined Negotiation);
+
 /// The negotiation of TLS in one protocol.
 #[derive(Clone, Debug)]
 struct Negotiation {

@@ -248,6 +248,8 @@ pub(super) struct Sizes {
     alert: u16,
 }
 
+crate::compact!(Sizes { finished, alert });
+
 impl Sizes {
     pub(super) fn of(suite: CipherSuite) -> Sizes {
         let tag = match suite.0 {
