@@ -105,6 +105,9 @@ impl Tracker {
 
     /// Empties a slot. Returns what was in it as a connection that is over; its stream is still attached to the slot.
     pub(super) fn vacate(&mut self, slot: u32, ended: Ended) -> Option<Over> {
+        if matches!(self.occupant(slot)?.occupant, Occupant::AtRest(_)) {
+            self.wake(slot);
+        }
         let place = self.occupant(slot)?;
         let occupant = std::mem::replace(&mut place.occupant, Occupant::None);
         if matches!(occupant, Occupant::None) {
@@ -119,11 +122,6 @@ impl Tracker {
                 self.accounts.close(kept.memory());
                 return Some(self.hand_over_brief(kept, ended));
             }
-            Occupant::AtRest(rest) => {
-                let kept = self.woken(&rest)?;
-                self.accounts.close(kept.memory());
-                return Some(self.hand_over_brief(kept, ended));
-            }
             Occupant::Connection(tracked) => {
                 self.accounts.close(tracked.memory());
                 self.hand_over(tracked, ended)
@@ -133,7 +131,7 @@ impl Tracker {
                 self.forget_datagrams(&tracked, slot);
                 self.hand_over_datagrams(tracked.finish(), ended)
             }
-            Occupant::None => return None,
+            Occupant::AtRest(_) | Occupant::None => return None,
         };
         Some(Over::Connection(connection))
     }

@@ -8,6 +8,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use wirewhy_packet::{Interval, Timestamp};
 
 use wirewhy_protocol::QuicConversation;
+use wirewhy_protocol::compact::CompactWriter;
 
 use super::alone::LoneSegments;
 use super::{Occupant, Tracker};
@@ -24,8 +25,11 @@ pub(super) struct Watch {
     seen: Vec<Seen>,
     touched: Vec<Handle>,
     alarms: BinaryHeap<Reverse<(Timestamp, u32, u32)>>,
-    /// Connections kept in brief, and when each is put to rest if it is idle.
+    /// Connections, and when each is put to rest if it is idle.
     resting: VecDeque<(Timestamp, Handle)>,
+    /// How long a connection is idle before it is put to rest.
+    pub(super) idle: Interval,
+    pub(super) writer: CompactWriter,
     /// How long handshakes took that were completed since the last query.
     handshakes: Vec<Interval>,
 }
@@ -67,6 +71,9 @@ impl Default for Seen {
     }
 }
 
+/// How long a connection is idle before it is put to rest: waking it costs as much as taking in several packets.
+const IDLE: Interval = Interval::from_secs(1);
+
 const NEVER: Timestamp = Timestamp(i64::MAX);
 
 /// How many times of handshakes are kept until the next query.
@@ -86,8 +93,17 @@ impl Tracker {
             touched: Vec::new(),
             alarms: BinaryHeap::new(),
             resting: VecDeque::new(),
+            idle: IDLE,
+            writer: CompactWriter::default(),
             handshakes: Vec::new(),
         }));
+    }
+
+    /// From now on puts connections to rest once they are idle for as long, instead of a second, where they are watched.
+    pub fn rest_after(&mut self, idle: Interval) {
+        if let Some(watch) = &mut self.watch {
+            watch.idle = idle;
+        }
     }
 
     /// Lets time pass without a packet: connections that have been quiet long enough are handed to `sink`.
@@ -106,9 +122,7 @@ impl Tracker {
         let mut touched = std::mem::take(&mut watch.touched);
         for handle in touched.drain(..) {
             let brief = self.brief_followed(handle);
-            if brief.is_some() {
-                self.rest_later(handle);
-            }
+            self.rest_later(handle);
             if self.has_news(handle, brief.as_ref()) {
                 self.look_at(handle, brief, look);
             } else if let Some(brief) = brief {
@@ -123,17 +137,21 @@ impl Tracker {
         }
         while let Some(handle) = self.ringing() {
             let brief = self.brief_followed(handle);
-            if brief.is_some() {
-                self.rest_later(handle);
-            }
+            self.rest_later(handle);
             self.look_at(handle, brief, look);
         }
         self.put_idle_to_rest();
     }
 
-    /// Notes that a connection kept in brief is to be put to rest once it is idle.
+    /// Notes that a connection is to be put to rest once it is idle.
     fn rest_later(&mut self, handle: Handle) {
         let now = self.now;
+        let place = self.occupant(handle.slot);
+        let place = place.filter(|place| place.generation == handle.generation);
+        let Some(Occupant::Brief(_) | Occupant::Connection(_)) = place.map(|place| &place.occupant)
+        else {
+            return;
+        };
         let Some(watch) = &mut self.watch else { return };
         let seen = watch.seen(handle.slot).filter(|seen| !seen.resting);
         if let Some(seen) = seen {
@@ -142,7 +160,7 @@ impl Tracker {
         }
     }
 
-    /// Puts connections to rest that are kept in brief and are idle.
+    /// Puts connections to rest that are idle.
     fn put_idle_to_rest(&mut self) {
         let now = self.now;
         if let Some(Watch {

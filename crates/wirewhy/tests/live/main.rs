@@ -16,6 +16,8 @@ mod operator;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod rest;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod screen;
 #[cfg(test)]
