@@ -206,7 +206,7 @@ impl Tracker {
     }
 
     /// The connection as it was.
-    fn woken(&mut self, rest: &AtRest) -> Option<Occupant> {
+    pub(super) fn woken(&mut self, rest: &AtRest) -> Option<Occupant> {
         let woken = match &rest.form {
             Form::Brief { looked_up, journal } => {
                 let kept = self.woken_brief(rest, looked_up.as_deref(), journal)?;

@@ -105,9 +105,6 @@ impl Tracker {
 
     /// Empties a slot. Returns what was in it as a connection that is over; its stream is still attached to the slot.
     pub(super) fn vacate(&mut self, slot: u32, ended: Ended) -> Option<Over> {
-        if matches!(self.occupant(slot)?.occupant, Occupant::AtRest(_)) {
-            self.wake(slot);
-        }
         let place = self.occupant(slot)?;
         let occupant = std::mem::replace(&mut place.occupant, Occupant::None);
         if matches!(occupant, Occupant::None) {
@@ -131,7 +128,16 @@ impl Tracker {
                 self.forget_datagrams(&tracked, slot);
                 self.hand_over_datagrams(tracked.finish(), ended)
             }
-            Occupant::AtRest(_) | Occupant::None => return None,
+            Occupant::AtRest(rest) => match self.woken(&rest)? {
+                Occupant::Brief(kept) => {
+                    self.accounts.close(kept.memory());
+                    return Some(self.hand_over_brief(kept, ended));
+                }
+                // What it takes is found out only when it is followed on.
+                Occupant::Connection(tracked) => self.hand_over(tracked, ended),
+                _ => return None,
+            },
+            Occupant::None => return None,
         };
         Some(Over::Connection(connection))
     }
