@@ -164,6 +164,9 @@ impl Tracker {
         if due > now {
             return Some(due);
         }
+        if watch.passes_over(handle.slot) {
+            return Some(now.after(watch.idle));
+        }
         let (charged, rest) = match &place.occupant {
             Occupant::Brief(kept) => (kept.memory(), AtRest::of(kept)?),
             Occupant::Connection(tracked) => {
@@ -196,6 +199,9 @@ impl Tracker {
             }
         };
         let woken = self.woken(&rest);
+        if let Some(watch) = &mut self.watch {
+            watch.woken(slot);
+        }
         let is_followed = matches!(woken, Some(Occupant::Connection(_)));
         if let Some(place) = self.occupant(slot) {
             place.occupant = woken.unwrap_or(Occupant::AtRest(rest));
@@ -247,11 +253,42 @@ impl Tracker {
 
 #[cfg(test)]
 mod tests {
-    use wirewhy_packet::Decoder;
-    use wirewhy_testkit::exchanges;
+    use wirewhy_packet::{Decoder, Interval};
+    use wirewhy_testkit::{exchanges, trace};
 
     use super::*;
     use crate::Bounds;
+
+    #[test]
+    fn what_speaks_every_few_seconds_stays_awake() {
+        let mut tracker = Tracker::new(Bounds::default());
+        tracker.watch(Interval::from_secs(600));
+        let frames = trace(
+            "0.0 > S 0:0(0)
+             0.1 < SA 0:0(0) ack 1
+             0.2 > A 1:1(0) ack 1
+             4.0 > PA 1:19(18) ack 1 \"GET / HTTP/1.1\\r\\n\\r\\n\"",
+        );
+        let mut decoder = Decoder::new();
+        let begun = frames[0].as_frame().time;
+        let rests = |tracker: &mut Tracker, second: i64| {
+            tracker.advance(begun.after(Interval::from_secs(second)), &mut |_| ());
+            tracker.visit(&mut |_| None);
+            let place = tracker.slots.first().unwrap();
+            matches!(place.occupant, Occupant::AtRest(_))
+        };
+        for frame in frames {
+            if frame.as_frame().time.since(begun) >= Interval::from_secs(4) {
+                let at_rest: Vec<bool> = (1..=3).map(|at| rests(&mut tracker, at)).collect();
+                assert_eq!(at_rest, [false, true, true]);
+            }
+            tracker.observe(&decoder.decode(&frame.as_frame()), &mut |_| ());
+        }
+        let at_rest: Vec<bool> = (5..=40).map(|at| rests(&mut tracker, at)).collect();
+        let awake = at_rest.iter().take_while(|rests| !**rests).count();
+        assert!((15..=18).contains(&awake), "{at_rest:?}");
+        assert!(at_rest.iter().skip(awake).all(|rests| *rests));
+    }
 
     #[test]
     fn what_is_written_is_read_as_it_was() {

@@ -43,6 +43,19 @@ impl Watch {
         self.seen.get_mut(at)
     }
 
+    /// The connection in a slot was woken: those that speak every few seconds are not put to rest and woken every time.
+    pub(super) fn woken(&mut self, slot: u32) {
+        if let Some(seen) = self.seen(slot) {
+            seen.passed_over = PASSED_OVER;
+        }
+    }
+
+    /// Whether the connection in a slot, which is idle, is not put to rest yet.
+    pub(super) fn passes_over(&mut self, slot: u32) -> bool {
+        let seen = self.seen(slot).filter(|seen| seen.passed_over > 0);
+        seen.map(|seen| seen.passed_over -= 1).is_some()
+    }
+
     pub(super) fn handshake(&mut self, took: Interval) {
         if self.handshakes.len() < MOST_HANDSHAKES {
             self.handshakes.push(took);
@@ -56,6 +69,8 @@ struct Seen {
     touched: bool,
     /// Whether it stands among those to be put to rest.
     resting: bool,
+    /// How often it is passed over before it is put to rest again.
+    passed_over: u8,
     reported: u32,
     alarm: Timestamp,
 }
@@ -65,6 +80,7 @@ impl Default for Seen {
         Seen {
             touched: false,
             resting: false,
+            passed_over: 0,
             reported: 0,
             alarm: NEVER,
         }
@@ -73,6 +89,9 @@ impl Default for Seen {
 
 /// How long a connection is idle before it is put to rest: waking it costs as much as taking in several packets.
 const IDLE: Interval = Interval::from_secs(1);
+
+/// How often a connection that was woken is found idle before it is put to rest again.
+const PASSED_OVER: u8 = 16;
 
 const NEVER: Timestamp = Timestamp(i64::MAX);
 
