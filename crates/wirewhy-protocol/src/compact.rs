@@ -126,6 +126,8 @@ pub struct Compacted {
     base: Option<Arc<Written>>,
     /// What it refers to, in the order of the references.
     shared: Box<[SharedValue]>,
+    /// Bytes of what it was the first to differ from.
+    begun: usize,
 }
 
 /// Numbers, and texts behind them.
@@ -169,10 +171,11 @@ impl Written {
 }
 
 impl Compacted {
-    /// Bytes of memory that it takes beside itself; what is shared is not counted.
+    /// Bytes of memory that it takes beside itself. What several refer to is not counted, and what several differ from is by the
+    /// first of them.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.written.bytes.len() + size_of_val(&*self.shared)
+        self.written.bytes.len() + size_of_val(&*self.shared) + self.begun
     }
 }
 
@@ -282,9 +285,11 @@ impl CompactWriter {
         if self.is_declined {
             return None;
         }
-        let base = self.base();
+        let (base, is_new) = self.base();
+        let begun = base.as_ref().filter(|_| is_new);
         Some(Compacted {
             written: self.written(base.as_deref())?,
+            begun: begun.map_or(0, |base| base.bytes.len()),
             base,
             shared: std::mem::take(&mut self.shared).into(),
         })
@@ -294,23 +299,24 @@ impl CompactWriter {
         Written::of(&self.numbers, &self.texts, base, &mut self.packed)
     }
 
-    /// What was written before of the same shape; the second becomes it.
-    fn base(&mut self) -> Option<Arc<Written>> {
+    /// What was written before of the same shape, and whether that is what is written now: the second becomes it.
+    fn base(&mut self) -> (Option<Arc<Written>>, bool) {
         if self.bases.len() >= SHAPES {
             self.bases.clear();
         }
         match self.bases.entry(self.shape) {
             Entry::Vacant(entry) => {
                 entry.insert(None);
-                None
+                (None, false)
             }
             Entry::Occupied(mut entry) => {
-                if entry.get().is_none() {
+                let is_new = entry.get().is_none();
+                if is_new {
                     let (numbers, texts, packed) = (&self.numbers, &self.texts, &mut self.packed);
-                    let written = Written::of(numbers, texts, None, packed)?;
-                    entry.insert(Some(Arc::new(written)));
+                    let written = Written::of(numbers, texts, None, packed);
+                    entry.insert(written.map(Arc::new));
                 }
-                entry.get().clone()
+                (entry.get().clone(), is_new)
             }
         }
     }

@@ -291,6 +291,28 @@ mod tests {
     }
 
     #[test]
+    fn what_several_differ_from_counts_once() {
+        let mut tracker = Tracker::new(Bounds::default());
+        tracker.follow_all();
+        let mut decoder = Decoder::new();
+        for frame in trace("0.0 > S 0:0(0)\n0.1 < SA 0:0(0) ack 1\n0.2 > A 1:1(0) ack 1") {
+            tracker.observe(&decoder.decode(&frame.as_frame()), &mut |_| ());
+        }
+        let Some(Occupant::Connection(tracked)) = tracker.slots.first().map(|it| &it.occupant)
+        else {
+            panic!("it is followed");
+        };
+        let mut writer = CompactWriter::default();
+        let mut memory =
+            || AtRest::of_followed(tracked, tracker.now, &mut writer).map(|it| it.memory());
+        let [Some(first), Some(second), Some(third), fourth] = [(); 4].map(|()| memory()) else {
+            panic!("it can be written");
+        };
+        assert!(second > first && first > third, "{first} {second} {third}");
+        assert_eq!(fourth, Some(third));
+    }
+
+    #[test]
     fn what_is_written_is_read_as_it_was() {
         let mut writer = CompactWriter::default();
         let (mut read, mut shorter) = (0, 0);
