@@ -1,7 +1,7 @@
 //! Work inside one capture by several threads, with the same result as by one.
 //!
-//! A capture is worked on as on an assembly line: one thread decompresses, one reads and decodes the packets and diagnoses the
-//! connections that are over, one follows the packets in between. Each does all of its part in order, so that nothing depends on
+//! A capture is worked on as on an assembly line: one thread decompresses, one reads and decodes the packets, numbers their streams, and
+//! diagnoses the connections that are over, one follows the packets in between. Each does all of its part in order, so that nothing depends on
 //! how many they are.
 
 use std::io;
