@@ -50,7 +50,7 @@ pub trait Compact: Sized {
 /// Room is made for no more items than this before they are read.
 const MOST_FORESEEN: usize = 256;
 
-/// Implements [`Compact`](compact::Compact): writes the fields of a struct one behind the other, or the number of an enum's
+/// Implements [`Compact`]: writes the fields of a struct one behind the other, or the number of an enum's
 /// variant and its fields. What is `declined` is not written, nor what holds it.
 #[macro_export]
 macro_rules! compact {
