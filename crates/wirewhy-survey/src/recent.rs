@@ -8,6 +8,8 @@ use indexmap::IndexMap;
 use wirewhy_detect::Finding;
 use wirewhy_flow::Mark;
 
+use crate::table::{Latest, is_at};
+
 /// How many entries each table has.
 pub(crate) const REMEMBERED: usize = 16_384;
 
@@ -19,15 +21,14 @@ pub(crate) const FEW: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct RecentTable<K, V> {
     entries: IndexMap<K, V, RandomState>,
-    /// Where the two entries are that were changed last: connections to a service come in trains.
-    latest: [usize; 2],
+    latest: Latest,
 }
 
 impl<K, V> Default for RecentTable<K, V> {
     fn default() -> RecentTable<K, V> {
         RecentTable {
             entries: IndexMap::default(),
-            latest: [0; 2],
+            latest: Latest::default(),
         }
     }
 }
@@ -67,22 +68,16 @@ impl<K: Hash + Eq, V: Default> RecentTable<K, V> {
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "it was found there")]
     pub(crate) fn entry(&mut self, key: K) -> &mut V {
-        let [latest, before] = self.latest;
-        let mut at = latest;
-        if !self.is_at(at, &key) {
-            at = if self.is_at(before, &key) {
-                before
-            } else {
-                self.find(key)
-            };
-            self.latest = [at, latest];
-        }
+        let entries = &self.entries;
+        let at = match self.latest.find(|at| is_at(entries, at, &key)) {
+            Some(at) => at,
+            None => {
+                let at = self.find(key);
+                self.latest.push(at);
+                at
+            }
+        };
         &mut self.entries[at]
-    }
-
-    fn is_at(&self, at: usize, key: &K) -> bool {
-        let entry = self.entries.get_index(at);
-        entry.is_some_and(|(known, _)| known == key)
     }
 
     /// Where the entry of a key is, which is made if need be.

@@ -20,8 +20,7 @@ pub(crate) struct Table<K, V> {
     entries: IndexMap<K, V, RandomState>,
     /// Where the next search for an entry to evict begins.
     hand: usize,
-    /// Where the two entries are that were changed last: connections to a service come in trains.
-    latest: [usize; 2],
+    latest: Latest,
 }
 
 impl<K, V> Default for Table<K, V> {
@@ -29,7 +28,7 @@ impl<K, V> Default for Table<K, V> {
         Table {
             entries: IndexMap::default(),
             hand: 0,
-            latest: [0; 2],
+            latest: Latest::default(),
         }
     }
 }
@@ -41,23 +40,17 @@ impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
     /// The entry of a key, made if there is none; `None` if there is no room.
     #[inline]
     pub(crate) fn entry(&mut self, key: K) -> Option<&mut V> {
-        let [latest, before] = self.latest;
-        let mut at = latest;
-        if !self.is_at(at, &key) {
-            at = if self.is_at(before, &key) {
-                before
-            } else {
-                self.find(key)?
-            };
-            self.latest = [at, latest];
-        }
+        let entries = &self.entries;
+        let at = match self.latest.find(|at| is_at(entries, at, &key)) {
+            Some(at) => at,
+            None => {
+                let at = self.find(key)?;
+                self.latest.push(at);
+                at
+            }
+        };
         let (_, value) = self.entries.get_index_mut(at)?;
         Some(value)
-    }
-
-    fn is_at(&self, at: usize, key: &K) -> bool {
-        let entry = self.entries.get_index(at);
-        entry.is_some_and(|(known, _)| known == key)
     }
 
     /// Where the entry of a key is, which is made if there is room.
@@ -100,6 +93,36 @@ impl<K: Hash + Eq + Copy, V: Default + Worth> Table<K, V> {
         }
         None
     }
+}
+
+/// Where the two entries of a table are that were changed last: connections to a service come in trains.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Latest([usize; 2]);
+
+impl Latest {
+    /// The one of them that `is_it`, which is the latest then.
+    #[inline]
+    pub(crate) fn find(&mut self, is_it: impl Fn(usize) -> bool) -> Option<usize> {
+        let [latest, before] = self.0;
+        if is_it(latest) {
+            return Some(latest);
+        }
+        let found = Some(before).filter(|before| is_it(*before));
+        found.inspect(|found| self.push(*found))
+    }
+
+    /// Another one is the latest.
+    #[inline]
+    pub(crate) fn push(&mut self, at: usize) {
+        let [latest, _] = self.0;
+        self.0 = [at, latest];
+    }
+}
+
+/// Whether the entry at an index is that of a key.
+#[inline]
+pub(crate) fn is_at<K: Eq, V, S>(entries: &IndexMap<K, V, S>, at: usize, key: &K) -> bool {
+    entries.get_index(at).is_some_and(|(known, _)| known == key)
 }
 
 #[cfg(test)]

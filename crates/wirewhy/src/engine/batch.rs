@@ -232,6 +232,17 @@ mod tests {
         }]
     }
 
+    /// A packet that nothing else came with.
+    fn fed<'p, 'f>(frame: &'p Frame<'f>, packet: &'p Packet<'f>, passes: bool) -> Fed<'p, 'f> {
+        Fed {
+            frame,
+            packet,
+            passes,
+            secrets: &[],
+            gap: None,
+        }
+    }
+
     fn shown(fed: &Fed<'_, '_>) -> String {
         format!("{fed:?}")
     }
@@ -256,14 +267,9 @@ mod tests {
             for (number, frame) in (0..).zip(&frames) {
                 let frame = frame.as_frame();
                 let packet = decoder.decode(&frame);
-                let fed = Fed {
-                    frame: &frame,
-                    packet: &packet,
-                    passes: number != 2,
-                    secrets: &[],
-                    gap: None,
-                };
-                batch.push(&fed, streams.number(&packet).as_ref(), keeps_frames);
+                let located = streams.number(&packet);
+                let fed = fed(&frame, &packet, number != 2);
+                batch.push(&fed, located.as_ref(), keeps_frames);
             }
             let packed = batch.packed.len();
             assert_eq!(packed, if keeps_frames { 0 } else { 2 });
@@ -294,11 +300,9 @@ mod tests {
                 let frame = frame.as_frame();
                 let packet = decoder.decode(&frame);
                 let fed = Fed {
-                    frame: &frame,
-                    packet: &packet,
-                    passes: number != 2,
                     secrets: if number == 1 { &secrets } else { &[] },
                     gap: (number == 2).then_some(gap),
+                    ..fed(&frame, &packet, number != 2)
                 };
                 expected.push(shown(&fed));
                 batch.push(&fed, streams.number(&packet).as_ref(), true);
